@@ -1,0 +1,1 @@
+"""Recurrent networks composed from minigrad operations."""

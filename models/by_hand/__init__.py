@@ -1,0 +1,1 @@
+"""Hand-derived backward passes in plain NumPy, one file a cell."""

@@ -70,7 +70,8 @@ def unroll(
                 state = step(t, state)
             hs.append(parts_of(state)[-1])
         if not hs:
-            return Tensor(np.zeros((0, *parts_of(state)[-1].shape), xs.dtype)), state
+            h_0 = parts_of(state)[-1]
+            return Tensor(np.zeros((0, *h_0.shape), h_0.dtype)), state
         return stack(hs), state
 
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
-from minigrad.gradients import ArrayArithmetic, own
+from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare
 from minigrad.scope import Place, state
@@ -271,7 +271,7 @@ class Tensor:
         array([ 3., 30.])
         """
         node, g = seed(self, gradient, "backward")
-        found, passed = graph.sweep([(node, g)], ArrayArithmetic())
+        found, passed = graph.sweep([(node, g)], ArraySums())
         graph.collect(found, own)
         if not retain_graph:
             graph.release(passed)

@@ -184,20 +184,19 @@ class GRU(Cell[Tensor]):
 
     @override
     def recur(self, wx: Tensor, state: Tensor) -> Tensor:
-        h, H = state, self.hidden_size
+        h = state
         wx_u, wx_r, wx_c = split(wx, 3, axis=-1)
         if self.b_ch is None:
-            wh_u, wh_r = split(h @ self.W_h[: 2 * H].T, 2, axis=-1)
+            W_uh, W_rh, W_ch = split(self.W_h, 3)
+            u = sigmoid(h @ W_uh.T + wx_u).named("u")                   # u = σ(W_uh h_{t−1} + W_ux x_t + b_u)
+            r = sigmoid(h @ W_rh.T + wx_r).named("r")                   # r = σ(W_rh h_{t−1} + W_rx x_t + b_r)
+            c = tanh((r * h) @ W_ch.T + wx_c).named("c̃")                # c̃ = tanh(W_ch (r ⊙ h_{t−1}) + W_cx x_t + b_c)
         else:
             wh_u, wh_r, wh_c = split(h @ self.W_h.T, 3, axis=-1)
-
-        u = sigmoid(wh_u + wx_u).named("u")                   # u = σ(W_uh h_{t−1} + W_ux x_t + b_u)
-        r = sigmoid(wh_r + wx_r).named("r")                   # r = σ(W_rh h_{t−1} + W_rx x_t + b_r)
-        if self.b_ch is None:
-            c = tanh((r * h) @ self.W_h[2 * H :].T + wx_c)    # c̃ = tanh(W_ch (r ⊙ h_{t−1}) + W_cx x_t + b_c)
-        else:
-            c = tanh(wx_c + r * (wh_c + self.b_ch))           # c̃ = tanh(W_cx x_t + b_c + r ⊙ (W_ch h_{t−1} + b_ch))
-        return (u * c.named("c̃") + (1 - u) * h).named("h")    # h_t = u ⊙ c̃ + (1 − u) ⊙ h_{t−1}
+            u = sigmoid(wh_u + wx_u).named("u")                         # u and r as above
+            r = sigmoid(wh_r + wx_r).named("r")
+            c = tanh(wx_c + r * (wh_c + self.b_ch)).named("c̃")          # c̃ = tanh(W_cx x_t + b_c + r ⊙ (W_ch h_{t−1} + b_ch))
+        return (u * c + (1 - u) * h).named("h")                         # h_t = u ⊙ c̃ + (1 − u) ⊙ h_{t−1}
 
 
 class LSTMState(NamedTuple):

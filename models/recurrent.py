@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor
-from minigrad.errors import ArgumentError, GraphError, ShapeError
+from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.scope import Place
 from minigrad.scope import state as recording
@@ -51,7 +51,6 @@ class Cell(Module, Generic[State]):
     """For a parameter that stacks several matrices: the per-gate names of its row blocks, from the top."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
         self.input_size = positive_size(self.label, "input_size", input_size)
         self.hidden_size = positive_size(self.label, "hidden_size", hidden_size)
 
@@ -72,9 +71,10 @@ class Cell(Module, Generic[State]):
 
         Raises ShapeError, which names the cell and the time step, for any other shape.
         """
-        if np.ndim(x) != 2 or x.shape[1] != self.input_size:
-            raise ShapeError(f"{self._here()}: x must be (B, D) with D = {self.input_size}, got {shape_of(x)}")
-        self.check_state(state, x.shape[0])
+        shape = shape_of(x)
+        if len(shape) != 2 or shape[1] != self.input_size:
+            raise ShapeError(f"{self._here()}: x must be (B, D) with D = {self.input_size}, got {shape}")
+        self.check_state(state, shape[0])
         return self.recur(self.project(x), state)
 
     def check_state(self, state: State, batch: int) -> None:
@@ -96,7 +96,7 @@ class Cell(Module, Generic[State]):
     def _zeros(self, batch: int, name: str) -> Tensor:
         if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 0:
             raise ArgumentError(f"{self.label}.initial_state: batch must be an integer ≥ 0, got {batch!r}")
-        dtype = next(self.parameters()).dtype
+        dtype = self.parameters()[0].dtype
         return Tensor(np.zeros((batch, self.hidden_size), dtype), name=name)
 
     # ---------------------------------------------------------------- the parameters, gate by gate
@@ -165,12 +165,18 @@ def positive_size(where: str, name: str, size: int) -> int:
 def uniform(hidden_size: int, dtype: npt.DTypeLike, seed: Seed) -> Callable[..., Parameter]:
     """A function that draws parameters uniformly from (−1/√H, 1/√H), as torch does for its recurrent layers.
 
+    Raises ArgumentError for another kind of seed and DTypeError for a dtype that is not floating-point.
+
     >>> draw = uniform(hidden_size=4, dtype=np.float64, seed=0)
     >>> draw("W_hx", 4, 2).shape
     (4, 2)
     """
-    if not (seed is None or isinstance(seed, int | np.integer | np.random.Generator)) or seed is True:
-        raise ArgumentError(f"seed: expected an integer, a numpy.random.Generator or None, got {seed!r}")
+    if isinstance(seed, bool) or not (
+        seed is None or isinstance(seed, np.random.Generator) or (isinstance(seed, int | np.integer) and seed >= 0)
+    ):
+        raise ArgumentError(f"seed: expected an integer ≥ 0, a numpy.random.Generator or None, got {seed!r}")
+    if np.dtype(dtype).kind != "f":
+        raise DTypeError(f"dtype: parameters are floating-point numbers, got {np.dtype(dtype)}")
     rng = np.random.default_rng(seed)
     bound = 1 / np.sqrt(hidden_size)
 

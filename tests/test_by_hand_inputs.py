@@ -22,6 +22,13 @@ def test_by_hand_does_not_import_the_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_integers_are_taken_as_floats() -> None:
+    params = {"W_hx": [[2]], "W_hh": [[1]]}
+    trace = rnn.forward(params, [[[1]]], [[0]])
+    assert trace.hs.item() == np.tanh(2.0)
+    assert rnn.backward(params, trace, [[[1]]]).params["W_hx"].item() == 1 - np.tanh(2.0) ** 2
+
+
 def test_an_input_error_is_a_value_error() -> None:
     assert issubclass(InputError, ValueError)
 

@@ -168,4 +168,4 @@ def test_under_no_grad_nothing_is_recorded() -> None:
     with no_grad():
         hs, (c, h) = unroll(LSTM(3, 4), np.ones((5, 2, 3)))
     assert not any(result.requires_grad for result in (hs, c, h))
-    assert len(walk(h)) == 1
+    assert walk(h) == walk(c) == walk(hs) == []

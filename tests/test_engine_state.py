@@ -142,7 +142,7 @@ def test_a_block_left_in_another_thread_is_an_error_that_says_what_to_do():
         next(generator)
 
     in_new_thread(first)
-    with pytest.raises(GraphError, match="left in another thread.*decorate its function"):
+    with pytest.raises(GraphError, match=r"left in another thread.*decorate its function"):
         next(generator)
 
 

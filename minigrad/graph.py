@@ -173,21 +173,32 @@ def walk(*roots: Any) -> list[Node]:
     return sorted(seen, key=lambda node: node.serial)
 
 
-class Arithmetic(Protocol):
-    """How a sweep handles gradients: as arrays (fast, in place) or as Tensors (recorded)."""
+class Sums(Protocol):
+    """The gradients on their way in one sweep: what every waiting node has been sent so far, added up.
+
+    There are two kinds: sums of arrays, fast and in place, and sums of Tensors, which are recorded.
+    """
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
         ...
 
-    def add(self, node: Node, total: Gradient | None, contribution: Gradient) -> Gradient:
-        """``total + contribution`` with the shape and dtype of ``node``; a ``total`` of None counts as zero."""
+    def send(self, node: Node, share: Gradient) -> None:
+        """Add ``share`` to what ``node`` has been sent."""
+        ...
+
+    def take(self, node: Node) -> Gradient:
+        """The sum of all shares, with the shape and dtype of ``node``."""
+        ...
+
+    def whole(self, node: Node, share: Gradient) -> Gradient:
+        """One share by itself, with the shape and dtype of ``node``."""
         ...
 
 
 def sweep(
     seeds: Iterable[tuple[Node, Gradient]],
-    arithmetic: Arithmetic,
+    sums: Sums,
     targets: set[Node] | None = None,
     relevant: set[Node] | None = None,
     on_edge: Callable[[Operation, int, Gradient], None] | None = None,
@@ -195,52 +206,55 @@ def sweep(
     """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
 
     The waiting node with the largest serial number goes next: everything that consumes it is newer, so its gradient is
-    complete. It sends each of its inputs a share, which waits there, added to what other consumers send.
+    complete. It sends each of its inputs a share, which waits there with the shares of other consumers.
 
     Args:
         seeds: nodes with the gradients to start from.
-        arithmetic: how gradients are computed and added.
-        targets: the nodes whose gradients are asked for; None for all leaves.
+        sums: how gradients are computed and added.
+        targets: the nodes whose gradients are asked for; None for all leaves (and results that keep theirs).
         relevant: the only nodes to visit; None for all.
-        on_edge: called with (operation, input number, gradient sent there), for every edge.
+        on_edge: called with (operation, input number, gradient sent there), for every edge; hooks are then not called.
 
     Returns:
         The gradient of every target that was reached, and the operations that were passed. The graph is not changed.
     """
-    totals: dict[int, Gradient] = {}
     waiting: dict[int, Node] = {}
     newest_first: list[int] = []
     found: dict[Node, Gradient] = {}
     passed: list[Operation] = []
 
-    def send(node: Node, contribution: Gradient) -> None:
-        serial = node.serial
-        if serial not in waiting:
-            waiting[serial] = node
-            heappush(newest_first, -serial)
-        totals[serial] = arithmetic.add(node, totals.get(serial), contribution)
-
     for node, g in seeds:
-        send(node, g)
+        if node.serial not in waiting:
+            waiting[node.serial] = node
+            heappush(newest_first, -node.serial)
+        sums.send(node, g)
     while newest_first:
-        serial = -heappop(newest_first)
-        node, g = waiting.pop(serial), totals.pop(serial)
+        node = waiting.pop(-heappop(newest_first))
+        g = sums.take(node)
         if node.watch is not None and on_edge is None:
             g = node.watch.show(node, g)
-        if (node.is_leaf or node.watch is not None) if targets is None else node in targets:
+        if targets is not None:
+            if node in targets:
+                found[node] = g
+        elif node.is_leaf or node.watch is not None:
             found[node] = g
         if not isinstance(node, Operation):
             continue
         passed.append(node)
-        for position, (source, share) in enumerate(zip(node.inputs, arithmetic.derivative(node, g), strict=True)):
+        inputs = node.inputs
+        for position, share in enumerate(sums.derivative(node, g)):
+            source = inputs[position]
             if share is None or source is None or not source.requires_grad:
                 continue
             if relevant is not None and source not in relevant:
                 continue
             if on_edge is not None:
-                share = arithmetic.add(source, None, share)
-                on_edge(node, position, share)
-            send(source, share)
+                on_edge(node, position, sums.whole(source, share))
+            serial = source.serial
+            if serial not in waiting:
+                waiting[serial] = source
+                heappush(newest_first, -serial)
+            sums.send(source, share)
     return found, passed
 
 

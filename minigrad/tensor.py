@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
-from minigrad.gradients import ArrayArithmetic, own
+from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare
 from minigrad.scope import Place, state
@@ -137,8 +137,12 @@ class Tensor:
         self._node.name = name
 
     def named(self, name: str) -> Self:
-        """Give the tensor, and its node in the graph, a name; returns the tensor itself."""
-        self.name = name
+        """Give the tensor, and its node in the graph, a name; returns the tensor itself.
+
+        Under ``no_grad`` a result has no place in any graph and stays nameless, which costs nothing.
+        """
+        if self._node is not None or state.recording:
+            self.name = name
         return self
 
     @property
@@ -271,7 +275,7 @@ class Tensor:
         array([ 3., 30.])
         """
         node, g = seed(self, gradient, "backward")
-        found, passed = graph.sweep([(node, g)], ArrayArithmetic())
+        found, passed = graph.sweep([(node, g)], ArraySums())
         graph.collect(found, own)
         if not retain_graph:
             graph.release(passed)

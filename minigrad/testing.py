@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.errors import DTypeError, GradientMismatchError
-from minigrad.gradients import ArrayArithmetic
+from minigrad.gradients import ArraySums
 from minigrad.guard import Array
 from minigrad.scope import no_grad
 from minigrad.tensor import Tensor, seed
@@ -77,7 +77,7 @@ def gradcheck(
     leaves = [Tensor(t.numpy(), requires_grad=t.requires_grad, name=t.name) for t in tensors]
     output = function(*leaves)
     weights = np.random.default_rng(seed_value).standard_normal(output.shape)
-    found, _ = graph.sweep([seed(output, weights, "gradcheck")], ArrayArithmetic())
+    found, _ = graph.sweep([seed(output, weights, "gradcheck")], ArraySums())
     for number, _tensor in checked:
         leaf = leaves[number]
         if leaf.node is None:

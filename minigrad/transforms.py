@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.errors import ArgumentError, DTypeError, GraphError
-from minigrad.gradients import ArrayArithmetic, own, unbroadcast
+from minigrad.gradients import ArraySums, own, unbroadcast
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.scope import enable_grad, state
@@ -19,8 +19,11 @@ from minigrad.tensor import Tensor, seed, unrecorded
 __all__ = ["edge_gradients", "grad"]
 
 
-class RecordedArithmetic:
-    """Gradients as Tensors: the backward pass is itself recorded, each step at the place of the operation it undoes."""
+class TensorSums:
+    """Sums of Tensors: the backward pass is itself recorded, each step at the place of the operation it undoes."""
+
+    def __init__(self) -> None:
+        self._totals: dict[int, Tensor] = {}
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
@@ -30,14 +33,20 @@ class RecordedArithmetic:
         finally:
             state.place = found
 
-    def add(self, node: Node, total: Gradient | None, contribution: Gradient) -> Gradient:
-        """``total + contribution`` with the shape and dtype of ``node``."""
-        if not isinstance(contribution, Tensor):
-            contribution = unrecorded(contribution)
-        contribution = unbroadcast(contribution, node.shape)
-        if contribution.dtype != node.dtype:
-            contribution = contribution.astype(node.dtype)
-        return contribution if total is None else total + contribution
+    def send(self, node: Node, share: Gradient) -> None:
+        """Add ``share`` to what ``node`` has been sent."""
+        share = self.whole(node, share)
+        total = self._totals.get(node.serial)
+        self._totals[node.serial] = share if total is None else total + share
+
+    def take(self, node: Node) -> Gradient:
+        """The sum of all shares of ``node``."""
+        return self._totals.pop(node.serial)
+
+    def whole(self, node: Node, share: Gradient) -> Gradient:
+        """One share by itself, with the shape and dtype of ``node``."""
+        share = unbroadcast(share if isinstance(share, Tensor) else unrecorded(share), node.shape)
+        return share if share.dtype == node.dtype else share.astype(node.dtype)
 
 
 def lift(array: Any, node: Node | None) -> Any:
@@ -118,9 +127,9 @@ def grad(
     seeds = [(node, g) for node, g in seeds if node in relevant]
     if create_graph:
         with enable_grad():
-            found, passed = graph.sweep(seeds, RecordedArithmetic(), targets, relevant)
+            found, passed = graph.sweep(seeds, TensorSums(), targets, relevant)
     else:
-        found, passed = graph.sweep(seeds, ArrayArithmetic(), targets, relevant)
+        found, passed = graph.sweep(seeds, ArraySums(), targets, relevant)
     if not (create_graph if retain_graph is None else retain_graph):
         graph.release(passed)
     gradients = []
@@ -150,5 +159,5 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
     def note(operation: Operation, position: int, share: Any) -> None:
         edges[operation, position] = own(share)
 
-    graph.sweep([seed(output, gradient, "edge_gradients")], ArrayArithmetic(), on_edge=note)
+    graph.sweep([seed(output, gradient, "edge_gradients")], ArraySums(), on_edge=note)
     return edges

@@ -302,10 +302,9 @@ class Tanh(Unary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        slope = y * y
-        slope = np.subtract(1, slope)
-        slope *= g
-        return (slope,)
+        lost = g * y
+        lost *= y
+        return (g - lost,)
 
 
 def _sigmoid(x: Any) -> Any:
@@ -335,10 +334,9 @@ class Sigmoid(Unary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        slope = 1 - y
-        slope *= y
-        slope *= g
-        return (slope,)
+        upper = g * y
+        upper -= upper * y
+        return (upper,)
 
 
 @implements(np.negative)

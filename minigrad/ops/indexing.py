@@ -35,11 +35,18 @@ class GetItem(View):
         return (Partial(g, self.index, self.exact),)
 
 
-class Slice(GetItem):
-    """One of the parts that ``split`` or ``unbind`` cut."""
+class Part(GetItem):
+    """One of the parts that ``split`` or ``unbind`` cut along an axis; ``span`` says which."""
 
-    __slots__ = ()
+    __slots__ = ("span",)
     label, symbol = "split", "split"
+    span: tuple[int, int, int]
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        if isinstance(g, Tensor):
+            return super().vjp(g, *saved)
+        return (Partial(g, self.index, True, self.span),)
 
 
 class Scatter(Operation):
@@ -112,11 +119,14 @@ def getitem(x: Any, index: Any) -> Tensor:
     return record_view(node, y, x)
 
 
-def take_slice(x: Any, index: Any, label: str) -> Tensor:
-    """A part of ``x`` at a basic index that is known to be right."""
+def part(x: Any, axis: int, start: int, stop: int | None) -> Tensor:
+    """``x`` from ``start`` to ``stop`` along an axis, or, if ``stop`` is None, its entry ``start``, without the axis."""
+    before = (slice(None),) * axis
+    index = (*before, start if stop is None else slice(start, stop))
     y = x._data[index]
     if not (x._wants and state.recording):
         return unrecorded(y)
-    node = Slice() if label == "split" else GetItem()
+    node = Part()
     node.index, node.exact = index, True
+    node.span = (axis, start, start + 1 if stop is None else stop)
     return record_view(node, y, x)

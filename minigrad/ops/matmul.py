@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ShapeError
+from minigrad.gradients import OuterProduct
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import Transpose
@@ -26,37 +27,38 @@ class Matmul(Operation):
     ∂L/∂W = Gᵀ A. That is the form in which networks apply a weight.
     """
 
-    __slots__ = ("a_is_vector", "b_is_vector", "transpose_b")
+    __slots__ = ("rank_a", "rank_b", "transpose_b")
     label, symbol = "matmul", "@"
     keeps = (1, 0)
-
-    def __init__(self, a_is_vector: bool, b_is_vector: bool, transpose_b: bool) -> None:
-        self.a_is_vector = a_is_vector
-        self.b_is_vector = b_is_vector
-        self.transpose_b = transpose_b
+    rank_a: int
+    rank_b: int
+    transpose_b: bool
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         b, a = saved
-        if self.b_is_vector:
+        if self.rank_b == 1:
             g = g[..., None]
             b = None if b is None else b[:, None]
-        if self.a_is_vector:
+        if self.rank_a == 1:
             g = g[..., None, :]
             a = None if a is None else a[None, :]
         da = db = None
         if b is not None:
-            da = g @ (b if self.transpose_b else np.swapaxes(b, -1, -2))
-            if self.a_is_vector:
+            da = g @ (b if self.transpose_b else b.T if self.rank_b == 2 else np.swapaxes(b, -1, -2))
+            if self.rank_a == 1:
                 da = da[..., 0, :]
         if a is not None:
-            shape_b = self.inputs[1].shape if self.inputs[1] is not None else ()
-            if len(shape_b) == 2 and len(a.shape) > 2:  # one weight for all batches: one product over all rows
-                a = a.reshape((-1, a.shape[-1]))
-                g = g.reshape((-1, g.shape[-1]))
-            db = np.swapaxes(g, -1, -2) @ a if self.transpose_b else np.swapaxes(a, -1, -2) @ g
-            if self.b_is_vector:
-                db = db[..., 0]
+            if self.rank_b == 2:  # one weight for all batches: one product over all their rows
+                if len(a.shape) > 2:
+                    a = a.reshape((-1, a.shape[-1]))
+                    g = g.reshape((-1, g.shape[-1]))
+                left, right = (g, a) if self.transpose_b else (a, g)
+                db = left.T @ right if isinstance(g, Tensor) else OuterProduct(left, right)
+            else:
+                db = np.swapaxes(a, -1, -2) @ g
+                if self.rank_b == 1:
+                    db = db[..., 0]
         return da, db
 
 
@@ -87,8 +89,10 @@ def matmul(a: Any, b: Any) -> Tensor:
     >>> y.numpy(), y.node.label, y.node.transpose_b
     (array([3., 7.]), 'matmul', True)
     """
-    a = operand(a, "matmul")
-    b = operand(b, "matmul")
+    if type(a) is not Tensor:
+        a = operand(a, "matmul")
+    if type(b) is not Tensor:
+        b = operand(b, "matmul")
     try:
         y = _product(a._data, b._data)
     except (ValueError, AttributeError):
@@ -98,10 +102,14 @@ def matmul(a: Any, b: Any) -> Tensor:
         ) from None
     if not ((a._wants or b._wants) and state.recording):
         return unrecorded(y)
-    source = b._node
-    node = Matmul(len(a.shape) == 1, len(b.shape) == 1, isinstance(source, Transpose) and source.of_matrix)
+    node = Matmul()
+    node.rank_a = a._data.ndim
+    node.rank_b = b._data.ndim
+    weight = b._node
     kept_a = a.lend(Matmul) if b._wants else None
-    if node.transpose_b and isinstance(source, Transpose):
-        kept_b = (b._data.T if source.loan is None else source.loan) if a._wants else None
-        return record(node, y, (a._node, source.inputs[0]), (kept_b, kept_a))
-    return record(node, y, (a._node, source), (b.lend(Matmul) if a._wants else None, kept_a))
+    if isinstance(weight, Transpose) and weight.of_matrix:
+        node.transpose_b = True
+        kept_b = (b._data.T if weight.loan is None else weight.loan) if a._wants else None
+        return record(node, y, (a._node, weight.inputs[0]), (kept_b, kept_a))
+    node.transpose_b = False
+    return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a))

@@ -115,15 +115,17 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     >>> transpose(Tensor(np.zeros((2, 3, 4))), (1, 0, 2)).shape
     (3, 2, 4)
     """
-    x = operand(x, "transpose")
+    if type(x) is not Tensor:
+        x = operand(x, "transpose")
     node = Transpose()
     node.axes = None
     if axes is not None:
         node.axes = tuple(checked_axis(axis, len(x.shape), "transpose") for axis in axes)
         if sorted(node.axes) != list(range(len(x.shape))):
             raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {tuple(axes)}")
-    node.of_matrix = len(x.shape) == 2 and node.axes in (None, (1, 0))
-    return record_view(node, np.asarray(x._data).transpose(node.axes), x)
+    y = x._data.T if node.axes is None else x._data.transpose(node.axes)
+    node.of_matrix = y.ndim == 2 and node.axes in (None, (1, 0))
+    return record_view(node, y, x)
 
 
 @implements(np.swapaxes)
@@ -284,7 +286,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     >>> [part.shape for part in split(Tensor([[1.0, 2.0, 3.0, 4.0]]), 2, axis=-1)]
     [(1, 2), (1, 2)]
     """
-    from minigrad.ops.indexing import take_slice
+    from minigrad.ops.indexing import part
 
     x = operand(x, "split")
     axis = checked_axis(axis, len(x.shape), "split")
@@ -296,9 +298,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
         cuts = [length // count * k for k in range(1, count)]
     else:
         cuts = [operator.index(cut) for cut in indices_or_sections]
-    before = (slice(None),) * axis
-    bounds = zip([0, *cuts], [*cuts, length], strict=True)
-    return [take_slice(x, (*before, slice(start, stop)), "split") for start, stop in bounds]
+    return [part(x, axis, start, stop) for start, stop in zip([0, *cuts], [*cuts, length], strict=True)]
 
 
 def unbind(x: Any, axis: int = 0) -> list[Tensor]:
@@ -307,9 +307,8 @@ def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     >>> [row.tolist() for row in unbind(Tensor([[1.0, 2.0], [3.0, 4.0]]))]
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    from minigrad.ops.indexing import take_slice
+    from minigrad.ops.indexing import part
 
     x = operand(x, "unbind")
     axis = checked_axis(axis, len(x.shape), "unbind")
-    before = (slice(None),) * axis
-    return [take_slice(x, (*before, k), "unbind") for k in range(x.shape[axis])]
+    return [part(x, axis, k, None) for k in range(x.shape[axis])]

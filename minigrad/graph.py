@@ -87,6 +87,11 @@ class Node:
         """The path of scopes the node was recorded under."""
         return self.place.scope
 
+    def described(self) -> str:
+        """The node in a sentence: its label, its name and where it was recorded, such as ``'sigmoid' named 'f' (lstm)``."""
+        where = str(self.place)
+        return f"{self.label!r}{f' named {self.name!r}' if self.name else ''}{f' ({where})' if where else ''}"
+
     @override
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""

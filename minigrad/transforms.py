@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +56,6 @@ def lift(array: Any, node: Node | None) -> Any:
     if node is not None:
         tensor._node = node
         tensor._wants = node.requires_grad
-        tensor._loan = weakref.ref(array)  # a leaf's array is on loan already; the array itself keeps the loan
     return tensor
 
 

@@ -30,17 +30,14 @@ __all__ = [
 
 
 class View(Operation):
-    """An operation whose result shares the memory of its operand: it holds on to a leaf's array so that no one may
-    change it meanwhile."""
+    """An operation whose result may share the memory of its operand."""
 
-    __slots__ = ("loan",)
-    loan: Any
+    __slots__ = ()
 
 
 def record_view(node: View, y: Any, x: Any) -> Tensor:
     """The result of a view operation on ``x``, which is recorded if ``x`` needs a gradient."""
     if x._wants and state.recording:
-        node.loan = x.lend(type(node)) if x._node.is_leaf else None
         return record(node, y, (x._node,), ())
     return unrecorded(y)
 

@@ -170,11 +170,22 @@ class Tensor:
             )
         if wanted and self.dtype.kind != "f":
             raise _needs_floats(self.dtype)
+        if wanted == self._wants:
+            return
+        node = self._node
         if wanted and self._data.base is not None:
             self._data = self._data.copy()  # a leaf owns its array
-        if wanted != self._wants:
-            self._node = Leaf(self.shape, self.dtype, wanted, self.name)
-            self._wants = wanted
+        if isinstance(node, Leaf) and node.thawed is not None:
+            leaf = node.thawed
+            leaf.name = node.name
+        else:
+            leaf = Leaf(self.shape, self.dtype, wanted, self.name)
+        leaf.requires_grad = wanted
+        if isinstance(node, Leaf) and not wanted:
+            node.requires_grad = False
+            leaf.thawed = node
+        self._node = leaf
+        self._wants = wanted
 
     @property
     def is_leaf(self) -> bool:
@@ -187,22 +198,29 @@ class Tensor:
 
         It is the tensor's own: nothing else refers to it, and it can be written to. Assigning None clears it.
         """
-        keeper = self._node if isinstance(self._node, Leaf) else None if self._node is None else self._node.watch
+        keeper = self._keeper()
         collected: Array | None = None if keeper is None else keeper.grad
         return collected
 
     @grad.setter
     def grad(self, value: npt.ArrayLike | None) -> None:
-        if not (isinstance(self._node, Leaf) and self._wants):
+        keeper = self._keeper()
+        if value is None:
+            if keeper is not None:
+                keeper.grad = None
+            return
+        if keeper is None or not self._wants or not self.is_leaf:
             raise GraphError("grad: only a tensor with requires_grad=True that is not a result has a gradient to set")
-        if value is not None:
-            value = _numbers(value, None)
-            if value.shape != self.shape or value.dtype.kind != "f":
-                raise ShapeError(
-                    f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}"
-                )
-            value = value.astype(self.dtype)
-        self._node.grad = value
+        value = _numbers(value, None)
+        if value.shape != self.shape or value.dtype.kind != "f":
+            raise ShapeError(f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}")
+        keeper.grad = value.astype(self.dtype)
+
+    def _keeper(self) -> Leaf | graph.Watch | None:
+        """Where the gradient is kept, if anywhere."""
+        if isinstance(self._node, Leaf):
+            return self._node.thawed or self._node
+        return None if self._node is None else self._node.watch
 
     def item(self) -> Any:
         """The only entry, as a Python number.
@@ -281,9 +299,7 @@ class Tensor:
         """
         node, g = seed(self, gradient, "backward")
         found, passed = graph.sweep([(node, g)], ArraySums())
-        graph.collect(found, own)
-        if not retain_graph:
-            graph.release(passed)
+        graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
         """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient.

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.errors import ArgumentError, DTypeError, GraphError
-from minigrad.gradients import ArraySums, own, unbroadcast
+from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.scope import enable_grad, state
@@ -46,6 +46,16 @@ class TensorSums:
         """One share by itself, with the shape and dtype of ``node``."""
         share = unbroadcast(share if isinstance(share, Tensor) else unrecorded(share), node.shape)
         return share if share.dtype == node.dtype else share.astype(node.dtype)
+
+    def shown(self, g: Gradient) -> Gradient:
+        """The Tensor itself: it cannot be changed."""
+        return g
+
+    def replacement(self, node: Node, changed: Any) -> Gradient:
+        """What a hook returned, as a Tensor of the dtype of ``node``."""
+        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(changed))
+        check_replacement(node, tensor.shape, tensor.dtype)
+        return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
 
 
 def lift(array: Any, node: Node | None) -> Any:

@@ -9,7 +9,7 @@ from minigrad.optim import SGD
 from minigrad.testing import numerical_gradient
 from models.cells import CELLS
 from models.language import LanguageModel
-from models.layers import unroll
+from models.unrolling import unroll
 from models.vocabulary import IntArray
 
 CELL_NAMES = list(CELLS)

@@ -2,7 +2,6 @@ import io
 import math
 import signal
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import pytest
 from minigrad import Tensor
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import SGD, Adam
-from models.cells import CELLS, LSTMState
+from models.cells import CELLS
 from models.interruption import deferred_interrupt
 from models.language import LanguageModel
 from models.progress import Progress
-from models.recurrent import parts_of
 from models.streams import Streams
-from models.training import Trainer, constant, cosine, detached
+from models.training import Trainer, constant, cosine
 
 TEXT = np.array([0, 1, 2, 0, 2, 1] * 40)
 
@@ -234,13 +232,3 @@ def test_a_loss_that_is_not_a_number_is_reported_as_such() -> None:
     training.model.head.b_y.data[...] = math.nan
     with pytest.raises(NonFiniteGradientError, match="update 1: the loss is nan"):
         training.run(5)
-
-
-@pytest.mark.parametrize("make", [lambda h: h, lambda h: (h, h), lambda h: LSTMState(h, h)])
-def test_a_detached_state_has_the_same_values_and_no_history(make: Callable[[Tensor], Any]) -> None:
-    state = make(Tensor([[1.0, 2.0]], requires_grad=True) * 2.0)
-    cut = detached(state)
-    assert type(cut) is type(state)
-    for part in parts_of(cut):
-        assert part.node is None
-        assert part.numpy().tolist() == [[2.0, 4.0]]

@@ -1,0 +1,200 @@
+"""The graph as it will be drawn, before anything has a position: items (boxes, circles) and the links between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from minigrad.graph import Node
+from viz.folding import Folding
+from viz.formula import affine_terms
+from viz.places import BEFORE, Recorded, Step
+from viz.text import Line, Span, symbol_name
+
+__all__ = ["Diagram", "Item", "Link"]
+
+ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "neg", "pow", "maximum", "minimum", "where"})
+LIGHT = ELEMENTWISE | {"tanh", "sigmoid", "relu", "getitem", "split", "reshape"}
+
+
+@dataclass(slots=True)
+class Item:
+    """One thing in the picture: a recorded node, or several drawn as one.
+
+    Attributes:
+        index: its number among the items; grows from inputs to consumers.
+        nodes: the recorded nodes it stands for, in the order they were recorded.
+        head: the node that gives it its name and operation.
+        place: BEFORE, a column, or the number of columns for what comes after the steps.
+        role: "parameter", "input", "state", "gate", "affine", "operation" (a small circle), "activation", "loss".
+        terms: the terms of an affine expression, else empty.
+        initial: drawn beside the first (or last) column rather than with a wire to every step.
+        layer: which of several cells with the same names it belongs to, counted from 1; None where there is one.
+    """
+
+    index: int
+    nodes: tuple[Node, ...]
+    head: Node
+    place: int
+    role: str
+    terms: list[Line]
+    initial: bool = False
+    layer: int | None = None
+    is_output: bool = False
+
+    @property
+    def lineage(self) -> tuple[object, ...]:
+        """What an item has in common with those that play its part at other steps."""
+        return (self.head.scope, self.head.name) if self.head.name is not None else (self.head.scope, None, self.index)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each entry of the result depends on the same entries of the operands only, linearly or by product."""
+        return self.head.label in ELEMENTWISE and not self.terms
+
+    @property
+    def light(self) -> bool:
+        """Whether it is an element-wise operation or activation, not a matrix product or a reduction."""
+        return self.head.label in LIGHT and not self.terms
+
+    @property
+    def caption(self) -> Line:
+        """Name and operation, as far as there are any."""
+        name: Line = ()
+        if self.head.name is not None:
+            name = symbol_name(self.head.name, self.head.time, self.layer)
+        elif self.is_output and self.head.shape == ():
+            name = (Span("L"),)
+        if not self.terms and not self.head.is_leaf and self.role != "input":
+            symbol = Span(operation_symbol(self.head), soft=bool(name))
+            return (*name, Span(" "), symbol) if name else (symbol,)
+        return name or (Span("constant" if self.head.is_leaf and not self.head.requires_grad else "leaf"),)
+
+
+@dataclass(slots=True)
+class Link:
+    """An arrow from one item to another, and the inputs of recorded operations that it stands for."""
+
+    source: int
+    target: int
+    edges: list[tuple[Node, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Diagram:
+    """Items and links of one picture, with the steps that become its columns."""
+
+    items: list[Item]
+    links: list[Link]
+    steps: list[Step]
+
+    @property
+    def after(self) -> int:
+        """The place of what comes after the last step."""
+        return len(self.steps)
+
+
+def operation_symbol(node: Node) -> str:
+    """What a picture shows for an operation; an operand that is a constant shows too, where it is known."""
+    constant = getattr(node, "constant", None)
+    if node.label == "sub" and len(node.inputs) == 2 and node.inputs[0] is None:
+        return f"{constant:g}{node.symbol}" if constant is not None else f"c {node.symbol}"
+    return node.symbol
+
+
+def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) -> Diagram:
+    """Group recorded nodes into items and links.
+
+    Args:
+        nodes: what ``minigrad.walk`` returned.
+        outputs: the nodes of the tensors to be drawn.
+        full: draw every recorded operation by itself.
+    """
+    recorded = Recorded(nodes)
+    folding = Folding(recorded, full)
+    roots = {recorded.number[node] for node in outputs}
+    item_of = [0] * len(nodes)
+    items: list[Item] = []
+    for members in folding.groups():
+        for i in members:
+            item_of[i] = len(items)
+        items.append(_item(len(items), members, folding, full, roots))
+    links = _links(recorded, item_of, items)
+    _assign_roles(items, links, recorded)
+    return Diagram(items, links, recorded.steps)
+
+
+def _item(index: int, members: list[int], folding: Folding, full: bool, roots: set[int]) -> Item:
+    recorded = folding.recorded
+    nodes = tuple(recorded.nodes[i] for i in members)
+    affine = [i for i in members if folding.affine[i]]
+    terms: list[Line] = []
+    if affine and not full:
+        terms = affine_terms(folding, members)
+        head = next((recorded.nodes[i] for i in reversed(members) if folding.named[i]), recorded.nodes[affine[-1]])
+        place = recorded.place[affine[-1]]
+    else:
+        made = [i for i in members if folding.label[i] not in ("getitem", "split", "reshape", "transpose", "broadcast_to")]
+        best = next((i for i in reversed(members) if folding.named[i]), (made or members)[-1])
+        head = recorded.nodes[best]
+        place = recorded.place[best]
+    initial = any(i in recorded.initial for i in members)
+    return Item(index, nodes, head, place, "", terms, initial, is_output=any(i in roots for i in members))
+
+
+def _links(recorded: Recorded, item_of: list[int], items: list[Item]) -> list[Link]:
+    links: dict[tuple[int, int, int], Link] = {}
+    for i, node in enumerate(recorded.nodes):
+        for slot, j in recorded.inputs[i]:
+            source, target = item_of[j], item_of[i]
+            if source != target:
+                which = slot if len(items[target].nodes) == 1 else -1
+                links.setdefault((source, target, which), Link(source, target)).edges.append((node, slot))
+    return list(links.values())
+
+
+def _assign_roles(items: list[Item], links: list[Link], recorded: Recorded) -> None:
+    sources: list[set[int]] = [set() for _ in items]
+    for link in links:
+        sources[link.target].add(link.source)
+    carried = {items[link.source].lineage for link in links if _is_carried(items, link, recorded.after)}
+    for item in items:
+        item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], recorded.after)
+    _number_layers(items)
+
+
+def _is_carried(items: list[Item], link: Link, after: int) -> bool:
+    source, target = items[link.source], items[link.target]
+    if source.initial:
+        return True
+    return 0 <= source.place < after and 0 <= target.place < after and source.place != target.place
+
+
+def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:
+    head = item.head
+    if item.is_output and head.shape == () and not head.is_leaf:
+        return "loss"
+    if item.lineage in carried:
+        return "state"
+    if head.is_leaf:
+        return "parameter" if head.time is None and head.requires_grad else "input"
+    if item.terms:
+        return "affine"
+    if 0 <= item.place < after and sources and all(s.place == BEFORE and not s.initial for s in sources) and head.name:
+        return "input"
+    if head.name is not None:
+        return "gate" if 0 <= item.place < after else "activation"
+    return "operation" if len(operation_symbol(head)) <= 3 else "activation"
+
+
+def _number_layers(items: list[Item]) -> None:
+    """Number the scopes in which one name occurs, when there are several: h⁽¹⁾ and h⁽²⁾ of a stacked network."""
+    scopes: dict[str, list[tuple[str, ...]]] = {}
+    for item in items:
+        name = item.head.name
+        if name is not None and not item.head.is_leaf and item.head.scope not in scopes.setdefault(name, []):
+            scopes[name].append(item.head.scope)
+    for item in items:
+        found = scopes.get(item.head.name or "", [])
+        if len(found) > 1 and item.head.scope in found and (not item.head.is_leaf or item.role == "state"):
+            item.layer = found.index(item.head.scope) + 1

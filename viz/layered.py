@@ -1,0 +1,299 @@
+"""Layered drawing: in which order the members of each row stand, and where.
+
+The method is Sugiyama's. Every vertex has a row; an edge that spans several rows is given a bend in each row between,
+so that room is kept for it and no edge ever meets a box. Orders are improved by barycentres and by exchanging
+neighbours; positions minimise the (finally absolute) sideways length of the edges, one row at a time, which is an
+isotonic regression and solved exactly by pooling.
+
+Nothing here knows what a row is: the columns of an unrolled network are rows from bottom to top, what comes before and
+after them is rows from left to right.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Arrangement", "Rows", "arrange"]
+
+BEND = 4.0
+GAP, BEND_GAP = 16.0, 11.0
+ROUNDS = 12
+SWEEPS = 80
+
+
+@dataclass(slots=True)
+class Rows:
+    """What is to be arranged.
+
+    Attributes:
+        row: the row of each vertex.
+        extent: its size along the row.
+        edges: pairs of vertices in different rows.
+        before: how many lines reach each vertex from the start of its row (and so cross what stands before it).
+        behind: how many lines leave it for the end of its row.
+        runs: vertices of one row that must stand in the given order.
+        broad: whether a vertex can be met anywhere along its extent rather than in the middle.
+    """
+
+    row: list[int]
+    extent: list[float]
+    edges: list[tuple[int, int]]
+    before: list[float] = field(default_factory=list)
+    behind: list[float] = field(default_factory=list)
+    runs: list[list[int]] = field(default_factory=list)
+    broad: list[bool] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Arrangement:
+    """Where everything stands.
+
+    Attributes:
+        centre: the position of each vertex along its row.
+        bends: for each edge, the (row, position) of its bends from its first vertex to its second.
+        order: for each row, its vertices (without bends) in order.
+    """
+
+    centre: list[float]
+    bends: list[list[tuple[int, float]]]
+    order: dict[int, list[int]]
+
+
+def arrange(rows: Rows) -> Arrangement:
+    """Order and place the vertices; the smallest edge of anything is at 0."""
+    n = len(rows.row)
+    rows.before = rows.before or [0.0] * n
+    rows.behind = rows.behind or [0.0] * n
+    rows.broad = rows.broad or [False] * n
+    proper = _Proper(rows)
+    order = proper.best_order()
+    centre = proper.positions(order)
+    bends = [[(proper.row[v], centre[v]) for v in chain] for chain in proper.chains]
+    visible = {r: [v for v in members if v < n] for r, members in order.items()}
+    return Arrangement(centre[:n], bends, visible)
+
+
+Order = dict[int, list[int]]
+
+
+class _Proper:
+    """The rows with a bend for every row that an edge passes: all edges now join neighbouring rows."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.count = len(rows.row)
+        self.row = list(rows.row)
+        self.extent = list(rows.extent)
+        self.chains: list[list[int]] = []
+        segments: list[tuple[int, int]] = []
+        for u, v in rows.edges:
+            step = 1 if rows.row[v] > rows.row[u] else -1
+            chain = []
+            for r in range(rows.row[u] + step, rows.row[v], step):
+                chain.append(len(self.row))
+                self.row.append(r)
+                self.extent.append(BEND)
+            self.chains.append(chain)
+            if rows.row[u] != rows.row[v]:
+                segments += zip([u, *chain], [*chain, v], strict=True)
+        size = len(self.row)
+        self.below: list[list[int]] = [[] for _ in range(size)]
+        self.above: list[list[int]] = [[] for _ in range(size)]
+        for u, v in segments:
+            low, high = (u, v) if self.row[u] < self.row[v] else (v, u)
+            self.above[low].append(high)
+            self.below[high].append(low)
+        self.before = [*rows.before, *[0.0] * (size - self.count)]
+        self.behind = [*rows.behind, *[0.0] * (size - self.count)]
+        self.run_of = {v: k for k, run in enumerate(rows.runs) for v in run}
+        self.levels = sorted(set(self.row))
+
+    def best_order(self) -> Order:
+        """The order with the fewest crossings found; among equals the one closest to the order of recording."""
+        order: Order = {r: [] for r in self.levels}
+        for v in sorted(range(len(self.row)), key=self._first_guess):
+            order[self.row[v]].append(v)
+        self._restore_runs(order)
+        self._exchange(order)
+        best, fewest = {r: list(m) for r, m in order.items()}, self._cost(order)
+        for attempt in range(ROUNDS):
+            if fewest == 0:
+                break
+            self._by_barycentre(order, upward=attempt % 2 == 0)
+            self._exchange(order)
+            cost = self._cost(order)
+            if cost < fewest:
+                best, fewest = {r: list(m) for r, m in order.items()}, cost
+        return best
+
+    def _first_guess(self, v: int) -> tuple[float, int]:
+        if v < self.count:
+            return (0.0, v)
+        chained = self.below[v] + self.above[v]
+        return (0.0, min((u for u in chained if u < self.count), default=v))
+
+    def _restore_runs(self, order: Order) -> None:
+        for run in self.rows.runs:
+            if run:
+                members = order[self.row[run[0]]]
+                slots = sorted(members.index(v) for v in run)
+                for slot, v in zip(slots, run, strict=True):
+                    members[slot] = v
+
+    def _by_barycentre(self, order: Order, upward: bool) -> None:
+        place = {v: float(p) for members in order.values() for p, v in enumerate(members)}
+        for r in self.levels if upward else reversed(self.levels):
+            members = order[r]
+            wanted: dict[int, float] = {}
+            for v in members:
+                seen = [place[u] for u in (self.below[v] if upward else self.above[v])]
+                seen += [-1.0] * round(self.before[v]) + [float(len(members))] * round(self.behind[v])
+                wanted[v] = sum(seen) / len(seen) if seen else place[v]
+            members.sort(key=lambda v: (wanted[v], place[v]))
+            self._restore_runs({r: members} if self._runs_in(r) else {})
+            for p, v in enumerate(members):
+                place[v] = float(p)
+
+    def _runs_in(self, r: int) -> bool:
+        return all(self.row[run[0]] == r for run in self.rows.runs if run) and bool(self.rows.runs)
+
+    def _exchange(self, order: Order) -> None:
+        """Exchange neighbours as long as that removes crossings."""
+        place = {v: p for members in order.values() for p, v in enumerate(members)}
+        for _ in range(ROUNDS):
+            improved = False
+            for r in self.levels:
+                members = order[r]
+                for p in range(len(members) - 1):
+                    u, v = members[p], members[p + 1]
+                    if u in self.run_of and self.run_of[u] == self.run_of.get(v):
+                        continue
+                    if self._clash(v, u, place) < self._clash(u, v, place):
+                        members[p], members[p + 1] = v, u
+                        place[u], place[v] = p + 1, p
+                        improved = True
+            if not improved:
+                return
+
+    def _clash(self, u: int, v: int, place: dict[int, int]) -> float:
+        """What it costs that u stands directly before v."""
+        cost = self.before[v] * self._bulk(u) + self.behind[u] * self._bulk(v)
+        for side in (self.below, self.above):
+            positions = sorted(place[w] for w in side[v])
+            cost += sum(bisect_right(positions, place[w] - 1) for w in side[u])
+        return cost
+
+    def _bulk(self, v: int) -> float:
+        return 2.5 if v < self.count else 1.0
+
+    def _cost(self, order: Order) -> float:
+        place = {v: p for members in order.values() for p, v in enumerate(members)}
+        cost = 0.0
+        for members in order.values():
+            for p, v in enumerate(members):
+                if self.before[v]:
+                    cost += self.before[v] * sum(map(self._bulk, members[:p]))
+                if self.behind[v]:
+                    cost += self.behind[v] * sum(map(self._bulk, members[p + 1 :]))
+            passed: list[int] = []
+            for v in members:
+                ends = sorted(place[w] for w in self.above[v])
+                cost += sum(len(passed) - bisect_right(passed, end) for end in ends)
+                for end in ends:
+                    insort(passed, end)
+        return cost
+
+    def _gap(self, u: int, v: int) -> float:
+        real = (u < self.count) + (v < self.count)
+        return (self.extent[u] + self.extent[v]) / 2 + (GAP if real == 2 else BEND_GAP)
+
+    def positions(self, order: Order) -> list[float]:
+        """Positions along the rows that keep the order and the gaps and make the edges as straight as they can be."""
+        offsets: dict[int, list[float]] = {}
+        centre = [0.0] * len(self.row)
+        for r, members in order.items():
+            at = 0.0
+            offsets[r] = []
+            for p, v in enumerate(members):
+                at += self._gap(members[p - 1], v) if p else 0.0
+                offsets[r].append(at)
+            for v, offset in zip(members, offsets[r], strict=True):
+                centre[v] = offset - at / 2
+        pulls = self._pulls(order)
+        for sweep in range(SWEEPS):
+            for r in self.levels if sweep % 2 == 0 else reversed(self.levels):
+                self._settle(order[r], offsets[r], pulls, centre, absolute=sweep > SWEEPS // 3)
+        for chain in self.chains:
+            self._straighten(chain, order, centre)
+        left = min((centre[v] - self.extent[v] / 2 for v in range(len(centre))), default=0.0)
+        return [round(c - left, 1) for c in centre]
+
+    def _pulls(self, order: Order) -> list[list[tuple[int, float, float]]]:
+        """For each vertex its neighbours as (neighbour, wished difference of positions, weight)."""
+        pulls: list[list[tuple[int, float, float]]] = [[] for _ in self.row]
+        place = {v: p for members in order.values() for p, v in enumerate(members)}
+        port: dict[tuple[int, int], float] = {}
+        for v in range(self.count):
+            if self.rows.broad[v]:
+                for side in (self.below[v], self.above[v]):
+                    for k, u in enumerate(sorted(side, key=place.__getitem__)):
+                        port[v, u] = ((k + 0.5) / len(side) - 0.5) * self.extent[v]
+        for low, aboves in enumerate(self.above):
+            for high in aboves:
+                bends = (low >= self.count) + (high >= self.count)
+                broad = (low, high) in port or (high, low) in port
+                weight = 0.4 if broad else (1.0, 2.0, 8.0)[bends]
+                wish = port.get((low, high), 0.0) - port.get((high, low), 0.0)
+                pulls[high].append((low, wish, weight))
+                pulls[low].append((high, -wish, weight))
+        return pulls
+
+    def _settle(
+        self,
+        members: Sequence[int],
+        offsets: Sequence[float],
+        pulls: list[list[tuple[int, float, float]]],
+        centre: list[float],
+        absolute: bool,
+    ) -> None:
+        """Move one row to where its neighbours pull it: a weighted isotonic regression, by pooling violators."""
+        pools: list[tuple[float, float, int]] = []
+        for v, offset in zip(members, offsets, strict=True):
+            weighted, total = centre[v] * 0.02, 0.02
+            for u, wish, weight in pulls[v]:
+                target = centre[u] + wish
+                if absolute:
+                    weight /= max(1.0, abs(target - centre[v]))
+                weighted += weight * target
+                total += weight
+            mean, count = weighted / total - offset, 1
+            while pools and pools[-1][0] >= mean:
+                above, mass, size = pools.pop()
+                mean = (above * mass + mean * total) / (mass + total)
+                total += mass
+                count += size
+            pools.append((mean, total, count))
+        k = 0
+        for mean, _, size in pools:
+            for _ in range(size):
+                centre[members[k]] = mean + offsets[k]
+                k += 1
+
+    def _straighten(self, chain: list[int], order: Order, centre: list[float]) -> None:
+        """Put all bends of one edge at one position, if there is one that keeps every gap."""
+        if len(chain) < 2:
+            return
+        low, high = float("-inf"), float("inf")
+        for v in chain:
+            members = order[self.row[v]]
+            p = members.index(v)
+            if p:
+                low = max(low, centre[members[p - 1]] + self._gap(members[p - 1], v))
+            if p + 1 < len(members):
+                high = min(high, centre[members[p + 1]] - self._gap(v, members[p + 1]))
+        if low <= high:
+            middle = min(max(sum(centre[v] for v in chain) / len(chain), low), high)
+            for v in chain:
+                centre[v] = middle

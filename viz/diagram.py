@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
 from viz.folding import Folding
-from viz.formula import affine_terms
+from viz.formula import affine_terms, join
 from viz.places import BEFORE, Recorded, Step
 from viz.text import Line, Span, symbol_name
 
@@ -29,6 +30,7 @@ class Item:
         role: "parameter", "input", "state", "gate", "affine", "operation" (a small circle), "activation", "loss".
         terms: the terms of an affine expression, else empty.
         initial: drawn beside the first (or last) column rather than with a wire to every step.
+        lineage: what it has in common with the items that play its part at other steps.
         layer: which of several cells with the same names it belongs to, counted from 1; None where there is one.
     """
 
@@ -39,13 +41,9 @@ class Item:
     role: str
     terms: list[Line]
     initial: bool = False
+    lineage: tuple[object, ...] = ()
     layer: int | None = None
     is_output: bool = False
-
-    @property
-    def lineage(self) -> tuple[object, ...]:
-        """What an item has in common with those that play its part at other steps."""
-        return (self.head.scope, self.head.name) if self.head.name is not None else (self.head.scope, None, self.index)
 
     @property
     def elementwise(self) -> bool:
@@ -68,6 +66,8 @@ class Item:
         if not self.terms and not self.head.is_leaf and self.role != "input":
             symbol = Span(operation_symbol(self.head), soft=bool(name))
             return (*name, Span(" "), symbol) if name else (symbol,)
+        if self.terms:
+            return name or join(self.terms)
         return name or (Span("constant" if self.head.is_leaf and not self.head.requires_grad else "leaf"),)
 
 
@@ -115,13 +115,51 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     roots = {recorded.number[node] for node in outputs}
     item_of = [0] * len(nodes)
     items: list[Item] = []
-    for members in folding.groups():
+    for members in _inputs_first(folding):
         for i in members:
             item_of[i] = len(items)
         items.append(_item(len(items), members, folding, full, roots))
+    _set_lineages(items)
     links = _links(recorded, item_of, items)
+    for link in links:
+        items[link.target].initial = False
     _assign_roles(items, links, recorded)
     return Diagram(items, links, recorded.steps)
+
+
+def _inputs_first(folding: Folding) -> list[list[int]]:
+    """The groups in the order of recording, as far as every group comes after those it is computed from."""
+    recorded, group = folding.recorded, folding.group
+    sources = {members[0]: {group[j] for i in members for _, j in recorded.inputs[i]} for members in folding.groups()}
+    users: dict[int, list[int]] = {g: [] for g in sources}
+    for g, needed in sources.items():
+        needed.discard(g)
+        for j in needed:
+            users[j].append(g)
+    ready = [g for g, needed in sources.items() if not needed]
+    heapify(ready)
+    ordered: list[list[int]] = []
+    while ready:
+        g = heappop(ready)
+        ordered.append(folding.members(g))
+        for user in users[g]:
+            sources[user].discard(g)
+            if not sources[user]:
+                heappush(ready, user)
+    return ordered
+
+
+def _set_lineages(items: list[Item]) -> None:
+    """Give the items without a name a number among their like in the same step."""
+    counts: dict[tuple[object, ...], int] = {}
+    for item in items:
+        head = item.head
+        if head.name is not None:
+            item.lineage = (head.scope, head.name)
+        else:
+            alike = (head.scope, head.label, item.place)
+            counts[alike] = counts.get(alike, 0) + 1
+            item.lineage = (head.scope, None, head.label, counts[alike])
 
 
 def _item(index: int, members: list[int], folding: Folding, full: bool, roots: set[int]) -> Item:
@@ -157,9 +195,15 @@ def _assign_roles(items: list[Item], links: list[Link], recorded: Recorded) -> N
     sources: list[set[int]] = [set() for _ in items]
     for link in links:
         sources[link.target].add(link.source)
-    carried = {items[link.source].lineage for link in links if _is_carried(items, link, recorded.after)}
+    carried = {_state_key(items[link.source]) for link in links if _is_carried(items, link, recorded.after)}
     for item in items:
         item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], recorded.after)
+    targets: list[list[Item]] = [[] for _ in items]
+    for link in links:
+        targets[link.source].append(items[link.target])
+    for item in items:
+        if item.role == "parameter" and targets[item.index] and all(t.role == "input" for t in targets[item.index]):
+            item.role = "input"
     _number_layers(items)
 
 
@@ -170,11 +214,15 @@ def _is_carried(items: list[Item], link: Link, after: int) -> bool:
     return 0 <= source.place < after and 0 <= target.place < after and source.place != target.place
 
 
+def _state_key(item: Item) -> object:
+    return item.head.name or item.lineage
+
+
 def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:
     head = item.head
     if item.is_output and head.shape == () and not head.is_leaf:
         return "loss"
-    if item.lineage in carried:
+    if _state_key(item) in carried:
         return "state"
     if head.is_leaf:
         return "parameter" if head.time is None and head.requires_grad else "input"

@@ -38,6 +38,10 @@ def operand(folding: Folding, i: int | None, spell_out: bool = True) -> Line:
     if folding.affine[i] and recorded.place[i] == BEFORE and recorded.steps and spell_out:
         return (Span("("), *join(affine_terms(folding, folding.members(i), spell_out=False)), Span(")"))
     symbol = recorded.nodes[i].symbol
+    if folding.label[i] == "stack":
+        names = {name_of(folding, j) for _, j in recorded.inputs[i]}
+        (name,) = names if len(names) == 1 else (None,)
+        return name or (OMITTED,)
     if len(recorded.inputs[i]) == 2 and len(symbol) == 1:
         left, right = (name_of(folding, j) for _, j in recorded.inputs[i])
         if left and right:

@@ -2,8 +2,8 @@
 
 The method is Sugiyama's. Every vertex has a row; an edge that spans several rows is given a bend in each row between,
 so that room is kept for it and no edge ever meets a box. Orders are improved by barycentres and by exchanging
-neighbours; positions minimise the (finally absolute) sideways length of the edges, one row at a time, which is an
-isotonic regression and solved exactly by pooling.
+neighbours; positions minimise the squares of the sideways lengths of the edges, one row at a time, which is an isotonic regression
+and solved exactly by pooling; then whatever can be made exactly straight is.
 
 Nothing here knows what a row is: the columns of an unrolled network are rows from bottom to top, what comes before and
 after them is rows from left to right.
@@ -12,15 +12,17 @@ after them is rows from left to right.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["Arrangement", "Rows", "arrange"]
 
 BEND = 4.0
-GAP, BEND_GAP = 16.0, 11.0
+BEND_GAP = 11.0
 ROUNDS = 12
-SWEEPS = 80
+SWEEPS = 60
+STRAIGHTENED = 60.0
 
 
 @dataclass(slots=True)
@@ -35,6 +37,9 @@ class Rows:
         behind: how many lines leave it for the end of its row.
         runs: vertices of one row that must stand in the given order.
         broad: whether a vertex can be met anywhere along its extent rather than in the middle.
+        rank: where a vertex would like to stand in its row if nothing else decides; its number by default.
+        weight: how strongly each edge wants to be straight.
+        gap: the least distance between two vertices of a row.
     """
 
     row: list[int]
@@ -44,6 +49,9 @@ class Rows:
     behind: list[float] = field(default_factory=list)
     runs: list[list[int]] = field(default_factory=list)
     broad: list[bool] = field(default_factory=list)
+    rank: list[float] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
+    gap: float = 16.0
 
 
 @dataclass(slots=True)
@@ -87,8 +95,9 @@ class _Proper:
         self.row = list(rows.row)
         self.extent = list(rows.extent)
         self.chains: list[list[int]] = []
-        segments: list[tuple[int, int]] = []
-        for u, v in rows.edges:
+        self.weight: dict[tuple[int, int], float] = {}
+        self.segments = segments = list[tuple[int, int]]()
+        for (u, v), weight in zip(rows.edges, rows.weight or [1.0] * len(rows.edges), strict=True):
             step = 1 if rows.row[v] > rows.row[u] else -1
             chain = []
             for r in range(rows.row[u] + step, rows.row[v], step):
@@ -97,7 +106,9 @@ class _Proper:
                 self.extent.append(BEND)
             self.chains.append(chain)
             if rows.row[u] != rows.row[v]:
-                segments += zip([u, *chain], [*chain, v], strict=True)
+                pieces = list(zip([u, *chain], [*chain, v], strict=True))
+                segments += pieces
+                self.weight.update(((min(piece), max(piece)), weight) for piece in pieces)
         size = len(self.row)
         self.below: list[list[int]] = [[] for _ in range(size)]
         self.above: list[list[int]] = [[] for _ in range(size)]
@@ -115,7 +126,8 @@ class _Proper:
         order: Order = {r: [] for r in self.levels}
         for v in sorted(range(len(self.row)), key=self._first_guess):
             order[self.row[v]].append(v)
-        self._restore_runs(order)
+        for members in order.values():
+            self._restore_runs(members)
         self._exchange(order)
         best, fewest = {r: list(m) for r, m in order.items()}, self._cost(order)
         for attempt in range(ROUNDS):
@@ -129,15 +141,16 @@ class _Proper:
         return best
 
     def _first_guess(self, v: int) -> tuple[float, int]:
+        rank = self.rows.rank or list(range(self.count))
         if v < self.count:
-            return (0.0, v)
-        chained = self.below[v] + self.above[v]
-        return (0.0, min((u for u in chained if u < self.count), default=v))
+            return rank[v], v
+        return min((rank[u] for u in (*self.below[v], *self.above[v]) if u < self.count), default=float(v)), v
 
-    def _restore_runs(self, order: Order) -> None:
+    def _restore_runs(self, members: list[int]) -> None:
+        """Put the vertices of each run back into their order, in the places they hold together."""
+        present = set(members)
         for run in self.rows.runs:
-            if run:
-                members = order[self.row[run[0]]]
+            if run and run[0] in present:
                 slots = sorted(members.index(v) for v in run)
                 for slot, v in zip(slots, run, strict=True):
                     members[slot] = v
@@ -152,12 +165,9 @@ class _Proper:
                 seen += [-1.0] * round(self.before[v]) + [float(len(members))] * round(self.behind[v])
                 wanted[v] = sum(seen) / len(seen) if seen else place[v]
             members.sort(key=lambda v: (wanted[v], place[v]))
-            self._restore_runs({r: members} if self._runs_in(r) else {})
+            self._restore_runs(members)
             for p, v in enumerate(members):
                 place[v] = float(p)
-
-    def _runs_in(self, r: int) -> bool:
-        return all(self.row[run[0]] == r for run in self.rows.runs if run) and bool(self.rows.runs)
 
     def _exchange(self, order: Order) -> None:
         """Exchange neighbours as long as that removes crossings."""
@@ -207,7 +217,7 @@ class _Proper:
 
     def _gap(self, u: int, v: int) -> float:
         real = (u < self.count) + (v < self.count)
-        return (self.extent[u] + self.extent[v]) / 2 + (GAP if real == 2 else BEND_GAP)
+        return (self.extent[u] + self.extent[v]) / 2 + (self.rows.gap if real == 2 else min(self.rows.gap, BEND_GAP))
 
     def positions(self, order: Order) -> list[float]:
         """Positions along the rows that keep the order and the gaps and make the edges as straight as they can be."""
@@ -224,9 +234,8 @@ class _Proper:
         pulls = self._pulls(order)
         for sweep in range(SWEEPS):
             for r in self.levels if sweep % 2 == 0 else reversed(self.levels):
-                self._settle(order[r], offsets[r], pulls, centre, absolute=sweep > SWEEPS // 3)
-        for chain in self.chains:
-            self._straighten(chain, order, centre)
+                self._settle(order[r], offsets[r], pulls, centre)
+        self._straighten(order, centre)
         left = min((centre[v] - self.extent[v] / 2 for v in range(len(centre))), default=0.0)
         return [round(c - left, 1) for c in centre]
 
@@ -244,7 +253,7 @@ class _Proper:
             for high in aboves:
                 bends = (low >= self.count) + (high >= self.count)
                 broad = (low, high) in port or (high, low) in port
-                weight = 0.4 if broad else (1.0, 2.0, 8.0)[bends]
+                weight = (0.4 if broad else (1.0, 2.0, 8.0)[bends]) * self.weight[min(low, high), max(low, high)]
                 wish = port.get((low, high), 0.0) - port.get((high, low), 0.0)
                 pulls[high].append((low, wish, weight))
                 pulls[low].append((high, -wish, weight))
@@ -256,17 +265,13 @@ class _Proper:
         offsets: Sequence[float],
         pulls: list[list[tuple[int, float, float]]],
         centre: list[float],
-        absolute: bool,
     ) -> None:
         """Move one row to where its neighbours pull it: a weighted isotonic regression, by pooling violators."""
         pools: list[tuple[float, float, int]] = []
         for v, offset in zip(members, offsets, strict=True):
             weighted, total = centre[v] * 0.02, 0.02
             for u, wish, weight in pulls[v]:
-                target = centre[u] + wish
-                if absolute:
-                    weight /= max(1.0, abs(target - centre[v]))
-                weighted += weight * target
+                weighted += weight * (centre[u] + wish)
                 total += weight
             mean, count = weighted / total - offset, 1
             while pools and pools[-1][0] >= mean:
@@ -281,19 +286,53 @@ class _Proper:
                 centre[members[k]] = mean + offsets[k]
                 k += 1
 
-    def _straighten(self, chain: list[int], order: Order, centre: list[float]) -> None:
-        """Put all bends of one edge at one position, if there is one that keeps every gap."""
-        if len(chain) < 2:
-            return
-        low, high = float("-inf"), float("inf")
-        for v in chain:
-            members = order[self.row[v]]
-            p = members.index(v)
-            if p:
-                low = max(low, centre[members[p - 1]] + self._gap(members[p - 1], v))
-            if p + 1 < len(members):
-                high = min(high, centre[members[p + 1]] - self._gap(v, members[p + 1]))
-        if low <= high:
-            middle = min(max(sum(centre[v] for v in chain) / len(chain), low), high)
-            for v in chain:
-                centre[v] = middle
+    def _straighten(self, order: Order, centre: list[float]) -> None:
+        """Put the two ends of an edge at one position where each is the other's only partner and there is room.
+
+        What has been put in line stays in line: it moves together from then on.
+        """
+        place = {v: p for members in order.values() for p, v in enumerate(members)}
+        line: dict[int, list[int]] = {v: [v] for v in place}
+        wanted = sorted((abs(centre[v] - centre[u]), u, v) for u, v in self._partners())
+        for distance, u, v in wanted:
+            if distance > STRAIGHTENED or line[u] is line[v]:
+                continue
+            shift = centre[v] - centre[u]
+            if self._has_room(line[u], shift, order, place, centre):
+                moving = line[u]
+            elif self._has_room(line[v], -shift, order, place, centre):
+                moving, shift = line[v], -shift
+            else:
+                continue
+            for w in moving:
+                centre[w] += shift
+            together = line[u] + line[v]
+            for w in together:
+                line[w] = together
+
+    def _partners(self) -> list[tuple[int, int]]:
+        """Neighbours along an edge that have, on this side, no other edge of the same direction."""
+        leaving, coming = Counter[tuple[int, bool]](), Counter[tuple[int, bool]]()
+        for u, v in self.segments:
+            up = self.row[v] > self.row[u]
+            leaving[u, up] += 1
+            coming[v, up] += 1
+        broad = [*self.rows.broad, *[False] * (len(self.row) - self.count)]
+        return [
+            (u, v)
+            for u, v in self.segments
+            if leaving[u, self.row[v] > self.row[u]] == coming[v, self.row[v] > self.row[u]] == 1 and not (broad[u] or broad[v])
+        ]
+
+    def _has_room(
+        self, moving: Sequence[int], shift: float, order: Order, place: dict[int, int], centre: list[float]
+    ) -> bool:
+        for v in moving:
+            members, p = order[self.row[v]], place[v]
+            if p and members[p - 1] not in moving and centre[v] + shift - centre[members[p - 1]] < self._gap(members[p - 1], v) - 0.01:
+                return False
+            if p + 1 < len(members) and members[p + 1] not in moving:
+                after = members[p + 1]
+                if centre[after] - centre[v] - shift < self._gap(v, after) - 0.01:
+                    return False
+        return True

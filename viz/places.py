@@ -113,8 +113,8 @@ class Recorded:
             return only
         if node.is_leaf and node.time is None and not node.requires_grad:
             return only
-        ends = (0,) if node.is_leaf else (0, self.after - 1)
-        if (node.is_leaf and node.time is not None) or (self.after > 1 and only in ends):
+        given = node.is_leaf or all(self.nodes[j].is_leaf and len(self.consumers[j]) == 1 for _, j in self.inputs[i])
+        if (node.is_leaf and node.time is not None) or (self.after > 1 and only == 0 and given):
             self.initial.add(i)
         return BEFORE
 

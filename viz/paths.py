@@ -1,0 +1,107 @@
+"""Lines of the picture as cubic Bézier curves: a start point, then three points for every piece."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["Pen", "Point", "moved", "shortened"]
+
+Point = tuple[float, float]
+CORNER = 10.0
+
+
+class Pen:
+    """Draws one line, piece by piece.
+
+    >>> Pen(0, 0).to(0, 3).points
+    [(0, 0), (0.0, 1.0), (0.0, 2.0), (0, 3)]
+    """
+
+    def __init__(self, x: float, y: float) -> None:
+        self.points: list[Point] = [(x, y)]
+
+    @classmethod
+    def along(cls, points: Sequence[Point]) -> Pen:
+        """A pen that has drawn a line already."""
+        pen = cls(*points[0])
+        pen.points = list(points)
+        return pen
+
+    @property
+    def here(self) -> Point:
+        """Where the pen is."""
+        return self.points[-1]
+
+    def to(self, x: float, y: float) -> Pen:
+        """A straight piece."""
+        (x0, y0) = self.here
+        if abs(x - x0) + abs(y - y0) > 0.05:
+            self.points += [((2 * x0 + x) / 3, (2 * y0 + y) / 3), ((x0 + 2 * x) / 3, (y0 + 2 * y) / 3), (x, y)]
+        return self
+
+    def rise(self, x: float, y: float) -> Pen:
+        """A curve that leaves and arrives vertically."""
+        (x0, y0) = self.here
+        if abs(x - x0) < 0.05:
+            return self.to(x, y)
+        middle = (y0 + y) / 2
+        self.points += [(x0, middle), (x, middle), (x, y)]
+        return self
+
+    def run(self, x: float, y: float) -> Pen:
+        """A curve that leaves and arrives horizontally."""
+        (x0, y0) = self.here
+        if abs(y - y0) < 0.05:
+            return self.to(x, y)
+        middle = (x0 + x) / 2
+        self.points += [(middle, y0), (middle, y), (x, y)]
+        return self
+
+    def corner(self, x: float, y: float, vertical_first: bool) -> Pen:
+        """Along one axis, round a corner, then along the other."""
+        (x0, y0) = self.here
+        radius = min(CORNER, abs(x - x0), abs(y - y0))
+        if radius < 0.05:
+            return self.to(x, y)
+        dx, dy = math.copysign(radius, x - x0), math.copysign(radius, y - y0)
+        if vertical_first:
+            self.to(x0, y - dy)
+            self.points += [(x0, y - dy * 0.45), (x0 + dx * 0.55, y), (x0 + dx, y)]
+        else:
+            self.to(x - dx, y0)
+            self.points += [(x - dx * 0.45, y0), (x, y0 + dy * 0.55), (x, y0 + dy)]
+        return self.to(x, y)
+
+
+def moved(points: Sequence[Point], dx: float, dy: float) -> list[Point]:
+    """The same line elsewhere."""
+    return [(x + dx, y + dy) for x, y in points]
+
+
+def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Point]:
+    """The line without so much of its end, and the direction (of length 1) in which it ends."""
+    (x0, y0), (cx, cy), (x, y) = points[-4], points[-2], points[-1]
+    if (cx, cy) == (x, y):
+        cx, cy = x0, y0
+    reach = math.hypot(x - cx, y - cy) or 1.0
+    ux, uy = (x - cx) / reach, (y - cy) / reach
+    shift = min(length, 0.8 * math.hypot(x - x0, y - y0))
+    back = (x - ux * shift, y - uy * shift)
+    control = (points[-2][0] - ux * shift, points[-2][1] - uy * shift)
+    return [*points[:-2], control, back], (ux, uy)
+
+
+def joined(points: Sequence[Point]) -> list[Point]:
+    """The same line with straight pieces that continue one another made one piece."""
+    result = list(points[:4])
+    for k in range(3, len(points) - 1, 3):
+        piece = points[k : k + 4]
+        last = result[-4:]
+        for axis in (0, 1):
+            if all(p[axis] == piece[0][axis] for p in (*last, *piece)):
+                result[-4:] = Pen(*last[0]).to(*piece[3]).points
+                break
+        else:
+            result += piece[1:]
+    return result

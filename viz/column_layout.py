@@ -16,8 +16,9 @@ __all__ = ["ColumnDrawing", "Frame", "frame_of"]
 TAP_ROOM = 16.0
 CHANNEL, WIDEST_CHANNEL = 27.0, 46.0
 CONSUMER_GAP = 17.0
-SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING = 8.0, 13.0, 9.0
-TRACK = 7.0
+SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING = 8.0, 13.0, 17.0
+HANGING = 0.15
+FIRST_TRACK, TRACK = 14.0, 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class ColumnDrawing:
             runs=column.highways,
             rank=[*(j + n * (item.role == "input") for j, item in enumerate(column.first)), *range(-len(self.taps), 0)],
             broad=[*(len(item.terms) > 0 for item in column.first), *[False] * len(self.taps)],
+            weight=[*(HANGING if column.row[v] < column.row[u] else 1.0 for u, v in links), *[1.0] * len(self.taps)],
             gap=CONSUMER_GAP,
         )
         found = arrange(rows_)
@@ -143,7 +145,7 @@ class ColumnDrawing:
 
     def _spread(self, j: int, attached: Sequence[tuple[float, bool, tuple[object, ...]]]) -> dict[tuple[object, ...], float]:
         look = self.look[j]
-        room = look.width / 2 - (5 if look.shape == "circle" else 8)
+        room = look.width / 2 - (2 if look.shape == "circle" else 8)
         spacing = CIRCLE_SPACING if look.shape == "circle" else PORT_SPACING
         wished = [far - self.x[j] for far, _, _ in attached]
         incoming = [arrives for _, arrives, _ in attached]
@@ -158,7 +160,7 @@ class ColumnDrawing:
         else:
             spacing = min(spacing, 2 * room / (len(attached) - 1))
             straight = next((k for k, w in enumerate(wished) if abs(w) < 1), (len(attached) - 1) / 2)
-            offsets = [(k - straight) * spacing for k in range(len(attached))]
+            offsets = [min(max((k - straight) * spacing, -room), room) for k in range(len(attached))]
         return {key: offset for (_, _, key), offset in zip(attached, offsets, strict=True)}
 
     def port_x(self, key: tuple[object, ...], j: int) -> float:
@@ -185,7 +187,13 @@ class ColumnDrawing:
         start, end = self.port_x(("out", k), u), self.port_x(("in", k), v)
         pen = Pen(start, self.port_y(frame, u, start, up))
         self._through(pen, frame, self._bends[k], up)
-        return pen.rise(end, self.port_y(frame, v, end, not up)).points
+        return pen.rise(end, self.port_y(frame, v, end, not up), self._aim(frame, v, end)).points
+
+    def _aim(self, frame: Frame, j: int, x: float) -> Point | None:
+        """The middle of a circle, for lines that meet it beside its lowest or highest point."""
+        if self.look[j].shape != "circle" or abs(x - self.x[j]) < 1:
+            return None
+        return self.x[j], frame.middle[self.column.row[j]]
 
     def _through(self, pen: Pen, frame: Frame, bends: Sequence[tuple[int, float]], up: bool) -> None:
         for r, x in bends:
@@ -201,7 +209,7 @@ class ColumnDrawing:
         first = bends[0][1] if bends else end
         pen = Pen(first, wire_y)
         self._through(pen, frame, bends, up)
-        return pen.rise(end, self.port_y(frame, j, end, not up)).points
+        return pen.rise(end, self.port_y(frame, j, end, not up), self._aim(frame, j, end)).points
 
     def wire_x(self, k: int) -> float:
         """Where the k-th tap leaves its wire."""
@@ -215,14 +223,18 @@ class ColumnDrawing:
             side = 0.5 if from_right else -0.5
             return Pen(edge, y).to(self.x[j] + side * self.look[j].width, y).points
         x = self.port_x(("arrive", lineage, j, from_right), j)
-        y = frame.bottom(self.column.row[j]) + self._track(lineage, j)
+        row = self.column.row[j]
+        y = frame.bottom(row) + FIRST_TRACK + TRACK * self._below(row).index((lineage, j))
         return Pen(edge, y).corner(x, self.port_y(frame, j, x, False), vertical_first=False).points
 
-    def _track(self, lineage: Lineage, j: int) -> float:
-        """How far below its row a line runs that cannot come in at the side."""
-        row = self.column.row
-        sharing = [(l, v) for l, v, right in self._arrivals if row[v] == row[j] and not self.is_outermost(v, right)]
-        return CHANNEL / 2 + (sharing.index((lineage, j)) - (len(sharing) - 1) / 2) * TRACK
+    def _below(self, row: int) -> list[tuple[Lineage, int]]:
+        """What comes in below a row because it cannot come in at the side."""
+        found = [(l, v) for l, v, right in self._arrivals if self.column.row[v] == row and not self.is_outermost(v, right)]
+        return sorted(found, key=lambda arrival: (-self.x[arrival[1]], repr(arrival)))
+
+    def tracks(self) -> dict[int, int]:
+        """How many lines run sideways in each channel (the space above row r)."""
+        return {r - 1: len(self._below(r)) for r in self.order}
 
     def _side_offset(self, lineage: Lineage, j: int, from_right: bool) -> float:
         """Several lines that reach an item at one side come in one below the other, the highest source on top."""
@@ -261,17 +273,20 @@ def pushed_apart(wished: Sequence[float], least: float, room: float) -> list[flo
 def frame_of(drawings: Sequence[ColumnDrawing], rows: int) -> Frame:
     """Heights for so many rows, with more room where lines have far to go sideways."""
     half = [0.0] * rows
-    spans = [0.0] * rows
+    spans, tracks = [0.0] * rows, [0] * rows
     for drawing in drawings:
         for look, r in zip(drawing.look, drawing.column.row, strict=True):
             half[r] = max(half[r], look.height / 2)
         for r, span in drawing.spans().items():
             if 0 <= r < rows:
                 spans[r] = max(spans[r], span)
+        for r, count in drawing.tracks().items():
+            if 0 <= r < rows:
+                tracks[r] = max(tracks[r], count)
     middle = [0.0] * rows
     y = 0.0
     for r in range(rows - 1, -1, -1):
         middle[r] = y + half[r]
-        below = spans[r - 1] if r else 0.0
-        y += 2 * half[r] + min(CHANNEL + 0.12 * below, WIDEST_CHANNEL)
+        below, lines = (spans[r - 1], tracks[r - 1]) if r else (0.0, 0)
+        y += 2 * half[r] + min(CHANNEL + 0.12 * below, WIDEST_CHANNEL) + TRACK * lines
     return Frame(middle, half)

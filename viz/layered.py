@@ -11,16 +11,19 @@ after them is rows from left to right.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 __all__ = ["Arrangement", "Rows", "arrange"]
 
 BEND = 4.0
 BEND_GAP = 11.0
-ROUNDS = 12
+ROUNDS = 8
+STARTS, SMALL = 24, 90
 SWEEPS = 60
 STRAIGHTENED = 60.0
 
@@ -128,16 +131,20 @@ class _Proper:
             order[self.row[v]].append(v)
         for members in order.values():
             self._restore_runs(members)
-        self._exchange(order)
-        best, fewest = {r: list(m) for r, m in order.items()}, self._cost(order)
-        for attempt in range(ROUNDS):
-            if fewest == 0:
-                break
-            self._by_barycentre(order, upward=attempt % 2 == 0)
-            self._exchange(order)
-            cost = self._cost(order)
-            if cost < fewest:
-                best, fewest = {r: list(m) for r, m in order.items()}, cost
+        best, fewest = order, math.inf
+        shuffle = Random(0).shuffle
+        for start in range(STARTS if len(self.row) <= SMALL else 1):
+            candidate = {r: list(members) for r, members in order.items()}
+            if start:
+                for members in candidate.values():
+                    shuffle(members)
+                    self._restore_runs(members)
+            for attempt in range(ROUNDS):
+                self._exchange(candidate)
+                cost = self._cost(candidate)
+                if cost < fewest - 1e-9:
+                    best, fewest = {r: list(members) for r, members in candidate.items()}, cost
+                self._by_barycentre(candidate, upward=attempt % 2 == 0)
         return best
 
     def _first_guess(self, v: int) -> tuple[float, int]:
@@ -196,7 +203,8 @@ class _Proper:
         return cost
 
     def _bulk(self, v: int) -> float:
-        return 2.5 if v < self.count else 1.0
+        """What it costs to pass a vertex on the way to the end of its row, in crossings; a right-angled one counts less."""
+        return 1.3 if v < self.count else 0.4
 
     def _cost(self, order: Order) -> float:
         place = {v: p for members in order.values() for p, v in enumerate(members)}
@@ -287,15 +295,17 @@ class _Proper:
                 k += 1
 
     def _straighten(self, order: Order, centre: list[float]) -> None:
-        """Put the two ends of an edge at one position where each is the other's only partner and there is room.
+        """Put the two ends of an edge at one position where the second has no other edge to the first's row and there is
+        room; of several edges that leave one vertex for a row, one is made straight.
 
         What has been put in line stays in line: it moves together from then on.
         """
         place = {v: p for members in order.values() for p, v in enumerate(members)}
         line: dict[int, list[int]] = {v: [v] for v in place}
+        straight: set[tuple[int, int]] = set()
         wanted = sorted((abs(centre[v] - centre[u]), u, v) for u, v in self._partners())
         for distance, u, v in wanted:
-            if distance > STRAIGHTENED or line[u] is line[v]:
+            if distance > STRAIGHTENED or line[u] is line[v] or (u, self.row[v]) in straight:
                 continue
             shift = centre[v] - centre[u]
             if self._has_room(line[u], shift, order, place, centre):
@@ -306,22 +316,17 @@ class _Proper:
                 continue
             for w in moving:
                 centre[w] += shift
+            straight.add((u, self.row[v]))
             together = line[u] + line[v]
             for w in together:
                 line[w] = together
 
     def _partners(self) -> list[tuple[int, int]]:
-        """Neighbours along an edge that have, on this side, no other edge of the same direction."""
-        leaving, coming = Counter[tuple[int, bool]](), Counter[tuple[int, bool]]()
-        for u, v in self.segments:
-            up = self.row[v] > self.row[u]
-            leaving[u, up] += 1
-            coming[v, up] += 1
+        """The edges that may be made straight: those whose end is reached by no other from the same side."""
+        coming = Counter((v, self.row[v] > self.row[u]) for u, v in self.segments)
         broad = [*self.rows.broad, *[False] * (len(self.row) - self.count)]
         return [
-            (u, v)
-            for u, v in self.segments
-            if leaving[u, self.row[v] > self.row[u]] == coming[v, self.row[v] > self.row[u]] == 1 and not (broad[u] or broad[v])
+            (u, v) for u, v in self.segments if coming[v, self.row[v] > self.row[u]] == 1 and not (broad[u] or broad[v])
         ]
 
     def _has_room(

@@ -40,13 +40,17 @@ class Pen:
             self.points += [((2 * x0 + x) / 3, (2 * y0 + y) / 3), ((x0 + 2 * x) / 3, (y0 + 2 * y) / 3), (x, y)]
         return self
 
-    def rise(self, x: float, y: float) -> Pen:
-        """A curve that leaves and arrives vertically."""
+    def rise(self, x: float, y: float, centre: Point | None = None) -> Pen:
+        """A curve that leaves vertically and arrives vertically, or pointing at a centre."""
         (x0, y0) = self.here
-        if abs(x - x0) < 0.05:
+        if abs(x - x0) < 0.05 and centre is None:
             return self.to(x, y)
         middle = (y0 + y) / 2
-        self.points += [(x0, middle), (x, middle), (x, y)]
+        aim = (x, middle)
+        if centre is not None:
+            stretch = 0.45 * abs(y - y0) / math.hypot(x - centre[0], y - centre[1])
+            aim = (x + (x - centre[0]) * stretch, y + (y - centre[1]) * stretch)
+        self.points += [(x0, middle), aim, (x, y)]
         return self
 
     def run(self, x: float, y: float) -> Pen:

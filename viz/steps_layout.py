@@ -15,6 +15,7 @@ __all__ = ["Steps"]
 PANEL_PADDING, PANEL_TOP, PANEL_BOTTOM = 13.0, 28.0, 13.0
 LABEL_ROOM = 52.0
 GUTTER = 24.0
+ABOVE_INPUTS = 12.0
 
 
 class Steps:
@@ -45,7 +46,7 @@ class Steps:
         )
         self.top = -PANEL_TOP
         self.floor = self.frame.height
-        self.bottom = (self.frame.top(0) + self.frame.bottom(1)) / 2 if open_below else self.floor + PANEL_BOTTOM
+        self.bottom = self.frame.top(0) - ABOVE_INPUTS if open_below else self.floor + PANEL_BOTTOM
         self._left: list[float] = []
         x = 0.0
         for step in range(diagram.after):

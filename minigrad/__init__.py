@@ -11,7 +11,7 @@ from minigrad import errors, graph, ops
 from minigrad.graph import walk
 from minigrad.module import Module, Parameter
 from minigrad.ops import *  # noqa: F403
-from minigrad.scope import enable_grad, is_recording, no_grad, scope, time_step
+from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
 from minigrad.testing import gradcheck
 from minigrad.transforms import edge_gradients, grad
@@ -20,6 +20,7 @@ __all__ = [
     "Module",
     "Parameter",
     "Tensor",
+    "current_place",
     "edge_gradients",
     "enable_grad",
     "errors",

@@ -8,7 +8,8 @@ Four rules live here and nowhere else.
 from the second on the sum is an array of our own, and further shares are added in place.
 *Deferring*: two kinds of share are kept as they are until the sum is taken, because together they cost far less. The
 gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; the gradients of
-the parts of an array are put side by side, not added one by one to an array of zeros.
+the parts of an array are put side by side, not added one by one to an array of zeros. A part that was cut out again, as
+when every step splits the same weight, is added to the first one at once: T steps keep one array of it, not T.
 """
 
 from __future__ import annotations
@@ -47,13 +48,22 @@ class Partial(Deferred):
     axis, (axis, k, k + 1) also for the k-th part of an axis that disappeared.
     """
 
-    __slots__ = ("exact", "index", "span", "values")
+    __slots__ = ("exact", "index", "owned", "span", "values")
 
     def __init__(self, values: Array, index: Any, exact: bool, span: tuple[int, int, int] | None = None) -> None:
         self.values = values
         self.index = index
         self.exact = exact
         self.span = span
+        self.owned = False
+
+    def absorb(self, values: Array) -> None:
+        """Add what another consumer sends to the same part."""
+        if self.owned and self.values.dtype == values.dtype:
+            self.values += values
+        else:
+            self.values = self.values + values
+            self.owned = True
 
     def add_to(self, total: Array) -> None:
         """Add the values where they belong."""
@@ -66,12 +76,13 @@ class Partial(Deferred):
 class ArraySums:
     """Sums of NumPy arrays; one instance serves one sweep."""
 
-    __slots__ = ("_deferred", "_owned", "_totals")
+    __slots__ = ("_deferred", "_owned", "_parts", "_totals")
 
     def __init__(self) -> None:
         self._totals: dict[int, Any] = {}
         self._owned: set[int] = set()
         self._deferred: dict[int, list[Deferred]] = {}
+        self._parts: dict[int, dict[tuple[int, ...], Partial]] = {}
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
@@ -82,7 +93,7 @@ class ArraySums:
         """Add ``share`` to what ``node`` has been sent."""
         serial = node.serial
         if type(share) is not np.ndarray and isinstance(share, Deferred):
-            self._deferred.setdefault(serial, []).append(share)
+            self._defer(serial, share)
             return
         if share.shape != node.shape:
             share = unbroadcast(share, node.shape)
@@ -98,10 +109,19 @@ class ArraySums:
             self._totals[serial] = total + share
             self._owned.add(serial)
 
+    def _defer(self, serial: int, share: Deferred) -> None:
+        if isinstance(share, Partial) and share.span is not None:
+            first = self._parts.setdefault(serial, {}).setdefault((*share.span, share.values.ndim), share)
+            if first is not share:
+                first.absorb(share.values)
+                return
+        self._deferred.setdefault(serial, []).append(share)
+
     def take(self, node: Node) -> Gradient:
         """The sum of all shares of ``node``."""
         total = self._totals.pop(node.serial, None)
         if self._deferred and node.serial in self._deferred:
+            self._parts.pop(node.serial, None)
             return _combined(node, total, self._deferred.pop(node.serial))
         return total
 
@@ -145,10 +165,12 @@ def _joined(node: Node, partials: list[Partial]) -> Any:
     first = partials[0].span
     if first is None or len(partials) == 1:
         return None
-    axis = first[0]
+    axis, ndim = first[0], partials[0].values.ndim
     parts = []
     for partial in partials:
-        if partial.span is None or partial.span[0] != axis or partial.values.dtype != node.dtype:
+        if partial.span is None or partial.span[0] != axis:
+            return None
+        if partial.values.ndim != ndim or partial.values.dtype != node.dtype:
             return None
         parts.append((partial.span[1], partial.span[2], partial.values))
     parts.sort(key=lambda part: part[0])

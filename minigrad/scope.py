@@ -25,7 +25,7 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["Place", "enable_grad", "is_recording", "no_grad", "scope", "time_step"]
+__all__ = ["Place", "current_place", "enable_grad", "is_recording", "no_grad", "scope", "time_step"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -207,3 +207,13 @@ class scope(Setting):
 def is_recording() -> bool:
     """Whether operations on tensors that need a gradient are recorded right now, in this thread."""
     return state.recording
+
+
+def current_place() -> Place:
+    """Where an operation would be recorded right now, in this thread: the time step and the path of scopes.
+
+    >>> with time_step(2), scope("gru"):
+    ...     print(current_place())
+    gru at time step 2
+    """
+    return state.place

@@ -137,8 +137,12 @@ class Tensor:
         self._node.name = name
 
     def named(self, name: str) -> Self:
-        """Give the tensor, and its node in the graph, a name; returns the tensor itself."""
-        self.name = name
+        """Give the tensor, and its node in the graph, a name; returns the tensor itself.
+
+        Under ``no_grad`` a result has no place in any graph and stays nameless, which costs nothing.
+        """
+        if self._node is not None or state.recording:
+            self.name = name
         return self
 
     @property

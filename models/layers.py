@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, cross_entropy, scope, stack, time_step
+from minigrad import Tensor, cross_entropy, current_place, scope, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.module import Module
-from minigrad.scope import state as recording
 from models.recurrent import Cell, Recurrent, Seed, parts_of, positive_size, uniform
 
 __all__ = ["Head", "unroll"]
@@ -70,7 +69,8 @@ def unroll(
                 state = step(t, state)
             hs.append(parts_of(state)[-1])
         if not hs:
-            return Tensor(np.zeros((0, *parts_of(state)[-1].shape), xs.dtype)), state
+            h_0 = parts_of(state)[-1]
+            return Tensor(np.zeros((0, *h_0.shape), h_0.dtype)), state
         return stack(hs), state
 
 
@@ -93,7 +93,7 @@ def _at_time_0(cell: Any, state: Any) -> Any:
         if part.name is None and part.is_leaf:
             part.named(name)
         if isinstance(part.node, Leaf) and part.node.time is None:
-            part.node.place = recording.place
+            part.node.place = current_place()
     if not isinstance(state, tuple):
         return parts[0]
     return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)

@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor
+from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.scope import Place
-from minigrad.scope import state as recording
 
 State = TypeVar("State")
 Array: TypeAlias = npt.NDArray[Any]
@@ -91,7 +90,7 @@ class Cell(Module, Generic[State]):
                 )
 
     def _here(self) -> str:
-        return str(Place(recording.place.time, (self.label,)))
+        return str(Place(current_place().time, (self.label,)))
 
     def _zeros(self, batch: int, name: str) -> Tensor:
         if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 0:

@@ -1,7 +1,5 @@
-"""What does not fit is refused in words, and by_hand needs no engine."""
+"""What does not fit is refused in words."""
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,11 @@ XS = np.ones((5, 2, 3))
 HEAD = {"W_yh": np.ones((3, 2)), "b_y": np.ones(3)}
 
 
-def test_by_hand_does_not_import_the_engine() -> None:
-    code = "import sys, models.by_hand; sys.exit('minigrad' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_integers_are_taken_as_floats() -> None:
+    params = {"W_hx": [[2]], "W_hh": [[1]]}
+    trace = rnn.forward(params, [[[1]]], [[0]])
+    assert trace.hs.item() == np.tanh(2.0)
+    assert rnn.backward(params, trace, [[[1]]]).params["W_hx"].item() == 1 - np.tanh(2.0) ** 2
 
 
 def test_an_input_error_is_a_value_error() -> None:

@@ -161,11 +161,11 @@ def test_three_thousand_steps_need_no_recursion_and_are_freed_without_the_collec
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert left - before < (peak - before) / 100
+    assert left - before < (peak - before) / 20
 
 
 def test_under_no_grad_nothing_is_recorded() -> None:
     with no_grad():
         hs, (c, h) = unroll(LSTM(3, 4), np.ones((5, 2, 3)))
     assert not any(result.requires_grad for result in (hs, c, h))
-    assert len(walk(h)) == 1
+    assert walk(h) == walk(c) == walk(hs) == []

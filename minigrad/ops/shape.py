@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.graph import Gradient, Operation
+from minigrad.graph import CONSTANT, Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
 from minigrad.tensor import Tensor, operand, record, unrecorded
@@ -30,18 +30,22 @@ __all__ = [
 
 
 class View(Operation):
-    """An operation whose result shares the memory of its operand: it holds on to a leaf's array so that no one may
-    change it meanwhile."""
+    """An operation whose result shares the memory of its operand: it keeps a leaf's array on loan, so that no one may
+    change it until the graph is released."""
 
-    __slots__ = ("loan",)
-    loan: Any
+    __slots__ = ()
+    keeps = (CONSTANT,)
+
+    @property
+    def loan(self) -> Any:
+        """The leaf's array; None when the operand is itself a result."""
+        return self.needed()[0]
 
 
 def record_view(node: View, y: Any, x: Any) -> Tensor:
     """The result of a view operation on ``x``, which is recorded if ``x`` needs a gradient."""
     if x._wants and state.recording:
-        node.loan = x.lend(type(node)) if x._node.is_leaf else None
-        return record(node, y, (x._node,), ())
+        return record(node, y, (x._node,), (x.lend(type(node)) if x._node.is_leaf else None,))
     return unrecorded(y)
 
 

@@ -18,6 +18,7 @@ CHANNEL, WIDEST_CHANNEL = 27.0, 46.0
 CONSUMER_GAP = 17.0
 SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING = 8.0, 13.0, 17.0
 HANGING = 0.15
+STRETCH = 14.0
 FIRST_TRACK, TRACK = 14.0, 8.0
 
 
@@ -73,10 +74,52 @@ class ColumnDrawing:
         self.order = {r: [v for v in members if v < n] for r, members in found.order.items()}
         self._bends = dict(zip([k for k, (u, v) in enumerate(column.links) if column.row[u] != column.row[v]], found.bends, strict=False))
         self._tap_bends = found.bends[len(links) :]
-        edges_right = [x + look.width / 2 for x, look in zip(self.x, self.look, strict=True)]
-        self.width = max([*edges_right, *(x + 4 for x in self.tap_x), *(x + 4 for bends in found.bends for _, x in bends)])
+        self._sort_equal_taps()
         self._arrivals = arrivals
+        self._stretch_broad(links, [*found.bends[: len(links)], *self._tap_bends])
+        bent = [x + 4 for bends in (*self._bends.values(), *self._tap_bends) for _, x in bends]
+        self.width = max([*(x + look.width / 2 for x, look in zip(self.x, self.look, strict=True)), *bent, *(x + 4 for x in self.tap_x)])
         self._ports = self._place_ports()
+
+    def _sort_equal_taps(self) -> None:
+        """Let the taps of one item stand in the order of their wires."""
+        alike: dict[tuple[int, int], list[int]] = {}
+        for k, (source, j) in enumerate(self.taps):
+            alike.setdefault((j, self._tap_row[source]), []).append(k)
+        for taps in alike.values():
+            lines = sorted(((self.tap_x[k], self._tap_bends[k]) for k in taps), key=lambda line: line[0])
+            for k, (x, bends) in zip(taps, lines, strict=True):
+                self.tap_x[k], self._tap_bends[k] = x, bends
+
+    def _stretch_broad(self, links: Sequence[tuple[int, int]], bends: Sequence[Sequence[tuple[int, float]]]) -> None:
+        """Widen affine boxes until every line can meet them vertically, as far as their row has room."""
+        row = self.column.row
+        met: dict[int, list[float]] = {}
+        occupied: dict[int, list[float]] = {r: [] for r in range(-1, max(row) + 2)}
+        for (u, v), passed in zip([*links, *((-1 - k, j) for k, (_, j) in enumerate(self.taps))], bends, strict=True):
+            start = self.x[u] if u >= 0 else self.tap_x[-1 - u]
+            met.setdefault(u, []).append(passed[0][1] if passed else self.x[v])
+            met.setdefault(v, []).append(passed[-1][1] if passed else start)
+            for r, x in passed:
+                occupied[r].append(x)
+        for j, item in enumerate(self.column.first):
+            if item.terms and j in met:
+                half = self.look[j].width / 2
+                edges = [e for k in self.order[row[j]] if k != j for e in (self.x[k] - self.look[k].width / 2, self.x[k] + self.look[k].width / 2)]
+                edges += occupied[row[j]]
+                left = min(self.x[j] - half, max([min(met[j]) - STRETCH, *(e + TAP_ROOM for e in edges if e < self.x[j])]))
+                right = max(self.x[j] + half, min([max(met[j]) + STRETCH, *(e - TAP_ROOM for e in edges if e > self.x[j])]))
+                self.x[j] = (left + right) / 2
+                self.look[j] = replace(self.look[j], width=right - left)
+        shift = -min(0.0, *(x - look.width / 2 for x, look in zip(self.x, self.look, strict=True)))
+        if shift:
+            self._shift(shift)
+
+    def _shift(self, dx: float) -> None:
+        self.x = [x + dx for x in self.x]
+        self.tap_x = [x + dx for x in self.tap_x]
+        self._bends = {k: [(r, x + dx) for r, x in bends] for k, bends in self._bends.items()}
+        self._tap_bends = [[(r, x + dx) for r, x in bends] for bends in self._tap_bends]
 
     def _common_looks(self) -> list[Look]:
         """Of each item the size that holds it at every step; an affine box spans what is computed from it."""

@@ -95,11 +95,11 @@ class Diagram:
 
 
 def operation_symbol(node: Node) -> str:
-    """What a picture shows for an operation; an operand that is a constant shows too, where it is known."""
-    constant = getattr(node, "constant", None)
-    if node.label == "sub" and len(node.inputs) == 2 and node.inputs[0] is None:
-        return f"{constant:g}{node.symbol}" if constant is not None else f"c {node.symbol}"
-    return node.symbol
+    """What a picture shows for an operation: 1− for what is subtracted from one."""
+    minuend = getattr(node, "minuend", None)
+    if minuend is not None:
+        return f"{minuend:g}{node.symbol}"
+    return "const −" if node.label == "sub" and node.inputs[0] is None else node.symbol
 
 
 def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) -> Diagram:

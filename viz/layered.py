@@ -24,6 +24,7 @@ BEND = 4.0
 BEND_GAP = 11.0
 ROUNDS = 8
 STARTS, SMALL = 24, 90
+OUT_OF_RANK = 0.001
 SWEEPS = 60
 STRAIGHTENED = 60.0
 
@@ -40,6 +41,7 @@ class Rows:
         behind: how many lines leave it for the end of its row.
         runs: vertices of one row that must stand in the given order.
         broad: whether a vertex can be met anywhere along its extent rather than in the middle.
+        anchor: where lines meet a vertex, counted from its middle.
         rank: where a vertex would like to stand in its row if nothing else decides; its number by default.
         weight: how strongly each edge wants to be straight.
         gap: the least distance between two vertices of a row.
@@ -52,6 +54,7 @@ class Rows:
     behind: list[float] = field(default_factory=list)
     runs: list[list[int]] = field(default_factory=list)
     broad: list[bool] = field(default_factory=list)
+    anchor: list[float] = field(default_factory=list)
     rank: list[float] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
     gap: float = 16.0
@@ -122,12 +125,14 @@ class _Proper:
         self.before = [*rows.before, *[0.0] * (size - self.count)]
         self.behind = [*rows.behind, *[0.0] * (size - self.count)]
         self.run_of = {v: k for k, run in enumerate(rows.runs) for v in run}
+        self.anchor = [*(rows.anchor or [0.0] * self.count), *[0.0] * (size - self.count)]
         self.levels = sorted(set(self.row))
+        self.rank = [self._wished_rank(v) for v in range(size)]
 
     def best_order(self) -> Order:
         """The order with the fewest crossings found; among equals the one closest to the order of recording."""
         order: Order = {r: [] for r in self.levels}
-        for v in sorted(range(len(self.row)), key=self._first_guess):
+        for v in sorted(range(len(self.row)), key=lambda v: (self.rank[v], v)):
             order[self.row[v]].append(v)
         for members in order.values():
             self._restore_runs(members)
@@ -147,11 +152,11 @@ class _Proper:
                 self._by_barycentre(candidate, upward=attempt % 2 == 0)
         return best
 
-    def _first_guess(self, v: int) -> tuple[float, int]:
+    def _wished_rank(self, v: int) -> float:
         rank = self.rows.rank or list(range(self.count))
         if v < self.count:
-            return rank[v], v
-        return min((rank[u] for u in (*self.below[v], *self.above[v]) if u < self.count), default=float(v)), v
+            return rank[v]
+        return min((rank[u] for u in (*self.below[v], *self.above[v]) if u < self.count), default=float(v))
 
     def _restore_runs(self, members: list[int]) -> None:
         """Put the vertices of each run back into their order, in the places they hold together."""
@@ -197,6 +202,7 @@ class _Proper:
     def _clash(self, u: int, v: int, place: dict[int, int]) -> float:
         """What it costs that u stands directly before v."""
         cost = self.before[v] * self._bulk(u) + self.behind[u] * self._bulk(v)
+        cost += OUT_OF_RANK * (self.rank[u] > self.rank[v])
         for side in (self.below, self.above):
             positions = sorted(place[w] for w in side[v])
             cost += sum(bisect_right(positions, place[w] - 1) for w in side[u])
@@ -215,6 +221,7 @@ class _Proper:
                     cost += self.before[v] * sum(map(self._bulk, members[:p]))
                 if self.behind[v]:
                     cost += self.behind[v] * sum(map(self._bulk, members[p + 1 :]))
+            cost += OUT_OF_RANK * self._inversions([self.rank[v] for v in members])
             passed: list[int] = []
             for v in members:
                 ends = sorted(place[w] for w in self.above[v])
@@ -222,6 +229,14 @@ class _Proper:
                 for end in ends:
                     insort(passed, end)
         return cost
+
+    def _inversions(self, values: Sequence[float]) -> int:
+        earlier: list[float] = []
+        count = 0
+        for value in values:
+            count += len(earlier) - bisect_right(earlier, value)
+            insort(earlier, value)
+        return count
 
     def _gap(self, u: int, v: int) -> float:
         real = (u < self.count) + (v < self.count)
@@ -262,7 +277,7 @@ class _Proper:
                 bends = (low >= self.count) + (high >= self.count)
                 broad = (low, high) in port or (high, low) in port
                 weight = (0.4 if broad else (1.0, 2.0, 8.0)[bends]) * self.weight[min(low, high), max(low, high)]
-                wish = port.get((low, high), 0.0) - port.get((high, low), 0.0)
+                wish = port.get((low, high), self.anchor[low]) - port.get((high, low), self.anchor[high])
                 pulls[high].append((low, wish, weight))
                 pulls[low].append((high, -wish, weight))
         return pulls
@@ -303,11 +318,12 @@ class _Proper:
         place = {v: p for members in order.values() for p, v in enumerate(members)}
         line: dict[int, list[int]] = {v: [v] for v in place}
         straight: set[tuple[int, int]] = set()
-        wanted = sorted((abs(centre[v] - centre[u]), u, v) for u, v in self._partners())
+        meets = self.anchor
+        wanted = sorted((abs(centre[v] + meets[v] - centre[u] - meets[u]), u, v) for u, v in self._partners())
         for distance, u, v in wanted:
             if distance > STRAIGHTENED or line[u] is line[v] or (u, self.row[v]) in straight:
                 continue
-            shift = centre[v] - centre[u]
+            shift = centre[v] + meets[v] - centre[u] - meets[u]
             if self._has_room(line[u], shift, order, place, centre):
                 moving = line[u]
             elif self._has_room(line[v], -shift, order, place, centre):

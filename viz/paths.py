@@ -49,6 +49,7 @@ class Pen:
         aim = (x, middle)
         if centre is not None:
             stretch = 0.45 * abs(y - y0) / math.hypot(x - centre[0], y - centre[1])
+            stretch = min(stretch, abs(x - x0) / max(abs(x - centre[0]), 0.1))
             aim = (x + (x - centre[0]) * stretch, y + (y - centre[1]) * stretch)
         self.points += [(x0, middle), aim, (x, y)]
         return self

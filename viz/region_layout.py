@@ -1,6 +1,6 @@
-"""Where the items outside the columns stand: rows from left to right, for what comes before and after the steps.
+"""Where the items outside the columns stand: in layers from left to right, for what comes before and after the steps.
 
-A graph without time steps is one such region.
+A graph without time steps is one such region. Parameters that a single affine box uses stand below it.
 """
 
 from __future__ import annotations
@@ -8,22 +8,21 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 
 from viz.diagram import Item
 from viz.layered import Rows, arrange
 from viz.paths import Pen, Point
-from viz.sizes import Look, look_of
+from viz.sizes import look_of
 
 __all__ = ["RegionDrawing"]
 
-LAYER_GAP = 36.0
+LAYER_GAP = 38.0
 WIRE_ROOM = 12.0
-PORT_SPACING = 8.0
+PORT_SPACING = 9.0
+BELOW_GAP, BESIDE_GAP = 26.0, 8.0
 FROM_LEAF = 0.08
 
 
-@dataclass(slots=True)
 class RegionDrawing:
     """The drawing of a region; x counts from its left edge, y from its top.
 
@@ -35,163 +34,182 @@ class RegionDrawing:
         crown: an item of the first layer that must stand highest in it, so that lines can come in from above.
         pitch: the least distance between two items of a layer.
         late: whether items stand as far right as they can rather than as far left.
+
+    Attributes:
+        x, y: the middle of each item.
+        look: its shape and size.
+        width, height: of the whole region.
+        entry_y, exit_y: where the lines of each key cross the left and the right edge.
     """
 
-    items: Sequence[Item]
-    links: Sequence[tuple[int, int]]
-    entries: Sequence[tuple[Hashable, int]] = ()
-    exits: Sequence[tuple[int, Hashable]] = ()
-    crown: int | None = None
-    pitch: float = 16.0
-    late: bool = False
-    look: list[Look] = field(init=False)
-    layer: list[int] = field(init=False)
-    x: list[float] = field(init=False)
-    y: list[float] = field(init=False)
-    width: float = field(init=False)
-    height: float = field(init=False)
-    entry_y: dict[Hashable, float] = field(init=False)
-    exit_y: dict[Hashable, float] = field(init=False)
-    _bends: list[list[tuple[int, float]]] = field(init=False)
-    _left: list[float] = field(init=False)
-    _breadth: list[float] = field(init=False)
-    _ports: dict[tuple[str, int], float] = field(init=False)
-    _order: dict[int, list[int]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.look = [look_of(item) for item in self.items]
+    def __init__(
+        self,
+        items: Sequence[Item],
+        links: Sequence[tuple[int, int]],
+        entries: Sequence[tuple[Hashable, int]] = (),
+        exits: Sequence[tuple[int, Hashable]] = (),
+        crown: int | None = None,
+        pitch: float = 16.0,
+        late: bool = False,
+    ) -> None:
+        self.items, self.links, self.entries, self.exits = items, links, entries, exits
+        self.look = [look_of(item) for item in items]
+        self._crown, self._late = crown, late
+        self._hung = self._hung_below()
+        self._standing = [j for j in range(len(items)) if j not in self._hung]
+        self._below: dict[int, list[int]] = defaultdict(list)
+        for j, v in self._hung.items():
+            self._below[v].append(j)
         self.layer = self._layers()
-        n, depth = len(self.items), max(self.layer, default=-1) + 1
-        ways = list(dict.fromkeys(self.links))
-        first_entry, first_exit = n, n + len(self.entries)
-        edges = [
-            *ways,
-            *((first_entry + k, item) for k, (_, item) in enumerate(self.entries)),
-            *((item, first_exit + k) for k, (item, _) in enumerate(self.exits)),
-        ]
-        crowned = [] if self.crown is None else [[self.crown, *(j for j in range(n) if self.layer[j] == 0 and j != self.crown)]]
-        found = arrange(
-            Rows(
-                row=[*self.layer, *[-1] * len(self.entries), *[depth] * len(self.exits)],
-                extent=[*(look.height for look in self.look), *[WIRE_ROOM] * (len(self.entries) + len(self.exits))],
-                edges=edges,
-                runs=crowned,
-                weight=[FROM_LEAF if u < n and self.items[u].head.is_leaf and v < n else 1.0 for u, v in edges],
-                gap=self.pitch,
-            )
-        )
-        self.y = found.centre[:n]
-        self._order = {r: [v for v in members if v < n] for r, members in found.order.items()}
-        self.entry_y = {key: found.centre[first_entry + k] for k, (key, _) in enumerate(self.entries)}
-        self.exit_y = {key: found.centre[first_exit + k] for k, (_, key) in enumerate(self.exits)}
-        bend_of = dict(zip(edges, found.bends, strict=True))
-        self._bends = [bend_of[edge] for edge in [*self.links, *edges[len(ways) :]]]
-        self._breadth = [max((self.look[j].width for j in range(n) if self.layer[j] == r), default=0.0) for r in range(depth)]
-        self._left = [sum(self._breadth[:r]) + LAYER_GAP * (r + bool(self.entries)) for r in range(depth)]
-        self.x = [self._column_x(j) for j in range(n)]
-        self.width = sum(self._breadth) + LAYER_GAP * max(depth - 1 + bool(self.entries) + bool(self.exits), 0)
-        heights = [y + look.height / 2 for y, look in zip(self.y, self.look, strict=True)]
-        self.height = max([*heights, *(y for bends in found.bends for _, y in bends)], default=0.0)
+        self._arrange(pitch)
         self._ports = self._place_ports()
 
-    def _column_x(self, j: int) -> float:
-        r = self.layer[j]
-        if self.late and r == len(self._left) - 1:
-            return self._left[r] + self._breadth[r] - self.look[j].width / 2
-        return self._left[r] + self._breadth[r] / 2
+    def _hung_below(self) -> dict[int, int]:
+        """The parameters that one affine box alone uses, and that box."""
+        users: dict[int, list[int]] = defaultdict(list)
+        for u, v in self.links:
+            users[u].append(v)
+        tapped = {j for j, _ in self.exits}
+        return {
+            j: users[j][0]
+            for j, item in enumerate(self.items)
+            if item.role == "parameter" and len(users[j]) == 1 and self.items[users[j][0]].terms and j not in tapped
+        }
 
     def _layers(self) -> list[int]:
-        n = len(self.items)
         users: dict[int, list[int]] = defaultdict(list)
         sources: dict[int, list[int]] = defaultdict(list)
         for u, v in self.links:
-            users[u].append(v)
-            sources[v].append(u)
-        layer = [0] * n
-        for v in range(n):
+            if u not in self._hung:
+                users[u].append(v)
+                sources[v].append(u)
+        layer = [0] * len(self.items)
+        for v in range(len(self.items)):
             layer[v] = max((layer[u] + 1 for u in sources[v]), default=0)
         deepest = max(layer, default=0)
         entered = {item for _, item in self.entries}
-        for u in range(n - 1, -1, -1):
-            latest = min((layer[v] - 1 for v in users[u]), default=deepest if self.late else layer[u])
-            if self.late or (not sources[u] and u not in entered and u != self.crown):
-                layer[u] = latest
+        for u in range(len(self.items) - 1, -1, -1):
+            if self._late or (not sources[u] and u not in entered and u != self._crown):
+                layer[u] = min((layer[v] - 1 for v in users[u]), default=deepest if self._late else layer[u])
+        for j, v in self._hung.items():
+            layer[j] = layer[v]
         return layer
 
-    def _ends(self) -> list[tuple[int | None, int | None]]:
-        """The items at both ends of every line: links, then entries, then exits."""
-        return [*self.links, *((None, item) for _, item in self.entries), *((item, None) for item, _ in self.exits)]
+    def _arrange(self, pitch: float) -> None:
+        standing = self._standing
+        vertex = {j: p for p, j in enumerate(standing)}
+        n, depth = len(standing), max(self.layer, default=-1) + 1
+        drop = {j: BELOW_GAP + max(self.look[k].height for k in below) for j, below in self._below.items()}
+        ways = [(vertex[u], vertex[v]) for u, v in dict.fromkeys(self.links) if u in vertex]
+        edges = [
+            *ways,
+            *((n + k, vertex[item]) for k, (_, item) in enumerate(self.entries)),
+            *((vertex[item], n + len(self.entries) + k) for k, (item, _) in enumerate(self.exits)),
+        ]
+        crowned = [j for j in standing if self.layer[j] == 0 and j != self._crown]
+        found = arrange(
+            Rows(
+                row=[*(self.layer[j] for j in standing), *[-1] * len(self.entries), *[depth] * len(self.exits)],
+                extent=[
+                    *(self.look[j].height + drop.get(j, 0.0) for j in standing),
+                    *[WIRE_ROOM] * (len(self.entries) + len(self.exits)),
+                ],
+                edges=edges,
+                runs=[] if self._crown is None else [[vertex[j] for j in (self._crown, *crowned)]],
+                anchor=[*(-drop.get(j, 0.0) / 2 for j in standing), *[0.0] * (len(self.entries) + len(self.exits))],
+                weight=[FROM_LEAF if u < n and self.items[standing[u]].head.is_leaf and v < n else 1.0 for u, v in edges],
+                gap=pitch,
+            )
+        )
+        breadth = [0.0] * depth
+        for j in standing:
+            hanging = sum(self.look[k].width + BESIDE_GAP for k in self._below[j]) - BESIDE_GAP
+            breadth[self.layer[j]] = max(breadth[self.layer[j]], self.look[j].width, hanging)
+        first = LAYER_GAP * bool(self.entries)
+        self._span = [(first + sum(breadth[:r]) + LAYER_GAP * r, breadth[r]) for r in range(depth)]
+        self.width = first + sum(breadth) + LAYER_GAP * max(depth - 1 + bool(self.exits), 0)
+        self.x, self.y = [0.0] * len(self.items), [0.0] * len(self.items)
+        for j, p in vertex.items():
+            left, broad = self._span[self.layer[j]]
+            self.x[j], self.y[j] = left + broad / 2, found.centre[p] - drop.get(j, 0.0) / 2
+            self._hang(j)
+        self._order = {r: [standing[p] for p in order if p < n] for r, order in found.order.items()}
+        self.entry_y = {key: found.centre[n + k] for k, (key, _) in enumerate(self.entries)}
+        self.exit_y = {key: found.centre[n + len(self.entries) + k] for k, (_, key) in enumerate(self.exits)}
+        bends = dict(zip(edges, found.bends, strict=True))
+        self._bends = [bends[vertex[u], vertex[v]] if u in vertex else [] for u, v in self.links]
+        self._bends += [bends[edge] for edge in edges[len(ways) :]]
+        ends = [y + look.height / 2 for y, look in zip(self.y, self.look, strict=True)]
+        self.height = max([*ends, *(y for passed in found.bends for _, y in passed)], default=0.0)
 
-    def _place_ports(self) -> dict[tuple[str, int], float]:
-        sides: dict[tuple[int, str], list[tuple[float, int]]] = defaultdict(list)
-        far_in = [*(self.y[u] for u, _ in self.links), *(self.entry_y[key] for key, _ in self.entries), *[0.0] * len(self.exits)]
-        far_out = [*(self.y[v] for _, v in self.links), *[0.0] * len(self.entries), *(self.exit_y[key] for _, key in self.exits)]
-        for k, (u, v) in enumerate(self._ends()):
-            if v is not None:
-                sides[v, "in"].append((self._bends[k][-1][1] if self._bends[k] else far_in[k], k))
-            if u is not None:
-                sides[u, "out"].append((self._bends[k][0][1] if self._bends[k] else far_out[k], k))
-        ports: dict[tuple[str, int], float] = {}
-        for (j, side), attached in sides.items():
-            attached.sort()
-            room = self.look[j].height - 8
-            spacing = min(PORT_SPACING, room / max(len(attached) - 1, 1))
-            for p, (_, k) in enumerate(attached):
-                spread = side == "in" or self.items[j].head.is_leaf is False
-                ports[side, k] = (p - (len(attached) - 1) / 2) * spacing if spread and side == "in" else 0.0
+    def _hang(self, j: int) -> None:
+        below = self._below[j]
+        x = self.x[j] - (sum(self.look[k].width + BESIDE_GAP for k in below) - BESIDE_GAP) / 2
+        for k in below:
+            self.x[k] = x + self.look[k].width / 2
+            self.y[k] = self.y[j] + self.look[j].height / 2 + BELOW_GAP + self.look[k].height / 2
+            x += self.look[k].width + BESIDE_GAP
+
+    def _place_ports(self) -> dict[int, float]:
+        """How far from the middle of its item's left side each line comes in: links, then entries."""
+        incoming: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        for k, (u, v) in enumerate(self.links):
+            if u not in self._hung:
+                incoming[v].append((self._bends[k][-1][1] if self._bends[k] else self.y[u], k))
+        for number, (key, v) in enumerate(self.entries, start=len(self.links)):
+            incoming[v].append((self._bends[number][-1][1] if self._bends[number] else self.entry_y[key], number))
+        ports: dict[int, float] = {}
+        for v, lines in incoming.items():
+            spacing = min(PORT_SPACING, (self.look[v].height - 8) / max(len(lines) - 1, 1))
+            for p, (_, k) in enumerate(sorted(lines)):
+                ports[k] = (p - (len(lines) - 1) / 2) * spacing
         return ports
 
-    def _end_point(self, j: int, side: str, k: int) -> Point:
-        look, dy = self.look[j], self._ports[side, k]
+    def _arrive(self, pen: Pen, v: int, line: int) -> list[Point]:
+        look, y = self.look[v], self.y[v] + self._ports[line]
         half = look.width / 2
         if look.shape == "circle":
-            half = math.sqrt(max(half * half - dy * dy, 1.0))
-        return (self.x[j] - half if side == "in" else self.x[j] + half), self.y[j] + dy
+            half = math.sqrt(max(half * half - self._ports[line] ** 2, 1.0))
+        x, left = self.x[v] - half, self._span[self.layer[v]][0]
+        if x - left > 6:
+            pen.run(left, y)
+        return pen.run(x, y).points
 
-    def _edges_of(self, layer: int) -> tuple[float, float]:
-        return self._left[layer], self._left[layer] + self._breadth[layer]
+    def _leave(self, u: int) -> Pen:
+        left, broad = self._span[self.layer[u]]
+        x = self.x[u] + self.look[u].width / 2
+        return Pen(x, self.y[u]).to(max(x, left + broad), self.y[u])
 
-    def _through(self, pen: Pen, k: int) -> None:
-        for r, y in self._bends[k]:
-            left, right = self._edges_of(r)
-            pen.run(left, y).to(right, y)
+    def _through(self, pen: Pen, line: int) -> Pen:
+        for r, y in self._bends[line]:
+            left, broad = self._span[r]
+            pen.run(left, y).to(left + broad, y)
+        return pen
 
     def link_path(self, k: int) -> list[Point]:
         """The line of the k-th link."""
         u, v = self.links[k]
-        x, y = self._end_point(u, "out", k)
-        pen = Pen(x, y).to(max(x, self._edges_of(self.layer[u])[1]), y)
-        self._through(pen, k)
-        return self._arrive(pen, v, k)
-
-    def _arrive(self, pen: Pen, v: int, k: int) -> list[Point]:
-        x, y = self._end_point(v, "in", k)
-        left = self._edges_of(self.layer[v])[0]
-        if x - left > 6:
-            pen.run(left, y)
-        return pen.run(x, y).points
+        if u in self._hung:
+            x = min(max(self.x[u], self.x[v] - self.look[v].width / 2 + 8), self.x[v] + self.look[v].width / 2 - 8)
+            return Pen(self.x[u], self.y[u] - self.look[u].height / 2).rise(x, self.y[v] + self.look[v].height / 2).points
+        return self._arrive(self._through(self._leave(u), k), v, k)
 
     def entry_path(self, k: int) -> list[Point]:
         """The line of the k-th entry, from the left edge."""
         key, item = self.entries[k]
         line = len(self.links) + k
-        pen = Pen(0.0, self.entry_y[key])
-        self._through(pen, line)
-        return self._arrive(pen, item, line)
+        return self._arrive(self._through(Pen(0.0, self.entry_y[key]), line), item, line)
 
     def exit_path(self, k: int) -> list[Point]:
         """The line of the k-th exit, to the right edge."""
         item, key = self.exits[k]
-        line = len(self.links) + len(self.entries) + k
-        x, y = self._end_point(item, "out", line)
-        pen = Pen(x, y).to(max(x, self._edges_of(self.layer[item])[1]), y)
-        self._through(pen, line)
+        pen = self._through(self._leave(item), len(self.links) + len(self.entries) + k)
         return pen.run(self.width, self.exit_y[key]).points
 
     def is_lowest(self, j: int) -> bool:
         """Whether nothing of its layer stands below an item."""
-        return self._order[self.layer[j]][-1] == j
+        return self._order[self.layer[j]][-1] == j and not self._below[j]
 
     def gap_before(self, j: int) -> float:
         """The x of the free strip to the left of an item's layer."""
-        return self._left[self.layer[j]] - LAYER_GAP * 0.45
+        return self._span[self.layer[j]][0] - LAYER_GAP * 0.45

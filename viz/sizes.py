@@ -38,7 +38,7 @@ def look_of(item: Item) -> Look:
     caption = item.caption
     if item.role == "operation":
         width = line_width(caption, FONT) + 8
-        if width <= CIRCLE:
+        if width <= CIRCLE + 3:
             return Look("circle", CIRCLE, CIRCLE, (caption,), FONT)
         return Look("box", max(width + 4, CIRCLE), SMALL_HEIGHT, (caption,), FONT)
     height = SMALL_HEIGHT if item.role in ("parameter", "activation") else HEIGHT

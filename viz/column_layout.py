@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from viz.columns import Column, Lineage, same_state
+from viz.columns import Column, Lineage
 from viz.layered import Rows, arrange
 from viz.paths import Pen, Point
 from viz.sizes import Look, look_of
@@ -63,7 +63,10 @@ class ColumnDrawing:
             before=self._side_lines(False),
             behind=self._side_lines(True),
             runs=column.highways,
-            rank=[*(j + n * (item.role == "input") for j, item in enumerate(column.first)), *range(-len(self.taps), 0)],
+            rank=[
+                *(j + n * (item.role == "input") for j, item in enumerate(column.first)),
+                *(k - len(self.taps) + (3 * n if source in above else 0) for k, (source, _) in enumerate(self.taps)),
+            ],
             broad=[*(len(item.terms) > 0 for item in column.first), *[False] * len(self.taps)],
             weight=[*(HANGING if column.row[v] < column.row[u] else 1.0 for u, v in links), *[1.0] * len(self.taps)],
             gap=CONSUMER_GAP,
@@ -280,14 +283,18 @@ class ColumnDrawing:
         return {r - 1: len(self._below(r)) for r in self.order}
 
     def _side_offset(self, lineage: Lineage, j: int, from_right: bool) -> float:
-        """Several lines that reach an item at one side come in one below the other, the highest source on top."""
+        """Lines that reach an item at one side in one step come in one below the other, the highest source on top."""
         rows = {item.lineage: r for item, r in zip(self.column.first, self.column.row, strict=True)}
-        arriving = [l for l, v, right in self._arrivals if v == j and right == from_right]
-        own = next((way for way in self.column.highways if j in way), None)
-        if own is not None and any(same_state(lineage, self.column.first[v].lineage) for v in own):
-            return 0.0
-        arriving.sort(key=lambda l: (-rows.get(l, 0), repr(l)))
-        return (arriving.index(lineage) - (len(arriving) - 1) / 2) * SIDE_SPACING
+        steps = {l: s for (l, v, right), s in self.column.arrives.items() if v == j and right == from_right}
+        slots: list[list[Lineage]] = []
+        for other in sorted(steps, key=lambda l: (-rows.get(l, 0), repr(l))):
+            free = next((slot for slot in slots if all(steps[other].isdisjoint(steps[l]) for l in slot)), None)
+            if free is None:
+                slots.append([other])
+            else:
+                free.append(other)
+        number = next(k for k, slot in enumerate(slots) if lineage in slot)
+        return (number - (len(slots) - 1) / 2) * SIDE_SPACING
 
     def leaving_path(self, frame: Frame, j: int, to_right: bool) -> list[Point]:
         """The line from item j to the edge of the column, for what goes to another step."""

@@ -28,7 +28,8 @@ class Column:
         steps: the numbers of the steps it serves.
         items: for each of these steps, its items, in corresponding order; everything below counts within this order.
         links: (source, target) pairs within the step, repeated if an operation uses one value twice.
-        arrives: (lineage, item, from the right) for what comes from other steps or from an initial state.
+        arrives: for what comes from other steps or from an initial state, (lineage, item, from the right) and at which
+            steps it does.
         leaves: (item, to the right) for what goes to other places.
         taps: (source item of the diagram, item) for what comes from before all steps.
         highways: for each, its items in the order in which the state passes them.
@@ -38,7 +39,7 @@ class Column:
     steps: list[int]
     items: list[list[Item]]
     links: list[tuple[int, int]]
-    arrives: set[tuple[Lineage, int, bool]] = field(default_factory=set)
+    arrives: dict[tuple[Lineage, int, bool], set[int]] = field(default_factory=dict)
     leaves: set[tuple[int, bool]] = field(default_factory=set)
     taps: set[tuple[int, int]] = field(default_factory=set)
     highways: list[list[int]] = field(default_factory=list)
@@ -66,7 +67,7 @@ def columns_of(diagram: Diagram) -> list[Column]:
     alike: dict[object, Column] = {}
     column_at: list[Column] = []
     for step, items in enumerate(members):
-        looks = (tuple((i.lineage, i.role, len(i.terms), i.layer) for i in items), tuple(inner[step]))
+        looks = (tuple((i.lineage, i.role, len(i.terms), i.part) for i in items), tuple(inner[step]))
         column = alike.setdefault(looks, Column([], [], inner[step]))
         column.steps.append(step)
         column.items.append(items)
@@ -86,7 +87,7 @@ def _find_ports(diagram: Diagram, column_at: list[Column], local: dict[int, int]
                 column.taps.add((link.source, local[link.target]))
             else:
                 reverse = source.place == target.place + 1 or (source.initial and _starts_last(target, diagram))
-                column.arrives.add((source.lineage, local[link.target], reverse))
+                column.arrives.setdefault((source.lineage, local[link.target], reverse), set()).add(target.place)
         if link.source in local:
             column_at[source.place].leaves.add((local[link.source], target.place != source.place - 1))
 
@@ -121,18 +122,13 @@ def _highways(column: Column) -> list[list[int]]:
     found: list[list[int]] = []
     taken: set[int] = set()
     for k, item in enumerate(column.first):
-        entrances = sorted({j for lineage, j, _ in column.arrives if same_state(lineage, item.lineage)})
-        reverse = any(right for lineage, _, right in column.arrives if same_state(lineage, item.lineage))
+        entrances = sorted({j for lineage, j, _ in column.arrives if lineage == item.lineage})
+        reverse = any(right for lineage, _, right in column.arrives if lineage == item.lineage)
         way = _elementwise_way(entrances, k, column.first, users)
         if way and not taken.intersection(way):
             taken.update(way)
             found.append(way[::-1] if reverse else way)
     return found
-
-
-def same_state(arriving: Lineage, own: Lineage) -> bool:
-    """Whether what arrives is an earlier value of a state: it may have been made in another scope."""
-    return arriving == own or (len(arriving) == len(own) == 2 and arriving[1] == own[1] and not arriving[0])
 
 
 def _elementwise_way(entrances: Iterable[int], goal: int, items: list[Item], users: dict[int, list[int]]) -> list[int]:
@@ -187,18 +183,29 @@ def _rows(column: Column, least: dict[Lineage, int]) -> list[int]:
 
 
 def _hanging(column: Column, users: dict[int, list[int]]) -> set[int]:
-    """What is computed from a highway by element-wise operations and carried on: it stands below the highway."""
+    """What is computed from a highway by element-wise operations, and nothing else above it, and carried on.
+
+    It stands below the highway.
+    """
     items = column.first
     on_highway = {j for way in column.highways for j in way}
     light = {j for j, item in enumerate(items) if item.light and j not in on_highway}
-    downstream = _reachable([j for j in on_highway if users[j]], {j: [u for u in users[j] if u in light] for j in users})
     carried = {lineage for lineage, _, _ in column.arrives}
-    states = {j for j in downstream & light if any(same_state(c, items[j].lineage) for c in carried)}
     sources: dict[int, list[int]] = defaultdict(list)
     for source, target in column.links:
-        if source in light and target in light:
-            sources[target].append(source)
-    return ((_reachable(states, sources) | states) & downstream) - on_highway
+        sources[target].append(source)
+    found: set[int] = set()
+    for way in column.highways:
+        after = _reachable(way, users)
+        hanging = _reachable(way, {j: [u for u in users[j] if u in light] for j in users})
+        previous: set[int] = set()
+        while hanging != previous:
+            previous = hanging
+            states = {j for j in hanging if items[j].lineage in carried}
+            hanging = states | _reachable(states, {j: [u for u in sources[j] if u in previous] for j in previous})
+            hanging = {j for j in hanging if all(u in hanging or u in way or u not in after for u in sources[j])}
+        found |= hanging
+    return found
 
 
 def _reachable(starts: Iterable[int], steps: dict[int, list[int]]) -> set[int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
 from viz.folding import Folding
-from viz.formula import affine_terms, join
+from viz.formula import affine_terms, join, transposes
 from viz.places import BEFORE, Recorded, Step
 from viz.text import Line, Span, symbol_name
 
@@ -31,7 +32,7 @@ class Item:
         terms: the terms of an affine expression, else empty.
         initial: drawn beside the first (or last) column rather than with a wire to every step.
         lineage: what it has in common with the items that play its part at other steps.
-        layer: which of several cells with the same names it belongs to, counted from 1; None where there is one.
+        part: which of several parts with the same names it belongs to, counted from 1; None where there is one.
     """
 
     index: int
@@ -42,7 +43,7 @@ class Item:
     terms: list[Line]
     initial: bool = False
     lineage: tuple[object, ...] = ()
-    layer: int | None = None
+    part: int | None = None
     is_output: bool = False
 
     @property
@@ -60,7 +61,7 @@ class Item:
         """Name and operation, as far as there are any."""
         name: Line = ()
         if self.head.name is not None:
-            name = symbol_name(self.head.name, self.head.time, self.layer)
+            name = symbol_name(self.head.name, self.head.time, self.part)
         elif self.is_output and self.head.shape == ():
             name = (Span("L"),)
         if not self.terms and not self.head.is_leaf and self.role != "input":
@@ -123,6 +124,7 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     links = _links(recorded, item_of, items)
     for link in links:
         items[link.target].initial = False
+    _set_initial_lineages(items, links)
     _assign_roles(items, links, recorded)
     return Diagram(items, links, recorded.steps)
 
@@ -150,16 +152,32 @@ def _inputs_first(folding: Folding) -> list[list[int]]:
 
 
 def _set_lineages(items: list[Item]) -> None:
-    """Give the items without a name a number among their like in the same step."""
+    """Scope and name tell what an item is from step to step; items that share both are numbered within their step."""
     counts: dict[tuple[object, ...], int] = {}
     for item in items:
         head = item.head
-        if head.name is not None:
-            item.lineage = (head.scope, head.name)
-        else:
-            alike = (head.scope, head.label, item.place)
-            counts[alike] = counts.get(alike, 0) + 1
-            item.lineage = (head.scope, None, head.label, counts[alike])
+        alike = (item.place, head.scope, head.name, None if head.name is not None else head.label)
+        counts[alike] = counts.get(alike, 0) + 1
+        item.lineage = (*alike[1:], counts[alike])
+
+
+def _set_initial_lineages(items: list[Item], links: list[Link]) -> None:
+    """An initial state is the ancestor of what the second step gets where the first step gets the initial state."""
+    at_first: dict[int, set[object]] = {}
+    at_second: dict[int, set[object]] = {}
+    for link in links:
+        source, target = items[link.source], items[link.target]
+        if source.initial:
+            at_first.setdefault(link.source, set()).add(target.lineage)
+        elif abs(source.place - target.place) == 1 and source.place != BEFORE:
+            at_second.setdefault(link.source, set()).add(target.lineage)
+    successors = {frozenset(targets): items[j].lineage for j, targets in sorted(at_second.items(), reverse=True)}
+    for j, targets in at_first.items():
+        found = successors.get(frozenset(targets))
+        if found is None:
+            target = next(items[link.target] for link in links if link.source == j)
+            found = (target.head.scope, *items[j].lineage[1:])
+        items[j].lineage = found
 
 
 def _item(index: int, members: list[int], folding: Folding, full: bool, roots: set[int]) -> Item:
@@ -177,7 +195,8 @@ def _item(index: int, members: list[int], folding: Folding, full: bool, roots: s
         head = recorded.nodes[best]
         place = recorded.place[best]
     initial = any(i in recorded.initial for i in members)
-    return Item(index, nodes, head, place, "", terms, initial, is_output=any(i in roots for i in members))
+    part = folding.part.get(recorded.number[head])
+    return Item(index, nodes, head, place, "", terms, initial, part=part, is_output=any(i in roots for i in members))
 
 
 def _links(recorded: Recorded, item_of: list[int], items: list[Item]) -> list[Link]:
@@ -195,34 +214,40 @@ def _assign_roles(items: list[Item], links: list[Link], recorded: Recorded) -> N
     sources: list[set[int]] = [set() for _ in items]
     for link in links:
         sources[link.target].add(link.source)
-    carried = {_state_key(items[link.source]) for link in links if _is_carried(items, link, recorded.after)}
+    carried = _carried(items, links, recorded.after)
     for item in items:
         item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], recorded.after)
     targets: list[list[Item]] = [[] for _ in items]
+    uses: list[list[tuple[Node, int]]] = [[] for _ in items]
     for link in links:
         targets[link.source].append(items[link.target])
+        uses[link.source] += link.edges
     for item in items:
-        if item.role == "parameter" and targets[item.index] and all(t.role == "input" for t in targets[item.index]):
-            item.role = "input"
-    _number_layers(items)
+        if item.role == "parameter" and targets[item.index]:
+            operand = all(node.label == "matmul" and slot == 0 and transposes(node) for node, slot in uses[item.index])
+            if operand or all(t.role == "input" for t in targets[item.index]):
+                item.role = "input"
 
 
-def _is_carried(items: list[Item], link: Link, after: int) -> bool:
-    source, target = items[link.source], items[link.target]
-    if source.initial:
-        return True
-    return 0 <= source.place < after and 0 <= target.place < after and source.place != target.place
-
-
-def _state_key(item: Item) -> object:
-    return item.head.name or item.lineage
+def _carried(items: list[Item], links: list[Link], after: int) -> set[tuple[object, ...]]:
+    """The lineages of states: what begins with an initial state, or what most steps where it is hand to another step."""
+    found: set[tuple[object, ...]] = set()
+    steps: dict[tuple[object, ...], set[int]] = {}
+    made = Counter(item.lineage for item in items if 0 <= item.place < after)
+    for link in links:
+        source, target = items[link.source], items[link.target]
+        if source.initial:
+            found.add(source.lineage)
+        elif 0 <= source.place < after and 0 <= target.place < after and source.place != target.place:
+            steps.setdefault(source.lineage, set()).add(source.place)
+    return found | {lineage for lineage, places in steps.items() if 2 * len(places) >= made[lineage] - 1}
 
 
 def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:
     head = item.head
     if item.is_output and head.shape == () and not head.is_leaf:
         return "loss"
-    if _state_key(item) in carried:
+    if item.lineage in carried:
         return "state"
     if head.is_leaf:
         return "parameter" if head.time is None and head.requires_grad else "input"
@@ -233,16 +258,3 @@ def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], aft
     if head.name is not None:
         return "gate" if 0 <= item.place < after else "activation"
     return "operation" if len(operation_symbol(head)) <= 3 else "activation"
-
-
-def _number_layers(items: list[Item]) -> None:
-    """Number the scopes in which one name occurs, when there are several: h⁽¹⁾ and h⁽²⁾ of a stacked network."""
-    scopes: dict[str, list[tuple[str, ...]]] = {}
-    for item in items:
-        name = item.head.name
-        if name is not None and not item.head.is_leaf and item.head.scope not in scopes.setdefault(name, []):
-            scopes[name].append(item.head.scope)
-    for item in items:
-        found = scopes.get(item.head.name or "", [])
-        if len(found) > 1 and item.head.scope in found and (not item.head.is_leaf or item.role == "state"):
-            item.layer = found.index(item.head.scope) + 1

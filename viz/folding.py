@@ -7,6 +7,7 @@ own, although both add up slices of the same product).
 
 from __future__ import annotations
 
+from viz.numbering import part_numbers
 from viz.places import BEFORE, Recorded
 
 __all__ = ["Folding"]
@@ -23,6 +24,7 @@ class Folding:
         self._parent = list(range(len(recorded.nodes)))
         self.label = [node.label for node in recorded.nodes]
         self.named = [node.name is not None for node in recorded.nodes]
+        self.part = part_numbers(recorded)
         self.constant_map = self._constant_maps()
         self.affine = self._affine()
         if not full:

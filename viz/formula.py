@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from minigrad.graph import Node
 from viz.folding import REARRANGEMENTS, Folding
 from viz.places import BEFORE
 from viz.text import Line, Span, symbol_name
 
-__all__ = ["affine_terms", "join", "wrap"]
+__all__ = ["affine_terms", "join", "transposes", "wrap"]
 
 PLUS, MINUS, TIMES = Span(" + "), Span(" − "), Span("·")
 NAMELESS = Span("const")
@@ -21,13 +22,13 @@ def name_of(folding: Folding, i: int) -> Line | None:
     while recorded.nodes[i].name is None and folding.label[i] in REARRANGEMENTS and recorded.inputs[i]:
         i = recorded.inputs[i][0][1]
     name = recorded.nodes[i].name
-    return None if name is None else symbol_name(name)
+    return None if name is None else symbol_name(name, part=folding.part.get(i))
 
 
-def operand(folding: Folding, i: int | None, spell_out: bool = True) -> Line:
+def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: bool = False) -> Line:
     """How an operand is written inside a formula: its name, an expression of two named operands, or three dots.
 
-    What was computed once for all steps is spelt out in parentheses.
+    What was computed once for all steps is spelt out in parentheses, and so is an expression that is a factor.
     """
     if i is None:
         return (NAMELESS,)
@@ -45,8 +46,14 @@ def operand(folding: Folding, i: int | None, spell_out: bool = True) -> Line:
     if len(recorded.inputs[i]) == 2 and len(symbol) == 1:
         left, right = (name_of(folding, j) for _, j in recorded.inputs[i])
         if left and right:
-            return (Span("("), *left, Span(symbol), *right, Span(")"))
+            inner = (*left, Span(symbol), *right)
+            return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner
     return (OMITTED,)
+
+
+def transposes(node: Node) -> bool:
+    """Whether a product is x @ W.T, a matrix applied to rows."""
+    return bool(getattr(node, "transpose_b", False))
 
 
 def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = True) -> list[Line]:
@@ -67,8 +74,7 @@ def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = T
         seen.add(i)
         sources: list[int | None] = [None if s is None else recorded.number[s] for s in recorded.nodes[i].inputs]
         if folding.label[i] == "matmul":
-            transposed = getattr(recorded.nodes[i], "transpose_b", False)
-            first, second = reversed(sources) if transposed else sources
+            first, second = reversed(sources) if transposes(recorded.nodes[i]) else sources
             terms.append((sign, *product(folding, first, second, inside, spell_out)))
         elif folding.label[i] == "sub":
             flipped = PLUS if sign is MINUS else MINUS
@@ -84,7 +90,7 @@ def product(folding: Folding, first: int | None, second: int | None, inside: set
         parts = [operand(folding, j, spell_out) for _, j in folding.recorded.inputs[second]]
         listed = [span for part in parts for span in (Span(", "), *part)][1:]
         return (*operand(folding, first, spell_out), TIMES, Span("["), *listed, Span("]"))
-    return (*operand(folding, first, spell_out), TIMES, *operand(folding, second, spell_out))
+    return (*operand(folding, first, spell_out, factor=True), TIMES, *operand(folding, second, spell_out, factor=True))
 
 
 def join(terms: list[Line]) -> Line:

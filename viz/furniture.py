@@ -49,10 +49,11 @@ def add_bars(scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay, d
     foot = floor + BARS_HEIGHT - 22
     for number_of_step, step in enumerate(diagram.steps):
         left, right = steps.edges(number_of_step)
-        pitch = min(BAR_PITCH, (right - left) / len(parameters))
-        start = (left + right) / 2 - pitch * (len(parameters) - 1) / 2 + dx
-        for k, parameter in enumerate(parameters):
-            value = overlay.share.get((parameter.index, number_of_step), 0.0)
+        used = [item for item in parameters if (item.index, number_of_step) in overlay.share]
+        pitch = min(BAR_PITCH, (right - left) / max(len(used), 1))
+        start = (left + right) / 2 - pitch * (len(used) - 1) / 2 + dx
+        for k, parameter in enumerate(used):
+            value = overlay.share[parameter.index, number_of_step]
             part = value / tallest if tallest and math.isfinite(value) else float(not math.isfinite(value))
             scene.bars.append(
                 Bar(
@@ -62,7 +63,7 @@ def add_bars(scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay, d
                     round(max(BAR_HEIGHT * part, 0.8), 2),
                     scene.scale.colour(value),
                     value,
-                    symbol_name(parameter.head.name or "leaf"),
+                    symbol_name(parameter.head.name or "leaf", part=parameter.part),
                     parameter.head.name or "leaf",
                     step.time,
                 )

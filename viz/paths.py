@@ -85,16 +85,27 @@ def moved(points: Sequence[Point], dx: float, dy: float) -> list[Point]:
 
 
 def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Point]:
-    """The line without so much of its end, and the direction (of length 1) in which it ends."""
-    (x0, y0), (cx, cy), (x, y) = points[-4], points[-2], points[-1]
-    if (cx, cy) == (x, y):
-        cx, cy = x0, y0
-    reach = math.hypot(x - cx, y - cy) or 1.0
-    ux, uy = (x - cx) / reach, (y - cy) / reach
-    shift = min(length, 0.8 * math.hypot(x - x0, y - y0))
-    back = (x - ux * shift, y - uy * shift)
-    control = (points[-2][0] - ux * shift, points[-2][1] - uy * shift)
-    return [*points[:-2], control, back], (ux, uy)
+    """The line without so much of its end, and the direction (of length 1) from there to where it ended."""
+    piece = points[-4:]
+    tip = piece[-1]
+    low, high = 0.0, 1.0
+    for _ in range(14):
+        t = (low + high) / 2
+        if math.dist(_split(piece, t)[-1], tip) > length:
+            low = t
+        else:
+            high = t
+    kept = _split(piece, max(low, 0.05))
+    reach = math.dist(kept[-1], tip) or 1.0
+    return [*points[:-4], *kept], ((tip[0] - kept[-1][0]) / reach, (tip[1] - kept[-1][1]) / reach)
+
+
+def _split(piece: Sequence[Point], t: float) -> list[Point]:
+    """The first part of a cubic piece, up to parameter t (de Casteljau)."""
+    rows = [list(piece)]
+    while len(rows[-1]) > 1:
+        rows.append([(x + (u - x) * t, y + (v - y) * t) for (x, y), (u, v) in zip(rows[-1], rows[-1][1:], strict=False)])
+    return [row[0] for row in rows]
 
 
 def joined(points: Sequence[Point]) -> list[Point]:

@@ -18,7 +18,7 @@ __all__ = ["RegionDrawing"]
 
 LAYER_GAP = 38.0
 WIRE_ROOM = 12.0
-PORT_SPACING = 9.0
+PORT_SPACING = 12.0
 BELOW_GAP, BESIDE_GAP = 26.0, 8.0
 FROM_LEAF = 0.08
 

@@ -36,7 +36,7 @@ def look_of(item: Item) -> Look:
     if item.terms:
         return _formula(item)
     caption = item.caption
-    if item.role == "operation":
+    if item.role == "operation" or (item.role == "state" and item.elementwise and item.head.name is None):
         width = line_width(caption, FONT) + 8
         if width <= CIRCLE + 3:
             return Look("circle", CIRCLE, CIRCLE, (caption,), FONT)

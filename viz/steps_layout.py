@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from viz.column_layout import ColumnDrawing, frame_of
-from viz.columns import Column, Lineage, columns_of, same_state, set_rows
+from viz.columns import Column, Lineage, columns_of, set_rows
 from viz.diagram import Diagram, Item, Link
 from viz.paths import Point, moved
 
@@ -145,7 +145,7 @@ class Steps:
         """The height of the item that plays a part at a step, if there is one."""
         column = self._drawing[step].column
         for item, row in zip(column.first, column.row, strict=True):
-            if same_state(lineage, item.lineage):
+            if lineage == item.lineage:
                 return self.frame.middle[row]
         return None
 
@@ -157,7 +157,7 @@ def _fed_from_above(diagram: Diagram, columns: Sequence[Column], rows: int) -> s
     """
     from_below: dict[int, float] = {}
     for column in columns:
-        carried = _leads_to_other_steps(diagram, column)
+        carried = _leads_to_other_steps(column)
         for source, j in column.taps:
             longer = column.row[j] - (rows - 1 - column.row[j])
             from_below[source] = from_below.get(source, 0.0) + (-math.inf if j in carried else longer)
@@ -166,9 +166,10 @@ def _fed_from_above(diagram: Diagram, columns: Sequence[Column], rows: int) -> s
     return above - feeds_others
 
 
-def _leads_to_other_steps(diagram: Diagram, column: Column) -> set[int]:
-    carried = {lineage for lineage, _, _ in column.arrives}
-    found = {j for j, item in enumerate(column.first) if any(same_state(c, item.lineage) for c in carried)}
+def _leads_to_other_steps(column: Column) -> set[int]:
+    """What a state is computed from, unless the state is a mere running total that nothing but itself reads."""
+    read = {lineage for lineage, j, _ in column.arrives if not any(j in way for way in column.highways)}
+    found = {j for j, item in enumerate(column.first) if item.lineage in read}
     for source, target in reversed(column.links):
         if target in found:
             found.add(source)

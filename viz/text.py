@@ -59,7 +59,7 @@ def _drawable(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cs", "Co", "Cn")
 
 
-def symbol_name(name: str, time: int | None = None, layer: int | None = None) -> Line:
+def symbol_name(name: str, time: int | None = None, part: int | None = None) -> Line:
     """The spans of a name: what follows its first underscore, and the time step, are subscripts.
 
     >>> [(s.text, s.level) for s in symbol_name("h", time=3)]
@@ -73,10 +73,10 @@ def symbol_name(name: str, time: int | None = None, layer: int | None = None) ->
         base, below = shorten(name), ""
     subscript = ",".join(part for part in (below, "" if time is None else str(time)) if part)
     spans = [Span(base)]
-    if layer is not None:
-        spans.append(Span(f"({layer})", 1))
     if subscript:
         spans.append(Span(subscript, -1))
+    if part is not None:
+        spans.append(Span(f"({part})", 1))
     return tuple(spans)
 
 

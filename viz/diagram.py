@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
 from viz.folding import Folding
 from viz.formula import affine_terms, join, transposes
 from viz.places import BEFORE, Recorded, Step
-from viz.text import Line, Span, symbol_name
+from viz.text import Line, Span, plain, symbol_name
 
 __all__ = ["Diagram", "Item", "Link"]
 
@@ -19,7 +20,7 @@ ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "neg", "pow", "maximum", "m
 LIGHT = ELEMENTWISE | {"tanh", "sigmoid", "relu", "getitem", "split", "reshape"}
 
 
-@dataclass(slots=True)
+@dataclass
 class Item:
     """One thing in the picture: a recorded node, or several drawn as one.
 
@@ -56,7 +57,12 @@ class Item:
         """Whether it is an element-wise operation or activation, not a matrix product or a reduction."""
         return self.head.label in LIGHT and not self.terms
 
-    @property
+    @cached_property
+    def spoken(self) -> str:
+        """The caption as plain text."""
+        return plain(self.caption).strip()
+
+    @cached_property
     def caption(self) -> Line:
         """Name and operation, as far as there are any."""
         name: Line = ()

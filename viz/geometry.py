@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from viz.diagram import Item
 from viz.paths import Point
 from viz.region_layout import RegionDrawing
+from viz.sizes import Look
 from viz.steps_layout import Steps
 
 __all__ = ["Bus", "Layout", "Place", "Route"]
@@ -15,12 +16,13 @@ __all__ = ["Bus", "Layout", "Place", "Route"]
 
 @dataclass(slots=True)
 class Place:
-    """The middle of an item, and its size."""
+    """The middle of an item, its size (which may be larger than its text needs), and what is drawn in it."""
 
     x: float
     y: float
     width: float
     height: float
+    look: Look
 
 
 @dataclass(slots=True)
@@ -59,4 +61,5 @@ class Layout:
     def put_region(self, region: RegionDrawing, items: Sequence[Item], dx: float, dy: float) -> None:
         """Place the items of a region whose upper left corner is at (dx, dy)."""
         for j, item in enumerate(items):
-            self.places[item.index] = Place(region.x[j] + dx, region.y[j] + dy, region.look[j].width, region.look[j].height)
+            look = region.look[j]
+            self.places[item.index] = Place(region.x[j] + dx, region.y[j] + dy, look.width, look.height, look)

@@ -8,9 +8,10 @@ own, which its lines leave.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Hashable
 
 from viz.diagram import Diagram
-from viz.geometry import Bus, Layout, Place, Route
+from viz.geometry import Bus, Layout, Route
 from viz.paths import Pen, Point, joined
 from viz.steps_layout import Steps
 
@@ -27,14 +28,17 @@ class Lanes:
     Attributes:
         links: the numbers of the links that take a lane.
         room: how much wider the gap to the left of each step must be.
-        collectors: the items for which a lane collects.
+        collectors: the items after the steps for which a lane collects lines from several steps.
+        crown: the one of them that stands free, so that its wire can come in from above, if any.
     """
 
     def __init__(self, diagram: Diagram, links: list[int]) -> None:
         self.diagram = diagram
         self.links = links
         targets = Counter(diagram.links[k].target for k in links)
-        self.collectors = [j for j, count in sorted(targets.items()) if self._collects(j, count)]
+        self.collectors = [j for j, n in sorted(targets.items()) if n > 1 and diagram.items[j].place == diagram.after]
+        fed = {link.target for link in diagram.links if diagram.items[link.source].place == diagram.after}
+        self.crown = next((j for j in self.collectors if j not in fed), None)
         self._lane: dict[tuple[str, int], int] = {}
         self._up: dict[int, int] = {}
         self._down: dict[tuple[int, int], int] = {}
@@ -52,23 +56,21 @@ class Lanes:
                 coming[target.place] += 1
         self.room = {step: TRACK * (leaving[step - 1] + coming[step]) for step in range(diagram.after + 1)}
 
-    def _collects(self, item: int, lines: int) -> bool:
-        """Only what comes after the steps and starts there has its lines collected; one item, so that it can stand free."""
-        diagram = self.diagram
-        outside = diagram.items[item].place == diagram.after
-        starts = all(diagram.items[link.source].place != diagram.after for link in diagram.links if link.target == item)
-        return outside and starts and lines > 1
-
     def _key(self, k: int) -> tuple[str, int]:
         link = self.diagram.links[k]
-        return ("collect", link.target) if link.target in self.collectors[:1] else ("spread", link.source)
+        return ("collect", link.target) if link.target in self.collectors else ("spread", link.source)
 
     @property
     def height(self) -> float:
         """How far the lanes reach above the panels."""
         return ABOVE_PANELS + LANE * (len(self._lane) - 1) if self._lane else 0.0
 
-    def route(self, layout: Layout, steps: Steps, entry_lines: dict[int, list[Point]]) -> None:
+    def entry(self, k: int) -> Hashable:
+        """Under which key the line of link k enters the region after the steps; a collecting wire enters once for all."""
+        target = self.diagram.links[k].target
+        return ("collect", target) if target in self.collectors else k
+
+    def route(self, layout: Layout, steps: Steps, entry_lines: dict[Hashable, list[Point]]) -> None:
         """Draw the lines of all links that take a lane; ``entry_lines`` are their ends in the region after the steps."""
         for k in self.links:
             link = self.diagram.links[k]
@@ -96,12 +98,16 @@ class Lanes:
             pen.corner(down, (lane_y + end[0][1]) / 2, vertical_first=False)
             pen.corner(end[0][0], end[0][1], vertical_first=True)
             layout.routes[k] = Route(joined([*pen.points, *end[1:]]))
-        self._draw_collector(layout)
-
-    def _draw_collector(self, layout: Layout) -> None:
-        for item in self.collectors[:1]:
+        for item in self.collectors:
             meetings = [layout.routes[k].junction for k in self.links if self.diagram.links[k].target == item]
             x, y = min(meeting for meeting in meetings if meeting is not None)
-            place: Place = layout.places[item]
-            pen = Pen(x, y).corner(place.x, place.y - place.height / 2, vertical_first=False)
+            place = layout.places[item]
+            pen = Pen(x, y)
+            if item == self.crown:
+                pen.corner(place.x, place.y - place.height / 2, vertical_first=False)
+            else:
+                end = entry_lines["collect", item]
+                down = end[0][0] - BESIDE_PANEL
+                pen.corner(down, (y + end[0][1]) / 2, vertical_first=False).corner(*end[0], vertical_first=True)
+                pen.points += end[1:]
             layout.buses.append(Bus(item, joined(pen.points), collects=True))

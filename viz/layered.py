@@ -24,6 +24,7 @@ BEND = 4.0
 BEND_GAP = 11.0
 ROUNDS = 8
 STARTS, SMALL = 24, 90
+FEW_ROUNDS, FEW_SWEEPS, MEDIUM = 3, 12, 2000
 OUT_OF_RANK = 0.001
 SWEEPS = 60
 STRAIGHTENED = 60.0
@@ -45,6 +46,7 @@ class Rows:
         rank: where a vertex would like to stand in its row if nothing else decides; its number by default.
         weight: how strongly each edge wants to be straight.
         gap: the least distance between two vertices of a row.
+        bundled: whether the edges that leave one vertex share their bends, so that they run together as far as they can.
     """
 
     row: list[int]
@@ -58,6 +60,7 @@ class Rows:
     rank: list[float] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
     gap: float = 16.0
+    bundled: bool = False
 
 
 @dataclass(slots=True)
@@ -100,21 +103,20 @@ class _Proper:
         self.count = len(rows.row)
         self.row = list(rows.row)
         self.extent = list(rows.extent)
+        self._bends: dict[tuple[int, int], int] = {}
         self.chains: list[list[int]] = []
         self.weight: dict[tuple[int, int], float] = {}
         self.segments = segments = list[tuple[int, int]]()
         for (u, v), weight in zip(rows.edges, rows.weight or [1.0] * len(rows.edges), strict=True):
             step = 1 if rows.row[v] > rows.row[u] else -1
-            chain = []
-            for r in range(rows.row[u] + step, rows.row[v], step):
-                chain.append(len(self.row))
-                self.row.append(r)
-                self.extent.append(BEND)
+            chain = [self._bend(u, r) for r in range(rows.row[u] + step, rows.row[v], step)]
             self.chains.append(chain)
             if rows.row[u] != rows.row[v]:
-                pieces = list(zip([u, *chain], [*chain, v], strict=True))
-                segments += pieces
-                self.weight.update(((min(piece), max(piece)), weight) for piece in pieces)
+                for piece in zip([u, *chain], [*chain, v], strict=True):
+                    key = (min(piece), max(piece))
+                    if key not in self.weight or not rows.bundled:
+                        segments.append(piece)
+                    self.weight[key] = weight
         size = len(self.row)
         self.below: list[list[int]] = [[] for _ in range(size)]
         self.above: list[list[int]] = [[] for _ in range(size)]
@@ -128,6 +130,15 @@ class _Proper:
         self.anchor = [*(rows.anchor or [0.0] * self.count), *[0.0] * (size - self.count)]
         self.levels = sorted(set(self.row))
         self.rank = [self._wished_rank(v) for v in range(size)]
+
+    def _bend(self, u: int, r: int) -> int:
+        """A new bend in row r for an edge that leaves u, or the one that there is if edges are bundled."""
+        if self.rows.bundled and (u, r) in self._bends:
+            return self._bends[u, r]
+        self._bends[u, r] = len(self.row)
+        self.row.append(r)
+        self.extent.append(BEND)
+        return self._bends[u, r]
 
     def best_order(self) -> Order:
         """The order with the fewest crossings found; among equals the one closest to the order of recording."""
@@ -144,7 +155,7 @@ class _Proper:
                 for members in candidate.values():
                     shuffle(members)
                     self._restore_runs(members)
-            for attempt in range(ROUNDS):
+            for attempt in range(ROUNDS if len(self.row) <= MEDIUM else FEW_ROUNDS):
                 self._exchange(candidate)
                 cost = self._cost(candidate)
                 if cost < fewest - 1e-9:
@@ -255,7 +266,7 @@ class _Proper:
             for v, offset in zip(members, offsets[r], strict=True):
                 centre[v] = offset - at / 2
         pulls = self._pulls(order)
-        for sweep in range(SWEEPS):
+        for sweep in range(SWEEPS if len(self.row) <= MEDIUM else FEW_SWEEPS):
             for r in self.levels if sweep % 2 == 0 else reversed(self.levels):
                 self._settle(order[r], offsets[r], pulls, centre)
         self._straighten(order, centre)
@@ -316,26 +327,43 @@ class _Proper:
         What has been put in line stays in line: it moves together from then on.
         """
         place = {v: p for members in order.values() for p, v in enumerate(members)}
-        line: dict[int, list[int]] = {v: [v] for v in place}
+        line = list(range(len(self.row)))
+        members_of = {v: [v] for v in line}
         straight: set[tuple[int, int]] = set()
         meets = self.anchor
+
+        def has_room(moving: int, shift: float) -> bool:
+            for v in members_of[moving]:
+                row, p = order[self.row[v]], place[v]
+                before, after = (row[p - 1] if p else None), (row[p + 1] if p + 1 < len(row) else None)
+                if before is not None and line[before] != moving:
+                    if centre[v] + shift - centre[before] < self._gap(before, v) - 0.01:
+                        return False
+                if after is not None and line[after] != moving:
+                    if centre[after] - centre[v] - shift < self._gap(v, after) - 0.01:
+                        return False
+            return True
+
         wanted = sorted((abs(centre[v] + meets[v] - centre[u] - meets[u]), u, v) for u, v in self._partners())
         for distance, u, v in wanted:
-            if distance > STRAIGHTENED or line[u] is line[v] or (u, self.row[v]) in straight:
+            if distance > STRAIGHTENED or line[u] == line[v] or (u, self.row[v]) in straight:
                 continue
             shift = centre[v] + meets[v] - centre[u] - meets[u]
-            if self._has_room(line[u], shift, order, place, centre):
-                moving = line[u]
-            elif self._has_room(line[v], -shift, order, place, centre):
-                moving, shift = line[v], -shift
+            if abs(shift) < 0.01:
+                shift = 0.0
+            elif has_room(line[u], shift):
+                for w in members_of[line[u]]:
+                    centre[w] += shift
+            elif has_room(line[v], -shift):
+                for w in members_of[line[v]]:
+                    centre[w] -= shift
             else:
                 continue
-            for w in moving:
-                centre[w] += shift
             straight.add((u, self.row[v]))
-            together = line[u] + line[v]
-            for w in together:
-                line[w] = together
+            joined, other = sorted((line[u], line[v]), key=lambda number: len(members_of[number]), reverse=True)
+            for w in members_of[other]:
+                line[w] = joined
+            members_of[joined] += members_of.pop(other)
 
     def _partners(self) -> list[tuple[int, int]]:
         """The edges that may be made straight: those whose end is reached by no other from the same side."""
@@ -344,16 +372,3 @@ class _Proper:
         return [
             (u, v) for u, v in self.segments if coming[v, self.row[v] > self.row[u]] == 1 and not (broad[u] or broad[v])
         ]
-
-    def _has_room(
-        self, moving: Sequence[int], shift: float, order: Order, place: dict[int, int], centre: list[float]
-    ) -> bool:
-        for v in moving:
-            members, p = order[self.row[v]], place[v]
-            if p and members[p - 1] not in moving and centre[v] + shift - centre[members[p - 1]] < self._gap(members[p - 1], v) - 0.01:
-                return False
-            if p + 1 < len(members) and members[p + 1] not in moving:
-                after = members[p + 1]
-                if centre[after] - centre[v] - shift < self._gap(v, after) - 0.01:
-                    return False
-        return True

@@ -8,10 +8,9 @@ from viz.furniture import add_bars, add_heading
 from viz.geometry import Layout
 from viz.overlay import Overlay
 from viz.palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, GATES, JUNCTION, UNTRACKED, WIRE, Scale
-from viz.paths import Point, moved
+from viz.paths import Point
 from viz.scene import Box, Edge, Junction, Panel, Scene, Wire
-from viz.sizes import look_of
-from viz.text import clean, number, plain
+from viz.text import clean, number
 
 __all__ = ["paint"]
 
@@ -35,7 +34,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
     for bus in layout.buses:
         item = diagram.items[bus.item]
         colour = COLLECTOR if bus.collects else WIRE
-        scene.wires.append(Wire(f"w{bus.item}", f"n{bus.item}", _shift(bus.points, dx, dy), colour, bus.collects, plain(item.caption)))
+        scene.wires.append(Wire(f"w{bus.item}", f"n{bus.item}", _shift(bus.points, dx, dy), colour, bus.collects, item.spoken))
     for k, link in enumerate(diagram.links):
         _paint_edge(scene, k, link, diagram, layout, overlay, dx, dy)
     scene.width = layout.right + dx + MARGIN
@@ -46,7 +45,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
 
 
 def _shift(points: list[Point], dx: float, dy: float) -> tuple[Point, ...]:
-    return tuple((round(x, 2), round(y, 2)) for x, y in moved(points, dx, dy))
+    return tuple([(x + dx, y + dy) for x, y in points])
 
 
 def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy: float) -> None:
@@ -76,16 +75,17 @@ def _gate_fills(diagram: Diagram) -> dict[str, str]:
 def _paint_box(
     scene: Scene, item: Item, layout: Layout, overlay: Overlay | None, fills: dict[str, str], dx: float, dy: float
 ) -> None:
-    place, look = layout.places[item.index], look_of(item)
+    place = layout.places[item.index]
+    look = place.look
     scene.boxes.append(
         Box(
             f"n{item.index}",
             item.role,
             look.shape,
-            round(place.x + dx, 2),
-            round(place.y + dy, 2),
-            round(place.width, 2),
-            round(place.height, 2),
+            place.x + dx,
+            place.y + dy,
+            place.width,
+            place.height,
             look.lines,
             look.font,
             fills[str(item.head.name)] if item.role == "gate" else FILLS[item.role],
@@ -98,7 +98,7 @@ def _paint_box(
 def _describe_item(item: Item, gradient: float | None) -> str:
     head = item.head
     operations = " → ".join(dict.fromkeys(node.label for node in item.nodes))
-    parts = [plain(item.caption).strip(), operations, f"shape {head.shape} {head.dtype}"]
+    parts = [item.spoken, operations, f"shape {head.shape} {head.dtype}"]
     if head.time is not None:
         parts.append(f"time step {head.time}")
     if head.scope:
@@ -127,7 +127,7 @@ def _paint_edge(
         colour, width = PLAIN_COLOUR, PLAIN_WIDTH
     else:
         colour, width = scene.scale.colour(magnitude), scene.scale.width(magnitude)
-    told = [f"{plain(source.caption)} → {plain(target.caption)}".replace("\n", " ")]
+    told = [f"{source.spoken} → {target.spoken}"]
     if magnitude is not None:
         told.append(f"‖gradient‖ {number(magnitude)}")
     elif overlay is not None:
@@ -141,7 +141,7 @@ def _paint_edge(
         f"n{link.target}",
         points,
         UNTRACKED if untracked else colour,
-        round(width, 2),
+        width,
         magnitude,
         route.arrow,
         untracked,
@@ -152,7 +152,7 @@ def _paint_edge(
     if route.junction is not None:
         x, y = route.junction
         colour = JUNCTION if route.arrow else COLLECTOR_JUNCTION
-        scene.junctions.append(Junction(round(x + dx, 2), round(y + dy, 2), colour, time))
+        scene.junctions.append(Junction(x + dx, y + dy, colour, time))
 
 
 def _description(diagram: Diagram) -> str:

@@ -86,21 +86,23 @@ def moved(points: Sequence[Point], dx: float, dy: float) -> list[Point]:
 
 def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Point]:
     """The line without so much of its end, and the direction (of length 1) from there to where it ended."""
-    piece = points[-4:]
-    tip = piece[-1]
-    low, high = 0.0, 1.0
-    for _ in range(14):
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[-4:]
+    low, high = 0.05, 1.0
+    for _ in range(10):
         t = (low + high) / 2
-        if math.dist(_split(piece, t)[-1], tip) > length:
+        u = 1 - t
+        a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
+        if math.hypot(a * x0 + b * x1 + c * x2 + (d - 1) * x3, a * y0 + b * y1 + c * y2 + (d - 1) * y3) > length:
             low = t
         else:
             high = t
-    kept = _split(piece, max(low, 0.05))
-    reach = math.dist(kept[-1], tip) or 1.0
-    return [*points[:-4], *kept], ((tip[0] - kept[-1][0]) / reach, (tip[1] - kept[-1][1]) / reach)
+    kept = _start_of(points[-4:], low)
+    (x, y) = kept[-1]
+    reach = math.hypot(x3 - x, y3 - y) or 1.0
+    return [*points[:-4], *kept], ((x3 - x) / reach, (y3 - y) / reach)
 
 
-def _split(piece: Sequence[Point], t: float) -> list[Point]:
+def _start_of(piece: Sequence[Point], t: float) -> list[Point]:
     """The first part of a cubic piece, up to parameter t (de Casteljau)."""
     rows = [list(piece)]
     while len(rows[-1]) > 1:

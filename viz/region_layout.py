@@ -119,6 +119,7 @@ class RegionDrawing:
                 anchor=[*(-drop.get(j, 0.0) / 2 for j in standing), *[0.0] * (len(self.entries) + len(self.exits))],
                 weight=[FROM_LEAF if u < n and self.items[standing[u]].head.is_leaf and v < n else 1.0 for u, v in edges],
                 gap=pitch,
+                bundled=True,
             )
         )
         breadth = [0.0] * depth

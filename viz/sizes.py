@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from viz.diagram import Item
 from viz.formula import join, wrap
-from viz.text import Line, Span, line_width
+from viz.text import Line, Span, fit, line_width
 
 __all__ = ["FONT", "Look", "look_of"]
 
@@ -39,7 +39,7 @@ def look_of(item: Item) -> Look:
     if item.role == "operation" or (item.role == "state" and item.elementwise and item.head.name is None):
         width = line_width(caption, FONT) + 8
         if width <= CIRCLE + 3:
-            return Look("circle", CIRCLE, CIRCLE, (caption,), FONT)
+            return Look("circle", CIRCLE, CIRCLE, (caption,), fit(caption, FONT, CIRCLE - 2))
         return Look("box", max(width + 4, CIRCLE), SMALL_HEIGHT, (caption,), FONT)
     height = SMALL_HEIGHT if item.role in ("parameter", "activation") else HEIGHT
     return Look("box", max(line_width(caption, FONT) + 2 * PADDING, NARROWEST), height, (caption,), FONT)

@@ -9,6 +9,7 @@ from viz.column_layout import ColumnDrawing, frame_of
 from viz.columns import Column, Lineage, columns_of, set_rows
 from viz.diagram import Diagram, Item, Link
 from viz.paths import Point, moved
+from viz.sizes import Look
 
 __all__ = ["Steps"]
 
@@ -101,10 +102,15 @@ class Steps:
         drawing, j = self._drawing[item.place], self._local[item.index]
         return self._left[item.place] + drawing.x[j], self.frame.middle[drawing.column.row[j]]
 
-    def look(self, item: Item) -> tuple[float, float]:
+    def size(self, item: Item) -> tuple[float, float]:
         """The width and height of an item, equal at all steps that look alike."""
         look = self._drawing[item.place].look[self._local[item.index]]
         return look.width, look.height
+
+    def look(self, item: Item) -> Look:
+        """What is drawn in an item."""
+        drawing = self._drawing[item.place]
+        return drawing.looks[drawing.column.steps.index(item.place)][self._local[item.index]]
 
     def line_within(self, k: int) -> list[Point]:
         """The line of link k, which joins two items of one step."""

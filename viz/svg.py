@@ -25,6 +25,7 @@ from viz.palette import (
 from viz.paths import Point, shortened
 from viz.scene import Bar, Box, Edge, Junction, Panel, Scene, Text, Wire
 from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH
+from viz.sizes import LINE_HEIGHT
 from viz.text import SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
 
 __all__ = ["FONTS", "arrow_size", "write"]
@@ -45,8 +46,8 @@ def escape(text: str) -> str:
 
 def _n(value: float) -> str:
     """A number without superfluous digits."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
+    text = f"{value:.1f}"
+    return text[:-2] if text[-1] == "0" and text != "-0.0" else text
 
 
 def arrow_size(width: float) -> tuple[float, float]:
@@ -72,7 +73,7 @@ def _document(scene: Scene) -> Iterator[str]:
     yield from _group("wires", map(_wire, scene.wires), 'fill="none" stroke-width="1.6"')
     yield from _group("edges", map(_edge, scene.edges), 'fill="none"')
     yield from _group("junctions", map(_junction, scene.junctions))
-    yield from _group("boxes", map(_box, scene.boxes), f'stroke="{OUTLINE}" text-anchor="middle"')
+    yield from _group("boxes", map(_box, scene.boxes), 'text-anchor="middle" xml:space="preserve"')
     yield from _group("bars", map(_bar, scene.bars), 'text-anchor="middle"')
     yield from _group("texts", map(_text, scene.texts))
     if scene.scale is not None:
@@ -168,20 +169,17 @@ def _spans(line: Line, size: float) -> str:
 def _box(box: Box) -> str:
     time = "" if box.time is None else f' data-t="{box.time}"'
     if box.shape == "circle":
-        shape = f'<circle cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}" fill="{box.fill}"/>'
+        shape = f'<circle cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}" fill="{box.fill}" stroke="{OUTLINE}"/>'
     else:
         left, top = box.x - box.width / 2, box.y - box.height / 2
         shape = (
             f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(box.width)}" height="{_n(box.height)}" '
-            f'rx="{_n(min(9.0, box.height / 3))}" fill="{box.fill}"/>'
+            f'rx="{_n(min(9.0, box.height / 3))}" fill="{box.fill}" stroke="{OUTLINE}"/>'
         )
     texts: list[str] = []
     for k, line in enumerate(box.lines):
-        size = fit(line, box.font, box.width - (2 if box.shape == "circle" else 8))
-        y = box.y + (k - (len(box.lines) - 1) / 2) * 15.0 + BASELINE * size
-        texts.append(
-            f'<text x="{_n(box.x)}" y="{_n(y)}" font-size="{_n(size)}" stroke="none" xml:space="preserve">{_spans(line, size)}</text>'
-        )
+        y = box.y + (k - (len(box.lines) - 1) / 2) * LINE_HEIGHT + BASELINE * box.font
+        texts.append(f'<text x="{_n(box.x)}" y="{_n(y)}" font-size="{_n(box.font)}">{_spans(line, box.font)}</text>')
     return f'<g id="{box.key}" class="{box.role}"{time}><title>{escape(box.tooltip)}</title>{shape}{"".join(texts)}</g>'
 
 

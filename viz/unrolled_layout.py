@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from viz.diagram import Diagram, Item
 from viz.geometry import Bus, Layout, Place, Route
 from viz.lanes import Lanes
@@ -62,7 +64,7 @@ class Unrolled:
         self.steps.shift(margin + REGION_GAP if margin else 0.0)
         for item in self.items:
             if self.steps.step_of(item.index) is not None:
-                self.layout.places[item.index] = Place(*self.steps.middle(item), *self.steps.look(item))
+                self.layout.places[item.index] = Place(*self.steps.middle(item), *self.steps.size(item), self.steps.look(item))
         self._place_initial(initial, margin)
         after, entry_lines = self._place_after()
         floor = max([self.steps.floor, self.steps.bottom, *(p.y + p.height / 2 for p in self.layout.places.values())])
@@ -71,7 +73,7 @@ class Unrolled:
         for number, item in enumerate(from_above):
             look = look_of(item)
             y = self.steps.top - self.lanes.height - TOP_WIRE_PITCH * (len(from_above) - number) + 4
-            self.layout.places[item.index] = Place(margin / 2, y, look.width, look.height)
+            self.layout.places[item.index] = Place(margin / 2, y, look.width, look.height, look)
         self._route_steps()
         self._route_before(before, margin - before.width, top)
         self._route_taps(after)
@@ -103,19 +105,22 @@ class Unrolled:
             y = self.layout.places[target.index].y if y is None else y
             number = taken[at_right, y] = taken.get((at_right, y), -1) + 1
             x = right_end + look.width / 2 if at_right else margin / 2
-            self.layout.places[item.index] = Place(x, y + number * (look.height + 6), look.width, look.height)
+            self.layout.places[item.index] = Place(x, y + number * (look.height + 6), look.width, look.height, look)
 
-    def _place_after(self) -> tuple[RegionDrawing, dict[int, list[Point]]]:
+    def _place_after(self) -> tuple[RegionDrawing, dict[Hashable, list[Point]]]:
         """The region to the right: what is computed from several steps, or from the last one, after the loop."""
         local = {item.index: j for j, item in enumerate(self.after)}
-        crowned = self.lanes.collectors[:1]
+        crown = self.lanes.crown
         by_lane = [k for k in self.lanes.links if self.diagram.links[k].target in local]
-        entered = [k for k in by_lane if self.diagram.links[k].target not in crowned] + self._links_of("result")
+        entered: dict[Hashable, int] = {
+            self.lanes.entry(k): self.diagram.links[k].target for k in by_lane if self.diagram.links[k].target != crown
+        }
+        entered.update((k, self.diagram.links[k].target) for k in self._links_of("result"))
         region = RegionDrawing(
             self.after,
             [(local[link.source], local[link.target]) for link in map(self.diagram.links.__getitem__, self._links_of("after"))],
-            entries=[(k, local[self.diagram.links[k].target]) for k in entered],
-            crown=local[crowned[0]] if crowned else None,
+            entries=[(key, local[target]) for key, target in entered.items()],
+            crown=None if crown is None else local[crown],
         )
         last = self.diagram.after - 1
         edge = max([self.steps.edges(last)[1], *(p.x + p.width / 2 for p in self.layout.places.values())])
@@ -127,7 +132,7 @@ class Unrolled:
         self.layout.put_region(region, self.after, dx, dy)
         for number, k in enumerate(self._links_of("after")):
             self.layout.routes[k] = Route(joined(moved(region.link_path(number), dx, dy)))
-        entry_lines = {k: moved(region.entry_path(number), dx, dy) for number, k in enumerate(entered)}
+        entry_lines = {key: moved(region.entry_path(number), dx, dy) for number, key in enumerate(entered)}
         for k in results:
             pen = Pen.along(self.steps.line_out(self.diagram.links[k].source, to_right=True))
             pen.run(*entry_lines[k][0])

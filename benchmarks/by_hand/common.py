@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 
+from benchmarks.contestant import Contestant
 from benchmarks.problem import GATES, Array, Arrays, Problem
 
 
@@ -47,13 +48,14 @@ class Head:
         np.dot(d_logits, self.params["W_yh"], out=self.d_hs)
 
 
-class Recurrence(ABC):
+class Recurrence(Contestant):
     """A cell unrolled over T: projection of all inputs, the loop forward, the head, the loop backward, weight gradients.
 
     `order` is the cell's own order of the problem's row blocks; the first `sigmoids` of them are σ gates, whose
     weights enter the forward loop halved (σ(x) = ½ tanh(½x) + ½).
     """
 
+    name = "by hand"
     order: tuple[int, ...]
     sigmoids: int
 

@@ -1,0 +1,46 @@
+"""What the harness asks of everyone it times."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from benchmarks.problem import GATES, Arrays, Problem
+
+
+class Contestant(ABC):
+    """One way to do one training step of a `Problem`. Making it prepares parameters and inputs and is not timed."""
+
+    name: ClassVar[str]
+    cells: ClassVar[tuple[str, ...]] = tuple(GATES)
+    numpy_memory: ClassVar[bool] = True
+    """Whether its arrays are NumPy's, so that tracemalloc sees them."""
+
+    @abstractmethod
+    def __init__(self, problem: Problem) -> None: ...
+
+    @abstractmethod
+    def step(self) -> float:
+        """One training step; returns the loss."""
+
+    @abstractmethod
+    def gradients(self) -> Arrays:
+        """The gradients of the last step, named and packed as the problem's parameters."""
+
+
+class Taped(Contestant):
+    """A contestant whose forward pass leaves a record that the backward pass walks."""
+
+    @abstractmethod
+    def forward(self) -> Any:
+        """The loss, recorded."""
+
+    @abstractmethod
+    def backward(self, loss: Any) -> None:
+        """Fresh gradients of every parameter."""
+
+    def step(self) -> float:
+        """One training step; returns the loss."""
+        loss = self.forward()
+        self.backward(loss)
+        return float(loss)

@@ -1,1 +1,37 @@
-"""Reverse-mode automatic differentiation on NumPy that knows time."""
+"""Reverse-mode automatic differentiation on NumPy that knows time.
+
+>>> import minigrad as mg
+>>> x = mg.Tensor([1.0, 2.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+array([2., 4.])
+"""
+
+from minigrad import errors, graph, ops
+from minigrad.graph import walk
+from minigrad.module import Module, Parameter
+from minigrad.ops import *  # noqa: F403
+from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
+from minigrad.tensor import Tensor
+from minigrad.testing import gradcheck
+from minigrad.transforms import edge_gradients, grad
+
+__all__ = [
+    "Module",
+    "Parameter",
+    "Tensor",
+    "current_place",
+    "edge_gradients",
+    "enable_grad",
+    "errors",
+    "grad",
+    "gradcheck",
+    "graph",
+    "is_recording",
+    "no_grad",
+    "ops",
+    "scope",
+    "time_step",
+    "walk",
+]
+__all__ += ops.__all__

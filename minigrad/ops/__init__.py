@@ -1,1 +1,70 @@
 """The operations, each with its formula, its derivative and what it saves, side by side."""
+
+from minigrad.ops.elementwise import (
+    absolute,
+    add,
+    astype,
+    compare,
+    divide,
+    exp,
+    log,
+    multiply,
+    negative,
+    power,
+    sigmoid,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+)
+from minigrad.ops.indexing import getitem
+from minigrad.ops.matmul import matmul
+from minigrad.ops.reductions import mean, sum
+from minigrad.ops.shape import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
+    unbind,
+)
+from minigrad.ops.softmax import cross_entropy, log_softmax, softmax
+
+__all__ = [
+    "absolute",
+    "add",
+    "astype",
+    "broadcast_to",
+    "compare",
+    "concatenate",
+    "cross_entropy",
+    "divide",
+    "exp",
+    "expand_dims",
+    "getitem",
+    "log",
+    "log_softmax",
+    "matmul",
+    "mean",
+    "multiply",
+    "negative",
+    "power",
+    "reshape",
+    "sigmoid",
+    "softmax",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "transpose",
+    "unbind",
+]

@@ -1,0 +1,68 @@
+"""Every error minigrad raises on purpose: one base class, one class for each kind of mistake.
+
+Each class also derives from the built-in exception that NumPy or Python would have raised in its place, so code that
+catches ``ValueError`` or ``TypeError`` keeps working.
+"""
+
+__all__ = [
+    "AnomalyError",
+    "ArgumentError",
+    "ConversionError",
+    "DTypeError",
+    "GradientMismatchError",
+    "GraphError",
+    "IndexingError",
+    "LabelError",
+    "MinigradError",
+    "MutationError",
+    "NonFiniteGradientError",
+    "ShapeError",
+]
+
+
+class MinigradError(Exception):
+    """The base of every error that minigrad raises on purpose."""
+
+
+class ShapeError(MinigradError, ValueError):
+    """The shapes of the operands do not go together."""
+
+
+class DTypeError(MinigradError, TypeError):
+    """The kind of number (or of object) is not one the operation can use."""
+
+
+class ArgumentError(MinigradError, ValueError):
+    """An option has a value outside its range, or a name that does not exist."""
+
+
+class IndexingError(MinigradError, IndexError):
+    """An index points outside the tensor or is not an index at all."""
+
+
+class LabelError(MinigradError, ValueError):
+    """A class label is negative, too large, not an integer, or of the wrong shape."""
+
+
+class GraphError(MinigradError, RuntimeError):
+    """The recorded graph cannot do what was asked: nothing recorded, already released, not a scalar."""
+
+
+class MutationError(MinigradError, ValueError):
+    """An array that a recorded operation still needs was about to be changed."""
+
+
+class ConversionError(MinigradError, TypeError):
+    """A tensor that needs a gradient was about to lose it by becoming a bare array or number."""
+
+
+class AnomalyError(MinigradError, FloatingPointError):
+    """A NaN or an infinity appeared; the message says in which operation and at which time step."""
+
+
+class NonFiniteGradientError(MinigradError, FloatingPointError):
+    """A gradient is NaN or infinite where a finite one is needed."""
+
+
+class GradientMismatchError(MinigradError, AssertionError):
+    """Two sources of the same gradient disagree; the message names the worst entry and both numbers."""

@@ -1,0 +1,283 @@
+"""The recorded graph: its nodes, the walk over them, and the backward sweep.
+
+A node is an operation as data: which nodes it took (``inputs``), what it kept for its derivative (``saved``), and where
+in time and in the model it was recorded. Nodes refer to their inputs only, never to their consumers, so a graph holds
+no reference cycle and is freed the moment its last tensor is dropped.
+
+Every node carries a serial number that grows from inputs to consumers. The sweep therefore needs no topological sort:
+it takes the pending node with the largest serial number, all of whose consumers are then done.
+
+This file knows no NumPy: gradients are whatever the operations' derivatives return. They are arrays in an ordinary
+backward pass and Tensors when the backward pass is itself recorded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from typing_extensions import override
+
+from minigrad.errors import GraphError, ShapeError
+from minigrad.scope import Place, state
+
+__all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
+
+Gradient: TypeAlias = Any
+"""An array in a plain backward pass, a Tensor in a recorded one: derivatives are written once, for both."""
+
+OUTPUT = -1
+CONSTANT = -2
+
+next_serial = itertools.count(1).__next__
+commit_lock = threading.Lock()
+
+
+class Watch:
+    """What somebody asked to see at a node: hooks on its gradient, and the gradient itself when it is to be kept."""
+
+    __slots__ = ("grad", "hooks", "keep")
+
+    def __init__(self) -> None:
+        self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.keep = False
+        self.grad: Any = None
+
+    def show(self, node: Node, g: Gradient) -> Gradient:
+        """Let every hook see the gradient, and replace it if the hook returns another."""
+        for hook in list(self.hooks.values()):
+            changed = hook(g)
+            if changed is not None:
+                if getattr(changed, "shape", None) != node.shape:
+                    raise ShapeError(
+                        f"hook on {node!r}: expected None or a gradient of shape {node.shape}, "
+                        f"got {getattr(changed, 'shape', changed)!r}"
+                    )
+                g = changed
+        return g
+
+
+class Node:
+    """A value in the recorded graph. ``inputs`` are the nodes it was computed from (None for anonymous constants)."""
+
+    __slots__ = ("dtype", "inputs", "name", "place", "serial", "shape", "watch")
+
+    label: ClassVar[str]
+    symbol: ClassVar[str]
+    is_leaf: ClassVar[bool]
+    requires_grad: bool
+    inputs: tuple[Node | None, ...]
+    shape: tuple[int, ...]
+    dtype: Any
+    place: Place
+    name: str | None
+    serial: int
+    watch: Watch | None
+
+    @property
+    def time(self) -> int | None:
+        """The time step the node was recorded under, or None."""
+        return self.place.time
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The path of scopes the node was recorded under."""
+        return self.place.scope
+
+    @override
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        where = str(self.place)
+        return f"<{self.label}{name} {self.shape} {self.dtype}{' in ' + where if where else ''}>"
+
+
+class Leaf(Node):
+    """A value made by the user: a parameter, an input, an initial state. Its gradient is collected here."""
+
+    __slots__ = ("grad", "requires_grad")
+
+    label = "leaf"
+    symbol = ""
+    is_leaf = True
+    grad: Any
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, requires_grad: bool, name: str | None = None) -> None:
+        self.inputs = ()
+        self.shape = shape
+        self.dtype = dtype
+        self.place = state.place
+        self.name = name
+        self.serial = next_serial()
+        self.watch = None
+        self.grad = None
+        self.requires_grad = requires_grad
+
+
+class Operation(Node):
+    """A recorded operation. Subclasses state their formula and their derivative side by side.
+
+    ``keeps`` says, for each entry of ``saved``, what it is: the number of an input, ``OUTPUT`` (the result itself), or
+    ``CONSTANT``. That is all a recorded backward pass needs to see the saved arrays as Tensors again.
+    """
+
+    __slots__ = ("saved",)
+
+    is_leaf = False
+    requires_grad = True
+    keeps: ClassVar[tuple[int, ...]] = ()
+    saved: tuple[Any, ...] | None
+
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        """The gradient for each input, given ``g``, the gradient of the result; None where none is needed."""
+        raise NotImplementedError
+
+    def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
+        """The saved values as Tensors that know where they came from."""
+        saved = self.needed()
+        origins = [self if k == OUTPUT else self.inputs[k] if k >= 0 else None for k in self.keeps]
+        return [
+            value if value is None or kept == CONSTANT else lift(value, origin)
+            for value, kept, origin in zip(saved, self.keeps, origins, strict=True)
+        ]
+
+    def needed(self) -> tuple[Any, ...]:
+        """What the derivative needs, or an error if it has been released."""
+        if self.saved is None:
+            raise GraphError(
+                f"backward: the graph was already released at {self!r}. A backward pass frees what the graph kept; "
+                "call the first one with retain_graph=True to go through it again, or compute the forward pass anew"
+            )
+        return self.saved
+
+
+def walk(*roots: Any) -> list[Node]:
+    """Every node that the given tensors (or nodes) were computed from, each once, inputs before their consumers.
+
+    Iterative, so a chain of any length can be walked.
+
+    >>> import minigrad as mg
+    >>> x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> [node.label for node in walk((x * x).sum())]
+    ['leaf', 'mul', 'sum']
+    """
+    stack = [root if isinstance(root, Node) else root.node for root in roots]
+    seen: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            stack.extend(node.inputs)
+    return sorted(seen, key=lambda node: node.serial)
+
+
+class Sums(Protocol):
+    """The gradients on their way in one sweep: what every waiting node has been sent so far, added up.
+
+    There are two kinds: sums of arrays, fast and in place, and sums of Tensors, which are recorded.
+    """
+
+    def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
+        """What ``operation`` sends to each of its inputs."""
+        ...
+
+    def send(self, node: Node, share: Gradient) -> None:
+        """Add ``share`` to what ``node`` has been sent."""
+        ...
+
+    def take(self, node: Node) -> Gradient:
+        """The sum of all shares, with the shape and dtype of ``node``."""
+        ...
+
+    def whole(self, node: Node, share: Gradient) -> Gradient:
+        """One share by itself, with the shape and dtype of ``node``."""
+        ...
+
+
+def sweep(
+    seeds: Iterable[tuple[Node, Gradient]],
+    sums: Sums,
+    targets: set[Node] | None = None,
+    relevant: set[Node] | None = None,
+    on_edge: Callable[[Operation, int, Gradient], None] | None = None,
+) -> tuple[dict[Node, Gradient], list[Operation]]:
+    """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
+
+    The waiting node with the largest serial number goes next: everything that consumes it is newer, so its gradient is
+    complete. It sends each of its inputs a share, which waits there with the shares of other consumers.
+
+    Args:
+        seeds: nodes with the gradients to start from.
+        sums: how gradients are computed and added.
+        targets: the nodes whose gradients are asked for; None for all leaves (and results that keep theirs).
+        relevant: the only nodes to visit; None for all.
+        on_edge: called with (operation, input number, gradient sent there), for every edge; hooks are then not called.
+
+    Returns:
+        The gradient of every target that was reached, and the operations that were passed. The graph is not changed.
+    """
+    waiting: dict[int, Node] = {}
+    newest_first: list[int] = []
+    found: dict[Node, Gradient] = {}
+    passed: list[Operation] = []
+
+    for node, g in seeds:
+        if node.serial not in waiting:
+            waiting[node.serial] = node
+            heappush(newest_first, -node.serial)
+        sums.send(node, g)
+    while newest_first:
+        node = waiting.pop(-heappop(newest_first))
+        g = sums.take(node)
+        if node.watch is not None and on_edge is None:
+            g = node.watch.show(node, g)
+        if targets is not None:
+            if node in targets:
+                found[node] = g
+        elif node.is_leaf or node.watch is not None:
+            found[node] = g
+        if not isinstance(node, Operation):
+            continue
+        passed.append(node)
+        inputs = node.inputs
+        for position, share in enumerate(sums.derivative(node, g)):
+            source = inputs[position]
+            if share is None or source is None or not source.requires_grad:
+                continue
+            if relevant is not None and source not in relevant:
+                continue
+            if on_edge is not None:
+                on_edge(node, position, sums.whole(source, share))
+            serial = source.serial
+            if serial not in waiting:
+                waiting[serial] = source
+                heappush(newest_first, -serial)
+            sums.send(source, share)
+    return found, passed
+
+
+def depends_on(nodes: Iterable[Node], targets: set[Node]) -> set[Node]:
+    """Those of ``nodes`` (inputs before consumers) that are targets or were computed from one."""
+    relevant: set[Node] = set()
+    for node in nodes:
+        if node in targets or any(source in relevant for source in node.inputs):
+            relevant.add(node)
+    return relevant
+
+
+def release(operations: Iterable[Operation]) -> None:
+    """Free what the operations kept for their derivatives."""
+    for operation in operations:
+        operation.saved = None
+
+
+def collect(found: dict[Node, Gradient], own: Callable[[Gradient], Any]) -> None:
+    """Add the gradients of leaves to their ``grad``, as arrays of their own; all of them or, after an error, none."""
+    owned = {node: own(g) for node, g in found.items()}
+    with commit_lock:
+        for node, g in owned.items():
+            keeper = node if isinstance(node, Leaf) else node.watch
+            if isinstance(keeper, Leaf) or (keeper is not None and keeper.keep):
+                keeper.grad = g if keeper.grad is None else keeper.grad + g

@@ -1,0 +1,123 @@
+"""Module and Parameter: what a model is made of, and the names its parameters go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from minigrad.errors import ArgumentError
+from minigrad.guard import Array
+from minigrad.tensor import Tensor
+
+__all__ = ["Module", "Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that is trained: a leaf that needs a gradient.
+
+    >>> Parameter(np.zeros(2), name="b_h")
+    Tensor([0., 0.], shape=(2,), dtype=float64, requires_grad=True, name='b_h')
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: npt.ArrayLike, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
+        super().__init__(data, requires_grad=True, dtype=dtype, name=name)
+
+
+class Module:
+    """A part of a model. Parameters and modules assigned to its attributes (also in lists and dicts) belong to it.
+
+    >>> class Affine(Module):
+    ...     def __init__(self):
+    ...         self.W = Parameter([[2.0, 0.0]])
+    ...         self.b = Parameter([1.0])
+    >>> sorted(Affine().state_dict())
+    ['W', 'b']
+    """
+
+    training: bool = True
+
+    def _children(self) -> Iterator[tuple[str, Any]]:
+        stack = list(reversed(vars(self).items()))
+        while stack:
+            name, value = stack.pop()
+            if isinstance(value, Parameter | Module):
+                yield name, value
+            elif isinstance(value, list | tuple):
+                stack.extend((f"{name}.{i}", part) for i, part in reversed(list(enumerate(value))))
+            elif isinstance(value, dict):
+                stack.extend((f"{name}.{key}", part) for key, part in reversed(value.items()))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with its path, such as ``"cell.W_hh"``, in the order of assignment."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Any]] = [("", self)]
+        while stack:
+            path, value = stack.pop()
+            if isinstance(value, Module):
+                prefix = f"{path}." if path else ""
+                stack.extend((prefix + name, child) for name, child in reversed(list(value._children())))
+            elif id(value) not in seen:
+                seen.add(id(value))
+                yield path, value
+
+    def parameters(self) -> list[Parameter]:
+        """Every parameter once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all modules in it."""
+        stack: list[Module] = [self]
+        while stack:
+            module = stack.pop()
+            yield module
+            stack.extend(reversed([child for _, child in module._children() if isinstance(child, Module)]))
+
+    def zero_grad(self) -> None:
+        """Forget the gradients collected so far (each ``grad`` becomes None)."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch this module and all in it to training behaviour; returns itself."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch to evaluation behaviour: no dropout; returns itself."""
+        return self.train(False)
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every parameter's values under its path."""
+        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Give every parameter the values under its path.
+
+        Raises:
+            ArgumentError: keys are missing or unknown, or shapes differ; all problems are listed and nothing is changed.
+        """
+        own = dict(self.named_parameters())
+        values = {name: np.asarray(value) for name, value in state.items()}
+        problems = [f"missing: {name}" for name in own if name not in values]
+        problems += [f"unknown: {name}" for name in values if name not in own]
+        for name in own.keys() & values.keys():
+            if values[name].shape != own[name].shape:
+                problems.append(f"{name}: expected shape {own[name].shape}, got {values[name].shape}")
+            elif values[name].dtype.kind not in "fiu":
+                problems.append(f"{name}: expected numbers, got dtype {values[name].dtype}")
+        if problems:
+            raise ArgumentError("load_state_dict: nothing was loaded; " + "; ".join(sorted(problems)))
+        for name, parameter in own.items():
+            parameter.data = values[name]
+
+    @override
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{name} {p.shape}" for name, p in self.named_parameters())
+        return f"{type(self).__name__}({parameters})"

@@ -1,0 +1,132 @@
+"""Indexing: every index NumPy takes, basic and advanced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.errors import IndexingError
+from minigrad.gradients import Partial
+from minigrad.graph import Gradient, Operation
+from minigrad.guard import bare
+from minigrad.ops.shape import View, record_view
+from minigrad.scope import state
+from minigrad.tensor import Tensor, operand, record, unrecorded
+
+__all__ = ["getitem"]
+
+
+class GetItem(View):
+    """y = x[index];  ∂L/∂x = 0 except at ``index``, where g is added: once for each time an entry was taken."""
+
+    __slots__ = ("exact", "index")
+    label, symbol = "getitem", "[ ]"
+    index: Any
+    exact: bool
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        if isinstance(g, Tensor):
+            source = self.inputs[0]
+            return (scatter(g, self.index, self.exact, () if source is None else source.shape),)
+        return (Partial(g, self.index, self.exact),)
+
+
+class Part(GetItem):
+    """One of the parts that ``split`` or ``unbind`` cut along an axis; ``span`` says which."""
+
+    __slots__ = ("span",)
+    label, symbol = "split", "split"
+    span: tuple[int, int, int]
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        if isinstance(g, Tensor):
+            return super().vjp(g, *saved)
+        return (Partial(g, self.index, True, self.span),)
+
+
+class Scatter(Operation):
+    """y = 0 except y[index] += x;  ∂L/∂x = g[index]. The derivative of indexing, and indexing is its own."""
+
+    __slots__ = ("exact", "index")
+    index: Any
+    exact: bool
+    label, symbol = "scatter", "scatter"
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        return (g[self.index],)
+
+
+def scatter(x: Any, index: Any, exact: bool, shape: tuple[int, ...]) -> Tensor:
+    """Zeros of ``shape`` with ``x`` added at ``index``."""
+    x = operand(x, "scatter")
+    y = np.zeros(shape, x._data.dtype)
+    Partial(x._data, index, exact).add_to(y)
+    if x._wants and state.recording:
+        node = Scatter()
+        node.index, node.exact = index, exact
+        return record(node, y, (x._node,), ())
+    return unrecorded(y)
+
+
+def _checked(index: Any) -> tuple[Any, bool]:
+    """The index with its arrays copied (the caller may change his), and whether it takes no entry twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    checked: list[Any] = []
+    exact = True
+    for part in parts:
+        if part is None or part is Ellipsis or isinstance(part, slice | int | np.integer):
+            checked.append(part)
+            continue
+        array = np.array(part._data if isinstance(part, Tensor) else bare(part))
+        if array.size == 0 and array.dtype.kind == "f":
+            array = array.astype(np.intp)
+        if array.dtype.kind not in "iub":
+            raise IndexingError(
+                f"getitem: expected integers, slices, None, ... or arrays of integers or booleans, got {part!r}"
+            )
+        exact = exact and array.dtype.kind == "b"
+        checked.append(array)
+    return (tuple(checked) if isinstance(index, tuple) else checked[0]), exact
+
+
+def getitem(x: Any, index: Any) -> Tensor:
+    """``x[index]`` for every index NumPy takes; entries taken several times get the sum of their gradients.
+
+    Raises:
+        IndexingError: the index is out of range, has too many parts, or is not an index.
+
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> x[[0, 2, 2]].sum().backward()
+    >>> x.grad
+    array([1., 0., 2.])
+    """
+    x = operand(x, "getitem")
+    index, exact = _checked(index)
+    try:
+        y = np.asarray(x._data)[index]
+    except IndexError as error:
+        raise IndexingError(f"getitem: the index does not fit shape {x.shape}: {error}") from None
+    if not (x._wants and state.recording):
+        return unrecorded(y)
+    node = GetItem()
+    node.index, node.exact = index, exact
+    return record_view(node, y, x)
+
+
+def part(x: Any, axis: int, start: int, stop: int | None) -> Tensor:
+    """``x`` from ``start`` to ``stop`` along an axis, or, if ``stop`` is None, its entry ``start``, without the axis."""
+    before = (slice(None),) * axis
+    index = (*before, start if stop is None else slice(start, stop))
+    y = x._data[index]
+    if not (x._wants and state.recording):
+        return unrecorded(y)
+    node = Part()
+    node.index, node.exact = index, True
+    node.span = (axis, start, start + 1 if stop is None else stop)
+    return record_view(node, y, x)

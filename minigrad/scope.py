@@ -1,0 +1,219 @@
+"""Where in time and in the model an operation is recorded, and whether it is recorded at all.
+
+The state is one small object for each thread. Every setting is a context manager and a decorator, and puts back what
+it found, also after an exception.
+
+>>> import minigrad as mg
+>>> x = mg.Tensor([1.0], requires_grad=True)
+>>> with mg.scope("lstm"), mg.time_step(3):
+...     f = mg.sigmoid(x).named("f")
+>>> f.node.time, f.node.scope, f.node.name
+(3, ('lstm',), 'f')
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar, cast
+
+from typing_extensions import override
+
+from minigrad.errors import ArgumentError
+
+__all__ = ["Place", "current_place", "enable_grad", "is_recording", "no_grad", "scope", "time_step"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Place(NamedTuple):
+    """Where an operation was recorded: its time step (1-based, None outside any) and the path of scopes around it."""
+
+    time: int | None
+    scope: tuple[str, ...]
+
+    @override
+    def __str__(self) -> str:
+        path = "/".join(self.scope)
+        if self.time is None:
+            return path
+        return f"{path} at time step {self.time}" if path else f"time step {self.time}"
+
+
+class State(threading.local):
+    """What the current thread records with."""
+
+    recording: bool = True
+    place: Place = Place(None, ())
+
+
+state = State()
+
+
+class Setting:
+    """A change to the thread's state that lasts for a ``with`` block or for each call of a decorated function."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: list[Any] = []
+
+    def enter(self) -> Any:
+        """Change the state; return what ``leave`` needs to put it back."""
+        raise NotImplementedError
+
+    def leave(self, found: Any) -> None:
+        """Put back what ``enter`` found."""
+        raise NotImplementedError
+
+    def __enter__(self) -> None:
+        self._found.append(self.enter())
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.leave(self._found.pop())
+
+    def _fresh(self) -> Setting:
+        """An independent copy: calls of one decorated function may overlap (threads, recursion, generators)."""
+        twin = copy.copy(self)
+        twin._found = []
+        return twin
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function; of a generator function, each resumption runs under the setting and nothing between."""
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def resumed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                generator = function(*args, **kwargs)
+                resume: Callable[[], Any] = functools.partial(next, generator)
+                while True:
+                    try:
+                        with self._fresh():
+                            produced = resume()
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        sent = yield produced
+                    except GeneratorExit:
+                        generator.close()
+                        raise
+                    except BaseException as error:
+                        resume = functools.partial(generator.throw, error)
+                    else:
+                        resume = functools.partial(generator.send, sent)
+
+            return cast(F, resumed)
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with self._fresh():
+                return function(*args, **kwargs)
+
+        return cast(F, called)
+
+
+class _Recording(Setting):
+    __slots__ = ()
+    wanted: bool
+
+    @override
+    def enter(self) -> bool:
+        found = state.recording
+        state.recording = self.wanted
+        return found
+
+    @override
+    def leave(self, found: bool) -> None:
+        state.recording = found
+
+
+class no_grad(_Recording):
+    """Record nothing inside: results need no gradient and cost no graph.
+
+    >>> import minigrad as mg
+    >>> w = mg.Tensor([2.0], requires_grad=True)
+    >>> with mg.no_grad():
+    ...     (w * w).requires_grad
+    False
+    """
+
+    __slots__ = ()
+    wanted = False
+
+
+class enable_grad(_Recording):
+    """Record again inside a ``no_grad`` block."""
+
+    __slots__ = ()
+    wanted = True
+
+
+class time_step(Setting):
+    """Mark everything recorded inside as belonging to time step ``t`` (0 is the initial state, 1 the first input).
+
+    Raises:
+        ArgumentError: ``t`` is not an integer ≥ 0.
+    """
+
+    __slots__ = ("_time",)
+
+    def __init__(self, t: int) -> None:
+        super().__init__()
+        if isinstance(t, bool) or not hasattr(t, "__index__") or t < 0:
+            raise ArgumentError(f"time_step: expected an integer ≥ 0 (0 is the initial state), got {t!r}")
+        self._time = t.__index__()
+
+    @override
+    def enter(self) -> Place:
+        found = state.place
+        state.place = Place(self._time, found.scope)
+        return found
+
+    @override
+    def leave(self, found: Place) -> None:
+        state.place = found
+
+
+class scope(Setting):
+    """Mark everything recorded inside with a name, such as the cell's; scopes nest into a path.
+
+    Raises:
+        ArgumentError: the name is not a non-empty string.
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"scope: expected a non-empty name, got {name!r}")
+        self._name = name
+
+    @override
+    def enter(self) -> Place:
+        found = state.place
+        state.place = Place(found.time, (*found.scope, self._name))
+        return found
+
+    @override
+    def leave(self, found: Place) -> None:
+        state.place = found
+
+
+def is_recording() -> bool:
+    """Whether operations on tensors that need a gradient are recorded right now, in this thread."""
+    return state.recording
+
+
+def current_place() -> Place:
+    """Where an operation would be recorded right now, in this thread: the time step and the path of scopes.
+
+    >>> with time_step(2), scope("gru"):
+    ...     print(current_place())
+    gru at time step 2
+    """
+    return state.place

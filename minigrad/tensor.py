@@ -1,0 +1,694 @@
+"""Tensor: an array and how it was made."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from minigrad import graph
+from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
+from minigrad.gradients import ArraySums, own
+from minigrad.graph import Leaf, Node, Operation
+from minigrad.guard import Array, GuardedArray, bare
+from minigrad.scope import Place, state
+
+__all__ = ["Constant", "Tensor", "operand", "record", "unrecorded"]
+
+_new = object.__new__
+_next_serial = graph.next_serial
+
+
+class Tensor:
+    """A NumPy array together with the record of how it was computed.
+
+    Args:
+        data: numbers, nested lists of numbers, or an array; always copied. Lists of Python floats give float64, lists
+            of integers int64, an array keeps its dtype.
+        requires_grad: whether gradients with respect to this tensor are wanted (floating-point data only).
+        dtype: the dtype to convert to, None to keep it.
+        name: what pictures and messages call it, such as ``"W_hh"``.
+
+    Raises:
+        DTypeError: ``data`` is not made of real numbers or booleans, or ``requires_grad`` is asked of integers.
+        ShapeError: ``data`` is a ragged list.
+
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "_borrower", "_data", "_loan", "_node", "_wants")
+
+    _data: Array
+    _node: Node | None
+    _wants: bool
+    _loan: weakref.ref[Array] | None
+    _borrower: str
+
+    __array_priority__ = 1000
+
+    def __init__(
+        self,
+        data: npt.ArrayLike | Tensor,
+        requires_grad: bool = False,
+        dtype: npt.DTypeLike | None = None,
+        name: str | None = None,
+    ) -> None:
+        array = _numbers(data, dtype)
+        if requires_grad and array.dtype.kind != "f":
+            raise _needs_floats(array.dtype)
+        self._data = array
+        self._loan = None
+        self._wants = requires_grad
+        self._node = None
+        if requires_grad or name is not None:
+            self._node = Leaf(array.shape, array.dtype, requires_grad, name)
+
+    # ---------------------------------------------------------------- what it holds
+
+    @property
+    def data(self) -> Array:
+        """The values, as a NumPy array that can be written to unless a recorded operation still needs them.
+
+        Assigning an array of the same shape replaces the values (converted to the tensor's dtype); operations that were
+        recorded before keep the old ones.
+
+        Raises:
+            MutationError: on writing to the array while it is needed; the message says by which operation.
+        """
+        return GuardedArray.over(self)
+
+    @data.setter
+    def data(self, values: npt.ArrayLike) -> None:
+        if isinstance(self._node, Operation):
+            raise MutationError(
+                f"data: this tensor is the result of {self._node.label!r}; only a tensor you made can get new values. "
+                "Make a new Tensor from the values instead"
+            )
+        array = _numbers(values, self.dtype)
+        if array.shape != self.shape:
+            raise ShapeError(f"data: expected values of shape {self.shape}, got {array.shape}")
+        self._data = array
+        self._loan = None
+
+    @property
+    def node(self) -> Node | None:
+        """The tensor's node in the recorded graph; None for an anonymous constant."""
+        return self._node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the values."""
+        return self._data.dtype
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._data.size
+
+    @property
+    def name(self) -> str | None:
+        """What pictures and messages call it, or None."""
+        return None if self._node is None else self._node.name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise DTypeError(f"name: expected a string or None, got {name!r}")
+        if self._node is None:
+            self._node = Leaf(self.shape, self.dtype, False)
+        self._node.name = name
+
+    def named(self, name: str) -> Self:
+        """Give the tensor, and its node in the graph, a name; returns the tensor itself.
+
+        Under ``no_grad`` a result has no place in any graph and stays nameless, which costs nothing.
+        """
+        if self._node is not None or state.recording:
+            self.name = name
+        return self
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor; can be set on a tensor that is not the result of an operation."""
+        return self._wants
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if isinstance(self._node, Operation):
+            if wanted:
+                return
+            raise GraphError(
+                f"requires_grad: cannot be switched off on a result (of {self._node.label!r}); use .detach()"
+            )
+        if wanted and self.dtype.kind != "f":
+            raise _needs_floats(self.dtype)
+        if wanted != self._wants:
+            self._node = Leaf(self.shape, self.dtype, wanted, self.name)
+            self._wants = wanted
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was made by the user rather than by a recorded operation."""
+        return not isinstance(self._node, Operation)
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that backward passes have collected: an array of the tensor's shape and dtype, or None.
+
+        It is the tensor's own: nothing else refers to it, and it can be written to. Assigning None clears it.
+        """
+        keeper = self._node if isinstance(self._node, Leaf) else None if self._node is None else self._node.watch
+        collected: Array | None = None if keeper is None else keeper.grad
+        return collected
+
+    @grad.setter
+    def grad(self, value: npt.ArrayLike | None) -> None:
+        if not (isinstance(self._node, Leaf) and self._wants):
+            raise GraphError("grad: only a tensor with requires_grad=True that is not a result has a gradient to set")
+        if value is not None:
+            value = _numbers(value, None)
+            if value.shape != self.shape or value.dtype.kind != "f":
+                raise ShapeError(
+                    f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}"
+                )
+            value = value.astype(self.dtype)
+        self._node.grad = value
+
+    def item(self) -> Any:
+        """The only entry, as a Python number.
+
+        Raises:
+            ShapeError: there is not exactly one entry.
+        """
+        if self.size != 1:
+            raise ShapeError(f"item: expected exactly one entry, got shape {self.shape}; use .numpy() for all of them")
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """The values as a new NumPy array, cut off from the graph."""
+        return np.array(self._data)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def detach(self) -> Tensor:
+        """The same values without their history: gradients stop here. They are shared, not copied, and read-only."""
+        return unrecorded(self._data.view())
+
+    # ---------------------------------------------------------------- arrays that recorded operations keep
+
+    def lend(self, borrower: type[Operation]) -> Any:
+        """The values for a recorded operation to keep; the tensor refuses writes as long as the operation lives."""
+        if self._node is not None and not self._node.is_leaf:
+            return self._data
+        loan = None if self._loan is None else self._loan()
+        if loan is None:
+            if self._data.base is not None:
+                return np.array(self._data)
+            loan = self._data.view()
+            loan.flags.writeable = False
+            self._loan = weakref.ref(loan)
+            self._borrower = _described(borrower.label, state.place)
+        return loan
+
+    def _allow_write(self) -> None:
+        node = self._node
+        advice = (
+            "Changing it would make the gradient silently wrong. Call backward() first, drop the results that need it "
+            "(or compute them under no_grad), or assign a new array: t.data = values"
+        )
+        if isinstance(node, Operation):
+            if node.saved is not None:
+                raise MutationError(
+                    f"data: this array is the result of {_described(node.label, node.place)}, and the recorded graph "
+                    "may need it for backward. Changing it would make the gradient silently wrong. Call backward() "
+                    "first, or work on a copy: t.numpy()"
+                )
+        elif self._loan is not None and self._loan() is not None:
+            what = f"the array of {self.name!r}" if self.name else "this array"
+            raise MutationError(f"data: {what} is needed for the derivative of {self._borrower}. {advice}")
+        if self._data.base is not None:
+            raise MutationError(
+                "data: this array is shared with another tensor (a detached one or a view made under no_grad), so it is "
+                "read-only. Write to the original, or work on a copy: t.numpy()"
+            )
+
+    # ---------------------------------------------------------------- gradients
+
+    def backward(self, gradient: npt.ArrayLike | Tensor | None = None, retain_graph: bool = False) -> None:
+        """Add to every leaf's ``grad`` the gradient of this tensor with respect to that leaf.
+
+        Args:
+            gradient: the upstream gradient, of this tensor's shape; may be left out for a tensor with one entry (it is
+                then 1).
+            retain_graph: keep what the graph saved, so that a further backward pass can go through it.
+
+        Raises:
+            GraphError: nothing was recorded, the tensor has several entries and no ``gradient`` is given, or the graph
+                was released by an earlier backward pass.
+            ShapeError, DTypeError: ``gradient`` does not fit this tensor.
+
+        After an error no gradient has changed.
+
+        >>> w = Tensor([1.0, 2.0], requires_grad=True)
+        >>> (w * 3.0).backward([1.0, 10.0])
+        >>> w.grad
+        array([ 3., 30.])
+        """
+        node, g = seed(self, gradient, "backward")
+        found, passed = graph.sweep([(node, g)], ArraySums())
+        graph.collect(found, own)
+        if not retain_graph:
+            graph.release(passed)
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
+        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient.
+
+        What the hook returns, unless it is None, goes on in its place. The gradient must not be changed in place.
+
+        Returns:
+            A function that removes the hook.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> h = x * 2.0
+        >>> remove = h.register_hook(lambda g: g * 10.0)
+        >>> h.sum().backward()
+        >>> x.grad
+        array([20., 20.])
+        """
+        hooks = self._watch("register_hook").hooks
+        key = max(hooks, default=0) + 1
+        hooks[key] = hook
+
+        def remove() -> None:
+            hooks.pop(key, None)
+
+        return remove
+
+    def retain_grad(self) -> None:
+        """Keep this intermediate result's gradient in ``grad`` too when a backward pass goes through it."""
+        self._watch("retain_grad").keep = True
+
+    def _watch(self, what: str) -> graph.Watch:
+        if self._node is None or not self._wants:
+            raise GraphError(f"{what}: no gradient ever reaches a tensor that does not require one")
+        if self._node.watch is None:
+            self._node.watch = graph.Watch()
+        return self._node.watch
+
+    # ---------------------------------------------------------------- as a Python object
+
+    @override
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, threshold=20, edgeitems=2, precision=4, separator=", ", prefix="Tensor(")
+        node, facts = self._node, [f"shape={self.shape}", f"dtype={self.dtype}"]
+        if isinstance(node, Operation):
+            facts.append(f"op={node.label}")
+            if node.time is not None:
+                facts.append(f"time={node.time}")
+        elif self._wants:
+            facts.append("requires_grad=True")
+        if self.name is not None:
+            facts.append(f"name={self.name!r}")
+        return f"Tensor({values}, {', '.join(facts)})"
+
+    @override
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item(), spec) if self.size == 1 and spec else str(self)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise ShapeError("len: a tensor of shape () has no length; use .item() for its value")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise ShapeError("iteration: a tensor of shape () cannot be iterated over; use .item() for its value")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"bool: a tensor of shape {self.shape} is neither true nor false; use np.any(t.data) or np.all(t.data)"
+            )
+        return bool(self._data.item())
+
+    def __float__(self) -> float:
+        self._refuse_conversion("float()", "use .item() to read the value, or keep computing with the tensor")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        self._refuse_conversion("int()", "use .item() to read the value")
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise DTypeError(f"index: expected an integer tensor, got dtype {self.dtype}")
+        return int(self.item())
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        self._refuse_conversion(
+            "conversion to a NumPy array",
+            "if this was out[t] = h, collect the h in a list and use minigrad.stack(list); to read the values, use "
+            "t.numpy() or t.detach()",
+        )
+        return np.array(self._data, dtype=dtype)
+
+    def _refuse_conversion(self, what: str, advice: str) -> None:
+        if self._wants:
+            raise ConversionError(f"{what}: this tensor needs a gradient, which would be lost here; {advice}")
+
+    __hash__ = object.__hash__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        self._refuse_history("copy.deepcopy")
+        twin = type(self).__new__(type(self))
+        Tensor.__init__(twin, self._data, self._wants, name=self.name)
+        if self.grad is not None:
+            twin.grad = self.grad
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._refuse_history("pickle")
+        return _rebuilt, (type(self), np.array(self._data), self._wants, self.name)
+
+    def _refuse_history(self, what: str) -> None:
+        if isinstance(self._node, Operation):
+            raise GraphError(f"{what}: a result (of {self._node.label!r}) cannot be copied with its history; use .detach()")
+
+    # ---------------------------------------------------------------- operators and NumPy's methods
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return ops.absolute(self)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place(ops.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place(ops.subtract, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place(ops.multiply, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place(ops.divide, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._in_place(ops.power, other)
+
+    def _in_place(self, function: Callable[[Any, Any], Tensor], other: Any) -> Tensor:
+        """``t += x``: a new, recorded tensor under the old name; only a leaf under ``no_grad`` is really changed."""
+        if not self._wants or isinstance(self._node, Operation):
+            return function(self, other)
+        if state.recording:
+            raise MutationError(
+                "in-place operator: this leaf needs a gradient and recording is on. To update a parameter, do it under "
+                "no_grad(); to compute with it, write t = t + x"
+            )
+        self._allow_write()
+        result = function(self, other)
+        if result.shape != self.shape:
+            raise ShapeError(f"in-place operator: expected a result of shape {self.shape}, got {result.shape}")
+        self._data[...] = result._data
+        return self
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.compare(np.equal, self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.compare(np.not_equal, self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return ops.compare(np.less, self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return ops.compare(np.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return ops.compare(np.greater, self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return ops.compare(np.greater_equal, self, other)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise MutationError(
+            "item assignment: a tensor's entries cannot be assigned, since that could not be differentiated. Collect the "
+            "parts and use stack or concatenate, select with where, or write to t.data outside any recorded graph"
+        )
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: all axes in reverse order."""
+        return ops.transpose(self)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over ``axis``; see :func:`minigrad.sum`."""
+        return ops.sum(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over ``axis``; see :func:`minigrad.mean`."""
+        return ops.mean(self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same entries in another shape; see :func:`minigrad.reshape`."""
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order; see :func:`minigrad.transpose`."""
+        return ops.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    def astype(self, dtype: npt.DTypeLike) -> Tensor:
+        """The values in another floating-point dtype; see :func:`minigrad.astype`."""
+        return ops.astype(self, dtype)
+
+    def exp(self) -> Tensor:
+        """eˣ of every entry."""
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        """The natural logarithm of every entry."""
+        return ops.log(self)
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent of every entry."""
+        return ops.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        """σ of every entry."""
+        return ops.sigmoid(self)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return protocol.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        return protocol.function(function, args, kwargs)
+
+
+class Constant:
+    """An operand that is not a tensor: a Python number, which never changes a dtype, or an array."""
+
+    __slots__ = ("_data",)
+
+    _node = None
+    _wants = False
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array, () of a number."""
+        return np.shape(self._data)
+
+    def lend(self, borrower: type[Operation]) -> Any:
+        """The number, or a copy of the array: the caller may change it between forward and backward."""
+        return self._data.copy() if isinstance(self._data, np.ndarray) else self._data
+
+
+def operand(value: Any, where: str) -> Tensor | Constant:
+    """``value`` as something an operation can compute with.
+
+    Numbers, Python's and NumPy's scalars alike, never change the dtype of the tensor they meet; arrays follow NumPy's
+    promotion.
+
+    Raises:
+        DTypeError: ``value`` is not made of real numbers or booleans.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float | int):
+        return Constant(value)
+    if isinstance(value, np.ndarray | list | tuple):
+        array = np.asarray(bare(value))
+        if array.dtype.kind in "fiub":
+            return Constant(array)
+        value = array
+    got = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    raise DTypeError(f"{where}: expected a Tensor, a real number or an array of real numbers, got {got}")
+
+
+def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: tuple[Any, ...]) -> Tensor:
+    """The result of an operation, with its place in the graph.
+
+    Args:
+        node: the operation, fresh.
+        data: what it computed.
+        inputs: the nodes of its operands.
+        saved: what its derivative needs, described by the operation's ``keeps``.
+    """
+    if type(data) is not np.ndarray:
+        data = np.asarray(data)
+    node.inputs = inputs
+    node.saved = saved
+    node.shape = data.shape
+    node.dtype = data.dtype
+    node.place = state.place
+    node.name = None
+    node.watch = None
+    node.serial = _next_serial()
+    result: Tensor = _new(Tensor)
+    result._data = data
+    result._node = node
+    result._wants = True
+    return result
+
+
+def unrecorded(data: Any) -> Tensor:
+    """A tensor around ``data``, which is not copied, without a place in the graph."""
+    result: Tensor = _new(Tensor)
+    result._data = data if type(data) is np.ndarray else np.asarray(data)
+    result._node = None
+    result._wants = False
+    result._loan = None
+    return result
+
+
+def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
+    """The node of ``output`` and the gradient a backward pass starts with there, checked."""
+    if output._node is None or not output._wants:
+        raise GraphError(
+            f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "
+            "or it was computed under no_grad()"
+        )
+    if gradient is None:
+        if output.size != 1:
+            raise GraphError(
+                f"{where}: a tensor of shape {output.shape} has {output.size} entries; reduce it to one number with "
+                ".sum() or .mean(), or pass the upstream gradient of that shape"
+            )
+        return output._node, np.ones(output.shape, output.dtype)
+    values = np.array(gradient._data) if isinstance(gradient, Tensor) else _numbers(gradient, None)
+    if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
+        raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")
+    if values.shape != output.shape:
+        raise ShapeError(f"{where}: expected an upstream gradient of shape {output.shape}, got {values.shape}")
+    return output._node, values.astype(output.dtype)
+
+
+def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
+    """A new array of real numbers or booleans."""
+    if isinstance(data, Tensor):
+        data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
+        data = data._data
+    try:
+        array = np.array(bare(data), dtype=dtype)
+    except ConversionError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ShapeError(
+            f"Tensor: expected numbers or evenly nested lists of numbers, got {type(data).__name__} ({error})"
+        ) from None
+    if array.dtype.kind not in "fiub":
+        if array.dtype.kind == "c":
+            raise DTypeError("Tensor: expected real numbers, got complex ones; pass the real and imaginary parts separately")
+        raise DTypeError(f"Tensor: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
+    return array
+
+
+def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
+    return DTypeError(
+        f"requires_grad: only floating-point tensors have gradients, got dtype {dtype}; write 1.0 for 1, or pass "
+        "dtype=np.float64"
+    )
+
+
+def _described(label: str, place: Place) -> str:
+    where = str(place)
+    return f"{label!r} ({where})" if where else f"{label!r}"
+
+
+def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, data, requires_grad, name=name)
+    return tensor
+
+
+from minigrad import ops  # noqa: E402 - the operators above call the operations, which are built on Tensor
+from minigrad.ops import protocol  # noqa: E402

@@ -1,0 +1,33 @@
+"""The cells of the engine beside the hand-derived ones: the same case, computed by autograd."""
+
+from typing import Any
+
+from by_hand_cases import Case, Leaves, Variant, as_tuple, state_leaves
+
+from minigrad import Tensor
+from models.cells import GRU, LSTM, RNN, GatedRNN
+from models.layers import unroll
+from models.recurrent import Cell
+
+CLASSES = {"rnn": RNN, "gated_rnn": GatedRNN, "gru": GRU, "lstm": LSTM}
+
+
+def cell_of(variant: Variant, D: int, H: int, **more: Any) -> Cell[Any]:
+    """The engine's cell for a variant of by_hand."""
+    options = {"bias": "b_h" in variant.shapes} if variant.module.__name__.endswith(".rnn") else variant.options
+    return CLASSES[variant.module.__name__.split(".")[-1]](D, H, **options, **more)
+
+
+def by_autograd(case: Case, hoist: bool) -> Leaves:
+    """The gradient of the case's loss by the engine, by leaf name."""
+    cell = cell_of(case.variant, case.xs.shape[-1], case.d_hs.shape[-1])
+    cell.load_by_gate(case.params)
+    xs = Tensor(case.xs, requires_grad=True)
+    starts = tuple(Tensor(part, requires_grad=True) for part in as_tuple(case.state))
+    hs, final = unroll(cell, xs, starts if isinstance(case.state, tuple) else starts[0], hoist=hoist)
+    loss = (hs * case.d_hs).sum()
+    for part, sent in zip(as_tuple(final), as_tuple(case.d_state), strict=True):
+        loss = loss + (part * sent).sum()
+    loss.backward()
+    grads = tuple(start.grad for start in starts)
+    return cell.by_gate(grad=True) | {"xs": xs.grad} | state_leaves(grads if isinstance(case.state, tuple) else grads[0])

@@ -1,0 +1,49 @@
+"""The README shows real code and real output: every python block is run, and what it prints is compared."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks_with_output(text: str) -> list[tuple[str, str]]:
+    """Each python block with the text block that follows it directly ('' if none does)."""
+    found = BLOCK.findall(text)
+    pairs = []
+    for number, (language, code) in enumerate(found):
+        if language == "python":
+            following = found[number + 1] if number + 1 < len(found) else ("", "")
+            pairs.append((code, following[1] if following[0] == "text" else ""))
+    return pairs
+
+
+def run(code: str, namespace: dict[str, object]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, str(README), "exec"), namespace)
+    return printed.getvalue()
+
+
+def test_every_block_prints_what_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "readme"}
+    pairs = blocks_with_output(README.read_text(encoding="utf-8"))
+    assert pairs, "the README shows no code"
+    for code, expected in pairs:
+        assert run(code, namespace) == expected, code
+
+
+def test_a_wrong_output_is_noticed() -> None:
+    ((code, expected),) = blocks_with_output("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n")
+    assert run(code, {}) != expected
+
+
+def test_every_file_the_readme_links_to_exists() -> None:
+    text = README.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", text) + re.findall(r'src="(?!http)([^"]+)"', text):
+        assert (README.parent / target).exists(), target

@@ -38,7 +38,8 @@ def require_agreement(contestants: Sequence[Contestant], dtype: str) -> dict[str
                     f"{contestant.name}: gradient of {name} has shape {got.shape} and dtype {got.dtype}, "
                     f"expected {right.shape} and {right.dtype}"
                 )
-            difference = float(np.max(np.abs(got - right)) / np.max(np.abs(right)))
+            largest = max(np.max(np.abs(right)), np.finfo(dtype).tiny)
+            difference = float(np.max(np.abs(got - right)) / largest)
             worst[contestant.name] = max(worst[contestant.name], difference)
             if not difference <= tolerance:
                 raise Disagreement(

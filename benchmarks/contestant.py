@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from benchmarks.problem import GATES, Arrays, Problem
@@ -43,4 +44,15 @@ class Taped(Contestant):
         """One training step; returns the loss."""
         loss = self.forward()
         self.backward(loss)
-        return float(loss)
+        return self.value(loss)
+
+    def value(self, loss: Any) -> float:
+        """The loss as a number."""
+        return float(loss.item())
+
+    def chain(self, operation: str, start: Any, length: int) -> Callable[[], object] | None:
+        """`operation`, "tanh" or "add" (of 1.0), applied `length` times to a leaf with the value `start`.
+
+        What is returned does the backward pass; None if there is no such operation.
+        """
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.contestant import Contestant, Taped
@@ -16,7 +17,10 @@ TAPE_SIZE = Size(T=400, B=8, D=32, H=32, N=32)
 
 @dataclass(frozen=True)
 class Tape:
-    """Bytes for each time step of an LSTM: held after the forward pass, and still held when backward is done."""
+    """Bytes for each time step of an LSTM: held after the forward pass, and still held when backward is done.
+
+    The second is measured when the interpreter's free lists are full already, and without the gradients themselves.
+    """
 
     kept: float
     left: float
@@ -33,10 +37,7 @@ def peak(kind: type[Contestant], problem: Problem) -> int | None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        contestant = kind(problem)
-        contestant.step()
-        tracemalloc.reset_peak()
-        contestant.step()
+        kind(problem).step()
         _, top = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -48,19 +49,26 @@ def tape(kind: type[Taped], size: Size = TAPE_SIZE) -> Tape | None:
     contestant = kind(make_problem("lstm", size, "float64"))
     contestant.step()
     gc.collect()
+    kept = growth(kind, contestant.forward)
+    contestant.step()
+    left = growth(kind, contestant.step)
+    if kept is None or left is None:
+        return None
+    gradients = sum(gradient.nbytes for gradient in contestant.gradients().values()) if kind.numpy_memory else 0
+    return Tape(kept / size.T, (left - gradients) / size.T)
+
+
+def growth(kind: type[Contestant], run: Callable[[], object]) -> int | None:
+    """How many more bytes are in use while the result of `run` is alive; None where it cannot be seen."""
     tracemalloc.start()
     try:
         before = in_use(kind)
-        if before is None:
-            return None
-        loss = contestant.forward()
-        kept = (in_use(kind) or 0) - before
-        contestant.backward(loss)
-        del loss
-        left = (in_use(kind) or 0) - before
+        result = run()
+        after = in_use(kind)
+        del result
     finally:
         tracemalloc.stop()
-    return Tape(kept / size.T, left / size.T)
+    return None if before is None or after is None else after - before
 
 
 def in_use(kind: type[Contestant]) -> int | None:
@@ -75,10 +83,8 @@ def in_use(kind: type[Contestant]) -> int | None:
 class Mallinfo2(ctypes.Structure):
     """glibc's account of its heap."""
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
+    names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in names]
 
 
 def c_heap() -> int | None:

@@ -18,17 +18,35 @@ from benchmarks.by_hand.common import Recurrence
 from benchmarks.by_hand.gru import GRU, GRUResetBefore
 from benchmarks.by_hand.lstm import LSTM
 from benchmarks.by_hand.rnn import RNN
-from benchmarks.problem import Problem
+from benchmarks.contestant import Contestant
+from benchmarks.problem import Arrays, Problem
 
 CELLS: dict[str, type[Recurrence]] = {"rnn": RNN, "gru": GRU, "gru_before": GRUResetBefore, "lstm": LSTM}
 
 
-def by_hand(problem: Problem) -> Recurrence:
+class ByHand(Contestant):
     """The hand-written training step for the problem's cell.
 
     >>> from benchmarks.problem import Size, make_problem
-    >>> step = by_hand(make_problem("rnn", Size(T=3, B=2, D=4, H=5, N=6)))
-    >>> round(step.step(), 4), step.gradients()["W_h"].shape
-    (1.6891, (5, 5))
+    >>> by_hand = ByHand(make_problem("rnn", Size(T=3, B=2, D=4, H=5, N=6)))
+    >>> round(by_hand.step(), 4), by_hand.gradients()["W_h"].shape
+    (1.7042, (5, 5))
     """
-    return CELLS[problem.cell](problem)
+
+    name = "by hand"
+
+    def __init__(self, problem: Problem) -> None:
+        self.recurrence = CELLS[problem.cell](problem)
+
+    def step(self) -> float:
+        """One training step; returns the loss."""
+        return self.recurrence.step()
+
+    def infer(self) -> float:
+        """The loss alone."""
+        self.recurrence.forward()
+        return self.recurrence.loss
+
+    def gradients(self) -> Arrays:
+        """The gradients of the last step."""
+        return self.recurrence.gradients()

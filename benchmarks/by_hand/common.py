@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import numpy as np
 
-from benchmarks.contestant import Contestant
 from benchmarks.problem import GATES, Array, Arrays, Problem
 
 
@@ -48,14 +47,13 @@ class Head:
         np.dot(d_logits, self.params["W_yh"], out=self.d_hs)
 
 
-class Recurrence(Contestant):
+class Recurrence(ABC):
     """A cell unrolled over T: projection of all inputs, the loop forward, the head, the loop backward, weight gradients.
 
     `order` is the cell's own order of the problem's row blocks; the first `sigmoids` of them are σ gates, whose
     weights enter the forward loop halved (σ(x) = ½ tanh(½x) + ½).
     """
 
-    name = "by hand"
     order: tuple[int, ...]
     sigmoids: int
 
@@ -93,11 +91,6 @@ class Recurrence(Contestant):
         """Gradients of every parameter; the states and gates of `forward` are still in their buffers."""
         self.head.backward(self.flat(self.hs[1:]))
         self.loop_backward()
-
-    def infer(self) -> float:
-        """The loss alone."""
-        self.forward()
-        return self.loss
 
     def input_gradients(self, d_z: Array) -> None:
         """Gradients of W_x and b from d_z (T·B, rows), the gradient of all pre-activations in the cell's order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import autograd.numpy as anp
@@ -63,6 +64,18 @@ class HipsAutograd(Taped):
         """Fresh gradients of every parameter."""
         vjp, self.vjp = self.vjp, None
         self.grads = vjp(vspace(loss).ones())
+
+    def chain(self, operation: str, start: Any, length: int) -> Callable[[], object]:
+        """The operation applied `length` times."""
+        apply: Callable[[Any], Any] = {"tanh": self.ops.tanh, "add": lambda y: y + 1.0}[operation]
+
+        def repeated(y: Any) -> Any:
+            for _ in range(length):
+                y = apply(y)
+            return y
+
+        vjp, y = make_vjp(repeated, start)
+        return lambda: vjp(vspace(y).ones())
 
     def gradients(self) -> Arrays:
         """The gradients of the last step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,6 +54,14 @@ class TorchEager(Taped):
         for param in self.params.values():
             param.grad = None
         loss.backward()
+
+    def chain(self, operation: str, start: Any, length: int) -> Callable[[], object]:
+        """The operation applied `length` times."""
+        apply: Callable[[Any], Any] = {"tanh": self.ops.tanh, "add": lambda y: y + 1.0}[operation]
+        y = torch.tensor(start, requires_grad=True)
+        for _ in range(length):
+            y = apply(y)
+        return lambda: y.backward()
 
     def gradients(self) -> Arrays:
         """The gradients of the last step."""

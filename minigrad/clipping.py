@@ -1,0 +1,112 @@
+"""Gradient clipping: the cure for gradients that explode over many time steps, with PyTorch's formulas and names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from minigrad.errors import ArgumentError, NonFiniteGradientError
+from minigrad.guard import Array
+from minigrad.tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = True,
+) -> float:
+    """Shrink all gradients by one factor, so that together their norm is at most ``max_norm`` (torch's formula).
+
+        total = ‖(‖g_1‖, ‖g_2‖, …)‖,    g ← g · min(1, max_norm / (total + 1e-6))
+
+    Unlike in torch, a norm that is not finite is an error unless told otherwise: NaN as a factor spoils every weight.
+
+    Args:
+        parameters: tensors; those without a gradient do not count.
+        max_norm: the largest norm allowed.
+        norm_type: which p-norm; ``math.inf`` for the largest absolute entry.
+        error_if_nonfinite: whether a NaN or infinite norm is refused.
+
+    Returns:
+        The norm before clipping; 0.0 when there is no gradient at all.
+
+    Raises:
+        NonFiniteGradientError: naming the parameters whose gradients are not finite; no gradient has been changed.
+        ArgumentError: ``max_norm`` is negative or NaN, or ``norm_type`` is not positive.
+
+    >>> theta = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (theta * [3.0, 4.0]).sum().backward()
+    >>> clip_grad_norm_([theta], max_norm=1.0)
+    5.0
+    >>> theta.grad.round(5)
+    array([0.6, 0.8])
+    """
+    tensors = _with_gradient(parameters)
+    if not (max_norm >= 0 and norm_type > 0):
+        raise ArgumentError(f"max_norm={max_norm} must be at least 0 and norm_type={norm_type} above 0")
+    total = _norm(list(tensors.values()), norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        raise _not_finite("clip_grad_norm_", tensors)
+    factor = max_norm / (total + 1e-6)
+    if not factor >= 1:
+        with np.errstate(invalid="ignore"):  # 0 · ∞ in a gradient that was allowed not to be finite
+            for g in tensors.values():
+                g *= factor
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Move every entry of every gradient into −clip_value … clip_value.
+
+    Raises:
+        NonFiniteGradientError: naming the parameters whose gradients are not finite; no gradient has been changed.
+        ArgumentError: ``clip_value`` is negative or NaN.
+
+    >>> theta = Tensor([3.0, -0.5], requires_grad=True)
+    >>> (theta * theta).sum().backward()
+    >>> clip_grad_value_(theta, 2.0)
+    >>> theta.grad
+    array([ 2., -1.])
+    """
+    tensors = _with_gradient(parameters)
+    if not clip_value >= 0:
+        raise ArgumentError(f"clip_value must be at least 0, got {clip_value}")
+    if not all(np.isfinite(g).all() for g in tensors.values()):
+        raise _not_finite("clip_grad_value_", tensors)
+    for g in tensors.values():
+        np.clip(g, -clip_value, clip_value, out=g)
+
+
+def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> dict[str, Array]:
+    """The gradients there are, by the name or the number of their parameter."""
+    tensors = [parameters] if isinstance(parameters, Tensor) else parameters
+    return {
+        f"{number}" if tensor.name is None else f"{number} ({tensor.name})": tensor.grad
+        for number, tensor in enumerate(tensors)
+        if tensor.grad is not None
+    }
+
+
+def _norm(gradients: Sequence[Array], p: float) -> float:
+    """(Σ |g|^p)^(1/p), with the largest |g| taken out first so that no power overflows."""
+    peak = float(np.max([np.abs(g).max(initial=0) for g in gradients], initial=0))
+    if p == math.inf or peak == 0 or not math.isfinite(peak):
+        return peak
+    powers = math.fsum(float(((np.abs(g) / peak) ** p).sum()) for g in gradients)
+    return peak * float(powers ** (1 / p))
+
+
+def _not_finite(where: str, gradients: Mapping[str, Array]) -> NonFiniteGradientError:
+    spoilt = {name: g for name, g in gradients.items() if not np.isfinite(g).all()}
+    listed = ", ".join(
+        f"{name} ({np.count_nonzero(~np.isfinite(g))} of {g.size} entries NaN or infinite)" for name, g in spoilt.items()
+    )
+    return NonFiniteGradientError(
+        f"{where}: the gradients of these parameters are not finite: {listed}. They exploded; clip to a smaller norm from "
+        "the first update on, lower the learning rate or shorten the sequences"
+    )

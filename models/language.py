@@ -1,0 +1,209 @@
+"""The recurrent language model: at step t it estimates P(y_t given y_1 … y_{t−1}), with no window (C2, C3).
+
+A sequence is encoded into a state; from the state the distribution of the next symbol is computed; a symbol drawn from
+it can be fed back in, and so on. Symbols are integers 0 .. N−1; :class:`models.vocabulary.Vocabulary` says what they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad import Tensor, cross_entropy, no_grad, softmax
+from minigrad.errors import ArgumentError
+from minigrad.module import Module, Parameter
+from models.cells import make_cell
+from models.layers import Head, unroll
+from models.recurrent import Seed, positive_size
+from models.streams import check_symbols
+from models.vocabulary import IntArray
+
+__all__ = ["LanguageModel"]
+
+_STEPS_AT_ONCE = 256
+_NO_TARGET = -1
+
+
+class LanguageModel(Module):
+    """Embedding, recurrent cell, softmax head.
+
+        e_t = row y_{t−1} of E                   embedding_size=None: e_t is y_{t−1} one-hot, and D = N
+        h_t = cell.step(e_t, state_{t−1})
+        p_t = softmax(W_yh h_t + b_y)            the distribution of y_t
+
+    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H), head.b_y (N,).
+
+    Args:
+        vocabulary_size: N.
+        hidden_size: H.
+        cell: ``"rnn"``, ``"gated_rnn"``, ``"gru"`` or ``"lstm"``.
+        embedding_size: D, or None to feed symbols in one-hot.
+        dtype: of the parameters.
+        seed: integer or ``numpy.random.Generator`` for the initial values; None: new each time.
+
+    Raises:
+        ArgumentError: a size that is not an integer ≥ 1, or a cell that does not exist.
+
+    >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, cell="gru", seed=0)
+    >>> logits, state = model(np.array([[0, 1], [2, 3], [4, 0]]))
+    >>> logits.shape, state.shape
+    ((3, 2, 5), (2, 8))
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        hidden_size: int,
+        *,
+        cell: str = "lstm",
+        embedding_size: int | None = None,
+        dtype: npt.DTypeLike = np.float64,
+        seed: Seed = None,
+    ) -> None:
+        self.vocabulary_size = positive_size("language model", "vocabulary_size", vocabulary_size)
+        self.embedding_size = embedding_size
+        rng = np.random.default_rng(seed)
+        if embedding_size is None:
+            self.E = None
+        else:
+            positive_size("language model", "embedding_size", embedding_size)
+            self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
+        self.cell = make_cell(cell, embedding_size or vocabulary_size, hidden_size, dtype=dtype, seed=rng)
+        self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
+
+    def embed(self, symbols: IntArray) -> Tensor:
+        """The inputs (..., D) of the cell for symbols (...).
+
+        Raises:
+            LabelError: a symbol is not 0 .. N−1; none wraps round.
+        """
+        check_symbols(symbols.reshape(-1), self.vocabulary_size)
+        if self.E is not None:
+            return self.E[symbols]
+        return Tensor(np.eye(self.vocabulary_size, dtype=self.head.W_yh.dtype)[symbols])
+
+    def __call__(self, symbols: IntArray, state: Any = None) -> tuple[Tensor, Any]:
+        """What is predicted after every symbol.
+
+        Args:
+            symbols: (T, B), time first.
+            state: the state before the first of them, zeros when left out.
+
+        Returns:
+            Logits (T, B, N), row t−1 those of the symbol after symbols[t−1], and the final state.
+        """
+        hs, state = unroll(self.cell, self.embed(symbols), state, hoist=True)
+        return self.head(hs), state
+
+    def loss(self, symbols: IntArray, targets: IntArray, state: Any = None) -> tuple[Tensor, Any]:
+        """The cross-entropy in nats, averaged over time and batch (C4), and the final state.
+
+        Args:
+            symbols: (T, B), time first.
+            targets: (T, B), the symbol after each of them.
+            state: the state before the first of them, zeros when left out.
+        """
+        logits, state = self(symbols, state)
+        return cross_entropy(logits, targets), state
+
+    @no_grad()
+    def distribution(self, symbols: IntArray) -> npt.NDArray[np.float64]:
+        """P(· | symbols), (N,), after a sequence (n,) of at least one symbol."""
+        logits, _ = self(_sequence(symbols, 1)[:, None])
+        return _distribution(logits.numpy()[-1, 0], 1.0)
+
+    @no_grad()
+    def perplexity(self, symbols: IntArray, *, lanes: int = 1) -> float:
+        """exp of the mean negative log-likelihood per symbol over all symbols of the sequence (n,) but the first.
+
+        Args:
+            symbols: (n,), at least 2.
+            lanes: into how many parts of equal length the sequence is cut, to be read side by side, each beginning in
+                the zero state. Every prediction is counted whatever the number; 1 is exact, more are faster and, since
+                the first symbols of a part lack their context, never to the model's advantage on a long text.
+
+        Raises:
+            ArgumentError: fewer than two symbols, or fewer than one lane.
+
+        >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, seed=0)
+        >>> for parameter in model.head.parameters():
+        ...     parameter.data[...] = 0
+        >>> round(model.perplexity(np.array([0, 3, 1, 4])), 12)
+        5.0
+        """
+        count = len(_sequence(symbols, 2)) - 1
+        if lanes < 1:
+            raise ArgumentError(f"perplexity: lanes={lanes}, at least 1 is needed")
+        lanes = min(lanes, count)
+        length = math.ceil(count / lanes)
+        filling = np.full(lanes * length - count, _NO_TARGET)
+        inputs = np.concatenate([symbols[:-1], np.zeros_like(filling)]).reshape(lanes, length).T
+        targets = np.concatenate([symbols[1:], filling]).reshape(lanes, length).T
+        nats, state = 0.0, None
+        for start in range(0, length, _STEPS_AT_ONCE):
+            rows = slice(start, start + _STEPS_AT_ONCE)
+            logits, state = self(inputs[rows], state)
+            nats += cross_entropy(logits, targets[rows], reduction="sum", ignore_index=_NO_TARGET).item()
+        return float(np.exp(nats / count))
+
+    @no_grad()
+    def sample(
+        self,
+        length: int,
+        *,
+        prompt: IntArray,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: Seed = None,
+    ) -> IntArray:
+        """Draw symbols one after the other, each from the distribution given all before it, and feed it back in (C3).
+
+        Args:
+            length: how many to draw.
+            prompt: (m,) symbols the sequence begins with, at least 1; not part of what is returned.
+            temperature: p^(1/temperature) is drawn from; below 1 the likely becomes likelier, above 1 less so.
+            top_k: draw among the k likeliest only; None for all.
+            seed: integer or ``numpy.random.Generator``; None: new each time.
+
+        Returns:
+            (length,) symbols.
+
+        Raises:
+            ArgumentError: an empty prompt, a negative length, a temperature that is not positive, or top_k < 1.
+
+        >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, seed=0)
+        >>> model.sample(6, prompt=np.array([0]), seed=1)
+        array([2, 4, 0, 4, 1, 1])
+        """
+        if length < 0 or not 0 < temperature < math.inf or (top_k is not None and top_k < 1):
+            raise ArgumentError(
+                f"sample: length={length} must be at least 0, temperature={temperature} positive and finite, and "
+                f"top_k={top_k} at least 1 or None"
+            )
+        rng = np.random.default_rng(seed)
+        logits, state = self(_sequence(prompt, 1)[:, None])
+        drawn = np.empty(length, dtype=np.int64)
+        for place in range(length):
+            p = _distribution(logits.numpy()[-1, 0], temperature, top_k)
+            drawn[place] = rng.choice(self.vocabulary_size, p=p)
+            logits, state = self(drawn[place : place + 1, None], state)
+        return drawn
+
+
+def _distribution(
+    logits: npt.NDArray[Any], temperature: float, top_k: int | None = None
+) -> npt.NDArray[np.float64]:
+    scores = logits.astype(np.float64) / temperature
+    if top_k is not None and top_k < len(scores):
+        scores[np.argsort(-scores, kind="stable")[top_k:]] = -np.inf
+    return softmax(Tensor(scores)).numpy()
+
+
+def _sequence(symbols: IntArray, shortest: int) -> IntArray:
+    check_symbols(symbols)
+    if len(symbols) < shortest:
+        raise ArgumentError(f"a sequence of at least {shortest} symbols is needed, got {len(symbols)}")
+    return symbols

@@ -1,0 +1,78 @@
+"""A progress bar in a few lines: one that redraws itself on a terminal, and plain lines everywhere else."""
+
+import shutil
+import sys
+import time
+from types import TracebackType
+from typing import TextIO
+
+__all__ = ["Progress"]
+
+_BAR_WIDTH = 24
+_SECONDS_BETWEEN_REDRAWS = 0.1
+_PLAIN_LINES = 10
+
+
+class Progress:
+    """How far a long job is, on stderr.
+
+    On a terminal one line is redrawn at most ten times a second. Elsewhere (a log file, a pipe) about ten plain lines
+    are written over the whole job.
+
+    Args:
+        stream: where to write; ``sys.stderr`` when None.
+
+    >>> import io
+    >>> log = io.StringIO()
+    >>> with Progress(log) as progress:
+    ...     for step in range(1, 5):
+    ...         progress.show(step / 4, f"step {step}")
+    >>> print(log.getvalue(), end="")
+     25 %  step 1
+     50 %  step 2
+     75 %  step 3
+    100 %  step 4
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._redraws = self._stream.isatty()
+        self._next_time = 0.0
+        self._next_share = 0.0
+        self._unfinished_line = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end_line()
+
+    def show(self, share: float, text: str) -> None:
+        """Say that a share of the job (0 to 1) is done, and how it goes in a few words."""
+        if self._redraws:
+            self._redraw(share, text)
+        elif share >= self._next_share or share >= 1:
+            self._next_share = share + 1 / _PLAIN_LINES
+            self._stream.write(f"{100 * share:3.0f} %  {text}\n")
+            self._stream.flush()
+
+    def end_line(self) -> None:
+        """Leave the bar as it is, so that what is written next begins on a line of its own."""
+        if self._unfinished_line:
+            self._stream.write("\n")
+            self._stream.flush()
+            self._unfinished_line = False
+
+    def _redraw(self, share: float, text: str) -> None:
+        now = time.monotonic()
+        if now < self._next_time and share < 1:
+            return
+        self._next_time = now + _SECONDS_BETWEEN_REDRAWS
+        done = round(_BAR_WIDTH * min(share, 1.0))
+        line = f"{'━' * done}{'╌' * (_BAR_WIDTH - done)} {100 * share:3.0f} %  {text}"
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r\x1b[K{line[:width]}")
+        self._stream.flush()
+        self._unfinished_line = True

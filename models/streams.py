@@ -1,0 +1,106 @@
+"""A long text as many short ones that are read side by side: the data of truncated backpropagation through time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad.errors import ArgumentError, LabelError, ShapeError
+from models.vocabulary import IntArray
+
+__all__ = ["Chunk", "Streams", "check_symbols"]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """T steps of every stream. ``targets[t, b]`` is the symbol that follows ``inputs[t, b]`` in the text.
+
+    Attributes:
+        inputs: (T, B) symbol numbers.
+        targets: (T, B) symbol numbers.
+        starts: True for the first chunk of the streams, whose initial state is zero; every other chunk begins in the
+            state that the chunk before it ended in.
+    """
+
+    inputs: IntArray
+    targets: IntArray
+    starts: bool
+
+
+class Streams:
+    """A sequence of symbols cut into B contiguous streams, read side by side in chunks of T steps.
+
+    Stream b holds the b-th part of the text. Chunk k of a stream goes on where chunk k−1 ended, so the state is carried
+    over from chunk to chunk, while gradients stop at the border: backpropagation through time truncated after T steps.
+    The n−1 predictions of the text are dealt out evenly; the few at each stream's end that fill no chunk are left out.
+
+    Args:
+        symbols: (n,) symbol numbers of the whole text.
+        batch: B, how many streams.
+        steps: T, how many steps a chunk has.
+
+    Raises:
+        ArgumentError: B or T is not positive, or the text is too short for one chunk of B streams.
+        ShapeError, LabelError: the symbols are not a sequence (n,) of integers ≥ 0.
+
+    >>> streams = Streams(np.arange(9), batch=2, steps=2)
+    >>> len(streams)
+    2
+    >>> streams[1].inputs
+    array([[2, 6],
+           [3, 7]])
+    >>> streams[1].targets
+    array([[3, 7],
+           [4, 8]])
+    """
+
+    def __init__(self, symbols: IntArray, *, batch: int, steps: int) -> None:
+        check_symbols(symbols)
+        if batch < 1 or steps < 1:
+            raise ArgumentError(f"batch={batch} and steps={steps}: both must be at least 1")
+        if len(symbols) < batch * steps + 1:
+            raise ArgumentError(
+                f"{batch} streams of {steps} steps need {batch * steps + 1} symbols, and the text has {len(symbols)}; "
+                f"give a longer text, fewer streams or shorter sequences"
+            )
+        self.batch = batch
+        self.steps = steps
+        length = (len(symbols) - 1) // batch
+        self._chunks = length // steps
+        self._inputs = symbols[: batch * length].reshape(batch, length).T
+        self._targets = symbols[1 : batch * length + 1].reshape(batch, length).T
+
+    def __len__(self) -> int:
+        return self._chunks
+
+    def __getitem__(self, chunk: int) -> Chunk:
+        """Chunk number ``chunk`` (0 .. len−1) of one pass over the text."""
+        if not 0 <= chunk < len(self):
+            raise IndexError(f"chunk {chunk} does not exist; there are 0 .. {len(self) - 1}")
+        rows = slice(chunk * self.steps, (chunk + 1) * self.steps)
+        return Chunk(
+            inputs=np.ascontiguousarray(self._inputs[rows]),
+            targets=np.ascontiguousarray(self._targets[rows]),
+            starts=chunk == 0,
+        )
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return (self[chunk] for chunk in range(len(self)))
+
+
+def check_symbols(symbols: IntArray, size: int | None = None) -> None:
+    """Refuse what is not a sequence (n,) of symbol numbers 0 .. size−1.
+
+    Raises:
+        ShapeError: not one-dimensional.
+        LabelError: not integers, negative, or not below ``size``.
+
+    >>> check_symbols(np.array([0, 2, 1]), size=3)
+    """
+    if symbols.ndim != 1:
+        raise ShapeError(f"a sequence of symbols has shape (n,), this one {symbols.shape}; encode one text at a time")
+    if symbols.dtype.kind not in "iu":
+        raise LabelError(f"symbols are integers, and these are {symbols.dtype}; Vocabulary.encode gives the right ones")
+    if symbols.size and (symbols.min() < 0 or (size is not None and symbols.max() >= size)):
+        bad = symbols.min() if symbols.min() < 0 else symbols.max()
+        raise LabelError(f"symbol {bad} is outside 0 .. {'N−1' if size is None else size - 1}")

@@ -1,0 +1,226 @@
+"""One small training loop: truncated backpropagation through time over a long text.
+
+Chunk after chunk of the text's streams goes through the model, the state carried over, the gradients clipped, the
+parameters updated. The loop shows how it goes, ends cleanly on Ctrl-C, can be resumed to the bit, and says where gradients
+exploded.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad import Tensor, edge_gradients
+from minigrad.errors import ArgumentError, NonFiniteGradientError
+from minigrad.optim import Optimizer, clip_grad_norm_
+from models.interruption import deferred_interrupt
+from models.language import LanguageModel
+from models.progress import Progress
+from models.recurrent import parts_of
+from models.streams import Chunk, Streams
+
+__all__ = ["Trainer", "constant", "cosine", "detached"]
+
+Array: TypeAlias = npt.NDArray[Any]
+Schedule: TypeAlias = Callable[[float], float]
+"""From the share of the training that is done (0 to 1) to a factor of the learning rate."""
+
+_SHOWN_OVER = 50
+
+
+def constant(share: float) -> float:
+    """The learning rate stays as it is."""
+    return 1.0
+
+
+def cosine(share: float) -> float:
+    """The learning rate rises over the first fiftieth of the training and falls along a cosine to a hundredth.
+
+    >>> [round(cosine(share), 3) for share in (0.0, 0.01, 0.02, 0.51, 1.0)]
+    [0.01, 0.505, 1.0, 0.505, 0.01]
+    """
+    if share < 0.02:
+        return 0.01 + 0.99 * share / 0.02
+    return 0.505 + 0.495 * math.cos(math.pi * min((share - 0.02) / 0.98, 1.0))
+
+
+class Trainer:
+    """A model, what it learns from, and how far it has come.
+
+    Args:
+        model: the language model to train.
+        streams: the text, cut into streams.
+        optimizer: over the model's parameters. Its learning rate at this moment is what schedules multiply.
+        max_norm: the norm to which gradients are clipped; ``math.inf`` never shrinks them.
+
+    Attributes:
+        updates: how many updates have been made.
+        losses: the loss of every chunk learnt from since this object was made, in nats per symbol.
+        norms: the norm of the gradient before clipping, for each of them.
+
+    >>> from minigrad.optim import Adam
+    >>> model = LanguageModel(vocabulary_size=3, hidden_size=8, seed=0)
+    >>> streams = Streams(np.array([0, 1, 2] * 50), batch=2, steps=10)
+    >>> trainer = Trainer(model, streams, Adam(model.parameters(), lr=0.05))
+    >>> trainer.run(updates=40)
+    True
+    >>> trainer.losses[0] > 1 > 0.1 > trainer.losses[-1]
+    True
+    """
+
+    def __init__(
+        self, model: LanguageModel, streams: Streams, optimizer: Optimizer, *, max_norm: float = 1.0
+    ) -> None:
+        self.model = model
+        self.streams = streams
+        self.optimizer = optimizer
+        self.max_norm = max_norm
+        self.updates = 0
+        self.losses: list[float] = []
+        self.norms: list[float] = []
+        self._base_lr = optimizer.lr
+        self._state: Any = None
+
+    def run(
+        self,
+        updates: int,
+        *,
+        seconds: float | None = None,
+        schedule: Schedule = constant,
+        progress: Progress | None = None,
+    ) -> bool:
+        """Train until ``updates`` updates have been made, those of earlier calls included, or the time is over.
+
+        Ctrl-C lets the current update finish and then ends the training; a second one ends it at once.
+
+        Args:
+            updates: the number of updates at the end.
+            seconds: the time limit; the schedule then follows whichever of the two is nearer to its end.
+            schedule: the factor of the learning rate over the training.
+            progress: where to show loss, perplexity and characters per second.
+
+        Returns:
+            False if Ctrl-C ended it.
+
+        Raises:
+            NonFiniteGradientError: gradients exploded; the message says where. The parameters are those before.
+        """
+        began, begun_with = time.monotonic(), self.updates
+        symbols_of_one = self.streams.batch * self.streams.steps
+        share = self.updates / updates
+        with deferred_interrupt() as interruption:
+            while share < 1 and not interruption.requested:
+                self.optimizer.lr = self._base_lr * schedule(share)
+                self._update()
+                elapsed = time.monotonic() - began
+                share = max(self.updates / updates, 0 if seconds is None else min(elapsed / seconds, 1.0))
+                if progress is not None:
+                    progress.show(share, self._report((self.updates - begun_with) * symbols_of_one / max(elapsed, 1e-9)))
+        return not interruption.requested
+
+    def _report(self, rate: float) -> str:
+        loss = float(np.mean(self.losses[-_SHOWN_OVER:]))
+        return f"loss {loss:.3f}  perplexity {math.exp(min(loss, 99.0)):6.2f}  {rate:,.0f} characters/s"
+
+    def _update(self) -> None:
+        chunk = self.streams[self.updates % len(self.streams)]
+        state = None if chunk.starts else self._state
+        self.optimizer.zero_grad()
+        with np.errstate(over="ignore", invalid="ignore"):  # the norm tells
+            loss, state_after = self._backward(chunk, state)
+            try:
+                norm = clip_grad_norm_(self.optimizer.parameters, self.max_norm)
+            except NonFiniteGradientError as error:
+                raise NonFiniteGradientError(self._explosion(chunk, state, error)) from None
+        self.optimizer.step()
+        self._state = state_after
+        self.updates += 1
+        self.losses.append(loss)
+        self.norms.append(norm)
+
+    def _backward(self, chunk: Chunk, state: Any) -> tuple[float, Any]:
+        loss, state = self.model.loss(chunk.inputs, chunk.targets, state)
+        loss.backward()
+        return loss.item(), detached(state)
+
+    def _explosion(self, chunk: Chunk, state: Any, error: NonFiniteGradientError) -> str:
+        """What went wrong, and at which time step it began: going back in time, gradients grow at every step."""
+        loss, _ = self.model.loss(chunk.inputs, chunk.targets, state)
+        report = f"update {self.updates + 1}: "
+        if not math.isfinite(loss.item()):
+            return f"{report}the loss is {loss.item()}. {error}"
+        sizes: dict[int, float] = {}
+        for (node, _), g in edge_gradients(loss).items():
+            if node.time is not None:
+                sizes[node.time] = float(np.max([sizes.get(node.time, 0.0), np.abs(g).max(initial=0)]))
+        last = max(sizes)
+        spoilt = [t for t, size in sizes.items() if not math.isfinite(size)]
+        if spoilt:
+            began = max(spoilt)
+            report += (
+                f"backpropagating from time step {last}, where the largest gradient is {sizes[last]:.1e}, it grew to "
+                f"{sizes.get(began + 1, sizes[last]):.1e} at time step {min(began + 1, last)} and was no longer finite at "
+                f"time step {began}. "
+            )
+        return report + str(error)
+
+    # ---------------------------------------------------------------- saving and resuming
+
+    def state_dict(self) -> dict[str, Array]:
+        """What a resumed training needs besides the model's own parameters, by name."""
+        carried = () if self._state is None else parts_of(self._state)
+        return {
+            "updates": np.asarray(self.updates),
+            **{f"state.{number}": part.numpy() for number, part in enumerate(carried)},
+            **{f"optimizer.{name}": value for name, value in self.optimizer.state_dict().items()},
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Array]) -> None:
+        """Go on where the training that returned ``saved`` stopped: the same numbers, bit for bit.
+
+        Raises:
+            ArgumentError: something is missing, or does not fit this model, batch or optimiser; nothing is changed.
+        """
+        zeros = self.model.cell.initial_state(self.streams.batch)
+        templates = {f"state.{number}": part for number, part in enumerate(parts_of(zeros))}
+        carried = {name: value for name, value in saved.items() if name.startswith("state.")}
+        problems = [] if "updates" in saved else ["missing: updates"]
+        if carried and carried.keys() != templates.keys():
+            problems.append(f"expected {', '.join(templates)}, got {', '.join(carried)}")
+        problems += [
+            f"{name}: expected shape {templates[name].shape}, got {value.shape}"
+            for name, value in carried.items()
+            if name in templates and value.shape != templates[name].shape
+        ]
+        if problems:
+            raise ArgumentError("Trainer: nothing was loaded; " + "; ".join(problems))
+        prefix = "optimizer."
+        self.optimizer.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
+        )
+        self.updates = int(saved["updates"])
+        self._state = _filled(zeros, [carried[name] for name in templates]) if carried else None
+
+
+def detached(state: Any) -> Any:
+    """The same state, values shared, without its history: gradients stop here.
+
+    >>> from minigrad import Tensor
+    >>> h = Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> detached(h * 2.0).requires_grad
+    False
+    """
+    return _filled(state, [part.detach() for part in parts_of(state)])
+
+
+def _filled(like: Any, parts: Sequence[Any]) -> Any:
+    """A state of the kind of ``like`` made of other parts."""
+    tensors = [part if isinstance(part, Tensor) else Tensor(part) for part in parts]
+    if not isinstance(like, tuple):
+        return tensors[0]
+    return type(like)(*tensors) if hasattr(like, "_fields") else tuple(tensors)

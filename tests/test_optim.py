@@ -1,0 +1,236 @@
+"""Every optimiser and the clipping against numbers that torch computed (torch_trajectories.py), and their refusals."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch_trajectories
+from numpy.typing import NDArray
+
+from minigrad import Parameter, Tensor
+from minigrad.errors import ArgumentError, MutationError, NonFiniteGradientError
+from minigrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm_, clip_grad_value_
+
+STORED = json.loads(torch_trajectories.FILE.read_text())
+CLASSES = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop}
+
+
+def parameters(dtype: Any = np.float64) -> list[Parameter]:
+    return [Parameter(theta, dtype=dtype) for theta in torch_trajectories.start()]
+
+
+def set_gradients(tensors: list[Parameter], step: int) -> None:
+    for tensor in tensors:
+        tensor.grad = torch_trajectories.gradient(tensor.numpy(), step)
+
+
+def flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate([array.ravel() for array in arrays])
+
+
+def described(case: dict[str, Any]) -> str:
+    return " ".join([case.get("optimizer", ""), *(f"{name}={value}" for name, value in case["options"].items())]).strip()
+
+
+@pytest.mark.parametrize("case", STORED["trajectories"], ids=described)
+def test_twenty_updates_follow_torch(case: dict[str, Any]) -> None:
+    tensors = parameters()
+    optimizer = CLASSES[case["optimizer"]](tensors, **case["options"])
+    for step, expected in enumerate(case["path"]):
+        set_gradients(tensors, step)
+        optimizer.step()
+        np.testing.assert_allclose(flat([t.numpy() for t in tensors]), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("case", STORED["clippings"], ids=described)
+def test_clipping_by_norm_follows_torch(case: dict[str, Any]) -> None:
+    tensors = parameters()
+    set_gradients(tensors, 1)
+    assert clip_grad_norm_(tensors, **case["options"]) == pytest.approx(case["norm"], rel=1e-13)
+    np.testing.assert_allclose(flat([t.grad for t in tensors]), case["gradients"], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: SGD(p, lr=0.1, momentum=0.9),
+        lambda p: Adam(p, lr=0.1, amsgrad=True),
+        lambda p: RMSprop(p, centered=True, momentum=0.5),
+    ],
+)
+def test_an_optimiser_restored_in_the_middle_goes_on_bit_for_bit(make: Any) -> None:
+    whole, first = parameters(), parameters()
+    optimizer, interrupted = make(whole), make(first)
+    for step in range(10):
+        set_gradients(whole, step)
+        optimizer.step()
+    for step in range(4):
+        set_gradients(first, step)
+        interrupted.step()
+    second = [Parameter(tensor.numpy()) for tensor in first]
+    resumed = make(second)
+    resumed.load_state_dict(interrupted.state_dict())
+    for step in range(4, 10):
+        set_gradients(second, step)
+        resumed.step()
+    np.testing.assert_array_equal(flat([t.numpy() for t in second]), flat([t.numpy() for t in whole]))
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, AdamW, RMSprop, lambda p: SGD(p, momentum=0.9, weight_decay=0.1)])
+def test_float32_parameters_stay_float32_with_all_that_is_remembered(make: Any) -> None:
+    tensors = parameters(np.float32)
+    optimizer = make(tensors)
+    for step in range(3):
+        set_gradients(tensors, step)
+        optimizer.step()
+    assert all(tensor.dtype == np.float32 for tensor in tensors)
+    remembered = {key: value for key, value in optimizer.state_dict().items() if not key.endswith("step")}
+    assert all(value.dtype == np.float32 for value in remembered.values())
+
+
+def test_updates_change_the_parameters_in_place_and_leave_gradients_alone() -> None:
+    tensors = parameters()
+    seen = [tensor.data for tensor in tensors]
+    set_gradients(tensors, 0)
+    gradients = [tensor.grad.copy() for tensor in tensors]
+    AdamW(tensors, lr=0.1, weight_decay=0.3).step()
+    for tensor, view, gradient in zip(tensors, seen, gradients, strict=True):
+        np.testing.assert_array_equal(view, tensor.numpy())
+        np.testing.assert_array_equal(tensor.grad, gradient)
+
+
+def test_a_parameter_without_a_gradient_is_left_alone() -> None:
+    with_gradient, without = Parameter([1.0]), Parameter([1.0])
+    optimizer = Adam([with_gradient, without], lr=0.1, weight_decay=0.5)
+    with_gradient.grad = np.array([1.0])
+    optimizer.step()
+    assert with_gradient.item() != 1.0
+    assert without.item() == 1.0
+
+
+def test_zero_grad_forgets_every_gradient() -> None:
+    tensors = parameters()
+    set_gradients(tensors, 0)
+    SGD(tensors).zero_grad()
+    assert all(tensor.grad is None for tensor in tensors)
+
+
+def test_the_learning_rate_may_change_between_updates() -> None:
+    theta = Parameter([1.0])
+    optimizer = SGD([theta], lr=0.5)
+    for lr in (0.5, 0.25):
+        optimizer.lr = lr
+        theta.grad = np.array([1.0])
+        optimizer.step()
+    assert theta.item() == 0.25
+
+
+def test_an_update_between_forward_and_backward_is_refused() -> None:
+    theta = Parameter([1.0, 2.0], name="theta")
+    theta.grad = np.ones(2)
+    loss = (theta * theta).sum()
+    with pytest.raises(MutationError, match="theta"):
+        SGD([theta]).step()
+    loss.backward()
+    SGD([theta]).step()
+
+
+def test_saved_state_is_a_copy() -> None:
+    tensors = parameters()
+    optimizer = SGD(tensors, momentum=0.9)
+    set_gradients(tensors, 0)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    before = {key: value.copy() for key, value in saved.items()}
+    optimizer.step()
+    assert all((saved[key] == before[key]).all() for key in saved)
+
+
+def test_a_wrong_state_lists_all_problems_and_changes_nothing() -> None:
+    tensors = parameters()
+    optimizer = Adam(tensors)
+    set_gradients(tensors, 0)
+    optimizer.step()
+    before = optimizer.state_dict()
+    wrong = {**before, "0.exp_avg": np.zeros(3), "5.exp_avg": np.zeros(2), "1.momentum_buffer": np.zeros(4)}
+    with pytest.raises(ArgumentError) as caught:
+        optimizer.load_state_dict(wrong)
+    for problem in (r"0.exp_avg: expected shape (2, 3), got (3,)", "unknown: 5.exp_avg", "unknown: 1.momentum_buffer"):
+        assert problem in str(caught.value)
+    after = optimizer.state_dict()
+    assert all((after[key] == before[key]).all() for key in before)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD([]), "at least one parameter"),
+        (lambda: SGD([Tensor([1.0])]), "parameter 0 is not a leaf"),
+        (lambda: SGD([Parameter([1.0]) * 2.0]), "parameter 0 is not a leaf"),
+        (lambda: SGD([p := Parameter([1.0]), p]), "given twice"),
+        (lambda: SGD([Parameter([1.0])], lr=-1.0), "lr must be at least 0"),
+        (lambda: SGD([Parameter([1.0])], lr=math.nan), "lr must be at least 0"),
+        (lambda: SGD([Parameter([1.0])], nesterov=True), "nesterov needs a momentum"),
+        (lambda: Adam([Parameter([1.0])], betas=(0.9, 1.0)), "beta 2 must be"),
+        (lambda: Adam([Parameter([1.0])], eps=-1e-8), "eps must be"),
+        (lambda: RMSprop([Parameter([1.0])], alpha=-0.1), "alpha must be"),
+    ],
+)
+def test_bad_options_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+def test_the_common_part_alone_is_no_optimiser() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Optimizer([Parameter([1.0])], lr=0.1)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("clip", [lambda p: clip_grad_norm_(p, 1.0), lambda p: clip_grad_value_(p, 1.0)])
+def test_a_gradient_that_is_not_finite_is_reported_by_name_and_nothing_changes(bad: float, clip: Any) -> None:
+    good, spoilt = Parameter([1.0], name="b_y"), Parameter([1.0, 1.0, 1.0], name="W_hh")
+    good.grad, spoilt.grad = np.array([5.0]), np.array([0.0, bad, bad])
+    with pytest.raises(NonFiniteGradientError, match=r"1 \(W_hh\) \(2 of 3 entries NaN or infinite\)") as caught:
+        clip([good, spoilt])
+    assert "b_y" not in str(caught.value)
+    assert "learning rate" in str(caught.value)
+    assert good.grad.tolist() == [5.0]
+
+
+def test_a_norm_that_is_not_finite_passes_on_request_as_in_torch() -> None:
+    theta = Parameter([1.0, 1.0])
+    theta.grad = np.array([math.inf, 2.0])
+    assert clip_grad_norm_(theta, 1.0, error_if_nonfinite=False) == math.inf
+    assert np.isnan(theta.grad[0])
+    assert theta.grad[1] == 0
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e300)])
+def test_a_norm_whose_square_would_overflow_is_still_exact(dtype: Any, huge: float) -> None:
+    theta = Parameter(np.zeros(2, dtype))
+    theta.grad = np.array([3 * huge, 4 * huge], dtype)
+    assert clip_grad_norm_(theta, 1.0) == pytest.approx(5 * huge, rel=1e-6)
+    np.testing.assert_allclose(theta.grad, [0.6, 0.8], rtol=1e-6)
+
+
+def test_small_gradients_are_not_touched_by_clipping() -> None:
+    theta = Parameter([0.0, 0.0])
+    theta.grad = np.array([0.3, -0.4])
+    assert clip_grad_norm_(theta, 1.0) == pytest.approx(0.5)
+    assert theta.grad.tolist() == [0.3, -0.4]
+
+
+def test_no_gradient_at_all_has_norm_zero() -> None:
+    assert clip_grad_norm_([Parameter([1.0])], 1.0) == 0.0
+
+
+def test_bad_limits_are_refused() -> None:
+    theta = Parameter([1.0])
+    for max_norm, norm_type in ((-1.0, 2.0), (math.nan, 2.0), (1.0, 0.0)):
+        with pytest.raises(ArgumentError, match="max_norm"):
+            clip_grad_norm_(theta, max_norm, norm_type)
+    with pytest.raises(ArgumentError, match="clip_value"):
+        clip_grad_value_(theta, -1.0)

@@ -63,6 +63,7 @@ class Recurrence(ABC):
         self.size, self.dtype = problem.size, dtype
         self.head = Head(problem)
         self.W_x, self.W_h, self.b = (self.reorder(problem.params[name], self.order) for name in ("W_x", "W_h", "b"))
+        self.half = np.array(0.5, dtype)
         self.scale = np.ones((rows, 1), dtype)
         self.scale[: self.sigmoids * H] = 0.5
         self.scaled_W_x, self.scaled_W_h = np.empty_like(self.W_x), np.empty_like(self.W_h)

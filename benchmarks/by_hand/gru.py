@@ -47,15 +47,15 @@ class GRU(Recurrence):
     def loop_forward(self) -> None:
         """Twelve calls a step."""
         dot, add, subtract, multiply, tanh, W_hT = np.dot, np.add, np.subtract, np.multiply, np.tanh, self.scaled_W_h.T
-        H, h_part, product, b_ch = self.size.H, self.h_part, self.product, self.b_ch
+        H, h_part, product, b_ch, half = self.size.H, self.h_part, self.product, self.b_ch, self.half
         h_part_ur = h_part[:, : 2 * H].reshape(-1, 2, H).transpose(1, 0, 2)
         h_part_c = h_part[:, 2 * H :]
         for h, x_part_ur, x_part_c, ur, u, r, c, q, change, h_next in self.forward_steps:
             dot(h, W_hT, h_part)
             add(h_part_ur, x_part_ur, ur)
             tanh(ur, ur)
-            multiply(ur, 0.5, ur)
-            add(ur, 0.5, ur)
+            multiply(ur, half, ur)
+            add(ur, half, ur)
             add(h_part_c, b_ch, q)
             multiply(r, q, product)
             add(product, x_part_c, product)
@@ -128,7 +128,7 @@ class GRUResetBefore(Recurrence):
     def loop_forward(self) -> None:
         """Twelve calls a step."""
         dot, add, subtract, multiply, tanh = np.dot, np.add, np.subtract, np.multiply, np.tanh
-        B, H, product = self.size.B, self.size.H, self.product
+        B, H, product, half = self.size.B, self.size.H, self.product, self.half
         W_urT, W_cT = self.scaled_W_h[: 2 * H].T, self.scaled_W_h[2 * H :].T
         h_part = self.h_part
         h_part_by_gate = h_part.reshape(B, 2, H).transpose(1, 0, 2)
@@ -136,8 +136,8 @@ class GRUResetBefore(Recurrence):
             dot(h, W_urT, h_part)
             add(h_part_by_gate, x_part_ur, ur)
             tanh(ur, ur)
-            multiply(ur, 0.5, ur)
-            add(ur, 0.5, ur)
+            multiply(ur, half, ur)
+            add(ur, half, ur)
             multiply(r, h, reset_h)
             dot(reset_h, W_cT, product)
             add(product, x_part_c, product)

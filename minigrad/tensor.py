@@ -302,12 +302,20 @@ class Tensor:
         graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient.
+        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
 
-        What the hook returns, unless it is None, goes on in its place. The gradient must not be changed in place.
+        What the hook returns, unless it is None, goes on in its place and is what the next hook sees. Hooks are called
+        in the order in which they were registered. The gradient is a read-only array that the hook may keep, or a Tensor
+        when the backward pass is itself recorded (``grad`` with ``create_graph``). An error in a hook ends the backward
+        pass, and no gradient changes.
 
         Returns:
             A function that removes the hook.
+
+        Raises:
+            GraphError: the tensor needs no gradient.
+            DTypeError: ``hook`` cannot be called. During backward: it returned something that is not made of real numbers.
+            ShapeError: during backward: it returned a gradient of another shape.
 
         >>> x = Tensor([1.0, 2.0], requires_grad=True)
         >>> h = x * 2.0
@@ -316,6 +324,8 @@ class Tensor:
         >>> x.grad
         array([20., 20.])
         """
+        if not callable(hook):
+            raise DTypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         hooks = self._watch("register_hook").hooks
         key = max(hooks, default=0) + 1
         hooks[key] = hook
@@ -326,7 +336,18 @@ class Tensor:
         return remove
 
     def retain_grad(self) -> None:
-        """Keep this intermediate result's gradient in ``grad`` too when a backward pass goes through it."""
+        """Keep this intermediate result's gradient in ``grad`` too when ``backward`` goes through it, after its hooks.
+
+        Raises:
+            GraphError: the tensor needs no gradient.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> h = x * 2.0
+        >>> h.retain_grad()
+        >>> (h * h).sum().backward()
+        >>> h.grad
+        array([4., 8.])
+        """
         self._watch("retain_grad").keep = True
 
     def _watch(self, what: str) -> graph.Watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
+from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
 from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
@@ -68,7 +69,7 @@ class Tensor:
         self._wants = requires_grad
         self._node = None
         if requires_grad or name is not None:
-            self._node = Leaf(array.shape, array.dtype, requires_grad, name)
+            self._node = Leaf(array.shape, array.dtype, requires_grad, _checked_name(name))
 
     # ---------------------------------------------------------------- what it holds
 
@@ -140,11 +141,10 @@ class Tensor:
 
     @name.setter
     def name(self, name: str | None) -> None:
-        if name is not None and not isinstance(name, str):
-            raise DTypeError(f"name: expected a string or None, got {name!r}")
+        checked = _checked_name(name)
         if self._node is None:
             self._node = Leaf(self.shape, self.dtype, False)
-        self._node.name = name
+        self._node.name = checked
 
     def named(self, name: str) -> Self:
         """Give the tensor, and its node in the graph, a name; returns the tensor itself.
@@ -361,7 +361,6 @@ class Tensor:
 
     @override
     def __repr__(self) -> str:
-        values = np.array2string(self._data, threshold=20, edgeitems=2, precision=4, separator=", ", prefix="Tensor(")
         node, facts = self._node, [f"shape={self.shape}", f"dtype={self.dtype}"]
         if isinstance(node, Operation):
             facts.append(f"op={node.label}")
@@ -371,11 +370,18 @@ class Tensor:
             facts.append("requires_grad=True")
         if self.name is not None:
             facts.append(f"name={self.name!r}")
-        return f"Tensor({values}, {', '.join(facts)})"
+        return f"Tensor({_shown(self._data)}, {', '.join(facts)})"
 
     @override
     def __format__(self, spec: str) -> str:
-        return format(self._data.item(), spec) if self.size == 1 and spec else str(self)
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise ShapeError(
+                f"format: {spec!r} is for one number, got a tensor of shape {self.shape}; reduce it first, or format the "
+                "entries of t.tolist()"
+            )
+        return format(self._data.item(), spec)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -394,8 +400,16 @@ class Tensor:
             )
         return bool(self._data.item())
 
+    def __contains__(self, value: Any) -> bool:
+        equal = self == value
+        return isinstance(equal, Tensor) and bool(equal._data.any())
+
     def __float__(self) -> float:
-        self._refuse_conversion("float()", "use .item() to read the value, or keep computing with the tensor")
+        self._refuse_conversion(
+            "float()",
+            "use .item() to read the value; if this was out[t] = y, collect the y in a list and use minigrad.stack(list); for "
+            "a function of the math module take minigrad's own",
+        )
         return float(self.item())
 
     def __int__(self) -> int:
@@ -413,6 +427,8 @@ class Tensor:
             "if this was out[t] = h, collect the h in a list and use minigrad.stack(list); to read the values, use "
             "t.numpy() or t.detach()",
         )
+        if copy is False:
+            raise ArgumentError("conversion to a NumPy array: it is always a copy; t.data shows the values without one")
         return np.array(self._data, dtype=dtype)
 
     def _refuse_conversion(self, what: str, advice: str) -> None:
@@ -421,22 +437,13 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        self._refuse_history("copy.deepcopy")
-        twin = type(self).__new__(type(self))
-        Tensor.__init__(twin, self._data, self._wants, name=self.name)
-        if self.grad is not None:
-            twin.grad = self.grad
-        memo[id(self)] = twin
-        return twin
-
     def __reduce__(self) -> tuple[Any, ...]:
-        self._refuse_history("pickle")
-        return _rebuilt, (type(self), np.array(self._data), self._wants, self.name)
-
-    def _refuse_history(self, what: str) -> None:
+        """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients; no hooks and no history."""
         if isinstance(self._node, Operation):
-            raise GraphError(f"{what}: a result (of {self._node.label!r}) cannot be copied with its history; use .detach()")
+            raise GraphError(
+                f"copy: a result (of {self._node.label!r}) cannot be copied with its history; use .detach() to copy its values"
+            )
+        return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad)
 
     # ---------------------------------------------------------------- operators and NumPy's methods
 
@@ -517,10 +524,10 @@ class Tensor:
         return self
 
     def __eq__(self, other: object) -> Any:
-        return ops.compare(np.equal, self, other)
+        return ops.compare(np.equal, self, other) if _comparable(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return ops.compare(np.not_equal, self, other)
+        return ops.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Tensor:
         return ops.compare(np.less, self, other)
@@ -699,10 +706,18 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
         data = data._data
     try:
-        array = np.array(bare(data), dtype=dtype)
+        wanted = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted is not None and wanted.kind not in "fiub":
+        raise DTypeError(f"Tensor: expected a dtype of real numbers, got {dtype!r}")
+    try:
+        array = np.array(bare(data), dtype=wanted)
     except ConversionError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error.__cause__, ConversionError):
+            raise error.__cause__ from None
         raise ShapeError(
             f"Tensor: expected numbers or evenly nested lists of numbers, got {type(data).__name__} ({error})"
         ) from None
@@ -710,7 +725,28 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         if array.dtype.kind == "c":
             raise DTypeError("Tensor: expected real numbers, got complex ones; pass the real and imaginary parts separately")
         raise DTypeError(f"Tensor: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _comparable(other: object) -> bool:
+    """Whether ``==`` looks at entries; nothing else than numbers is equal to a tensor."""
+    return isinstance(other, Tensor | float | int | np.generic | np.ndarray | list | tuple)
+
+
+def _checked_name(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise DTypeError(f"name: expected a string or None, got {name!r}")
+    return name
+
+
+def _shown(array: Array) -> str:
+    """The values in a few lines: long axes are cut, and what would still be many lines is shown as one row of entries."""
+    if math.prod(min(length, 5) for length in array.shape[:-1]) > 25:
+        first, last = array.flat[:2], array.flat[-2:]
+        return f"[{', '.join(map(str, first.tolist()))}, ..., {', '.join(map(str, last.tolist()))}]"
+    return np.array2string(
+        array, threshold=20, edgeitems=2, precision=4, max_line_width=88, separator=", ", prefix="Tensor("
+    )
 
 
 def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
@@ -728,9 +764,11 @@ def _same_memory(view: Array, array: Array) -> bool:
     )
 
 
-def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
+def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Array | None) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
+    if requires_grad:
+        tensor.grad = grad
     return tensor
 
 

@@ -108,7 +108,9 @@ def test_the_array_a_hook_returned_is_not_taken_over():
     np.testing.assert_array_equal(x.grad, [1.0, 1.0, 1.0])
 
 
-@pytest.mark.parametrize("value", [[1.0, 2.0, 3.0], np.arange(1, 4), np.arange(1, 4, dtype=np.float32), Tensor([1.0, 2.0, 3.0])])
+@pytest.mark.parametrize(
+    "value", [[1.0, 2.0, 3.0], np.arange(1, 4), np.arange(1, 4, dtype=np.float32), Tensor([1.0, 2.0, 3.0])]
+)
 def test_a_hook_may_return_anything_that_is_an_array_of_the_shape(value):
     x = leaf(3)
     x.register_hook(lambda g: value)

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import override
 
-from minigrad.errors import GraphError
+from minigrad.errors import DTypeError, GraphError
 from minigrad.scope import Place, state
 
 __all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
@@ -166,12 +166,18 @@ def walk(*roots: Any) -> list[Node]:
 
     Iterative, so a chain of any length can be walked.
 
+    Raises:
+        DTypeError: something else than a tensor or a node is given.
+
     >>> import minigrad as mg
     >>> x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> [node.label for node in walk((x * x).sum())]
     ['leaf', 'mul', 'sum']
     """
-    stack = [root if isinstance(root, Node) else root.node for root in roots]
+    stack = [root if isinstance(root, Node) else getattr(root, "node", root) for root in roots]
+    for start in stack:
+        if start is not None and not isinstance(start, Node):
+            raise DTypeError(f"walk: expected Tensors or nodes, got {type(start).__name__}")
     seen: set[Node] = set()
     while stack:
         node = stack.pop()

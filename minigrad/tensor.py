@@ -15,6 +15,7 @@ from minigrad.errors import ConversionError, DTypeError, GraphError, MutationErr
 from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare
+from minigrad.methods import ArrayMethods
 from minigrad.scope import Place, state
 
 __all__ = ["Constant", "Tensor", "operand", "record", "unrecorded"]
@@ -23,7 +24,7 @@ _new = object.__new__
 _next_serial = graph.next_serial
 
 
-class Tensor:
+class Tensor(ArrayMethods):
     """A NumPy array together with the record of how it was computed.
 
     Args:
@@ -505,42 +506,6 @@ class Tensor:
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
         return ops.transpose(self)
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The sum over ``axis``; see :func:`minigrad.sum`."""
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The mean over ``axis``; see :func:`minigrad.mean`."""
-        return ops.mean(self, axis, keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same entries in another shape; see :func:`minigrad.reshape`."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order; see :func:`minigrad.transpose`."""
-        return ops.transpose(self, axes[0] if len(axes) == 1 else axes or None)
-
-    def astype(self, dtype: npt.DTypeLike) -> Tensor:
-        """The values in another floating-point dtype; see :func:`minigrad.astype`."""
-        return ops.astype(self, dtype)
-
-    def exp(self) -> Tensor:
-        """eˣ of every entry."""
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        """The natural logarithm of every entry."""
-        return ops.log(self)
-
-    def tanh(self) -> Tensor:
-        """The hyperbolic tangent of every entry."""
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        """σ of every entry."""
-        return ops.sigmoid(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return protocol.ufunc(ufunc, method, inputs, kwargs)

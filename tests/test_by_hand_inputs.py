@@ -1,7 +1,5 @@
-"""What does not fit is refused in words, and by_hand needs no engine."""
+"""What does not fit is refused in words."""
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -15,11 +13,6 @@ RNN = {"W_hx": np.ones((4, 3)), "W_hh": np.ones((4, 4)), "b_h": np.ones(4)}
 LSTM = {name: np.ones((2,) * len(letters)) for name, letters in lstm.SHAPES.items()}
 XS = np.ones((5, 2, 3))
 HEAD = {"W_yh": np.ones((3, 2)), "b_y": np.ones(3)}
-
-
-def test_by_hand_does_not_import_the_engine() -> None:
-    code = "import sys, models.by_hand; sys.exit('minigrad' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_integers_are_taken_as_floats() -> None:

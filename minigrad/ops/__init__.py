@@ -1,70 +1,119 @@
 """The operations, each with its formula, its derivative and what it saves, side by side."""
 
-from minigrad.ops.elementwise import (
-    absolute,
-    add,
-    astype,
-    compare,
-    divide,
-    exp,
-    log,
-    multiply,
-    negative,
-    power,
-    sigmoid,
-    sqrt,
-    square,
-    subtract,
-    tanh,
-)
+from minigrad.ops.arithmetic import add, divide, multiply, negative, power, square, subtract
+from minigrad.ops.casting import astype, copy
+from minigrad.ops.constants import argmax, argmin, compare
+from minigrad.ops.cross_entropy import cross_entropy
+from minigrad.ops.cumulative import cumsum
+from minigrad.ops.dropout import dropout
+from minigrad.ops.einsum import einsum
+from minigrad.ops.extremes import max, min
+from minigrad.ops.gathering import embedding, take, take_along_axis
 from minigrad.ops.indexing import getitem
+from minigrad.ops.joining import concatenate, hstack, split, stack, unbind, vstack
+from minigrad.ops.kinks import absolute, clip, maximum, minimum, relu, where
+from minigrad.ops.losses import binary_cross_entropy_with_logits, mse_loss
 from minigrad.ops.matmul import matmul
-from minigrad.ops.reductions import mean, sum
+from minigrad.ops.padding import flip, pad, repeat, tile
+from minigrad.ops.products import dot, outer, vdot
+from minigrad.ops.reductions import mean, std, sum, var
 from minigrad.ops.shape import (
     broadcast_to,
-    concatenate,
     expand_dims,
+    moveaxis,
+    ravel,
     reshape,
-    split,
     squeeze,
-    stack,
     swapaxes,
     transpose,
-    unbind,
 )
-from minigrad.ops.softmax import cross_entropy, log_softmax, softmax
+from minigrad.ops.softmax import log_softmax, logsumexp, softmax
+from minigrad.ops.transcendental import (
+    cos,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logaddexp,
+    sigmoid,
+    sin,
+    softplus,
+    sqrt,
+    tanh,
+)
+
+abs = absolute
 
 __all__ = [
+    "abs",
     "absolute",
     "add",
+    "argmax",
+    "argmin",
     "astype",
+    "binary_cross_entropy_with_logits",
     "broadcast_to",
+    "clip",
     "compare",
     "concatenate",
+    "copy",
+    "cos",
     "cross_entropy",
+    "cumsum",
     "divide",
+    "dot",
+    "dropout",
+    "einsum",
+    "embedding",
     "exp",
     "expand_dims",
+    "expm1",
+    "flip",
     "getitem",
+    "hstack",
     "log",
+    "log1p",
     "log_softmax",
+    "logaddexp",
+    "logsumexp",
     "matmul",
+    "max",
+    "maximum",
     "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "mse_loss",
     "multiply",
     "negative",
+    "outer",
+    "pad",
     "power",
+    "ravel",
+    "relu",
+    "repeat",
     "reshape",
     "sigmoid",
+    "sin",
     "softmax",
+    "softplus",
     "split",
     "sqrt",
     "square",
     "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "swapaxes",
+    "take",
+    "take_along_axis",
     "tanh",
+    "tile",
     "transpose",
     "unbind",
+    "var",
+    "vdot",
+    "vstack",
+    "where",
 ]

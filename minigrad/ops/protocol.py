@@ -6,56 +6,123 @@ instead of quietly computing with the bare arrays, which would lose the gradient
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from minigrad.errors import ConversionError
+from minigrad.ops.nearest import nearest
 
 __all__ = ["function", "implements", "ufunc"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_TABLE: dict[Any, Callable[..., Any]] = {}
+
+class Entry(NamedTuple):
+    """How one NumPy function is recorded: the operation, and which of its parameters each of NumPy's stands for."""
+
+    operation: Callable[..., Any]
+    parameters: tuple[str, ...]
+    named: Mapping[str, str]
+    defaults: Mapping[str, Any]
 
 
-def implements(*numpy_functions: Any) -> Callable[[F], F]:
-    """Register the decorated operation as what these NumPy functions record."""
+_UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
+_FUNCTIONS: dict[Any, Entry] = {}
+_REDUCTIONS: dict[str, Any] = {"add": np.sum, "maximum": np.max, "minimum": np.min}
+
+
+def implements(*called: Any, parameters: tuple[str, ...] = (), passing: bool = False) -> Callable[[F], F]:
+    """Register the decorated operation as what these NumPy functions record.
+
+    Args:
+        *called: NumPy's functions.
+        parameters: the names of NumPy's parameters, for functions written in C that do not tell.
+        passing: hand all arguments on as they are.
+    """
 
     def register(operation: F) -> F:
-        for numpy_function in numpy_functions:
-            _TABLE[numpy_function] = operation
+        for numpy_function in called:
+            if isinstance(numpy_function, np.ufunc):
+                _UFUNCS[numpy_function] = operation
+            else:
+                _FUNCTIONS[numpy_function] = _entry(numpy_function, operation, parameters, passing)
         return operation
 
     return register
 
 
+def _entry(called: Any, operation: Callable[..., Any], parameters: tuple[str, ...], passing: bool) -> Entry:
+    theirs: Mapping[str, inspect.Parameter] = {} if parameters or passing else inspect.signature(called).parameters
+    if passing or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in theirs.values()):
+        own = {} if passing else inspect.signature(operation).parameters
+        return Entry(operation, (), {name: name for name in own}, {})
+    names = parameters or tuple(theirs)
+    own_names = list(inspect.signature(operation).parameters)
+    named = {name: name for name in own_names}
+    operands = [name for name in names if name not in own_names]
+    if operands and own_names[0] not in names:
+        named[operands[0]] = own_names[0]
+    return Entry(operation, names, named, {name: p.default for name, p in theirs.items()})
+
+
 def ufunc(called: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """What a NumPy ufunc does when one of its operands is a Tensor."""
     name = f"np.{called.__name__}"
-    if method != "__call__":
-        raise ConversionError(f"{name}.{method}: not recorded for tensors; use the functions of minigrad, such as sum")
     if keywords.get("out") is not None:
         raise ConversionError(
             f"{name}: a tensor cannot be written into an existing array (out=, or an in-place operator on an ndarray), "
             "since that could not be differentiated; use the returned tensor"
         )
-    unknown = sorted(set(keywords) - {"out"})
-    if unknown:
-        raise ConversionError(f"{name}: the argument {unknown[0]}= is not supported for tensors")
-    if called not in _TABLE:
-        raise ConversionError(f"{name}: {_refusal()}")
-    return _TABLE[called](*inputs)
+    if method == "reduce" and called.__name__ in _REDUCTIONS:
+        return function(_REDUCTIONS[called.__name__], inputs, {"axis": 0, **keywords})
+    if method == "accumulate" and called is np.add:
+        return function(np.cumsum, inputs, {"axis": 0, **keywords})
+    if method != "__call__":
+        raise refused(f"{name}.{method}")
+    for argument, value in keywords.items():
+        if argument != "out" and not (argument == "where" and value is True):
+            raise _unsupported(name, argument)
+    if called not in _UFUNCS:
+        raise refused(name)
+    return _UFUNCS[called](*inputs)
 
 
 def function(called: Any, args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """What a NumPy function does when one of its arguments is a Tensor."""
-    if called not in _TABLE:
-        raise ConversionError(f"np.{called.__name__}: {_refusal()}")
-    return _TABLE[called](*args, **keywords)
+    name = f"{called.__module__.replace('numpy', 'np')}.{called.__name__}"
+    entry = _FUNCTIONS.get(called)
+    if entry is None:
+        raise refused(name)
+    if keywords.get("out") is not None:
+        raise ConversionError(f"{name}: a tensor cannot be written into an existing array (out=); use the returned tensor")
+    if not entry.parameters:
+        for argument in keywords:
+            if entry.named and argument not in entry.named and argument != "out":
+                raise _unsupported(name, argument)
+        return entry.operation(*args, **{argument: value for argument, value in keywords.items() if argument != "out"})
+    given: dict[str, Any] = {}
+    for argument, value in (*zip(entry.parameters, args, strict=False), *keywords.items()):
+        default = entry.defaults.get(argument)
+        if argument in entry.named:
+            given[entry.named[argument]] = value
+        elif value is not None and value is not default and not (isinstance(value, str | bool) and value == default):
+            raise _unsupported(name, argument)
+    return entry.operation(**given)
 
 
-def _refusal() -> str:
-    known = ", ".join(sorted({f"np.{numpy_function.__name__}" for numpy_function in _TABLE}))
-    return f"not available for tensors; write it with one of {known}, or use t.numpy() if no gradient is wanted"
+def refused(name: str) -> ConversionError:
+    """The error for a NumPy function that is not recorded: it names the nearest thing that is."""
+    known = {f"np.{called.__name__}" for called in (*_UFUNCS, *_FUNCTIONS)}
+    return ConversionError(f"{name}: not recorded for tensors; {nearest(name, known)}")
+
+
+def _unsupported(name: str, argument: str) -> ConversionError:
+    instead = {
+        "dtype": "convert the result with .astype(...)",
+        "where": "select with np.where(condition, x, 0) first",
+        "initial": "combine the result with it afterwards, by np.maximum or +",
+    }.get(argument, "leave it out")
+    return ConversionError(f"{name}: the argument {argument}= is not supported for tensors; {instead}")

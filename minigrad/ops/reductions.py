@@ -1,21 +1,22 @@
-"""Operations that bring many entries down to few."""
+"""Sums and means: operations that bring many entries down to few."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
-from minigrad.graph import Gradient, Operation
+from minigrad.graph import OUTPUT, Gradient, Operation
+from minigrad.ops.elementwise import values
 from minigrad.ops.protocol import implements
-from minigrad.ops.shape import checked_axis
+from minigrad.ops.shape import checked_axes
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
-__all__ = ["mean", "sum"]
+__all__ = ["mean", "std", "sum", "var"]
 
 
 class Reduction(Operation):
@@ -33,19 +34,32 @@ class Reduction(Operation):
         """``g`` with the reduced axes back, at length 1."""
         return g.reshape(tuple(1 if axis in self.axes else size for axis, size in enumerate(self.shape_x)))
 
+    @property
+    def count(self) -> int:
+        """How many entries each result was made from."""
+        return entries(self.shape_x, self.axes)
 
-def checked_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
-    """The axes to reduce: all for None, one, or a tuple.
+
+def entries(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """The number of entries along ``axes``."""
+    n = 1
+    for axis in axes:
+        n *= shape[axis]
+    return n
+
+
+def nonempty(x: Any, axis: Any, label: str) -> tuple[Tensor | Constant, tuple[int, ...]]:
+    """The operand of a reduction that is not defined for no entries, and the axes.
 
     Raises:
-        ArgumentError: an axis is out of range or named twice.
+        ArgumentError: there is nothing along ``axis``.
     """
-    if axis is None:
-        return tuple(range(ndim))
-    axes = tuple(checked_axis(a, ndim, where) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
-    if len(set(axes)) != len(axes):
-        raise ArgumentError(f"{where}: expected each axis once, got {axis!r}")
-    return axes
+    x = operand(x, label)
+    axes = checked_axes(axis, len(x.shape), label)
+    if not entries(x.shape, axes):
+        along = "" if axis is None else f" along axis {axis!r}"
+        raise ArgumentError(f"{label}: expected at least one entry{along}, got shape {x.shape}, which has no {label}")
+    return x, axes
 
 
 class Sum(Reduction):
@@ -61,7 +75,7 @@ class Sum(Reduction):
 
 @implements(np.sum)
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The sum of ``x`` over ``axis`` (None: all; an integer; a tuple).
+    """The sum of ``x`` over ``axis`` (None: all; an integer; a tuple); 0 over no entries.
 
     >>> sum(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).numpy()
     array([4., 6.])
@@ -82,10 +96,7 @@ class Mean(Reduction):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        n = 1
-        for axis in self.axes:
-            n *= self.shape_x[axis]
-        return (np.broadcast_to(self.spread(g / max(n, 1)), self.shape_x),)
+        return (np.broadcast_to(self.spread(g / self.count), self.shape_x),)
 
 
 @implements(np.mean)
@@ -98,11 +109,98 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     >>> mean(Tensor([1.0, 2.0, 6.0])).item()
     3.0
     """
-    x = operand(x, "mean")
-    axes = checked_axes(axis, len(x.shape), "mean")
-    if any(x.shape[a] == 0 for a in axes):
-        raise ArgumentError(f"mean: shape {x.shape} has no entries along axis {axis!r}, so there is no mean")
+    x, axes = nonempty(x, axis, "mean")
     y = np.mean(x._data, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Mean(axes, x.shape), y, (x._node,), ())
+    return unrecorded(y)
+
+
+class Var(Reduction):
+    """y = Σ (x − x̄)² / (n − ddof) over some axes, n entries each;  ∂L/∂x = 2 g (x − x̄) / (n − ddof)."""
+
+    __slots__ = ("ddof",)
+    ddof: float
+    label, symbol = "var", "var"
+    keeps: ClassVar[tuple[int, ...]] = (0,)
+
+    def __init__(self, axes: tuple[int, ...], shape_x: tuple[int, ...], ddof: float) -> None:
+        super().__init__(axes, shape_x)
+        self.ddof = ddof
+
+    def deviation(self, x: Any) -> Any:
+        """(x − x̄) / (n − ddof)."""
+        return (x - x.mean(axis=self.axes, keepdims=True)) / (self.count - self.ddof)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        (x,) = saved
+        return (self.spread(2 * g) * self.deviation(x),)
+
+
+class Std(Var):
+    """y = √var x;  ∂L/∂x = g (x − x̄) / ((n − ddof) y), and 0 where y = 0."""
+
+    __slots__ = ()
+    label, symbol = "std", "std"
+    keeps = (0, OUTPUT)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        x, y = saved
+        flat = values(y) == 0
+        return (self.spread(np.where(flat, 0, g) / np.where(flat, 1, y)) * self.deviation(x),)
+
+
+def _freedom(x: Any, axis: Any, ddof: Any, label: str) -> tuple[Any, tuple[int, ...], float]:
+    x, axes = nonempty(x, axis, label)
+    n = entries(x.shape, axes)
+    if isinstance(ddof, bool) or not isinstance(ddof, int | float | np.integer | np.floating) or not ddof < n:
+        raise ArgumentError(f"{label}: expected ddof below {n}, the number of entries, got {ddof!r}; n − ddof must be positive")
+    return x, axes, float(ddof)
+
+
+@implements(np.var)
+def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    """The variance of ``x`` over ``axis``: the mean squared distance from the mean, with n − ``ddof`` for n.
+
+    Args:
+        x: any shape.
+        axis: None (all), an integer or a tuple.
+        ddof: 0 for the variance of the entries, 1 for the unbiased estimate from a sample.
+        keepdims: leave the reduced axes in place, at length 1.
+
+    Raises:
+        ArgumentError: there are no more than ``ddof`` entries.
+
+    >>> var(Tensor([1.0, 2.0, 6.0])).item()
+    4.666666666666667
+    """
+    x, axes, ddof = _freedom(x, axis, ddof, "var")
+    y = np.var(x._data, axis=axes, ddof=ddof, keepdims=keepdims)
+    if x._wants and state.recording:
+        return record(Var(axes, x.shape, ddof), y, (x._node,), (x.lend(Var),))
+    return unrecorded(y)
+
+
+@implements(np.std)
+def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    """The standard deviation of ``x`` over ``axis``: √var. Where all entries are equal its gradient is 0.
+
+    Args:
+        x: any shape.
+        axis: None (all), an integer or a tuple.
+        ddof: n − ``ddof`` takes the place of n in the mean of squares.
+        keepdims: leave the reduced axes in place, at length 1.
+
+    Raises:
+        ArgumentError: there are no more than ``ddof`` entries.
+
+    >>> std(Tensor([1.0, 3.0])).item()
+    1.0
+    """
+    x, axes, ddof = _freedom(x, axis, ddof, "std")
+    y = np.asarray(np.std(x._data, axis=axes, ddof=ddof, keepdims=keepdims))
+    if x._wants and state.recording:
+        return record(Std(axes, x.shape, ddof), y, (x._node,), (x.lend(Std), y))
     return unrecorded(y)

@@ -1,4 +1,4 @@
-"""Operations that arrange entries anew: none changes a value, so each derivative is the arrangement undone."""
+"""Operations that see the same entries in another shape: each derivative sees g in the old one."""
 
 from __future__ import annotations
 
@@ -13,20 +13,9 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import CONSTANT, Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
-__all__ = [
-    "broadcast_to",
-    "concatenate",
-    "expand_dims",
-    "reshape",
-    "split",
-    "squeeze",
-    "stack",
-    "swapaxes",
-    "transpose",
-    "unbind",
-]
+__all__ = ["broadcast_to", "expand_dims", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "transpose"]
 
 
 class View(Operation):
@@ -46,7 +35,7 @@ def record_view(node: View, y: Any, x: Any) -> Tensor:
     """The result of a view operation on ``x``, which is recorded if ``x`` needs a gradient."""
     if x._wants and state.recording:
         return record(node, y, (x._node,), (x.lend(type(node)) if x._node.is_leaf else None,))
-    return unrecorded(y)
+    return unrecorded(y if type(x) is not Constant else y.copy())
 
 
 def checked_axis(axis: Any, ndim: int, where: str) -> int:
@@ -60,8 +49,23 @@ def checked_axis(axis: Any, ndim: int, where: str) -> int:
     except TypeError:
         raise ArgumentError(f"{where}: expected an integer axis, got {axis!r}") from None
     if not -ndim <= number < ndim:
-        raise ArgumentError(f"{where}: expected an axis from {-ndim} to {ndim - 1}, got {number}")
+        allowed = f"an axis from {-ndim} to {ndim - 1}" if ndim else "no axis, since the shape is ()"
+        raise ArgumentError(f"{where}: expected {allowed}, got {number}")
     return number % ndim
+
+
+def checked_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
+    """The axes that ``axis`` names: all for None, one, or several.
+
+    Raises:
+        ArgumentError: an axis is out of range or named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    axes = tuple(checked_axis(a, ndim, where) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+    if len(set(axes)) != len(axes):
+        raise ArgumentError(f"{where}: expected each axis once, got {axis!r}")
+    return axes
 
 
 class Reshape(View):
@@ -96,6 +100,50 @@ def reshape(x: Any, shape: Any) -> Tensor:
     return record_view(node, y, x)
 
 
+@implements(np.ravel)
+def ravel(x: Any) -> Tensor:
+    """All entries of ``x``, in order, along one axis.
+
+    >>> ravel(Tensor([[1.0, 2.0], [3.0, 4.0]])).numpy()
+    array([1., 2., 3., 4.])
+    """
+    return reshape(x, -1)
+
+
+@implements(np.expand_dims)
+def expand_dims(x: Any, axis: Any) -> Tensor:
+    """``x`` with a new axis of length 1 at ``axis`` (one, or several, as counted in the result).
+
+    >>> expand_dims(Tensor([1.0, 2.0]), -1).shape
+    (2, 1)
+    """
+    x = operand(x, "expand_dims")
+    new = axis if isinstance(axis, tuple | list) else (axis,)
+    places = checked_axes(tuple(new), len(x.shape) + len(new), "expand_dims")
+    lengths = iter(x.shape)
+    return reshape(x, tuple(1 if k in places else next(lengths) for k in range(len(x.shape) + len(new))))
+
+
+@implements(np.squeeze)
+def squeeze(x: Any, axis: Any = None) -> Tensor:
+    """``x`` without its axes of length 1, or without those that are named.
+
+    Raises:
+        ShapeError: a named axis is longer than 1.
+
+    >>> squeeze(Tensor([[[1.0, 2.0]]]), axis=0).shape
+    (1, 2)
+    """
+    x = operand(x, "squeeze")
+    if axis is None:
+        return reshape(x, tuple(size for size in x.shape if size != 1))
+    places = checked_axes(axis, len(x.shape), "squeeze")
+    for place in places:
+        if x.shape[place] != 1:
+            raise ShapeError(f"squeeze: axis {place} of shape {x.shape} has length {x.shape[place]}, not 1")
+    return reshape(x, tuple(size for k, size in enumerate(x.shape) if k not in places))
+
+
 class Transpose(View):
     """y = x with its axes in another order;  ∂L/∂x = g with its axes in the old order."""
 
@@ -124,17 +172,21 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     node = Transpose()
     node.axes = None
     if axes is not None:
-        node.axes = tuple(checked_axis(axis, len(x.shape), "transpose") for axis in axes)
-        if sorted(node.axes) != list(range(len(x.shape))):
-            raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {tuple(axes)}")
-    y = x._data.T if node.axes is None else x._data.transpose(node.axes)
+        node.axes = checked_axes(tuple(axes) if isinstance(axes, Sequence) else axes, len(x.shape), "transpose")
+        if len(node.axes) != len(x.shape):
+            raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {axes!r}")
+    y = np.transpose(x._data, node.axes) if node.axes or type(x) is not Tensor else x._data.T
     node.of_matrix = y.ndim == 2 and node.axes in (None, (1, 0))
     return record_view(node, y, x)
 
 
 @implements(np.swapaxes)
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
-    """``x`` with two axes exchanged."""
+    """``x`` with two axes exchanged.
+
+    >>> swapaxes(Tensor(np.zeros((2, 3, 4))), 0, -1).shape
+    (4, 3, 2)
+    """
     x = operand(x, "swapaxes")
     axes = list(range(len(x.shape)))
     first, second = (checked_axis(axis, len(axes), "swapaxes") for axis in (axis1, axis2))
@@ -142,28 +194,24 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     return transpose(x, axes)
 
 
-@implements(np.expand_dims)
-def expand_dims(x: Any, axis: int) -> Tensor:
-    """``x`` with a new axis of length 1 at ``axis``."""
-    x = operand(x, "expand_dims")
-    place = checked_axis(axis, len(x.shape) + 1, "expand_dims")
-    return reshape(x, (*x.shape[:place], 1, *x.shape[place:]))
-
-
-@implements(np.squeeze)
-def squeeze(x: Any, axis: int | None = None) -> Tensor:
-    """``x`` without its axes of length 1, or without that one.
+@implements(np.moveaxis)
+def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
+    """``x`` with the axes ``source`` (one or several) moved to ``destination``; the others keep their order.
 
     Raises:
-        ShapeError: the named axis is longer than 1.
+        ArgumentError: the two do not name equally many axes, each once.
+
+    >>> moveaxis(Tensor(np.zeros((2, 3, 4))), 0, -1).shape
+    (3, 4, 2)
     """
-    x = operand(x, "squeeze")
-    if axis is None:
-        return reshape(x, tuple(size for size in x.shape if size != 1))
-    place = checked_axis(axis, len(x.shape), "squeeze")
-    if x.shape[place] != 1:
-        raise ShapeError(f"squeeze: axis {axis} of shape {x.shape} has length {x.shape[place]}, not 1")
-    return reshape(x, x.shape[:place] + x.shape[place + 1 :])
+    x = operand(x, "moveaxis")
+    ndim = len(x.shape)
+    taken, placed = (checked_axes(axes, ndim, "moveaxis") for axes in (source, destination))
+    if len(taken) != len(placed):
+        raise ArgumentError(f"moveaxis: expected as many sources as destinations, got {source!r} and {destination!r}")
+    target = dict(zip(placed, taken, strict=True))
+    others = iter(axis for axis in range(ndim) if axis not in taken)
+    return transpose(x, [target[k] if k in target else next(others) for k in range(ndim)])
 
 
 class BroadcastTo(View):
@@ -183,6 +231,10 @@ def broadcast_to(x: Any, shape: Any) -> Tensor:
 
     Raises:
         ShapeError: ``x`` cannot be stretched to ``shape``.
+
+    >>> broadcast_to(Tensor([[1.0], [2.0]]), (2, 2)).numpy()
+    array([[1., 1.],
+           [2., 2.]])
     """
     x = operand(x, "broadcast_to")
     try:
@@ -190,129 +242,3 @@ def broadcast_to(x: Any, shape: Any) -> Tensor:
     except (ValueError, TypeError):
         raise ShapeError(f"broadcast_to: shape {x.shape} cannot be stretched to {shape!r}") from None
     return record_view(BroadcastTo(), y, x)
-
-
-class Concatenate(Operation):
-    """y = [x₁, x₂, …] along an axis;  ∂L/∂xₖ = the part of g where xₖ lies."""
-
-    __slots__ = ("axis", "bounds")
-    axis: int
-    bounds: list[tuple[int, int]]
-    label, symbol = "concatenate", "[ , ]"
-
-    @override
-    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        before = (slice(None),) * self.axis
-        return [g[(*before, slice(start, stop))] for start, stop in self.bounds]
-
-
-def _operands(tensors: Any, where: str) -> list[Any]:
-    if isinstance(tensors, Tensor):
-        tensors = list(tensors)
-    try:
-        parts = [operand(t, where) for t in tensors]
-    except TypeError as error:
-        raise ShapeError(f"{where}: expected a sequence of tensors ({error})") from None
-    if not parts:
-        raise ShapeError(f"{where}: expected at least one tensor, got an empty sequence")
-    return parts
-
-
-@implements(np.concatenate)
-def concatenate(tensors: Any, axis: int = 0) -> Tensor:
-    """The tensors one after the other along an existing axis.
-
-    Raises:
-        ShapeError: their shapes differ on another axis, or there is none.
-
-    >>> h, x = Tensor([[1.0, 2.0]]), Tensor([[3.0]])
-    >>> concatenate([h, x], axis=-1).numpy()
-    array([[1., 2., 3.]])
-    """
-    parts = _operands(tensors, "concatenate")
-    shapes = [part.shape for part in parts]
-    axis = checked_axis(axis, len(shapes[0]), "concatenate")
-    if any(shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for shape in shapes):
-        raise ShapeError(f"concatenate: shapes must be equal except along axis {axis}, got {shapes}")
-    y = np.concatenate([part._data for part in parts], axis=axis)
-    if not (any(part._wants for part in parts) and state.recording):
-        return unrecorded(y)
-    node = Concatenate()
-    node.axis = axis
-    stops = np.cumsum([shape[axis] for shape in shapes]).tolist()
-    node.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
-    return record(node, y, tuple(part._node for part in parts), ())
-
-
-class Stack(Operation):
-    """y = (x₁, x₂, …) along a new axis;  ∂L/∂xₖ = the k-th part of g."""
-
-    __slots__ = ("axis",)
-    axis: int
-    label, symbol = "stack", "stack"
-
-    @override
-    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        before = (slice(None),) * self.axis
-        return [g[(*before, k)] for k in range(len(self.inputs))]
-
-
-@implements(np.stack)
-def stack(tensors: Any, axis: int = 0) -> Tensor:
-    """Tensors of one shape side by side along a new axis: T states (B, H) become (T, B, H).
-
-    Raises:
-        ShapeError: the shapes differ, or there is no tensor.
-
-    >>> stack([Tensor([1.0, 2.0]), Tensor([3.0, 4.0])]).shape
-    (2, 2)
-    """
-    parts = _operands(tensors, "stack")
-    shapes = [part.shape for part in parts]
-    if any(shape != shapes[0] for shape in shapes):
-        raise ShapeError(f"stack: all shapes must be equal, got {shapes}")
-    axis = checked_axis(axis, len(shapes[0]) + 1, "stack")
-    y = np.stack([part._data for part in parts], axis=axis)
-    if not (any(part._wants for part in parts) and state.recording):
-        return unrecorded(y)
-    node = Stack()
-    node.axis = axis
-    return record(node, y, tuple(part._node for part in parts), ())
-
-
-@implements(np.split)
-def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
-    """``x`` cut along an axis into equal parts, or at the given places.
-
-    Raises:
-        ShapeError: the axis cannot be cut into that many equal parts.
-
-    >>> [part.shape for part in split(Tensor([[1.0, 2.0, 3.0, 4.0]]), 2, axis=-1)]
-    [(1, 2), (1, 2)]
-    """
-    from minigrad.ops.indexing import part
-
-    x = operand(x, "split")
-    axis = checked_axis(axis, len(x.shape), "split")
-    length = x.shape[axis]
-    if isinstance(indices_or_sections, int | np.integer):
-        count = int(indices_or_sections)
-        if count < 1 or length % count:
-            raise ShapeError(f"split: axis {axis} of shape {x.shape} cannot be cut into {count} equal parts")
-        cuts = [length // count * k for k in range(1, count)]
-    else:
-        cuts = [operator.index(cut) for cut in indices_or_sections]
-    return [part(x, axis, start, stop) for start, stop in zip([0, *cuts], [*cuts, length], strict=True)]
-
-
-def unbind(x: Any, axis: int = 0) -> list[Tensor]:
-    """The parts of ``x`` along an axis, which disappears: (T, B, D) gives T tensors (B, D).
-
-    >>> [row.tolist() for row in unbind(Tensor([[1.0, 2.0], [3.0, 4.0]]))]
-    [[1.0, 2.0], [3.0, 4.0]]
-    """
-    from minigrad.ops.indexing import part
-
-    x = operand(x, "unbind")
-    axis = checked_axis(axis, len(x.shape), "unbind")
-    return [part(x, axis, k, None) for k in range(x.shape[axis])]

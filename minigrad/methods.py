@@ -1,0 +1,178 @@
+"""NumPy's methods of an array, and PyTorch's where NumPy has none, for Tensors: each is the function of the same name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import minigrad
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+__all__ = ["ArrayMethods"]
+
+_any: Any = np.any
+_all: Any = np.all
+
+
+class ArrayMethods:
+    """What a Tensor inherits; the functions in ``minigrad`` describe arguments, results and errors."""
+
+    __slots__ = ()
+
+    # ---------------------------------------------------------------- few from many
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over ``axis``; see :func:`minigrad.sum`."""
+        return minigrad.sum(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over ``axis``; see :func:`minigrad.mean`."""
+        return minigrad.mean(self, axis, keepdims)
+
+    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """The variance over ``axis``; see :func:`minigrad.var`."""
+        return minigrad.var(self, axis, ddof, keepdims)
+
+    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """The standard deviation over ``axis``; see :func:`minigrad.std`."""
+        return minigrad.std(self, axis, ddof, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The largest entry over ``axis``; see :func:`minigrad.max`."""
+        return minigrad.max(self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The smallest entry over ``axis``; see :func:`minigrad.min`."""
+        return minigrad.min(self, axis, keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Where the largest entry is; see :func:`minigrad.argmax`."""
+        return minigrad.argmax(self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Where the smallest entry is; see :func:`minigrad.argmin`."""
+        return minigrad.argmin(self, axis, keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Whether any entry over ``axis`` is true."""
+        return _any(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Whether all entries over ``axis`` are true."""
+        return _all(self, axis=axis, keepdims=keepdims)
+
+    def logsumexp(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """ln Σ eˣ over ``axis``; see :func:`minigrad.logsumexp`."""
+        return minigrad.logsumexp(self, axis, keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """The running sum along ``axis``; see :func:`minigrad.cumsum`."""
+        return minigrad.cumsum(self, axis)
+
+    # ---------------------------------------------------------------- other shapes, parts
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same entries in another shape; see :func:`minigrad.reshape`."""
+        return minigrad.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> Tensor:
+        """All entries along one axis; see :func:`minigrad.ravel`."""
+        return minigrad.ravel(self)
+
+    def flatten(self) -> Tensor:
+        """All entries along one axis; see :func:`minigrad.ravel`."""
+        return minigrad.ravel(self)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order; see :func:`minigrad.transpose`."""
+        return minigrad.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Two axes exchanged; see :func:`minigrad.swapaxes`."""
+        return minigrad.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Without axes of length 1; see :func:`minigrad.squeeze`."""
+        return minigrad.squeeze(self, axis)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Every entry several times in a row; see :func:`minigrad.repeat`."""
+        return minigrad.repeat(self, repeats, axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        """The entries at ``indices`` along ``axis``; see :func:`minigrad.take`."""
+        return minigrad.take(self, indices, axis)
+
+    def split(self, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
+        """Parts along ``axis``; see :func:`minigrad.split`."""
+        return minigrad.split(self, indices_or_sections, axis)
+
+    def unbind(self, axis: int = 0) -> list[Tensor]:
+        """The entries along ``axis``, one by one; see :func:`minigrad.unbind`."""
+        return minigrad.unbind(self, axis)
+
+    def astype(self, dtype: npt.DTypeLike) -> Tensor:
+        """The values in another floating-point dtype; see :func:`minigrad.astype`."""
+        return minigrad.astype(self, dtype)
+
+    def copy(self) -> Tensor:
+        """The same values in a new tensor, through which gradients flow; see :func:`minigrad.copy`."""
+        return minigrad.copy(self)
+
+    # ---------------------------------------------------------------- entry by entry
+
+    def dot(self, other: Any) -> Tensor:
+        """NumPy's ``dot``; see :func:`minigrad.dot`."""
+        return minigrad.dot(self, other)
+
+    def abs(self) -> Tensor:
+        """The absolute value of every entry; see :func:`minigrad.absolute`."""
+        return minigrad.absolute(self)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Every entry brought between two bounds; see :func:`minigrad.clip`."""
+        return minigrad.clip(self, min, max)
+
+    def exp(self) -> Tensor:
+        """eˣ of every entry."""
+        return minigrad.exp(self)
+
+    def log(self) -> Tensor:
+        """The natural logarithm of every entry."""
+        return minigrad.log(self)
+
+    def sqrt(self) -> Tensor:
+        """The square root of every entry."""
+        return minigrad.sqrt(self)
+
+    def square(self) -> Tensor:
+        """x² of every entry."""
+        return minigrad.square(self)
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent of every entry."""
+        return minigrad.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        """σ of every entry."""
+        return minigrad.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        """max(x, 0) of every entry."""
+        return minigrad.relu(self)
+
+    def softplus(self) -> Tensor:
+        """ln(1 + eˣ) of every entry."""
+        return minigrad.softplus(self)
+
+    def softmax(self, axis: Any = -1) -> Tensor:
+        """A distribution along ``axis``; see :func:`minigrad.softmax`."""
+        return minigrad.softmax(self, axis)
+
+    def log_softmax(self, axis: Any = -1) -> Tensor:
+        """The logarithm of a distribution along ``axis``; see :func:`minigrad.log_softmax`."""
+        return minigrad.log_softmax(self, axis)

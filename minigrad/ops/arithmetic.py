@@ -1,0 +1,211 @@
+"""The arithmetic of entries: + − * / ** and squares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.graph import OUTPUT, Gradient, Operation
+from minigrad.ops.elementwise import Unary, pair, quiet, values
+from minigrad.ops.kinks import switch
+from minigrad.ops.protocol import implements
+from minigrad.scope import state
+from minigrad.tensor import Tensor, record, unrecorded
+
+__all__ = ["add", "divide", "multiply", "negative", "power", "square", "subtract"]
+
+
+class Add(Operation):
+    """y = a + b;  ∂L/∂a = g,  ∂L/∂b = g."""
+
+    __slots__ = ()
+    label, symbol = "add", "+"
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        return g, g
+
+
+@implements(np.add)
+def add(a: Any, b: Any) -> Tensor:
+    """``a + b`` entry by entry.
+
+    >>> add(Tensor([1.0, 2.0]), 10.0).numpy()
+    array([11., 12.])
+    """
+    a, b, y = pair(a, b, np.add, "add")
+    if (a._wants or b._wants) and state.recording:
+        return record(Add(), y, (a._node, b._node), ())
+    return unrecorded(y)
+
+
+class Subtract(Operation):
+    """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g."""
+
+    __slots__ = ()
+    label, symbol = "sub", "−"
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        second = self.inputs[1]
+        return g, -g if second is not None and second.requires_grad else None
+
+
+@implements(np.subtract)
+def subtract(a: Any, b: Any) -> Tensor:
+    """``a − b`` entry by entry.
+
+    >>> (1.0 - Tensor([0.25, 0.5])).numpy()
+    array([0.75, 0.5 ])
+    """
+    a, b, y = pair(a, b, np.subtract, "sub")
+    if (a._wants or b._wants) and state.recording:
+        return record(Subtract(), y, (a._node, b._node), ())
+    return unrecorded(y)
+
+
+class Multiply(Operation):
+    """y = a ⊙ b;  ∂L/∂a = g ⊙ b,  ∂L/∂b = g ⊙ a. Each operand is kept only if the other needs a gradient."""
+
+    __slots__ = ()
+    label, symbol = "mul", "⊙"
+    keeps = (1, 0)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        b, a = saved
+        return None if b is None else g * b, None if a is None else g * a
+
+
+@implements(np.multiply)
+def multiply(a: Any, b: Any) -> Tensor:
+    """The element-wise product ``a ⊙ b``.
+
+    >>> multiply(Tensor([1.0, 2.0]), Tensor([3.0, 4.0])).numpy()
+    array([3., 8.])
+    """
+    a, b, y = pair(a, b, np.multiply, "mul")
+    if (a._wants or b._wants) and state.recording:
+        kept = (b.lend(Multiply) if a._wants else None, a.lend(Multiply) if b._wants else None)
+        return record(Multiply(), y, (a._node, b._node), kept)
+    return unrecorded(y)
+
+
+class Divide(Operation):
+    """y = a / b;  ∂L/∂a = g / b,  ∂L/∂b = −g ⊙ y / b."""
+
+    __slots__ = ()
+    label, symbol = "div", "÷"
+    keeps = (1, OUTPUT)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        b, y = saved
+        with quiet():
+            da = g / b
+            return da, None if y is None else -da * y
+
+
+@implements(np.divide)
+def divide(a: Any, b: Any) -> Tensor:
+    """``a / b`` entry by entry.
+
+    >>> divide(1.0, Tensor([2.0, 4.0])).numpy()
+    array([0.5 , 0.25])
+    """
+    a, b, y = pair(a, b, np.divide, "div")
+    if (a._wants or b._wants) and state.recording:
+        return record(Divide(), y, (a._node, b._node), (b.lend(Divide), np.asarray(y) if b._wants else None))
+    return unrecorded(y)
+
+
+class Power(Operation):
+    """y = aᵇ;  ∂L/∂a = g ⊙ b aᵇ⁻¹,  ∂L/∂b = g ⊙ y ln a.
+
+    Where b = 0 the first is 0, for every a (y is 1 there, also 0⁰). Where a = 0 and b ≥ 0 the second is 0, the limit
+    from the right. Where a is negative, aᵇ is defined for whole b only, so the second is NaN.
+    """
+
+    __slots__ = ()
+    label, symbol = "pow", "^"
+    keeps = (0, 1, OUTPUT)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        a, b, y = saved
+        first, second = self.inputs
+        da = db = None
+        with quiet():
+            if first is not None and first.requires_grad:
+                da = g * _slope(a, b)
+            if second is not None and second.requires_grad:
+                db = g * (y * np.log(np.where((values(a) == 0) & (values(b) >= 0), 1, a)))
+        return da, db
+
+
+def _slope(a: Any, b: Any) -> Any:
+    """b aᵇ⁻¹. Where b = 0 and aᵇ⁻¹ would be infinite, b times 1 instead, so that 0 and not NaN comes out."""
+    if isinstance(b, int | float):
+        return b * a ** (b - 1) if b else switch(a, np.zeros(a.shape, bool), a)
+    vast = (values(b) == 0) & (np.abs(values(a)) < np.finfo(a.dtype).tiny)
+    return b * a ** np.where(vast, 1, b - 1)
+
+
+@implements(np.power)
+def power(a: Any, b: Any) -> Tensor:
+    """``a`` to the power ``b`` entry by entry. The gradient of x² at 0 is 0, that of √x infinite; 0⁰ = 1.
+
+    >>> power(Tensor([2.0, 3.0]), 2).numpy()
+    array([4., 9.])
+    """
+    a, b, y = pair(a, b, np.power, "pow")
+    if (a._wants or b._wants) and state.recording:
+        kept = (a.lend(Power), b.lend(Power), np.asarray(y) if b._wants else None)
+        return record(Power(), y, (a._node, b._node), kept)
+    return unrecorded(y)
+
+
+class Negative(Unary):
+    """y = −x;  ∂L/∂x = −g."""
+
+    __slots__ = ()
+    label, symbol, function, keeps = "neg", "−", np.negative, ()
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        return (-g,)
+
+
+@implements(np.negative)
+def negative(x: Any) -> Tensor:
+    """``−x`` entry by entry.
+
+    >>> negative(Tensor([1.0, -2.0])).numpy()
+    array([-1.,  2.])
+    """
+    return Negative.apply(x)
+
+
+class Square(Unary):
+    """y = x²;  ∂L/∂x = 2 g ⊙ x."""
+
+    __slots__ = ()
+    label, symbol, function, keeps = "square", "x²", np.square, (0,)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        (x,) = saved
+        return (2 * g * x,)
+
+
+@implements(np.square)
+def square(x: Any) -> Tensor:
+    """x² entry by entry.
+
+    >>> square(Tensor([3.0, -0.5])).numpy()
+    array([9.  , 0.25])
+    """
+    return Square.apply(x)

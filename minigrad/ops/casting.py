@@ -1,0 +1,78 @@
+"""The same values in another dtype, or in an array of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from minigrad.errors import DTypeError
+from minigrad.graph import Gradient, Operation
+from minigrad.ops.protocol import implements
+from minigrad.scope import state
+from minigrad.tensor import Tensor, operand, record, unrecorded
+
+__all__ = ["astype", "copy"]
+
+
+class Cast(Operation):
+    """y = x in another dtype;  ∂L/∂x = g, in the dtype of x."""
+
+    __slots__ = ()
+    label, symbol = "astype", "astype"
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        source = self.inputs[0]
+        return (g if source is None else g.astype(source.dtype),)
+
+
+def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
+    """``x`` converted to ``dtype``. A tensor that needs a gradient can only become another floating-point type.
+
+    Raises:
+        DTypeError: ``dtype`` is not one of real numbers or booleans, or the conversion would lose the gradient.
+
+    >>> import numpy as np
+    >>> astype(Tensor([1.0, 2.0]), np.float32).dtype
+    dtype('float32')
+    """
+    x = operand(x, "astype")
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise DTypeError(f"astype: expected a dtype such as np.float32, got {dtype!r}") from None
+    if wanted.kind not in "fiub":
+        raise DTypeError(f"astype: expected a dtype of real numbers or booleans, got {wanted}")
+    if x._wants and state.recording:
+        if wanted.kind != "f":
+            raise DTypeError(f"astype: {wanted} has no gradient; use .detach() first if none is wanted")
+        return record(Cast(), x._data.astype(wanted), (x._node,), ())
+    return unrecorded(np.asarray(x._data).astype(wanted))
+
+
+class Copy(Operation):
+    """y = x;  ∂L/∂x = g."""
+
+    __slots__ = ()
+    label, symbol = "copy", "="
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        return (g,)
+
+
+@implements(np.copy)
+def copy(x: Any) -> Tensor:
+    """The same values in a new tensor, through which gradients flow to ``x``. For one without a history: ``detach``.
+
+    >>> copy(Tensor([1.0, 2.0])).numpy()
+    array([1., 2.])
+    """
+    x = operand(x, "copy")
+    if x._wants and state.recording:
+        return record(Copy(), x._data.copy(), (x._node,), ())
+    return unrecorded(np.array(x._data))

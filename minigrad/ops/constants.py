@@ -1,0 +1,91 @@
+"""Functions whose results carry no gradient: comparisons, tests, positions, and functions that are flat between jumps.
+
+The derivative of a comparison, of ``sign`` or of ``floor`` is 0 wherever it exists, and a position or a shape has none.
+So these give plain Tensors without a history (or plain Python values, as NumPy does for ``shape`` and ``allclose``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError, DTypeError
+from minigrad.ops.elementwise import pair
+from minigrad.ops.protocol import implements
+from minigrad.ops.shape import checked_axis
+from minigrad.tensor import Tensor, operand, unrecorded
+
+__all__ = ["argmax", "argmin", "compare"]
+
+
+def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
+    """An element-wise comparison: a tensor of booleans, which carries no gradient."""
+    return unrecorded(pair(a, b, function, function.__name__)[2])
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the first of the largest entries is along ``axis`` (None: in all of ``x``, flattened).
+
+    Raises:
+        ArgumentError: there are no entries, or no such axis.
+
+    >>> argmax(Tensor([[1.0, 5.0], [7.0, 0.0]]), axis=1).numpy()
+    array([1, 0])
+    """
+    return _position(x, axis, keepdims, np.argmax)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the first of the smallest entries is along ``axis`` (None: in all of ``x``, flattened).
+
+    Raises:
+        ArgumentError: there are no entries, or no such axis.
+
+    >>> argmin(Tensor([[1.0, 5.0], [7.0, 0.0]]), axis=1).numpy()
+    array([0, 1])
+    """
+    return _position(x, axis, keepdims, np.argmin)
+
+
+def _position(x: Any, axis: int | None, keepdims: bool, function: Any) -> Tensor:
+    x, name = operand(x, function.__name__), function.__name__
+    if axis is not None:
+        axis = checked_axis(axis, len(x.shape), name)
+    if not (np.size(x._data) if axis is None else x.shape[axis]):
+        raise ArgumentError(f"{name}: expected at least one entry, got shape {x.shape}")
+    return unrecorded(function(x._data, axis=axis, keepdims=keepdims))
+
+
+def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a NumPy function gives for the values of the tensors."""
+    try:
+        result = function(*_values(args), **_values(kwargs))
+    except TypeError as error:
+        raise DTypeError(f"np.{function.__name__}: {error}") from None
+    return unrecorded(np.array(result)) if isinstance(result, np.ndarray | np.generic) else result
+
+
+def _values(given: Any) -> Any:
+    if isinstance(given, Tensor):
+        return given._data
+    if isinstance(given, tuple | list):
+        return type(given)(_values(part) for part in given)
+    return {name: _values(part) for name, part in given.items()} if isinstance(given, dict) else given
+
+
+_COMPARISONS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+_TESTS = (np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
+_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around)
+_QUESTIONS = (np.any, np.all, np.count_nonzero, np.argsort, np.isclose, np.allclose, np.array_equal)
+_FORMS = (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like)
+
+implements(np.argmax)(argmax)
+implements(np.argmin)(argmin)
+_function: Any
+for _function in _COMPARISONS:
+    implements(_function)(partial(compare, _function))
+for _function in (*_TESTS, *_STEPS, *_QUESTIONS, *_FORMS):
+    implements(_function, passing=True)(partial(_plain, _function))

@@ -1,0 +1,142 @@
+"""The cross-entropy of scores against class labels, in one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from minigrad.graph import CONSTANT, Gradient, Operation
+from minigrad.guard import Array, bare
+from minigrad.ops.losses import checked_reduction
+from minigrad.ops.softmax import below_peak, softmax
+from minigrad.scope import state
+from minigrad.tensor import Tensor, operand, record, unrecorded
+
+__all__ = ["cross_entropy"]
+
+
+class CrossEntropy(Operation):
+    """ℓ = −ln p[label] for each row p = softmax(x), summed or averaged over rows;  ∂L/∂x = g (p − onehot(label)).
+
+    What is kept is the array p − onehot itself. A recorded backward pass needs p as a function of x; since softmax does
+    not change when a constant is added to x, ln p can stand in for x there.
+    """
+
+    __slots__ = ()
+    label, symbol = "cross_entropy", "cross-entropy"
+    keeps = (0, CONSTANT, CONSTANT)
+
+    @override
+    def lifted(self, lift: Any) -> Sequence[Any]:
+        residual, labels, weights = self.needed()
+        onehot = np.zeros_like(residual)
+        np.put_along_axis(onehot, labels, 1, -1)
+        with np.errstate(divide="ignore"):
+            p = softmax(lift(np.log(residual + onehot), self.inputs[0]))
+        return p - onehot, labels, weights
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        residual, _labels, weights = saved
+        return (residual * ((g if g.shape == () else g[..., None]) * weights),)
+
+
+def cross_entropy(
+    logits: Any, targets: Any, reduction: str = "mean", ignore_index: int | None = None, mask: Any = None
+) -> Tensor:
+    """−ln of the probability that ``softmax(logits)`` gives to each target, averaged over all of them.
+
+    Args:
+        logits: (..., N) floating-point scores, such as (T, B, N).
+        targets: (...) integers from 0 to N − 1, such as (T, B); checked, never wrapped round.
+        reduction: ``"mean"`` (over the targets that count), ``"sum"``, or ``"none"`` for a loss of shape (...), in nats.
+        ignore_index: a label whose positions do not count: loss 0 and gradient 0.
+        mask: (...) booleans, False where a position does not count, whatever its logits and target hold.
+
+    Raises:
+        ShapeError: the shape of ``targets`` or ``mask`` is not that of ``logits`` without its last axis.
+        DTypeError: the logits are not floating-point numbers, or the mask is not made of booleans.
+        LabelError: a target that counts is not an integer, or not from 0 to N − 1.
+        ArgumentError: unknown reduction, or a mean over no target at all.
+
+    >>> cross_entropy(Tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1]).item()
+    0.6931471805599453
+    """
+    logits = operand(logits, "cross_entropy")
+    if not isinstance(logits, Tensor):
+        logits = unrecorded(logits._data)
+    checked_reduction(reduction, "cross_entropy")
+    counts = _counts(logits, targets, ignore_index, mask)
+    labels = _labels(logits, targets, counts)
+    z = below_peak(logits._data, -1)
+    chosen = np.take_along_axis(z, labels, -1)
+    p = np.exp(z, out=z)
+    total = p.sum(axis=-1, keepdims=True)
+    losses = (np.log(total) - chosen)[..., 0]
+    weights = counts.astype(losses.dtype)[..., None]
+    if reduction == "mean":
+        number = int(counts.sum())
+        if not number:
+            raise ArgumentError("cross_entropy: no target is left to average over (all are ignored, or there are none)")
+        weights /= number
+    loss: Any = np.where(counts, losses, 0)
+    if reduction != "none":
+        loss = loss.sum()
+        loss = loss / number if reduction == "mean" else loss
+    loss = np.asarray(loss, losses.dtype)
+    if not (logits._wants and state.recording):
+        return unrecorded(loss)
+    p /= total
+    np.put_along_axis(p, labels, np.take_along_axis(p, labels, -1) - 1, -1)
+    if not counts.all():
+        p[~counts] = 0
+    return record(CrossEntropy(), loss, (logits._node,), (p, labels, weights))
+
+
+def _counts(logits: Tensor, targets: Any, ignore_index: int | None, mask: Any) -> Array:
+    """Which positions count, as booleans of the shape of the targets."""
+    if logits.dtype.kind != "f":
+        raise DTypeError(f"cross_entropy: expected floating-point logits, got dtype {logits.dtype}")
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ShapeError(f"cross_entropy: expected logits of shape (..., N) with N ≥ 1, got {logits.shape}")
+    counts = np.ones(logits.shape[:-1], bool)
+    if mask is not None:
+        wanted = _plain(mask)
+        if wanted.dtype != bool:
+            raise DTypeError(f"cross_entropy: expected a mask of booleans, got dtype {wanted.dtype}")
+        if wanted.shape != counts.shape:
+            raise ShapeError(f"cross_entropy: expected a mask of shape {counts.shape}, got {wanted.shape}")
+        counts &= wanted
+    if ignore_index is not None:
+        labels = _plain(targets)
+        if labels.shape == counts.shape:
+            counts &= labels != ignore_index
+    return counts
+
+
+def _labels(logits: Tensor, targets: Any, counts: Array) -> Array:
+    """The targets as (..., 1) indices; one that does not count becomes index 0."""
+    labels = _plain(targets)
+    if labels.dtype.kind not in "iu":
+        if labels.size or labels.dtype.kind != "f":
+            raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}")
+        labels = labels.astype(np.intp)
+    if labels.shape != counts.shape:
+        raise ShapeError(
+            f"cross_entropy: logits of shape {logits.shape} need targets of shape {counts.shape}, got {labels.shape}"
+        )
+    wrong = counts & ((labels < 0) | (labels >= logits.shape[-1]))
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise LabelError(
+            f"cross_entropy: expected labels from 0 to {logits.shape[-1] - 1}, got {int(labels[place])} at position {place}"
+        )
+    return np.where(counts, labels, 0).astype(np.intp)[..., None]
+
+
+def _plain(array: Any) -> Array:
+    return np.asarray(array._data if isinstance(array, Tensor) else bare(array))

@@ -1,0 +1,89 @@
+"""The largest and the smallest entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.graph import OUTPUT, Gradient
+from minigrad.ops.elementwise import values
+from minigrad.ops.kinks import switch
+from minigrad.ops.protocol import implements
+from minigrad.ops.reductions import Reduction, nonempty
+from minigrad.scope import state
+from minigrad.tensor import Tensor, record, unrecorded
+
+__all__ = ["max", "min"]
+
+
+class Extreme(Reduction):
+    """y = the largest or smallest x over some axes;  ∂L/∂x = g / k at the k entries that attain it, else 0.
+
+    Equal shares treat equal entries alike, and do not depend on their order. A NaN is attained by every NaN.
+    """
+
+    __slots__ = ()
+    keeps = (0, OUTPUT)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        x, y = saved
+        attained = values(x) == self.spread(values(y))
+        if np.isnan(values(y)).any():
+            attained |= np.isnan(values(x))
+        k = attained.sum(axis=self.axes, keepdims=True).astype(g.dtype)
+        return (switch(self.spread(g) / k, attained, x),)
+
+
+class Max(Extreme):
+    """y = max x over some axes;  ∂L/∂x = g / k at the k entries that attain it."""
+
+    __slots__ = ()
+    label, symbol = "max", "max"
+
+
+class Min(Extreme):
+    """y = min x over some axes;  ∂L/∂x = g / k at the k entries that attain it."""
+
+    __slots__ = ()
+    label, symbol = "min", "min"
+
+
+def _extreme(x: Any, axis: Any, keepdims: bool, function: Any, kind: type[Extreme]) -> Tensor:
+    x, axes = nonempty(x, axis, kind.label)
+    y = np.asarray(function(x._data, axis=axes, keepdims=keepdims))
+    if x._wants and state.recording:
+        return record(kind(axes, x.shape), y, (x._node,), (x.lend(kind), y))
+    return unrecorded(y)
+
+
+@implements(np.max, np.amax)
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The largest entry over ``axis`` (None: all; an integer; a tuple); equal ones share its gradient equally.
+
+    Raises:
+        ArgumentError: there is nothing to take the maximum of.
+
+    >>> x = Tensor([[1.0, 5.0], [5.0, 0.0]], requires_grad=True)
+    >>> max(x).backward()
+    >>> x.grad
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+    return _extreme(x, axis, keepdims, np.max, Max)
+
+
+@implements(np.min, np.amin)
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The smallest entry over ``axis`` (None: all; an integer; a tuple); equal ones share its gradient equally.
+
+    Raises:
+        ArgumentError: there is nothing to take the minimum of.
+
+    >>> min(Tensor([[1.0, 5.0], [3.0, 0.0]]), axis=1).numpy()
+    array([1., 0.])
+    """
+    return _extreme(x, axis, keepdims, np.min, Min)

@@ -1,0 +1,184 @@
+"""Putting tensors together and cutting them apart: each is the derivative of the other."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.errors import DTypeError, ShapeError
+from minigrad.graph import Gradient, Operation
+from minigrad.ops.indexing import part
+from minigrad.ops.protocol import implements
+from minigrad.ops.shape import checked_axis, ravel, reshape
+from minigrad.scope import state
+from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+
+__all__ = ["concatenate", "hstack", "split", "stack", "unbind", "vstack"]
+
+
+class Concatenate(Operation):
+    """y = [x₁, x₂, …] along an axis;  ∂L/∂xₖ = the part of g where xₖ lies."""
+
+    __slots__ = ("axis", "bounds")
+    axis: int
+    bounds: list[tuple[int, int]]
+    label, symbol = "concatenate", "[ , ]"
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        before = (slice(None),) * self.axis
+        return [g[(*before, slice(start, stop))] for start, stop in self.bounds]
+
+
+def _operands(tensors: Any, where: str) -> list[Any]:
+    if isinstance(tensors, Tensor):
+        tensors = list(tensors)
+    if not isinstance(tensors, Iterable):
+        raise DTypeError(f"{where}: expected a sequence of tensors, got {type(tensors).__name__}")
+    parts = [operand(t, where) for t in tensors]
+    if not parts:
+        raise ShapeError(f"{where}: expected at least one tensor, got an empty sequence")
+    return parts
+
+
+@implements(np.concatenate, parameters=("arrays", "axis", "out"))
+def concatenate(tensors: Any, axis: int | None = 0) -> Tensor:
+    """The tensors one after the other along an existing axis; None flattens each first.
+
+    Raises:
+        ShapeError: their shapes differ on another axis, or there is none.
+
+    >>> h, x = Tensor([[1.0, 2.0]]), Tensor([[3.0]])
+    >>> concatenate([h, x], axis=-1).numpy()
+    array([[1., 2., 3.]])
+    """
+    parts = _operands(tensors, "concatenate")
+    if axis is None:
+        parts, axis = [ravel(part) if isinstance(part, Tensor) else Constant(np.ravel(part._data)) for part in parts], 0
+    shapes = [part.shape for part in parts]
+    if () in shapes:
+        raise ShapeError("concatenate: a tensor of shape () has no axis to join along; use stack, or reshape it to (1,)")
+    axis = checked_axis(axis, len(shapes[0]), "concatenate")
+    if any(shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for shape in shapes):
+        raise ShapeError(f"concatenate: shapes must be equal except along axis {axis}, got {shapes}")
+    y = np.concatenate([part._data for part in parts], axis=axis)
+    if not (any(part._wants for part in parts) and state.recording):
+        return unrecorded(y)
+    node = Concatenate()
+    node.axis = axis
+    stops = np.cumsum([shape[axis] for shape in shapes]).tolist()
+    node.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
+    return record(node, y, tuple(part._node for part in parts), ())
+
+
+def _at_least(ndim: int, tensors: Any, where: str) -> list[Tensor]:
+    """The tensors, those with fewer axes than ``ndim`` seen as rows."""
+    return [reshape(part, (1,) * (ndim - len(part.shape)) + part.shape) for part in map(_tensor, _operands(tensors, where))]
+
+
+def _tensor(part: Tensor | Constant) -> Tensor:
+    return part if isinstance(part, Tensor) else unrecorded(part._data)
+
+
+@implements(np.vstack)
+def vstack(tensors: Any) -> Tensor:
+    """The tensors one below the other; vectors count as rows.
+
+    >>> vstack([Tensor([1.0, 2.0]), Tensor([[3.0, 4.0]])]).shape
+    (2, 2)
+    """
+    return concatenate(_at_least(2, tensors, "vstack"), axis=0)
+
+
+@implements(np.hstack)
+def hstack(tensors: Any) -> Tensor:
+    """The tensors side by side: along the second axis, or end to end if they are vectors.
+
+    >>> hstack([Tensor([[1.0], [2.0]]), Tensor([[3.0], [4.0]])]).shape
+    (2, 2)
+    """
+    parts = _at_least(1, tensors, "hstack")
+    return concatenate(parts, axis=0 if parts[0].ndim == 1 else 1)
+
+
+class Stack(Operation):
+    """y = (x₁, x₂, …) along a new axis;  ∂L/∂xₖ = the k-th part of g."""
+
+    __slots__ = ("axis",)
+    axis: int
+    label, symbol = "stack", "stack"
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        before = (slice(None),) * self.axis
+        return [g[(*before, k)] for k in range(len(self.inputs))]
+
+
+@implements(np.stack)
+def stack(tensors: Any, axis: int = 0) -> Tensor:
+    """Tensors of one shape side by side along a new axis: T states (B, H) become (T, B, H).
+
+    Raises:
+        ShapeError: the shapes differ, or there is no tensor.
+
+    >>> stack([Tensor([1.0, 2.0]), Tensor([3.0, 4.0])]).shape
+    (2, 2)
+    """
+    parts = _operands(tensors, "stack")
+    shapes = [part.shape for part in parts]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ShapeError(f"stack: all shapes must be equal, got {shapes}")
+    axis = checked_axis(axis, len(shapes[0]) + 1, "stack")
+    y = np.stack([part._data for part in parts], axis=axis)
+    if not (any(part._wants for part in parts) and state.recording):
+        return unrecorded(y)
+    node = Stack()
+    node.axis = axis
+    return record(node, y, tuple(part._node for part in parts), ())
+
+
+@implements(np.split)
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
+    """``x`` cut along an axis into equal parts, or at the given places.
+
+    Raises:
+        ShapeError: the axis cannot be cut into that many equal parts.
+        DTypeError: the places are not integers.
+
+    >>> [part.shape for part in split(Tensor([[1.0, 2.0, 3.0, 4.0]]), 2, axis=-1)]
+    [(1, 2), (1, 2)]
+    """
+    x = operand(x, "split")
+    axis = checked_axis(axis, len(x.shape), "split")
+    length = x.shape[axis]
+    if isinstance(indices_or_sections, int | np.integer):
+        count = int(indices_or_sections)
+        if count < 1 or length % count:
+            raise ShapeError(f"split: axis {axis} of shape {x.shape} cannot be cut into {count} equal parts")
+        size = length // count
+        return [part(x, axis, size * k, size * (k + 1)) for k in range(count)]
+    cuts = _places(indices_or_sections)
+    bounds = [slice(start, stop).indices(length)[:2] for start, stop in zip([0, *cuts], [*cuts, length], strict=True)]
+    return [part(x, axis, start, stop) for start, stop in bounds]
+
+
+def _places(cuts: Any) -> list[int]:
+    try:
+        return [operator.index(cut) for cut in cuts]
+    except TypeError:
+        raise DTypeError(f"split: expected a number of parts or a sequence of integers, got {cuts!r}") from None
+
+
+def unbind(x: Any, axis: int = 0) -> list[Tensor]:
+    """The parts of ``x`` along an axis, which disappears: (T, B, D) gives T tensors (B, D).
+
+    >>> [row.tolist() for row in unbind(Tensor([[1.0, 2.0], [3.0, 4.0]]))]
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    x = operand(x, "unbind")
+    axis = checked_axis(axis, len(x.shape), "unbind")
+    return [part(x, axis, k, None) for k in range(x.shape[axis])]

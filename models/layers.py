@@ -16,7 +16,9 @@ from minigrad import Tensor, cross_entropy, current_place, scope, stack, time_st
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.module import Module
-from models.recurrent import Cell, Recurrent, Seed, parts_of, positive_size, uniform
+from models.checks import Seed, positive_size
+from models.initialisers import Initialiser
+from models.recurrent import Cell, Recurrent, affine, parts_of
 
 __all__ = ["Head", "unroll"]
 
@@ -121,16 +123,16 @@ class Head(Module):
     ) -> None:
         self.hidden_size = positive_size("head", "hidden_size", hidden_size)
         self.output_size = positive_size("head", "output_size", output_size)
-        draw = uniform(hidden_size, dtype, seed)
-        self.W_yh = draw("W_yh", output_size, hidden_size)
-        self.b_y = draw("b_y", output_size)
+        make = Initialiser("uniform", hidden_size, dtype, seed)
+        self.W_yh = make.input("W_yh", output_size, hidden_size)
+        self.b_y = make.bias("b_y", output_size)
 
     def __call__(self, hs: Tensor) -> Tensor:
         """Logits (..., N) from hidden states (..., H). Raises ShapeError for another last axis."""
         if hs.ndim == 0 or hs.shape[-1] != self.hidden_size:
             raise ShapeError(f"head: hs must be (..., H) with H = {self.hidden_size}, got {hs.shape}")
         with scope("head"):
-            return hs @ self.W_yh.T + self.b_y
+            return affine(hs, self.W_yh, self.b_y)
 
     def loss(self, hs: Tensor, targets: npt.ArrayLike) -> Tensor:
         """The cross-entropy of the logits, averaged over time and batch (C4).

@@ -8,7 +8,7 @@ Three parts, three jobs, tried one at a time: take softmax away, change W_o, cha
 from pathlib import Path
 
 import numpy as np
-from lesson import output_folder
+from lesson import output_folder, row
 
 from minigrad import softmax
 from models import RNN, Head, unroll
@@ -23,19 +23,19 @@ def main(folder: Path) -> None:
     hs, _ = unroll(cell, xs)
     logits = head(hs)[4, 0]
     p = softmax(logits).named("p")
-    print(f"W_o s_5            = {logits.numpy()}   sum {logits.numpy().sum()}, smallest {logits.numpy().min()}")
-    print(f"softmax(W_o s_5)   = {p.numpy()}   sum {p.numpy().sum()}, smallest {p.numpy().min()}")
+    print(f"W_o s_5            = {row(logits.numpy())}   sum {logits.numpy().sum()}, smallest {logits.numpy().min()}")
+    print(f"softmax(W_o s_5)   = {row(p.numpy())}   sum {p.numpy().sum()}, smallest {p.numpy().min()}")
 
     other_past = xs.copy()
     other_past[:4] *= -1.0
     other_hs, _ = unroll(cell, other_past)
     moved = softmax(head(other_hs)[4, 0]).numpy()
-    print(f"same x_5, another x_1 … x_4: {moved}")
+    print(f"same x_5, another x_1 … x_4: {row(moved)}")
     history = float(np.abs(moved - p.numpy()).max())
 
     head.W_yh.data = head.W_yh.numpy()[[1, 0, 2, 3]]
     swapped = softmax(head(hs)[4, 0]).numpy()
-    print(f"rows 0 and 1 of W_o exchanged: {swapped}")
+    print(f"rows 0 and 1 of W_o exchanged: {row(swapped)}")
 
     print(
         f"Answer: softmax makes a distribution (sum {p.numpy().sum():.12f}, smallest entry {p.numpy().min():.4f}; the logits "

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from lesson import output_folder
+from lesson import output_folder, row
 
 from minigrad import no_grad, softmax
 from models.language import LanguageModel
@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     for t in range(1, T + 1):
         given = " ".join(str(y) for y in sentence[: t - 1]) or "nothing"
         changed = float(np.abs(p[t - 1] - q[t - 1]).max())
-        print(f"P(y<{t}> given {given:<7}) = {p[t - 1]}   changes with y<3> by {changed}")
+        print(f"P(y<{t}> given {given:<7}) = {row(p[t - 1])}   changes with y<3> by {changed}")
 
     of_sentence = float(np.prod([p[t, y] for t, y in enumerate(sentence)]))
     print(f"P({sentence}) = product over t of P(y<t> given y<1> … y<t−1>) = {of_sentence}")

@@ -5,14 +5,14 @@
     ∂L/∂b_h = Σ_t ∂L_t/∂ŷ_t · ∂ŷ_t/∂h_t · Σ_{k≤t} ( Π_{i=k+1..t} ∂h_i/∂h_{i−1} ) · ∂h_k/∂b_h
 
 b_h enters at every step k and reaches every later L_t, through all the states between: a sum over t, a sum over k, and a
-product of Jacobians. Here it is written out, with the four answers that leave something away; ∂h_k/∂b_h means the use of
-b_h at step k alone, h_{k−1} held fixed.
+product of Jacobians. It is written out here beside the quiz's four other answers, each of which leaves something away.
+∂h_k/∂b_h means the use of b_h at step k alone, h_{k−1} held fixed.
 """
 
 from pathlib import Path
 
 import numpy as np
-from lesson import output_folder
+from lesson import output_folder, row
 
 from minigrad import cross_entropy, no_grad, softmax
 from models import RNN, Head, unroll
@@ -60,13 +60,13 @@ def main(folder: Path) -> None:
         "one step only, t = T": dL_dh(T) @ dh_db(T),
         "k = t only, no product": sum(dL_dh(t) @ dh_db(t) for t in steps),
         "the sum without the product": sum(dL_dh(t) @ dh_db(k) for t in steps for k in range(1, t + 1)),
-        "the first step only, k = 1": sum(dL_dh(t) @ jacobians(1, t) @ dh_db(1) for t in steps),
+        "the first step only (k = 0 there)": sum(dL_dh(t) @ jacobians(1, t) @ dh_db(1) for t in steps),
     }
-    print(f"{'autograd':<33}{autograd}")
+    print(f"{'autograd':<35}{row(autograd)}")
     off = {}
     for answer, value in answers.items():
         off[answer] = float(np.abs(value - autograd).max() / np.abs(autograd).max())
-        print(f"{answer:<33}{value}   off by {off[answer]:.1e} of the largest entry")
+        print(f"{answer:<35}{row(value)}   off by {off[answer]:.1e} of the largest")
     agrees = [answer for answer, distance in off.items() if distance < 1e-12]
     wrong = [f"{answer}: {distance:.0%}" for answer, distance in off.items() if answer not in agrees]
     print(f"Answer: {', '.join(agrees)}. Off are: {'; '.join(wrong)}.")

@@ -11,7 +11,7 @@ identity, ∂ŷ_t/∂b_y = diag(ŷ_t) − ŷ_t ŷ_tᵀ. Their products are added
 from pathlib import Path
 
 import numpy as np
-from lesson import output_folder
+from lesson import output_folder, row
 
 from minigrad import cross_entropy, no_grad, softmax
 from models import RNN, Head, unroll
@@ -37,10 +37,10 @@ def main(folder: Path) -> None:
         y, right = predicted[t - 1], targets[t - 1, 0]
         dL_dy = np.where(np.arange(N) == right, -1 / y[right], 0.0)
         dy_db = np.diag(y) - np.outer(y, y)
-        print(f"t = {t}: ∂L_{t}/∂ŷ_{t} · ∂ŷ_{t}/∂b_y = {dL_dy @ dy_db}")
+        print(f"t = {t}: ∂L_{t}/∂ŷ_{t} · ∂ŷ_{t}/∂b_y = {row(dL_dy @ dy_db)}")
         total += dL_dy @ dy_db
-    print(f"sum over t                  = {total}")
-    print(f"autograd's ∂L/∂b_y          = {autograd}")
+    print(f"sum over t                  = {row(total)}")
+    print(f"autograd's ∂L/∂b_y          = {row(autograd)}")
 
     off = float(np.abs(total - autograd).max())
     last_only = float(np.abs(dL_dy @ dy_db - autograd).max())

@@ -1,10 +1,13 @@
-"""What every lesson needs around it: the folder that its picture goes to."""
+"""What every lesson needs around it: the folder that its picture goes to, and numbers in a row."""
 
 import argparse
 import sys
 from pathlib import Path
 
-__all__ = ["output_folder"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["output_folder", "row"]
 
 
 def output_folder() -> Path:
@@ -20,3 +23,12 @@ def output_folder() -> Path:
     except OSError as problem:
         sys.exit(f"the folder {folder} cannot be made ({problem.strerror}); name another one")
     return folder
+
+
+def row(values: npt.ArrayLike) -> str:
+    """The entries of an array in one line, 15 digits after the point.
+
+    >>> row([1 / 3, -2.0])
+    ' 0.333333333333333  -2.000000000000000'
+    """
+    return "  ".join(f"{value:>18.15f}" for value in np.ravel(values))

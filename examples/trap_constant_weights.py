@@ -62,8 +62,8 @@ def main(folder: Path) -> None:
 
     seen = [mistake for (kind, mistake), size in found.items() if kind == "constant" and size > 0]
     print(
-        f"Answer: a swapped gate and a transposed matrix. With constant weights {len(seen)} of 2 mistakes change an output; with "
-        f"random ones both do, by {found['random', 'i and f exchanged']:.2f} and {found['random', 'W_·h transposed']:.2f}."
+        f"Answer: a swapped gate and a transposed matrix. With constant weights {len(seen)} of 2 mistakes change an output; "
+        f"with random ones both do, by {found['random', 'i and f exchanged']:.2f} and {found['random', 'W_·h transposed']:.2f}."
     )
 
     cell = LSTM(D, H, seed=0)

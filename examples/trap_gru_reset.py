@@ -40,8 +40,8 @@ def main(folder: Path) -> None:
     print(f"with r = σ(0.3) in every entry: at most {np.abs(by_before - by_after).max():.1e}")
 
     print(
-        f"Answer: no. With equal weights h_1 differs by {apart.mean():.2f} on average and up to {apart.max():.2f}; say which one "
-        f'you mean: GRU(…, reset="before") or GRU(…, reset="after").'
+        f"Answer: no. With equal weights h_1 differs by {apart.mean():.2f} on average and up to {apart.max():.2f}; say which "
+        f'one you mean: GRU(…, reset="before") or GRU(…, reset="after").'
     )
 
     for cell, when in ((before, "before"), (after, "after")):

@@ -12,8 +12,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, MinigradError
 from models.cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
 from models.layers import Head, unroll
 
-AUTOGRAD = [variant for variant in VARIANTS if "relu" not in variant.name]
-every_variant = pytest.mark.parametrize("variant", AUTOGRAD, ids=lambda variant: variant.name)
+every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 every_cell = pytest.mark.parametrize("cell_class", CLASSES.values(), ids=CLASSES)
 
 

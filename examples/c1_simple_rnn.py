@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder
 
+from minigrad import Tensor
 from models import RNN, unroll
 from viz import draw
 
@@ -19,7 +20,7 @@ def after(steps: int, W_ss: float, s_0: float) -> float:
     """The state after that many steps without input, in a network of one unit."""
     cell = RNN(input_size=1, hidden_size=1, bias=False)
     cell.load_by_gate({"W_hh": [[W_ss]], "W_hx": [[0.0]]})
-    _, s = unroll(cell, np.zeros((steps, 1, 1)), [[s_0]])
+    _, s = unroll(cell, np.zeros((steps, 1, 1)), Tensor([[s_0]]))
     return float(s.item())
 
 
@@ -32,7 +33,7 @@ def main(folder: Path) -> None:
 
     cell = RNN(input_size=1, hidden_size=1, bias=False)
     cell.load_by_gate({"W_hh": [[-0.4]], "W_hx": [[0.7]]})
-    _, s_1 = unroll(cell, [[[0.3]]], [[0.9]])
+    _, s_1 = unroll(cell, [[[0.3]]], Tensor([[0.9]]))
     print(f"one step with W_ss = −0.4, W_sx = 0.7, x_1 = 0.3, s_0 = 0.9: s_1 = tanh(−0.15) = {s_1.item()}")
 
     print(

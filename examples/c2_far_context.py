@@ -5,6 +5,7 @@ the norm of that H × D matrix is shown against the distance t − k. A change o
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lesson import output_folder
@@ -18,15 +19,15 @@ T, D, H = 60, 2, 8
 DISTANCES = (0, 1, 5, 10, 30, 59)
 
 
-def influence(cell: Cell, xs: np.ndarray) -> np.ndarray:
+def influence(cell: Cell[Any], xs: np.ndarray) -> np.ndarray:
     """‖∂s_T/∂x_k‖ for k = 1 … T, the Frobenius norm of a matrix whose row i is the gradient of entry i of s_T."""
     inputs = Tensor(xs, requires_grad=True)
     hs, _ = unroll(cell, inputs)
     rows = [grad(hs[T - 1, 0, i], inputs, retain_graph=True)[0].numpy()[:, 0] for i in range(H)]
-    return np.sqrt((np.array(rows) ** 2).sum(axis=(0, 2)))
+    return np.asarray(np.sqrt((np.array(rows) ** 2).sum(axis=(0, 2))))
 
 
-def moved(cell: Cell, xs: np.ndarray) -> float:
+def moved(cell: Cell[Any], xs: np.ndarray) -> float:
     """How far s_T moves when 1 is added to every entry of x_1."""
     changed = xs.copy()
     changed[0] += 1.0
@@ -36,9 +37,12 @@ def moved(cell: Cell, xs: np.ndarray) -> float:
 def main(folder: Path) -> None:
     """Print ‖∂s_60/∂x_k‖ against the distance for four networks, and what a change of x_1 does to s_60."""
     xs = np.random.default_rng(0).normal(size=(T, 1, D))
-    remembering = LSTM(D, H, seed=1)
-    remembering.load_by_gate(remembering.by_gate() | {"b_f": np.full(H, 6.0)})
-    cells = {"RNN": RNN(D, H, seed=1), "GRU": GRU(D, H, seed=1), "LSTM": LSTM(D, H, seed=1), "LSTM, b_f = 6": remembering}
+    cells: dict[str, Cell[Any]] = {
+        "RNN": RNN(D, H, seed=1),
+        "GRU": GRU(D, H, seed=1),
+        "LSTM": LSTM(D, H, seed=1),
+        "LSTM, b_f = 6": LSTM(D, H, forget_bias=6.0, seed=1),
+    }
 
     print("‖∂s_60/∂x_k‖ at distance " + "".join(f"{distance:>12}" for distance in DISTANCES) + "   s_60 moves with x_1 by")
     at_59 = {}
@@ -52,7 +56,7 @@ def main(folder: Path) -> None:
         f"{at_59['LSTM, b_f = 6']:.2f} in an LSTM whose forget gates are open. It fades in some networks; it need not."
     )
 
-    hs, _ = unroll(remembering, xs[:8])
+    hs, _ = unroll(cells["LSTM, b_f = 6"], xs[:8])
     draw(hs[7].sum(), title="LSTM with open forget gates: the way back from s_8 to x_1").save(folder / "c2_far_context.svg")
 
 

@@ -33,7 +33,8 @@ def flow(cell: GRU, xs: np.ndarray) -> np.ndarray:
     for t in range(1, T + 1):
         states.append(cell.step(Tensor(xs[t - 1]), states[-1]))
     rows = [grad(states[T][0, i], states[:T], retain_graph=True) for i in range(H)]
-    return np.sqrt(sum(np.array([g.numpy().ravel() for g in row]) ** 2 for row in rows).sum(axis=1))
+    jacobians = np.array([[g.numpy()[0] for g in row] for row in rows])                 # (H, T, H): entry i by c<t>
+    return np.asarray(np.sqrt((jacobians**2).sum(axis=(0, 2))))
 
 
 def main(folder: Path) -> None:

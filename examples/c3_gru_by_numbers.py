@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lesson import output_folder
 
+from minigrad import Tensor
 from models import GRU, unroll
 from viz import draw
 
@@ -32,7 +33,7 @@ def main(folder: Path) -> None:
     c, x = 0.6, 0.8
     cell = GRU(input_size=1, hidden_size=1)
     cell.load_by_gate({name: [value] if name[0] == "b" else [[value]] for name, value in WEIGHTS.items()})
-    hs, state = unroll(cell, [[[x]]], [[c]])
+    hs, state = unroll(cell, [[[x]]], Tensor([[c]]))
     print(f"c<t> = {state.item()}")
 
     w = WEIGHTS

@@ -29,7 +29,7 @@ def weather(seed: int) -> np.ndarray:
 def mood_a(sunny: np.ndarray) -> np.ndarray:
     """From the past: sunny on at least two of the last three days; days before the first were not."""
     padded = np.concatenate([np.zeros((2, B), int), sunny])
-    return (padded[2:] + padded[1:-1] + padded[:-2] >= 2).astype(int)
+    return np.asarray(padded[2:] + padded[1:-1] + padded[:-2] >= 2, dtype=int)
 
 
 def mood_b(sunny: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def main(folder: Path) -> None:
         print(f"{kind:<15} y<5> depends on the weather of days {days[0]} … {days[-1]}")
 
     print(
-        f"Answer: no, unidirectional: it is right about {right['unidirectional', 'A']:.0%} of the days, and can say so on day t. "
+        f"Answer: no, unidirectional: it is right about {right['unidirectional', 'A']:.0%} of the days, and in time. "
         f"Bidirectional pays when the future matters and is known: mood B, {right['bidirectional', 'B']:.0%} against "
         f"{right['unidirectional', 'B']:.0%}."
     )

@@ -32,7 +32,7 @@ def written(model: LanguageModel, vocabulary: Vocabulary, way: str, count: int) 
     words = []
     for _ in range(count):
         p = softmax(logits[-1, 0]).numpy()
-        word = p.argmax() if way == "take the likeliest, pass it on" else rng.choice(len(p), p=p)
+        word = int(p.argmax() if way == "take the likeliest, pass it on" else rng.choice(len(p), p=p))
         words.append(word)
         passed_on = rng.choice(len(p), p=p) if way == "draw, pass on another draw" else word
         logits, state = model(np.array([[passed_on]]), state)

@@ -7,6 +7,7 @@ nothing is bounded, and nothing is lost, as long as W_hh neither stretches nor s
 """
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from lesson import output_folder
@@ -18,7 +19,7 @@ from viz import draw
 T = 50
 
 
-def after_50_steps(g: str, w: float) -> tuple[float, float]:
+def after_50_steps(g: Literal["tanh", "relu"], w: float) -> tuple[float, float]:
     """h_50 and ∂h_50/∂h_0 of one unit with h_0 = 0.5 and no input."""
     cell = RNN(1, 1, nonlinearity=g, bias=False)
     cell.load_by_gate({"W_hh": [[w]], "W_hx": [[0.0]]})
@@ -33,11 +34,12 @@ def main(folder: Path) -> None:
     cell = RNN(1, 1, nonlinearity="relu")
     cell.load_by_gate({"W_hh": [[0.5]], "W_hx": [[-2.0]], "b_h": [0.1]})
     for x in (0.3, 0.1):
-        h = unroll(cell, [[[x]]], [[0.4]])[1].item()
+        h = unroll(cell, [[[x]]], Tensor([[0.4]]))[1].item()
         print(f"relu, h_0 = 0.4, x_1 = {x}: h_1 = max(0, 0.5 · 0.4 − 2 · {x} + 0.1) = {h}")
 
     found = {}
-    for g in ("tanh", "relu"):
+    gs: tuple[Literal["tanh", "relu"], ...] = ("tanh", "relu")
+    for g in gs:
         for w in (0.9, 1.0, 1.1):
             found[g, w] = after_50_steps(g, w)
             print(f"{g}, W_hh = {w}: h_50 = {found[g, w][0]:<22} ∂h_50/∂h_0 = {found[g, w][1]}")
@@ -47,7 +49,8 @@ def main(folder: Path) -> None:
         f"50 steps); relu keeps both exactly with W_hh = 1 and lets them explode beyond (1.1⁵⁰ = {found['relu', 1.1][1]:.1f})."
     )
 
-    draw(unroll(cell, np.full((4, 1, 1), 0.1), [[0.4]])[1].sum(), title="h_t = relu(…)").save(folder / "c4_activations.svg")
+    _, h_4 = unroll(cell, np.full((4, 1, 1), 0.1), Tensor([[0.4]]))
+    draw(h_4.sum(), title="h_t = relu(W_hh h_{t−1} + W_hx x_t + b_h)").save(folder / "c4_activations.svg")
 
 
 if __name__ == "__main__":

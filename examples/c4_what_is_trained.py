@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder
 
-from minigrad import no_grad, softmax
+from minigrad import grad, no_grad, softmax
 from minigrad.optim import SGD
 from models import RNN, Head, unroll
 from viz import draw
@@ -31,9 +31,9 @@ def main(folder: Path) -> None:
         predicted = softmax(head(hs), axis=-1)
     print(f"ŷ is {predicted.shape}: (T, B, N); ŷ_1 of the first example = {predicted.numpy()[0, 0].round(4)}")
 
-    head.loss(hs, targets).backward()
-    for name, parameter in trained.items():
-        print(f"{name:<5} {parameter.shape!s:<7} ‖∂L/∂{name}‖ = {np.sqrt(np.sum(np.square(parameter.grad))):.4f}")
+    gradients = grad(head.loss(hs, targets), list(trained.values()))
+    for (name, parameter), g in zip(trained.items(), gradients, strict=True):
+        print(f"{name:<5} {parameter.shape!s:<7} ‖∂L/∂{name}‖ = {np.linalg.norm(g.numpy()):.12f}")
 
     optimizer = SGD(trained.values(), lr=1.0)
     costs = []
@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         cost.backward()
         optimizer.step()
         costs.append(cost.item())
-    print(f"cost before {costs[0]:.4f}, after 100 updates {costs[-1]:.4f}")
+    print(f"cost before {costs[0]:.12f}, after 100 updates {costs[-1]:.12f}")
 
     names = ", ".join(sorted(trained))
     print(f"Answer: {names}. All five get a gradient, and following it the cost falls from {costs[0]:.2f} to {costs[-1]:.2f}.")

@@ -43,9 +43,10 @@ def main(folder: Path) -> None:
             return float((network(which).numpy().argmax(axis=1) == labels[which]).mean())
 
     share = {}
-    networks = {"RNN": (recurrent, [cell, head]), "feed-forward": (feed_forward, [below, above])}
-    for name, (network, parts) in networks.items():
-        parameters = [parameter for part in parts for parameter in part.parameters()]
+    for name, network, parameters in (
+        ("RNN", recurrent, cell.parameters() + head.parameters()),
+        ("feed-forward", feed_forward, below.parameters() + above.parameters()),
+    ):
         optimizer = Adam(parameters, lr=0.03)
         for _ in range(150):
             optimizer.zero_grad()

@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     hs, _ = unroll(cell, xs)
     loss = cross_entropy(head(hs), targets, reduction="sum").named("L")
     loss.backward(retain_graph=True)
-    autograd = np.array(cell.b_h.grad)
+    autograd = cell.by_gate(grad=True)["b_h"]
 
     h = dict(enumerate(hs.numpy()[:, 0], start=1))                       # h_1 … h_T
     with no_grad():

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder, row
 
-from minigrad import cross_entropy, no_grad, softmax
+from minigrad import cross_entropy, grad, no_grad, softmax
 from models import RNN, Head, unroll
 from viz import draw
 
@@ -27,8 +27,8 @@ def main(folder: Path) -> None:
 
     hs, _ = unroll(cell, xs)
     loss = cross_entropy(head(hs), targets, reduction="sum").named("L")
-    loss.backward(retain_graph=True)
-    autograd = head.b_y.grad
+    (by_autograd,) = grad(loss, head.b_y, retain_graph=True)
+    autograd = by_autograd.numpy()
 
     with no_grad():
         predicted = softmax(head(hs), axis=-1).numpy()[:, 0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder, row
 
+from minigrad import Tensor
 from models import GRU, unroll
 from viz import draw
 
@@ -22,7 +23,7 @@ def main(folder: Path) -> None:
     rng = np.random.default_rng(0)
     before, after = GRU(D, H), GRU(D, H, reset="after")
     weights = {name: rng.normal(size=value.shape) for name, value in before.by_gate().items()}
-    x, start = rng.normal(size=(1, B, D)), rng.normal(size=(B, H))
+    x, start = rng.normal(size=(1, B, D)), Tensor(rng.normal(size=(B, H)))
 
     def one_step(weights: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """h_1 (B, H) by both."""

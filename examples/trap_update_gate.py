@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder, row
 
+from minigrad import Tensor
 from models import GRU, unroll
 from viz import draw
 
@@ -35,7 +36,7 @@ def main(folder: Path) -> None:
     rng = np.random.default_rng(0)
     cell = GRU(D, H, seed=1)
     x, h = rng.normal(size=(1, D)), rng.normal(size=(1, H))
-    hs, h_1 = unroll(cell, x[None], h)
+    hs, h_1 = unroll(cell, x[None], Tensor(h))
     w = cell.by_gate()
     as_they_are = w | {"W_zh": w["W_uh"], "W_zx": w["W_ux"], "b_z": w["b_u"]}
     sign_changed = w | {"W_zh": -w["W_uh"], "W_zx": -w["W_ux"], "b_z": -w["b_u"]}

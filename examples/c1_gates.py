@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
         f"candidate bit for bit ({overwritten})."
     )
 
-    draw(s_1.sum(), title="One gate: s_t = (1 − g_t) ⊙ s_{t−1} + g_t ⊙ s̃_t").save(folder / "c1_gates.svg")
+    draw(s_1.sum(), title="One gate: copy or overwrite").save(folder / "c1_gates.svg")
 
 
 if __name__ == "__main__":

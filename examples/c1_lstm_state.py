@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
     )
 
     hs, _ = unroll(cell, xs[:4])
-    draw(hs[3].sum(), title="LSTM: only c_t and h_t cross from step to step").save(folder / "c1_lstm_state.svg")
+    draw(hs[3].sum(), title="LSTM: only c and h cross from step to step").save(folder / "c1_lstm_state.svg")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from lesson import output_folder
 from minigrad import no_grad, softmax
 from minigrad.optim import Adam
 from models.language import LanguageModel
+from models.layers import unroll
 from models.streams import Streams
 from models.training import Trainer
 from models.vocabulary import Vocabulary
@@ -72,8 +73,9 @@ def main(folder: Path) -> None:
         f"writes are closed by their own kind, where chance would give 33%."
     )
 
-    loss, _ = model.loss(vocabulary.encode("{ab")[:, None], vocabulary.encode("ab}")[:, None])
-    draw(loss, title="Read {ab, predict ab}").save(folder / "c2_encode_generate.svg")
+    hs, _ = unroll(model.cell, model.embed(vocabulary.encode("{ab")[:, None]))
+    picture = draw(softmax(model.head(hs[2])).named("p")[0, vocabulary.number("}")], title="Read {ab, expect }")
+    picture.save(folder / "c2_encode_generate.svg")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
     )
 
     hs, _ = unroll(cells["LSTM, b_f = 6"], xs[:8])
-    draw(hs[7].sum(), title="LSTM with open forget gates: the way back from s_8 to x_1").save(folder / "c2_far_context.svg")
+    draw(hs[7].sum(), title="Open forget gates: the way back from step 8 to step 1").save(folder / "c2_far_context.svg")
 
 
 if __name__ == "__main__":

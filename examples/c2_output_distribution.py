@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         f"(the same x_5 after another past moves p by {history:.3f})."
     )
 
-    draw(p[0], title="p_t = softmax(W_o s_t)").save(folder / "c2_output_distribution.svg")
+    draw(p[0], title="The state, the output matrix, softmax").save(folder / "c2_output_distribution.svg")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from lesson import output_folder
 
 from minigrad.optim import Adam
 from models.language import LanguageModel
+from models.layers import unroll
 from models.ngram import NGram
 from models.streams import Streams
 from models.training import Trainer
@@ -64,8 +65,9 @@ def main(folder: Path) -> None:
         f"{by_order[best]:.2f}; the RNN sees one symbol and the state of everything before it: {recurrent:.2f}."
     )
 
-    loss, _ = model.loss(learnt[:4, None], learnt[1:5, None])
-    draw(loss, title="Inputs of every step: x_t and the state before it").save(folder / "c2_variable_history.svg")
+    hs, _ = unroll(model.cell, model.embed(learnt[:4, None]))
+    picture = draw(model.head.loss(hs, learnt[1:5, None]), title="What goes into a step: one symbol and the state before it")
+    picture.save(folder / "c2_variable_history.svg")
 
 
 if __name__ == "__main__":

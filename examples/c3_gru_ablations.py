@@ -52,8 +52,10 @@ def main(folder: Path) -> None:
     )
 
     c_0 = Tensor(np.zeros((1, H)), requires_grad=True)
-    hs, _ = unroll(ablated("u"), xs, c_0)
-    draw(hs[T - 1].sum(), title="Γ_u ≡ 1: the gradient dies on its way back").save(folder / "c3_gru_ablations.svg")
+    for without, name in names.items():
+        hs, _ = unroll(ablated(without), xs[:8], c_0)
+        picture = draw(hs[7].sum(), title=f"{name}: the gradient on its way back over 8 steps")
+        picture.save(folder / f"c3_gru_ablations{'_without_' if without else ''}{without}.svg")
 
 
 if __name__ == "__main__":

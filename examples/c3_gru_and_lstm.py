@@ -53,7 +53,7 @@ def main(folder: Path) -> None:
     )
 
     by_gru, _ = unroll(gru, xs[:3], c_0)
-    draw(by_gru[2].sum(), title="GRU: Γ_u and 1 − Γ_u share the state between new and old").save(folder / "c3_gru_and_lstm.svg")
+    draw(by_gru[2].sum(), title="GRU: one gate shares the state out between new and old").save(folder / "c3_gru_and_lstm.svg")
 
 
 if __name__ == "__main__":

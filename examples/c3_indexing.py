@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
     )
 
     hs, _ = unroll(RNN(D, H, seed=1), xs)
-    draw(hs[t - 1, i - 1].sum(), title="What a^(2)<3> depends on").save(folder / "c3_indexing.svg")
+    draw(hs[t - 1, i - 1].sum(), title="What the state of example 2 at step 3 depends on").save(folder / "c3_indexing.svg")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from lesson import output_folder, row
 
 from minigrad import no_grad, softmax
 from models.language import LanguageModel
+from models.layers import unroll
 from viz import draw
 
 
@@ -49,8 +50,9 @@ def main(folder: Path) -> None:
         f"and the products over all {N**T} sentences sum to {total:.12f}."
     )
 
-    loss, _ = model.loss(np.array([[0], [2], [1], [0]]), np.array(sentence)[:, None])
-    draw(loss, title="Word t−1 goes in, word t is predicted").save(folder / "c3_language_model.svg")
+    hs, _ = unroll(model.cell, model.embed(np.array([[0], [2], [1], [0]])))
+    picture = draw(model.head.loss(hs, np.array(sentence)[:, None]), title="Word t−1 goes in, word t is predicted")
+    picture.save(folder / "c3_language_model.svg")
 
 
 if __name__ == "__main__":

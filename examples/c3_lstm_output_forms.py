@@ -37,7 +37,8 @@ def main(folder: Path) -> None:
         f"c<1>. Without tanh the output leaves (−1, 1): a<8> = {a_printed.numpy()[7, 0, 0]:.2f}."
     )
 
-    draw(a_printed[:3].sum(), title="LSTM as printed in C3: a<t> = Γ_o ⊙ c<t>").save(folder / "c3_lstm_output_forms.svg")
+    a_printed, _ = unroll(printed, xs[:3])
+    draw(a_printed.sum(), title="LSTM as printed in C3: no tanh on the output").save(folder / "c3_lstm_output_forms.svg")
 
 
 if __name__ == "__main__":

@@ -68,9 +68,8 @@ def main(folder: Path) -> None:
         f"{right['unidirectional', 'B']:.0%}."
     )
 
-    draw(head(layers(xs[:5], hoist=False)[0])[2, 0].sum(), title="Bidirectional: y<3> reads all days").save(
-        folder / "c3_mood_from_weather.svg"
-    )
+    picture = draw(head(layers(xs[:5], hoist=False)[0])[2, 0].sum(), title="Bidirectional: the mood of day 3 reads all days")
+    picture.save(folder / "c3_mood_from_weather.svg")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from lesson import output_folder
 from minigrad import no_grad, softmax
 from minigrad.optim import Adam
 from models.language import LanguageModel
+from models.layers import unroll
 from models.streams import Streams
 from models.training import Trainer
 from models.vocabulary import Vocabulary
@@ -63,8 +64,8 @@ def main(folder: Path) -> None:
         f"gives {no_dog:.0%} dogs; passing on anything but the drawn word gives {nonsense:.0%} sentences like 'the cat ran'."
     )
 
-    loss, _ = model.loss(words[:4, None], words[1:5, None])
-    draw(loss, title="the cat sat . : each word goes into the next step").save(folder / "c3_sampling.svg")
+    hs, _ = unroll(model.cell, model.embed(words[:4, None]))
+    draw(model.head.loss(hs, words[1:5, None]), title="Each word goes into the next step").save(folder / "c3_sampling.svg")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main(folder: Path) -> None:
     )
 
     _, h_4 = unroll(cell, np.full((4, 1, 1), 0.1), Tensor([[0.4]]))
-    draw(h_4.sum(), title="h_t = relu(W_hh h_{t−1} + W_hx x_t + b_h)").save(folder / "c4_activations.svg")
+    draw(h_4.sum(), title="Simple RNN with relu").save(folder / "c4_activations.svg")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from lesson import output_folder
 
 from minigrad import cross_entropy, no_grad
 from models.language import LanguageModel
+from models.layers import unroll
 from models.ngram import NGram
 from viz import draw
 
@@ -49,8 +50,9 @@ def main(folder: Path) -> None:
         f"{of_sentences:.3f} where {over_all:.3f} is right."
     )
 
-    loss, _ = model.loss(held_out[:4, None], held_out[1:5, None])
-    draw(loss, title="The loss whose exponential is the perplexity").save(folder / "c4_perplexity.svg")
+    hs, _ = unroll(model.cell, model.embed(held_out[:4, None]))
+    picture = draw(model.head.loss(hs, held_out[1:5, None]), title="The loss whose exponential is the perplexity")
+    picture.save(folder / "c4_perplexity.svg")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
     )
 
     hs, _ = unroll(joined, xs[:3])
-    draw(hs[2].sum(), title="One matrix for [h_{t−1}, x_t]").save(folder / "c4_two_forms.svg")
+    draw(hs[2].sum(), title="One matrix for state and input").save(folder / "c4_two_forms.svg")
 
 
 if __name__ == "__main__":

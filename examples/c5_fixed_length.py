@@ -61,9 +61,8 @@ def main(folder: Path) -> None:
         f"feed-forward network of about the same size about {share['feed-forward']:.0%}."
     )
 
-    draw(cross_entropy(recurrent(learnt[:1]), labels[learnt[:1]]), title="Ten steps, always ten, one set of weights").save(
-        folder / "c5_fixed_length.svg"
-    )
+    picture = draw(cross_entropy(recurrent(learnt[:1]), labels[learnt[:1]]), title="Ten steps, always ten, one set of weights")
+    picture.save(folder / "c5_fixed_length.svg")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
     wrong = [f"{answer}: {distance:.0%}" for answer, distance in off.items() if answer not in agrees]
     print(f"Answer: {', '.join(agrees)}. Off are: {'; '.join(wrong)}.")
 
-    draw(loss, title="Every way from b_h to L: use k, then the states up to t, then L_t").save(folder / "c5_hidden_bias.svg")
+    draw(loss, title="Every way from the hidden bias to the loss").save(folder / "c5_hidden_bias.svg")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
         f"({off < 1e-13}). The last step alone is off by {last_only:.2f}."
     )
 
-    draw(loss, title="b_y is used at every step: its gradient is a sum").save(folder / "c5_output_bias.svg")
+    draw(loss, title="The output bias is used at every step: its gradient is a sum").save(folder / "c5_output_bias.svg")
 
 
 if __name__ == "__main__":

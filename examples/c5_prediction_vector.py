@@ -40,7 +40,8 @@ def main(folder: Path) -> None:
     )
 
     head.W_yh.data = U
-    draw(softmax(head(hs), axis=-1)[T - 1, 0, 0], title="ŷ_t = softmax(U h_t + b_y)").save(folder / "c5_prediction_vector.svg")
+    picture = draw(softmax(head(hs), axis=-1)[T - 1, 0, 0], title="Scores of the state, and softmax")
+    picture.save(folder / "c5_prediction_vector.svg")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def main(folder: Path) -> None:
     )
 
     h_0 = Tensor(np.zeros((1, H)))
-    draw(unroll(gru, xs[:2], h_0)[1].sum(), title="Reset after: r multiplies W_ch h + b_ch").save(folder / "trap_biases.svg")
+    picture = draw(unroll(gru, xs[:2], h_0)[1].sum(), title="Reset after the product: r multiplies a bias too")
+    picture.save(folder / "trap_biases.svg")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from lesson import output_folder, row
 
 from minigrad import Tensor, concatenate, tanh
-from models import RNN
+from models import RNN, unroll
 from viz import draw
 
 
@@ -37,7 +37,8 @@ def main(folder: Path) -> None:
         f"H columns of W_h to the end (equal to 13 digits: {right < 1e-13})."
     )
 
-    draw(state_first.sum(), title="tanh(W_h [h, x] + b_h): the state first").save(folder / "trap_concatenation_order.svg")
+    _, h_3 = unroll(cell, rng.normal(size=(3, 1, D)), h)
+    draw(h_3.sum(), title="The state first").save(folder / "trap_concatenation_order.svg")
 
 
 if __name__ == "__main__":

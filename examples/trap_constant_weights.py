@@ -67,9 +67,8 @@ def main(folder: Path) -> None:
     )
 
     cell = LSTM(D, H, seed=0)
-    draw(unroll(cell, np.ones((2, 1, D)))[0].sum(), title="Four gates, four different matrices").save(
-        folder / "trap_constant_weights.svg"
-    )
+    picture = draw(unroll(cell, np.ones((2, 1, D)))[0].sum(), title="Four gates, four different matrices")
+    picture.save(folder / "trap_constant_weights.svg")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def main(folder: Path) -> None:
 
     c_0 = Tensor(np.zeros((1, H)), requires_grad=True)
     _, (c, _) = unroll(LSTM(D, H, seed=0), xs[:6], LSTMState(c=c_0, h=Tensor(np.zeros((1, H)))))
-    draw(c.sum(), title="b_f drawn around 0: half of the gradient is lost at every step").save(folder / "trap_forget_bias.svg")
+    picture = draw(c.sum(), title="Forget bias drawn around 0: half of the gradient is lost at every step")
+    picture.save(folder / "trap_forget_bias.svg")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
         f"sign of that gate changed both agree to 13 digits ({right < 1e-13})."
     )
 
-    draw(hs.sum(), title="C3: the update gate multiplies the candidate").save(folder / "trap_update_gate.svg")
+    draw(hs.sum(), title="The update gate multiplies the candidate").save(folder / "trap_update_gate.svg")
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ def main(folder: Path) -> None:
         "LSTM, b_f = 6": LSTM(D, H, forget_bias=6.0, seed=1),
     }
 
-    print("‖∂s_60/∂x_k‖ at distance " + "".join(f"{distance:>12}" for distance in DISTANCES) + "   s_60 moves with x_1 by")
+    print("‖∂s_60/∂x_k‖ at distance " + "".join(f"{distance:>14}" for distance in DISTANCES) + "   s_60 moves with x_1 by")
     at_59 = {}
     for name, cell in cells.items():
         norms = influence(cell, xs)[::-1]
         at_59[name] = norms[59]
-        print(f"{name:<25}" + "".join(f"{norms[d]:>12.3e}" for d in DISTANCES) + f"   {moved(cell, xs):.3e}")
+        print(f"{name:<25}" + "".join(f"{norms[d]:>14.7e}" for d in DISTANCES) + f"   {moved(cell, xs):.7e}")
 
     print(
         f"Answer: false. Over 59 steps the influence is never 0: {at_59['RNN']:.0e} in an RNN, and "

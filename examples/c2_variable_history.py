@@ -51,13 +51,13 @@ def main(folder: Path) -> None:
     print(f"uniform      perplexity {float(N)}")
     by_order = {n: NGram(learnt, order=n, size=N).perplexity(unseen) for n in range(1, 9)}
     for n, perplexity in by_order.items():
-        print(f"{n}-gram       perplexity {perplexity:.4f}   sees {n - 1} symbols: {n - 1} × {N} one-hot inputs")
+        print(f"{n}-gram       perplexity {perplexity:.12f}   sees {n - 1} symbols: {n - 1} × {N} one-hot inputs")
 
     model = LanguageModel(N, H, cell="gru", seed=0)
     Trainer(model, Streams(learnt, batch=16, steps=25), Adam(model.parameters(), lr=0.02)).run(updates=200)
     recurrent = model.perplexity(unseen)
-    print(f"RNN (GRU)    perplexity {recurrent:.4f}   sees x_t and s_(t−1): {N} + {H} inputs, at every t")
-    print(f"the rule     perplexity {best_possible():.4f}")
+    print(f"RNN (GRU)    perplexity {recurrent:.4f}           sees x_t and s_(t−1): {N} + {H} inputs, at every t")
+    print(f"the rule     perplexity {best_possible():.12f}")
 
     best = min(by_order, key=lambda n: by_order[n])
     print(

@@ -42,9 +42,9 @@ def main(folder: Path) -> None:
     xs = np.random.default_rng(1).normal(size=(T, 1, D))
     names = {"": "whole GRU", "r": "Γ_r ≡ 1, reset gate removed", "u": "Γ_u ≡ 1, update gate removed"}
     reaches = {without: flow(ablated(without), xs) for without in names}
-    print("‖∂c<100>/∂c<t>‖ at t =           " + "".join(f"{t:>11}" for t in (99, 90, 75, 50, 25, 0)))
+    print("‖∂c<100>/∂c<t>‖ at t =       " + "".join(f"{t:>15}" for t in (99, 90, 75, 50, 25, 0)))
     for without, name in names.items():
-        print(f"{name:<33}" + "".join(f"{reaches[without][t]:>11.3e}" for t in (99, 90, 75, 50, 25, 0)))
+        print(f"{name:<29}" + "".join(f"{reaches[without][t]:>15.8e}" for t in (99, 90, 75, 50, 25, 0)))
 
     print(
         f"Answer: the reset gate. Over 100 steps Γ_r ≡ 1 keeps ‖∂c<100>/∂c<0>‖ = {reaches['r'][0]:.2f} "

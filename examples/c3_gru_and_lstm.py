@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
         (through_lstm,) = grad(by_lstm[T - 1].sum(), c_0)
         apart[name] = float(np.abs(by_lstm.numpy() - by_gru.numpy()).max())
         gradients = float(np.abs(through_lstm.numpy() - through_gru.numpy()).max())
-        print(f"LSTM with {name:<14}: largest difference in a state {apart[name]:.1e}, in ∂Σa<20>/∂c<0> {gradients:.1e}")
+        print(f"LSTM with {name:<14}: largest difference in a state {apart[name]:.9e}, in ∂Σa<20>/∂c<0> {gradients:.9e}")
 
     print(
         f"Answer: Γ_u and Γ_f. An LSTM with Γ_f = 1 − Γ_u repeats the GRU over {T} steps to 13 digits "

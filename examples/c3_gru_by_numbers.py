@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
         "wrong: no update gate, Γ_u = 1": candidate(r),
     }
     for formula, value in formulas.items():
-        print(f"{formula:<31} {value:<21} off by {abs(value - state.item()):.1e}")
+        print(f"{formula:<31} {value:<21} off by {abs(value - state.item()):.9f}")
 
     nearest = min(abs(value - state.item()) for formula, value in formulas.items() if formula != "right")
     print(f"Answer: c<t> = a<t> = {state.item():.12f}; the nearest of the four look-alikes is {nearest:.3f} away.")

@@ -29,9 +29,9 @@ def main(folder: Path) -> None:
     i, t = 2, 3
     (g,) = grad(hs[t - 1, i - 1].sum(), xs)
     sizes = np.abs(g.numpy()).sum(axis=2)
-    print(f"|∂a^({i})<{t}>/∂x^(j)<k>|" + "".join(f"{f'k = {k}':>12}" for k in range(1, T + 1)))
+    print(f"|∂a^({i})<{t}>/∂x^(j)<k>|" + "".join(f"{f'k = {k}':>18}" for k in range(1, T + 1)))
     for j in range(1, B + 1):
-        print(f"j = {j}               " + "".join(f"{sizes[k - 1, j - 1]:>12.6f}" for k in range(1, T + 1)))
+        print(f"j = {j}               " + "".join(f"{sizes[k - 1, j - 1]:>18.15f}" for k in range(1, T + 1)))
 
     depends_on = [(j, k) for j in range(1, B + 1) for k in range(1, T + 1) if sizes[k - 1, j - 1] > 0]
     print(

@@ -46,10 +46,10 @@ def main(folder: Path) -> None:
         f"numbers for H = {H}. By hand and by the library they are equal ({max(off_deep, off_finals, off_both) < 1e-13})."
     )
 
-    picture = draw(RecurrentLayers([first, second])(xs[:4], hoist=False)[0][3].sum(), title="A deep RNN: two layers")
-    picture.save(folder / "c4_deep.svg")
-    picture = draw(RecurrentLayers([(first, backwards)])(xs[:4], hoist=False)[0][1].sum(), title="A bidirectional RNN: the output of step 2")
-    picture.save(folder / "c4_bidirectional.svg")
+    deep, _ = RecurrentLayers([first, second])(xs[:4], hoist=False)
+    draw(deep[3].sum(), title="A deep RNN: two layers").save(folder / "c4_deep.svg")
+    both, _ = RecurrentLayers([(first, backwards)])(xs[:4], hoist=False)
+    draw(both[1].sum(), title="A bidirectional RNN: the output of step 2").save(folder / "c4_bidirectional.svg")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
     reversed_order.W_h.data = np.hstack([split.W_hx.numpy(), split.W_hh.numpy()])
     reversed_order.load_by_gate(reversed_order.by_gate() | {"b_h": split.by_gate()["b_h"]})
     wrong = float(np.abs(unroll(reversed_order, xs)[0].numpy() - hs_split.numpy()).max())
-    print(f"with [W_hx, W_hh] instead: largest difference {wrong:.3f}")
+    print(f"with [W_hx, W_hh] instead: largest difference {wrong}")
 
     print(
         f"Answer: {'yes' if max(differences.values()) < 1e-13 else 'no'}, to 13 digits in every state and gradient, if W_h is "

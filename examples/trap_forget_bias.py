@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     left = {}
     for name, forget_bias in {"drawn, as torch does": None, "1, as Keras does": 1.0, "3": 3.0}.items():
         gate, left[name] = kept(forget_bias, xs)
-        print(f"b_f = {name:<21} first forget gate {gate:.4f} on average, gradient left after {T} steps {left[name]:.3e}")
+        print(f"b_f = {name:<21} first forget gate {gate:.12f} on average, gradient left after {T} steps {left[name]}")
 
     drawn, keras = left["drawn, as torch does"], left["1, as Keras does"]
     print(

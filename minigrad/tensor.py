@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -14,9 +15,9 @@ from minigrad import graph
 from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
 from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
-from minigrad.guard import Array, GuardedArray, bare
+from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
 from minigrad.methods import ArrayMethods
-from minigrad.scope import Place, state
+from minigrad.scope import state
 
 __all__ = ["Constant", "Tensor", "operand", "record", "unrecorded"]
 
@@ -45,13 +46,12 @@ class Tensor(ArrayMethods):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_borrower", "_data", "_loan", "_node", "_wants")
+    __slots__ = ("__weakref__", "_data", "_guard", "_node", "_wants")
 
     _data: Array
     _node: Node | None
     _wants: bool
-    _loan: weakref.ref[Array] | None
-    _borrower: str
+    _guard: weakref.ref[GuardedArray]
 
     __array_priority__ = 1000
 
@@ -66,7 +66,6 @@ class Tensor(ArrayMethods):
         if requires_grad and array.dtype.kind != "f":
             raise _needs_floats(array.dtype)
         self._data = array
-        self._loan = None
         self._wants = requires_grad
         self._node = None
         if requires_grad or name is not None:
@@ -84,20 +83,31 @@ class Tensor(ArrayMethods):
         Raises:
             MutationError: on writing to the array while it is needed; the message says by which operation.
         """
-        return GuardedArray.over(self)
+        root = self._guarded()
+        if root is None:
+            root = GuardedArray.over(self)
+            self._guard = weakref.ref(root)
+        return root.view()
 
     @data.setter
     def data(self, values: npt.ArrayLike) -> None:
+        if isinstance(values, GuardedArray) and _same_memory(values, self._data):
+            return
         if isinstance(self._node, Operation):
             raise MutationError(
-                f"data: this tensor is the result of {self._node.label!r}; only a tensor you made can get new values. "
+                f"data: this tensor is the result of {self._node.described()}; only a tensor you made can get new values. "
                 "Make a new Tensor from the values instead"
             )
         array = _numbers(values, self.dtype)
         if array.shape != self.shape:
             raise ShapeError(f"data: expected values of shape {self.shape}, got {array.shape}")
         self._data = array
-        self._loan = None
+
+    def _guarded(self) -> GuardedArray | None:
+        """The root of the guarded views of the array, if any of them is alive."""
+        guard = getattr(self, "_guard", None)
+        root = None if guard is None else guard()
+        return root if root is not None and root.base is self._data else None
 
     @property
     def node(self) -> Node | None:
@@ -161,9 +171,22 @@ class Tensor(ArrayMethods):
             )
         if wanted and self.dtype.kind != "f":
             raise _needs_floats(self.dtype)
-        if wanted != self._wants:
-            self._node = Leaf(self.shape, self.dtype, wanted, self.name)
-            self._wants = wanted
+        if wanted == self._wants:
+            return
+        node = self._node
+        if wanted and self._data.base is not None:
+            self._data = self._data.copy()  # a leaf owns its array
+        if isinstance(node, Leaf) and node.thawed is not None:
+            leaf = node.thawed
+            leaf.name = node.name
+        else:
+            leaf = Leaf(self.shape, self.dtype, wanted, self.name)
+        leaf.requires_grad = wanted
+        if isinstance(node, Leaf) and not wanted:
+            node.requires_grad = False
+            leaf.thawed = node
+        self._node = leaf
+        self._wants = wanted
 
     @property
     def is_leaf(self) -> bool:
@@ -176,22 +199,29 @@ class Tensor(ArrayMethods):
 
         It is the tensor's own: nothing else refers to it, and it can be written to. Assigning None clears it.
         """
-        keeper = self._node if isinstance(self._node, Leaf) else None if self._node is None else self._node.watch
+        keeper = self._keeper()
         collected: Array | None = None if keeper is None else keeper.grad
         return collected
 
     @grad.setter
     def grad(self, value: npt.ArrayLike | None) -> None:
-        if not (isinstance(self._node, Leaf) and self._wants):
+        keeper = self._keeper()
+        if value is None:
+            if keeper is not None:
+                keeper.grad = None
+            return
+        if keeper is None or not self._wants or not self.is_leaf:
             raise GraphError("grad: only a tensor with requires_grad=True that is not a result has a gradient to set")
-        if value is not None:
-            value = _numbers(value, None)
-            if value.shape != self.shape or value.dtype.kind != "f":
-                raise ShapeError(
-                    f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}"
-                )
-            value = value.astype(self.dtype)
-        self._node.grad = value
+        value = _numbers(value, None)
+        if value.shape != self.shape or value.dtype.kind != "f":
+            raise ShapeError(f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}")
+        keeper.grad = value.astype(self.dtype)
+
+    def _keeper(self) -> Leaf | graph.Watch | None:
+        """Where the gradient is kept, if anywhere."""
+        if isinstance(self._node, Leaf):
+            return self._node.thawed or self._node
+        return None if self._node is None else self._node.watch
 
     def item(self) -> Any:
         """The only entry, as a Python number.
@@ -218,39 +248,32 @@ class Tensor(ArrayMethods):
     # ---------------------------------------------------------------- arrays that recorded operations keep
 
     def lend(self, borrower: type[Operation]) -> Any:
-        """The values for a recorded operation to keep; the tensor refuses writes as long as the operation lives."""
-        if self._node is not None and not self._node.is_leaf:
-            return self._data
-        loan = None if self._loan is None else self._loan()
-        if loan is None:
-            if self._data.base is not None:
-                return np.array(self._data)
-            loan = self._data.view()
-            loan.flags.writeable = False
-            self._loan = weakref.ref(loan)
-            self._borrower = _described(borrower.label, state.place)
-        return loan
+        """The values for a recorded operation to keep; the tensor refuses writes as long as the operation needs them.
+
+        A view of memory that is not the tensor's own (of a caller's array, or made under ``no_grad``) is copied.
+        """
+        node, data = self._node, self._data
+        return data if (node is not None and not node.is_leaf) or data.base is None else data.copy()
 
     def _allow_write(self) -> None:
+        """Raise MutationError if the array must not change: an operation needs it, or it is not this tensor's alone."""
         node = self._node
-        advice = (
-            "Changing it would make the gradient silently wrong. Call backward() first, drop the results that need it "
-            "(or compute them under no_grad), or assign a new array: t.data = values"
-        )
-        if isinstance(node, Operation):
-            if node.saved is not None:
-                raise MutationError(
-                    f"data: this array is the result of {_described(node.label, node.place)}, and the recorded graph "
-                    "may need it for backward. Changing it would make the gradient silently wrong. Call backward() "
-                    "first, or work on a copy: t.numpy()"
-                )
-        elif self._loan is not None and self._loan() is not None:
+        known = 2 if self._guarded() is None else 3  # this tensor, the argument of the next call, and the guard
+        if sys.getrefcount(self._data) > known:
             what = f"the array of {self.name!r}" if self.name else "this array"
-            raise MutationError(f"data: {what} is needed for the derivative of {self._borrower}. {advice}")
+            if isinstance(node, Operation):
+                refuse_if_needed(self._data, what)
+            else:
+                refuse_if_needed(self._data, what, "assign a new array: t.data = values")
+        if isinstance(node, Operation) and node.saved is not None:
+            raise MutationError(
+                f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
+                "Call backward() first, or work on a copy: t.numpy()"
+            )
         if self._data.base is not None:
             raise MutationError(
-                "data: this array is shared with another tensor (a detached one or a view made under no_grad), so it is "
-                "read-only. Write to the original, or work on a copy: t.numpy()"
+                "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
+                "the original, or work on a copy: t.numpy()"
             )
 
     # ---------------------------------------------------------------- gradients
@@ -277,9 +300,7 @@ class Tensor(ArrayMethods):
         """
         node, g = seed(self, gradient, "backward")
         found, passed = graph.sweep([(node, g)], ArraySums())
-        graph.collect(found, own)
-        if not retain_graph:
-            graph.release(passed)
+        graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
         """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient.
@@ -475,10 +496,10 @@ class Tensor(ArrayMethods):
         self._data[...] = result._data
         return self
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: object) -> Any:
         return ops.compare(np.equal, self, other)
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: object) -> Any:
         return ops.compare(np.not_equal, self, other)
 
     def __lt__(self, other: Any) -> Tensor:
@@ -544,7 +565,7 @@ def operand(value: Any, where: str) -> Tensor | Constant:
     Raises:
         DTypeError: ``value`` is not made of real numbers or booleans.
     """
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | Constant):
         return value
     if isinstance(value, np.generic):
         value = value.item()
@@ -591,7 +612,6 @@ def unrecorded(data: Any) -> Tensor:
     result._data = data if type(data) is np.ndarray else np.asarray(data)
     result._node = None
     result._wants = False
-    result._loan = None
     return result
 
 
@@ -644,9 +664,12 @@ def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
     )
 
 
-def _described(label: str, place: Place) -> str:
-    where = str(place)
-    return f"{label!r} ({where})" if where else f"{label!r}"
+def _same_memory(view: Array, array: Array) -> bool:
+    """Whether the view shows the whole array, as it is."""
+    here, there = view.__array_interface__, array.__array_interface__
+    return view.strides == array.strides and all(here[key] == there[key] for key in ("shape", "typestr")) and (
+        here["data"][0] == there["data"][0]
+    )
 
 
 def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:

@@ -7,6 +7,7 @@ courses: x_1 … x_T are xs[0] … xs[T−1], and time 0 is the initial state (t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from minigrad.graph import Leaf
 from models.checks import positive_size
 from models.recurrent import Cell, Recurrent, parts_of, with_parts
 
-__all__ = ["Valid", "checked_lengths", "detached", "run", "stacked_over_time", "unroll"]
+__all__ = ["Valid", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
 
 State = TypeVar("State")
 Valid: TypeAlias = npt.NDArray[np.bool_] | None
@@ -165,6 +166,11 @@ def detached(state: State) -> State:
 def stacked_over_time(hs: Sequence[Tensor], h_0: Tensor) -> Tensor:
     """The outputs (B, H) of T steps as one tensor (T, B, H), also for T = 0."""
     return stack(hs) if hs else Tensor(np.zeros((0, *h_0.shape), h_0.dtype))
+
+
+def scope_if(wanted: bool, name: str) -> AbstractContextManager[None]:
+    """A scope of that name, where there is something to tell apart."""
+    return scope(name) if wanted else nullcontext()
 
 
 def label_of(cell: Any) -> str:

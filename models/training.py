@@ -97,7 +97,7 @@ class Trainer:
     ) -> bool:
         """Train until ``updates`` updates have been made, those of earlier calls included, or the time is over.
 
-        Ctrl-C lets the current update finish and then ends the training; a second one ends it at once.
+        Ctrl-C lets the current update finish and then ends the training; pressed again a second later, it ends it at once.
 
         Args:
             updates: the number of updates at the end.

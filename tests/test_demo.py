@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 def test_the_whole_path_runs_and_says_so(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, result = finished
     assert result.returncode == 0, result.stderr
-    assert "4,000 characters of the source files of Python's standard library" in result.stdout
+    assert "4,000 characters of the beginning of Python's standard library" in result.stdout
     for row in ("uniform", "1-gram, Kneser–Ney", "3-gram, Kneser–Ney", "lstm (this model)"):
         assert re.search(rf"^{re.escape(row)} +\d+\.\d{{3}} +\d+\.\d{{3}}$", result.stdout, re.MULTILINE), row
     assert "A sample, drawn at temperature 0.7" in result.stdout
@@ -179,14 +179,15 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_the_training(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--hidden", "0"], ("--hidden", "a whole number ≥ 1 is needed, not '0'")),
+        (["--hidden", "0"], ("--hidden", "a whole number from 1 to 100,000 is needed, not '0'")),
+        (["--hidden", "9" * 5000], ("--hidden", "a whole number")),
         (["--cell", "lsmt"], ("lsmt", "rnn", "gated_rnn", "gru", "lstm")),
-        (["--seq-len", "-3"], ("--seq-len", "≥ 1")),
+        (["--seq-len", "-3"], ("--seq-len", "from 1")),
         (["--batch", "many"], ("--batch", "'many'")),
         (["--lr", "0"], ("--lr", "above 0")),
         (["--lr", "nan"], ("--lr", "above 0")),
         (["--seconds", "soon"], ("--seconds", "'soon'")),
-        (["--seed", "-1"], ("--seed", "≥ 0")),
+        (["--seed", "-1"], ("--seed", "from 0")),
         (["--prompt", ""], ("--prompt", "at least one character")),
         (["--unknown-option"], ("--unknown-option",)),
     ],

@@ -172,15 +172,35 @@ def test_ctrl_c_is_pythons_own_again_afterwards() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_second_ctrl_c_ends_at_once() -> None:
-    def pressed_twice() -> None:
+def test_ctrl_c_pressed_again_a_second_later_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 10.9, 11.1])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    survived = []
+
+    def pressed_three_times() -> None:
         with deferred_interrupt():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+                survived.append("still here")
 
     with pytest.raises(KeyboardInterrupt):
-        pressed_twice()
+        pressed_three_times()
+    assert len(survived) == 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_training_inside_a_deferred_block_hears_ctrl_c_and_so_does_the_block() -> None:
+    training = trainer()
+
+    def pressed_at_the_second(share: float) -> float:
+        if training.updates == 1:
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    with deferred_interrupt() as interruption:
+        assert not training.run(100, schedule=pressed_at_the_second)
+        assert interruption.requested
+    assert training.updates == 2
 
 
 def test_a_reaction_of_the_programs_own_is_left_alone() -> None:

@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(options)
     except KeyboardInterrupt:
-        return fail("stopped by Ctrl-C before anything was learnt", INTERRUPTED)
+        return fail("stopped by Ctrl-C", INTERRUPTED)
     except MinigradError as problem:
         return fail(str(problem), 1)
     except MemoryError:
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     with deferred_interrupt() as interruption:
         try:
             with Progress() as progress:
-                trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress)
+                trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress, unit="characters")
         except NonFiniteGradientError as problem:
             save(saved, model, corpus, options)
             return fail(f"{problem}. What was learnt before is saved in {saved}", 1)
@@ -193,8 +193,10 @@ def report_sample(model: LanguageModel, corpus: Corpus, options: argparse.Namesp
 
 def report_proof(model: LanguageModel, corpus: Corpus) -> bool:
     """Hand-derived backpropagation through time against autograd, on held-out text and the trained weights."""
-    rows = compare_by_hand(model, *excerpt(corpus, steps=25, batch=2))
-    print("\nBackpropagation through time derived by hand against autograd: trained weights, float64, 25 time steps\n")
+    inputs, targets = excerpt(corpus, steps=25, batch=2)
+    rows = compare_by_hand(model, inputs, targets)
+    print("\nBackpropagation through time derived by hand, against autograd:")
+    print(f"trained weights in float64, {inputs.shape[0]} time steps × {inputs.shape[1]} streams of held-out text\n")
     print(as_table(rows))
     return all(row.equal for row in rows)
 
@@ -238,16 +240,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--hidden", type=whole(1, 100_000), default=192, help="hidden units (%(default)s)")
     add("--embedding", type=whole(1, 100_000), default=32, help="numbers that describe a character to the cell (%(default)s)")
     add("--steps", type=whole(1), default=6000, help="updates of the weights (%(default)s)")
-    add("--seconds", type=positive_number, default=80, help="end the training after this time at the latest (%(default)s)")
+    add("--seconds", type=number(), default=80, help="end the training after this time at the latest (%(default)s)")
     add("--seq-len", type=whole(1), default=32, help="time steps that gradients go back (%(default)s)")
     add("--batch", type=whole(1), default=16, help="streams read side by side (%(default)s)")
-    add("--lr", type=positive_number, default=0.01, help="learning rate at its highest (%(default)s)")
-    add("--weight-decay", type=positive_number, default=0.1, help="of AdamW (%(default)s)")
-    add("--clip", type=positive_number, default=1.0, help="largest norm of a gradient (%(default)s)")
+    add("--lr", type=number(), default=0.01, help="learning rate at its highest (%(default)s)")
+    add("--weight-decay", type=number(zero=True), default=0.1, help="of AdamW (%(default)s)")
+    add("--clip", type=number(), default=1.0, help="largest norm of a gradient (%(default)s)")
     add("--order", type=whole(1), default=10, help="of the longest n-gram to compare with (%(default)s)")
     add("--prompt", help="what the sample goes on from (a line break; in Python's library also 'def ')")
     add("--sample", type=whole(1), default=500, help="length of the sample (%(default)s)")
-    add("--temperature", type=positive_number, default=0.7, help="of the sample; 1 is the model's own (%(default)s)")
+    add("--temperature", type=number(), default=0.7, help="of the sample; 1 is the model's own (%(default)s)")
     add("--seed", type=whole(0), default=0, help="of the initial weights and the sample (%(default)s)")
     add("--out", metavar="FOLDER", default="demo-output", help="where the weights and the picture go (%(default)s)")
     options = parser.parse_args(arguments)
@@ -268,15 +270,19 @@ def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
     return convert
 
 
-def positive_number(text: str) -> float:
-    """A number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
-    return number
+def number(zero: bool = False) -> Callable[[str], float]:
+    """A converter to finite numbers above 0, or also to 0."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (0 < value < math.inf or (zero and value == 0)):
+            raise argparse.ArgumentTypeError(f"a number {'of 0 or more' if zero else 'above 0'} is needed, not {text[:30]!r}")
+        return value
+
+    return convert
 
 
 def fail(message: str, status: int) -> int:

@@ -140,13 +140,19 @@ def test_a_time_limit_ends_the_training_and_drives_the_schedule(monkeypatch: pyt
     assert seen == [0, 0.25, 0.5, 0.75]
 
 
-def test_progress_shows_loss_perplexity_and_characters_per_second() -> None:
+def test_an_end_that_never_comes_is_refused() -> None:
+    for options in ({"updates": 0}, {"updates": 5, "seconds": 0.0}, {"updates": 5, "seconds": math.nan}):
+        with pytest.raises(ArgumentError, match=r"Trainer\.run"):
+            trainer().run(**options)
+
+
+def test_progress_shows_loss_perplexity_and_speed() -> None:
     log = io.StringIO()
     trainer().run(20, progress=Progress(log))
     last = log.getvalue().splitlines()[-1]
     assert last.startswith("100 %  loss ")
     assert "perplexity" in last
-    assert last.endswith(" characters/s")
+    assert last.endswith(" symbols/s")
 
 
 def test_ctrl_c_finishes_the_update_and_ends_the_training() -> None:

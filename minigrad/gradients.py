@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 
-__all__ = ["ArraySums", "OuterProduct", "Partial", "own", "unbroadcast"]
+__all__ = ["ArraySums", "OuterProduct", "Partial", "check_replacement", "own", "unbroadcast"]
 
 
 class Deferred:
@@ -131,6 +132,18 @@ class ArraySums:
         alone.send(node, share)
         return alone.take(node)
 
+    def shown(self, g: Gradient) -> Gradient:
+        """A copy that the hook may keep; writing to it would have no effect, and is an error."""
+        copied = np.array(g)
+        copied.flags.writeable = False
+        return copied
+
+    def replacement(self, node: Node, changed: Any) -> Gradient:
+        """What a hook returned, an array or a Tensor, as an array of its own with the dtype of ``node``."""
+        array = np.array(getattr(changed, "_data", changed))
+        check_replacement(node, array.shape, array.dtype)
+        return array.astype(node.dtype)
+
 
 def _combined(node: Node, total: Any, shares: list[Deferred]) -> Any:
     """``total`` (an array or None) and all deferred shares of ``node``, added up."""
@@ -200,6 +213,14 @@ def unbroadcast(g: Gradient, shape: tuple[int, ...]) -> Gradient:
     if stretched:
         g = g.sum(axis=stretched, keepdims=True)
     return g
+
+
+def check_replacement(node: Node, shape: tuple[int, ...], dtype: Any) -> None:
+    """Raise unless a hook on ``node`` may return a gradient of this shape and dtype."""
+    if shape != node.shape:
+        raise ShapeError(f"hook on {node!r}: expected None or a gradient of shape {node.shape}, got shape {shape}")
+    if dtype.kind not in "fiu":
+        raise DTypeError(f"hook on {node!r}: expected None or a gradient of real numbers, got dtype {dtype}")
 
 
 def own(g: Gradient) -> Array:

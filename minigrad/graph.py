@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
+from itertools import chain, repeat, starmap
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import override
 
-from minigrad.errors import GraphError, ShapeError
+from minigrad.errors import DTypeError, GraphError
 from minigrad.scope import Place, state
 
 __all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
@@ -46,17 +48,12 @@ class Watch:
         self.keep = False
         self.grad: Any = None
 
-    def show(self, node: Node, g: Gradient) -> Gradient:
+    def show(self, node: Node, g: Gradient, sums: Sums) -> Gradient:
         """Let every hook see the gradient, and replace it if the hook returns another."""
         for hook in list(self.hooks.values()):
-            changed = hook(g)
+            changed = hook(sums.shown(g))
             if changed is not None:
-                if getattr(changed, "shape", None) != node.shape:
-                    raise ShapeError(
-                        f"hook on {node!r}: expected None or a gradient of shape {node.shape}, "
-                        f"got {getattr(changed, 'shape', changed)!r}"
-                    )
-                g = changed
+                g = sums.replacement(node, changed)
         return g
 
 
@@ -87,6 +84,11 @@ class Node:
         """The path of scopes the node was recorded under."""
         return self.place.scope
 
+    def described(self) -> str:
+        """The node in a sentence: its label, its name and where it was recorded, such as ``'sigmoid' named 'f' (lstm)``."""
+        where = str(self.place)
+        return f"{self.label!r}{f' named {self.name!r}' if self.name else ''}{f' ({where})' if where else ''}"
+
     @override
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
@@ -95,14 +97,19 @@ class Node:
 
 
 class Leaf(Node):
-    """A value made by the user: a parameter, an input, an initial state. Its gradient is collected here."""
+    """A value made by the user: a parameter, an input, an initial state. Its gradient is collected here.
 
-    __slots__ = ("grad", "requires_grad")
+    A tensor whose ``requires_grad`` was switched off has a new leaf, a constant, which remembers the one that it had: the
+    leaf that earlier results lead to, and that the tensor gets back when ``requires_grad`` is switched on again.
+    """
+
+    __slots__ = ("grad", "requires_grad", "thawed")
 
     label = "leaf"
     symbol = ""
     is_leaf = True
     grad: Any
+    thawed: Leaf | None
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, requires_grad: bool, name: str | None = None) -> None:
         self.inputs = ()
@@ -113,6 +120,7 @@ class Leaf(Node):
         self.serial = next_serial()
         self.watch = None
         self.grad = None
+        self.thawed = None
         self.requires_grad = requires_grad
 
 
@@ -158,12 +166,18 @@ def walk(*roots: Any) -> list[Node]:
 
     Iterative, so a chain of any length can be walked.
 
+    Raises:
+        DTypeError: something else than a tensor or a node is given.
+
     >>> import minigrad as mg
     >>> x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> [node.label for node in walk((x * x).sum())]
     ['leaf', 'mul', 'sum']
     """
-    stack = [root if isinstance(root, Node) else root.node for root in roots]
+    stack = [root if isinstance(root, Node) else getattr(root, "node", root) for root in roots]
+    for start in stack:
+        if start is not None and not isinstance(start, Node):
+            raise DTypeError(f"walk: expected Tensors or nodes, got {type(start).__name__}")
     seen: set[Node] = set()
     while stack:
         node = stack.pop()
@@ -195,12 +209,20 @@ class Sums(Protocol):
         """One share by itself, with the shape and dtype of ``node``."""
         ...
 
+    def shown(self, g: Gradient) -> Gradient:
+        """``g`` as a hook may see and keep it."""
+        ...
+
+    def replacement(self, node: Node, changed: Any) -> Gradient:
+        """What a hook returned in place of the gradient of ``node``, checked."""
+        ...
+
 
 def sweep(
     seeds: Iterable[tuple[Node, Gradient]],
     sums: Sums,
     targets: set[Node] | None = None,
-    relevant: set[Node] | None = None,
+    relevant: set[Node | None] | None = None,
     on_edge: Callable[[Operation, int, Gradient], None] | None = None,
 ) -> tuple[dict[Node, Gradient], list[Operation]]:
     """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
@@ -232,7 +254,7 @@ def sweep(
         node = waiting.pop(-heappop(newest_first))
         g = sums.take(node)
         if node.watch is not None and on_edge is None:
-            g = node.watch.show(node, g)
+            g = node.watch.show(node, g, sums)
         if targets is not None:
             if node in targets:
                 found[node] = g
@@ -240,8 +262,10 @@ def sweep(
             found[node] = g
         if not isinstance(node, Operation):
             continue
-        passed.append(node)
         inputs = node.inputs
+        if relevant is not None and relevant.isdisjoint(inputs):
+            continue
+        passed.append(node)
         for position, share in enumerate(sums.derivative(node, g)):
             source = inputs[position]
             if share is None or source is None or not source.requires_grad:
@@ -258,9 +282,9 @@ def sweep(
     return found, passed
 
 
-def depends_on(nodes: Iterable[Node], targets: set[Node]) -> set[Node]:
+def depends_on(nodes: Iterable[Node], targets: set[Node]) -> set[Node | None]:
     """Those of ``nodes`` (inputs before consumers) that are targets or were computed from one."""
-    relevant: set[Node] = set()
+    relevant: set[Node | None] = set()
     for node in nodes:
         if node in targets or any(source in relevant for source in node.inputs):
             relevant.add(node)
@@ -273,11 +297,23 @@ def release(operations: Iterable[Operation]) -> None:
         operation.saved = None
 
 
-def collect(found: dict[Node, Gradient], own: Callable[[Gradient], Any]) -> None:
-    """Add the gradients of leaves to their ``grad``, as arrays of their own; all of them or, after an error, none."""
-    owned = {node: own(g) for node, g in found.items()}
+def commit(found: dict[Node, Gradient], own: Callable[[Gradient], Any], passed: Iterable[Operation]) -> None:
+    """Add the gradients to the ``grad`` of leaves, as arrays of their own, and release the operations that were passed.
+
+    All of it happens or, after an error or an interrupt, nothing.
+    """
+    owned: list[tuple[Leaf | Watch, Any]] = []
+    for node, g in found.items():
+        if isinstance(node, Leaf):
+            owned.append((node, own(g)))
+        elif node.watch is not None and node.watch.keep:
+            owned.append((node.watch, own(g)))
+    releases = zip(passed, repeat("saved"), repeat(None))
     with commit_lock:
-        for node, g in owned.items():
-            keeper = node if isinstance(node, Leaf) else node.watch
-            if isinstance(keeper, Leaf) or (keeper is not None and keeper.keep):
-                keeper.grad = g if keeper.grad is None else keeper.grad + g
+        totals = [(keeper, "grad", g if keeper.grad is None else keeper.grad + g) for keeper, g in owned]
+        set_all(chain(totals, releases))
+
+
+def set_all(changes: Iterable[tuple[Any, str, Any]]) -> None:
+    """Set the attributes of many objects, given as (object, name, value), in one call that no interrupt can divide."""
+    deque(starmap(setattr, changes), maxlen=0)

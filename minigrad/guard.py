@@ -1,24 +1,42 @@
 """Arrays handed out by ``Tensor.data``: they read as NumPy arrays and ask before they are written to.
 
 A recorded operation keeps the arrays its derivative needs. If one of them changed between forward and backward, the
-gradient would be silently wrong; so every write through ``Tensor.data``, or a view of it, first asks the tensor, which
-refuses while a recorded operation still needs the values, and says which one.
+gradient would be silently wrong. So the arrays handed out are read-only to NumPy itself, whichever way leads to their
+memory (``np.asarray``, a memoryview, an iterator, ``out=``). What is written through their own methods first asks whether
+a recorded operation still needs the memory, and is refused, naming the operation, if one does.
+
+Nothing is noted down for this when an operation is recorded. An array that nobody else refers to cannot be needed, which
+CPython's count of references tells at once; otherwise the operations alive are looked through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-__all__ = ["Array", "GuardedArray", "bare"]
+from minigrad.errors import MutationError
+from minigrad.graph import Operation
+
+__all__ = ["Array", "GuardedArray", "bare", "needed_by", "refuse_if_needed"]
 
 Array = npt.NDArray[Any]
 
-_WRITING_FUNCTIONS = frozenset({"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"})
+_WRITTEN = {
+    "copyto": "dst",
+    "fill_diagonal": "a",
+    "place": "arr",
+    "put": "a",
+    "put_along_axis": "arr",
+    "putmask": "a",
+}
+"""For each NumPy function that writes to its first argument, the name of that argument."""
 
 
 class Owner(Protocol):
@@ -30,79 +48,98 @@ class Owner(Protocol):
 
 
 class GuardedArray(np.ndarray[Any, Any]):
-    """A view of a tensor's array whose writes the tensor must allow; whatever is computed from it is a plain array."""
+    """A view of a tensor's array, and every view of that view. What is computed from it is a plain array.
 
-    _owner: Owner | None
+    The view that a tensor makes itself is the root of all those that it hands out; only the root refers to the array.
+    """
+
+    _owner: weakref.ref[Any] | None
 
     @classmethod
-    def over(cls, owner: Owner) -> Array:
-        """A guarded view of all of the owner's array."""
-        guarded: GuardedArray = owner._data.view(cls)
-        guarded._owner = owner
-        return guarded
+    def over(cls, owner: Owner) -> GuardedArray:
+        """The root of the guarded views of the owner's array."""
+        root: GuardedArray = owner._data.view(cls)
+        root.flags.writeable = False
+        root._owner = weakref.ref(owner)
+        return root
 
     @override
     def __array_finalize__(self, source: Any) -> None:
         self._owner = getattr(source, "_owner", None)
 
-    def _ask(self) -> None:
-        if self._owner is not None and np.may_share_memory(bare(self), self._owner._data):
-            self._owner._allow_write()
+    def unlocked(self) -> Array:
+        """A plain view to write through.
+
+        Raises:
+            MutationError: a recorded operation needs the values.
+        """
+        plain = self.view(np.ndarray)
+        root = self
+        while isinstance(root.base, GuardedArray):
+            root = root.base
+        if root.base is None:  # a copy: it belongs to whoever made it
+            return plain
+        owner = None if root._owner is None else root._owner()
+        if owner is not None and owner._data is root.base:
+            owner._allow_write()
+        elif sys.getrefcount(root.base) > 2:  # the root and the argument here
+            refuse_if_needed(plain, "this array")
+        plain.flags.writeable = True
+        return plain
 
     @override
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._ask()
-        super().__setitem__(index, value)
+        self.unlocked()[index] = value
 
     @override
     def __array_ufunc__(self, ufunc: np.ufunc, method: Any, *inputs: Any, **kwargs: Any) -> Any:
-        written = list(_guarded_in(kwargs.get("out", ())))
-        if method == "at":
-            written.extend(_guarded_in(inputs[:1]))
-        for target in written:
-            target._ask()
+        out = kwargs.get("out")
         plain = {key: bare(value) for key, value in kwargs.items()}
-        result = getattr(ufunc, method)(*bare(inputs), **plain)
-        return kwargs["out"][0] if len(kwargs.get("out", ())) == 1 else result
+        if out is not None:
+            plain["out"] = _unlocked(out)
+        operands = bare(inputs)
+        if method == "at":
+            operands = (_unlocked(inputs[0]), *operands[1:])
+        result = getattr(ufunc, method)(*operands, **plain)
+        return result if out is None else out[0] if len(out) == 1 else out
 
     @override
     def __array_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: Iterable[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        arguments = tuple(args)
-        written = list(_guarded_in(kwargs.get("out", ())))
-        if func.__name__ in _WRITING_FUNCTIONS:
-            written.extend(_guarded_in(arguments[:1]))
-        for target in written:
-            target._ask()
-        return func(*bare(arguments), **{key: bare(value) for key, value in kwargs.items()})
+        given = tuple(args)
+        positional = bare(given)
+        named = {key: bare(value) for key, value in kwargs.items()}
+        written = _WRITTEN.get(func.__name__)
+        if written is not None and given:
+            positional = (_unlocked(given[0]), *positional[1:])
+        for key in ("out", written):
+            if key is not None and kwargs.get(key) is not None:
+                named[key] = _unlocked(kwargs[key])
+        result = func(*positional, **named)
+        return result if kwargs.get("out") is None else kwargs["out"]
 
     @override
     def fill(self, value: Any) -> None:
-        self._ask()
-        super().fill(value)
+        self.unlocked().fill(value)
 
     @override
     def sort(self, *args: Any, **kwargs: Any) -> None:
-        self._ask()
-        super().sort(*args, **kwargs)
+        self.unlocked().sort(*args, **kwargs)
 
     @override
     def partition(self, *args: Any, **kwargs: Any) -> None:
-        self._ask()
-        super().partition(*args, **kwargs)
+        self.unlocked().partition(*args, **kwargs)
 
     @override
     def put(self, *args: Any, **kwargs: Any) -> None:
-        self._ask()
-        super().put(*args, **kwargs)
+        self.unlocked().put(*args, **kwargs)
 
     @property
     @override
     def flat(self) -> Any:
-        """An iterator over all entries; asked for as a whole, because it can write."""
-        self._ask()
-        return bare(self).flat
+        """All entries in one row."""
+        return GuardedEntries(self)
 
     @override
     def __repr__(self) -> str:
@@ -121,8 +158,32 @@ class GuardedArray(np.ndarray[Any, Any]):
         return bare(self).copy()
 
 
+class GuardedEntries:
+    """What ``flat`` gives: the entries of a guarded array in one row, to read, and to write when that is allowed."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: GuardedArray) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return self._array.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(bare(self._array).flat)
+
+    def __getitem__(self, index: Any) -> Any:
+        return bare(self._array).flat[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._array.unlocked().flat[index] = value
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.array(bare(self._array).ravel(), dtype=dtype)
+
+
 def bare(value: Any) -> Any:
-    """``value`` with every guarded array in it, also inside tuples and lists, replaced by its plain view."""
+    """``value`` with every guarded array in it, also inside tuples and lists, replaced by its plain, read-only view."""
     if isinstance(value, GuardedArray):
         return value.view(np.ndarray)
     if type(value) in (tuple, list):
@@ -130,9 +191,34 @@ def bare(value: Any) -> Any:
     return value
 
 
-def _guarded_in(value: Any) -> Iterable[GuardedArray]:
+def _unlocked(value: Any) -> Any:
+    """``value``, which is about to be written to, with every guarded array in it replaced by a plain, writable view."""
     if isinstance(value, GuardedArray):
-        yield value
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _guarded_in(part)
+        return value.unlocked()
+    return tuple(_unlocked(part) for part in value) if isinstance(value, tuple) else value
+
+
+def needed_by(memory: Array) -> str | None:
+    """Which recorded operation keeps an array in this memory for its derivative, in a word; the oldest, if there are many.
+
+    All objects alive are looked through: this is for the moment before an error, not for every day.
+    """
+    operations = [found for found in gc.get_objects() if issubclass(type(found), Operation)]
+    borrowers = [operation for operation in operations if _keeps(operation, memory)]
+    return min(borrowers, key=lambda operation: operation.serial).described() if borrowers else None
+
+
+def _keeps(operation: Operation, memory: Array) -> bool:
+    saved = getattr(operation, "saved", None) or ()
+    return any(isinstance(kept, np.ndarray) and np.may_share_memory(kept, memory) for kept in saved)
+
+
+def refuse_if_needed(memory: Array, what: str, instead: str = "work on a copy: t.numpy()") -> None:
+    """Raise MutationError if a recorded operation needs the values in this memory."""
+    operation = needed_by(memory)
+    if operation is not None:
+        raise MutationError(
+            f"data: {what} is needed for the derivative of {operation}. Changing it would make the gradient "
+            "silently wrong. Call backward() first, drop the results that need it (or compute them under no_grad), or "
+            f"{instead}"
+        )

@@ -13,7 +13,6 @@ it found, also after an exception.
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 import threading
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from typing_extensions import override
 
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, GraphError
 
 __all__ = ["Place", "current_place", "enable_grad", "is_recording", "no_grad", "scope", "time_step"]
 
@@ -45,22 +44,26 @@ class Place(NamedTuple):
 
 
 class State(threading.local):
-    """What the current thread records with."""
+    """What the current thread records with, and the settings that made it so, in the order they were entered."""
 
-    recording: bool = True
-    place: Place = Place(None, ())
+    def __init__(self) -> None:
+        self.recording = True
+        self.place = Place(None, ())
+        self.settings: list[tuple[Setting, Any]] = []
 
 
 state = State()
 
 
 class Setting:
-    """A change to the thread's state that lasts for a ``with`` block or for each call of a decorated function."""
+    """A change to the thread's state that lasts for a ``with`` block or for each call of a decorated function.
 
-    __slots__ = ("_found",)
+    A ``with`` block inside a generator lasts, as everywhere in Python, until the block is left: also while the generator
+    is suspended at a ``yield`` and its consumer runs. Blocks may then end in another order than they began; each takes
+    back its own change only. To have a setting hold inside a generator and nowhere else, decorate the generator function.
+    """
 
-    def __init__(self) -> None:
-        self._found: list[Any] = []
+    __slots__ = ()
 
     def enter(self) -> Any:
         """Change the state; return what ``leave`` needs to put it back."""
@@ -71,19 +74,32 @@ class Setting:
         raise NotImplementedError
 
     def __enter__(self) -> None:
-        self._found.append(self.enter())
+        state.settings.append((self, self.enter()))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.leave(self._found.pop())
-
-    def _fresh(self) -> Setting:
-        """An independent copy: calls of one decorated function may overlap (threads, recursion, generators)."""
-        twin = copy.copy(self)
-        twin._found = []
-        return twin
+        settings = state.settings
+        position = len(settings) - 1
+        while position >= 0 and settings[position][0] is not self:
+            position -= 1
+        if position < 0:
+            raise GraphError(
+                f"{type(self).__name__}: left in another thread than it was entered in. If a generator moves between "
+                "threads, decorate its function instead of using a with block inside it"
+            )
+        undone = settings[position:]
+        del settings[position:]
+        for setting, found in reversed(undone):
+            setting.leave(found)
+        for setting, _ in undone[1:]:
+            setting.__enter__()
 
     def __call__(self, function: F) -> F:
         """Decorate a function; of a generator function, each resumption runs under the setting and nothing between."""
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ArgumentError(
+                f"{type(self).__name__}: cannot decorate the asynchronous function {function.__name__!r}, whose calls return "
+                "before it has run; use a with block inside it that contains no await"
+            )
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -92,14 +108,15 @@ class Setting:
                 resume: Callable[[], Any] = functools.partial(next, generator)
                 while True:
                     try:
-                        with self._fresh():
+                        with self:
                             produced = resume()
                     except StopIteration as end:
                         return end.value
                     try:
                         sent = yield produced
                     except GeneratorExit:
-                        generator.close()
+                        with self:
+                            generator.close()
                         raise
                     except BaseException as error:
                         resume = functools.partial(generator.throw, error)
@@ -110,7 +127,7 @@ class Setting:
 
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
+            with self:
                 return function(*args, **kwargs)
 
         return cast(F, called)
@@ -162,7 +179,6 @@ class time_step(Setting):
     __slots__ = ("_time",)
 
     def __init__(self, t: int) -> None:
-        super().__init__()
         if isinstance(t, bool) or not hasattr(t, "__index__") or t < 0:
             raise ArgumentError(f"time_step: expected an integer ≥ 0 (0 is the initial state), got {t!r}")
         self._time = t.__index__()
@@ -188,7 +204,6 @@ class scope(Setting):
     __slots__ = ("_name",)
 
     def __init__(self, name: str) -> None:
-        super().__init__()
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"scope: expected a non-empty name, got {name!r}")
         self._name = name

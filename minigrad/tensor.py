@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -11,12 +13,12 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
+from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
 from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
-from minigrad.guard import Array, GuardedArray, bare
+from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
 from minigrad.methods import ArrayMethods
-from minigrad.scope import Place, state
+from minigrad.scope import state
 
 __all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
 
@@ -45,13 +47,12 @@ class Tensor(ArrayMethods):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_borrower", "_data", "_loan", "_node", "_wants")
+    __slots__ = ("__weakref__", "_data", "_guard", "_node", "_wants")
 
     _data: Array
     _node: Node | None
     _wants: bool
-    _loan: weakref.ref[Array] | None
-    _borrower: str
+    _guard: weakref.ref[GuardedArray]
 
     __array_priority__ = 1000
 
@@ -66,11 +67,10 @@ class Tensor(ArrayMethods):
         if requires_grad and array.dtype.kind != "f":
             raise _needs_floats(array.dtype)
         self._data = array
-        self._loan = None
         self._wants = requires_grad
         self._node = None
         if requires_grad or name is not None:
-            self._node = Leaf(array.shape, array.dtype, requires_grad, name)
+            self._node = Leaf(array.shape, array.dtype, requires_grad, _checked_name(name))
 
     # ---------------------------------------------------------------- what it holds
 
@@ -84,20 +84,31 @@ class Tensor(ArrayMethods):
         Raises:
             MutationError: on writing to the array while it is needed; the message says by which operation.
         """
-        return GuardedArray.over(self)
+        root = self._guarded()
+        if root is None:
+            root = GuardedArray.over(self)
+            self._guard = weakref.ref(root)
+        return root.view()
 
     @data.setter
     def data(self, values: npt.ArrayLike) -> None:
+        if isinstance(values, GuardedArray) and _same_memory(values, self._data):
+            return
         if isinstance(self._node, Operation):
             raise MutationError(
-                f"data: this tensor is the result of {self._node.label!r}; only a tensor you made can get new values. "
+                f"data: this tensor is the result of {self._node.described()}; only a tensor you made can get new values. "
                 "Make a new Tensor from the values instead"
             )
         array = _numbers(values, self.dtype)
         if array.shape != self.shape:
             raise ShapeError(f"data: expected values of shape {self.shape}, got {array.shape}")
         self._data = array
-        self._loan = None
+
+    def _guarded(self) -> GuardedArray | None:
+        """The root of the guarded views of the array, if any of them is alive."""
+        guard = getattr(self, "_guard", None)
+        root = None if guard is None else guard()
+        return root if root is not None and root.base is self._data else None
 
     @property
     def node(self) -> Node | None:
@@ -131,11 +142,10 @@ class Tensor(ArrayMethods):
 
     @name.setter
     def name(self, name: str | None) -> None:
-        if name is not None and not isinstance(name, str):
-            raise DTypeError(f"name: expected a string or None, got {name!r}")
+        checked = _checked_name(name)
         if self._node is None:
             self._node = Leaf(self.shape, self.dtype, False)
-        self._node.name = name
+        self._node.name = checked
 
     def named(self, name: str) -> Self:
         """Give the tensor, and its node in the graph, a name; returns the tensor itself.
@@ -161,9 +171,22 @@ class Tensor(ArrayMethods):
             )
         if wanted and self.dtype.kind != "f":
             raise _needs_floats(self.dtype)
-        if wanted != self._wants:
-            self._node = Leaf(self.shape, self.dtype, wanted, self.name)
-            self._wants = wanted
+        if wanted == self._wants:
+            return
+        node = self._node
+        if wanted and self._data.base is not None:
+            self._data = self._data.copy()  # a leaf owns its array
+        if isinstance(node, Leaf) and node.thawed is not None:
+            leaf = node.thawed
+            leaf.name = node.name
+        else:
+            leaf = Leaf(self.shape, self.dtype, wanted, self.name)
+        leaf.requires_grad = wanted
+        if isinstance(node, Leaf) and not wanted:
+            node.requires_grad = False
+            leaf.thawed = node
+        self._node = leaf
+        self._wants = wanted
 
     @property
     def is_leaf(self) -> bool:
@@ -176,22 +199,29 @@ class Tensor(ArrayMethods):
 
         It is the tensor's own: nothing else refers to it, and it can be written to. Assigning None clears it.
         """
-        keeper = self._node if isinstance(self._node, Leaf) else None if self._node is None else self._node.watch
+        keeper = self._keeper()
         collected: Array | None = None if keeper is None else keeper.grad
         return collected
 
     @grad.setter
     def grad(self, value: npt.ArrayLike | None) -> None:
-        if not (isinstance(self._node, Leaf) and self._wants):
+        keeper = self._keeper()
+        if value is None:
+            if keeper is not None:
+                keeper.grad = None
+            return
+        if keeper is None or not self._wants or not self.is_leaf:
             raise GraphError("grad: only a tensor with requires_grad=True that is not a result has a gradient to set")
-        if value is not None:
-            value = _numbers(value, None)
-            if value.shape != self.shape or value.dtype.kind != "f":
-                raise ShapeError(
-                    f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}"
-                )
-            value = value.astype(self.dtype)
-        self._node.grad = value
+        value = _numbers(value, None)
+        if value.shape != self.shape or value.dtype.kind != "f":
+            raise ShapeError(f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}")
+        keeper.grad = value.astype(self.dtype)
+
+    def _keeper(self) -> Leaf | graph.Watch | None:
+        """Where the gradient is kept, if anywhere."""
+        if isinstance(self._node, Leaf):
+            return self._node.thawed or self._node
+        return None if self._node is None else self._node.watch
 
     def item(self) -> Any:
         """The only entry, as a Python number.
@@ -218,39 +248,32 @@ class Tensor(ArrayMethods):
     # ---------------------------------------------------------------- arrays that recorded operations keep
 
     def lend(self, borrower: type[Operation]) -> Any:
-        """The values for a recorded operation to keep; the tensor refuses writes as long as the operation lives."""
-        if self._node is not None and not self._node.is_leaf:
-            return self._data
-        loan = None if self._loan is None else self._loan()
-        if loan is None:
-            if self._data.base is not None:
-                return np.array(self._data)
-            loan = self._data.view()
-            loan.flags.writeable = False
-            self._loan = weakref.ref(loan)
-            self._borrower = _described(borrower.label, state.place)
-        return loan
+        """The values for a recorded operation to keep; the tensor refuses writes as long as the operation needs them.
+
+        A view of memory that is not the tensor's own (of a caller's array, or made under ``no_grad``) is copied.
+        """
+        node, data = self._node, self._data
+        return data if (node is not None and not node.is_leaf) or data.base is None else data.copy()
 
     def _allow_write(self) -> None:
+        """Raise MutationError if the array must not change: an operation needs it, or it is not this tensor's alone."""
         node = self._node
-        advice = (
-            "Changing it would make the gradient silently wrong. Call backward() first, drop the results that need it "
-            "(or compute them under no_grad), or assign a new array: t.data = values"
-        )
-        if isinstance(node, Operation):
-            if node.saved is not None:
-                raise MutationError(
-                    f"data: this array is the result of {_described(node.label, node.place)}, and the recorded graph "
-                    "may need it for backward. Changing it would make the gradient silently wrong. Call backward() "
-                    "first, or work on a copy: t.numpy()"
-                )
-        elif self._loan is not None and self._loan() is not None:
+        known = 2 if self._guarded() is None else 3  # this tensor, the argument of the next call, and the guard
+        if sys.getrefcount(self._data) > known:
             what = f"the array of {self.name!r}" if self.name else "this array"
-            raise MutationError(f"data: {what} is needed for the derivative of {self._borrower}. {advice}")
+            if isinstance(node, Operation):
+                refuse_if_needed(self._data, what)
+            else:
+                refuse_if_needed(self._data, what, "assign a new array: t.data = values")
+        if isinstance(node, Operation) and node.saved is not None:
+            raise MutationError(
+                f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
+                "Call backward() first, or work on a copy: t.numpy()"
+            )
         if self._data.base is not None:
             raise MutationError(
-                "data: this array is shared with another tensor (a detached one or a view made under no_grad), so it is "
-                "read-only. Write to the original, or work on a copy: t.numpy()"
+                "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
+                "the original, or work on a copy: t.numpy()"
             )
 
     # ---------------------------------------------------------------- gradients
@@ -277,17 +300,23 @@ class Tensor(ArrayMethods):
         """
         node, g = seed(self, gradient, "backward")
         found, passed = graph.sweep([(node, g)], ArraySums())
-        graph.collect(found, own)
-        if not retain_graph:
-            graph.release(passed)
+        graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient.
+        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
 
-        What the hook returns, unless it is None, goes on in its place. The gradient must not be changed in place.
+        What the hook returns, unless it is None, goes on in its place and is what the next hook sees. Hooks are called
+        in the order in which they were registered. The gradient is a read-only array that the hook may keep, or a Tensor
+        when the backward pass is itself recorded (``grad`` with ``create_graph``). An error in a hook ends the backward
+        pass, and no gradient changes.
 
         Returns:
             A function that removes the hook.
+
+        Raises:
+            GraphError: the tensor needs no gradient.
+            DTypeError: ``hook`` cannot be called. During backward: it returned something that is not made of real numbers.
+            ShapeError: during backward: it returned a gradient of another shape.
 
         >>> x = Tensor([1.0, 2.0], requires_grad=True)
         >>> h = x * 2.0
@@ -296,6 +325,8 @@ class Tensor(ArrayMethods):
         >>> x.grad
         array([20., 20.])
         """
+        if not callable(hook):
+            raise DTypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         hooks = self._watch("register_hook").hooks
         key = max(hooks, default=0) + 1
         hooks[key] = hook
@@ -306,7 +337,18 @@ class Tensor(ArrayMethods):
         return remove
 
     def retain_grad(self) -> None:
-        """Keep this intermediate result's gradient in ``grad`` too when a backward pass goes through it."""
+        """Keep this intermediate result's gradient in ``grad`` too when ``backward`` goes through it, after its hooks.
+
+        Raises:
+            GraphError: the tensor needs no gradient.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> h = x * 2.0
+        >>> h.retain_grad()
+        >>> (h * h).sum().backward()
+        >>> h.grad
+        array([4., 8.])
+        """
         self._watch("retain_grad").keep = True
 
     def _watch(self, what: str) -> graph.Watch:
@@ -320,7 +362,6 @@ class Tensor(ArrayMethods):
 
     @override
     def __repr__(self) -> str:
-        values = np.array2string(self._data, threshold=20, edgeitems=2, precision=4, separator=", ", prefix="Tensor(")
         node, facts = self._node, [f"shape={self.shape}", f"dtype={self.dtype}"]
         if isinstance(node, Operation):
             facts.append(f"op={node.label}")
@@ -330,11 +371,18 @@ class Tensor(ArrayMethods):
             facts.append("requires_grad=True")
         if self.name is not None:
             facts.append(f"name={self.name!r}")
-        return f"Tensor({values}, {', '.join(facts)})"
+        return f"Tensor({_shown(self._data)}, {', '.join(facts)})"
 
     @override
     def __format__(self, spec: str) -> str:
-        return format(self._data.item(), spec) if self.size == 1 and spec else str(self)
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise ShapeError(
+                f"format: {spec!r} is for one number, got a tensor of shape {self.shape}; reduce it first, or format the "
+                "entries of t.tolist()"
+            )
+        return format(self._data.item(), spec)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -353,8 +401,16 @@ class Tensor(ArrayMethods):
             )
         return bool(self._data.item())
 
+    def __contains__(self, value: Any) -> bool:
+        equal = self == value
+        return isinstance(equal, Tensor) and bool(equal._data.any())
+
     def __float__(self) -> float:
-        self._refuse_conversion("float()", "use .item() to read the value, or keep computing with the tensor")
+        self._refuse_conversion(
+            "float()",
+            "use .item() to read the value; if this was out[t] = y, collect the y in a list and use minigrad.stack(list); for "
+            "a function of the math module take minigrad's own",
+        )
         return float(self.item())
 
     def __int__(self) -> int:
@@ -372,6 +428,8 @@ class Tensor(ArrayMethods):
             "if this was out[t] = h, collect the h in a list and use minigrad.stack(list); to read the values, use "
             "t.numpy() or t.detach()",
         )
+        if copy is False:
+            raise ArgumentError("conversion to a NumPy array: it is always a copy; t.data shows the values without one")
         return np.array(self._data, dtype=dtype)
 
     def _refuse_conversion(self, what: str, advice: str) -> None:
@@ -380,22 +438,13 @@ class Tensor(ArrayMethods):
 
     __hash__ = object.__hash__
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        self._refuse_history("copy.deepcopy")
-        twin = type(self).__new__(type(self))
-        Tensor.__init__(twin, self._data, self._wants, name=self.name)
-        if self.grad is not None:
-            twin.grad = self.grad
-        memo[id(self)] = twin
-        return twin
-
     def __reduce__(self) -> tuple[Any, ...]:
-        self._refuse_history("pickle")
-        return _rebuilt, (type(self), np.array(self._data), self._wants, self.name)
-
-    def _refuse_history(self, what: str) -> None:
+        """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients; no hooks and no history."""
         if isinstance(self._node, Operation):
-            raise GraphError(f"{what}: a result (of {self._node.label!r}) cannot be copied with its history; use .detach()")
+            raise GraphError(
+                f"copy: a result (of {self._node.label!r}) cannot be copied with its history; use .detach() to copy its values"
+            )
+        return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad)
 
     # ---------------------------------------------------------------- operators and NumPy's methods
 
@@ -475,11 +524,11 @@ class Tensor(ArrayMethods):
         self._data[...] = result._data
         return self
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.compare(np.equal, self, other)
+    def __eq__(self, other: object) -> Any:
+        return ops.compare(np.equal, self, other) if _comparable(other) else NotImplemented
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.compare(np.not_equal, self, other)
+    def __ne__(self, other: object) -> Any:
+        return ops.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Tensor:
         return ops.compare(np.less, self, other)
@@ -545,7 +594,7 @@ def operand(value: Any, where: str) -> Tensor | Constant:
         DTypeError: ``value`` is not made of real numbers or booleans.
         ShapeError: it is a ragged list.
     """
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | Constant):
         return value
     if isinstance(value, np.generic):
         value = value.item()
@@ -606,7 +655,6 @@ def unrecorded(data: Any) -> Tensor:
     result._data = data if type(data) is np.ndarray else np.asarray(data)
     result._node = None
     result._wants = False
-    result._loan = None
     return result
 
 
@@ -638,10 +686,18 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
         data = data._data
     try:
-        array = np.array(bare(data), dtype=dtype)
+        wanted = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted is not None and wanted.kind not in "fiub":
+        raise DTypeError(f"Tensor: expected a dtype of real numbers, got {dtype!r}")
+    try:
+        array = np.array(bare(data), dtype=wanted)
     except ConversionError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error.__cause__, ConversionError):
+            raise error.__cause__ from None
         raise ShapeError(
             f"Tensor: expected numbers or evenly nested lists of numbers, got {type(data).__name__} ({error})"
         ) from None
@@ -649,7 +705,28 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         if array.dtype.kind == "c":
             raise DTypeError("Tensor: expected real numbers, got complex ones; pass the real and imaginary parts separately")
         raise DTypeError(f"Tensor: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _comparable(other: object) -> bool:
+    """Whether ``==`` looks at entries; nothing else than numbers is equal to a tensor."""
+    return isinstance(other, Tensor | float | int | np.generic | np.ndarray | list | tuple)
+
+
+def _checked_name(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise DTypeError(f"name: expected a string or None, got {name!r}")
+    return name
+
+
+def _shown(array: Array) -> str:
+    """The values in a few lines: long axes are cut, and what would still be many lines is shown as one row of entries."""
+    if math.prod(min(length, 5) for length in array.shape[:-1]) > 25:
+        first, last = array.flat[:2], array.flat[-2:]
+        return f"[{', '.join(map(str, first.tolist()))}, ..., {', '.join(map(str, last.tolist()))}]"
+    return np.array2string(
+        array, threshold=20, edgeitems=2, precision=4, max_line_width=88, separator=", ", prefix="Tensor("
+    )
 
 
 def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
@@ -659,14 +736,19 @@ def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
     )
 
 
-def _described(label: str, place: Place) -> str:
-    where = str(place)
-    return f"{label!r} ({where})" if where else f"{label!r}"
+def _same_memory(view: Array, array: Array) -> bool:
+    """Whether the view shows the whole array, as it is."""
+    here, there = view.__array_interface__, array.__array_interface__
+    return view.strides == array.strides and all(here[key] == there[key] for key in ("shape", "typestr")) and (
+        here["data"][0] == there["data"][0]
+    )
 
 
-def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
+def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Array | None) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
+    if requires_grad:
+        tensor.grad = grad
     return tensor
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.errors import ArgumentError, DTypeError, GraphError
-from minigrad.gradients import ArraySums, own, unbroadcast
+from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.scope import enable_grad, state
@@ -48,6 +47,16 @@ class TensorSums:
         share = unbroadcast(share if isinstance(share, Tensor) else unrecorded(share), node.shape)
         return share if share.dtype == node.dtype else share.astype(node.dtype)
 
+    def shown(self, g: Gradient) -> Gradient:
+        """The Tensor itself: it cannot be changed."""
+        return g
+
+    def replacement(self, node: Node, changed: Any) -> Gradient:
+        """What a hook returned, as a Tensor of the dtype of ``node``."""
+        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(changed))
+        check_replacement(node, tensor.shape, tensor.dtype)
+        return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
+
 
 def lift(array: Any, node: Node | None) -> Any:
     """A saved array as the Tensor it was, with its history."""
@@ -57,7 +66,6 @@ def lift(array: Any, node: Node | None) -> Any:
     if node is not None:
         tensor._node = node
         tensor._wants = node.requires_grad
-        tensor._loan = weakref.ref(array)  # a leaf's array is on loan already; the array itself keeps the loan
     return tensor
 
 

@@ -1,145 +1,282 @@
-"""Cells over time, and what reads them: `unroll`, and the linear output layer `Head`.
+"""Layers of cells: stacked, in both directions, with residual connections and dropout between them.
 
-Arrays are time-major: xs is (T, B, D), the states stacked over time are (T, B, H). Time steps are numbered as in the
-courses: x_1 … x_T are xs[0] … xs[T−1], and time 0 is the initial state.
+Arrays are time-major: xs is (T, B, D), outputs are (T, B, H · directions), stacked states are (layers · directions, B, H)
+in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, cross_entropy, current_place, scope, stack, time_step
+from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.graph import Leaf
-from minigrad.module import Module
-from models.recurrent import Cell, Recurrent, Seed, parts_of, positive_size, uniform
+from minigrad.module import Module, Parameter
+from models.cells import make_cell
+from models.checks import Seed, generator, positive_size, switch
+from models.head import Head
+from models.recurrent import Recurrent, parts_of, with_parts
+from models.unrolling import checked_inputs, checked_lengths, detached, run, scope_if, stacked_over_time, unroll
 
-__all__ = ["Head", "unroll"]
+__all__ = ["Head", "RecurrentLayers", "detached", "unroll"]
 
-State = TypeVar("State")
+Directions: TypeAlias = tuple[Recurrent[Any], ...]
+OverTime: TypeAlias = Tensor | Sequence[Tensor]
+"""What passes from layer to layer: (T, B, ·) in one piece, or the T steps of it one by one."""
 
 
-def unroll(
-    cell: Recurrent[State],
-    xs: Tensor | npt.ArrayLike,
-    state: State | None = None,
-    hoist: bool = False,
-) -> tuple[Tensor, State]:
-    """The cell's step repeated over time, state_t = step(x_t, state_{t−1}) for t = 1 … T, each recorded under its t.
+class RecurrentLayers(Module):
+    """One or more layers of cells over a sequence, each reading the outputs of the one below.
+
+        y⁽⁰⁾ = xs                                                        (T, B, D)
+        y⁽ˡ⁾ = unroll(cell⁽ˡ⁾, drop(y⁽ˡ⁻¹⁾))                              one direction
+        y⁽ˡ⁾ = [unroll(cell→, drop(y⁽ˡ⁻¹⁾)), unroll(cell←, drop(y⁽ˡ⁻¹⁾), reverse)]    bidirectional, side by side
+        y⁽ˡ⁾ = y⁽ˡ⁾ + y⁽ˡ⁻¹⁾                                              residual, for every layer but the first
 
     Args:
-        cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
-            whose last entry is the output h.
-        xs: (T, B, D), time first: row b of xs[t − 1] is x_t of example b, x^{(b)<t>} in C3. T = 0 is allowed.
-        state: the initial state, each part (B, H); Tensors or arrays. Left out: ``cell.initial_state(B)``.
-        hoist: do the input projection of all T steps in one product before the loop. The numbers are the same; it is
-            faster, and the graph shows one projection instead of T.
-
-    Returns:
-        hs (T, B, H), the output of every step, and the final state.
+        cell: the name of a cell; or cells of one's own, from the lowest layer up, each anything with ``step`` and
+            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer.
+        input_size: D; only with a name.
+        hidden_size: H; only with a name.
+        num_layers: how many layers; only with a name.
+        bidirectional: whether each layer also reads the sequence in reverse; only with a name.
+        residual: whether every layer but the first adds its input to its output.
+        dropout: the probability with which each entry of what passes from one layer to the next is dropped, in training
+            mode (``train()``, ``eval()``); the others are divided by 1 − p.
+        learn_initial_state: whether the states before the first step are parameters, zero at the beginning.
+        seed: integer or ``numpy.random.Generator`` for initial values and dropout; None: new each time.
+        options: those of the cell, such as ``reset="after"``, ``init="orthogonal"`` or ``dtype=np.float32``.
 
     Raises:
-        ShapeError: xs or the state do not fit the cell.
-        ArgumentError: ``hoist`` is asked of a cell without ``project`` and ``recur``.
+        ArgumentError: a name, option or value that does not exist; sizes beside cells that have their own.
 
-    >>> from models.cells import LSTM
-    >>> hs, (c, h) = unroll(LSTM(input_size=3, hidden_size=4, seed=0), np.ones((5, 2, 3)))
-    >>> hs.shape, h.shape, h.node.time, h.node.scope
-    ((5, 2, 4), (2, 4), 5, ('lstm',))
-    """
-    label = str(getattr(cell, "label", type(cell).__name__))
-    xs = xs if isinstance(xs, Tensor) else Tensor(xs)
-    D = getattr(cell, "input_size", None)
-    if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
-        raise ShapeError(f"unroll {label}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}")
-    T, B = xs.shape[:2]
-    with scope(label):
-        with time_step(0):
-            state = cell.initial_state(B) if state is None else _at_time_0(cell, state)
-        if isinstance(cell, Cell):
-            cell.check_state(state, B)
-        step = _hoisted_step(cell, label, xs) if hoist else lambda t, state: cell.step(xs[t - 1].named("x"), state)
-        hs = []
-        for t in range(1, T + 1):
-            with time_step(t):
-                state = step(t, state)
-            hs.append(parts_of(state)[-1])
-        if not hs:
-            h_0 = parts_of(state)[-1]
-            return Tensor(np.zeros((0, *h_0.shape), h_0.dtype)), state
-        return stack(hs), state
-
-
-def _hoisted_step(cell: Any, label: str, xs: Tensor) -> Callable[[int, Any], Any]:
-    """The step with its input projection done beforehand, for all t at once."""
-    if not (hasattr(cell, "project") and hasattr(cell, "recur")):
-        raise ArgumentError(f"unroll {label}: hoist=True needs a cell with project(x) and recur(wx, state)")
-    wx = cell.project(xs)
-    if isinstance(wx, tuple):
-        return lambda t, state: cell.recur(tuple(part[t - 1] for part in wx), state)
-    return lambda t, state: cell.recur(wx[t - 1], state)
-
-
-def _at_time_0(cell: Any, state: Any) -> Any:
-    """The given initial state as Tensors; those that are leaves get the names of the cell's state and the time 0."""
-    given = parts_of(state)
-    names = getattr(cell, "state_names", ())
-    parts = [part if isinstance(part, Tensor) else Tensor(part) for part in given]
-    for part, name in zip(parts, names, strict=False):
-        if part.name is None and part.is_leaf:
-            part.named(name)
-        if isinstance(part.node, Leaf) and part.node.time is None:
-            part.node.place = current_place()
-    if not isinstance(state, tuple):
-        return parts[0]
-    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-
-
-class Head(Module):
-    """The output layer (C4): logits ŷ_t = W_yh h_t + b_y of every step at once; softmax makes them a distribution.
-
-    Parameters: W_yh (N, H), b_y (N,).
-
-    Args:
-        hidden_size: H.
-        output_size: N, the number of classes or the size of the vocabulary.
-        dtype: of the parameters.
-        seed: integer or ``numpy.random.Generator`` for the initial values, uniform in (−1/√H, 1/√H); None: new each time.
-
-    >>> head = Head(hidden_size=4, output_size=7, seed=0)
-    >>> hs = Tensor(np.ones((5, 2, 4)))
-    >>> head(hs).shape, head.loss(hs, np.zeros((5, 2), int)).shape
-    ((5, 2, 7), ())
+    >>> layers = RecurrentLayers("lstm", 3, 4, num_layers=2, bidirectional=True, seed=0)
+    >>> hs, states = layers(np.ones((5, 2, 3)))
+    >>> hs.shape, states.c.shape, states.h.shape
+    ((5, 2, 8), (4, 2, 4), (4, 2, 4))
     """
 
     def __init__(
-        self, hidden_size: int, output_size: int, *, dtype: npt.DTypeLike = np.float64, seed: Seed = None
+        self,
+        cell: str | Sequence[Recurrent[Any] | tuple[Recurrent[Any], Recurrent[Any]]],
+        input_size: int | None = None,
+        hidden_size: int | None = None,
+        *,
+        num_layers: int | None = None,
+        bidirectional: bool | None = None,
+        residual: bool = False,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+        seed: Seed = None,
+        **options: Any,
     ) -> None:
-        self.hidden_size = positive_size("head", "hidden_size", hidden_size)
-        self.output_size = positive_size("head", "output_size", output_size)
-        draw = uniform(hidden_size, dtype, seed)
-        self.W_yh = draw("W_yh", output_size, hidden_size)
-        self.b_y = draw("b_y", output_size)
+        self.rng = generator(seed)
+        self.cells: list[Directions]
+        if isinstance(cell, str):
+            if input_size is None or hidden_size is None:
+                raise ArgumentError(f"layers: the cell {cell!r} needs an input_size and a hidden_size")
+            directions = 2 if switch("layers: bidirectional", bidirectional or False) else 1
+            self.cells = []
+            for _ in range(positive_size("layers", "num_layers", 1 if num_layers is None else num_layers)):
+                made = (make_cell(cell, input_size, hidden_size, seed=self.rng, **options) for _ in range(directions))
+                self.cells.append(tuple(made))
+                input_size = hidden_size * directions
+        else:
+            if options or any(value is not None for value in (input_size, hidden_size, num_layers, bidirectional)):
+                raise ArgumentError(
+                    "layers: sizes, num_layers, bidirectional and the cell's options go with the name of a cell; "
+                    "cells of one's own have theirs"
+                )
+            self.cells = [_directions(given) for given in cell]
+        if not self.cells or len({len(layer) for layer in self.cells}) > 1:
+            raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")
+        self.residual = switch("layers: residual", residual)
+        self.dropout = _probability(dropout)
+        self.initial_states: list[list[Parameter]] | None = None
+        if switch("layers: learn_initial_state", learn_initial_state):
+            self.initial_states = [
+                [Parameter(part.numpy(), name=part.name) for part in parts_of(cell.initial_state(1))]
+                for layer in self.cells
+                for cell in layer
+            ]
 
-    def __call__(self, hs: Tensor) -> Tensor:
-        """Logits (..., N) from hidden states (..., H). Raises ShapeError for another last axis."""
-        if hs.ndim == 0 or hs.shape[-1] != self.hidden_size:
-            raise ShapeError(f"head: hs must be (..., H) with H = {self.hidden_size}, got {hs.shape}")
-        with scope("head"):
-            return hs @ self.W_yh.T + self.b_y
+    @property
+    def num_layers(self) -> int:
+        """How many layers there are."""
+        return len(self.cells)
 
-    def loss(self, hs: Tensor, targets: npt.ArrayLike) -> Tensor:
-        """The cross-entropy of the logits, averaged over time and batch (C4).
+    @property
+    def num_directions(self) -> int:
+        """1, or 2 if the layers are bidirectional."""
+        return len(self.cells[0])
+
+    def __call__(
+        self,
+        xs: Tensor | npt.ArrayLike,
+        state: Any = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        hoist: bool = True,
+        truncated: int | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Read a batch of sequences.
 
         Args:
-            hs: (T, B, H).
-            targets: (T, B), integers from 0 to N − 1.
+            xs: (T, B, D), time first.
+            state: the initial states, stacked as they are returned: each part (layers · directions, B, H); or a list of
+                one state for each layer and direction. Left out: the learnt ones, or ``cell.initial_state(B)``.
+            lengths: (B,) integers from 0 to T, in any order; see `models.layers.unroll`.
+            hoist: whether cells that can do the input projection of all steps at once do so. The numbers are the same;
+                without it the graph shows every step whole, which is the better picture.
+            truncated: stop gradients after every k steps; None: never.
+
+        Returns:
+            The outputs of the top layer, (T, B, H · directions), 0 beyond an example's length; and the final states,
+            each part (layers · directions, B, H), in torch's order. Cells whose states differ in shape or kind give a
+            list of states in that order instead.
 
         Raises:
-            LabelError: a target is not the number of a class.
+            ShapeError, ArgumentError: as `models.layers.unroll`, or states that are not one for each cell.
         """
-        return cross_entropy(self(hs), targets)
+        hs, finals = self.read(xs, state, lengths, hoist=hoist, truncated=truncated)
+        return hs, _stacked(finals)
+
+    def read(
+        self,
+        xs: Tensor | npt.ArrayLike,
+        state: Any = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        hoist: bool = True,
+        truncated: int | None = None,
+    ) -> tuple[Tensor, list[Any]]:
+        """The same as a call, with the final states as a list, one for each layer and direction."""
+        xs = checked_inputs("layers", self.cells[0][0], xs)
+        T, B = xs.shape[:2]
+        valid = checked_lengths("layers", lengths, T, B)
+        states = self._initial(B, state)
+        finals: list[Any] = []
+        y: OverTime = xs if hoist or not T else step_by_step(xs)
+        for number, cells in enumerate(self.cells, 1):
+            with scope_if(len(self.cells) > 1, f"layer {number}"):
+                below, ways = y, []
+                fed = at_every_step(self._drop, below) if number > 1 else below
+                for cell, reverse in zip(cells, (False, True), strict=False):
+                    with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
+                        hoisted = hoist and hasattr(cell, "project") and hasattr(cell, "recur")
+                        hs, final, h_0 = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
+                    finals.append(final)
+                    ways.append(stacked_over_time(hs, h_0) if isinstance(y, Tensor) else hs)
+                y = at_every_step(side_by_side, *ways)
+                if self.residual and number > 1:
+                    y = at_every_step(_added, below, y)
+        return y if isinstance(y, Tensor) else stack(y), finals
+
+    forward = __call__
+
+    def _drop(self, y: Tensor) -> Tensor:
+        return dropout(y, self.dropout, self.training, rng=self.rng)
+
+    def final_state(self, states: Any, layer: int = -1) -> Any:
+        """The final state of one layer out of all that a call returned, its directions side by side.
+
+        Args:
+            states: the second result of a call, or of `read`.
+            layer: its number, from 0 for the lowest or from −1 for the top.
+
+        Returns:
+            A state of the cell's kind, each part (B, H · directions).
+
+        >>> layers = RecurrentLayers("gru", 3, 4, num_layers=2, bidirectional=True, seed=0)
+        >>> layers.final_state(layers(np.ones((5, 2, 3)))[1]).shape
+        (2, 8)
+        """
+        first = range(self.num_layers)[layer] * self.num_directions
+        ways = self._one_for_each(states, None)[first : first + self.num_directions]
+        return with_parts(ways[0], [side_by_side(*parts) for parts in zip(*map(parts_of, ways), strict=True)])
+
+    def _initial(self, batch: int, state: Any) -> list[Any]:
+        """The initial state of every cell; None where the cell makes its own."""
+        if state is not None:
+            return self._one_for_each(state, batch)
+        cells = [cell for layer in self.cells for cell in layer]
+        if self.initial_states is None:
+            return [None] * len(cells)
+        return [
+            with_parts(cell.initial_state(batch), [broadcast_to(p, (batch, *p.shape[1:])) for p in learnt])
+            for cell, learnt in zip(cells, self.initial_states, strict=True)
+        ]
+
+    def _one_for_each(self, state: Any, batch: int | None) -> list[Any]:
+        """The states of every layer and direction, out of stacked ones or a list."""
+        count = self.num_layers * self.num_directions
+        if isinstance(state, list):
+            if len(state) != count:
+                raise ShapeError(f"layers: expected {count} states, one for each layer and direction, got {len(state)}")
+            return state
+        parts = [part if isinstance(part, Tensor) else Tensor(part) for part in parts_of(state)]
+        for part in parts:
+            if part.ndim < 2 or part.shape[0] != count:
+                B = "B" if batch is None else batch
+                raise ShapeError(f"layers: a state must be (layers · directions, B, H) = ({count}, {B}, …), got {part.shape}")
+        return [with_parts(state, [part[k] for part in parts]) for k in range(count)]
+
+
+def step_by_step(xs: Tensor) -> list[Tensor]:
+    """x_1 … x_T one by one, each made under its own time."""
+    steps = []
+    for t in range(1, len(xs) + 1):
+        with time_step(t):
+            steps.append(xs[t - 1].named("x"))
+    return steps
+
+
+def at_every_step(function: Callable[..., Tensor], *ys: OverTime) -> OverTime:
+    """``function`` of what the layers gave: of all steps at once, or of each step under its own time."""
+    if isinstance(ys[0], Tensor):
+        return function(*ys)
+    results = []
+    for t, steps in enumerate(zip(*ys, strict=True), 1):
+        with time_step(t):
+            results.append(function(*steps))
+    return results
+
+
+def side_by_side(*ways: Tensor) -> Tensor:
+    """What each direction gave, (…, H), as one tensor (…, H · directions)."""
+    return ways[0] if len(ways) == 1 else concatenate(ways, axis=-1)
+
+
+def _added(below: Tensor, y: Tensor) -> Tensor:
+    if below.shape != y.shape:
+        raise ShapeError(f"layers: residual=True needs layers of one width, got {below.shape} below and {y.shape} above")
+    return below + y
+
+
+def _stacked(states: list[Any]) -> Any:
+    """The states of all layers and directions as one, each part stacked; the list itself where that cannot be."""
+    parts = [parts_of(state) for state in states]
+    if len({(type(state), *(part.shape for part in own)) for state, own in zip(states, parts, strict=True)}) > 1:
+        return states
+    return with_parts(states[0], [stack(column) for column in zip(*parts, strict=True)])
+
+
+def _directions(given: Any) -> Directions:
+    """A layer's cells: the one given, or the pair."""
+    cells = given if isinstance(given, tuple) else (given,)
+    for cell in cells:
+        if len(cells) > 2 or not (callable(getattr(cell, "step", None)) and callable(getattr(cell, "initial_state", None))):
+            raise ArgumentError(
+                "layers: expected the name of a cell, or for each layer a cell with step(x, state) and initial_state(batch) "
+                f"or a pair (forward, backward) of them; got {given!r}"
+            )
+    return cells
+
+
+def _probability(p: float) -> float:
+    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p <= 1:
+        raise ArgumentError(f"layers: dropout: expected a probability from 0 to 1, got {p!r}")
+    return float(p)

@@ -5,20 +5,34 @@ Nothing in this file computes a step; the equations are in `models.cells`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, current_place
-from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.module import Module, Parameter
+from minigrad.errors import ArgumentError, GraphError, ShapeError
+from minigrad.module import Module
 from minigrad.scope import Place
+from models.checks import Seed, positive_size
+
+__all__ = [
+    "Cell",
+    "Recurrent",
+    "Seed",
+    "State",
+    "affine",
+    "parts_of",
+    "positive_size",
+    "shape_of",
+    "stacked_gates",
+    "with_parts",
+]
 
 State = TypeVar("State")
 Array: TypeAlias = npt.NDArray[Any]
-Seed: TypeAlias = int | np.random.Generator | None
+Blocks: TypeAlias = dict[str, dict[str, Any]]
 
 
 class Recurrent(Protocol[State]):
@@ -46,12 +60,13 @@ class Cell(Module, Generic[State]):
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     """The names of the parts of its state, in order."""
 
-    packed: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """For a parameter that stacks several matrices: the per-gate names of its row blocks, from the top."""
+    blocks: Blocks
+    """For a parameter that holds several matrices: where in it each per-gate matrix lies."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         self.input_size = positive_size(self.label, "input_size", input_size)
         self.hidden_size = positive_size(self.label, "hidden_size", hidden_size)
+        self.blocks = {}
 
     def project(self, x: Tensor) -> Any:
         """The part of a step that needs no state, of one x (B, D) or of all of them (T, B, D): a Tensor or a tuple."""
@@ -100,42 +115,90 @@ class Cell(Module, Generic[State]):
 
     # ---------------------------------------------------------------- the parameters, gate by gate
 
-    def by_gate(self, grad: bool = False) -> dict[str, Array]:
+    def by_gate(self, grad: bool = False, concatenated: bool = False) -> dict[str, Array]:
         """The parameters, or with ``grad=True`` their gradients, under their per-gate names: new NumPy arrays.
 
-        The names and shapes are those that `models.by_hand` uses, so the two can be compared key by key.
+        The names and shapes are those that `models.by_hand` uses, so the two can be compared key by key. With
+        ``concatenated=True`` the two matrices of a gate stand side by side as in C3 and C4, the state first:
+        W_u = [W_uh, W_ux], (H, H + D), acts on [h_{t−1}, x_t].
 
         Raises GraphError when gradients are asked for and there are none.
+
+        >>> from models.cells import GRU
+        >>> {name: matrix.shape for name, matrix in GRU(3, 4, bias=False).by_gate(concatenated=True).items()}
+        {'W_u': (4, 7), 'W_r': (4, 7), 'W_c': (4, 7)}
         """
         result: dict[str, Array] = {}
         for name, parameter in self.named_parameters():
             values = parameter.grad if grad else parameter.data
             if values is None:
                 raise GraphError(f"{self.label}.by_gate: {name} has no gradient; call backward() on a loss first")
-            gates = self.packed.get(name, (name,))
-            blocks = np.split(np.array(values), len(gates))
-            result.update({gate: block.copy() for gate, block in zip(gates, blocks, strict=True)})
-        return result
+            for gate, index in self._blocks_of(name).items():
+                result[gate] = np.array(values[index])
+        if not concatenated:
+            return result
+        pairs = self._pairs(result)
+        joined = {W: np.concatenate([result.pop(name) for name in pair], axis=1) for W, pair in pairs.items()}
+        return joined | result
 
     def load_by_gate(self, values: Mapping[str, npt.ArrayLike]) -> None:
-        """Set the parameters from arrays under their per-gate names: the inverse of `by_gate`.
+        """Set the parameters from arrays under their per-gate names: the inverse of `by_gate`, in either form.
 
         Raises ArgumentError for missing or unknown names and ShapeError for a wrong shape; then nothing is changed.
         """
         wanted = self.by_gate()
-        missing = ", ".join(name for name in wanted if name not in values)
-        unknown = ", ".join(name for name in values if name not in wanted)
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        for joined, (state_part, input_part) in self._pairs(wanted).items():
+            if joined in arrays:
+                both = arrays.pop(joined)
+                self._check_loaded(joined, both, (self.hidden_size, self.hidden_size + self.input_size))
+                arrays[state_part], arrays[input_part] = np.split(both, [self.hidden_size], axis=1)
+        missing = ", ".join(name for name in wanted if name not in arrays)
+        unknown = ", ".join(name for name in arrays if name not in wanted)
         if missing or unknown:
             raise ArgumentError(
                 f"{self.label}.load_by_gate: expected exactly {', '.join(wanted)}"
                 f"{'; missing: ' + missing if missing else ''}{'; unknown: ' + unknown if unknown else ''}"
             )
-        arrays = {name: np.asarray(values[name]) for name in wanted}
-        for name, array in arrays.items():
-            if array.shape != wanted[name].shape:
-                raise ShapeError(f"{self.label}.load_by_gate: {name} must be {wanted[name].shape}, got {array.shape}")
+        for name in wanted:
+            self._check_loaded(name, arrays[name], wanted[name].shape)
         for name, parameter in self.named_parameters():
-            parameter.data = np.concatenate([arrays[gate] for gate in self.packed.get(name, (name,))])
+            whole = parameter.numpy()
+            for gate, index in self._blocks_of(name).items():
+                whole[index] = arrays[gate]
+            parameter.data = whole
+
+    def _blocks_of(self, name: str) -> dict[str, Any]:
+        return self.blocks.get(name, {name: ...})
+
+    def _pairs(self, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """For each gate the name of its concatenated matrix and of the two that it consists of."""
+        h, gates = self.state_names[-1], [name[2:-1] for name in names if name.startswith("W_") and name.endswith("x")]
+        return {f"W_{gate}": (f"W_{gate}{h}", f"W_{gate}x") for gate in gates}
+
+    def _check_loaded(self, name: str, array: Array, shape: tuple[int, ...]) -> None:
+        if array.shape != shape:
+            raise ShapeError(f"{self.label}.load_by_gate: {name} must be {shape}, got {array.shape}")
+
+
+def stacked_gates(gates: Iterable[str], hidden_size: int) -> Blocks:
+    """Where the matrices of each gate lie in W_x, W_h and b: H rows each, one gate above the other.
+
+    >>> stacked_gates("ur", 4)["W_x"]
+    {'W_ux': slice(0, 4, None), 'W_rx': slice(4, 8, None)}
+    """
+    rows = {gate: slice(k * hidden_size, (k + 1) * hidden_size) for k, gate in enumerate(gates)}
+    return {
+        "W_x": {f"W_{gate}x": place for gate, place in rows.items()},
+        "W_h": {f"W_{gate}h": place for gate, place in rows.items()},
+        "b": {f"b_{gate}": place for gate, place in rows.items()},
+    }
+
+
+def affine(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+    """W x + b for rows x (..., D) and a matrix W (M, D); b (M,) or None."""
+    wx = x @ W.T
+    return wx if b is None else wx + b
 
 
 def parts_of(state: Any) -> tuple[Any, ...]:
@@ -143,43 +206,15 @@ def parts_of(state: Any) -> tuple[Any, ...]:
     return tuple(state) if isinstance(state, tuple) else (state,)
 
 
+def with_parts(state: Any, parts: Iterable[Any]) -> Any:
+    """A state of the same kind as ``state``, made of other parts: the inverse of `parts_of`."""
+    if not isinstance(state, tuple):
+        (part,) = parts
+        return part
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+
+
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of a Tensor, an array or a nested list."""
     shape = getattr(value, "shape", None)
     return np.shape(value) if shape is None else tuple(shape)
-
-
-def positive_size(where: str, name: str, size: int) -> int:
-    """``size`` if it is an integer ≥ 1; ArgumentError otherwise.
-
-    >>> positive_size("lstm", "hidden_size", 0)
-    Traceback (most recent call last):
-    minigrad.errors.ArgumentError: lstm: hidden_size must be an integer ≥ 1, got 0
-    """
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ArgumentError(f"{where}: {name} must be an integer ≥ 1, got {size!r}")
-    return int(size)
-
-
-def uniform(hidden_size: int, dtype: npt.DTypeLike, seed: Seed) -> Callable[..., Parameter]:
-    """A function that draws parameters uniformly from (−1/√H, 1/√H), as torch does for its recurrent layers.
-
-    Raises ArgumentError for another kind of seed and DTypeError for a dtype that is not floating-point.
-
-    >>> draw = uniform(hidden_size=4, dtype=np.float64, seed=0)
-    >>> draw("W_hx", 4, 2).shape
-    (4, 2)
-    """
-    if isinstance(seed, bool) or not (
-        seed is None or isinstance(seed, np.random.Generator) or (isinstance(seed, int | np.integer) and seed >= 0)
-    ):
-        raise ArgumentError(f"seed: expected an integer ≥ 0, a numpy.random.Generator or None, got {seed!r}")
-    if np.dtype(dtype).kind != "f":
-        raise DTypeError(f"dtype: parameters are floating-point numbers, got {np.dtype(dtype)}")
-    rng = np.random.default_rng(seed)
-    bound = 1 / np.sqrt(hidden_size)
-
-    def draw(name: str, *shape: int) -> Parameter:
-        return Parameter(rng.uniform(-bound, bound, shape).astype(dtype), name=name)
-
-    return draw

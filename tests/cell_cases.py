@@ -14,14 +14,21 @@ CLASSES = {"rnn": RNN, "gated_rnn": GatedRNN, "gru": GRU, "lstm": LSTM}
 
 def cell_of(variant: Variant, D: int, H: int, **more: Any) -> Cell[Any]:
     """The engine's cell for a variant of by_hand."""
-    options = {"bias": "b_h" in variant.shapes} if variant.module.__name__.endswith(".rnn") else variant.options
+    options = dict(variant.options)
+    if variant.module.__name__.endswith(".rnn"):
+        options = {"bias": "b_h" in variant.shapes, "nonlinearity": variant.options.get("activation", "tanh")}
     return CLASSES[variant.module.__name__.split(".")[-1]](D, H, **options, **more)
 
 
-def by_autograd(case: Case, hoist: bool) -> Leaves:
+def by_autograd(case: Case, hoist: bool, **more: Any) -> Leaves:
     """The gradient of the case's loss by the engine, by leaf name."""
-    cell = cell_of(case.variant, case.xs.shape[-1], case.d_hs.shape[-1])
+    cell = cell_of(case.variant, case.xs.shape[-1], case.d_hs.shape[-1], **more)
     cell.load_by_gate(case.params)
+    return gradients(cell, case, hoist)
+
+
+def gradients(cell: Cell[Any], case: Case, hoist: bool) -> Leaves:
+    """The gradient of the case's loss by a cell that has its parameters already."""
     xs = Tensor(case.xs, requires_grad=True)
     starts = tuple(Tensor(part, requires_grad=True) for part in as_tuple(case.state))
     hs, final = unroll(cell, xs, starts if isinstance(case.state, tuple) else starts[0], hoist=hoist)

@@ -112,7 +112,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     kept_a = a.lend(Matmul) if b._wants else None
     if isinstance(weight, Transpose) and weight.of_matrix and weight.saved is not None:
         node.transpose_b = True
-        kept_b = (b._data.T if weight.loan is None else weight.loan) if a._wants else None
+        kept_b = b._data.T if a._wants else None
         return record(node, y, (a._node, weight.inputs[0]), (kept_b, kept_a))
     node.transpose_b = False
     return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a))

@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.graph import CONSTANT, Gradient, Operation
+from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
@@ -19,22 +19,15 @@ __all__ = ["broadcast_to", "expand_dims", "moveaxis", "ravel", "reshape", "squee
 
 
 class View(Operation):
-    """An operation whose result shares the memory of its operand: it keeps a leaf's array on loan, so that no one may
-    change it until the graph is released."""
+    """An operation whose result may share the memory of its operand."""
 
     __slots__ = ()
-    keeps = (CONSTANT,)
-
-    @property
-    def loan(self) -> Any:
-        """The leaf's array; None when the operand is itself a result."""
-        return self.needed()[0]
 
 
 def record_view(node: View, y: Any, x: Any) -> Tensor:
     """The result of a view operation on ``x``, which is recorded if ``x`` needs a gradient."""
     if x._wants and state.recording:
-        return record(node, y, (x._node,), (x.lend(type(node)) if x._node.is_leaf else None,))
+        return record(node, y, (x._node,), ())
     return unrecorded(y if type(x) is not Constant else y.copy())
 
 

@@ -1,0 +1,66 @@
+"""What arguments of models have in common: sizes, names out of a list, seeds; each check worded in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+
+from minigrad.errors import ArgumentError
+
+__all__ = ["Seed", "generator", "one_of", "positive_size", "switch"]
+
+Seed: TypeAlias = int | np.random.Generator | None
+
+
+def positive_size(where: str, name: str, size: int) -> int:
+    """``size`` if it is an integer ≥ 1; ArgumentError otherwise.
+
+    >>> positive_size("lstm", "hidden_size", 0)
+    Traceback (most recent call last):
+    minigrad.errors.ArgumentError: lstm: hidden_size must be an integer ≥ 1, got 0
+    """
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ArgumentError(f"{where}: {name} must be an integer ≥ 1, got {size!r}")
+    return int(size)
+
+
+def one_of(where: str, value: str, choices: Iterable[str]) -> str:
+    """``value`` if it is one of the choices; otherwise an ArgumentError that lists them.
+
+    >>> one_of("gru: reset", "middle", ("before", "after"))
+    Traceback (most recent call last):
+    minigrad.errors.ArgumentError: gru: reset: expected one of 'before', 'after', got 'middle'
+    """
+    choices = tuple(choices)
+    if value not in choices:
+        raise ArgumentError(f"{where}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def switch(where: str, value: bool) -> bool:
+    """``value`` if it is True or False; ArgumentError otherwise, so that ``"no"`` does not count as yes.
+
+    >>> switch("lstm: output_tanh", "no")
+    Traceback (most recent call last):
+    minigrad.errors.ArgumentError: lstm: output_tanh: expected True or False, got 'no'
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{where}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def generator(seed: Seed) -> np.random.Generator:
+    """The source of random numbers that ``seed`` stands for.
+
+    Raises ArgumentError unless it is an integer ≥ 0, a ``numpy.random.Generator`` or None.
+
+    >>> generator(0).integers(10, size=3)
+    array([8, 6, 5])
+    """
+    if isinstance(seed, bool) or not (
+        seed is None or isinstance(seed, np.random.Generator) or (isinstance(seed, int | np.integer) and seed >= 0)
+    ):
+        raise ArgumentError(f"seed: expected an integer ≥ 0, a numpy.random.Generator or None, got {seed!r}")
+    return np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """The lessons run, answer, draw, and are listed with the answers that they really give."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -63,6 +64,12 @@ def test_a_lesson_says_in_one_line_that_its_folder_cannot_be_made(tmp_path: Path
     assert run.stdout == ""
     assert len(run.stderr.splitlines()) == 1
     assert str(tmp_path / "file") in run.stderr
+
+
+def test_a_row_of_numbers_has_15_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    helper = importlib.import_module("lesson")
+    assert helper.row([1 / 3, -2.0]) == " 0.333333333333333  -2.000000000000000"
 
 
 def test_numbers_are_read_from_the_only_line_that_begins_so() -> None:

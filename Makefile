@@ -18,6 +18,11 @@ lessons: $(STAMP)
 	    echo "--- $$lesson"; $(BIN)/python $$lesson lesson-output || exit 1; \
 	done
 
+# make demo TEXT=path takes a text of yours, OPTIONS='--cell gru …' sets what examples/character_model.py --help lists.
+# One BLAS thread, unless you say otherwise: at these sizes a second one gains little, and costs much on a busy machine.
+demo: $(STAMP)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python examples/character_model.py $${TEXT:+"--text=$$TEXT"} $(OPTIONS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 

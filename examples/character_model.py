@@ -34,6 +34,7 @@ from models.proof import as_table, compare_by_hand
 from models.streams import Streams
 from models.text import held_out_split, python_sources, read_text
 from models.training import Trainer, cosine
+from models.unrolling import unroll
 from models.vocabulary import UNKNOWN, IntArray, Vocabulary
 
 INTERRUPTED = 130
@@ -170,10 +171,11 @@ def report_perplexity(model: LanguageModel, corpus: Corpus, options: argparse.Na
 
 def report_sample(model: LanguageModel, corpus: Corpus, options: argparse.Namespace) -> None:
     """What the model writes."""
-    prompt = corpus.vocabulary.encode(options.prompt)
-    drawn = model.sample(options.sample, prompt=prompt, temperature=options.temperature, seed=options.seed)
-    print(f"\nA sample, drawn at temperature {options.temperature:g} after {options.prompt!r}:\n")
-    print(textwrap.indent((options.prompt + corpus.vocabulary.decode(drawn)).strip("\n"), "    "))
+    prompt = options.prompt or ("\ndef " if options.text is None else "\n")
+    encoded = corpus.vocabulary.encode(prompt)
+    drawn = model.sample(options.sample, prompt=encoded, temperature=options.temperature, seed=options.seed)
+    print(f"\nA sample, drawn at temperature {options.temperature:g} after {prompt!r}:\n")
+    print(textwrap.indent((prompt + corpus.vocabulary.decode(drawn)).strip("\n").rstrip(), "    "))
 
 
 def report_proof(model: LanguageModel, corpus: Corpus) -> bool:
@@ -186,9 +188,12 @@ def report_proof(model: LanguageModel, corpus: Corpus) -> bool:
 
 def draw(model: LanguageModel, corpus: Corpus, folder: Path) -> Path:
     """The network unrolled over the first characters held out, its edges showing the gradient of the loss."""
-    loss, _ = model.loss(*excerpt(corpus, steps=5, batch=1))
+    inputs, targets = excerpt(corpus, steps=5, batch=1)
+    hs, _ = unroll(model.cell, model.embed(inputs))
+    loss = model.head.loss(hs, targets)
     path = folder / "unrolled.svg"
-    viz.draw(loss, gradients=True).save(path)
+    read, predicted = (corpus.vocabulary.decode(symbols) for symbols in (inputs, targets))
+    viz.draw(loss, gradients=True, title=f"{model.cell.label}, trained, reads {read!r} and predicts {predicted!r}").save(path)
     return path
 
 
@@ -219,21 +224,21 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--cell", choices=list(CELLS), default="lstm", help="(%(default)s)")
     add("--hidden", type=positive, default=192, help="hidden units (%(default)s)")
     add("--embedding", type=positive, default=32, help="numbers that describe a character to the cell (%(default)s)")
-    add("--steps", type=positive, default=5000, help="updates of the weights (%(default)s)")
-    add("--seconds", type=positive_number, default=75, help="end the training after this time at the latest (%(default)s)")
+    add("--steps", type=positive, default=6000, help="updates of the weights (%(default)s)")
+    add("--seconds", type=positive_number, default=80, help="end the training after this time at the latest (%(default)s)")
     add("--seq-len", type=positive, default=32, help="time steps that gradients go back (%(default)s)")
     add("--batch", type=positive, default=16, help="streams read side by side (%(default)s)")
     add("--lr", type=positive_number, default=0.01, help="learning rate at its highest (%(default)s)")
     add("--weight-decay", type=positive_number, default=0.1, help="of AdamW (%(default)s)")
     add("--clip", type=positive_number, default=1.0, help="largest norm of a gradient (%(default)s)")
     add("--order", type=positive, default=10, help="of the longest n-gram to compare with (%(default)s)")
-    add("--prompt", default="\n", help="what the sample goes on from (a line break)")
+    add("--prompt", help="what the sample goes on from (a line break; in Python's library also 'def ')")
     add("--sample", type=positive, default=500, help="length of the sample (%(default)s)")
     add("--temperature", type=positive_number, default=0.7, help="of the sample; 1 is the model's own (%(default)s)")
     add("--seed", type=natural, default=0, help="of the initial weights and the sample (%(default)s)")
     add("--out", metavar="FOLDER", default="demo-output", help="where the weights and the picture go (%(default)s)")
     options = parser.parse_args(arguments)
-    if not options.prompt:
+    if options.prompt == "":
         parser.error("argument --prompt: the sample must go on from at least one character")
     return options
 

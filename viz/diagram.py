@@ -9,7 +9,7 @@ from functools import cached_property
 from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
-from viz.folding import Folding
+from viz.folding import REARRANGEMENTS, Folding
 from viz.formula import affine_terms, join, transposes
 from viz.places import BEFORE, Recorded, Step
 from viz.text import Line, Span, plain, symbol_name
@@ -189,17 +189,11 @@ def _set_initial_lineages(items: list[Item], links: list[Link]) -> None:
 def _item(index: int, members: list[int], folding: Folding, full: bool, roots: set[int]) -> Item:
     recorded = folding.recorded
     nodes = tuple(recorded.nodes[i] for i in members)
-    affine = [i for i in members if folding.affine[i]]
-    terms: list[Line] = []
-    if affine and not full:
-        terms = affine_terms(folding, members)
-        head = next((recorded.nodes[i] for i in reversed(members) if folding.named[i]), recorded.nodes[affine[-1]])
-        place = recorded.place[affine[-1]]
-    else:
-        made = [i for i in members if folding.label[i] not in ("getitem", "split", "reshape", "transpose", "broadcast_to")]
-        best = next((i for i in reversed(members) if folding.named[i]), (made or members)[-1])
-        head = recorded.nodes[best]
-        place = recorded.place[best]
+    affine = [] if full else [i for i in members if folding.affine[i]]
+    terms = affine_terms(folding, members) if affine else []
+    made = [i for i in affine or members if folding.label[i] not in REARRANGEMENTS] or affine or members
+    best = next((i for i in reversed(members) if folding.named[i]), made[-1])
+    head, place = recorded.nodes[best], recorded.place[made[-1]]
     initial = any(i in recorded.initial for i in members)
     part = folding.part.get(recorded.number[head])
     return Item(index, nodes, head, place, "", terms, initial, part=part, is_output=any(i in roots for i in members))

@@ -77,7 +77,7 @@ class Folding:
             if self.label[i] == "matmul":
                 affine.append(any(self.constant_map[j] for j in sources))
             elif self.label[i] in SUMS:
-                affine.append(any((affine[j] and not self.named[j]) or self.constant_map[j] for j in sources))
+                affine.append(any(affine[j] and not self.named[j] for j in sources))
             elif self.label[i] in REARRANGEMENTS and not self.named[i]:
                 affine.append(any(affine[j] and not self.named[j] for j in sources))
             else:

@@ -25,7 +25,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
     if overlay is not None:
         magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
         scene.scale = Scale.covering(magnitudes)
-    heading = add_heading(scene, layout.right + 2 * MARGIN)
+    heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN)
     dx, dy = MARGIN, heading - layout.ceiling
     _paint_panels(scene, diagram, layout, dx, dy)
     fills = _gate_fills(diagram)
@@ -37,7 +37,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
         scene.wires.append(Wire(f"w{bus.item}", f"n{bus.item}", _shift(bus.points, dx, dy), colour, bus.collects, item.spoken))
     for k, link in enumerate(diagram.links):
         _paint_edge(scene, k, link, diagram, layout, overlay, dx, dy)
-    scene.width = layout.right + dx + MARGIN
+    scene.width = max(scene.width, layout.right + dx + MARGIN)
     scene.height = layout.floor + dy + MARGIN
     if overlay is not None and overlay.share:
         add_bars(scene, diagram, layout, overlay, dx, layout.floor + dy)

@@ -20,11 +20,10 @@ from viz.palette import (
     SOFT,
     VANISHED,
     WIRE,
-    Scale,
 )
 from viz.paths import Point, shortened
-from viz.scene import Bar, Box, Edge, Junction, Panel, Scene, Text, Wire
-from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH
+from viz.scene import Bar, Box, Edge, Junction, Panel, Sample, Scene, Text, Wire
+from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
 from viz.sizes import LINE_HEIGHT
 from viz.text import SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
 
@@ -77,7 +76,7 @@ def _document(scene: Scene) -> Iterator[str]:
     yield from _group("bars", map(_bar, scene.bars), 'text-anchor="middle"')
     yield from _group("texts", map(_text, scene.texts))
     if scene.scale is not None:
-        yield from _group("legend", _legend(scene.scale, scene), 'font-size="11"')
+        yield from _group("legend", _legend(scene), 'font-size="11"')
     yield "</svg>"
 
 
@@ -203,17 +202,24 @@ def _text(text: Text) -> str:
     )
 
 
-def _legend(scale: Scale, scene: Scene) -> Iterator[str]:
+def _sample(sample: Sample) -> str:
+    dash = ' stroke-dasharray="4 3"' if sample.dashed else ""
+    return (
+        f'<path d="M{_n(sample.x)} {_n(sample.y)}h{_n(SAMPLE_WIDTH)}" stroke="{sample.colour}" '
+        f'stroke-width="{_n(sample.width)}"{dash}/><text x="{_n(sample.x + SAMPLE_WIDTH + 6)}" y="{_n(sample.y + 4)}" '
+        f'fill="{SOFT}">{_spans(sample.meaning, 11)}</text>'
+    )
+
+
+def _legend(scene: Scene) -> Iterator[str]:
     x, y = scene.scale_at
     stops = "".join(
         f'<stop offset="{_n(k / (len(RAMP) - 1))}" stop-color="#{r:02x}{g:02x}{b:02x}"/>' for k, (r, g, b) in enumerate(RAMP)
     )
     yield f'<linearGradient id="ramp">{stops}</linearGradient>'
     yield f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(LEGEND_WIDTH)}" height="{_n(LEGEND_HEIGHT)}" fill="url(#ramp)"/>'
-    decades = scale.high - scale.low
-    every = 1 if decades <= 4 else 3 if decades % 3 == 0 else 2
-    for exponent in range(scale.high, scale.low - 1, -every):
-        tick = x + LEGEND_WIDTH * (exponent - scale.low) / decades
+    yield from map(_sample, scene.samples)
+    for exponent, tick in ticks(scene):
         yield f'<path d="M{_n(tick)} {_n(y)}v{_n(LEGEND_HEIGHT + 3)}" stroke="{SOFT}" stroke-width="0.8"/>'
         label = _spans(power_of_ten(exponent), 11)
         yield f'<text x="{_n(tick)}" y="{_n(y + LEGEND_HEIGHT + 15)}" text-anchor="middle" fill="{SOFT}">{label}</text>'

@@ -19,7 +19,6 @@ WIRES_BELOW = 24.0
 WIRE_PITCH, TOP_WIRE_PITCH = 5.0, 30.0
 REGION_GAP = 30.0
 INITIAL_GAP = 14.0
-BEYOND_LAST_TAP = 0.0
 
 
 class Unrolled:
@@ -101,7 +100,7 @@ class Unrolled:
             look = look_of(item)
             target = next(self.items[link.target] for link in self.diagram.links if link.source == item.index)
             at_right = target.place > 0
-            y = self.steps.row_y(item.lineage, target.place)
+            y = None if at_right else self.steps.row_y(item.lineage, target.place)
             y = self.layout.places[target.index].y if y is None else y
             number = taken[at_right, y] = taken.get((at_right, y), -1) + 1
             x = right_end + look.width / 2 if at_right else margin / 2
@@ -135,6 +134,7 @@ class Unrolled:
         entry_lines = {key: moved(region.entry_path(number), dx, dy) for number, key in enumerate(entered)}
         for k in results:
             pen = Pen.along(self.steps.line_out(self.diagram.links[k].source, to_right=True))
+            pen.to(edge, pen.here[1])
             pen.run(*entry_lines[k][0])
             self.layout.routes[k] = Route(joined([*pen.points, *entry_lines[k][1:]]))
         self._after_at = (dx, dy)

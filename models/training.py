@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,10 +21,11 @@ from minigrad.optim import Optimizer, clip_grad_norm_
 from models.interruption import deferred_interrupt
 from models.language import LanguageModel
 from models.progress import Progress
-from models.recurrent import parts_of
+from models.recurrent import parts_of, with_parts
 from models.streams import Chunk, Streams
+from models.unrolling import detached
 
-__all__ = ["Trainer", "constant", "cosine", "detached"]
+__all__ = ["Trainer", "constant", "cosine"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Schedule: TypeAlias = Callable[[float], float]
@@ -204,23 +205,4 @@ class Trainer:
             {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
         )
         self.updates = int(saved["updates"])
-        self._state = _filled(zeros, [carried[name] for name in templates]) if carried else None
-
-
-def detached(state: Any) -> Any:
-    """The same state, values shared, without its history: gradients stop here.
-
-    >>> from minigrad import Tensor
-    >>> h = Tensor([[1.0, 2.0]], requires_grad=True)
-    >>> detached(h * 2.0).requires_grad
-    False
-    """
-    return _filled(state, [part.detach() for part in parts_of(state)])
-
-
-def _filled(like: Any, parts: Sequence[Any]) -> Any:
-    """A state of the kind of ``like`` made of other parts."""
-    tensors = [part if isinstance(part, Tensor) else Tensor(part) for part in parts]
-    if not isinstance(like, tuple):
-        return tensors[0]
-    return type(like)(*tensors) if hasattr(like, "_fields") else tuple(tensors)
+        self._state = with_parts(zeros, [Tensor(carried[name]) for name in templates]) if carried else None

@@ -7,6 +7,7 @@ courses: x_1 … x_T are xs[0] … xs[T−1], and time 0 is the initial state (t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from minigrad.graph import Leaf
 from models.checks import positive_size
 from models.recurrent import Cell, Recurrent, parts_of, with_parts
 
-__all__ = ["Valid", "checked_lengths", "detached", "run", "stacked_over_time", "unroll"]
+__all__ = ["Valid", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
 
 State = TypeVar("State")
 Valid: TypeAlias = npt.NDArray[np.bool_] | None
@@ -99,9 +100,10 @@ def run(
         step = _stepper(cell, label, xs, hoist, valid)
         hs = [h_0] * T
         for done, t in enumerate(range(T, 0, -1) if reverse else range(1, T + 1)):
+            if done and done % window == 0:
+                with time_step(t + 1 if reverse else t - 1):
+                    state = _as_initial(cell, detached(state))
             with time_step(t):
-                if done and done % window == 0:
-                    state = detached(state)
                 if valid is None or valid[t - 1].all():
                     state = step(t, state)
                     hs[t - 1] = parts_of(state)[-1]
@@ -117,8 +119,8 @@ def _stepper(
     if not hoist:
 
         def step(t: int, state: Any) -> Any:
-            x = xs[t - 1] if valid is None else _only(valid[t - 1], xs[t - 1])
-            return cell.step(x if x.name else x.named("x"), state)
+            x = xs[t - 1].named("x") if isinstance(xs, Tensor) else xs[t - 1]
+            return cell.step(x if valid is None else _only(valid[t - 1], x), state)
 
         return step
     if not (hasattr(cell, "project") and hasattr(cell, "recur")):
@@ -167,6 +169,11 @@ def stacked_over_time(hs: Sequence[Tensor], h_0: Tensor) -> Tensor:
     return stack(hs) if hs else Tensor(np.zeros((0, *h_0.shape), h_0.dtype))
 
 
+def scope_if(wanted: bool, name: str) -> AbstractContextManager[None]:
+    """A scope of that name, where there is something to tell apart."""
+    return scope(name) if wanted else nullcontext()
+
+
 def label_of(cell: Any) -> str:
     """What the cell is called: the scope of its operations."""
     return str(getattr(cell, "label", type(cell).__name__))
@@ -174,7 +181,7 @@ def label_of(cell: Any) -> str:
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
-    xs = xs if isinstance(xs, Tensor) else Tensor(xs)
+    xs = xs if isinstance(xs, Tensor) else Tensor(xs, name="x")
     D = getattr(cell, "input_size", None)
     if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
         raise ShapeError(f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}")

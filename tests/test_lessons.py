@@ -2,6 +2,7 @@
 
 import html
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -58,9 +59,9 @@ def test_every_fact_names_lessons_that_exist() -> None:
 
 def test_a_lesson_says_in_one_line_that_its_folder_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    run = subprocess.run(
-        [sys.executable, EXAMPLES / "c1_gates.py", tmp_path / "file"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, EXAMPLES / "c1_gates.py", tmp_path / "file"]
+    found_here = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=found_here)
     assert run.returncode == 1
     assert run.stdout == ""
     assert len(run.stderr.splitlines()) == 1

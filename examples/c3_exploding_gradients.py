@@ -33,7 +33,8 @@ def network() -> tuple[RNN, Head, SGD]:
 
 def forward(cell: RNN, head: Head, steps: int = T) -> tuple[list[Tensor], Tensor]:
     """The states h_0 … h_T and the loss."""
-    hs = [Tensor(np.zeros((B, H)), requires_grad=True, name="h")]
+    with time_step(0):
+        hs = [Tensor(np.zeros((B, H)), requires_grad=True, name="h")]
     for t in range(1, steps + 1):
         with time_step(t):
             hs.append(cell.step(Tensor(XS[t - 1], name="x"), hs[-1]))
@@ -79,7 +80,8 @@ def main(folder: Path) -> None:
         f"below 1 ({clipped[-1] < 1})."
     )
 
-    draw(forward(cell, head, steps=8)[1], title="Going back, the gradient grows").save(folder / "c3_exploding_gradients.svg")
+    hs, _ = forward(cell, head, steps=15)
+    draw(hs[15].sum(), title="Going back, the gradient grows").save(folder / "c3_exploding_gradients.svg")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ types: $(STAMP)
 test: lint types
 	$(BIN)/python -m pytest
 
+readme: $(STAMP)
+	$(BIN)/python tests/write_readme.py
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 

@@ -30,7 +30,7 @@ LONGEST = 28
 
 WIDTHS = {
     **dict.fromkeys("ijl.,:;'|!· ", 0.32),
-    **dict.fromkeys("frt()[]-", 0.41),
+    **dict.fromkeys("frt()[]-", 0.42),
     **dict.fromkeys("ABEFJKLPSTXYZ", 0.69),
     **dict.fromkeys("CDGHNOQRUVw", 0.82),
     **dict.fromkeys("+−=<>⊙÷×±→~^", 0.84),

@@ -86,13 +86,16 @@ def moved(points: Sequence[Point], dx: float, dy: float) -> list[Point]:
 
 def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Point]:
     """The line without so much of its end, and the direction (of length 1) from there to where it ended."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[-4:]
+    (x3, y3) = points[-1]
+    while len(points) > 4 and math.dist(points[-4], points[-1]) < length:
+        points = points[:-3]
+    (x0, y0), (x1, y1), (x2, y2), (xe, ye) = points[-4:]
     low, high = 0.05, 1.0
     for _ in range(10):
         t = (low + high) / 2
         u = 1 - t
         a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
-        if math.hypot(a * x0 + b * x1 + c * x2 + (d - 1) * x3, a * y0 + b * y1 + c * y2 + (d - 1) * y3) > length:
+        if math.hypot(a * x0 + b * x1 + c * x2 + d * xe - x3, a * y0 + b * y1 + c * y2 + d * ye - y3) > length:
             low = t
         else:
             high = t

@@ -204,6 +204,12 @@ def test_a_condition_alone_is_refused_with_the_way_to_its_places() -> None:
         np.where(Tensor(X) > 0.5)
 
 
+@pytest.mark.parametrize("function", [lambda x: np.argsort(x, axis=7), lambda x: np.isclose(x, "a")], ids=source)
+def test_bad_arguments_of_functions_without_gradient_are_refused_by_name(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(ArgumentError, match=r"np\.(argsort|isclose): not defined for these arguments"):
+        function(Tensor(X))
+
+
 FIVE, SIX = np.array([0.3, 0.9, 0.1, 0.7, 0.5]), np.array([1.0, 2.0, 4.0, 3.0, 2.0])
 SQUARE = np.arange(25.0).reshape(5, 5) % 7
 CALLS: dict[str, Callable[[Any], Any]] = {

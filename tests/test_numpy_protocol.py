@@ -62,7 +62,7 @@ RECORDED: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.max(x, axis=1) + np.amax(y, axis=1),
     lambda x, y: np.min(x, 0) + np.amin(y, 0, keepdims=True),
     lambda x, y: np.cumsum(x, axis=1) + np.cumsum(y).reshape(3, 4),
-    lambda x, y: np.reshape(x, (4, 3)) + np.reshape(y, shape=(4, 3), order="C"),
+    lambda x, y: np.reshape(x, (4, 3)) + np.reshape(y, (4, 3), order="C"),
     lambda x, y: np.ravel(x) + np.ravel(y, order="C"),
     lambda x, y: np.transpose(x) + np.transpose(y, axes=(1, 0)),
     lambda x, y: np.swapaxes(x, 0, 1) + np.moveaxis(y, 0, -1),

@@ -62,9 +62,9 @@ def _entry(called: Any, operation: Callable[..., Any], parameters: tuple[str, ..
     names = parameters or tuple(theirs)
     own_names = list(inspect.signature(operation).parameters)
     named = {name: name for name in own_names}
-    operands = [name for name in names if name not in own_names]
-    if operands and own_names[0] not in names:
-        named[operands[0]] = own_names[0]
+    required = [name for name in names if name not in theirs or theirs[name].default is inspect.Parameter.empty]
+    strange = [name for name in required if name not in own_names]
+    named |= dict(zip(strange, [name for name in own_names if name not in names], strict=False))
     return Entry(operation, names, named, {name: p.default for name, p in theirs.items()})
 
 

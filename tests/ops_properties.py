@@ -113,11 +113,11 @@ def _(draw: Draw, name: str) -> Call:
 def _(draw: Draw, name: str) -> Call:
     kind, whole = draw.integer(0, 3), draw.integer(-2, 4)
     if kind == 0:
-        return Call([draw.input(draw.shape(), -2, -0.4)], lambda x: x**whole, lambda x: x**whole)
+        return Call([draw.input(draw.shape(), -2, -0.4)], lambda x: x**whole, lambda x: np.power(x, whole))
     if kind == 1:
-        return Call([draw.input(draw.shape(), 0.3, 2)], lambda x: x**1.5, lambda x: x**1.5)
+        return Call([draw.input(draw.shape(), 0.3, 2)], lambda x: x**1.5, lambda x: np.power(x, 1.5))
     if kind == 2:
-        return Call([draw.input(draw.shape())], lambda x: 1.7**x, lambda x: 1.7**x)
+        return Call([draw.input(draw.shape())], lambda x: 1.7**x, lambda x: np.power(1.7, x))
     return Call(two(draw, first=(0.3, 2)), mg.power, np.power)
 
 

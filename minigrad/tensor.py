@@ -663,7 +663,7 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
     if output._node is None or not output._wants:
         raise GraphError(
             f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "
-            "or it was computed under no_grad()"
+            "or it was computed under no_grad(), or by a transform without create_graph=True"
         )
     if gradient is None:
         if output.size != 1:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from minigrad.graph import Node
-from viz.diagram import Diagram, Item, Link
+from viz.diagram.items import Diagram, Item, Link
 from viz.furniture import add_bars, add_heading
-from viz.geometry import Layout
+from viz.layout.geometry import Layout
 from viz.overlay import Overlay
 from viz.palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, GATES, JUNCTION, UNTRACKED, WIRE, Scale
 from viz.paths import Point
@@ -25,7 +25,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
     if overlay is not None:
         magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
         scene.scale = Scale.covering(magnitudes)
-    heading = add_heading(scene, layout.right + 2 * MARGIN)
+    heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN)
     dx, dy = MARGIN, heading - layout.ceiling
     _paint_panels(scene, diagram, layout, dx, dy)
     fills = _gate_fills(diagram)
@@ -37,7 +37,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
         scene.wires.append(Wire(f"w{bus.item}", f"n{bus.item}", _shift(bus.points, dx, dy), colour, bus.collects, item.spoken))
     for k, link in enumerate(diagram.links):
         _paint_edge(scene, k, link, diagram, layout, overlay, dx, dy)
-    scene.width = layout.right + dx + MARGIN
+    scene.width = max(scene.width, layout.right + dx + MARGIN)
     scene.height = layout.floor + dy + MARGIN
     if overlay is not None and overlay.share:
         add_bars(scene, diagram, layout, overlay, dx, layout.floor + dy)
@@ -52,8 +52,8 @@ def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy:
     steps = layout.steps
     if steps is None:
         return
-    for number, step in enumerate(diagram.steps):
-        left, right = steps.edges(number)
+    for column, step in enumerate(diagram.steps):
+        left, right = steps.edges(column)
         scene.panels.append(
             Panel(
                 left + dx,
@@ -61,7 +61,7 @@ def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy:
                 right - left,
                 steps.bottom - steps.top,
                 f"t = {step.time}",
-                steps.label_x(number) + dx,
+                steps.label_x(column) + dx,
                 step.time,
             )
         )

@@ -11,7 +11,7 @@ from viz.palette import Scale
 from viz.paths import Point
 from viz.text import Line
 
-__all__ = ["Bar", "Box", "Edge", "Junction", "Panel", "Scene", "Text", "Wire"]
+__all__ = ["Bar", "Box", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Wire"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,18 @@ class Text:
     colour: str = "#607d8b"
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A short piece of line in the legend, with what it means to the right of it."""
+
+    x: float
+    y: float
+    colour: str
+    width: float
+    dashed: bool
+    meaning: Line
+
+
 @dataclass(slots=True)
 class Scene:
     """Everything in a picture, in the order in which it is painted within its kind."""
@@ -133,7 +145,7 @@ class Scene:
     texts: list[Text] = field(default_factory=list)
     scale: Scale | None = None
     scale_at: Point = (0.0, 0.0)
-    notes: list[str] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def box(self, key: str) -> Box:
         """The box with that key."""

@@ -6,27 +6,21 @@ in their line's colour, so that browsers, slide programs and converters show the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
+from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
 from viz.palette import (
     INK,
-    NOT_FINITE,
     OUTLINE,
     PANEL_FILL,
     PANEL_INK,
     PANEL_LINE,
     RAMP,
     SOFT,
-    VANISHED,
-    WIRE,
-    Scale,
 )
 from viz.paths import Point, shortened
-from viz.scene import Bar, Box, Edge, Junction, Panel, Scene, Text, Wire
-from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH
-from viz.sizes import LINE_HEIGHT
-from viz.text import SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
+from viz.scene import Bar, Box, Edge, Junction, Panel, Sample, Scene, Text, Wire
+from viz.text import LINE_HEIGHT, SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
 
 __all__ = ["FONTS", "arrow_size", "write"]
 
@@ -77,7 +71,7 @@ def _document(scene: Scene) -> Iterator[str]:
     yield from _group("bars", map(_bar, scene.bars), 'text-anchor="middle"')
     yield from _group("texts", map(_text, scene.texts))
     if scene.scale is not None:
-        yield from _group("legend", _legend(scene.scale, scene), 'font-size="11"')
+        yield from _group("legend", _legend(scene), 'font-size="11"')
     yield "</svg>"
 
 
@@ -146,7 +140,8 @@ def _panel(panel: Panel) -> str:
     return (
         f'<g data-t="{panel.time}"><rect x="{_n(panel.x)}" y="{_n(panel.y)}" width="{_n(panel.width)}" '
         f'height="{_n(panel.height)}" rx="14" fill="{PANEL_FILL}" stroke="{PANEL_LINE}"/>'
-        f'<text x="{_n(panel.label_x)}" y="{_n(panel.y + 17)}" font-size="13.5" fill="{PANEL_INK}">{escape(panel.label)}</text></g>'
+        f'<text x="{_n(panel.label_x)}" y="{_n(panel.y + 17)}" font-size="13.5" fill="{PANEL_INK}">'
+        f"{escape(panel.label)}</text></g>"
     )
 
 
@@ -185,12 +180,13 @@ def _box(box: Box) -> str:
 
 def _bar(bar: Bar) -> str:
     value = number(bar.value)
+    size = fit((Span(value),), 10.5, bar.width * 1.45)
     told = escape(f"share of step {bar.time} in ∂L/∂{bar.parameter}\n‖·‖ = {value}")
     return (
         f'<g data-t="{bar.time}"><title>{told}</title>'
         f'<rect x="{_n(bar.x - bar.width / 2)}" y="{_n(bar.y - bar.height)}" width="{_n(bar.width)}" '
         f'height="{_n(bar.height)}" fill="{bar.colour}" stroke="{OUTLINE}" stroke-width="0.6"/>'
-        f'<text x="{_n(bar.x)}" y="{_n(bar.y - bar.height - 4)}" font-size="{_n(fit((Span(value),), 10.5, bar.width * 1.45))}">{value}</text>'
+        f'<text x="{_n(bar.x)}" y="{_n(bar.y - bar.height - 4)}" font-size="{_n(size)}">{value}</text>'
         f'<text x="{_n(bar.x)}" y="{_n(bar.y + 14)}" font-size="11">{_spans(bar.label, 11)}</text></g>'
     )
 
@@ -203,17 +199,24 @@ def _text(text: Text) -> str:
     )
 
 
-def _legend(scale: Scale, scene: Scene) -> Iterator[str]:
+def _sample(sample: Sample) -> str:
+    dash = ' stroke-dasharray="4 3"' if sample.dashed else ""
+    return (
+        f'<path d="M{_n(sample.x)} {_n(sample.y)}h{_n(SAMPLE_WIDTH)}" stroke="{sample.colour}" '
+        f'stroke-width="{_n(sample.width)}"{dash}/><text x="{_n(sample.x + SAMPLE_WIDTH + 6)}" y="{_n(sample.y + 4)}" '
+        f'fill="{SOFT}">{_spans(sample.meaning, 11)}</text>'
+    )
+
+
+def _legend(scene: Scene) -> Iterator[str]:
     x, y = scene.scale_at
     stops = "".join(
         f'<stop offset="{_n(k / (len(RAMP) - 1))}" stop-color="#{r:02x}{g:02x}{b:02x}"/>' for k, (r, g, b) in enumerate(RAMP)
     )
     yield f'<linearGradient id="ramp">{stops}</linearGradient>'
     yield f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(LEGEND_WIDTH)}" height="{_n(LEGEND_HEIGHT)}" fill="url(#ramp)"/>'
-    decades = scale.high - scale.low
-    every = 1 if decades <= 4 else 3 if decades % 3 == 0 else 2
-    for exponent in range(scale.high, scale.low - 1, -every):
-        tick = x + LEGEND_WIDTH * (exponent - scale.low) / decades
+    yield from map(_sample, scene.samples)
+    for exponent, tick in ticks(scene):
         yield f'<path d="M{_n(tick)} {_n(y)}v{_n(LEGEND_HEIGHT + 3)}" stroke="{SOFT}" stroke-width="0.8"/>'
         label = _spans(power_of_ten(exponent), 11)
         yield f'<text x="{_n(tick)}" y="{_n(y + LEGEND_HEIGHT + 15)}" text-anchor="middle" fill="{SOFT}">{label}</text>'

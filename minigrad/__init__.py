@@ -15,19 +15,22 @@ from minigrad.ops import *  # noqa: F403
 from minigrad.scanning import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
-from minigrad.testing import gradcheck
+from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
     "Module",
     "Parameter",
     "Tensor",
+    "assert_gradients_close",
+    "compare_gradients",
     "current_place",
     "edge_gradients",
     "enable_grad",
     "errors",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "graph",
     "hessian",
     "hvp",

@@ -46,7 +46,9 @@ class Subtract(Operation):
     """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g. If a is a plain number, ``minuend`` keeps it: pictures can then say 1 − g."""
 
     __slots__ = ("minuend",)
+    minuend: float | None
     label, symbol = "sub", "−"
+    minuend: float | None
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:

@@ -46,7 +46,6 @@ class Subtract(Operation):
     """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g. If a is a plain number, ``minuend`` keeps it: pictures can then say 1 − g."""
 
     __slots__ = ("minuend",)
-    minuend: float | None
     label, symbol = "sub", "−"
     minuend: float | None
 

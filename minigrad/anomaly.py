@@ -41,12 +41,12 @@ class detect_anomaly(Setting):
         AnomalyError: from the operation, or from the backward pass, in which the first one appears.
 
     >>> import minigrad as mg
-    >>> x = mg.Tensor([-1.0, 4.0], requires_grad=True, name="x")
+    >>> x = mg.Tensor([-1.0], requires_grad=True, name="x")
     >>> with mg.detect_anomaly(), mg.scope("loss"):
     ...     y = mg.sqrt(x)
     Traceback (most recent call last):
-    minigrad.errors.AnomalyError: NaN first appeared in the forward of 'sqrt' (loss): from 2 to 2, 1 of 2 entries NaN
-      input 0, 'x', shape (2,): from -1 to 4
+    minigrad.errors.AnomalyError: NaN first appeared in the forward of 'sqrt' (loss), shape (1,): 1 of 1 entries NaN
+      input 0, 'x', shape (1,): from -1 to -1
       recorded at File "<doctest minigrad.anomaly.detect_anomaly[2]>", line 2, in <module>
         y = mg.sqrt(x)
       √x is undefined below 0 and its derivative is infinite at 0; use sqrt(x + ε)
@@ -87,23 +87,17 @@ class Detector:
             if y.dtype.kind == "f":
                 self.values.note(node.time, y)
             return
-        inputs = operands(node)
-        lines = [f"{kind} first appeared in the forward of {described(node)}: {range_of(y)}"]
-        already = None
-        for number, (source, array) in enumerate(zip(node.inputs, inputs, strict=True)):
-            words = f"input {number}{_called(source)}"
-            if array is None:
-                lines.append(f"  {words}: not known")
-                continue
-            lines.append(f"  {words}, shape {np.shape(array)}: {range_of(array)}")
-            if trouble(array, self.infinity) is not None and already is None:
-                already = f"{words} had it already, before this operation", source
-        lines += _where(node)
-        if already is not None:
-            lines.append(f"  {already[0]}: {_origin(already[1])}")
+        inputs = [(f"input {k}{_called(source)}", source, array) for k, (source, array) in enumerate(operands(node))]
+        already = [(words, source) for words, source, array in inputs if trouble(array, self.infinity) is not None]
+        if already:
+            words, source = already[0]
+            headline = f"{kind} in the forward of {described(node)} was already in {words}"
+            last = [f"  {_origin(source)}"]
         else:
-            lines += _advice(node, kind, self.values)
-        raise AnomalyError("\n".join(lines))
+            headline = f"{kind} first appeared in the forward of {described(node)}{range_of(y)}"
+            last = _advice(node, kind, self.values)
+        ranges = [f"  {words}{range_of(array)}" for words, _, array in inputs]
+        raise AnomalyError("\n".join([headline, *ranges, *_where(node), *last]))
 
     def array_sums(self) -> CheckedArraySums:
         """Sums of arrays for a backward pass that looks at every gradient."""
@@ -134,14 +128,14 @@ class Inspector:
         else:
             what = f"{kind} was already in the gradient that backward of {described(node)} was started with"
             advice = []
-        raise AnomalyError("\n".join([f"{what}: {range_of(g)}", *_where(node), *advice]))
+        raise AnomalyError("\n".join([f"{what}{range_of(g)}", *_where(node), *advice]))
 
     def changed(self, operation: Operation, g: Any) -> None:
         """Look at the gradient of an operation after its hooks."""
         kind = trouble(g, self.infinity)
         if kind is not None:
             what = f"{kind} first appeared in what a hook on {described(operation)} returned"
-            raise AnomalyError("\n".join([f"{what}: {range_of(g)}", *_where(operation)]))
+            raise AnomalyError("\n".join([f"{what}{range_of(g)}", *_where(operation)]))
 
     def sent(self, operation: Operation, g: Any, position: int, share: Any) -> None:
         """Look at what an operation sends to one of its inputs."""
@@ -153,10 +147,10 @@ class Inspector:
             return
         lines = [
             f"{kind} first appeared in the backward of {described(operation)}, in the gradient for input "
-            f"{position}{_called(source)}: {range_of(share)}",
-            f"  upstream gradient, shape {np.shape(g)}: {range_of(g)}",
+            f"{position}{_called(source)}{range_of(share)}",
+            f"  upstream gradient{range_of(g)}",
         ]
-        lines += [f"  {words}: {range_of(kept)}" for words, kept in _kept(operation)]
+        lines += [f"  {words}{range_of(kept)}" for words, kept in _kept(operation)]
         lines += _where(operation)
         lines += _advice(operation, kind, self.growth)
         raise AnomalyError("\n".join(lines))
@@ -242,7 +236,7 @@ def _kept(operation: Operation) -> list[tuple[str, Any]]:
     for number, array in zip(operation.keeps, operation.saved or (), strict=False):
         if isinstance(array, np.ndarray | np.generic | float | int):
             words = f"input {number}{_called(operation.inputs[number])}" if number >= 0 else "its result"
-            kept.append((f"{words}, shape {np.shape(array)}", array))
+            kept.append((words, array))
     return kept
 
 

@@ -80,8 +80,8 @@ def user_line(depth: int = 3) -> Line | None:
     return Line(tuple(calls)) if calls else None
 
 
-def operands(node: Node) -> list[Any]:
-    """The arrays that ``node``, which is being recorded, was computed from; None for one that cannot be found.
+def operands(node: Node) -> list[tuple[Node | None, Any]]:
+    """The inputs of ``node``, which is being recorded, each with its array, or with None if that cannot be found.
 
     They are among the variables of minigrad's own functions between the user's line and the recording.
     """
@@ -93,7 +93,7 @@ def operands(node: Node) -> list[Any]:
         frame = frame.f_back
     tensors = [value for value in candidates if isinstance(value, Tensor)]
     constants = iter({id(v): v for v in candidates if isinstance(v, Tensor | Constant) and v._node is None}.values())
-    found: list[Any] = []
+    found: list[tuple[Node | None, Any]] = []
     for source in node.inputs:
         if source is None:
             operand: Any = next(constants, None)
@@ -101,7 +101,7 @@ def operands(node: Node) -> list[Any]:
             operand = next((t for t in tensors if t._node is source), None)
             if operand is None:  # the product with W.T is recorded as one with W
                 operand = next((t for t in tensors if t._node is not None and source in t._node.inputs), None)
-        found.append(None if operand is None else operand._data)
+        found.append((source, None if operand is None else operand._data))
     return found
 
 
@@ -116,18 +116,20 @@ def trouble(array: Any, infinity: bool = True) -> str | None:
 
 
 def range_of(array: Any) -> str:
-    """The finite values from the smallest to the largest, and how many are not finite."""
+    """The shape, the finite values from the smallest to the largest, and how many are not finite: what follows a name."""
+    if array is None:
+        return ", not known"
     array = np.asarray(array)
-    if not array.size:
-        return "no entries"
-    if array.dtype.kind != "f":
-        return f"from {array.min()} to {array.max()}"
-    nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
-    finite = array[np.isfinite(array)]
-    facts = [f"from {finite.min():.4g} to {finite.max():.4g}"] if finite.size else []
-    facts += [f"{nans} of {array.size} entries NaN"] if nans else []
-    facts += [f"{infinities} of {array.size} entries infinite"] if infinities else []
-    return ", ".join(facts)
+    facts = []
+    if array.dtype.kind == "f":
+        nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
+        finite = array[np.isfinite(array)]
+        facts = [f"from {finite.min():.4g} to {finite.max():.4g}"] if finite.size else []
+        facts += [f"{nans} of {array.size} entries NaN"] if nans else []
+        facts += [f"{infinities} of {array.size} entries infinite"] if infinities else []
+    elif array.size:
+        facts = [f"from {array.min()} to {array.max()}"]
+    return f", shape {array.shape}: {', '.join(facts) or 'no entries'}"
 
 
 def magnitude(array: Array) -> float:

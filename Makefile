@@ -13,6 +13,11 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# make demo TEXT=path takes a text of yours, OPTIONS='--cell gru …' sets what examples/character_model.py --help lists.
+# One BLAS thread, unless you say otherwise: at these sizes a second one gains little, and costs much on a busy machine.
+demo: $(STAMP)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python examples/character_model.py $${TEXT:+"--text=$$TEXT"} $(OPTIONS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 
@@ -21,6 +26,12 @@ types: $(STAMP)
 
 test: lint types
 	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(STAMP)
+	$(BIN)/python -m benchmarks --quick --out build/bench-quick
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -11,11 +11,13 @@ the hand-derived gradients against autograd on the trained weights; draw the unr
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +29,7 @@ from minigrad.checkpoint import CheckpointError, save_arrays
 from minigrad.errors import MinigradError, NonFiniteGradientError
 from minigrad.optim import AdamW
 from models.cells import CELLS
+from models.interruption import deferred_interrupt
 from models.language import LanguageModel
 from models.ngram import NGram
 from models.progress import Progress
@@ -34,6 +37,7 @@ from models.proof import as_table, compare_by_hand
 from models.streams import Streams
 from models.text import held_out_split, python_sources, read_text
 from models.training import Trainer, cosine
+from models.unrolling import unroll
 from models.vocabulary import UNKNOWN, IntArray, Vocabulary
 
 INTERRUPTED = 130
@@ -52,6 +56,9 @@ class Corpus:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the whole path; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character shows its number
     options = parse(arguments)
     try:
         return run(options)
@@ -59,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         return fail("stopped by Ctrl-C", INTERRUPTED)
     except MinigradError as problem:
         return fail(str(problem), 1)
+    except MemoryError:
+        return fail("there is not enough memory; a smaller --hidden, --batch, --seq-len or --characters needs less", 1)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,20 +93,24 @@ def run(options: argparse.Namespace) -> int:
     optimizer = AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.99), weight_decay=options.weight_decay)
     trainer = Trainer(model, streams, optimizer, max_norm=options.clip)
     saved = folder / "model.npz"
-    try:
-        with Progress() as progress:
-            finished = trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress)
-    except NonFiniteGradientError as problem:
+    with deferred_interrupt() as interruption:
+        try:
+            with Progress() as progress:
+                trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress, unit="characters")
+        except NonFiniteGradientError as problem:
+            save(saved, model, corpus, options)
+            return fail(f"{problem}. What was learnt before is saved in {saved}", 1)
         save(saved, model, corpus, options)
-        return fail(f"{problem}. What was learnt before is saved in {saved}", 1)
-    save(saved, model, corpus, options)
-    if not finished:
+    if interruption.requested:
         return fail(f"stopped by Ctrl-C after {trainer.updates:,} updates; what was learnt is saved in {saved}", INTERRUPTED)
 
-    report_perplexity(model, corpus, options)
-    report_sample(model, corpus, options)
-    proven = report_proof(model, corpus)
-    picture = draw(model, corpus, folder)
+    try:
+        report_perplexity(model, corpus, options)
+        report_sample(model, corpus, options)
+        proven = report_proof(model, corpus)
+        picture = draw(model, corpus, folder)
+    except KeyboardInterrupt:
+        return fail(f"stopped by Ctrl-C after the training; what was learnt is saved in {saved}", INTERRUPTED)
     print(f"\nWritten: {saved}, {picture}  ({time.monotonic() - began:.0f} s in all)")
     return 0 if proven else fail("the hand-derived gradients differ from autograd's; see the table", 1)
 
@@ -108,10 +121,11 @@ def run(options: argparse.Namespace) -> int:
 def read(options: argparse.Namespace) -> Corpus:
     """Read the text, hold its end out, and number its characters."""
     if options.text is None:
-        text, name = python_sources(options.characters), "the source files of Python's standard library"
+        text, name = python_sources(options.characters), "Python's standard library"
     else:
         text, name = read_text(options.text, limit=options.characters), options.text
     learn, judge = held_out_split(text, 0.1, shortest=options.seq_len + 1, name=name)
+    name = f"the beginning of {name}" if len(text) == options.characters else name
     vocabulary = Vocabulary.from_text(learn, min_count=1 + len(learn) // 100_000, unknown=UNKNOWN)
     return Corpus(name, vocabulary, vocabulary.encode(learn), vocabulary.encode(judge))
 
@@ -170,25 +184,31 @@ def report_perplexity(model: LanguageModel, corpus: Corpus, options: argparse.Na
 
 def report_sample(model: LanguageModel, corpus: Corpus, options: argparse.Namespace) -> None:
     """What the model writes."""
-    prompt = corpus.vocabulary.encode(options.prompt)
-    drawn = model.sample(options.sample, prompt=prompt, temperature=options.temperature, seed=options.seed)
-    print(f"\nA sample, drawn at temperature {options.temperature:g} after {options.prompt!r}:\n")
-    print(textwrap.indent((options.prompt + corpus.vocabulary.decode(drawn)).strip("\n"), "    "))
+    prompt = options.prompt or ("\ndef " if options.text is None else "\n")
+    encoded = corpus.vocabulary.encode(prompt)
+    drawn = model.sample(options.sample, prompt=encoded, temperature=options.temperature, seed=options.seed)
+    print(f"\nA sample, drawn at temperature {options.temperature:g} after {prompt!r}:\n")
+    print(textwrap.indent((prompt + corpus.vocabulary.decode(drawn)).strip("\n").rstrip(), "    "))
 
 
 def report_proof(model: LanguageModel, corpus: Corpus) -> bool:
     """Hand-derived backpropagation through time against autograd, on held-out text and the trained weights."""
-    rows = compare_by_hand(model, *excerpt(corpus, steps=25, batch=2))
-    print("\nBackpropagation through time derived by hand against autograd: trained weights, float64, 25 time steps\n")
+    inputs, targets = excerpt(corpus, steps=25, batch=2)
+    rows = compare_by_hand(model, inputs, targets)
+    print("\nBackpropagation through time derived by hand, against autograd:")
+    print(f"trained weights in float64, {inputs.shape[0]} time steps × {inputs.shape[1]} streams of held-out text\n")
     print(as_table(rows))
     return all(row.equal for row in rows)
 
 
 def draw(model: LanguageModel, corpus: Corpus, folder: Path) -> Path:
     """The network unrolled over the first characters held out, its edges showing the gradient of the loss."""
-    loss, _ = model.loss(*excerpt(corpus, steps=5, batch=1))
+    inputs, targets = excerpt(corpus, steps=5, batch=1)
+    hs, _ = unroll(model.cell, model.embed(inputs))
+    loss = model.head.loss(hs, targets)
     path = folder / "unrolled.svg"
-    viz.draw(loss, gradients=True).save(path)
+    read, predicted = (corpus.vocabulary.decode(symbols) for symbols in (inputs, targets))
+    viz.draw(loss, gradients=True, title=f"{model.cell.label}, trained, reads {read!r} and predicts {predicted!r}").save(path)
     return path
 
 
@@ -215,53 +235,54 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(description="Train a character language model and prove its gradients.")
     add = parser.add_argument
     add("--text", metavar="PATH", help="a UTF-8 text file; Python's own standard library if left out")
-    add("--characters", type=positive, default=500_000, help="how much of the text to use at most (%(default)s)")
+    add("--characters", type=whole(1), default=500_000, help="how much of the text to use at most (%(default)s)")
     add("--cell", choices=list(CELLS), default="lstm", help="(%(default)s)")
-    add("--hidden", type=positive, default=192, help="hidden units (%(default)s)")
-    add("--embedding", type=positive, default=32, help="numbers that describe a character to the cell (%(default)s)")
-    add("--steps", type=positive, default=5000, help="updates of the weights (%(default)s)")
-    add("--seconds", type=positive_number, default=75, help="end the training after this time at the latest (%(default)s)")
-    add("--seq-len", type=positive, default=32, help="time steps that gradients go back (%(default)s)")
-    add("--batch", type=positive, default=16, help="streams read side by side (%(default)s)")
-    add("--lr", type=positive_number, default=0.01, help="learning rate at its highest (%(default)s)")
-    add("--weight-decay", type=positive_number, default=0.1, help="of AdamW (%(default)s)")
-    add("--clip", type=positive_number, default=1.0, help="largest norm of a gradient (%(default)s)")
-    add("--order", type=positive, default=10, help="of the longest n-gram to compare with (%(default)s)")
-    add("--prompt", default="\n", help="what the sample goes on from (a line break)")
-    add("--sample", type=positive, default=500, help="length of the sample (%(default)s)")
-    add("--temperature", type=positive_number, default=0.7, help="of the sample; 1 is the model's own (%(default)s)")
-    add("--seed", type=natural, default=0, help="of the initial weights and the sample (%(default)s)")
+    add("--hidden", type=whole(1, 100_000), default=192, help="hidden units (%(default)s)")
+    add("--embedding", type=whole(1, 100_000), default=32, help="numbers that describe a character to the cell (%(default)s)")
+    add("--steps", type=whole(1), default=6000, help="updates of the weights (%(default)s)")
+    add("--seconds", type=number(), default=80, help="end the training after this time at the latest (%(default)s)")
+    add("--seq-len", type=whole(1), default=32, help="time steps that gradients go back (%(default)s)")
+    add("--batch", type=whole(1), default=16, help="streams read side by side (%(default)s)")
+    add("--lr", type=number(), default=0.01, help="learning rate at its highest (%(default)s)")
+    add("--weight-decay", type=number(zero=True), default=0.1, help="of AdamW (%(default)s)")
+    add("--clip", type=number(), default=1.0, help="largest norm of a gradient (%(default)s)")
+    add("--order", type=whole(1), default=10, help="of the longest n-gram to compare with (%(default)s)")
+    add("--prompt", help="what the sample goes on from (a line break; in Python's library also 'def ')")
+    add("--sample", type=whole(1), default=500, help="length of the sample (%(default)s)")
+    add("--temperature", type=number(), default=0.7, help="of the sample; 1 is the model's own (%(default)s)")
+    add("--seed", type=whole(0), default=0, help="of the initial weights and the sample (%(default)s)")
     add("--out", metavar="FOLDER", default="demo-output", help="where the weights and the picture go (%(default)s)")
     options = parser.parse_args(arguments)
-    if not options.prompt:
+    if options.prompt == "":
         parser.error("argument --prompt: the sample must go on from at least one character")
     return options
 
 
-def positive(text: str) -> int:
-    """A whole number ≥ 1."""
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number ≥ 1 is needed, not {text!r}")
-    return number
+def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
+    """A converter to whole numbers from ``least`` to ``most``."""
+
+    def convert(text: str) -> int:
+        number = int(text) if text.isdecimal() and len(text) < 12 else -1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"a whole number from {least} to {most:,} is needed, not {text[:30]!r}")
+        return number
+
+    return convert
 
 
-def natural(text: str) -> int:
-    """A whole number ≥ 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a whole number ≥ 0 is needed, not {text!r}")
-    return int(text)
+def number(zero: bool = False) -> Callable[[str], float]:
+    """A converter to finite numbers above 0, or also to 0."""
 
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (0 < value < math.inf or (zero and value == 0)):
+            raise argparse.ArgumentTypeError(f"a number {'of 0 or more' if zero else 'above 0'} is needed, not {text[:30]!r}")
+        return value
 
-def positive_number(text: str) -> float:
-    """A number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
-    return number
+    return convert
 
 
 def fail(message: str, status: int) -> int:

@@ -73,7 +73,7 @@ class ManyToOne(Architecture):
 
     def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """Logits (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
-        _, finals = self.layers(xs, lengths=lengths)
+        _, finals = self.layers.read(xs, lengths=lengths)
         return self.head(parts_of(self.layers.final_state(finals))[-1])
 
     def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:

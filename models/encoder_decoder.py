@@ -116,14 +116,16 @@ class EncoderDecoder(Module):
 
     # ---------------------------------------------------------------- reading
 
-    def encode(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Encoded:
-        """Read sources (T_x, B) of the given lengths (B,), all T_x when left out."""
+    def encode(
+        self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+    ) -> Encoded:
+        """Read sources (T_x, B) of the given lengths (B,), all T_x when left out; ``hoist`` as in `models.layers`."""
         source = symbols("encoder–decoder: xs", xs)
         T, B = source.shape
         valid = checked_lengths("encoder–decoder", lengths, T, B)
         with scope("encoder"):
             known = source if valid is None else np.where(valid, source, 0)
-            ms, finals = self.encoder(embedding(known, self.E_x), lengths=lengths)
+            ms, finals = self.encoder.read(embedding(known, self.E_x), lengths=lengths, hoist=hoist)
             states = [self.encoder.final_state(finals, layer) for layer in range(len(self.decoder))]
         return Encoded(states, None if self.attention is None else self.attention.remember(ms, valid), B)
 
@@ -156,6 +158,7 @@ class EncoderDecoder(Module):
         *,
         teacher_forcing: float = 1.0,
         seed: Seed = None,
+        hoist: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """Logits of every target symbol given the source and what stands before it.
 
@@ -166,13 +169,14 @@ class EncoderDecoder(Module):
             teacher_forcing: the probability, for each step and example, that y_{t−1} is the true one and not the
                 likeliest under the model; a schedule from `models.teacher_forcing` gives it for each training step.
             seed: of these decisions.
+            hoist: False shows every step of the encoder whole, which is the better picture; the numbers are the same.
 
         Returns:
             Logits (T_y, B, N), and attention weights (T_y, B, T_x) or None.
         """
         targets = symbols("encoder–decoder: ys", ys)
         truth, rng = probability(teacher_forcing), generator(seed)
-        states, memory, batch = self.encode(xs, lengths)
+        states, memory, batch = self.encode(xs, lengths, hoist=hoist)
         previous = np.full(batch, self.start)
         hs, weights = [], []
         with scope("decoder"):

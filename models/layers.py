@@ -141,26 +141,39 @@ class RecurrentLayers(Module):
         Raises:
             ShapeError, ArgumentError: as `models.layers.unroll`, or states that are not one for each cell.
         """
+        hs, finals = self.read(xs, state, lengths, hoist=hoist, truncated=truncated)
+        return hs, _stacked(finals)
+
+    def read(
+        self,
+        xs: Tensor | npt.ArrayLike,
+        state: Any = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        hoist: bool = True,
+        truncated: int | None = None,
+    ) -> tuple[Tensor, list[Any]]:
+        """The same as a call, with the final states as a list, one for each layer and direction."""
         xs = checked_inputs("layers", self.cells[0][0], xs)
         T, B = xs.shape[:2]
         valid = checked_lengths("layers", lengths, T, B)
         states = self._initial(B, state)
         finals: list[Any] = []
-        y: OverTime = xs
+        y: OverTime = xs if hoist or not T else step_by_step(xs)
         for number, cells in enumerate(self.cells, 1):
             with scope_if(len(self.cells) > 1, f"layer {number}"):
-                below, y_s = y, []
+                below, ways = y, []
                 fed = at_every_step(self._drop, below) if number > 1 else below
                 for cell, reverse in zip(cells, (False, True), strict=False):
                     with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
                         hoisted = hoist and hasattr(cell, "project") and hasattr(cell, "recur")
                         hs, final, h_0 = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
                     finals.append(final)
-                    y_s.append(stacked_over_time(hs, h_0) if hoist or not T else hs)
-                y = y_s[0] if len(y_s) == 1 else at_every_step(side_by_side, *y_s)
+                    ways.append(stacked_over_time(hs, h_0) if isinstance(y, Tensor) else hs)
+                y = at_every_step(side_by_side, *ways)
                 if self.residual and number > 1:
                     y = at_every_step(_added, below, y)
-        return y if isinstance(y, Tensor) else stack(y), _stacked(finals)
+        return y if isinstance(y, Tensor) else stack(y), finals
 
     forward = __call__
 
@@ -171,7 +184,7 @@ class RecurrentLayers(Module):
         """The final state of one layer out of all that a call returned, its directions side by side.
 
         Args:
-            states: the second result of a call.
+            states: the second result of a call, or of `read`.
             layer: its number, from 0 for the lowest or from −1 for the top.
 
         Returns:
@@ -210,6 +223,15 @@ class RecurrentLayers(Module):
                 B = "B" if batch is None else batch
                 raise ShapeError(f"layers: a state must be (layers · directions, B, H) = ({count}, {B}, …), got {part.shape}")
         return [with_parts(state, [part[k] for part in parts]) for k in range(count)]
+
+
+def step_by_step(xs: Tensor) -> list[Tensor]:
+    """x_1 … x_T one by one, each made under its own time."""
+    steps = []
+    for t in range(1, len(xs) + 1):
+        with time_step(t):
+            steps.append(xs[t - 1].named("x"))
+    return steps
 
 
 def at_every_step(function: Callable[..., Tensor], *ys: OverTime) -> OverTime:

@@ -106,23 +106,28 @@ class Trainer:
         seconds: float | None = None,
         schedule: Schedule = constant,
         progress: Progress | None = None,
+        unit: str = "symbols",
     ) -> bool:
         """Train until ``updates`` updates have been made, those of earlier calls included, or the time is over.
 
-        Ctrl-C lets the current update finish and then ends the training; a second one ends it at once.
+        Ctrl-C lets the current update finish and then ends the training; pressed again a second later, it ends it at once.
 
         Args:
             updates: the number of updates at the end.
             seconds: the time limit; the schedule then follows whichever of the two is nearer to its end.
             schedule: the factor of the learning rate over the training.
-            progress: where to show loss, perplexity and characters per second.
+            progress: where to show loss, perplexity and speed.
+            unit: what progress calls the symbols: "characters", "words".
 
         Returns:
             False if Ctrl-C ended it.
 
         Raises:
             NonFiniteGradientError: gradients exploded; the message says where. The parameters are those before.
+            ArgumentError: ``updates`` is below 1, or ``seconds`` is not positive.
         """
+        if updates < 1 or not (seconds is None or seconds > 0):
+            raise ArgumentError(f"Trainer.run: updates={updates} must be at least 1, and seconds={seconds} positive or None")
         began, begun_with = time.monotonic(), self.updates
         symbols_of_one = self.streams.batch * self.streams.steps
         share = self.updates / updates
@@ -134,12 +139,13 @@ class Trainer:
                 elapsed = time.monotonic() - began
                 share = max(self.updates / updates, 0 if seconds is None else min(elapsed / seconds, 1.0))
                 if progress is not None:
-                    progress.show(share, self._report((self.updates - begun_with) * symbols_of_one / max(elapsed, 1e-9)))
+                    speed = (self.updates - begun_with) * symbols_of_one / max(elapsed, 1e-9)
+                    progress.show(share, f"{self._recent_loss()}  {speed:,.0f} {unit}/s")
         return not interruption.requested
 
-    def _report(self, rate: float) -> str:
+    def _recent_loss(self) -> str:
         loss = float(np.mean(self.losses[-_SHOWN_OVER:]))
-        return f"loss {loss:.3f}  perplexity {math.exp(min(loss, 99.0)):6.2f}  {rate:,.0f} characters/s"
+        return f"loss {loss:.3f}  perplexity {math.exp(min(loss, 99.0)):6.2f}"
 
     def _update(self) -> None:
         chunk = self.streams[self.updates % len(self.streams)]

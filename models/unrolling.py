@@ -100,9 +100,10 @@ def run(
         step = _stepper(cell, label, xs, hoist, valid)
         hs = [h_0] * T
         for done, t in enumerate(range(T, 0, -1) if reverse else range(1, T + 1)):
+            if done and done % window == 0:
+                with time_step(t + 1 if reverse else t - 1):
+                    state = _as_initial(cell, detached(state))
             with time_step(t):
-                if done and done % window == 0:
-                    state = detached(state)
                 if valid is None or valid[t - 1].all():
                     state = step(t, state)
                     hs[t - 1] = parts_of(state)[-1]
@@ -118,8 +119,8 @@ def _stepper(
     if not hoist:
 
         def step(t: int, state: Any) -> Any:
-            x = xs[t - 1] if valid is None else _only(valid[t - 1], xs[t - 1])
-            return cell.step(x if x.name else x.named("x"), state)
+            x = xs[t - 1].named("x") if isinstance(xs, Tensor) else xs[t - 1]
+            return cell.step(x if valid is None else _only(valid[t - 1], x), state)
 
         return step
     if not (hasattr(cell, "project") and hasattr(cell, "recur")):
@@ -180,7 +181,7 @@ def label_of(cell: Any) -> str:
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
-    xs = xs if isinstance(xs, Tensor) else Tensor(xs)
+    xs = xs if isinstance(xs, Tensor) else Tensor(xs, name="x")
     D = getattr(cell, "input_size", None)
     if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
         raise ShapeError(f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}")

@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 def test_the_whole_path_runs_and_says_so(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, result = finished
     assert result.returncode == 0, result.stderr
-    assert "4,000 characters of the source files of Python's standard library" in result.stdout
+    assert "4,000 characters of the beginning of Python's standard library" in result.stdout
     for row in ("uniform", "1-gram, Kneser–Ney", "3-gram, Kneser–Ney", "lstm (this model)"):
         assert re.search(rf"^{re.escape(row)} +\d+\.\d{{3}} +\d+\.\d{{3}}$", result.stdout, re.MULTILINE), row
     assert "A sample, drawn at temperature 0.7" in result.stdout
@@ -117,15 +117,20 @@ def test_the_same_seed_gives_the_same_output(tmp_path: Path) -> None:
 
 
 def test_the_recurrent_model_beats_the_n_grams_on_a_text_with_long_memory(tmp_path: Path) -> None:
-    """In every line the same digit comes again after seven letters: too far back for any window of three."""
+    """In every line the same digit comes again after three letters, too far back for a 3-gram, which sees two symbols.
+
+    A model that remembers has to guess one of ten digits in each line of six symbols: perplexity 10^(1/6) = 1.468."""
     rng = np.random.default_rng(0)
-    lines = (f"{digit}abcdefg{digit}\n" for digit in rng.integers(10, size=3000))
+    lines = (f"{digit}abc{digit}\n" for digit in rng.integers(10, size=2500))
     (tmp_path / "memory.txt").write_text("".join(lines))
-    options = ["--text", "memory.txt", "--characters", "30000", "--hidden", "24", "--embedding", "8", "--seq-len", "20"]
-    options += ["--batch", "16", "--steps", "500", "--order", "4", "--weight-decay", "0.001"]
+    options = ["--text", "memory.txt", "--hidden", "24", "--embedding", "8", "--seq-len", "12", "--batch", "16"]
+    options += ["--steps", "400", "--lr", "0.03", "--order", "3", "--weight-decay", "0.001", "--cell", "gru"]
     result = run(*options, folder=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "The lstm beats every n-gram model up to order 4." in result.stdout
+    assert "The gru beats every n-gram model up to order 3." in result.stdout
+    perplexity = re.search(r"^gru \(this model\) +(\S+)", result.stdout, re.MULTILINE)
+    assert perplexity is not None
+    assert 10 ** (1 / 6) < float(perplexity[1]) < 1.6
 
 
 # ---------------------------------------------------------------- what is refused
@@ -174,14 +179,16 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_the_training(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--hidden", "0"], ("--hidden", "a whole number ≥ 1 is needed, not '0'")),
+        (["--hidden", "0"], ("--hidden", "a whole number from 1 to 100,000 is needed, not '0'")),
+        (["--hidden", "9" * 5000], ("--hidden", "a whole number")),
         (["--cell", "lsmt"], ("lsmt", "rnn", "gated_rnn", "gru", "lstm")),
-        (["--seq-len", "-3"], ("--seq-len", "≥ 1")),
+        (["--seq-len", "-3"], ("--seq-len", "from 1")),
         (["--batch", "many"], ("--batch", "'many'")),
         (["--lr", "0"], ("--lr", "above 0")),
         (["--lr", "nan"], ("--lr", "above 0")),
+        (["--weight-decay", "-0.1"], ("--weight-decay", "0 or more")),
         (["--seconds", "soon"], ("--seconds", "'soon'")),
-        (["--seed", "-1"], ("--seed", "≥ 0")),
+        (["--seed", "-1"], ("--seed", "from 0")),
         (["--prompt", ""], ("--prompt", "at least one character")),
         (["--unknown-option"], ("--unknown-option",)),
     ],
@@ -200,17 +207,22 @@ def test_exploding_gradients_end_the_run_with_what_was_learnt_before_saved(tmp_p
     assert load_arrays(tmp_path / "demo-output" / "model.npz")
 
 
-def test_ctrl_c_ends_the_training_with_what_was_learnt_saved_and_status_130(tmp_path: Path) -> None:
-    options = ["--characters", "4000", "--hidden", "8", "--seq-len", "8", "--batch", "4", "--steps", "100000000"]
-    process = subprocess.Popen(
+def started(*options: str, folder: Path) -> subprocess.Popen[str]:
+    """The command in the background, deaf to no signal even where the test run itself is."""
+    return subprocess.Popen(
         [*COMMAND, *options],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+
+
+def test_ctrl_c_ends_the_training_with_what_was_learnt_saved_and_status_130(tmp_path: Path) -> None:
+    options = ["--characters", "4000", "--hidden", "8", "--seq-len", "8", "--batch", "4", "--steps", "100000000"]
+    process = started(*options, folder=tmp_path)
     assert process.stderr is not None
     assert "perplexity" in process.stderr.readline()
     time.sleep(0.2)
@@ -224,5 +236,34 @@ def test_ctrl_c_ends_the_training_with_what_was_learnt_saved_and_status_130(tmp_
     assert load_arrays(tmp_path / "demo-output" / "model.npz")
 
 
-def test_the_default_text_is_there() -> None:
+def test_ctrl_c_before_the_training_ends_the_command_with_status_130_and_nothing_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    process = started("--text", "pipe", folder=tmp_path)
+    with (tmp_path / "pipe").open("wb"):  # opened by both sides: the command has begun to read
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "character_model: stopped by Ctrl-C\n"
+    assert output == ""
+    assert not (tmp_path / "demo-output").exists()
+
+
+def test_a_terminal_without_these_characters_gets_their_numbers_instead_of_a_crash(tmp_path: Path) -> None:
+    text = "日本語のテキスト。\n" * 50
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    result = subprocess.run(
+        [*COMMAND, *TINY, "--text", "text.txt"],
+        cwd=tmp_path,
+        env={**environment(), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        encoding="ascii",
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Kneser\\u2013Ney" in result.stdout
+
+
+def test_the_default_text_is_long_enough_for_the_default_options() -> None:
     assert len(python_sources(500_000)) == 500_000

@@ -152,6 +152,21 @@ def test_unhoisted_a_layer_reads_the_state_below_at_its_own_time_step_by_step() 
     assert [node.label for node in nodes].count("stack") == 1
 
 
+def test_both_directions_read_the_same_inputs() -> None:
+    layers = RecurrentLayers("rnn", D, H, bidirectional=True, seed=10)
+    for xs in (inputs(), Tensor(inputs(), requires_grad=True)):
+        nodes = walk(layers(xs, hoist=False)[0])
+        assert sorted(node.time for node in nodes if node.name == "x" and node.time) == [1, 2, 3, 4, 5]
+
+
+def test_hoisted_the_whole_input_is_called_x_unless_it_has_a_name() -> None:
+    layers = RecurrentLayers("rnn", D, H, seed=10)
+    assert "x" in {node.name for node in walk(layers(inputs())[0])}
+    named = Tensor(inputs(), requires_grad=True, name="embedded")
+    assert not {node.name for node in walk(layers(named)[0])} & {"x"}
+    assert named.name == "embedded"
+
+
 # ---------------------------------------------------------------- dropout
 
 

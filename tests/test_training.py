@@ -156,13 +156,19 @@ def test_a_time_limit_ends_the_training_and_drives_the_schedule(monkeypatch: pyt
     assert seen == [0, 0.25, 0.5, 0.75]
 
 
-def test_progress_shows_loss_perplexity_and_characters_per_second() -> None:
+def test_an_end_that_never_comes_is_refused() -> None:
+    for options in ({"updates": 0}, {"updates": 5, "seconds": 0.0}, {"updates": 5, "seconds": math.nan}):
+        with pytest.raises(ArgumentError, match=r"Trainer\.run"):
+            trainer().run(**options)
+
+
+def test_progress_shows_loss_perplexity_and_speed() -> None:
     log = io.StringIO()
     trainer().run(20, progress=Progress(log))
     last = log.getvalue().splitlines()[-1]
     assert last.startswith("100 %  loss ")
     assert "perplexity" in last
-    assert last.endswith(" characters/s")
+    assert last.endswith(" symbols/s")
 
 
 def test_ctrl_c_finishes_the_update_and_ends_the_training() -> None:
@@ -188,15 +194,35 @@ def test_ctrl_c_is_pythons_own_again_afterwards() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_second_ctrl_c_ends_at_once() -> None:
-    def pressed_twice() -> None:
+def test_ctrl_c_pressed_again_a_second_later_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 10.9, 11.1])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    survived = []
+
+    def pressed_three_times() -> None:
         with deferred_interrupt():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+                survived.append("still here")
 
     with pytest.raises(KeyboardInterrupt):
-        pressed_twice()
+        pressed_three_times()
+    assert len(survived) == 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_training_inside_a_deferred_block_hears_ctrl_c_and_so_does_the_block() -> None:
+    training = trainer()
+
+    def pressed_at_the_second(share: float) -> float:
+        if training.updates == 1:
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    with deferred_interrupt() as interruption:
+        assert not training.run(100, schedule=pressed_at_the_second)
+        assert interruption.requested
+    assert training.updates == 2
 
 
 def test_a_reaction_of_the_programs_own_is_left_alone() -> None:

@@ -1,1 +1,12 @@
-"""Pictures of recorded graphs."""
+"""Pictures of recorded graphs.
+
+>>> from minigrad import Tensor
+>>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+>>> draw((x * x).sum())
+<Picture '': 3 boxes, 3 arrows, 0 steps>
+"""
+
+from viz.errors import GraphvizError, PictureFileError
+from viz.picture import Picture, draw
+
+__all__ = ["GraphvizError", "Picture", "PictureFileError", "draw"]

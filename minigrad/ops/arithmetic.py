@@ -43,9 +43,9 @@ def add(a: Any, b: Any) -> Tensor:
 
 
 class Subtract(Operation):
-    """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g."""
+    """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g. If a is a plain number, ``minuend`` keeps it: pictures can then say 1 − g."""
 
-    __slots__ = ()
+    __slots__ = ("minuend",)
     label, symbol = "sub", "−"
 
     @override
@@ -61,9 +61,12 @@ def subtract(a: Any, b: Any) -> Tensor:
     >>> (1.0 - Tensor([0.25, 0.5])).numpy()
     array([0.75, 0.5 ])
     """
+    minuend = a if isinstance(a, int | float) else None
     a, b, y = pair(a, b, np.subtract, "sub")
     if (a._wants or b._wants) and state.recording:
-        return record(Subtract(), y, (a._node, b._node), ())
+        node = Subtract()
+        node.minuend = minuend
+        return record(node, y, (a._node, b._node), ())
     return unrecorded(y)
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.guard import bare
+from minigrad.ops.casting import copy
 from minigrad.ops.indexing import GetItem
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axes, checked_axis, ravel, record_view
@@ -58,6 +59,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     widths = _pairs(pad_width, len(x.shape), "pad_width")
     if widths.dtype.kind not in "iu" or (widths < 0).any():
         raise ArgumentError(f"pad: expected widths that are integers ≥ 0, got {pad_width!r}")
+    if not x.shape:
+        return copy(x)
     y = np.pad(x._data, widths, constant_values=_pairs(constant_values, len(x.shape), "constant_values"))
     if not (x._wants and state.recording):
         return unrecorded(y)

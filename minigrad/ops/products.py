@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,9 @@ def dot(a: Any, b: Any) -> Tensor:
     left, right = (part if isinstance(part, Tensor) else part._data for part in (a, b))
     if len(b.shape) <= 2:
         return matmul(left, right)
-    columns = reshape(moveaxis(right, -2, 0), (b.shape[-2], b.size // b.shape[-2] if b.shape[-2] else 0))
-    return reshape(matmul(left, columns), (*a.shape[:-1], *b.shape[:-2], b.shape[-1]))
+    others = (*b.shape[:-2], b.shape[-1])
+    columns = reshape(moveaxis(right, -2, 0), (b.shape[-2], math.prod(others)))
+    return reshape(matmul(left, columns), (*a.shape[:-1], *others))
 
 
 @implements(np.vdot, parameters=("a", "b"))

@@ -1,0 +1,252 @@
+"""Steps that look alike share one drawing: which items a column has, how they are linked, and in which row each stands.
+
+Rows count from the bottom. A state that is carried from step to step through element-wise operations only (the LSTM's
+c, the GRU's h) has a *highway*: these operations and the state stand in one row of their own, and since every column
+has it at the same height, the line runs straight across the picture. What is computed from a highway and carried on
+(the LSTM's h) stands below it, what goes to the output above it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from viz.diagram import Diagram, Item
+from viz.places import BEFORE
+
+__all__ = ["Column", "columns_of", "set_rows"]
+
+Lineage = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Column:
+    """One drawing that serves all steps with the same items and links.
+
+    Attributes:
+        steps: the numbers of the steps it serves.
+        items: for each of these steps, its items, in corresponding order; everything below counts within this order.
+        links: (source, target) pairs within the step, repeated if an operation uses one value twice.
+        arrives: for what comes from other steps or from an initial state, (lineage, item, from the right) and at which
+            steps it does.
+        leaves: (item, to the right) for what goes to other places.
+        taps: (source item of the diagram, item) for what comes from before all steps.
+        highways: for each, its items in the order in which the state passes them.
+        row: the row of each item.
+    """
+
+    steps: list[int]
+    items: list[list[Item]]
+    links: list[tuple[int, int]]
+    arrives: dict[tuple[Lineage, int, bool], set[int]] = field(default_factory=dict)
+    leaves: set[tuple[int, bool]] = field(default_factory=set)
+    taps: set[tuple[int, int]] = field(default_factory=set)
+    highways: list[list[int]] = field(default_factory=list)
+    row: list[int] = field(default_factory=list)
+
+    @property
+    def first(self) -> list[Item]:
+        """The items of the first of its steps."""
+        return self.items[0]
+
+
+def columns_of(diagram: Diagram) -> list[Column]:
+    """The different columns of a diagram, in the order of their first steps."""
+    members: list[list[Item]] = [[] for _ in diagram.steps]
+    local: dict[int, int] = {}
+    for item in diagram.items:
+        if 0 <= item.place < diagram.after and not item.initial:
+            local[item.index] = len(members[item.place])
+            members[item.place].append(item)
+    inner: list[list[tuple[int, int]]] = [[] for _ in diagram.steps]
+    for link in diagram.links:
+        place = diagram.items[link.target].place
+        if link.source in local and link.target in local and diagram.items[link.source].place == place:
+            inner[place].append((local[link.source], local[link.target]))
+    alike: dict[object, Column] = {}
+    column_at: list[Column] = []
+    for step, items in enumerate(members):
+        looks = (tuple((i.lineage, i.role, len(i.terms), i.part) for i in items), tuple(inner[step]))
+        column = alike.setdefault(looks, Column([], [], inner[step]))
+        column.steps.append(step)
+        column.items.append(items)
+        column_at.append(column)
+    _find_ports(diagram, column_at, local)
+    return list(alike.values())
+
+
+def _find_ports(diagram: Diagram, column_at: list[Column], local: dict[int, int]) -> None:
+    for link in diagram.links:
+        source, target = diagram.items[link.source], diagram.items[link.target]
+        if source.place == target.place and link.source in local and link.target in local:
+            continue
+        if link.target in local:
+            column = column_at[target.place]
+            if source.place == BEFORE and not source.initial:
+                column.taps.add((link.source, local[link.target]))
+            else:
+                reverse = source.place == target.place + 1 or (source.initial and _starts_last(target, diagram))
+                column.arrives.setdefault((source.lineage, local[link.target], reverse), set()).add(target.place)
+        if link.source in local:
+            column_at[source.place].leaves.add((local[link.source], target.place != source.place - 1))
+
+
+def _starts_last(target: Item, diagram: Diagram) -> bool:
+    return target.place == diagram.after - 1 and target.place > 0
+
+
+def set_rows(columns: list[Column]) -> int:
+    """Choose the rows of all columns, equal for what plays the same part; returns how many rows there are."""
+    for column in columns:
+        column.highways = _highways(column)
+    least: dict[Lineage, int] = {}
+    for _ in range(len(columns) + 4):
+        for column in columns:
+            column.row = _rows(column, least)
+        before = dict(least)
+        for column in columns:
+            for item, row in zip(column.first, column.row, strict=True):
+                if item.head.name is not None:
+                    least[item.lineage] = max(least.get(item.lineage, 0), row)
+        if least == before:
+            break
+    return max((row + 1 for column in columns for row in column.row), default=0)
+
+
+def _highways(column: Column) -> list[list[int]]:
+    """For each carried state its way through the step, if it is element-wise throughout."""
+    users: dict[int, list[int]] = defaultdict(list)
+    for source, target in column.links:
+        users[source].append(target)
+    found: list[list[int]] = []
+    taken: set[int] = set()
+    for k, item in enumerate(column.first):
+        entrances = sorted({j for lineage, j, _ in column.arrives if lineage == item.lineage})
+        reverse = any(right for lineage, _, right in column.arrives if lineage == item.lineage)
+        way = _elementwise_way(entrances, k, column.first, users)
+        if way and not taken.intersection(way):
+            taken.update(way)
+            found.append(way[::-1] if reverse else way)
+    return found
+
+
+def _elementwise_way(entrances: Iterable[int], goal: int, items: list[Item], users: dict[int, list[int]]) -> list[int]:
+    came_from: dict[int, int] = {}
+    queue = deque(j for j in entrances if items[j].elementwise)
+    seen = set(queue)
+    while queue:
+        j = queue.popleft()
+        if j == goal:
+            way = [j]
+            while way[-1] in came_from:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        for user in users[j]:
+            if user not in seen and items[user].elementwise and (user == goal or items[user].head.name is None):
+                seen.add(user)
+                came_from[user] = j
+                queue.append(user)
+    return []
+
+
+def _rows(column: Column, least: dict[Lineage, int]) -> list[int]:
+    """Rows as low as the constraints allow: above what it is computed from, or below, for what hangs from a highway."""
+    highway_of = {j: way[0] for way in column.highways for j in way}
+    stands_for = [highway_of.get(j, j) for j in range(len(column.first))]
+    users: dict[int, list[int]] = defaultdict(list)
+    for source, target in column.links:
+        users[source].append(target)
+    hanging = _hanging(column, users)
+    above = {
+        (stands_for[u], stands_for[v]) if not (v in hanging and (u in hanging or u in highway_of)) else (stands_for[v], stands_for[u])
+        for u, v in column.links
+    }
+    for way in column.highways:
+        for v in _reachable(way, users) - hanging - set(way):
+            above.add((stands_for[way[0]], stands_for[v]))
+    above = {(low, high) for low, high in above if low != high}
+    lowest = [0] * len(column.first)
+    for j, item in enumerate(column.first):
+        lowest[stands_for[j]] = max(lowest[stands_for[j]], least.get(item.lineage, 0))
+    rows = _longest_ways(lowest, above)
+    if rows is None:
+        column.highways = []
+        return _rows(column, least)
+    for _ in range(4 * len(rows)):
+        intruder = _intruder(column, stands_for, rows, highway_of)
+        if intruder is None:
+            break
+        lowest[intruder] = rows[intruder] + 1
+        rows = _longest_ways(lowest, above) or rows
+    return [rows[stands_for[j]] for j in range(len(rows))]
+
+
+def _hanging(column: Column, users: dict[int, list[int]]) -> set[int]:
+    """What is computed from a highway by element-wise operations, and nothing else above it, and carried on.
+
+    It stands below the highway.
+    """
+    items = column.first
+    on_highway = {j for way in column.highways for j in way}
+    light = {j for j, item in enumerate(items) if item.light and j not in on_highway}
+    carried = {lineage for lineage, _, _ in column.arrives}
+    sources: dict[int, list[int]] = defaultdict(list)
+    for source, target in column.links:
+        sources[target].append(source)
+    found: set[int] = set()
+    for way in column.highways:
+        after = _reachable(way, users)
+        hanging = _reachable(way, {j: [u for u in users[j] if u in light] for j in users})
+        previous: set[int] = set()
+        while hanging != previous:
+            previous = hanging
+            states = {j for j in hanging if items[j].lineage in carried}
+            hanging = states | _reachable(states, {j: [u for u in sources[j] if u in previous] for j in previous})
+            hanging = {j for j in hanging if all(u in hanging or u in way or u not in after for u in sources[j])}
+        found |= hanging
+    return found
+
+
+def _reachable(starts: Iterable[int], steps: dict[int, list[int]]) -> set[int]:
+    found: set[int] = set()
+    stack = sorted(starts)
+    while stack:
+        for j in steps.get(stack.pop(), ()):
+            if j not in found:
+                found.add(j)
+                stack.append(j)
+    return found
+
+
+def _longest_ways(lowest: list[int], above: set[tuple[int, int]]) -> list[int] | None:
+    """The lowest rows with every pair (low, high) in order; None if the pairs go in a circle."""
+    rows = list(lowest)
+    higher: dict[int, list[int]] = defaultdict(list)
+    waiting = [0] * len(rows)
+    for low, high in sorted(above):
+        higher[low].append(high)
+        waiting[high] += 1
+    ready = [j for j in range(len(rows)) if not waiting[j]]
+    done = 0
+    while ready:
+        j = ready.pop()
+        done += 1
+        for high in higher[j]:
+            rows[high] = max(rows[high], rows[j] + 1)
+            waiting[high] -= 1
+            if not waiting[high]:
+                ready.append(high)
+    return rows if done == len(rows) else None
+
+
+def _intruder(column: Column, stands_for: list[int], rows: list[int], highway_of: dict[int, int]) -> int | None:
+    """Something that must move up because it stands in a highway's row, or beside what it is linked with."""
+    for way in sorted({way[0] for way in column.highways}):
+        for j in range(len(rows)):
+            if stands_for[j] == j != way and rows[j] == rows[way]:
+                return max(j, way) if j in highway_of else way
+    for u, v in column.links:
+        if stands_for[u] != stands_for[v] and rows[stands_for[u]] == rows[stands_for[v]]:
+            return stands_for[v]
+    return None

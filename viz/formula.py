@@ -1,0 +1,109 @@
+"""What is written in the box of an affine expression: W·x + W·h + b, with the names of its parameters and operands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from minigrad.graph import Node
+from viz.folding import REARRANGEMENTS, Folding
+from viz.places import BEFORE
+from viz.text import Line, Span, symbol_name
+
+__all__ = ["affine_terms", "join", "transposes", "wrap"]
+
+PLUS, MINUS, TIMES = Span(" + "), Span(" − "), Span("·")
+NAMELESS = Span("const")
+OMITTED = Span("…")
+
+
+def name_of(folding: Folding, i: int) -> Line | None:
+    """The name of a node, or of what it is a slice of."""
+    recorded = folding.recorded
+    while recorded.nodes[i].name is None and folding.label[i] in REARRANGEMENTS and recorded.inputs[i]:
+        i = recorded.inputs[i][0][1]
+    name = recorded.nodes[i].name
+    return None if name is None else symbol_name(name, part=folding.part.get(i))
+
+
+def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: bool = False) -> Line:
+    """How an operand is written inside a formula: its name, an expression of two named operands, or three dots.
+
+    What was computed once for all steps is spelt out in parentheses, and so is an expression that is a factor.
+    """
+    if i is None:
+        return (NAMELESS,)
+    named = name_of(folding, i)
+    if named is not None:
+        return named
+    recorded = folding.recorded
+    if folding.affine[i] and recorded.place[i] == BEFORE and recorded.steps and spell_out:
+        return (Span("("), *join(affine_terms(folding, folding.members(i), spell_out=False)), Span(")"))
+    symbol = recorded.nodes[i].symbol
+    if folding.label[i] == "stack":
+        names = {name_of(folding, j) for _, j in recorded.inputs[i]}
+        (name,) = names if len(names) == 1 else (None,)
+        return name or (OMITTED,)
+    if len(recorded.inputs[i]) == 2 and len(symbol) == 1:
+        left, right = (name_of(folding, j) for _, j in recorded.inputs[i])
+        if left and right:
+            inner = (*left, Span(symbol), *right)
+            return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner
+    return (OMITTED,)
+
+
+def transposes(node: Node) -> bool:
+    """Whether a product is x @ W.T, a matrix applied to rows."""
+    return bool(getattr(node, "transpose_b", False))
+
+
+def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = True) -> list[Line]:
+    """The terms of the affine expression made of ``members``, each after its sign, in the order they were added."""
+    recorded = folding.recorded
+    inside = set(members)
+    sinks = [i for i in sorted(inside) if not any(k in inside for k, _ in recorded.consumers[i])]
+    stack: list[tuple[int | None, Span]] = [(i, PLUS) for i in reversed(sinks)]
+    seen: set[int] = set()
+    terms: list[Line] = []
+    while stack:
+        i, sign = stack.pop()
+        if i in seen:
+            continue
+        if i is None or i not in inside:
+            terms.append((sign, *operand(folding, i, spell_out)))
+            continue
+        seen.add(i)
+        sources: list[int | None] = [None if s is None else recorded.number[s] for s in recorded.nodes[i].inputs]
+        if folding.label[i] == "matmul":
+            first, second = reversed(sources) if transposes(recorded.nodes[i]) else sources
+            terms.append((sign, *product(folding, first, second, inside, spell_out)))
+        elif folding.label[i] == "sub":
+            flipped = PLUS if sign is MINUS else MINUS
+            stack += [(sources[1], flipped), (sources[0], sign)]
+        else:
+            stack += [(source, sign) for source in reversed(sources)]
+    return list(dict.fromkeys(terms))
+
+
+def product(folding: Folding, first: int | None, second: int | None, inside: set[int], spell_out: bool) -> Line:
+    """A product as on paper: x @ W.T, the matrix W applied to every row of x, is written W·x."""
+    if second is not None and second in inside and folding.label[second] == "concatenate":
+        parts = [operand(folding, j, spell_out) for _, j in folding.recorded.inputs[second]]
+        listed = [span for part in parts for span in (Span(", "), *part)][1:]
+        return (*operand(folding, first, spell_out), TIMES, Span("["), *listed, Span("]"))
+    return (*operand(folding, first, spell_out, factor=True), TIMES, *operand(folding, second, spell_out, factor=True))
+
+
+def join(terms: list[Line]) -> Line:
+    """All terms on one line, without a leading plus."""
+    line = tuple(span for term in terms for span in term)
+    return line[1:] if line and line[0] is PLUS else line
+
+
+def wrap(terms: list[Line], lines: int) -> list[Line]:
+    """The terms on so many lines; a continued line begins with its sign."""
+    share = -(-len(terms) // lines)
+    wrapped = [join(terms[:share])]
+    for start in range(share, len(terms), share):
+        sign, *rest = (span for term in terms[start : start + share] for span in term)
+        wrapped.append((Span(sign.text.lstrip()), *rest))
+    return wrapped

@@ -1,0 +1,32 @@
+"""Where everything stands: the columns side by side, what feeds them below, what reads them to the right."""
+
+from __future__ import annotations
+
+from viz.diagram import Diagram
+from viz.geometry import Layout, Route
+from viz.paths import joined
+from viz.region_layout import RegionDrawing
+from viz.unrolled_layout import Unrolled
+
+__all__ = ["lay_out"]
+
+
+def lay_out(diagram: Diagram) -> Layout:
+    """Place a diagram: in columns if it has time steps, from left to right otherwise."""
+    layout = Layout()
+    if diagram.steps:
+        unrolled = Unrolled(diagram, layout)
+        unrolled.compose()
+        layout.ceiling = unrolled.steps.top - unrolled.lanes.height
+        layout.floor = unrolled.steps.bottom
+        layout.right = unrolled.steps.edges(diagram.after - 1)[1]
+    else:
+        region = RegionDrawing(diagram.items, [(link.source, link.target) for link in diagram.links])
+        layout.put_region(region, diagram.items, 0.0, 0.0)
+        for k in range(len(diagram.links)):
+            layout.routes[k] = Route(joined(region.link_path(k)))
+    for place in layout.places.values():
+        layout.ceiling = min(layout.ceiling, place.y - place.height / 2)
+        layout.floor = max(layout.floor, place.y + place.height / 2)
+        layout.right = max(layout.right, place.x + place.width / 2)
+    return layout

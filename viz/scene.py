@@ -1,0 +1,152 @@
+"""The scene: what a picture shows, named, placed and coloured, for any writer to put on paper.
+
+Coordinates grow to the right and downwards, in points. A scene knows no Tensors, no formats and no fonts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from viz.palette import Scale
+from viz.paths import Point
+from viz.text import Line
+
+__all__ = ["Bar", "Box", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Wire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An item: a rounded box or a circle with text in it, around (x, y)."""
+
+    key: str
+    role: str
+    shape: str
+    x: float
+    y: float
+    width: float
+    height: float
+    lines: tuple[Line, ...]
+    font: float
+    fill: str
+    time: int | None
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A line from one box to another, drawn in the direction in which values flow.
+
+    ``magnitude`` is the norm of the gradient that flows back along it; None if gradients were not asked for or none
+    flows there. A line that ends in a collecting wire has no arrow.
+    """
+
+    key: str
+    source: str
+    target: str
+    points: tuple[Point, ...]
+    colour: str
+    width: float
+    magnitude: float | None
+    arrow: bool
+    dashed: bool
+    time: int | None
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What carries one value to all steps, or collects a value from all of them."""
+
+    key: str
+    source: str
+    points: tuple[Point, ...]
+    colour: str
+    arrow: bool
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """A dot where a line meets a wire."""
+
+    x: float
+    y: float
+    colour: str
+    time: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The rounded box around a step."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    label_x: float
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A step's share of a parameter's gradient; (x, y) is the middle of its foot."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: str
+    value: float
+    label: Line
+    parameter: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line of text; ``anchor`` is "start", "middle" or "end" and says what of it is at x."""
+
+    x: float
+    y: float
+    line: Line
+    size: float
+    anchor: str = "start"
+    bold: bool = False
+    colour: str = "#607d8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A short piece of line in the legend, with what it means to the right of it."""
+
+    x: float
+    y: float
+    colour: str
+    width: float
+    dashed: bool
+    meaning: Line
+
+
+@dataclass(slots=True)
+class Scene:
+    """Everything in a picture, in the order in which it is painted within its kind."""
+
+    title: str
+    description: str
+    width: float = 0.0
+    height: float = 0.0
+    panels: list[Panel] = field(default_factory=list)
+    wires: list[Wire] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    junctions: list[Junction] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
+    scale: Scale | None = None
+    scale_at: Point = (0.0, 0.0)
+    samples: list[Sample] = field(default_factory=list)
+
+    def box(self, key: str) -> Box:
+        """The box with that key."""
+        return next(box for box in self.boxes if box.key == key)

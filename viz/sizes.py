@@ -1,0 +1,58 @@
+"""How large each item is drawn, and what is written in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from viz.diagram import Item
+from viz.formula import join, wrap
+from viz.text import Line, Span, fit, line_width
+
+__all__ = ["FONT", "Look", "look_of"]
+
+FONT = 13.0
+FORMULA_FONT = 12.0
+HEIGHT, SMALL_HEIGHT, CIRCLE = 28.0, 24.0, 25.0
+LINE_HEIGHT = 15.0
+PADDING = 9.0
+NARROWEST = 34.0
+FORMULA_ROOM = 185.0
+MOST_LINES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Shape ("box", "circle"), size, and lines of text of an item."""
+
+    shape: str
+    width: float
+    height: float
+    lines: tuple[Line, ...]
+    font: float
+
+
+def look_of(item: Item) -> Look:
+    """The shape, size and text of an item."""
+    if item.terms:
+        return _formula(item)
+    caption = item.caption
+    if item.role == "operation" or (item.role == "state" and item.elementwise and item.head.name is None):
+        width = line_width(caption, FONT) + 8
+        if width <= CIRCLE + 3:
+            return Look("circle", CIRCLE, CIRCLE, (caption,), fit(caption, FONT, CIRCLE - 2))
+        return Look("box", max(width + 4, CIRCLE), SMALL_HEIGHT, (caption,), FONT)
+    height = SMALL_HEIGHT if item.role in ("parameter", "activation") else HEIGHT
+    return Look("box", max(line_width(caption, FONT) + 2 * PADDING, NARROWEST), height, (caption,), FONT)
+
+
+def _formula(item: Item) -> Look:
+    terms = item.terms
+    name: Line = (*item.caption, Span(" = ")) if item.head.name is not None or item.is_output else ()
+    lines: list[Line] = []
+    for count in range(1, min(len(terms), MOST_LINES) + 1):
+        lines = wrap(terms, count) if count > 1 else [join(terms)]
+        lines[0] = (*name, *lines[0])
+        if max(line_width(line, FORMULA_FONT) for line in lines) <= FORMULA_ROOM:
+            break
+    width = max(line_width(line, FORMULA_FONT) for line in lines) + 2 * PADDING
+    return Look("box", width, HEIGHT + LINE_HEIGHT * (len(lines) - 1), tuple(lines), FORMULA_FONT)

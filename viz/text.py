@@ -1,0 +1,143 @@
+"""Names as they are written in a picture: subscripts, widths, and what to do with hostile ones.
+
+A label is a line of :class:`Span`; a span is a piece of text at one height (0 on the line, −1 a subscript, +1 a
+superscript). The SVG writer sets the heights itself; where only plain text is possible, :func:`plain` uses Unicode's
+subscripts as far as they go.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+__all__ = ["Line", "Span", "clean", "fit", "line_width", "number", "plain", "power_of_ten", "symbol_name"]
+
+SUBSCRIPT_SIZE = 0.72
+LONGEST = 28
+
+WIDTHS = {
+    **dict.fromkeys("0123456789", 0.64),
+    **dict.fromkeys("ijl.,:;'|!·", 0.32),
+    **dict.fromkeys("frt()[]- ", 0.40),
+    **dict.fromkeys("ABEFJKLPSTXYZ", 0.68),
+    **dict.fromkeys("CDGHNOQRUV", 0.77),
+    **dict.fromkeys("mwMW", 0.95),
+    **dict.fromkeys("+−=<>⊙∑", 0.84),
+    "…": 1.0,
+    " ": 0.32,
+}
+"""Widths in em of DejaVu Sans, the widest of the common sans-serif fonts: what fits in it fits in the others."""
+
+SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ", strict=True))
+SUPERSCRIPTS = dict(zip("0123456789+-−=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾", strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of text at one height; ``soft`` text is set in a lighter ink (operations beside names, shapes)."""
+
+    text: str
+    level: int = 0
+    soft: bool = False
+
+
+Line = tuple[Span, ...]
+
+
+def clean(name: str) -> str:
+    """``name`` without the characters that no picture format can hold, which become U+FFFD, and on one line.
+
+    >>> clean("a\\x00b\\nc")
+    'a\N{REPLACEMENT CHARACTER}b c'
+    """
+    if name.isprintable():
+        return name
+    return "".join(" " if c.isspace() else c if _drawable(c) else "\N{REPLACEMENT CHARACTER}" for c in name)
+
+
+def _drawable(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cs", "Co", "Cn")
+
+
+def symbol_name(name: str, time: int | None = None, part: int | None = None) -> Line:
+    """The spans of a name: what follows its first underscore, and the time step, are subscripts.
+
+    >>> [(s.text, s.level) for s in symbol_name("h", time=3)]
+    [('h', 0), ('3', -1)]
+    >>> [(s.text, s.level) for s in symbol_name("W_hx")]
+    [('W', 0), ('hx', -1)]
+    """
+    name = clean(name)
+    base, _, below = name.partition("_")
+    if not base or not below or len(name) > LONGEST:
+        base, below = shorten(name), ""
+    subscript = ",".join(part for part in (below, "" if time is None else str(time)) if part)
+    spans = [Span(base)]
+    if subscript:
+        spans.append(Span(subscript, -1))
+    if part is not None:
+        spans.append(Span(f"({part})", 1))
+    return tuple(spans)
+
+
+def shorten(name: str, longest: int = LONGEST) -> str:
+    """``name``, or its two ends around an ellipsis."""
+    if len(name) <= longest:
+        return name
+    tail = longest // 3
+    return f"{name[: longest - tail - 1]}…{name[-tail:]}"
+
+
+def _em(character: str) -> float:
+    width = WIDTHS.get(character)
+    if width is not None:
+        return width
+    if unicodedata.combining(character):
+        return 0.0
+    return 1.0 if unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2500 else 0.66
+
+
+def line_width(line: Line, size: float) -> float:
+    """The width of a line set in ``size``, in the widest of the common fonts."""
+    return sum(size * (SUBSCRIPT_SIZE if span.level else 1.0) * sum(map(_em, span.text)) for span in line)
+
+
+def fit(line: Line, size: float, room: float) -> float:
+    """The font size, at most ``size``, at which a line is no wider than ``room``."""
+    width = line_width(line, size)
+    return size if width <= room else size * room / width
+
+
+def plain(line: Line) -> str:
+    """A line as plain Unicode text.
+
+    >>> plain(symbol_name("f", time=12)), plain(symbol_name("W_hx")), plain(symbol_name("W_yh"))
+    ('f₁₂', 'Wₕₓ', 'W_yh')
+    """
+    return "".join(map(_plain_span, line))
+
+
+def _plain_span(span: Span) -> str:
+    if span.level == 0:
+        return span.text
+    table, mark = (SUBSCRIPTS, "_") if span.level < 0 else (SUPERSCRIPTS, "^")
+    if all(c in table for c in span.text):
+        return "".join(table[c] for c in span.text)
+    head, comma, tail = span.text.rpartition(",")
+    if comma and all(c in table for c in tail):
+        return mark + head + "".join(table[c] for c in tail)
+    return mark + span.text
+
+
+def number(value: float) -> str:
+    """Two significant digits, as short as they come.
+
+    >>> number(0.06432), number(2e-19), number(0.0), number(12345.0)
+    ('0.064', '2e-19', '0', '1.2e+04')
+    """
+    return f"{value:.2g}"
+
+
+def power_of_ten(exponent: int) -> Line:
+    """10 with its exponent raised."""
+    return (Span("10"), Span(str(exponent).replace("-", "−"), 1))

@@ -1,0 +1,198 @@
+"""An unrolled graph put together: parameters and their wires below, initial states, columns, and what comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from viz.diagram import Diagram, Item
+from viz.geometry import Bus, Layout, Place, Route
+from viz.lanes import Lanes
+from viz.paths import Pen, Point, joined, moved
+from viz.places import BEFORE
+from viz.region_layout import RegionDrawing
+from viz.sizes import look_of
+from viz.steps_layout import Steps
+
+__all__ = ["Unrolled"]
+
+WIRES_BELOW = 24.0
+WIRE_PITCH, TOP_WIRE_PITCH = 5.0, 30.0
+REGION_GAP = 30.0
+INITIAL_GAP = 14.0
+
+
+class Unrolled:
+    """Fills a layout with an unrolled graph."""
+
+    def __init__(self, diagram: Diagram, layout: Layout) -> None:
+        self.diagram = diagram
+        self.layout = layout
+        self.items = diagram.items
+        self.kinds = [self._kind(k) for k in range(len(diagram.links))]
+        self.lanes = Lanes(diagram, self._links_of("lane"))
+        self.steps = layout.steps = Steps(diagram, self.lanes.room)
+        self.before = [item for item in self.items if item.place == BEFORE and not item.initial]
+        self.after = [item for item in self.items if item.place == diagram.after]
+
+    def _kind(self, k: int) -> str:
+        """What a link joins: items "before" all steps, "within" a step, "after" the steps; a step with what comes
+        "before" ("tap"), with its neighbour ("carry"), with an initial state ("start"), with what comes after it
+        ("result"), or far places (by a "lane")."""
+        link, after = self.diagram.links[k], self.diagram.after
+        source, target = self.items[link.source], self.items[link.target]
+        if source.initial:
+            return "start" if target.place in (0, after - 1) else "lane"
+        if source.place == BEFORE:
+            return "before" if target.place == BEFORE else "tap"
+        if source.place == target.place:
+            return "after" if source.place == after else "within"
+        if target.place == after:
+            return "result" if source.place == after - 1 else "lane"
+        return "carry" if abs(source.place - target.place) == 1 else "lane"
+
+    def _links_of(self, kind: str) -> list[int]:
+        return [k for k, found in enumerate(self.kinds) if found == kind]
+
+    def compose(self) -> None:
+        """Place all items and draw all lines."""
+        before = self._region_before()
+        initial = [item for item in self.items if item.initial]
+        from_above = [self.items[j] for j in sorted(self.steps.fed_from_above)]
+        widths = [look_of(item).width for item in (*initial, *from_above)]
+        margin = max([before.width, *widths], default=0.0)
+        self.steps.shift(margin + REGION_GAP if margin else 0.0)
+        for item in self.items:
+            if self.steps.step_of(item.index) is not None:
+                self.layout.places[item.index] = Place(*self.steps.middle(item), *self.steps.size(item), self.steps.look(item))
+        self._place_initial(initial, margin)
+        after, entry_lines = self._place_after()
+        floor = max([self.steps.floor, self.steps.bottom, *(p.y + p.height / 2 for p in self.layout.places.values())])
+        top = floor + WIRES_BELOW
+        self.layout.put_region(before, self.own_before, margin - before.width, top)
+        for number, item in enumerate(from_above):
+            look = look_of(item)
+            y = self.steps.top - self.lanes.height - TOP_WIRE_PITCH * (len(from_above) - number) + 4
+            self.layout.places[item.index] = Place(margin / 2, y, look.width, look.height, look)
+        self._route_steps()
+        self._route_before(before, margin - before.width, top)
+        self._route_taps(after)
+        self.lanes.route(self.layout, self.steps, entry_lines)
+
+    def _region_before(self) -> RegionDrawing:
+        """The region to the lower left: parameters, and what is computed from them once for all steps."""
+        self.own_before = [item for item in self.before if item.index not in self.steps.fed_from_above]
+        local = {item.index: j for j, item in enumerate(self.own_before)}
+        links = [self.diagram.links[k] for k in self._links_of("before")]
+        tapped = sorted({self.diagram.links[k].source for k in self._links_of("tap")} & local.keys())
+        return RegionDrawing(
+            self.own_before,
+            [(local[link.source], local[link.target]) for link in links],
+            exits=[(local[j], j) for j in tapped],
+            pitch=WIRE_PITCH,
+            late=True,
+        )
+
+    def _place_initial(self, initial: list[Item], margin: float) -> None:
+        """Initial states stand beside the first column, at the height of the states they begin."""
+        right_end = self.steps.edges(self.diagram.after - 1)[1] + INITIAL_GAP
+        taken: dict[tuple[bool, float], int] = {}
+        for item in initial:
+            look = look_of(item)
+            target = next(self.items[link.target] for link in self.diagram.links if link.source == item.index)
+            at_right = target.place > 0
+            y = None if at_right else self.steps.row_y(item.lineage, target.place)
+            y = self.layout.places[target.index].y if y is None else y
+            number = taken[at_right, y] = taken.get((at_right, y), -1) + 1
+            x = right_end + look.width / 2 if at_right else margin / 2
+            self.layout.places[item.index] = Place(x, y + number * (look.height + 6), look.width, look.height, look)
+
+    def _place_after(self) -> tuple[RegionDrawing, dict[Hashable, list[Point]]]:
+        """The region to the right: what is computed from several steps, or from the last one, after the loop."""
+        local = {item.index: j for j, item in enumerate(self.after)}
+        crown = self.lanes.crown
+        by_lane = [k for k in self.lanes.links if self.diagram.links[k].target in local]
+        entered: dict[Hashable, int] = {
+            self.lanes.entry(k): self.diagram.links[k].target for k in by_lane if self.diagram.links[k].target != crown
+        }
+        entered.update((k, self.diagram.links[k].target) for k in self._links_of("result"))
+        region = RegionDrawing(
+            self.after,
+            [(local[link.source], local[link.target]) for link in map(self.diagram.links.__getitem__, self._links_of("after"))],
+            entries=[(key, local[target]) for key, target in entered.items()],
+            crown=None if crown is None else local[crown],
+        )
+        last = self.diagram.after - 1
+        edge = max([self.steps.edges(last)[1], *(p.x + p.width / 2 for p in self.layout.places.values())])
+        dx = edge + self.lanes.room[last + 1] + 6
+        dy = self.steps.frame.height / 2 - region.height / 2
+        results = self._links_of("result")
+        if results:
+            dy = self.layout.places[self.diagram.links[results[0]].source].y - region.entry_y[results[0]]
+        self.layout.put_region(region, self.after, dx, dy)
+        for number, k in enumerate(self._links_of("after")):
+            self.layout.routes[k] = Route(joined(moved(region.link_path(number), dx, dy)))
+        entry_lines = {key: moved(region.entry_path(number), dx, dy) for number, key in enumerate(entered)}
+        for k in results:
+            pen = Pen.along(self.steps.line_out(self.diagram.links[k].source, to_right=True))
+            pen.to(edge, pen.here[1])
+            pen.run(*entry_lines[k][0])
+            self.layout.routes[k] = Route(joined([*pen.points, *entry_lines[k][1:]]))
+        self._after_at = (dx, dy)
+        return region, entry_lines
+
+    def _route_steps(self) -> None:
+        for k, link in enumerate(self.diagram.links):
+            source, target = self.items[link.source], self.items[link.target]
+            if self.kinds[k] == "within":
+                self.layout.routes[k] = Route(self.steps.line_within(k))
+            elif self.kinds[k] == "carry":
+                forward = source.place < target.place
+                pen = Pen.along(self.steps.line_out(source.index, to_right=forward))
+                self._arrive(k, pen, source, target, from_right=not forward)
+            elif self.kinds[k] == "start":
+                place = self.layout.places[source.index]
+                at_right = place.x > self.layout.places[target.index].x
+                pen = Pen(place.x + (-0.5 if at_right else 0.5) * place.width, place.y)
+                self._arrive(k, pen, source, target, from_right=at_right)
+
+    def _arrive(self, k: int, pen: Pen, source: Item, target: Item, from_right: bool) -> None:
+        end = self.steps.line_in(source.lineage, target.index, from_right)
+        pen.run(*end[0])
+        self.layout.routes[k] = Route(joined([*pen.points, *end[1:]]))
+
+    def _route_before(self, region: RegionDrawing, dx: float, dy: float) -> None:
+        for number, k in enumerate(self._links_of("before")):
+            self.layout.routes[k] = Route(joined(moved(region.link_path(number), dx, dy)))
+        for number, (_, key) in enumerate(region.exits):
+            self.layout.buses.append(Bus(int(str(key)), moved(region.exit_path(number), dx, dy)))
+        for j in sorted(self.steps.fed_from_above):
+            place = self.layout.places[j]
+            self.layout.buses.append(Bus(j, [(place.x + place.width / 2, place.y)]))
+
+    def _route_taps(self, after: RegionDrawing) -> None:
+        """The lines from the wires to the steps; each wire reaches as far as its last tap."""
+        bus_of = {bus.item: bus for bus in self.layout.buses}
+        local = {item.index: j for j, item in enumerate(self.after)}
+        taken: dict[int, int] = {}
+        for k in self._links_of("tap"):
+            link = self.diagram.links[k]
+            y = bus_of[link.source].points[-1][1]
+            if link.target in local:
+                number = taken[link.target] = taken.get(link.target, -1) + 1
+                points = self._tap_after(after, local[link.target], link.target, number, y)
+            else:
+                points = self.steps.tap(link.source, link.target, y)
+            self.layout.routes[k] = Route(joined(points), junction=points[0])
+        for bus in bus_of.values():
+            ends = [
+                self.layout.routes[k].points[0][0] for k in self._links_of("tap") if self.diagram.links[k].source == bus.item
+            ]
+            bus.points = joined(Pen.along(bus.points).to(max(ends), bus.points[-1][1]).points)
+
+    def _tap_after(self, region: RegionDrawing, j: int, item: int, number: int, y: float) -> list[Point]:
+        place = self.layout.places[item]
+        shift = 12.0 * ((number + 1) // 2) * (-1 if number % 2 else 1)
+        if region.is_lowest(j) and abs(shift) < place.width / 2:
+            return Pen(place.x + shift, y).to(place.x + shift, place.y + place.height / 2).points
+        x = self._after_at[0] + region.gap_before(j)
+        return Pen(x, y).corner(place.x - place.width / 2, place.y, vertical_first=True).points

@@ -21,12 +21,11 @@ from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter
 from models.attention import Memory, make_attention
 from models.cells import make_cell
-from models.checks import Seed, generator, positive_size
+from models.checks import Seed, generator, positive_size, probability
 from models.head import Head
 from models.layers import RecurrentLayers
 from models.recurrent import parts_of
 from models.sampling import IntArray, chosen, symbols
-from models.teacher_forcing import probability
 from models.unrolling import checked_lengths, scope_if
 
 __all__ = ["EncoderDecoder", "Written"]
@@ -175,7 +174,7 @@ class EncoderDecoder(Module):
             Logits (T_y, B, N), and attention weights (T_y, B, T_x) or None.
         """
         targets = symbols("encoder–decoder: ys", ys)
-        truth, rng = probability(teacher_forcing), generator(seed)
+        truth, rng = probability("teacher_forcing", teacher_forcing), generator(seed)
         states, memory, batch = self.encode(xs, lengths, hoist=hoist)
         previous = np.full(batch, self.start)
         hs, weights = [], []

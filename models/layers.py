@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
 from models.cells import make_cell
-from models.checks import Seed, generator, positive_size, switch
+from models.checks import Seed, generator, positive_size, probability, switch
 from models.head import Head
 from models.recurrent import Recurrent, parts_of, with_parts
 from models.unrolling import checked_inputs, checked_lengths, detached, run, scope_if, stacked_over_time, unroll
@@ -31,10 +30,11 @@ OverTime: TypeAlias = Tensor | Sequence[Tensor]
 class RecurrentLayers(Module):
     """One or more layers of cells over a sequence, each reading the outputs of the one below.
 
-        y⁽⁰⁾ = xs                                                        (T, B, D)
-        y⁽ˡ⁾ = unroll(cell⁽ˡ⁾, drop(y⁽ˡ⁻¹⁾))                              one direction
-        y⁽ˡ⁾ = [unroll(cell→, drop(y⁽ˡ⁻¹⁾)), unroll(cell←, drop(y⁽ˡ⁻¹⁾), reverse)]    bidirectional, side by side
-        y⁽ˡ⁾ = y⁽ˡ⁾ + y⁽ˡ⁻¹⁾                                              residual, for every layer but the first
+        y⁽⁰⁾ = xs                                      (T, B, D)
+        x⁽ˡ⁾ = dropout(y⁽ˡ⁻¹⁾)                         between layers, in training mode; x⁽¹⁾ = xs
+        y⁽ˡ⁾ = h→(x⁽ˡ⁾)                                what the layer's cell gives at every step
+        y⁽ˡ⁾ = [h→(x⁽ˡ⁾), h←(x⁽ˡ⁾)]                    bidirectional: the second cell reads in reverse
+        y⁽ˡ⁾ = y⁽ˡ⁻¹⁾ + …                              residual: every layer but the first adds its input
 
     Args:
         cell: the name of a cell; or cells of one's own, from the lowest layer up, each anything with ``step`` and
@@ -53,6 +53,7 @@ class RecurrentLayers(Module):
     Raises:
         ArgumentError: a name, option or value that does not exist; sizes beside cells that have their own.
 
+    >>> import numpy as np
     >>> layers = RecurrentLayers("lstm", 3, 4, num_layers=2, bidirectional=True, seed=0)
     >>> hs, states = layers(np.ones((5, 2, 3)))
     >>> hs.shape, states.c.shape, states.h.shape
@@ -94,7 +95,7 @@ class RecurrentLayers(Module):
         if not self.cells or len({len(layer) for layer in self.cells}) > 1:
             raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")
         self.residual = switch("layers: residual", residual)
-        self.dropout = _probability(dropout)
+        self.dropout = probability("layers: dropout", dropout)
         self.initial_states: list[list[Parameter]] | None = None
         if switch("layers: learn_initial_state", learn_initial_state):
             self.initial_states = [
@@ -190,6 +191,7 @@ class RecurrentLayers(Module):
         Returns:
             A state of the cell's kind, each part (B, H · directions).
 
+        >>> import numpy as np
         >>> layers = RecurrentLayers("gru", 3, 4, num_layers=2, bidirectional=True, seed=0)
         >>> layers.final_state(layers(np.ones((5, 2, 3)))[1]).shape
         (2, 8)
@@ -274,9 +276,3 @@ def _directions(given: Any) -> Directions:
                 f"or a pair (forward, backward) of them; got {given!r}"
             )
     return cells
-
-
-def _probability(p: float) -> float:
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p <= 1:
-        raise ArgumentError(f"layers: dropout: expected a probability from 0 to 1, got {p!r}")
-    return float(p)

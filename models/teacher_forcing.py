@@ -14,8 +14,9 @@ from collections.abc import Callable
 import numpy as np
 
 from minigrad.errors import ArgumentError
+from models.checks import positive_size, probability
 
-__all__ = ["Schedule", "constant", "exponential", "inverse_sigmoid", "linear", "probability"]
+__all__ = ["Schedule", "constant", "exponential", "inverse_sigmoid", "linear"]
 
 Schedule = Callable[[int], float]
 """From the number of a training step, 0, 1, 2 …, to a probability."""
@@ -23,21 +24,20 @@ Schedule = Callable[[int], float]
 
 def constant(p: float) -> Schedule:
     """ε_i = p."""
-    p = probability(p)
+    p = probability("constant: p", p)
     return lambda i: p
 
 
 def linear(steps: int, first: float = 1.0, last: float = 0.0) -> Schedule:
     """ε_i falls (or rises) from ``first`` to ``last`` in a straight line over that many steps, and stays there."""
-    first, last = probability(first), probability(last)
-    if steps < 1:
-        raise ArgumentError(f"linear: expected at least 1 step, got {steps}")
+    first, last = probability("linear: first", first), probability("linear: last", last)
+    steps = positive_size("linear", "steps", steps)
     return lambda i: first + (last - first) * min(i / steps, 1.0)
 
 
 def exponential(base: float) -> Schedule:
     """ε_i = baseⁱ."""
-    base = probability(base)
+    base = probability("exponential: base", base)
     return lambda i: base**i
 
 
@@ -46,10 +46,3 @@ def inverse_sigmoid(k: float) -> Schedule:
     if not k >= 1:
         raise ArgumentError(f"inverse_sigmoid: expected k ≥ 1, got {k}")
     return lambda i: float(1 / (1 + np.exp(min(i / k - np.log(k), 700.0))))
-
-
-def probability(p: float) -> float:
-    """``p`` if it is from 0 to 1; ArgumentError otherwise."""
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p <= 1:
-        raise ArgumentError(f"teacher forcing: expected a probability from 0 to 1, got {p!r}")
-    return float(p)

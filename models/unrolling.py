@@ -68,9 +68,10 @@ def unroll(
     >>> hs.numpy()[2:, 1].any()
     np.False_
     """
-    xs = checked_inputs(f"unroll {label_of(cell)}", cell, xs)
+    label = f"unroll {label_of(cell)}"
+    xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]
-    valid = checked_lengths(f"unroll {label_of(cell)}", lengths, T, B)
+    valid = checked_lengths(label, lengths, T, B)
     hs, final, h_0 = run(cell, xs, state, B, hoist, valid, reverse, truncated)
     return stacked_over_time(hs, h_0), final
 
@@ -85,12 +86,14 @@ def run(
     reverse: bool = False,
     truncated: int | None = None,
 ) -> tuple[list[Tensor], Any, Tensor]:
-    """What `unroll` does, on checked inputs (T, B, D) or a list of T of them (B, D).
+    """What `unroll` does, on inputs (T, B, D) in one piece or as a list of T of them (B, D).
 
     Returns the outputs h_1 … h_T as a list, the final state, and the initial output h_0.
     """
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
+    if isinstance(xs, Tensor):
+        checked_inputs(f"unroll {label}", cell, xs)
     with scope(label):
         with time_step(T + 1 if reverse else 0):
             state = cell.initial_state(batch) if state is None else _as_initial(cell, state)

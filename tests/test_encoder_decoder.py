@@ -169,7 +169,7 @@ def test_schedules_begin_with_always_and_fall_as_their_formulas_say() -> None:
 def test_schedules_that_leave_0_to_1_are_refused(make: Any) -> None:
     with pytest.raises(ArgumentError):
         make()
-    with pytest.raises(ArgumentError, match=r"teacher forcing: expected a probability from 0 to 1, got 1\.1"):
+    with pytest.raises(ArgumentError, match=r"teacher_forcing: expected a probability from 0 to 1, got 1\.1"):
         model_of()(SOURCE, TARGET, teacher_forcing=1.1)
 
 

@@ -315,5 +315,9 @@ def test_what_does_not_fit_is_refused_with_the_expected_shape() -> None:
         layers(np.ones((T, B, D)), [None])
     with pytest.raises(ArgumentError, match="layers: lengths must be from 0 to T = 5, got 6 for example 0"):
         layers(np.ones((T, B, D)), lengths=[6, 1, 1])
+    messages = {True: r"unroll rnn: xs must be \(T, B, D\) with D = 3", False: "rnn at time step 1: x must be .* D = 3"}
+    for hoist, message in messages.items():
+        with pytest.raises(ShapeError, match=message):
+            RecurrentLayers([RNN(D, 4), RNN(3, 4)])(np.ones((T, B, D)), hoist=hoist)
     with pytest.raises(ShapeError, match="layers: residual=True needs layers of one width, got"):
         RecurrentLayers([RNN(D, 3), RNN(3, 4)], residual=True)(np.ones((T, B, D)))

@@ -143,6 +143,11 @@ def tar(file: Path) -> None:
         archive.addfile(tarfile.TarInfo("model/W"))
 
 
+def savez(file: Path, save: Any, **arrays: Any) -> None:
+    with file.open("wb") as opened:
+        save(opened, **arrays)
+
+
 def like_torch(file: Path) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"W": [1.0]}))
@@ -223,9 +228,9 @@ BROKEN: dict[str, Damage] = {
     "a pickled array of objects": lambda file: file.write_bytes(npy(np.array([None, {}]), allow_pickle=True)),
     "a tar archive": tar,
     "torch's archive": like_torch,
-    "somebody's npz": lambda file: np.savez(file, **{"model.W": np.zeros((3, 4)), "model.b": np.zeros(3)}),
-    "somebody's compressed npz": lambda file: np.savez_compressed(file, **{"model.W": np.zeros((3, 4))}),
-    "somebody's npz of objects": lambda file: np.savez(file, **{"model.W": np.array([None])}),
+    "somebody's npz": lambda file: savez(file, np.savez, **{"model.W": np.zeros((3, 4)), "model.b": np.zeros(3)}),
+    "somebody's compressed npz": lambda file: savez(file, np.savez_compressed, **{"model.W": np.zeros((3, 4))}),
+    "somebody's npz of objects": lambda file: savez(file, np.savez, **{"model.W": np.array([None])}),
     "JSON": lambda file: file.write_text('{"format": "minigrad checkpoint", "version": 1}'),
     "cut in the middle": bytewise(lambda data: data[: len(data) // 2]),
     "last byte missing": bytewise(lambda data: data[:-1]),

@@ -66,7 +66,8 @@ def load_arrays(path: StrPath, expected: Mapping[str, Array] | None = None) -> d
     """
     with Opened(path) as opened:
         if expected is not None:
-            opened.refuse(differences(opened.kinds, {name: Kind(tuple(a.shape), a.dtype) for name, a in expected.items()}))
+            wanted = {name: Kind(tuple(a.shape), a.dtype.newbyteorder("=")) for name, a in expected.items()}
+            opened.refuse(differences(opened.kinds, wanted))
         return opened.read(opened.kinds)
 
 

@@ -298,6 +298,32 @@ def test_bad_options_are_refused(make: Any, message: str) -> None:
         make()
 
 
+class SignSGD(Optimizer):
+    """An optimiser of a user's own: θ ← θ − η sign(m), m a running mean of g."""
+
+    remembers = ("mean",)
+
+    def __init__(self, params: Any, lr: float = 0.1, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, maximize=maximize)
+
+    def _update(self, theta: Any, g: Any, state: Any) -> None:
+        state["mean"] = 0.5 * state.get("mean", 0 * g) + 0.5 * g
+        theta -= self.lr * np.sign(state["mean"])
+
+
+def test_an_optimiser_of_ones_own_is_saved_checked_and_restored_like_the_others() -> None:
+    theta = Parameter([1.0, -1.0])
+    optimizer = SignSGD([theta])
+    theta.grad = np.array([1.0, -2.0])
+    optimizer.step()
+    assert theta.numpy() == pytest.approx([0.9, -0.9])
+    other = SignSGD([Parameter(theta.numpy())], lr=5.0)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.lr == 0.1
+    with pytest.raises(ArgumentError, match=r"missing: 0\.mean"):
+        other.load_state_dict({key: value for key, value in optimizer.state_dict().items() if key != "0.mean"})
+
+
 def test_the_common_part_alone_is_no_optimiser() -> None:
     with pytest.raises(TypeError, match="abstract"):
         Optimizer([Parameter([1.0])], lr=0.1)

@@ -77,7 +77,7 @@ class Npz:
 
     def check(self, name: str, kind: Kind) -> None:
         """Raise ValueError unless the member's header and size are those of an array of this kind."""
-        member, header = self._member(name), _header(kind)
+        member, header = self._members[f"{name}.npy"], _header(kind)
         if member.file_size != len(header) + kind.nbytes:
             raise ValueError(f"{kind} does not take {member.file_size} bytes")
         with self._zip.open(member) as file:
@@ -92,15 +92,9 @@ class Npz:
 
     def read(self, name: str, kind: Kind) -> Array:
         """The array, whose header has been checked."""
-        data = self._zip.read(self._member(name))
+        data = self._zip.read(self._members[f"{name}.npy"])
         flat = np.frombuffer(data, kind.dtype.newbyteorder("<"), offset=len(_header(kind)))
         return flat.reshape(kind.shape).astype(kind.dtype)
-
-    def _member(self, name: str) -> zipfile.ZipInfo:
-        member = self._members.get(f"{name}.npy")
-        if member is None:
-            raise ValueError("there is no such member")
-        return member
 
     def _check_tail(self) -> None:
         """Refuse what did not come out of `write_npz` whole, before any directory is looked at."""
@@ -139,10 +133,7 @@ def _digest_of_all_but_the_digest(file: IO[bytes]) -> bytes:
     left = file.seek(0, os.SEEK_END) - _DIGEST_SIZE
     file.seek(0)
     digest = hashlib.sha256()
-    while left > 0:
-        block = file.read(min(left, 2**20))
-        if not block:
-            raise ValueError("it became shorter while it was read")
+    while block := file.read(min(left, 2**20)):
         digest.update(block)
         left -= len(block)
     return digest.hexdigest().encode()

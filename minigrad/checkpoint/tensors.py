@@ -45,11 +45,10 @@ class Safetensors:
     """A file opened for reading, its header checked by the package. Methods raise ValueError on damage."""
 
     def __init__(self, path: Path, package: Any) -> None:
-        self._broken = package.SafetensorError
         try:
             self._file = package.safe_open(path, framework="numpy")
             self._metadata = self._file.metadata() or {}
-        except self._broken as problem:
+        except package.SafetensorError as problem:
             raise ValueError(f"it is not a complete .safetensors file ({problem})") from None
 
     def close(self) -> None:
@@ -82,10 +81,7 @@ class Safetensors:
 
     def read(self, name: str, kind: Kind) -> Array:
         """The array, whose header has been checked."""
-        try:
-            array: Array = self._file.get_tensor(name)
-        except self._broken as problem:
-            raise ValueError(str(problem)) from None
+        array: Array = self._file.get_tensor(name)
         return array.astype(kind.dtype)
 
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types bench bench-quick clean
+.PHONY: demo lessons test lint types readme bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -12,6 +12,11 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+lessons: $(STAMP)
+	@for lesson in examples/c[1-5]_*.py examples/trap_*.py; do \
+	    echo "--- $$lesson"; $(BIN)/python $$lesson lesson-output || exit 1; \
+	done
 
 # make demo TEXT=path takes a text of yours, OPTIONS='--cell gru …' sets what examples/character_model.py --help lists.
 # One BLAS thread, unless you say otherwise: at these sizes a second one gains little, and costs much on a busy machine.
@@ -26,6 +31,9 @@ types: $(STAMP)
 
 test: lint types
 	$(BIN)/python -m pytest
+
+readme: $(STAMP)
+	$(BIN)/python tests/write_readme.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -1,4 +1,4 @@
-"""Does an LSTM's output pass through tanh? The course prints one form, most libraries compute the other.
+"""The course prints an LSTM's output without tanh, libraries compute it with one: does it matter?
 
     a<t> = Γ_o ⊙ c<t>                as printed in C3          LSTM(…, output_tanh=False)
     a<t> = Γ_o ⊙ tanh(c<t>)          the standard form         LSTM(…), the default
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
 
     first = a_standard.numpy()[0, 0, 0], a_printed.numpy()[0, 0, 0]
     print(
-        f"Answer: both exist and they differ: a<1> = {first[0]:.6f} with tanh and {first[1]:.6f} without, from the same "
+        f"Answer: yes, the two differ: a<1> = {first[0]:.6f} with tanh and {first[1]:.6f} without, from the same "
         f"c<1>. Without tanh the output leaves (−1, 1): a<8> = {a_printed.numpy()[7, 0, 0]:.2f}."
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder
 
+from minigrad import Tensor
 from models import RNN, unroll
 from viz import draw
 
@@ -48,7 +49,7 @@ def main(folder: Path) -> None:
         f"[W_hh, W_hx]; the other way round the states are off by {wrong:.2f}."
     )
 
-    hs, _ = unroll(joined, xs[:3])
+    hs, _ = unroll(joined, xs[:3], Tensor(np.zeros((B, H)), requires_grad=True))
     draw(hs[2].sum(), title="One matrix for state and input").save(folder / "c4_two_forms.svg")
 
 

@@ -1,6 +1,7 @@
 """What every lesson needs around it: the folder that its picture goes to, and numbers in a row."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ __all__ = ["output_folder", "row"]
 def output_folder() -> Path:
     """The folder named on the command line, ./lesson-output if none is; made if it is not there.
 
-    Ends the program with one line on stderr when the folder cannot be made.
+    Ends the program with one line on stderr when the folder cannot be made or written to.
     """
     parser = argparse.ArgumentParser(description="Answer this lesson's question and draw its picture.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("lesson-output"), help="where the picture goes")
@@ -22,6 +23,8 @@ def output_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         sys.exit(f"the folder {folder} cannot be made ({problem.strerror}); name another one")
+    if not os.access(folder, os.W_OK):
+        sys.exit(f"the folder {folder} may not be written to; name another one")
     return folder
 
 

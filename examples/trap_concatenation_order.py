@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
         f"H columns of W_h to the end (equal to 13 digits: {right < 1e-13})."
     )
 
-    _, h_3 = unroll(cell, rng.normal(size=(3, 1, D)), h)
+    _, h_3 = unroll(cell, rng.normal(size=(3, 1, D)), Tensor(h.numpy(), requires_grad=True))
     draw(h_3.sum(), title="The state first").save(folder / "trap_concatenation_order.svg")
 
 

@@ -49,6 +49,7 @@ class State(threading.local):
     def __init__(self) -> None:
         self.recording = True
         self.place = Place(None, ())
+        self.differentiating = False
         self.settings: list[tuple[Setting, Any]] = []
 
 
@@ -167,6 +168,22 @@ class enable_grad(_Recording):
 
     __slots__ = ()
     wanted = True
+
+
+class differentiating(Setting):
+    """Inside a function that a transform differentiates: everything is recorded, derivatives too."""
+
+    __slots__ = ()
+
+    @override
+    def enter(self) -> tuple[bool, bool]:
+        found = state.recording, state.differentiating
+        state.recording = state.differentiating = True
+        return found
+
+    @override
+    def leave(self, found: tuple[bool, bool]) -> None:
+        state.recording, state.differentiating = found
 
 
 class time_step(Setting):

@@ -20,7 +20,7 @@ from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.scope import state
 
-__all__ = ["Constant", "Tensor", "operand", "record", "unrecorded"]
+__all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
 
 _new = object.__new__
 _next_serial = graph.next_serial
@@ -592,6 +592,7 @@ def operand(value: Any, where: str) -> Tensor | Constant:
 
     Raises:
         DTypeError: ``value`` is not made of real numbers or booleans.
+        ShapeError: it is a ragged list.
     """
     if isinstance(value, Tensor | Constant):
         return value
@@ -600,12 +601,26 @@ def operand(value: Any, where: str) -> Tensor | Constant:
     if isinstance(value, float | int):
         return Constant(value)
     if isinstance(value, np.ndarray | list | tuple):
-        array = np.asarray(bare(value))
+        array = plain(value, where)
         if array.dtype.kind in "fiub":
             return Constant(array)
         value = array
     got = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
     raise DTypeError(f"{where}: expected a Tensor, a real number or an array of real numbers, got {got}")
+
+
+def plain(value: Any, where: str) -> Array:
+    """``value`` (a Tensor, an array, a number or nested lists of numbers) as a bare array, without its history.
+
+    Raises:
+        ShapeError: the lists are not evenly nested.
+    """
+    try:
+        return np.asarray(value._data if isinstance(value, Tensor) else bare(value))
+    except ConversionError:
+        raise
+    except ValueError:
+        raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
 
 def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: tuple[Any, ...]) -> Tensor:
@@ -648,7 +663,7 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
     if output._node is None or not output._wants:
         raise GraphError(
             f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "
-            "or it was computed under no_grad()"
+            "or it was computed under no_grad(), or by a transform without create_graph=True"
         )
     if gradient is None:
         if output.size != 1:

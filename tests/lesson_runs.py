@@ -54,8 +54,9 @@ def numbers(name: str, start: str, after: str = "") -> list[float]:
     """The numbers in the lesson's only line that begins with ``start``: those behind it, or behind ``after`` in the rest."""
     lines = [line for line in lesson(name).text.splitlines() if line.startswith(start)]
     assert len(lines) == 1, f"{name}: {len(lines)} lines begin with {start!r}"
-    before, found, rest = lines[0].removeprefix(start).partition(after) if after else ("", "", lines[0].removeprefix(start))
-    assert not after or found, f"{name}: {after!r} is not in {before!r}"
+    rest = lines[0].removeprefix(start)
+    assert after in rest, f"{name}: {after!r} is not in {rest!r}"
+    rest = rest.split(after, 1)[1] if after else rest
     return [float(text) for text in NUMBER.findall(rest)]
 
 

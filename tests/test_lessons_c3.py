@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from lesson_runs import lesson, number, numbers
 
-from models import GRU, RNN, by_hand
+from models import GRU, RNN, Head, by_hand
 from models.language import LanguageModel
 
 
@@ -182,3 +182,47 @@ def test_a_mood_from_the_past_needs_one_direction_and_a_mood_from_the_future_two
     assert right["unidirectional", "B"] < 0.65
     assert numbers(name, "unidirectional  y<5>", after="days ") == [1, 5]
     assert numbers(name, "bidirectional   y<5>", after="days ") == [1, 12]
+
+
+def test_gradients_explode_and_clipping_is_the_cure() -> None:
+    name, T, B, H = "c3_exploding_gradients", 50, 16, 8
+    xs = np.random.default_rng(0).normal(size=(T, B, 1))
+    targets = xs.sum(axis=0) / np.sqrt(T)
+    start = RNN(1, H, nonlinearity="relu", seed=0).by_gate() | {"W_hh": 1.1 * np.eye(H)}
+    head = Head(H, 1, seed=1)
+
+    def losses(updates: int, max_norm: float) -> list[float]:
+        w, found = start | {"W_yh": head.W_yh.numpy(), "b_y": head.b_y.numpy()}, []
+        for _ in range(updates):
+            h = [np.zeros((B, H))]
+            for x in xs:
+                h.append(np.maximum(h[-1] @ w["W_hh"].T + x @ w["W_hx"].T + w["b_h"], 0))
+            off = h[T] @ w["W_yh"].T + w["b_y"] - targets
+            found.append(float((off**2).mean()))
+            dz = 2 * off / B
+            dh = dz @ w["W_yh"]
+            g = {"W_yh": dz.T @ h[T], "b_y": dz.sum(axis=0), **{key: np.zeros_like(start[key]) for key in start}}
+            norms = {T: float(np.linalg.norm(dh))}
+            for t in range(T, 0, -1):
+                da = dh * (h[t] > 0)
+                g["W_hh"] += da.T @ h[t - 1]
+                g["W_hx"] += da.T @ xs[t - 1]
+                g["b_h"] += da.sum(axis=0)
+                dh = da @ w["W_hh"]
+                norms[t - 1] = float(np.linalg.norm(dh))
+            if not found[1:]:
+                printed = numbers(name, "‖∂L/∂h_t‖ ")
+                np.testing.assert_allclose(printed, [norms[t] for t in (50, 40, 30, 20, 10, 0)], rtol=1e-10)
+                assert norms[0] > 50 * norms[T]
+            total = np.sqrt(sum((value**2).sum() for value in g.values()))
+            w = {key: w[key] - 0.05 * min(1.0, max_norm / (total + 1e-6)) * g[key] for key in w}
+        return found
+
+    clipped = losses(11, max_norm=1.0)
+    printed = numbers(name, "with clipping to norm 1 the loss is ")
+    np.testing.assert_allclose(printed[:3], [clipped[0], clipped[1], clipped[10]], rtol=1e-7)
+    assert printed[-1] < 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert not np.isfinite(losses(2, max_norm=np.inf)[1])
+    assert ", inf" in next(line for line in lesson(name).text.splitlines() if line.startswith("without clipping"))
+    assert "update 2: clip_grad_norm_: the gradients of these parameters are not finite" in lesson(name).text

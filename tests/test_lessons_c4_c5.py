@@ -119,6 +119,18 @@ def test_layers_are_cells_over_cells_and_side_by_side() -> None:
     assert numbers(name, "an LSTM with 3 layers", after="outputs ") == [6, 2, 8, 6, 2, 4]
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gated_rnn", "gru", "lstm"])
+def test_scan_repeats_unroll(cell: str) -> None:
+    line = f"{cell:<10} scan and unroll: states differ by "
+    assert number("c4_scan", line) < 1e-13
+    assert number("c4_scan", line, after="gradients by ") < 1e-13
+
+
+def test_scan_runs_what_is_no_network() -> None:
+    means = [sum([2, 4, 9, 1][: t + 1]) / (t + 1) for t in range(4)]
+    assert numbers("c4_scan", "running mean of ", after="]: ") == [*means, 4, 16]
+
+
 # ---------------------------------------------------------------- C5
 
 

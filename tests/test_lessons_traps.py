@@ -114,3 +114,27 @@ def test_constant_weights_cannot_see_a_swapped_gate_or_a_transposed_matrix() -> 
         assert change > 0.1
     assert number(name, "constant  weights, W_·x transposed    , D = H: ") == 0
     assert "D ≠ H: refused: lstm.load_by_gate: W_ix must be (4, 3), got (3, 4)" in lesson(name).text
+
+
+@pytest.mark.parametrize(
+    ("kind", "library", "theirs"),
+    [
+        ("LSTM", "torch", "ifgo"), ("LSTM", "Keras", "ifgo"), ("LSTM", "ONNX", "iofg"),
+        ("GRU", "torch", "ruc"), ("GRU", "Keras", "urc"), ("GRU", "ONNX", "urc"),
+    ],
+)  # fmt: skip
+def test_blocks_read_in_the_wrong_order_fit_and_give_other_states(kind: str, library: str, theirs: str) -> None:
+    here = {"LSTM": "ifgo", "GRU": "urc"}[kind]
+    w = {"LSTM": LSTM, "GRU": GRU}[kind](3, 4, seed=1).by_gate()
+    xs = np.random.default_rng(0).normal(size=(10, 1, 3))
+    as_read = {
+        f"{name}_{read}{end}": (-1 if stood == "u" else 1) * w[f"{name}_{stood}{end}"]
+        for read, stood in zip(here, theirs, strict=True)
+        for name, end in ("Wx", "Wh", ("b", ""))
+    }
+    forward = {"LSTM": by_hand.lstm.forward, "GRU": by_hand.gru.forward}[kind]
+    apart = np.abs(forward(as_read, xs).hs - forward(w, xs).hs).max()
+    ignored, heeded = numbers("trap_gate_orders", f"{kind:<5} from {library:<6} W_x ", after="off by ")
+    assert abs(ignored - apart) < 2e-15
+    assert heeded < 1e-13
+    assert (ignored > 0.1) == (here != theirs or kind == "GRU")

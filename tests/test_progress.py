@@ -43,7 +43,7 @@ def test_a_terminal_is_not_redrawn_more_often_than_it_can_be_read(monkeypatch: p
 
 
 def test_the_bar_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for columns, expected in ((25, "━━╌╌╌╌  25 %  the report"), (20, "  25 %  the report"), (15, "  25 %  the rep")):
+    for columns, expected in ((25, "━━╌╌╌╌  25 %  the report"), (19, "  25 %  the report"), (15, "  25 %  the re")):
         monkeypatch.setenv("COLUMNS", str(columns))
         terminal = Terminal()
         with Progress(terminal) as progress:

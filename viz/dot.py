@@ -201,7 +201,9 @@ class Writer:
     def _sample(self, k: int, sample: Sample) -> Iterator[str]:
         x, y = sample.x, sample.y
         for end in (0.0, SAMPLE_WIDTH):
-            yield f"m{k}_{end:.0f} " + _attributes(pos=self._at(x + end, y), shape="point", width=0.01, height=0.01, style="invis")
+            yield f"m{k}_{end:.0f} " + _attributes(
+                pos=self._at(x + end, y), shape="point", width=0.01, height=0.01, style="invis"
+            )
         yield f"m{k}_0 -> m{k}_{SAMPLE_WIDTH:.0f} " + _attributes(
             pos=self._spline(Pen(x, y).to(x + SAMPLE_WIDTH, y).points),
             dir="none",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from viz.diagram import Diagram
-from viz.geometry import Layout
+from viz.diagram.items import Diagram
+from viz.layout.geometry import Layout
 from viz.overlay import Overlay
 from viz.palette import INK, NOT_FINITE, THINNEST, UNTRACKED, VANISHED, WIDEST, Scale
 from viz.scene import Bar, Sample, Scene, Text

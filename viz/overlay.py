@@ -10,8 +10,8 @@ import numpy as np
 
 from minigrad.gradients import ArraySums
 from minigrad.graph import Node, Operation, sweep, walk
-from viz.diagram import Diagram
-from viz.places import BEFORE
+from viz.diagram.items import Diagram
+from viz.diagram.places import BEFORE
 
 __all__ = ["Overlay", "norm"]
 
@@ -84,7 +84,9 @@ class Overlay:
         self.share_arrays: dict[tuple[int, int], Any] = {}
         self._keep_shares = keep_shares
         self._diagram = diagram
-        self._lines, self._heads, self._uses = map(Gathering, (self._line_done, self._head_done, self._use_done))
+        self._lines = Gathering(self._line_done)
+        self._heads = Gathering(self._head_done)
+        self._uses = Gathering(self._use_done)
         self._number = {item.head: item.index for item in diagram.items}
         self._in_parts = self._leaves_used_in_parts()
         keys = self._keys()
@@ -111,8 +113,8 @@ class Overlay:
                     head = self._number.get(source) if source is not None else None
                     keys[node, slot] = [] if head is None else [(self._heads, head)]
         for k, link in enumerate(diagram.links):
-            source, place = diagram.items[link.source], diagram.items[link.target].place
-            divided = source.place == BEFORE and not source.initial and 0 <= place < diagram.after
+            origin, place = diagram.items[link.source], diagram.items[link.target].place
+            divided = origin.place == BEFORE and not origin.initial and 0 <= place < diagram.after
             for node, slot in link.edges:
                 keys[node, slot].append((self._lines, (k, node.inputs[slot])))
                 if divided:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from minigrad.graph import Node
-from viz.diagram import Diagram, Item, Link
+from viz.diagram.items import Diagram, Item, Link
 from viz.furniture import add_bars, add_heading
-from viz.geometry import Layout
+from viz.layout.geometry import Layout
 from viz.overlay import Overlay
 from viz.palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, GATES, JUNCTION, UNTRACKED, WIRE, Scale
 from viz.paths import Point
@@ -52,8 +52,8 @@ def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy:
     steps = layout.steps
     if steps is None:
         return
-    for number, step in enumerate(diagram.steps):
-        left, right = steps.edges(number)
+    for column, step in enumerate(diagram.steps):
+        left, right = steps.edges(column)
         scene.panels.append(
             Panel(
                 left + dx,
@@ -61,7 +61,7 @@ def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy:
                 right - left,
                 steps.bottom - steps.top,
                 f"t = {step.time}",
-                steps.label_x(number) + dx,
+                steps.label_x(column) + dx,
                 step.time,
             )
         )

@@ -6,26 +6,21 @@ in their line's colour, so that browsers, slide programs and converters show the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
+from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
 from viz.palette import (
     INK,
-    NOT_FINITE,
     OUTLINE,
     PANEL_FILL,
     PANEL_INK,
     PANEL_LINE,
     RAMP,
     SOFT,
-    VANISHED,
-    WIRE,
 )
 from viz.paths import Point, shortened
 from viz.scene import Bar, Box, Edge, Junction, Panel, Sample, Scene, Text, Wire
-from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from viz.sizes import LINE_HEIGHT
-from viz.text import SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
+from viz.text import LINE_HEIGHT, SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
 
 __all__ = ["FONTS", "arrow_size", "write"]
 
@@ -145,7 +140,8 @@ def _panel(panel: Panel) -> str:
     return (
         f'<g data-t="{panel.time}"><rect x="{_n(panel.x)}" y="{_n(panel.y)}" width="{_n(panel.width)}" '
         f'height="{_n(panel.height)}" rx="14" fill="{PANEL_FILL}" stroke="{PANEL_LINE}"/>'
-        f'<text x="{_n(panel.label_x)}" y="{_n(panel.y + 17)}" font-size="13.5" fill="{PANEL_INK}">{escape(panel.label)}</text></g>'
+        f'<text x="{_n(panel.label_x)}" y="{_n(panel.y + 17)}" font-size="13.5" fill="{PANEL_INK}">'
+        f"{escape(panel.label)}</text></g>"
     )
 
 
@@ -184,12 +180,13 @@ def _box(box: Box) -> str:
 
 def _bar(bar: Bar) -> str:
     value = number(bar.value)
+    size = fit((Span(value),), 10.5, bar.width * 1.45)
     told = escape(f"share of step {bar.time} in ∂L/∂{bar.parameter}\n‖·‖ = {value}")
     return (
         f'<g data-t="{bar.time}"><title>{told}</title>'
         f'<rect x="{_n(bar.x - bar.width / 2)}" y="{_n(bar.y - bar.height)}" width="{_n(bar.width)}" '
         f'height="{_n(bar.height)}" fill="{bar.colour}" stroke="{OUTLINE}" stroke-width="0.6"/>'
-        f'<text x="{_n(bar.x)}" y="{_n(bar.y - bar.height - 4)}" font-size="{_n(fit((Span(value),), 10.5, bar.width * 1.45))}">{value}</text>'
+        f'<text x="{_n(bar.x)}" y="{_n(bar.y - bar.height - 4)}" font-size="{_n(size)}">{value}</text>'
         f'<text x="{_n(bar.x)}" y="{_n(bar.y + 14)}" font-size="11">{_spans(bar.label, 11)}</text></g>'
     )
 

@@ -10,9 +10,22 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["Line", "Span", "clean", "fit", "line_width", "number", "plain", "power_of_ten", "symbol_name"]
+__all__ = [
+    "LINE_HEIGHT",
+    "SUBSCRIPT_SIZE",
+    "Line",
+    "Span",
+    "clean",
+    "fit",
+    "line_width",
+    "number",
+    "plain",
+    "power_of_ten",
+    "symbol_name",
+]
 
 SUBSCRIPT_SIZE = 0.72
+LINE_HEIGHT = 15.0
 LONGEST = 28
 
 WIDTHS = {

@@ -47,6 +47,7 @@ class Subtract(Operation):
 
     __slots__ = ("minuend",)
     label, symbol = "sub", "−"
+    minuend: float | None
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:

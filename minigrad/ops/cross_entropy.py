@@ -10,11 +10,11 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from minigrad.graph import CONSTANT, Gradient, Operation
-from minigrad.guard import Array, bare
+from minigrad.guard import Array
 from minigrad.ops.losses import checked_reduction
 from minigrad.ops.softmax import below_peak, softmax
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, operand, plain, record, unrecorded
 
 __all__ = ["cross_entropy"]
 
@@ -61,7 +61,7 @@ def cross_entropy(
         ShapeError: the shape of ``targets`` or ``mask`` is not that of ``logits`` without its last axis.
         DTypeError: the logits are not floating-point numbers, or the mask is not made of booleans.
         LabelError: a target that counts is not an integer, or not from 0 to N − 1.
-        ArgumentError: unknown reduction, or a mean over no target at all.
+        ArgumentError: unknown reduction, ``ignore_index`` is not an integer, or a mean over no target at all.
 
     >>> cross_entropy(Tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1]).item()
     0.6931471805599453
@@ -105,14 +105,16 @@ def _counts(logits: Tensor, targets: Any, ignore_index: int | None, mask: Any) -
         raise ShapeError(f"cross_entropy: expected logits of shape (..., N) with N ≥ 1, got {logits.shape}")
     counts = np.ones(logits.shape[:-1], bool)
     if mask is not None:
-        wanted = _plain(mask)
+        wanted = plain(mask, "cross_entropy, mask")
         if wanted.dtype != bool:
             raise DTypeError(f"cross_entropy: expected a mask of booleans, got dtype {wanted.dtype}")
         if wanted.shape != counts.shape:
             raise ShapeError(f"cross_entropy: expected a mask of shape {counts.shape}, got {wanted.shape}")
         counts &= wanted
     if ignore_index is not None:
-        labels = _plain(targets)
+        if isinstance(ignore_index, bool) or not isinstance(ignore_index, int | np.integer):
+            raise ArgumentError(f"cross_entropy: expected ignore_index to be an integer or None, got {ignore_index!r}")
+        labels = plain(targets, "cross_entropy, targets")
         if labels.shape == counts.shape:
             counts &= labels != ignore_index
     return counts
@@ -120,7 +122,7 @@ def _counts(logits: Tensor, targets: Any, ignore_index: int | None, mask: Any) -
 
 def _labels(logits: Tensor, targets: Any, counts: Array) -> Array:
     """The targets as (..., 1) indices; one that does not count becomes index 0."""
-    labels = _plain(targets)
+    labels = plain(targets, "cross_entropy, targets")
     if labels.dtype.kind not in "iu":
         if labels.size or labels.dtype.kind != "f":
             raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}")
@@ -136,7 +138,3 @@ def _labels(logits: Tensor, targets: Any, counts: Array) -> Array:
             f"cross_entropy: expected labels from 0 to {logits.shape[-1] - 1}, got {int(labels[place])} at position {place}"
         )
     return np.where(counts, labels, 0).astype(np.intp)[..., None]
-
-
-def _plain(array: Any) -> Array:
-    return np.asarray(array._data if isinstance(array, Tensor) else bare(array))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from viz.diagram import Item
-from viz.formula import join, wrap
-from viz.text import Line, Span, fit, line_width
+from viz.diagram.formula import join, wrap
+from viz.diagram.items import Item
+from viz.text import LINE_HEIGHT, Line, Span, fit, line_width
 
 __all__ = ["FONT", "Look", "look_of"]
 
 FONT = 13.0
 FORMULA_FONT = 12.0
 HEIGHT, SMALL_HEIGHT, CIRCLE = 28.0, 24.0, 25.0
-LINE_HEIGHT = 15.0
 PADDING = 9.0
 NARROWEST = 34.0
 FORMULA_ROOM = 185.0
@@ -47,7 +46,7 @@ def look_of(item: Item) -> Look:
 
 def _formula(item: Item) -> Look:
     terms = item.terms
-    name: Line = (*item.caption, Span(" = ")) if item.head.name is not None or item.is_output else ()
+    name: Line = (*item.name, Span(" = ")) if item.name else ()
     lines: list[Line] = []
     for count in range(1, min(len(terms), MOST_LINES) + 1):
         lines = wrap(terms, count) if count > 1 else [join(terms)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from minigrad.graph import Node
-from viz.folding import REARRANGEMENTS, Folding
-from viz.places import BEFORE
+from viz.diagram.folding import REARRANGEMENTS, Folding
+from viz.diagram.places import BEFORE
 from viz.text import Line, Span, symbol_name
 
 __all__ = ["affine_terms", "join", "transposes", "wrap"]

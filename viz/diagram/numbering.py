@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from viz.places import Recorded
+from viz.diagram.places import Recorded
 
 __all__ = ["part_numbers"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 
-from viz.diagram import Diagram
-from viz.geometry import Bus, Layout, Route
+from viz.diagram.items import Diagram
+from viz.layout.geometry import Bus, Layout, Route
+from viz.layout.steps import Steps
 from viz.paths import Pen, Point, joined
-from viz.steps_layout import Steps
 
 __all__ = ["TRACK", "Lanes"]
 
@@ -60,10 +60,13 @@ class Lanes:
         link = self.diagram.links[k]
         return ("collect", link.target) if link.target in self.collectors else ("spread", link.source)
 
-    @property
-    def height(self) -> float:
-        """How far the lanes reach above the panels."""
-        return ABOVE_PANELS + LANE * (len(self._lane) - 1) if self._lane else 0.0
+    def ceiling(self, layout: Layout, steps: Steps) -> float:
+        """How high the highest lane runs; they all run above the panels, and above the item they come down to."""
+        return self._floor(layout, steps) - (ABOVE_PANELS + LANE * (len(self._lane) - 1) if self._lane else 0.0)
+
+    def _floor(self, layout: Layout, steps: Steps) -> float:
+        crown = layout.places.get(self.crown) if self.crown is not None else None
+        return steps.top if crown is None else min(steps.top, crown.y - crown.height / 2)
 
     def entry(self, k: int) -> Hashable:
         """Under which key the line of link k enters the region after the steps; a collecting wire enters once for all."""
@@ -75,7 +78,7 @@ class Lanes:
         for k in self.links:
             link = self.diagram.links[k]
             source, target = self.diagram.items[link.source], self.diagram.items[link.target]
-            lane_y = steps.top - ABOVE_PANELS - LANE * self._lane[self._key(k)]
+            lane_y = self._floor(layout, steps) - ABOVE_PANELS - LANE * self._lane[self._key(k)]
             if source.initial:
                 place = layout.places[source.index]
                 pen = Pen(place.x + place.width / 2, place.y)

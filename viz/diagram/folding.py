@@ -7,8 +7,8 @@ own, although both add up slices of the same product).
 
 from __future__ import annotations
 
-from viz.numbering import part_numbers
-from viz.places import BEFORE, Recorded
+from viz.diagram.numbering import part_numbers
+from viz.diagram.places import BEFORE, Recorded
 
 __all__ = ["Folding"]
 
@@ -76,9 +76,7 @@ class Folding:
             sources = [j for _, j in self.recorded.inputs[i]]
             if self.label[i] == "matmul":
                 affine.append(any(self.constant_map[j] for j in sources))
-            elif self.label[i] in SUMS:
-                affine.append(any(affine[j] and not self.named[j] for j in sources))
-            elif self.label[i] in REARRANGEMENTS and not self.named[i]:
+            elif self.label[i] in SUMS or (self.label[i] in REARRANGEMENTS and not self.named[i]):
                 affine.append(any(affine[j] and not self.named[j] for j in sources))
             else:
                 affine.append(False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from viz.diagram import Diagram, Item
-from viz.geometry import Bus, Layout, Place, Route
-from viz.lanes import Lanes
+from viz.diagram.items import Diagram, Item
+from viz.diagram.places import BEFORE
+from viz.layout.geometry import Bus, Layout, Place, Route
+from viz.layout.lanes import Lanes
+from viz.layout.region import RegionDrawing
+from viz.layout.sizes import look_of
+from viz.layout.steps import Steps
 from viz.paths import Pen, Point, joined, moved
-from viz.places import BEFORE
-from viz.region_layout import RegionDrawing
-from viz.sizes import look_of
-from viz.steps_layout import Steps
 
 __all__ = ["Unrolled"]
 
@@ -71,7 +71,7 @@ class Unrolled:
         self.layout.put_region(before, self.own_before, margin - before.width, top)
         for number, item in enumerate(from_above):
             look = look_of(item)
-            y = self.steps.top - self.lanes.height - TOP_WIRE_PITCH * (len(from_above) - number) + 4
+            y = self.lanes.ceiling(self.layout, self.steps) - TOP_WIRE_PITCH * (len(from_above) - number) + 4
             self.layout.places[item.index] = Place(margin / 2, y, look.width, look.height, look)
         self._route_steps()
         self._route_before(before, margin - before.width, top)

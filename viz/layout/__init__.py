@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from viz.diagram import Diagram
-from viz.geometry import Layout, Route
+from viz.diagram.items import Diagram
+from viz.layout.geometry import Layout, Route
+from viz.layout.region import RegionDrawing
+from viz.layout.unrolled import Unrolled
 from viz.paths import joined
-from viz.region_layout import RegionDrawing
-from viz.unrolled_layout import Unrolled
 
 __all__ = ["lay_out"]
 
@@ -17,7 +17,7 @@ def lay_out(diagram: Diagram) -> Layout:
     if diagram.steps:
         unrolled = Unrolled(diagram, layout)
         unrolled.compose()
-        layout.ceiling = unrolled.steps.top - unrolled.lanes.height
+        layout.ceiling = unrolled.lanes.ceiling(layout, unrolled.steps)
         layout.floor = unrolled.steps.bottom
         layout.right = unrolled.steps.edges(diagram.after - 1)[1]
     else:

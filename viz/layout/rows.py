@@ -1,4 +1,4 @@
-"""Steps that look alike share one drawing: which items a column has, how they are linked, and in which row each stands.
+"""In which row each item of a column stands.
 
 Rows count from the bottom. A state that is carried from step to step through element-wise operations only (the LSTM's
 c, the GRU's h) has a *highway*: these operations and the state stand in one row of their own, and since every column
@@ -10,90 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from viz.diagram import Diagram, Item
-from viz.places import BEFORE
+from viz.diagram.items import Item
+from viz.layout.columns import Column, Lineage
 
-__all__ = ["Column", "columns_of", "set_rows"]
-
-Lineage = tuple[object, ...]
-
-
-@dataclass(slots=True)
-class Column:
-    """One drawing that serves all steps with the same items and links.
-
-    Attributes:
-        steps: the numbers of the steps it serves.
-        items: for each of these steps, its items, in corresponding order; everything below counts within this order.
-        links: (source, target) pairs within the step, repeated if an operation uses one value twice.
-        arrives: for what comes from other steps or from an initial state, (lineage, item, from the right) and at which
-            steps it does.
-        leaves: (item, to the right) for what goes to other places.
-        taps: (source item of the diagram, item) for what comes from before all steps.
-        highways: for each, its items in the order in which the state passes them.
-        row: the row of each item.
-    """
-
-    steps: list[int]
-    items: list[list[Item]]
-    links: list[tuple[int, int]]
-    arrives: dict[tuple[Lineage, int, bool], set[int]] = field(default_factory=dict)
-    leaves: set[tuple[int, bool]] = field(default_factory=set)
-    taps: set[tuple[int, int]] = field(default_factory=set)
-    highways: list[list[int]] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
-
-    @property
-    def first(self) -> list[Item]:
-        """The items of the first of its steps."""
-        return self.items[0]
-
-
-def columns_of(diagram: Diagram) -> list[Column]:
-    """The different columns of a diagram, in the order of their first steps."""
-    members: list[list[Item]] = [[] for _ in diagram.steps]
-    local: dict[int, int] = {}
-    for item in diagram.items:
-        if 0 <= item.place < diagram.after and not item.initial:
-            local[item.index] = len(members[item.place])
-            members[item.place].append(item)
-    inner: list[list[tuple[int, int]]] = [[] for _ in diagram.steps]
-    for link in diagram.links:
-        place = diagram.items[link.target].place
-        if link.source in local and link.target in local and diagram.items[link.source].place == place:
-            inner[place].append((local[link.source], local[link.target]))
-    alike: dict[object, Column] = {}
-    column_at: list[Column] = []
-    for step, items in enumerate(members):
-        looks = (tuple((i.lineage, i.role, len(i.terms), i.part) for i in items), tuple(inner[step]))
-        column = alike.setdefault(looks, Column([], [], inner[step]))
-        column.steps.append(step)
-        column.items.append(items)
-        column_at.append(column)
-    _find_ports(diagram, column_at, local)
-    return list(alike.values())
-
-
-def _find_ports(diagram: Diagram, column_at: list[Column], local: dict[int, int]) -> None:
-    for link in diagram.links:
-        source, target = diagram.items[link.source], diagram.items[link.target]
-        if source.place == target.place and link.source in local and link.target in local:
-            continue
-        if link.target in local:
-            column = column_at[target.place]
-            if source.place == BEFORE and not source.initial:
-                column.taps.add((link.source, local[link.target]))
-            else:
-                reverse = source.place == target.place + 1 or (source.initial and _starts_last(target, diagram))
-                column.arrives.setdefault((source.lineage, local[link.target], reverse), set()).add(target.place)
-        if link.source in local:
-            column_at[source.place].leaves.add((local[link.source], target.place != source.place - 1))
-
-
-def _starts_last(target: Item, diagram: Diagram) -> bool:
-    return target.place == diagram.after - 1 and target.place > 0
+__all__ = ["reachable", "set_rows"]
 
 
 def set_rows(columns: list[Column]) -> int:
@@ -158,12 +79,12 @@ def _rows(column: Column, least: dict[Lineage, int]) -> list[int]:
     for source, target in column.links:
         users[source].append(target)
     hanging = _hanging(column, users)
-    above = {
-        (stands_for[u], stands_for[v]) if not (v in hanging and (u in hanging or u in highway_of)) else (stands_for[v], stands_for[u])
-        for u, v in column.links
-    }
+    above: set[tuple[int, int]] = set()
+    for u, v in column.links:
+        down = v in hanging and (u in hanging or u in highway_of)
+        above.add((stands_for[v], stands_for[u]) if down else (stands_for[u], stands_for[v]))
     for way in column.highways:
-        for v in _reachable(way, users) - hanging - set(way):
+        for v in reachable(way, users) - hanging - set(way):
             above.add((stands_for[way[0]], stands_for[v]))
     above = {(low, high) for low, high in above if low != high}
     lowest = [0] * len(column.first)
@@ -196,19 +117,20 @@ def _hanging(column: Column, users: dict[int, list[int]]) -> set[int]:
         sources[target].append(source)
     found: set[int] = set()
     for way in column.highways:
-        after = _reachable(way, users)
-        hanging = _reachable(way, {j: [u for u in users[j] if u in light] for j in users})
+        after = reachable(way, users)
+        hanging = reachable(way, {j: [u for u in users[j] if u in light] for j in users})
         previous: set[int] = set()
         while hanging != previous:
             previous = hanging
             states = {j for j in hanging if items[j].lineage in carried}
-            hanging = states | _reachable(states, {j: [u for u in sources[j] if u in previous] for j in previous})
+            hanging = states | reachable(states, {j: [u for u in sources[j] if u in previous] for j in previous})
             hanging = {j for j in hanging if all(u in hanging or u in way or u not in after for u in sources[j])}
         found |= hanging
     return found
 
 
-def _reachable(starts: Iterable[int], steps: dict[int, list[int]]) -> set[int]:
+def reachable(starts: Iterable[int], steps: dict[int, list[int]]) -> set[int]:
+    """All that can be reached from ``starts``, without these unless a way leads back to them."""
     found: set[int] = set()
     stack = sorted(starts)
     while stack:

@@ -1,0 +1,90 @@
+"""From recorded nodes to a diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+from minigrad.graph import Node
+from viz.diagram.folding import REARRANGEMENTS, Folding
+from viz.diagram.formula import affine_terms
+from viz.diagram.items import Diagram, Item, Link
+from viz.diagram.places import Recorded
+from viz.diagram.roles import assign_roles, set_initial_lineages, set_lineages
+
+__all__ = ["build"]
+
+MERGED = (-1, -1)
+
+
+def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) -> Diagram:
+    """Group recorded nodes into items and links.
+
+    Args:
+        nodes: what ``minigrad.walk`` returned.
+        outputs: the nodes of the tensors to be drawn.
+        full: draw every recorded operation by itself.
+    """
+    recorded = Recorded(nodes)
+    folding = Folding(recorded, full)
+    roots = {recorded.number[node] for node in outputs}
+    item_of = [0] * len(nodes)
+    items: list[Item] = []
+    for members in _inputs_first(folding):
+        for i in members:
+            item_of[i] = len(items)
+        items.append(_item(len(items), members, folding, full, roots))
+    set_lineages(items)
+    links = _links(recorded, item_of, items)
+    for link in links:
+        items[link.target].initial = False
+    set_initial_lineages(items, links)
+    assign_roles(items, links, recorded.after)
+    return Diagram(items, links, recorded.steps)
+
+
+def _inputs_first(folding: Folding) -> list[list[int]]:
+    """The groups in the order of recording, as far as every group comes after those it is computed from."""
+    recorded, group = folding.recorded, folding.group
+    sources = {members[0]: {group[j] for i in members for _, j in recorded.inputs[i]} for members in folding.groups()}
+    users: dict[int, list[int]] = {g: [] for g in sources}
+    for g, needed in sources.items():
+        needed.discard(g)
+        for j in needed:
+            users[j].append(g)
+    ready = [g for g, needed in sources.items() if not needed]
+    heapify(ready)
+    ordered: list[list[int]] = []
+    while ready:
+        g = heappop(ready)
+        ordered.append(folding.members(g))
+        for user in users[g]:
+            sources[user].discard(g)
+            if not sources[user]:
+                heappush(ready, user)
+    return ordered
+
+
+def _item(index: int, members: list[int], folding: Folding, full: bool, roots: set[int]) -> Item:
+    recorded = folding.recorded
+    nodes = tuple(recorded.nodes[i] for i in members)
+    affine = [] if full else [i for i in members if folding.affine[i]]
+    terms = affine_terms(folding, members) if affine else []
+    made = [i for i in affine or members if folding.label[i] not in REARRANGEMENTS] or affine or members
+    best = next((i for i in reversed(members) if folding.named[i]), made[-1])
+    head, place = recorded.nodes[best], recorded.place[made[-1]]
+    initial = any(i in recorded.initial for i in members)
+    part = folding.part.get(recorded.number[head])
+    return Item(index, nodes, head, place, "", terms, initial, part=part, is_output=any(i in roots for i in members))
+
+
+def _links(recorded: Recorded, item_of: list[int], items: list[Item]) -> list[Link]:
+    """One link for each use of an item by another; the uses within an affine box are one link together."""
+    links: dict[tuple[int, int, tuple[int, int]], Link] = {}
+    for i, node in enumerate(recorded.nodes):
+        for slot, j in recorded.inputs[i]:
+            source, target = item_of[j], item_of[i]
+            if source != target:
+                which = MERGED if items[target].terms else (i, slot)
+                links.setdefault((source, target, which), Link(source, target)).edges.append((node, slot))
+    return list(links.values())

@@ -1,0 +1,111 @@
+"""The graph as it will be drawn, before anything has a position: items (boxes, circles) and the links between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from minigrad.graph import Node
+from viz.diagram.formula import join
+from viz.diagram.places import Step
+from viz.text import Line, Span, plain, symbol_name
+
+__all__ = ["Diagram", "Item", "Link", "operation_symbol"]
+
+ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "neg", "pow", "maximum", "minimum", "where"})
+LIGHT = ELEMENTWISE | {"tanh", "sigmoid", "relu", "softplus", "exp", "clip", "dropout", "astype", "getitem", "split", "reshape"}
+
+
+@dataclass
+class Item:
+    """One thing in the picture: a recorded node, or several drawn as one.
+
+    Attributes:
+        index: its number among the items; grows from inputs to consumers.
+        nodes: the recorded nodes it stands for, in the order they were recorded.
+        head: the node that gives it its name and operation.
+        place: BEFORE, a column, or the number of columns for what comes after the steps.
+        role: "parameter", "input", "state", "gate", "affine", "operation" (a small circle), "activation", "loss".
+        terms: the terms of an affine expression, else empty.
+        initial: whether it is drawn beside the first (or last) column rather than with a wire to every step.
+        lineage: what it has in common with the items that play its part at other steps.
+        is_output: whether it is what was asked to be drawn.
+        part: which of several parts with the same names it belongs to, counted from 1; None where there is one.
+    """
+
+    index: int
+    nodes: tuple[Node, ...]
+    head: Node
+    place: int
+    role: str
+    terms: list[Line]
+    initial: bool = False
+    lineage: tuple[object, ...] = ()
+    part: int | None = None
+    is_output: bool = False
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each entry of the result depends on the same entries of the operands only, linearly or by product."""
+        return self.head.label in ELEMENTWISE and not self.terms
+
+    @property
+    def light(self) -> bool:
+        """Whether it is an element-wise operation or activation, not a matrix product or a reduction."""
+        return self.head.label in LIGHT and not self.terms
+
+    @cached_property
+    def spoken(self) -> str:
+        """The caption as plain text."""
+        return plain(self.caption).strip()
+
+    @cached_property
+    def caption(self) -> Line:
+        """Name and operation, as far as there are any."""
+        name = self.name
+        if self.terms:
+            return name or join(self.terms)
+        if self.head.is_leaf:
+            return name or (Span("leaf"),)
+        if self.role == "input":
+            return name
+        symbol = Span(operation_symbol(self.head), soft=bool(name))
+        return (*name, Span(" "), symbol) if name else (symbol,)
+
+    @property
+    def name(self) -> Line:
+        """Its name with its time step, L for a nameless loss, or nothing."""
+        if self.head.name is not None:
+            return symbol_name(self.head.name, self.head.time, self.part)
+        return (Span("L"),) if self.role == "loss" else ()
+
+
+@dataclass(slots=True)
+class Link:
+    """An arrow from one item to another, and the inputs of recorded operations that it stands for."""
+
+    source: int
+    target: int
+    edges: list[tuple[Node, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Diagram:
+    """Items and links of one picture, with the steps that become its columns."""
+
+    items: list[Item]
+    links: list[Link]
+    steps: list[Step]
+
+    @property
+    def after(self) -> int:
+        """The place of what comes after the last step."""
+        return len(self.steps)
+
+
+def operation_symbol(node: Node) -> str:
+    """What a picture shows for an operation: 1− for what is subtracted from one."""
+    minuend = getattr(node, "minuend", None)
+    if minuend is not None:
+        return f"{minuend:g}{node.symbol}"
+    return "const −" if node.label == "sub" and node.inputs[0] is None else node.symbol

@@ -1,0 +1,94 @@
+"""What part each item plays: state, gate, parameter, input … Told from the graph alone: who is carried on, who is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from minigrad.graph import Node
+from viz.diagram.formula import transposes
+from viz.diagram.items import Item, Link, operation_symbol
+from viz.diagram.places import BEFORE
+
+__all__ = ["assign_roles", "set_initial_lineages", "set_lineages"]
+
+LONGEST_SYMBOL_IN_A_CIRCLE = 3
+
+
+def set_lineages(items: list[Item]) -> None:
+    """Scope and name tell what an item is from step to step; items that share both are numbered within their step."""
+    counts: dict[tuple[object, ...], int] = {}
+    for item in items:
+        head = item.head
+        alike = (item.place, head.scope, head.name, None if head.name is not None else head.label)
+        counts[alike] = counts.get(alike, 0) + 1
+        item.lineage = (*alike[1:], counts[alike])
+
+
+def set_initial_lineages(items: list[Item], links: list[Link]) -> None:
+    """An initial state is the ancestor of what the second step gets where the first step gets the initial state."""
+    at_first: dict[int, set[object]] = {}
+    at_second: dict[int, set[object]] = {}
+    for link in links:
+        source, target = items[link.source], items[link.target]
+        if source.initial:
+            at_first.setdefault(link.source, set()).add(target.lineage)
+        elif abs(source.place - target.place) == 1 and source.place != BEFORE:
+            at_second.setdefault(link.source, set()).add(target.lineage)
+    successors = {frozenset(targets): items[j].lineage for j, targets in sorted(at_second.items(), reverse=True)}
+    for j, targets in at_first.items():
+        found = successors.get(frozenset(targets))
+        if found is None:
+            target = next(items[link.target] for link in links if link.source == j)
+            found = (target.head.scope, *items[j].lineage[1:])
+        items[j].lineage = found
+
+
+def assign_roles(items: list[Item], links: list[Link], after: int) -> None:
+    """Set the role of every item."""
+    sources: list[set[int]] = [set() for _ in items]
+    for link in links:
+        sources[link.target].add(link.source)
+    carried = _carried(items, links, after)
+    for item in items:
+        item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], after)
+    targets: list[list[Item]] = [[] for _ in items]
+    uses: list[list[tuple[Node, int]]] = [[] for _ in items]
+    for link in links:
+        targets[link.source].append(items[link.target])
+        uses[link.source] += link.edges
+    for item in items:
+        if item.role == "parameter" and targets[item.index]:
+            operand = all(node.label == "matmul" and slot == 0 and transposes(node) for node, slot in uses[item.index])
+            if operand or all(t.role == "input" for t in targets[item.index]):
+                item.role = "input"
+
+
+def _carried(items: list[Item], links: list[Link], after: int) -> set[tuple[object, ...]]:
+    """The lineages of states: what begins with an initial state, or what most steps where it is hand to another step."""
+    found: set[tuple[object, ...]] = set()
+    steps: dict[tuple[object, ...], set[int]] = {}
+    made = Counter(item.lineage for item in items if 0 <= item.place < after)
+    for link in links:
+        source, target = items[link.source], items[link.target]
+        if source.initial:
+            found.add(source.lineage)
+        elif 0 <= source.place < after and 0 <= target.place < after and source.place != target.place:
+            steps.setdefault(source.lineage, set()).add(source.place)
+    return found | {lineage for lineage, places in steps.items() if 2 * len(places) >= made[lineage] - 1}
+
+
+def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:
+    head = item.head
+    if item.is_output and head.shape == () and not head.is_leaf:
+        return "loss"
+    if item.lineage in carried:
+        return "state"
+    if head.is_leaf:
+        return "parameter" if head.time is None and head.requires_grad else "input"
+    if item.terms:
+        return "affine"
+    if 0 <= item.place < after and sources and all(s.place == BEFORE and not s.initial for s in sources) and head.name:
+        return "input"
+    if head.name is not None:
+        return "gate" if 0 <= item.place < after else "activation"
+    return "operation" if len(operation_symbol(head)) <= LONGEST_SYMBOL_IN_A_CIRCLE else "activation"

@@ -1,0 +1,170 @@
+"""How the lines within a column run, and where they are attached to its items."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from viz.layout.column import ColumnDrawing, pushed_apart
+from viz.layout.columns import Lineage
+from viz.layout.frame import FIRST_TRACK, HALF_CHANNEL, TRACK, Frame
+from viz.paths import Pen, Point
+
+__all__ = ["ColumnLines"]
+
+BROAD = 80.0
+SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING, BROAD_SPACING = 8.0, 13.0, 17.0, 10.0
+NEARLY_STRAIGHT = 6.0
+
+
+class Attached(NamedTuple):
+    """The end of a line at the top or bottom of an item: where it goes, and whether it comes in."""
+
+    far: float
+    comes_in: bool
+    key: tuple[Hashable, ...]
+
+
+class ColumnLines:
+    """The lines of one kind of column; x counts from its left edge."""
+
+    def __init__(self, drawing: ColumnDrawing, frame: Frame) -> None:
+        self._drawing = drawing
+        self._frame = frame
+        self._row = drawing.column.row
+        self._ports = self._place_ports()
+
+    def link(self, k: int) -> list[Point]:
+        """The line of the k-th link of the column."""
+        drawing, frame = self._drawing, self._frame
+        u, v = drawing.column.links[k]
+        if self._row[u] == self._row[v]:
+            side = math.copysign(0.5, drawing.x[v] - drawing.x[u])
+            start, end = drawing.x[u] + side * drawing.look[u].width, drawing.x[v] - side * drawing.look[v].width
+            return Pen(start, frame.middle[self._row[u]]).to(end, frame.middle[self._row[v]]).points
+        up = self._row[v] > self._row[u]
+        x = self._port_x(("out", k), u)
+        return self._rise(Pen(x, self._outline(u, x, up)), drawing.bends[k], ("in", k), v, up)
+
+    def tap(self, k: int, wire_y: float) -> list[Point]:
+        """The line from a wire at ``wire_y`` to the item that uses what the wire carries."""
+        return self._rise(
+            Pen(self.wire_x(k), wire_y),
+            self._drawing.tap_bends[k],
+            ("tap", k),
+            self._drawing.taps[k][1],
+            up=self._drawing.tap_row[k] < 0,
+        )
+
+    def wire_x(self, k: int) -> float:
+        """Where the k-th tap leaves its wire."""
+        bends = self._drawing.tap_bends[k]
+        return bends[0][1] if bends else self._port_x(("tap", k), self._drawing.taps[k][1])
+
+    def arrival(self, lineage: Lineage, j: int, from_right: bool) -> list[Point]:
+        """The line from the edge of the column to item j, for what comes from another step.
+
+        If other items are in the way, it comes in below the row.
+        """
+        drawing, frame, row = self._drawing, self._frame, self._row[j]
+        edge = drawing.width if from_right else 0.0
+        if drawing.is_outermost(j, from_right):
+            y = frame.middle[row] + self._side_offset(lineage, j, from_right)
+            return Pen(edge, y).to(drawing.x[j] + (0.5 if from_right else -0.5) * drawing.look[j].width, y).points
+        x = self._port_x(("arrive", lineage, j, from_right), j)
+        y = frame.bottom(row) + FIRST_TRACK + TRACK * drawing.comes_in_below(row).index((lineage, j))
+        return Pen(edge, y).corner(x, self._outline(j, x, top=False), vertical_first=False).points
+
+    def leaving(self, j: int, to_right: bool) -> list[Point]:
+        """The line from item j to the edge of the column, for what goes to another step; above the row if it must."""
+        drawing, frame, row = self._drawing, self._frame, self._row[j]
+        edge, y = (drawing.width if to_right else 0.0), frame.middle[row]
+        if drawing.is_outermost(j, to_right):
+            return Pen(drawing.x[j] + (0.5 if to_right else -0.5) * drawing.look[j].width, y).to(edge, y).points
+        x = self._port_x(("leave", j, to_right), j)
+        return Pen(x, self._outline(j, x, top=True)).corner(edge, frame.top(row) - HALF_CHANNEL, vertical_first=True).points
+
+    def _rise(self, pen: Pen, bends: Sequence[tuple[int, float]], key: tuple[Hashable, ...], j: int, up: bool) -> list[Point]:
+        """Through the bends to item j: straight past every row, curved in the channels."""
+        drawing, frame = self._drawing, self._frame
+        for r, x in bends:
+            near, far = (frame.bottom(r), frame.top(r)) if up else (frame.top(r), frame.bottom(r))
+            pen.rise(x, near).to(x, far)
+        x = self._port_x(key, j)
+        beside = drawing.look[j].shape == "circle" and abs(x - drawing.x[j]) >= 1
+        centre = (drawing.x[j], frame.middle[self._row[j]]) if beside else None
+        return pen.rise(x, self._outline(j, x, not up), centre).points
+
+    def _port_x(self, key: tuple[Hashable, ...], j: int) -> float:
+        return self._drawing.x[j] + self._ports.get(key, 0.0)
+
+    def _outline(self, j: int, x: float, top: bool) -> float:
+        """The y of the upper or lower outline of item j at x."""
+        look, middle = self._drawing.look[j], self._frame.middle[self._row[j]]
+        half = look.height / 2
+        if look.shape == "circle":
+            half = math.sqrt(max(half * half - (x - self._drawing.x[j]) ** 2, 1.0))
+        return middle - half if top else middle + half
+
+    def _place_ports(self) -> dict[tuple[Hashable, ...], float]:
+        """Where along the top or bottom of its items each line is attached, as distances from the middle."""
+        drawing, row = self._drawing, self._row
+        sides: dict[tuple[int, bool], list[Attached]] = defaultdict(list)
+        for k, bends in drawing.bends.items():
+            u, v = drawing.column.links[k]
+            up = row[v] > row[u]
+            sides[u, up].append(Attached(bends[0][1] if bends else drawing.x[v], False, ("out", k)))
+            sides[v, not up].append(Attached(bends[-1][1] if bends else drawing.x[u], True, ("in", k)))
+        for k, (_, j) in enumerate(drawing.taps):
+            bends = drawing.tap_bends[k]
+            sides[j, drawing.tap_row[k] > row[j]].append(
+                Attached(bends[-1][1] if bends else drawing.tap_x[k], True, ("tap", k))
+            )
+        for lineage, j, from_right in drawing.column.arrives:
+            if not drawing.is_outermost(j, from_right):
+                key = ("arrive", lineage, j, from_right)
+                sides[j, False].append(Attached(math.inf if from_right else -math.inf, True, key))
+        for j, to_right in drawing.column.leaves:
+            if not drawing.is_outermost(j, to_right):
+                sides[j, True].append(Attached(math.inf if to_right else -math.inf, False, ("leave", j, to_right)))
+        ports: dict[tuple[Hashable, ...], float] = {}
+        for (j, _), attached in sides.items():
+            attached.sort(key=lambda end: (end.far, repr(end.key)))
+            ports.update(zip([end.key for end in attached], self._spread(j, attached), strict=True))
+        return ports
+
+    def _spread(self, j: int, attached: Sequence[Attached]) -> list[float]:
+        """Broad boxes are met where the lines come from; others near the middle, what goes out beside what comes in."""
+        look, x = self._drawing.look[j], self._drawing.x[j]
+        round_shape = look.shape == "circle"
+        room = look.width / 2 - (2 if round_shape else 8)
+        wished = [min(max(end.far - x, -room), room) for end in attached]
+        if look.width > BROAD or self._drawing.column.first[j].terms:
+            return pushed_apart(wished, BROAD_SPACING, room)
+        if len(attached) == 1:
+            return [wished[0] if abs(attached[0].far - x) <= NEARLY_STRAIGHT else 0.0]
+        spacing = CIRCLE_SPACING if round_shape else PORT_SPACING
+        coming_in = sum(end.comes_in for end in attached)
+        if 0 < coming_in < len(attached):
+            centred = iter([(k - (coming_in - 1) / 2) * spacing for k in range(coming_in)])
+            return [next(centred) if end.comes_in else math.copysign(room, w) for end, w in zip(attached, wished, strict=True)]
+        spacing = min(spacing, 2 * room / (len(attached) - 1))
+        straight = next((k for k, w in enumerate(wished) if abs(w) < 1), (len(attached) - 1) / 2)
+        return [min(max((k - straight) * spacing, -room), room) for k in range(len(attached))]
+
+    def _side_offset(self, lineage: Lineage, j: int, from_right: bool) -> float:
+        """Lines that reach an item at one side in one step come in one below the other, the highest source on top."""
+        column = self._drawing.column
+        rows = {item.lineage: r for item, r in zip(column.first, column.row, strict=True)}
+        at = {state: steps for (state, v, right), steps in column.arrives.items() if v == j and right == from_right}
+        slots: list[list[Lineage]] = []
+        for state in sorted(at, key=lambda state: (-rows.get(state, 0), repr(state))):
+            free = next((slot for slot in slots if all(at[state].isdisjoint(at[other]) for other in slot)), None)
+            if free is None:
+                slots.append([state])
+            else:
+                free.append(state)
+        number = next(k for k, slot in enumerate(slots) if lineage in slot)
+        return (number - (len(slots) - 1) / 2) * SIDE_SPACING

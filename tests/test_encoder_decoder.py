@@ -70,6 +70,21 @@ def test_the_decoder_begins_with_the_encoders_final_states_and_the_start_symbol(
     np.testing.assert_allclose(model(SOURCE, TARGET)[0].numpy()[0], model.head(state.h).numpy(), rtol=1e-12)
 
 
+@every_attention
+def test_at_every_step_the_decoder_reads_the_symbol_before_and_attends_with_the_state_before(attention: Any) -> None:
+    model = spread(model_of("gru", attention=attention))
+    ms, state = model.encoder(model.E_x.numpy()[SOURCE])
+    h, expected = state[0], []
+    for previous in (np.full(B, START), *TARGET[:-1]):
+        x = model.E_y.numpy()[previous]
+        if attention:
+            context, _ = model.attention(h, model.attention.remember(ms))
+            x = np.concatenate([x, context.numpy()], axis=-1)
+        h = model.decoder[0].step(Tensor(x), h)
+        expected.append(model.head(h).numpy())
+    np.testing.assert_allclose(model(SOURCE, TARGET)[0].numpy(), expected, rtol=1e-11, atol=1e-14)
+
+
 # ---------------------------------------------------------------- attention
 
 

@@ -203,6 +203,13 @@ def test_dropout_keeps_the_mean_of_what_passes_to_the_next_layer() -> None:
     np.testing.assert_allclose(dropped[kept], hs[kept] / 0.7, rtol=1e-13)
 
 
+def test_the_residual_path_is_never_dropped() -> None:
+    layers = RecurrentLayers("rnn", D, H, num_layers=2, residual=True, dropout=1.0, seed=15)
+    below = unroll(layers.cells[0][0], inputs())[0].numpy()
+    above = unroll(layers.cells[1][0], np.zeros((T, B, H)))[0].numpy()
+    np.testing.assert_allclose(layers(inputs())[0].numpy(), below + above, rtol=1e-12)
+
+
 def test_gradients_under_dropout_are_those_of_central_differences() -> None:
     layers = RecurrentLayers("lstm", D, H, num_layers=2, dropout=0.4, residual=True, seed=15)
     xs = Tensor(inputs(), requires_grad=True)

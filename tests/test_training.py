@@ -85,14 +85,24 @@ def test_a_saved_training_of_another_kind_is_refused_and_nothing_changes() -> No
     training.run(3)
     other.run(3)
     before = training.state_dict()
-    with pytest.raises(ArgumentError, match=r"expected state\.0, got state\.0, state\.1"):
+    with pytest.raises(ArgumentError, match=r"optimizer: 1.exp_avg: expected shape \(18, 2\), .* unknown: state\.1"):
         training.load_state_dict(other.state_dict())
-    wrong = {**before, "state.0": np.zeros((2, 2))}
+    wrong = {**before, "state.0": np.zeros((2, 2)), "max_norm": np.ones(1), "x": np.zeros(1)}
     del wrong["updates"]
-    with pytest.raises(ArgumentError, match=r"missing: updates; state\.0: expected shape \(3, 6\), got \(2, 2\)"):
+    with pytest.raises(ArgumentError) as caught:
         training.load_state_dict(wrong)
+    for problem in (
+        "missing: updates",
+        "state.0: expected float64 (3, 6), got float64 (2, 2)",
+        "max_norm: expected float64 (), got float64 (1,)",
+        "unknown: x",
+    ):
+        assert problem in str(caught.value)
     with pytest.raises(ArgumentError, match=r"unknown: 0\.momentum"):
         training.load_state_dict({**before, "optimizer.0.momentum": np.zeros(1)})
+    negative, others = np.asarray(-1.0), np.array([3, 9, 10])
+    with pytest.raises(ArgumentError, match=r"base_lr: .* got -1.0; optimizer: lr must .*; streams: expected batch 3, 8 st"):
+        training.load_state_dict({**before, "base_lr": negative, "optimizer.lr": negative, "streams": others})
     assert same(training.state_dict(), before)
 
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types bench bench-quick clean
+.PHONY: demo lessons test lint types readme bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -12,6 +12,16 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+lessons: $(STAMP)
+	@for lesson in examples/c[1-5]_*.py examples/trap_*.py; do \
+	    echo "--- $$lesson"; $(BIN)/python $$lesson lesson-output || exit 1; \
+	done
+
+# make demo TEXT=path takes a text of yours, OPTIONS='--cell gru …' sets what examples/character_model.py --help lists.
+# One BLAS thread, unless you say otherwise: at these sizes a second one gains little, and costs much on a busy machine.
+demo: $(STAMP)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python examples/character_model.py $${TEXT:+"--text=$$TEXT"} $(OPTIONS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -21,6 +31,15 @@ types: $(STAMP)
 
 test: lint types
 	$(BIN)/python -m pytest
+
+readme: $(STAMP)
+	$(BIN)/python tests/write_readme.py
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(STAMP)
+	$(BIN)/python -m benchmarks --quick --out build/bench-quick
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

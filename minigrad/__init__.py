@@ -8,30 +8,43 @@ array([2., 4.])
 """
 
 from minigrad import errors, graph, ops
+from minigrad.anomaly import detect_anomaly
 from minigrad.graph import walk
+from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.module import Module, Parameter
 from minigrad.ops import *  # noqa: F403
+from minigrad.scanning import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
-from minigrad.testing import gradcheck
-from minigrad.transforms import edge_gradients, grad
+from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
+from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
     "Module",
     "Parameter",
     "Tensor",
+    "assert_gradients_close",
+    "compare_gradients",
     "current_place",
+    "detect_anomaly",
     "edge_gradients",
     "enable_grad",
     "errors",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "graph",
+    "hessian",
+    "hvp",
     "is_recording",
+    "jacobian",
+    "jvp",
     "no_grad",
     "ops",
+    "scan",
     "scope",
     "time_step",
+    "vjp",
     "walk",
 ]
 __all__ += ops.__all__

@@ -106,7 +106,8 @@ def _not_finite(where: str, gradients: Mapping[str, Array]) -> NonFiniteGradient
     listed = ", ".join(
         f"{name} ({np.count_nonzero(~np.isfinite(g))} of {g.size} entries NaN or infinite)" for name, g in spoilt.items()
     )
+    what = f"the gradients of these parameters are not finite: {listed}" if spoilt else "the norm of the gradients overflows"
     return NonFiniteGradientError(
-        f"{where}: the gradients of these parameters are not finite: {listed}. They exploded; clip to a smaller norm from "
+        f"{where}: {what}. They exploded; clip to a smaller norm from "
         "the first update on, lower the learning rate or shorten the sequences"
     )

@@ -7,6 +7,7 @@ catches ``ValueError`` or ``TypeError`` keeps working.
 __all__ = [
     "AnomalyError",
     "ArgumentError",
+    "CheckpointError",
     "ConversionError",
     "DTypeError",
     "GradientMismatchError",
@@ -34,6 +35,10 @@ class DTypeError(MinigradError, TypeError):
 
 class ArgumentError(MinigradError, ValueError):
     """An option has a value outside its range, or a name that does not exist."""
+
+
+class CheckpointError(MinigradError, ValueError):
+    """A checkpoint cannot be written, is damaged, or does not belong to this model; all problems are listed."""
 
 
 class IndexingError(MinigradError, IndexError):

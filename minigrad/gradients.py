@@ -139,8 +139,8 @@ class ArraySums:
         return copied
 
     def replacement(self, node: Node, changed: Any) -> Gradient:
-        """What a hook returned, as an array of its own with the dtype of ``node``."""
-        array = np.array(changed)
+        """What a hook returned, an array or a Tensor, as an array of its own with the dtype of ``node``."""
+        array = np.array(getattr(changed, "_data", changed))
         check_replacement(node, array.shape, array.dtype)
         return array.astype(node.dtype)
 

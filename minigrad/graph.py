@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import override
 
-from minigrad.errors import GraphError
+from minigrad.errors import DTypeError, GraphError
 from minigrad.scope import Place, state
 
 __all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
@@ -166,12 +166,18 @@ def walk(*roots: Any) -> list[Node]:
 
     Iterative, so a chain of any length can be walked.
 
+    Raises:
+        DTypeError: something else than a tensor or a node is given.
+
     >>> import minigrad as mg
     >>> x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> [node.label for node in walk((x * x).sum())]
     ['leaf', 'mul', 'sum']
     """
-    stack = [root if isinstance(root, Node) else root.node for root in roots]
+    stack = [root if isinstance(root, Node) else getattr(root, "node", root) for root in roots]
+    for start in stack:
+        if start is not None and not isinstance(start, Node):
+            raise DTypeError(f"walk: expected Tensors or nodes, got {type(start).__name__}")
     seen: set[Node] = set()
     while stack:
         node = stack.pop()
@@ -294,8 +300,7 @@ def release(operations: Iterable[Operation]) -> None:
 def commit(found: dict[Node, Gradient], own: Callable[[Gradient], Any], passed: Iterable[Operation]) -> None:
     """Add the gradients to the ``grad`` of leaves, as arrays of their own, and release the operations that were passed.
 
-    All of it happens or, after an error, nothing: the change is made by one call, so that even an interrupt comes before
-    it or after it.
+    All of it happens or, after an error or an interrupt, nothing.
     """
     owned: list[tuple[Leaf | Watch, Any]] = []
     for node, g in found.items():
@@ -303,6 +308,12 @@ def commit(found: dict[Node, Gradient], own: Callable[[Gradient], Any], passed: 
             owned.append((node, own(g)))
         elif node.watch is not None and node.watch.keep:
             owned.append((node.watch, own(g)))
+    releases = zip(passed, repeat("saved"), repeat(None))
     with commit_lock:
         totals = [(keeper, "grad", g if keeper.grad is None else keeper.grad + g) for keeper, g in owned]
-        deque(starmap(setattr, chain(totals, zip(passed, repeat("saved"), repeat(None)))), maxlen=0)
+        set_all(chain(totals, releases))
+
+
+def set_all(changes: Iterable[tuple[Any, str, Any]]) -> None:
+    """Set the attributes of many objects, given as (object, name, value), in one call that no interrupt can divide."""
+    deque(starmap(setattr, changes), maxlen=0)

@@ -70,13 +70,19 @@ class Module:
         """Every parameter once."""
         return [parameter for _, parameter in self.named_parameters()]
 
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module, whose path is empty, and all modules in it, with their paths."""
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            path, module = stack.pop()
+            yield path, module
+            prefix = f"{path}." if path else ""
+            inner = [(prefix + name, child) for name, child in module._children() if isinstance(child, Module)]
+            stack.extend(reversed(inner))
+
     def modules(self) -> Iterator[Module]:
         """This module and all modules in it."""
-        stack: list[Module] = [self]
-        while stack:
-            module = stack.pop()
-            yield module
-            stack.extend(reversed([child for _, child in module._children() if isinstance(child, Module)]))
+        return (module for _, module in self.named_modules())
 
     def zero_grad(self) -> None:
         """Forget the gradients collected so far (each ``grad`` becomes None)."""

@@ -30,10 +30,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Place(NamedTuple):
-    """Where an operation was recorded: its time step (1-based, None outside any) and the path of scopes around it."""
+    """Where an operation was recorded: its time step (1-based, None outside any) and the path of scopes around it.
+
+    Under `detect_anomaly` there is also the line of code that asked for it.
+    """
 
     time: int | None
     scope: tuple[str, ...]
+    line: Any = None
 
     @override
     def __str__(self) -> str:
@@ -49,6 +53,8 @@ class State(threading.local):
     def __init__(self) -> None:
         self.recording = True
         self.place = Place(None, ())
+        self.differentiating = False
+        self.detector: Any = None
         self.settings: list[tuple[Setting, Any]] = []
 
 
@@ -169,6 +175,22 @@ class enable_grad(_Recording):
     wanted = True
 
 
+class differentiating(Setting):
+    """Inside a function that a transform differentiates: everything is recorded, derivatives too."""
+
+    __slots__ = ()
+
+    @override
+    def enter(self) -> tuple[bool, bool]:
+        found = state.recording, state.differentiating
+        state.recording = state.differentiating = True
+        return found
+
+    @override
+    def leave(self, found: tuple[bool, bool]) -> None:
+        state.recording, state.differentiating = found
+
+
 class time_step(Setting):
     """Mark everything recorded inside as belonging to time step ``t`` (0 is the initial state, 1 the first input).
 
@@ -186,7 +208,7 @@ class time_step(Setting):
     @override
     def enter(self) -> Place:
         found = state.place
-        state.place = Place(self._time, found.scope)
+        state.place = Place(self._time, found.scope, found.line)
         return found
 
     @override
@@ -211,7 +233,7 @@ class scope(Setting):
     @override
     def enter(self) -> Place:
         found = state.place
-        state.place = Place(found.time, (*found.scope, self._name))
+        state.place = Place(found.time, (*found.scope, self._name), found.line)
         return found
 
     @override

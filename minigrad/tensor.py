@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -12,14 +13,14 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.errors import ConversionError, DTypeError, GraphError, MutationError, ShapeError
+from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
 from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.scope import state
 
-__all__ = ["Constant", "Tensor", "operand", "record", "unrecorded"]
+__all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
 
 _new = object.__new__
 _next_serial = graph.next_serial
@@ -69,7 +70,7 @@ class Tensor(ArrayMethods):
         self._wants = requires_grad
         self._node = None
         if requires_grad or name is not None:
-            self._node = Leaf(array.shape, array.dtype, requires_grad, name)
+            self._node = Leaf(array.shape, array.dtype, requires_grad, _checked_name(name))
 
     # ---------------------------------------------------------------- what it holds
 
@@ -141,11 +142,10 @@ class Tensor(ArrayMethods):
 
     @name.setter
     def name(self, name: str | None) -> None:
-        if name is not None and not isinstance(name, str):
-            raise DTypeError(f"name: expected a string or None, got {name!r}")
+        checked = _checked_name(name)
         if self._node is None:
             self._node = Leaf(self.shape, self.dtype, False)
-        self._node.name = name
+        self._node.name = checked
 
     def named(self, name: str) -> Self:
         """Give the tensor, and its node in the graph, a name; returns the tensor itself.
@@ -299,16 +299,25 @@ class Tensor(ArrayMethods):
         array([ 3., 30.])
         """
         node, g = seed(self, gradient, "backward")
-        found, passed = graph.sweep([(node, g)], ArraySums())
+        sums = ArraySums() if state.detector is None else state.detector.array_sums()
+        found, passed = graph.sweep([(node, g)], sums)
         graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient.
+        """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
 
-        What the hook returns, unless it is None, goes on in its place. The gradient must not be changed in place.
+        What the hook returns, unless it is None, goes on in its place and is what the next hook sees. Hooks are called
+        in the order in which they were registered. The gradient is a read-only array that the hook may keep, or a Tensor
+        when the backward pass is itself recorded (``grad`` with ``create_graph``). An error in a hook ends the backward
+        pass, and no gradient changes.
 
         Returns:
             A function that removes the hook.
+
+        Raises:
+            GraphError: the tensor needs no gradient.
+            DTypeError: ``hook`` cannot be called. During backward: it returned something that is not made of real numbers.
+            ShapeError: during backward: it returned a gradient of another shape.
 
         >>> x = Tensor([1.0, 2.0], requires_grad=True)
         >>> h = x * 2.0
@@ -317,6 +326,8 @@ class Tensor(ArrayMethods):
         >>> x.grad
         array([20., 20.])
         """
+        if not callable(hook):
+            raise DTypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         hooks = self._watch("register_hook").hooks
         key = max(hooks, default=0) + 1
         hooks[key] = hook
@@ -327,7 +338,18 @@ class Tensor(ArrayMethods):
         return remove
 
     def retain_grad(self) -> None:
-        """Keep this intermediate result's gradient in ``grad`` too when a backward pass goes through it."""
+        """Keep this intermediate result's gradient in ``grad`` too when ``backward`` goes through it, after its hooks.
+
+        Raises:
+            GraphError: the tensor needs no gradient.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> h = x * 2.0
+        >>> h.retain_grad()
+        >>> (h * h).sum().backward()
+        >>> h.grad
+        array([4., 8.])
+        """
         self._watch("retain_grad").keep = True
 
     def _watch(self, what: str) -> graph.Watch:
@@ -341,7 +363,6 @@ class Tensor(ArrayMethods):
 
     @override
     def __repr__(self) -> str:
-        values = np.array2string(self._data, threshold=20, edgeitems=2, precision=4, separator=", ", prefix="Tensor(")
         node, facts = self._node, [f"shape={self.shape}", f"dtype={self.dtype}"]
         if isinstance(node, Operation):
             facts.append(f"op={node.label}")
@@ -351,11 +372,18 @@ class Tensor(ArrayMethods):
             facts.append("requires_grad=True")
         if self.name is not None:
             facts.append(f"name={self.name!r}")
-        return f"Tensor({values}, {', '.join(facts)})"
+        return f"Tensor({_shown(self._data)}, {', '.join(facts)})"
 
     @override
     def __format__(self, spec: str) -> str:
-        return format(self._data.item(), spec) if self.size == 1 and spec else str(self)
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise ShapeError(
+                f"format: {spec!r} is for one number, got a tensor of shape {self.shape}; reduce it first, or format the "
+                "entries of t.tolist()"
+            )
+        return format(self._data.item(), spec)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -374,8 +402,16 @@ class Tensor(ArrayMethods):
             )
         return bool(self._data.item())
 
+    def __contains__(self, value: Any) -> bool:
+        equal = self == value
+        return isinstance(equal, Tensor) and bool(equal._data.any())
+
     def __float__(self) -> float:
-        self._refuse_conversion("float()", "use .item() to read the value, or keep computing with the tensor")
+        self._refuse_conversion(
+            "float()",
+            "use .item() to read the value; if this was out[t] = y, collect the y in a list and use minigrad.stack(list); for "
+            "a function of the math module take minigrad's own",
+        )
         return float(self.item())
 
     def __int__(self) -> int:
@@ -393,6 +429,8 @@ class Tensor(ArrayMethods):
             "if this was out[t] = h, collect the h in a list and use minigrad.stack(list); to read the values, use "
             "t.numpy() or t.detach()",
         )
+        if copy is False:
+            raise ArgumentError("conversion to a NumPy array: it is always a copy; t.data shows the values without one")
         return np.array(self._data, dtype=dtype)
 
     def _refuse_conversion(self, what: str, advice: str) -> None:
@@ -401,22 +439,13 @@ class Tensor(ArrayMethods):
 
     __hash__ = object.__hash__
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        self._refuse_history("copy.deepcopy")
-        twin = type(self).__new__(type(self))
-        Tensor.__init__(twin, self._data, self._wants, name=self.name)
-        if self.grad is not None:
-            twin.grad = self.grad
-        memo[id(self)] = twin
-        return twin
-
     def __reduce__(self) -> tuple[Any, ...]:
-        self._refuse_history("pickle")
-        return _rebuilt, (type(self), np.array(self._data), self._wants, self.name)
-
-    def _refuse_history(self, what: str) -> None:
+        """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients; no hooks and no history."""
         if isinstance(self._node, Operation):
-            raise GraphError(f"{what}: a result (of {self._node.label!r}) cannot be copied with its history; use .detach()")
+            raise GraphError(
+                f"copy: a result (of {self._node.label!r}) cannot be copied with its history; use .detach() to copy its values"
+            )
+        return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad)
 
     # ---------------------------------------------------------------- operators and NumPy's methods
 
@@ -497,10 +526,10 @@ class Tensor(ArrayMethods):
         return self
 
     def __eq__(self, other: object) -> Any:
-        return ops.compare(np.equal, self, other)
+        return ops.compare(np.equal, self, other) if _comparable(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return ops.compare(np.not_equal, self, other)
+        return ops.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Tensor:
         return ops.compare(np.less, self, other)
@@ -564,6 +593,7 @@ def operand(value: Any, where: str) -> Tensor | Constant:
 
     Raises:
         DTypeError: ``value`` is not made of real numbers or booleans.
+        ShapeError: it is a ragged list.
     """
     if isinstance(value, Tensor | Constant):
         return value
@@ -572,12 +602,26 @@ def operand(value: Any, where: str) -> Tensor | Constant:
     if isinstance(value, float | int):
         return Constant(value)
     if isinstance(value, np.ndarray | list | tuple):
-        array = np.asarray(bare(value))
+        array = plain(value, where)
         if array.dtype.kind in "fiub":
             return Constant(array)
         value = array
     got = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
     raise DTypeError(f"{where}: expected a Tensor, a real number or an array of real numbers, got {got}")
+
+
+def plain(value: Any, where: str) -> Array:
+    """``value`` (a Tensor, an array, a number or nested lists of numbers) as a bare array, without its history.
+
+    Raises:
+        ShapeError: the lists are not evenly nested.
+    """
+    try:
+        return np.asarray(value._data if isinstance(value, Tensor) else bare(value))
+    except ConversionError:
+        raise
+    except ValueError:
+        raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
 
 def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: tuple[Any, ...]) -> Tensor:
@@ -595,10 +639,12 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
     node.saved = saved
     node.shape = data.shape
     node.dtype = data.dtype
-    node.place = state.place
+    node.place = place = state.place
     node.name = None
     node.watch = None
     node.serial = _next_serial()
+    if place[2] is not None:
+        state.detector.look_at(node, data)
     result: Tensor = _new(Tensor)
     result._data = data
     result._node = node
@@ -620,7 +666,7 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
     if output._node is None or not output._wants:
         raise GraphError(
             f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "
-            "or it was computed under no_grad()"
+            "or it was computed under no_grad(), or by a transform without create_graph=True"
         )
     if gradient is None:
         if output.size != 1:
@@ -643,10 +689,18 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
         data = data._data
     try:
-        array = np.array(bare(data), dtype=dtype)
+        wanted = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted is not None and wanted.kind not in "fiub":
+        raise DTypeError(f"Tensor: expected a dtype of real numbers, got {dtype!r}")
+    try:
+        array = np.array(bare(data), dtype=wanted)
     except ConversionError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error.__cause__, ConversionError):
+            raise error.__cause__ from None
         raise ShapeError(
             f"Tensor: expected numbers or evenly nested lists of numbers, got {type(data).__name__} ({error})"
         ) from None
@@ -654,7 +708,28 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         if array.dtype.kind == "c":
             raise DTypeError("Tensor: expected real numbers, got complex ones; pass the real and imaginary parts separately")
         raise DTypeError(f"Tensor: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _comparable(other: object) -> bool:
+    """Whether ``==`` looks at entries; nothing else than numbers is equal to a tensor."""
+    return isinstance(other, Tensor | float | int | np.generic | np.ndarray | list | tuple)
+
+
+def _checked_name(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise DTypeError(f"name: expected a string or None, got {name!r}")
+    return name
+
+
+def _shown(array: Array) -> str:
+    """The values in a few lines: long axes are cut, and what would still be many lines is shown as one row of entries."""
+    if math.prod(min(length, 5) for length in array.shape[:-1]) > 25:
+        first, last = array.flat[:2], array.flat[-2:]
+        return f"[{', '.join(map(str, first.tolist()))}, ..., {', '.join(map(str, last.tolist()))}]"
+    return np.array2string(
+        array, threshold=20, edgeitems=2, precision=4, max_line_width=88, separator=", ", prefix="Tensor("
+    )
 
 
 def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
@@ -672,9 +747,11 @@ def _same_memory(view: Array, array: Array) -> bool:
     )
 
 
-def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
+def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Array | None) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
+    if requires_grad:
+        tensor.grad = grad
     return tensor
 
 

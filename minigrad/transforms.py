@@ -1,21 +1,26 @@
-"""Derivatives as functions."""
+"""Derivatives as functions: of recorded results (grad), and of functions (vjp, jvp).
+
+Transforms of functions nest: inside a function that is being differentiated, the results of another transform are
+themselves differentiable. At the outermost level they are plain numbers, unless ``create_graph`` asks for more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from typing_extensions import override
 
-from minigrad import graph
-from minigrad.errors import ArgumentError, DTypeError, GraphError
+from minigrad import graph, nests
+from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
-from minigrad.scope import enable_grad, state
-from minigrad.tensor import Tensor, seed, unrecorded
+from minigrad.scope import Place, differentiating, enable_grad, state
+from minigrad.tensor import Tensor, record, seed, unrecorded
 
-__all__ = ["edge_gradients", "grad"]
+__all__ = ["edge_gradients", "grad", "jvp", "vjp"]
 
 
 class TensorSums:
@@ -26,7 +31,7 @@ class TensorSums:
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
-        found, state.place = state.place, operation.place
+        found, state.place = state.place, _place_of(operation)
         try:
             return operation.vjp(g, *operation.lifted(lift))
         finally:
@@ -58,6 +63,12 @@ class TensorSums:
         return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
 
 
+def _place_of(operation: Operation) -> Place:
+    """The place of an operation; the line of code belongs to it only while anomalies are looked for."""
+    place, sought = operation.place, state.place.line
+    return place if place.line is sought else place._replace(line=sought and (place.line or sought))
+
+
 def lift(array: Any, node: Node | None) -> Any:
     """A saved array as the Tensor it was, with its history."""
     if not isinstance(array, np.ndarray):
@@ -69,22 +80,50 @@ def lift(array: Any, node: Node | None) -> Any:
     return tensor
 
 
-def _seeds(outputs: Sequence[Tensor], grad_outputs: Any, as_tensors: bool) -> list[tuple[Node, Any]]:
-    """Where the sweep starts; upstream gradients that are Tensors stay so, since they may have a history too."""
-    if grad_outputs is None:
-        grad_outputs = [None] * len(outputs)
-    elif isinstance(grad_outputs, Tensor | np.ndarray | float | int):
-        grad_outputs = [grad_outputs]
-    if len(grad_outputs) != len(outputs):
-        raise ArgumentError(f"grad: expected one gradient for each of {len(outputs)} outputs, got {len(grad_outputs)}")
-    seeds: list[tuple[Node, Any]] = []
-    for output, given in zip(outputs, grad_outputs, strict=True):
-        node, g = seed(output, given, "grad")
-        if as_tensors:
-            seeds.append((node, given.astype(g.dtype) if isinstance(given, Tensor) else unrecorded(g)))
+Pull: TypeAlias = Callable[[Sequence[tuple[Tensor, Any]], bool], tuple[list[Tensor], list[Operation]]]
+"""From outputs, each with its upstream gradient (None: 1), to the gradients of the inputs, and the operations passed."""
+
+
+def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> Pull:
+    """Backward passes from ``outputs`` to ``inputs``; the graph between them is looked for once."""
+    for source in inputs:
+        if source.node is None or not source.requires_grad:
+            raise GraphError(f"{where}: the input {source!r} does not require a gradient")
+    targets: set[Node] = {source.node for source in inputs if source.node is not None}
+    relevant = graph.depends_on(graph.walk(*outputs), targets)
+
+    def pull(upstream: Sequence[tuple[Tensor, Any]], create_graph: bool) -> tuple[list[Tensor], list[Operation]]:
+        seeds: list[tuple[Node, Any]] = []
+        for output, given in upstream:
+            node, g = seed(output, given, where)
+            if node not in relevant:
+                continue
+            if not create_graph:
+                seeds.append((node, g))
+            elif isinstance(given, Tensor):
+                seeds.append((node, given.astype(g.dtype)))
+            else:
+                seeds.append((node, unrecorded(g)))
+        detector = state.detector
+        if create_graph:
+            with enable_grad():
+                tensor_sums = TensorSums() if detector is None else detector.tensor_sums()
+                found, passed = graph.sweep(seeds, tensor_sums, targets, relevant)
         else:
-            seeds.append((node, g))
-    return seeds
+            array_sums = ArraySums() if detector is None else detector.array_sums()
+            found, passed = graph.sweep(seeds, array_sums, targets, relevant)
+        return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
+
+    return pull
+
+
+def _result(source: Tensor, g: Gradient | None) -> Tensor:
+    """The gradient of ``source`` as a Tensor that shares its array with no other."""
+    if g is None:
+        return unrecorded(np.zeros(source.shape, source.dtype))
+    if isinstance(g, Tensor):
+        return g if g.requires_grad else unrecorded(own(g._data))
+    return unrecorded(own(g))
 
 
 def _tensors(value: Any, where: str) -> list[Tensor]:
@@ -98,7 +137,7 @@ def _tensors(value: Any, where: str) -> list[Tensor]:
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
-    create_graph: bool = False,
+    create_graph: bool | None = None,
     retain_graph: bool | None = None,
     grad_outputs: Any = None,
 ) -> tuple[Tensor, ...]:
@@ -108,15 +147,18 @@ def grad(
         outputs: one tensor or several, whose gradients are added up. Each has one entry unless ``grad_outputs`` says
             where to start.
         inputs: one tensor or several: leaves or intermediate results.
-        create_graph: record the backward pass too, so that the gradients can be differentiated again.
+        create_graph: record the backward pass too, so that the gradients can be differentiated again. By default it is
+            recorded only inside a function that another transform differentiates.
         retain_graph: keep what the graph saved; by default only if ``create_graph``.
-        grad_outputs: the upstream gradient of each output.
+        grad_outputs: the upstream gradient of each output, of its shape; None for 1.
 
     Returns:
-        One gradient for each input; zeros where an output does not depend on it.
+        One gradient for each input; zeros where no output depends on it.
 
     Raises:
         GraphError: an input needs no gradient, nothing was recorded, or the graph was released.
+        ArgumentError: there is not one entry in ``grad_outputs`` for each output.
+        ShapeError, DTypeError: an upstream gradient does not fit its output.
 
     >>> x = Tensor([3.0], requires_grad=True)
     >>> (dy,) = grad((x**3).sum(), x, create_graph=True)
@@ -124,29 +166,153 @@ def grad(
     >>> dy.numpy(), ddy.numpy()
     (array([27.]), array([18.]))
     """
-    sources = _tensors(inputs, "grad")
-    for source in sources:
-        if source.node is None or not source.requires_grad:
-            raise GraphError(f"grad: the input {source!r} does not require a gradient")
-    targets: set[Node] = {source.node for source in sources if source.node is not None}
-    results = _tensors(outputs, "grad")
-    seeds = _seeds(results, grad_outputs, create_graph)
-    relevant = graph.depends_on(graph.walk(*results), targets)
-    seeds = [(node, g) for node, g in seeds if node in relevant]
-    if create_graph:
-        with enable_grad():
-            found, passed = graph.sweep(seeds, TensorSums(), targets, relevant)
-    else:
-        found, passed = graph.sweep(seeds, ArraySums(), targets, relevant)
-    if not (create_graph if retain_graph is None else retain_graph):
+    results, sources = _tensors(outputs, "grad"), _tensors(inputs, "grad")
+    if grad_outputs is None:
+        grad_outputs = [None] * len(results)
+    elif isinstance(outputs, Tensor) and not isinstance(grad_outputs, list | tuple):
+        grad_outputs = [grad_outputs]
+    if len(grad_outputs) != len(results):
+        raise ArgumentError(f"grad: expected one gradient for each of {len(results)} outputs, got {len(grad_outputs)}")
+    keep = recorded(create_graph)
+    pull = reverse(results, sources, "grad")
+    gradients, passed = pull(list(zip(results, grad_outputs, strict=True)), keep)
+    if not (keep if retain_graph is None else retain_graph):
         graph.release(passed)
-    gradients = []
-    for source in sources:
-        g = found.get(source.node) if source.node is not None else None
-        if g is None:
-            g = unrecorded(np.zeros(source.shape, source.dtype))
-        gradients.append(g if isinstance(g, Tensor) else unrecorded(own(g)))
     return tuple(gradients)
+
+
+class Variable(Operation):
+    """y = x;  ∂L/∂x = g. What a transform differentiates with respect to, when ``x`` has a history of its own."""
+
+    __slots__ = ()
+    label, symbol = "variable", "="
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        return (g,)
+
+
+def _variable(value: Any, where: str) -> Tensor:
+    """``value`` as a variable that nothing but the function to be differentiated uses."""
+    if isinstance(value, Tensor) and value._wants:
+        variable = record(Variable(), value._data, (value._node,), ())
+        return variable if value.name is None else variable.named(value.name)
+    data = value._data if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor | np.ndarray | np.generic | float):
+        raise DTypeError(f"{where}: expected Tensors or arrays, got {type(value).__name__}")
+    return Tensor(data, requires_grad=True, name=getattr(value, "name", None))
+
+
+def evaluated(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, list[Tensor], list[Tensor]]:
+    """What ``function`` returns for variables with the values of ``primals``; the Tensors in that; the variables."""
+    with differentiating():
+        variables = nests.mapped(lambda value: _variable(value, where), primals)
+        result = function(*variables)
+    outputs = nests.ends(result)
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            raise DTypeError(f"{where}: expected the function to return Tensors, got {type(output).__name__}")
+    return result, outputs, nests.ends(variables)
+
+
+def recorded(create_graph: bool | None) -> bool:
+    """Whether a transform's results shall be differentiable: as asked, else only inside another transform."""
+    return state.differentiating if create_graph is None else create_graph
+
+
+def vjp(
+    function: Callable[..., Any], *primals: Any, create_graph: bool | None = None
+) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+    """The value of a function, and its derivative as a function that takes gradients from the outputs to the inputs.
+
+    ``pullback(g)`` is gᵀ J, where J is the Jacobian of ``function`` at ``primals``: a vector–Jacobian product. It can be
+    called any number of times.
+
+    Args:
+        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
+        primals: Tensors or arrays of floating-point numbers, or nests of them (tuples, NamedTuples, lists, dicts).
+        create_graph: make the results differentiable. By default they are so inside another transform.
+
+    Returns:
+        The value and the pullback. The pullback takes a nest like the value (or nothing, if the value is one number)
+        and returns one nest of gradients for each primal.
+
+    Raises:
+        DTypeError: a primal is not made of floating-point numbers, or the function returns something else than Tensors.
+        ArgumentError, ShapeError: from the pullback, if its argument does not fit the value.
+
+    >>> y, pullback = vjp(lambda W, x: W @ x, np.array([[1.0, 2.0]]), np.array([3.0, 4.0]))
+    >>> y.numpy()
+    array([11.])
+    >>> dW, dx = pullback([10.0])
+    >>> dW.numpy(), dx.numpy()
+    (array([[30., 40.]]), array([10., 20.]))
+    """
+    keep = recorded(create_graph)
+    result, outputs, variables = evaluated(function, primals, "vjp")
+    pull = reverse(outputs, variables, "vjp")
+
+    def pullback(gradient: Any = None) -> tuple[Any, ...]:
+        """The gradients of the primals for this upstream gradient of the value."""
+        given = [gradient] if isinstance(result, Tensor) else nests.like(result, gradient, "pullback")
+        upstream = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
+        gradients: tuple[Any, ...] = nests.rebuilt(primals, pull(upstream, keep)[0])
+        return gradients
+
+    return (result if keep else nests.mapped(Tensor.detach, result)), pullback
+
+
+def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph: bool | None = None) -> tuple[Any, Any]:
+    """The value of a function, and how it changes when its arguments move along ``tangents``: J v, forward mode.
+
+    Reverse mode gives both: g ↦ gᵀ J is linear, and the transpose of that map is v ↦ J v. So the backward pass is recorded
+    for a g that stands for any, and then passed backward itself, starting with v.
+
+    Args:
+        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
+        primals: a tuple with one entry for each argument, or the only argument.
+        tangents: a direction for each primal, with the same structure and shapes.
+        create_graph: make the results differentiable. By default they are so inside another transform.
+
+    Returns:
+        The value and its derivative along the tangents, two nests of Tensors of the same structure.
+
+    Raises:
+        ArgumentError, ShapeError: the tangents do not fit the primals.
+        DTypeError: as for `vjp`.
+
+    >>> y, dy = jvp(lambda x: x**2.0, np.array([1.0, 3.0]), np.array([1.0, 10.0]))
+    >>> y.numpy(), dy.numpy()
+    (array([1., 9.]), array([ 2., 60.]))
+    """
+    keep = recorded(create_graph)
+    primals = arguments(primals)
+    directions = along(primals, tangents, "jvp")
+    result, outputs, variables = evaluated(function, primals, "jvp")
+    any_g = [Tensor(np.ones(y.shape, y.dtype), requires_grad=True) for y in outputs]
+    upstream = [(y, g) for y, g in zip(outputs, any_g, strict=True) if y.requires_grad]
+    products, _ = reverse(outputs, variables, "jvp")(upstream, True)
+    started = [(p, v) for p, v in zip(products, directions, strict=True) if p.requires_grad]
+    derivatives, _ = reverse([p for p, _ in started], any_g, "jvp")(started, keep)
+    return (result if keep else nests.mapped(Tensor.detach, result)), nests.rebuilt(result, derivatives)
+
+
+def along(primals: tuple[Any, ...], tangents: Any, where: str) -> list[Any]:
+    """The tangents, one for each end of ``primals``, checked: same structure, same shapes."""
+    directions = nests.like(primals, arguments(tangents), f"{where}: tangents")
+    for (path, primal), tangent in zip(nests.named_ends(primals), directions, strict=True):
+        shape, got = np.shape(getattr(primal, "_data", primal)), np.shape(getattr(tangent, "_data", tangent))
+        if shape != got:
+            which = "" if len(directions) == 1 else f" {path}"
+            raise ShapeError(f"{where}: the tangent{which} must have the shape {shape} of its primal, got {got}")
+    return directions
+
+
+def arguments(primals: Any) -> tuple[Any, ...]:
+    """The arguments of a function, given as a tuple (or a list) or as the only one; a NamedTuple is one argument."""
+    if isinstance(primals, tuple | list) and not hasattr(primals, "_fields"):
+        return tuple(primals)
+    return (primals,)
 
 
 def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int], Array]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["Seed", "generator", "one_of", "positive_size", "switch"]
+__all__ = ["Seed", "generator", "one_of", "positive_size", "probability", "switch"]
 
 Seed: TypeAlias = int | np.random.Generator | None
 
@@ -49,6 +49,18 @@ def switch(where: str, value: bool) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ArgumentError(f"{where}: expected True or False, got {value!r}")
     return bool(value)
+
+
+def probability(where: str, value: float) -> float:
+    """``value`` if it is a number from 0 to 1; ArgumentError otherwise.
+
+    >>> probability("layers: dropout", 1.5)
+    Traceback (most recent call last):
+    minigrad.errors.ArgumentError: layers: dropout: expected a probability from 0 to 1, got 1.5
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
+        raise ArgumentError(f"{where}: expected a probability from 0 to 1, got {value!r}")
+    return float(value)
 
 
 def generator(seed: Seed) -> np.random.Generator:

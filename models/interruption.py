@@ -1,9 +1,10 @@
-"""Ctrl-C that waits for a good moment: the update being made is finished first."""
+"""Ctrl-C that waits for a good moment: what must not be left half done is finished first."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,23 +12,35 @@ from types import FrameType
 __all__ = ["Interruption", "deferred_interrupt"]
 
 
+_PATIENCE = 1.0
+
+
 class Interruption:
     """Whether Ctrl-C was pressed."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self._first: float | None = None
 
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+    @property
+    def requested(self) -> bool:
+        """Whether it is time to end."""
+        return self._first is not None
+
+    def react(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+        elif now - self._first > _PATIENCE:
             raise KeyboardInterrupt
-        self.requested = True
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interruption]:
-    """Inside, the first Ctrl-C only sets ``requested``; a second one raises KeyboardInterrupt at once, as usual.
+    """Inside, Ctrl-C only sets ``requested``; pressed again more than a second later, it raises KeyboardInterrupt.
 
-    Only Python's own reaction to Ctrl-C is replaced, and it is put back at the end. In a thread other than the main one,
+    A key held down, or a signal sent twice, thus cannot undo the good ending. Blocks nest, and share what was requested.
+    Only Python's own reaction to Ctrl-C is replaced, and it is put back at the end: in a thread other than the main one,
     which Ctrl-C never reaches, and where the program reacts in its own way, nothing is changed.
 
     >>> with deferred_interrupt() as interruption:
@@ -37,12 +50,14 @@ def deferred_interrupt() -> Iterator[Interruption]:
     >>> interruption.requested
     True
     """
-    interruption = Interruption()
+    found = signal.getsignal(signal.SIGINT)
+    outer = getattr(found, "__self__", None)
+    interruption = outer if isinstance(outer, Interruption) else Interruption()
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if not in_main_thread or found is not signal.default_int_handler:
         yield interruption
         return
-    signal.signal(signal.SIGINT, interruption._request)
+    signal.signal(signal.SIGINT, interruption.react)
     try:
         yield interruption
     finally:

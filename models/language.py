@@ -16,9 +16,10 @@ from minigrad import Tensor, cross_entropy, no_grad, softmax
 from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter
 from models.cells import make_cell
-from models.layers import Head, unroll
-from models.recurrent import Seed, positive_size
+from models.checks import Seed, generator, positive_size
+from models.head import Head
 from models.streams import check_symbols
+from models.unrolling import unroll
 from models.vocabulary import IntArray
 
 __all__ = ["LanguageModel"]
@@ -65,7 +66,7 @@ class LanguageModel(Module):
     ) -> None:
         self.vocabulary_size = positive_size("language model", "vocabulary_size", vocabulary_size)
         self.embedding_size = embedding_size
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         if embedding_size is None:
             self.E = None
         else:
@@ -183,7 +184,7 @@ class LanguageModel(Module):
                 f"sample: length={length} must be at least 0, temperature={temperature} positive and finite, and "
                 f"top_k={top_k} at least 1 or None"
             )
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         logits, state = self(_sequence(prompt, 1)[:, None])
         drawn = np.empty(length, dtype=np.int64)
         for place in range(length):

@@ -7,20 +7,18 @@ in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, broadcast_to, concatenate, dropout, scope, stack, time_step
+from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
 from models.cells import make_cell
-from models.checks import Seed, generator, positive_size, switch
+from models.checks import Seed, generator, positive_size, probability, switch
 from models.head import Head
 from models.recurrent import Recurrent, parts_of, with_parts
-from models.unrolling import checked_inputs, checked_lengths, detached, run, stacked_over_time, unroll
+from models.unrolling import checked_inputs, checked_lengths, detached, run, scope_if, stacked_over_time, unroll
 
 __all__ = ["Head", "RecurrentLayers", "detached", "unroll"]
 
@@ -32,10 +30,11 @@ OverTime: TypeAlias = Tensor | Sequence[Tensor]
 class RecurrentLayers(Module):
     """One or more layers of cells over a sequence, each reading the outputs of the one below.
 
-        y⁽⁰⁾ = xs                                                        (T, B, D)
-        y⁽ˡ⁾ = unroll(cell⁽ˡ⁾, drop(y⁽ˡ⁻¹⁾))                              one direction
-        y⁽ˡ⁾ = [unroll(cell→, drop(y⁽ˡ⁻¹⁾)), unroll(cell←, drop(y⁽ˡ⁻¹⁾), reverse)]    bidirectional, side by side
-        y⁽ˡ⁾ = y⁽ˡ⁾ + y⁽ˡ⁻¹⁾                                              residual, for every layer but the first
+        y⁽⁰⁾ = xs                                      (T, B, D)
+        x⁽ˡ⁾ = dropout(y⁽ˡ⁻¹⁾)                         between layers, in training mode; x⁽¹⁾ = xs
+        y⁽ˡ⁾ = h→(x⁽ˡ⁾)                                what the layer's cell gives at every step
+        y⁽ˡ⁾ = [h→(x⁽ˡ⁾), h←(x⁽ˡ⁾)]                    bidirectional: the second cell reads in reverse
+        y⁽ˡ⁾ = y⁽ˡ⁻¹⁾ + …                              residual: every layer but the first adds its input
 
     Args:
         cell: the name of a cell; or cells of one's own, from the lowest layer up, each anything with ``step`` and
@@ -54,6 +53,7 @@ class RecurrentLayers(Module):
     Raises:
         ArgumentError: a name, option or value that does not exist; sizes beside cells that have their own.
 
+    >>> import numpy as np
     >>> layers = RecurrentLayers("lstm", 3, 4, num_layers=2, bidirectional=True, seed=0)
     >>> hs, states = layers(np.ones((5, 2, 3)))
     >>> hs.shape, states.c.shape, states.h.shape
@@ -95,7 +95,7 @@ class RecurrentLayers(Module):
         if not self.cells or len({len(layer) for layer in self.cells}) > 1:
             raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")
         self.residual = switch("layers: residual", residual)
-        self.dropout = _probability(dropout)
+        self.dropout = probability("layers: dropout", dropout)
         self.initial_states: list[list[Parameter]] | None = None
         if switch("layers: learn_initial_state", learn_initial_state):
             self.initial_states = [
@@ -142,53 +142,98 @@ class RecurrentLayers(Module):
         Raises:
             ShapeError, ArgumentError: as `models.layers.unroll`, or states that are not one for each cell.
         """
+        hs, finals = self.read(xs, state, lengths, hoist=hoist, truncated=truncated)
+        return hs, _stacked(finals)
+
+    def read(
+        self,
+        xs: Tensor | npt.ArrayLike,
+        state: Any = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        hoist: bool = True,
+        truncated: int | None = None,
+    ) -> tuple[Tensor, list[Any]]:
+        """The same as a call, with the final states as a list, one for each layer and direction."""
         xs = checked_inputs("layers", self.cells[0][0], xs)
         T, B = xs.shape[:2]
         valid = checked_lengths("layers", lengths, T, B)
         states = self._initial(B, state)
         finals: list[Any] = []
-        y: OverTime = xs
+        y: OverTime = xs if hoist or not T else step_by_step(xs)
         for number, cells in enumerate(self.cells, 1):
-            with _scope_if(len(self.cells) > 1, f"layer {number}"):
-                below, y_s = y, []
+            with scope_if(len(self.cells) > 1, f"layer {number}"):
+                below, ways = y, []
                 fed = at_every_step(self._drop, below) if number > 1 else below
                 for cell, reverse in zip(cells, (False, True), strict=False):
-                    with _scope_if(len(cells) > 1, "backward" if reverse else "forward"):
+                    with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
                         hoisted = hoist and hasattr(cell, "project") and hasattr(cell, "recur")
                         hs, final, h_0 = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
                     finals.append(final)
-                    y_s.append(stacked_over_time(hs, h_0) if hoist or not T else hs)
-                y = y_s[0] if len(y_s) == 1 else at_every_step(_side_by_side, *y_s)
+                    ways.append(stacked_over_time(hs, h_0) if isinstance(y, Tensor) else hs)
+                y = at_every_step(side_by_side, *ways)
                 if self.residual and number > 1:
                     y = at_every_step(_added, below, y)
-        return y if isinstance(y, Tensor) else stack(y), _stacked(finals)
+        return y if isinstance(y, Tensor) else stack(y), finals
 
     forward = __call__
 
     def _drop(self, y: Tensor) -> Tensor:
         return dropout(y, self.dropout, self.training, rng=self.rng)
 
+    def final_state(self, states: Any, layer: int = -1) -> Any:
+        """The final state of one layer out of all that a call returned, its directions side by side.
+
+        Args:
+            states: the second result of a call, or of `read`.
+            layer: its number, from 0 for the lowest or from −1 for the top.
+
+        Returns:
+            A state of the cell's kind, each part (B, H · directions).
+
+        >>> import numpy as np
+        >>> layers = RecurrentLayers("gru", 3, 4, num_layers=2, bidirectional=True, seed=0)
+        >>> layers.final_state(layers(np.ones((5, 2, 3)))[1]).shape
+        (2, 8)
+        """
+        first = range(self.num_layers)[layer] * self.num_directions
+        ways = self._one_for_each(states, None)[first : first + self.num_directions]
+        return with_parts(ways[0], [side_by_side(*parts) for parts in zip(*map(parts_of, ways), strict=True)])
+
     def _initial(self, batch: int, state: Any) -> list[Any]:
         """The initial state of every cell; None where the cell makes its own."""
-        cells = [cell for layer in self.cells for cell in layer]
-        if isinstance(state, list):
-            if len(state) != len(cells):
-                raise ShapeError(f"layers: expected {len(cells)} states, one for each layer and direction, got {len(state)}")
-            return state
         if state is not None:
-            parts = [part if isinstance(part, Tensor) else Tensor(part) for part in parts_of(state)]
-            for part in parts:
-                if part.ndim < 2 or part.shape[0] != len(cells):
-                    raise ShapeError(
-                        f"layers: a state must be (layers · directions, B, H) = ({len(cells)}, {batch}, …), got {part.shape}"
-                    )
-            return [with_parts(state, [part[k] for part in parts]) for k in range(len(cells))]
+            return self._one_for_each(state, batch)
+        cells = [cell for layer in self.cells for cell in layer]
         if self.initial_states is None:
             return [None] * len(cells)
         return [
             with_parts(cell.initial_state(batch), [broadcast_to(p, (batch, *p.shape[1:])) for p in learnt])
             for cell, learnt in zip(cells, self.initial_states, strict=True)
         ]
+
+    def _one_for_each(self, state: Any, batch: int | None) -> list[Any]:
+        """The states of every layer and direction, out of stacked ones or a list."""
+        count = self.num_layers * self.num_directions
+        if isinstance(state, list):
+            if len(state) != count:
+                raise ShapeError(f"layers: expected {count} states, one for each layer and direction, got {len(state)}")
+            return state
+        parts = [part if isinstance(part, Tensor) else Tensor(part) for part in parts_of(state)]
+        for part in parts:
+            if part.ndim < 2 or part.shape[0] != count:
+                B = "B" if batch is None else batch
+                raise ShapeError(f"layers: a state must be (layers · directions, B, H) = ({count}, {B}, …), got {part.shape}")
+        return [with_parts(state, [part[k] for part in parts]) for k in range(count)]
+
+
+def step_by_step(xs: Tensor) -> list[Tensor]:
+    """x_1 … x_T one by one, each made under its own time."""
+    steps = []
+    for t in range(1, len(xs) + 1):
+        with time_step(t):
+            steps.append(xs[t - 1].named("x"))
+    return steps
 
 
 def at_every_step(function: Callable[..., Tensor], *ys: OverTime) -> OverTime:
@@ -202,8 +247,9 @@ def at_every_step(function: Callable[..., Tensor], *ys: OverTime) -> OverTime:
     return results
 
 
-def _side_by_side(forward: Tensor, backward: Tensor) -> Tensor:
-    return concatenate([forward, backward], axis=-1)
+def side_by_side(*ways: Tensor) -> Tensor:
+    """What each direction gave, (…, H), as one tensor (…, H · directions)."""
+    return ways[0] if len(ways) == 1 else concatenate(ways, axis=-1)
 
 
 def _added(below: Tensor, y: Tensor) -> Tensor:
@@ -220,10 +266,6 @@ def _stacked(states: list[Any]) -> Any:
     return with_parts(states[0], [stack(column) for column in zip(*parts, strict=True)])
 
 
-def _scope_if(wanted: bool, name: str) -> AbstractContextManager[None]:
-    return scope(name) if wanted else nullcontext()
-
-
 def _directions(given: Any) -> Directions:
     """A layer's cells: the one given, or the pair."""
     cells = given if isinstance(given, tuple) else (given,)
@@ -234,9 +276,3 @@ def _directions(given: Any) -> Directions:
                 f"or a pair (forward, backward) of them; got {given!r}"
             )
     return cells
-
-
-def _probability(p: float) -> float:
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p <= 1:
-        raise ArgumentError(f"layers: dropout: expected a probability from 0 to 1, got {p!r}")
-    return float(p)

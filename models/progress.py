@@ -70,9 +70,10 @@ class Progress:
         if now < self._next_time and share < 1:
             return
         self._next_time = now + _SECONDS_BETWEEN_REDRAWS
-        done = round(_BAR_WIDTH * min(share, 1.0))
-        line = f"{'━' * done}{'╌' * (_BAR_WIDTH - done)} {100 * share:3.0f} %  {text}"
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\x1b[K{line[:width]}")
+        report = f" {100 * share:3.0f} %  {text}"
+        columns = shutil.get_terminal_size().columns - 1
+        width = max(min(_BAR_WIDTH, columns - len(report)), 0)
+        done = round(width * min(share, 1.0))
+        self._stream.write("\r\x1b[K" + f"{'━' * done}{'╌' * (width - done)}{report}"[:columns])
         self._stream.flush()
         self._unfinished_line = True

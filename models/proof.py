@@ -14,8 +14,8 @@ import numpy.typing as npt
 from minigrad import Parameter, Tensor
 from models import by_hand
 from models.language import LanguageModel
-from models.layers import unroll
-from models.recurrent import parts_of
+from models.recurrent import parts_of, with_parts
+from models.unrolling import unroll
 from models.vocabulary import IntArray
 
 __all__ = ["TOLERANCE", "Comparison", "as_table", "compare_by_hand"]
@@ -99,7 +99,7 @@ def _autograd(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dic
     xs.retain_grad()
     zeros = model.cell.initial_state(symbols.shape[1])
     start = [Parameter(part.numpy()) for part in parts_of(zeros)]
-    hs, _ = unroll(model.cell, xs, tuple(start) if len(start) > 1 else start[0])
+    hs, _ = unroll(model.cell, xs, with_parts(zeros, start))
     model.head.loss(hs, targets).backward()
     wanted: dict[str, Tensor] = {"W_yh": model.head.W_yh, "b_y": model.head.b_y, "x_1 … x_T": xs}
     wanted |= {f"{name}_0": part for name, part in zip(model.cell.state_names, start, strict=True)}

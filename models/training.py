@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, edge_gradients
+from minigrad.checkpoint import below
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import Optimizer, clip_grad_norm_
+from minigrad.optim.lr_scheduler import LRScheduler
+from minigrad.optim.optimizer import Described
 from models.interruption import deferred_interrupt
 from models.language import LanguageModel
 from models.progress import Progress
-from models.recurrent import parts_of
+from models.recurrent import parts_of, with_parts
 from models.streams import Chunk, Streams
+from models.unrolling import detached
 
-__all__ = ["Trainer", "constant", "cosine", "detached"]
+__all__ = ["Trainer", "constant", "cosine"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Schedule: TypeAlias = Callable[[float], float]
@@ -57,6 +61,8 @@ class Trainer:
         streams: the text, cut into streams.
         optimizer: over the model's parameters. Its learning rate at this moment is what schedules multiply.
         max_norm: the norm to which gradients are clipped; ``math.inf`` never shrinks them.
+        scheduler: a schedule of `minigrad.optim.lr_scheduler` for the optimiser, stepped after every update; in its
+            place `run` takes a function of the share of the training that is done.
 
     Attributes:
         updates: how many updates have been made.
@@ -74,12 +80,19 @@ class Trainer:
     """
 
     def __init__(
-        self, model: LanguageModel, streams: Streams, optimizer: Optimizer, *, max_norm: float = 1.0
+        self,
+        model: LanguageModel,
+        streams: Streams,
+        optimizer: Optimizer,
+        *,
+        max_norm: float = 1.0,
+        scheduler: LRScheduler | None = None,
     ) -> None:
         self.model = model
         self.streams = streams
         self.optimizer = optimizer
         self.max_norm = max_norm
+        self.scheduler = scheduler
         self.updates = 0
         self.losses: list[float] = []
         self.norms: list[float] = []
@@ -93,39 +106,46 @@ class Trainer:
         seconds: float | None = None,
         schedule: Schedule = constant,
         progress: Progress | None = None,
+        unit: str = "symbols",
     ) -> bool:
         """Train until ``updates`` updates have been made, those of earlier calls included, or the time is over.
 
-        Ctrl-C lets the current update finish and then ends the training; a second one ends it at once.
+        Ctrl-C lets the current update finish and then ends the training; pressed again a second later, it ends it at once.
 
         Args:
             updates: the number of updates at the end.
             seconds: the time limit; the schedule then follows whichever of the two is nearer to its end.
             schedule: the factor of the learning rate over the training.
-            progress: where to show loss, perplexity and characters per second.
+            progress: where to show loss, perplexity and speed.
+            unit: what progress calls the symbols: "characters", "words".
 
         Returns:
             False if Ctrl-C ended it.
 
         Raises:
             NonFiniteGradientError: gradients exploded; the message says where. The parameters are those before.
+            ArgumentError: ``updates`` is below 1, or ``seconds`` is not positive.
         """
+        if updates < 1 or not (seconds is None or seconds > 0):
+            raise ArgumentError(f"Trainer.run: updates={updates} must be at least 1, and seconds={seconds} positive or None")
         began, begun_with = time.monotonic(), self.updates
         symbols_of_one = self.streams.batch * self.streams.steps
         share = self.updates / updates
         with deferred_interrupt() as interruption:
             while share < 1 and not interruption.requested:
-                self.optimizer.lr = self._base_lr * schedule(share)
+                if self.scheduler is None:
+                    self.optimizer.lr = self._base_lr * schedule(share)
                 self._update()
                 elapsed = time.monotonic() - began
                 share = max(self.updates / updates, 0 if seconds is None else min(elapsed / seconds, 1.0))
                 if progress is not None:
-                    progress.show(share, self._report((self.updates - begun_with) * symbols_of_one / max(elapsed, 1e-9)))
+                    speed = (self.updates - begun_with) * symbols_of_one / max(elapsed, 1e-9)
+                    progress.show(share, f"{self._recent_loss()}  {speed:,.0f} {unit}/s")
         return not interruption.requested
 
-    def _report(self, rate: float) -> str:
+    def _recent_loss(self) -> str:
         loss = float(np.mean(self.losses[-_SHOWN_OVER:]))
-        return f"loss {loss:.3f}  perplexity {math.exp(min(loss, 99.0)):6.2f}  {rate:,.0f} characters/s"
+        return f"loss {loss:.3f}  perplexity {math.exp(min(loss, 99.0)):6.2f}"
 
     def _update(self) -> None:
         chunk = self.streams[self.updates % len(self.streams)]
@@ -138,6 +158,8 @@ class Trainer:
             except NonFiniteGradientError as error:
                 raise NonFiniteGradientError(self._explosion(chunk, state, error)) from None
         self.optimizer.step()
+        if self.scheduler is not None:
+            self.scheduler.step()
         self._state = state_after
         self.updates += 1
         self.losses.append(loss)
@@ -173,54 +195,73 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Array]:
         """What a resumed training needs besides the model's own parameters, by name."""
-        carried = () if self._state is None else parts_of(self._state)
         return {
-            "updates": np.asarray(self.updates),
-            **{f"state.{number}": part.numpy() for number, part in enumerate(carried)},
-            **{f"optimizer.{name}": value for name, value in self.optimizer.state_dict().items()},
+            **self._settings(),
+            **{f"state.{number}": part.numpy() for number, part in enumerate(self._carried(self._state))},
+            **{f"{part}.{name}": value for part, owner in self._parts().items() for name, value in owner.state_dict().items()},
         }
 
     def load_state_dict(self, saved: Mapping[str, Array]) -> None:
         """Go on where the training that returned ``saved`` stopped: the same numbers, bit for bit.
 
         Raises:
-            ArgumentError: something is missing, or does not fit this model, batch or optimiser; nothing is changed.
+            ArgumentError: something is missing, or does not fit this model, these streams or this optimiser; all
+                problems are listed, nothing is changed.
         """
-        zeros = self.model.cell.initial_state(self.streams.batch)
-        templates = {f"state.{number}": part for number, part in enumerate(parts_of(zeros))}
-        carried = {name: value for name, value in saved.items() if name.startswith("state.")}
-        problems = [] if "updates" in saved else ["missing: updates"]
-        if carried and carried.keys() != templates.keys():
-            problems.append(f"expected {', '.join(templates)}, got {', '.join(carried)}")
-        problems += [
-            f"{name}: expected shape {templates[name].shape}, got {value.shape}"
-            for name, value in carried.items()
-            if name in templates and value.shape != templates[name].shape
-        ]
+        problems = self.mismatches(saved) or self.bad_values(saved)
         if problems:
-            raise ArgumentError("Trainer: nothing was loaded; " + "; ".join(problems))
-        prefix = "optimizer."
-        self.optimizer.load_state_dict(
-            {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
-        )
+            raise ArgumentError("Trainer: nothing was loaded; " + "; ".join(sorted(problems)))
+        for part, owner in self._parts().items():
+            owner.load_state_dict(below(part, saved))
+        carried = [Tensor(saved[name]) for name in sorted(saved) if name.startswith("state.")]
+        self._state = with_parts(self._initial(), carried) if carried else None
         self.updates = int(saved["updates"])
-        self._state = _filled(zeros, [carried[name] for name in templates]) if carried else None
+        self._base_lr, self.max_norm = float(saved["base_lr"]), float(saved["max_norm"])
 
+    def mismatches(self, saved: Mapping[str, Described]) -> list[str]:
+        """What is wrong with the names, shapes and dtypes of a saved state."""
+        wanted: dict[str, Described] = dict(self._settings())
+        if any(name.startswith("state.") for name in saved):
+            wanted |= {f"state.{number}": part for number, part in enumerate(self._carried(self._initial()))}
+        problems = [f"missing: {name}" for name in wanted if name not in saved]
+        for part, owner in self._parts().items():
+            problems += [f"{part}: {problem}" for problem in owner.mismatches(below(part, saved))]
+        for name, found in saved.items():
+            if name not in wanted:
+                problems += [f"unknown: {name}"] * (name.partition(".")[0] not in self._parts())
+            elif (found.shape, found.dtype) != (wanted[name].shape, wanted[name].dtype):
+                problems.append(
+                    f"{name}: expected {wanted[name].dtype} {wanted[name].shape}, got {found.dtype} {found.shape}"
+                )
+        return problems
 
-def detached(state: Any) -> Any:
-    """The same state, values shared, without its history: gradients stop here.
+    def bad_values(self, saved: Mapping[str, Array]) -> list[str]:
+        """What is wrong with the values of a saved state whose names, shapes and dtypes are right."""
+        counts = ("updates", "base_lr", "max_norm")
+        problems = [f"{name}: expected at least 0, got {saved[name]}" for name in counts if not saved[name] >= 0]
+        if (saved["streams"] != self._settings()["streams"]).any():
+            problems.append(
+                "streams: expected batch {}, {} steps and {} chunks, got batch {}, {} steps and {} chunks".format(
+                    *self._settings()["streams"], *saved["streams"]
+                )
+            )
+        for part, owner in self._parts().items():
+            problems += [f"{part}: {problem}" for problem in owner.bad_values(below(part, saved))]
+        return problems
 
-    >>> from minigrad import Tensor
-    >>> h = Tensor([[1.0, 2.0]], requires_grad=True)
-    >>> detached(h * 2.0).requires_grad
-    False
-    """
-    return _filled(state, [part.detach() for part in parts_of(state)])
+    def _settings(self) -> dict[str, Array]:
+        return {
+            "updates": np.asarray(self.updates),
+            "base_lr": np.asarray(self._base_lr),
+            "max_norm": np.asarray(float(self.max_norm)),
+            "streams": np.array([self.streams.batch, self.streams.steps, len(self.streams)]),
+        }
 
+    def _parts(self) -> dict[str, Optimizer | LRScheduler]:
+        return {"optimizer": self.optimizer} | ({} if self.scheduler is None else {"scheduler": self.scheduler})
 
-def _filled(like: Any, parts: Sequence[Any]) -> Any:
-    """A state of the kind of ``like`` made of other parts."""
-    tensors = [part if isinstance(part, Tensor) else Tensor(part) for part in parts]
-    if not isinstance(like, tuple):
-        return tensors[0]
-    return type(like)(*tensors) if hasattr(like, "_fields") else tuple(tensors)
+    def _initial(self) -> Any:
+        return self.model.cell.initial_state(self.streams.batch)
+
+    def _carried(self, state: Any) -> tuple[Any, ...]:
+        return () if state is None else parts_of(state)

@@ -7,6 +7,7 @@ courses: x_1 … x_T are xs[0] … xs[T−1], and time 0 is the initial state (t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from minigrad.graph import Leaf
 from models.checks import positive_size
 from models.recurrent import Cell, Recurrent, parts_of, with_parts
 
-__all__ = ["Valid", "checked_lengths", "detached", "run", "stacked_over_time", "unroll"]
+__all__ = ["Valid", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
 
 State = TypeVar("State")
 Valid: TypeAlias = npt.NDArray[np.bool_] | None
@@ -67,9 +68,10 @@ def unroll(
     >>> hs.numpy()[2:, 1].any()
     np.False_
     """
-    xs = checked_inputs(f"unroll {label_of(cell)}", cell, xs)
+    label = f"unroll {label_of(cell)}"
+    xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]
-    valid = checked_lengths(f"unroll {label_of(cell)}", lengths, T, B)
+    valid = checked_lengths(label, lengths, T, B)
     hs, final, h_0 = run(cell, xs, state, B, hoist, valid, reverse, truncated)
     return stacked_over_time(hs, h_0), final
 
@@ -84,12 +86,14 @@ def run(
     reverse: bool = False,
     truncated: int | None = None,
 ) -> tuple[list[Tensor], Any, Tensor]:
-    """What `unroll` does, on checked inputs (T, B, D) or a list of T of them (B, D).
+    """What `unroll` does, on inputs (T, B, D) in one piece or as a list of T of them (B, D).
 
     Returns the outputs h_1 … h_T as a list, the final state, and the initial output h_0.
     """
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
+    if isinstance(xs, Tensor):
+        checked_inputs(f"unroll {label}", cell, xs)
     with scope(label):
         with time_step(T + 1 if reverse else 0):
             state = cell.initial_state(batch) if state is None else _as_initial(cell, state)
@@ -99,9 +103,10 @@ def run(
         step = _stepper(cell, label, xs, hoist, valid)
         hs = [h_0] * T
         for done, t in enumerate(range(T, 0, -1) if reverse else range(1, T + 1)):
+            if done and done % window == 0:
+                with time_step(t + 1 if reverse else t - 1):
+                    state = _as_initial(cell, detached(state))
             with time_step(t):
-                if done and done % window == 0:
-                    state = detached(state)
                 if valid is None or valid[t - 1].all():
                     state = step(t, state)
                     hs[t - 1] = parts_of(state)[-1]
@@ -117,8 +122,8 @@ def _stepper(
     if not hoist:
 
         def step(t: int, state: Any) -> Any:
-            x = xs[t - 1] if valid is None else _only(valid[t - 1], xs[t - 1])
-            return cell.step(x if x.name else x.named("x"), state)
+            x = xs[t - 1].named("x") if isinstance(xs, Tensor) else xs[t - 1]
+            return cell.step(x if valid is None else _only(valid[t - 1], x), state)
 
         return step
     if not (hasattr(cell, "project") and hasattr(cell, "recur")):
@@ -167,6 +172,11 @@ def stacked_over_time(hs: Sequence[Tensor], h_0: Tensor) -> Tensor:
     return stack(hs) if hs else Tensor(np.zeros((0, *h_0.shape), h_0.dtype))
 
 
+def scope_if(wanted: bool, name: str) -> AbstractContextManager[None]:
+    """A scope of that name, where there is something to tell apart."""
+    return scope(name) if wanted else nullcontext()
+
+
 def label_of(cell: Any) -> str:
     """What the cell is called: the scope of its operations."""
     return str(getattr(cell, "label", type(cell).__name__))
@@ -174,7 +184,7 @@ def label_of(cell: Any) -> str:
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
-    xs = xs if isinstance(xs, Tensor) else Tensor(xs)
+    xs = xs if isinstance(xs, Tensor) else Tensor(xs, name="x")
     D = getattr(cell, "input_size", None)
     if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
         raise ShapeError(f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}")

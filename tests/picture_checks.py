@@ -62,10 +62,9 @@ def lines_through_labels(scene: Scene) -> list[tuple[str, str]]:
 
 
 def outside_the_picture(scene: Scene) -> list[str]:
-    boxes = [
-        b.key for b in scene.boxes if not (b.width / 2 <= b.x <= scene.width - b.width / 2 and b.y > 0 and b.y < scene.height)
-    ]
-    lines = [
-        e.key for e in scene.edges if any(not (0 <= x <= scene.width and 0 <= y <= scene.height) for x, y in along(e.points))
-    ]
+    boxes = [b.key for b in scene.boxes if not (b.width / 2 <= b.x <= scene.width - b.width / 2 and 0 < b.y < scene.height)]
+    lines = []
+    for edge in scene.edges:
+        if any(not (0 <= x <= scene.width and 0 <= y <= scene.height) for x, y in along(edge.points)):
+            lines.append(edge.key)
     return boxes + lines

@@ -283,7 +283,11 @@ def test_an_upstream_gradient_of_integers_or_booleans_is_refused(gradient):
         (leaf(3) * 2.0).backward(gradient)
 
 
-@pytest.mark.parametrize("gradient", [np.ones(3, complex), "abc", [1j, 0, 0], {"g": 1.0}, object(), ["a", "b", "c"]], ids=lambda gradient: type(gradient).__name__)
+@pytest.mark.parametrize(
+    "gradient",
+    [np.ones(3, complex), "abc", [1j, 0, 0], {"g": 1.0}, object(), ["a", "b", "c"]],
+    ids=lambda gradient: type(gradient).__name__,
+)
 def test_an_upstream_gradient_of_the_wrong_kind_is_refused(gradient):
     with pytest.raises((DTypeError, ShapeError)):
         (leaf(3) * 2.0).backward(gradient)

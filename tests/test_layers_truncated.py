@@ -8,7 +8,7 @@ from by_hand_cases import BY_NAME, make_case, worst
 from cell_cases import CLASSES, cell_of
 from differences import weighted
 
-from minigrad import Tensor
+from minigrad import Tensor, walk
 from minigrad.errors import ArgumentError
 from models.cells import LSTM, make_cell
 from models.layers import RecurrentLayers, detached, unroll
@@ -83,6 +83,14 @@ def test_the_first_window_alone_reaches_the_initial_state() -> None:
     assert start[0].grad is None or not start[0].grad.any()
     hs[:3].sum().backward()
     assert start[0].grad.all()
+
+
+def test_in_the_graph_a_window_begins_with_the_carried_state_as_a_leaf_of_its_own_time() -> None:
+    for reverse, cuts in ((False, [0, 3, 6]), (True, [8, 5, 2])):
+        hs, _ = unroll(LSTM(D, H, seed=6), np.ones((T, B, D)), truncated=3, reverse=reverse)
+        begun = sorted((node.name, node.time) for node in walk(hs) if node.is_leaf and node.name in ("c", "h"))
+        assert begun == sorted((name, time) for name in "ch" for time in cuts)
+        assert not any(node.requires_grad for node in walk(hs) if node.is_leaf and node.name in ("c", "h"))
 
 
 def test_layers_truncate_every_layer_and_direction() -> None:

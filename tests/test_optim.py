@@ -10,7 +10,7 @@ import torch_trajectories
 from numpy.typing import NDArray
 
 from minigrad import Parameter, Tensor
-from minigrad.errors import ArgumentError, MutationError, NonFiniteGradientError
+from minigrad.errors import ArgumentError, DTypeError, MutationError, NonFiniteGradientError
 from minigrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm_, clip_grad_value_
 
 STORED = json.loads(torch_trajectories.FILE.read_text())
@@ -31,17 +31,28 @@ def flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def described(case: dict[str, Any]) -> str:
-    return " ".join([case.get("optimizer", ""), *(f"{name}={value}" for name, value in case["options"].items())]).strip()
+    options = " ".join(f"{name}={value}" for name, value in case["options"].items())
+    circumstances = "float32 " * (case.get("dtype") == "float32") + "gradients None " * case.get("every_third", False)
+    return f"{circumstances}{case.get('optimizer', '')} {options}".strip()
 
 
 @pytest.mark.parametrize("case", STORED["trajectories"], ids=described)
 def test_twenty_updates_follow_torch(case: dict[str, Any]) -> None:
-    tensors = parameters()
+    tensors = parameters(case["dtype"])
     optimizer = CLASSES[case["optimizer"]](tensors, **case["options"])
+    rtol, atol = (1e-12, 1e-13) if case["dtype"] == "float64" else (2e-5, 2e-5)
     for step, expected in enumerate(case["path"]):
-        set_gradients(tensors, step)
+        for number, tensor in enumerate(tensors):
+            given = torch_trajectories.has_gradient(case, number, step)
+            tensor.grad = torch_trajectories.gradient(tensor.numpy(), step) if given else None
         optimizer.step()
-        np.testing.assert_allclose(flat([t.numpy() for t in tensors]), expected, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(flat([t.numpy() for t in tensors]), expected, rtol=rtol, atol=atol)
+
+
+def test_the_stored_numbers_are_those_of_the_cases_that_the_script_lists() -> None:
+    assert set(STORED["versions"]) == {"python", "torch", "numpy"}
+    assert [{key: case[key] for key in case if key != "path"} for case in STORED["trajectories"]] == torch_trajectories.cases()
+    assert len(STORED["trajectories"]) + len(STORED["clippings"]) + len(STORED["clip_values"]) > 48
 
 
 @pytest.mark.parametrize("case", STORED["clippings"], ids=described)
@@ -50,6 +61,14 @@ def test_clipping_by_norm_follows_torch(case: dict[str, Any]) -> None:
     set_gradients(tensors, 1)
     assert clip_grad_norm_(tensors, **case["options"]) == pytest.approx(case["norm"], rel=1e-13)
     np.testing.assert_allclose(flat([t.grad for t in tensors]), case["gradients"], rtol=1e-13)
+
+
+@pytest.mark.parametrize("case", STORED["clip_values"], ids=lambda case: str(case["clip_value"]))
+def test_clipping_by_value_follows_torch(case: dict[str, Any]) -> None:
+    tensors = parameters()
+    set_gradients(tensors, 1)
+    clip_grad_value_(tensors, case["clip_value"])
+    np.testing.assert_allclose(flat([t.grad for t in tensors]), case["gradients"], rtol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +105,7 @@ def test_float32_parameters_stay_float32_with_all_that_is_remembered(make: Any) 
         set_gradients(tensors, step)
         optimizer.step()
     assert all(tensor.dtype == np.float32 for tensor in tensors)
-    remembered = {key: value for key, value in optimizer.state_dict().items() if not key.endswith("step")}
+    remembered = {key: value for key, value in optimizer.state_dict().items() if "." in key and not key.endswith("step")}
     assert all(value.dtype == np.float32 for value in remembered.values())
 
 
@@ -108,6 +127,37 @@ def test_a_parameter_without_a_gradient_is_left_alone() -> None:
     optimizer.step()
     assert with_gradient.item() != 1.0
     assert without.item() == 1.0
+
+
+def test_a_refused_update_changes_no_parameter_and_counts_no_step() -> None:
+    free, needed = Parameter([1.0]), Parameter([1.0, 2.0], name="needed")
+    free.grad, needed.grad = np.ones(1), np.ones(2)
+    optimizer = Adam([free, needed])
+    loss = (needed * needed).sum()
+    with pytest.raises(MutationError, match="needed"):
+        optimizer.step()
+    assert free.item() == 1.0
+    assert not [name for name in optimizer.state_dict() if "." in name]
+    loss.backward()
+
+
+def test_options_given_as_numpy_numbers_never_widen_float32() -> None:
+    theta = Parameter([1.0], dtype=np.float32)
+    theta.grad = np.array([0.1], np.float32)
+    optimizer = Adam([theta], lr=np.float64(0.1), betas=(np.float64(0.9), np.float64(0.99)), eps=np.float64(1e-8))
+    optimizer.lr = np.float64(0.2)
+    optimizer.step()
+    assert all(type(value) is float for value in (optimizer.lr, optimizer.eps, *optimizer.betas))
+    assert optimizer.state_dict()["0.exp_avg"].dtype == np.float32
+
+
+def test_centred_rmsprop_stays_a_number_where_the_variance_is_rounded_below_zero() -> None:
+    theta = Parameter([1.0])
+    optimizer = RMSprop([theta], lr=0.01, alpha=0.5, centered=True)
+    for _ in range(200):
+        theta.grad = np.array([0.1])
+        optimizer.step()
+        assert np.isfinite(theta.item())
 
 
 def test_zero_grad_forgets_every_gradient() -> None:
@@ -164,8 +214,73 @@ def test_a_wrong_state_lists_all_problems_and_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"0.exp_avg": None}, "missing: 0.exp_avg"),
+        ({"0.step": None}, "missing: 0.step"),
+        ({"lr": None, "betas": None}, "missing: betas; missing: lr"),
+        ({"0.exp_avg": np.zeros((2, 3), np.float32)}, "0.exp_avg: expected float64, got float32"),
+        ({"0.step": np.asarray(1.0)}, "0.step: expected int64, got float64"),
+        ({"0.step": np.asarray(0), "1.step": np.asarray(-3)}, "0.step: expected at least 1, got 0; 1.step: .* got -3"),
+        ({"0.exp_avg_sq": -np.ones((2, 3))}, "0.exp_avg_sq: a mean of squares has negative entries"),
+        ({"lr": np.asarray(-1.0)}, "lr must be at least 0, got -1.0"),
+        ({"betas": np.array([0.9, 1.0])}, "beta 2 must be at least 0 and below 1"),
+        ({"betas": np.array([0.9])}, r"betas: expected shape \(2,\), got \(1,\)"),
+        ({"amsgrad": np.asarray(True)}, "missing: 0.max_exp_avg_sq; missing: 1.max_exp_avg_sq"),
+        ({"x.exp_avg": np.zeros(1), "00.exp_avg": np.zeros((2, 3))}, "unknown: 00.exp_avg; unknown: x.exp_avg"),
+    ],
+)
+def test_a_state_that_could_not_have_been_saved_is_refused(change: dict[str, Any], message: str) -> None:
+    tensors = parameters()
+    optimizer = Adam(tensors)
+    set_gradients(tensors, 0)
+    optimizer.step()
+    before = optimizer.state_dict()
+    wrong = {name: value for name, value in {**before, **change}.items() if value is not None}
+    with pytest.raises(ArgumentError, match=message):
+        optimizer.load_state_dict(wrong)
+    after = optimizer.state_dict()
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+def test_a_restored_optimiser_has_the_options_of_the_saved_one_as_in_torch() -> None:
+    tensors = parameters()
+    saved = SGD(tensors, lr=0.5, momentum=0.9, dampening=0.1, weight_decay=0.2, maximize=True).state_dict()
+    restored = SGD(tensors, lr=0.1)
+    restored.load_state_dict(saved)
+    assert (restored.lr, restored.momentum, restored.dampening, restored.weight_decay) == (0.5, 0.9, 0.1, 0.2)
+    assert restored.maximize is True
+    other = AdamW(tensors, betas=(0.5, 0.6))
+    other.load_state_dict(AdamW(tensors, betas=(0.1, 0.2)).state_dict())
+    assert other.betas == (0.1, 0.2)
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: SGD(Parameter([1.0])), "params must be a list of tensors"),
+        (lambda: SGD(None), "params must be a list of tensors"),
+        (lambda: SGD([np.ones(1)]), "parameter 0 is not a tensor but ndarray"),
+        (lambda: SGD([{"params": []}]), "one optimiser for each group"),
+        (lambda: SGD([Parameter([1.0])], lr="0.1"), "lr must be a number"),
+        (lambda: SGD([Parameter([1.0])], lr=1j), "lr must be a number"),
+        (lambda: SGD([Parameter([1.0])], nesterov="no"), "nesterov must be True or False"),
+        (lambda: Adam([Parameter([1.0])], betas=(0.9, None)), "beta 2 must be a number"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(DTypeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD([Parameter([1.0])], momentum=-0.1), "momentum must be at least 0"),
+        (lambda: SGD([Parameter([1.0])], weight_decay=-0.1), "weight_decay must be at least 0"),
+        (lambda: SGD([Parameter([1.0])], momentum=0.9, dampening=0.1, nesterov=True), "no dampening"),
+        (lambda: Adam([Parameter([1.0])], betas=0.9), "betas must be two numbers"),
+        (lambda: RMSprop([Parameter([1.0])], momentum=-1.0), "momentum must be"),
         (lambda: SGD([]), "at least one parameter"),
         (lambda: SGD([Tensor([1.0])]), "parameter 0 is not a leaf"),
         (lambda: SGD([Parameter([1.0]) * 2.0]), "parameter 0 is not a leaf"),
@@ -181,6 +296,32 @@ def test_a_wrong_state_lists_all_problems_and_changes_nothing() -> None:
 def test_bad_options_are_refused(make: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+class SignSGD(Optimizer):
+    """An optimiser of a user's own: θ ← θ − η sign(m), m a running mean of g."""
+
+    remembers = ("mean",)
+
+    def __init__(self, params: Any, lr: float = 0.1, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, maximize=maximize)
+
+    def _update(self, theta: Any, g: Any, state: Any) -> None:
+        state["mean"] = 0.5 * state.get("mean", 0 * g) + 0.5 * g
+        theta -= self.lr * np.sign(state["mean"])
+
+
+def test_an_optimiser_of_ones_own_is_saved_checked_and_restored_like_the_others() -> None:
+    theta = Parameter([1.0, -1.0])
+    optimizer = SignSGD([theta])
+    theta.grad = np.array([1.0, -2.0])
+    optimizer.step()
+    assert theta.numpy() == pytest.approx([0.9, -0.9])
+    other = SignSGD([Parameter(theta.numpy())], lr=5.0)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.lr == 0.1
+    with pytest.raises(ArgumentError, match=r"missing: 0\.mean"):
+        other.load_state_dict({key: value for key, value in optimizer.state_dict().items() if key != "0.mean"})
 
 
 def test_the_common_part_alone_is_no_optimiser() -> None:
@@ -214,6 +355,14 @@ def test_a_norm_whose_square_would_overflow_is_still_exact(dtype: Any, huge: flo
     theta.grad = np.array([3 * huge, 4 * huge], dtype)
     assert clip_grad_norm_(theta, 1.0) == pytest.approx(5 * huge, rel=1e-6)
     np.testing.assert_allclose(theta.grad, [0.6, 0.8], rtol=1e-6)
+
+
+def test_a_norm_beyond_all_numbers_is_reported_though_every_gradient_is_finite() -> None:
+    theta = Parameter(np.zeros(4))
+    theta.grad = np.full(4, 1.5e308)
+    with pytest.raises(NonFiniteGradientError, match="the norm of the gradients overflows"):
+        clip_grad_norm_(theta, 1.0)
+    assert theta.grad.tolist() == [1.5e308] * 4
 
 
 def test_small_gradients_are_not_touched_by_clipping() -> None:

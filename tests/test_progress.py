@@ -43,13 +43,12 @@ def test_a_terminal_is_not_redrawn_more_often_than_it_can_be_read(monkeypatch: p
 
 
 def test_the_bar_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
-    terminal = Terminal()
-    with Progress(terminal) as progress:
-        progress.show(0.25, "a long report that does not fit")
-    shown = terminal.getvalue().removeprefix("\r\x1b[K").rstrip("\n")
-    assert len(shown) == 29
-    assert shown.startswith("━━━━━━╌╌")
+    for columns, expected in ((25, "━━╌╌╌╌  25 %  the report"), (19, "  25 %  the report"), (15, "  25 %  the re")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal = Terminal()
+        with Progress(terminal) as progress:
+            progress.show(0.25, "the report")
+        assert terminal.getvalue().removeprefix("\r\x1b[K").rstrip("\n") == expected
 
 
 def test_an_error_during_the_job_leaves_the_cursor_on_a_new_line() -> None:

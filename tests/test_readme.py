@@ -47,3 +47,11 @@ def test_every_file_the_readme_links_to_exists() -> None:
     text = README.read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", text) + re.findall(r'src="(?!http)([^"]+)"', text):
         assert (README.parent / target).exists(), target
+
+
+def test_the_picture_is_the_one_the_first_block_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _ = blocks_with_output(README.read_text(encoding="utf-8"))[0]
+    run(code, {"__name__": "readme"})
+    shown = README.parent / "examples" / "unrolled_lstm.svg"
+    assert (tmp_path / "unrolled_lstm.svg").read_bytes() == shown.read_bytes()

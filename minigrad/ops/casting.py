@@ -65,7 +65,7 @@ class Copy(Operation):
         return (g,)
 
 
-@implements(np.copy)
+@implements(np.copy, np.positive)
 def copy(x: Any) -> Tensor:
     """The same values in a new tensor, through which gradients flow to ``x``. For one without a history: ``detach``.
 

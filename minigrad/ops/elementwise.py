@@ -70,8 +70,8 @@ def refusal(label: str, *operands: Tensor | Constant) -> MinigradError:
             f"{label}: shapes {' and '.join(map(str, shapes))} cannot be broadcast together: axes, counted from the last, "
             "must be equal or 1"
         )
-    kinds = " and ".join(x._data.dtype.name if hasattr(x._data, "dtype") else repr(x._data) for x in operands)
-    return DTypeError(f"{label}: not defined for {kinds}; convert to floating-point numbers first, with astype(np.float64)")
+    kinds = " and ".join(x._data.dtype.name if hasattr(x._data, "dtype") else f"{x._data!r:.20}" for x in operands)
+    return DTypeError(f"{label}: not defined for {kinds}; convert to numbers that can hold the result, e.g. astype(np.float64)")
 
 
 def values(x: Any) -> Any:

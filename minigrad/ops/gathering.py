@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DTypeError, IndexingError, ShapeError
-from minigrad.guard import Array, bare
+from minigrad.guard import Array
 from minigrad.ops.indexing import GetItem
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis, ravel, record_view
-from minigrad.tensor import Tensor, operand
+from minigrad.tensor import Tensor, operand, plain
 
 __all__ = ["embedding", "take", "take_along_axis"]
 
@@ -42,8 +42,9 @@ def integers(index: Any, where: str) -> Array:
 
     Raises:
         DTypeError: it is not made of integers.
+        ShapeError: it is a ragged list.
     """
-    array = np.array(index._data if isinstance(index, Tensor) else bare(index))
+    array = np.array(plain(index, where))
     if not array.size and array.dtype.kind == "f":
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":

@@ -11,10 +11,9 @@ from typing_extensions import override
 from minigrad.errors import IndexingError
 from minigrad.gradients import Partial
 from minigrad.graph import Gradient, Operation
-from minigrad.guard import bare
-from minigrad.ops.shape import View, record_view
+from minigrad.ops.shape import View, as_tensor, record_view
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, operand, plain, record, unrecorded
 
 __all__ = ["getitem"]
 
@@ -83,7 +82,7 @@ def _checked(index: Any) -> tuple[Any, bool]:
         if part is None or part is Ellipsis or isinstance(part, slice | int | np.integer):
             checked.append(part)
             continue
-        array = np.array(part._data if isinstance(part, Tensor) else bare(part))
+        array = np.array(plain(part, "getitem"))
         if array.size == 0 and array.dtype.kind == "f":
             array = array.astype(np.intp)
         if array.dtype.kind not in "iub":
@@ -106,11 +105,12 @@ def getitem(x: Any, index: Any) -> Tensor:
     >>> x.grad
     array([1., 0., 2.])
     """
-    x = operand(x, "getitem")
+    if type(x) is not Tensor:
+        x = as_tensor(x, "getitem")
     index, exact = _checked(index)
     try:
         y = np.asarray(x._data)[index]
-    except IndexError as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise IndexingError(f"getitem: the index does not fit shape {x.shape}: {error}") from None
     if not (x._wants and state.recording):
         return unrecorded(y)

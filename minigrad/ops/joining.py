@@ -13,9 +13,9 @@ from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.indexing import part
 from minigrad.ops.protocol import implements
-from minigrad.ops.shape import checked_axis, ravel, reshape
+from minigrad.ops.shape import as_tensor, checked_axis, ravel, reshape
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, operand, record, unrecorded
 
 __all__ = ["concatenate", "hstack", "split", "stack", "unbind", "vstack"]
 
@@ -58,13 +58,17 @@ def concatenate(tensors: Any, axis: int | None = 0) -> Tensor:
     """
     parts = _operands(tensors, "concatenate")
     if axis is None:
-        parts, axis = [ravel(part) if isinstance(part, Tensor) else Constant(np.ravel(part._data)) for part in parts], 0
+        return _joined([ravel(part) for part in parts], 0, "concatenate")
+    return _joined(parts, axis, "concatenate")
+
+
+def _joined(parts: list[Any], axis: int, where: str) -> Tensor:
     shapes = [part.shape for part in parts]
     if () in shapes:
-        raise ShapeError("concatenate: a tensor of shape () has no axis to join along; use stack, or reshape it to (1,)")
-    axis = checked_axis(axis, len(shapes[0]), "concatenate")
+        raise ShapeError(f"{where}: a tensor of shape () has no axis to join along; use stack, or reshape it to (1,)")
+    axis = checked_axis(axis, len(shapes[0]), where)
     if any(shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for shape in shapes):
-        raise ShapeError(f"concatenate: shapes must be equal except along axis {axis}, got {shapes}")
+        raise ShapeError(f"{where}: shapes must be equal except along axis {axis}, got {shapes}")
     y = np.concatenate([part._data for part in parts], axis=axis)
     if not (any(part._wants for part in parts) and state.recording):
         return unrecorded(y)
@@ -77,11 +81,8 @@ def concatenate(tensors: Any, axis: int | None = 0) -> Tensor:
 
 def _at_least(ndim: int, tensors: Any, where: str) -> list[Tensor]:
     """The tensors, those with fewer axes than ``ndim`` seen as rows."""
-    return [reshape(part, (1,) * (ndim - len(part.shape)) + part.shape) for part in map(_tensor, _operands(tensors, where))]
-
-
-def _tensor(part: Tensor | Constant) -> Tensor:
-    return part if isinstance(part, Tensor) else unrecorded(part._data)
+    parts = [as_tensor(part, where) for part in _operands(tensors, where)]
+    return [reshape(part, (1,) * (ndim - part.ndim) + part.shape) for part in parts]
 
 
 @implements(np.vstack)
@@ -91,7 +92,7 @@ def vstack(tensors: Any) -> Tensor:
     >>> vstack([Tensor([1.0, 2.0]), Tensor([[3.0, 4.0]])]).shape
     (2, 2)
     """
-    return concatenate(_at_least(2, tensors, "vstack"), axis=0)
+    return _joined(_at_least(2, tensors, "vstack"), 0, "vstack")
 
 
 @implements(np.hstack)
@@ -102,7 +103,7 @@ def hstack(tensors: Any) -> Tensor:
     (2, 2)
     """
     parts = _at_least(1, tensors, "hstack")
-    return concatenate(parts, axis=0 if parts[0].ndim == 1 else 1)
+    return _joined(parts, 0 if parts[0].ndim == 1 else 1, "hstack")
 
 
 class Stack(Operation):
@@ -152,7 +153,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     >>> [part.shape for part in split(Tensor([[1.0, 2.0, 3.0, 4.0]]), 2, axis=-1)]
     [(1, 2), (1, 2)]
     """
-    x = operand(x, "split")
+    x = as_tensor(x, "split")
     axis = checked_axis(axis, len(x.shape), "split")
     length = x.shape[axis]
     if isinstance(indices_or_sections, int | np.integer):
@@ -179,6 +180,6 @@ def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     >>> [row.tolist() for row in unbind(Tensor([[1.0, 2.0], [3.0, 4.0]]))]
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    x = operand(x, "unbind")
+    x = as_tensor(x, "unbind")
     axis = checked_axis(axis, len(x.shape), "unbind")
     return [part(x, axis, k, None) for k in range(x.shape[axis])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,8 +52,9 @@ class Matmul(Operation):
         if a is not None:
             if self.rank_b == 2:  # one weight for all batches: one product over all their rows
                 if len(a.shape) > 2:
-                    a = a.reshape((-1, a.shape[-1]))
-                    g = g.reshape((-1, g.shape[-1]))
+                    rows = math.prod(a.shape[:-1])
+                    a = a.reshape((rows, a.shape[-1]))
+                    g = g.reshape((rows, g.shape[-1]))
                 left, right = (g, a) if self.transpose_b else (a, g)
                 db = left.T @ right if isinstance(g, Tensor) else OuterProduct(left, right)
             else:
@@ -63,9 +65,10 @@ class Matmul(Operation):
 
 
 def _product(a: Any, b: Any) -> Any:
-    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous and a.size:  # one large product instead of many small ones
+    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous:  # one large product instead of many small ones
+        rows = math.prod(a.shape[:-1])
         y = np.empty((*a.shape[:-1], b.shape[1]), np.result_type(a, b))
-        np.matmul(a.reshape(-1, a.shape[-1]), b, out=y.reshape(-1, b.shape[1]))
+        np.matmul(a.reshape(rows, a.shape[-1]), b, out=y.reshape(rows, b.shape[1]))
         return y
     return np.matmul(a, b)
 

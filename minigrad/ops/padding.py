@@ -10,12 +10,12 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Gradient, Operation
-from minigrad.guard import bare
+from minigrad.ops.casting import copy
 from minigrad.ops.indexing import GetItem
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axes, checked_axis, ravel, record_view
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, operand, plain, record, unrecorded
 
 __all__ = ["flip", "pad", "repeat", "tile"]
 
@@ -58,6 +58,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     widths = _pairs(pad_width, len(x.shape), "pad_width")
     if widths.dtype.kind not in "iu" or (widths < 0).any():
         raise ArgumentError(f"pad: expected widths that are integers ≥ 0, got {pad_width!r}")
+    if not x.shape:
+        return copy(x)
     y = np.pad(x._data, widths, constant_values=_pairs(constant_values, len(x.shape), "constant_values"))
     if not (x._wants and state.recording):
         return unrecorded(y)
@@ -124,7 +126,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     axis = checked_axis(axis, len(x.shape), "repeat")
     counts = _whole(repeats, "repeat", "repeats")
     length = x.shape[axis]
-    if counts.size not in (1, length) or counts.ndim > 1:
+    if counts.size not in (1, length):
         raise ShapeError(f"repeat: expected one number or {length}, one for each entry along axis {axis}, got {repeats!r}")
     node = Repeat()
     node.index = (*(slice(None),) * axis, np.repeat(np.arange(length), counts))
@@ -133,11 +135,11 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
 
 
 def _whole(numbers: Any, where: str, name: str) -> Any:
-    """An array of integers ≥ 0."""
-    array = np.asarray(numbers._data if isinstance(numbers, Tensor) else bare(numbers))
+    """A number or a row of integers ≥ 0."""
+    array = plain(numbers, where)
     if not array.size:
         array = array.astype(np.intp)
-    if array.dtype.kind not in "iu" or (array < 0).any():
+    if array.dtype.kind not in "iu" or array.ndim > 1 or (array < 0).any():
         raise ArgumentError(f"{where}: expected {name} that are integers ≥ 0, got {numbers!r}")
     return array
 

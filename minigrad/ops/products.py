@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from minigrad.errors import ShapeError
 from minigrad.ops.arithmetic import multiply
 from minigrad.ops.matmul import matmul
 from minigrad.ops.protocol import implements
-from minigrad.ops.shape import moveaxis, ravel, reshape
-from minigrad.tensor import Tensor, operand
+from minigrad.ops.shape import as_tensor, moveaxis, ravel, reshape
+from minigrad.tensor import Tensor
 
 __all__ = ["dot", "outer", "vdot"]
 
@@ -31,19 +32,21 @@ def dot(a: Any, b: Any) -> Tensor:
     array([[1.],
            [3.]])
     """
-    a, b = operand(a, "dot"), operand(b, "dot")
+    if np.isscalar(a) or np.isscalar(b):
+        return multiply(a, b)
+    a, b = as_tensor(a, "dot"), as_tensor(b, "dot")
     if () in (a.shape, b.shape):
-        return multiply(*(part if isinstance(part, Tensor) else part._data for part in (a, b)))
-    if a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else -1]:
+        return multiply(a, b)
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else -1]:
         raise ShapeError(
             f"dot: expected the last axis of the first as long as the last but one of the second (or its only one), "
             f"got {a.shape} and {b.shape}"
         )
-    left, right = (part if isinstance(part, Tensor) else part._data for part in (a, b))
-    if len(b.shape) <= 2:
-        return matmul(left, right)
-    columns = reshape(moveaxis(right, -2, 0), (b.shape[-2], b.size // b.shape[-2] if b.shape[-2] else 0))
-    return reshape(matmul(left, columns), (*a.shape[:-1], *b.shape[:-2], b.shape[-1]))
+    if b.ndim <= 2:
+        return matmul(a, b)
+    others = (*b.shape[:-2], b.shape[-1])
+    columns = reshape(moveaxis(b, -2, 0), (b.shape[-2], math.prod(others)))
+    return reshape(matmul(a, columns), (*a.shape[:-1], *others))
 
 
 @implements(np.vdot, parameters=("a", "b"))
@@ -56,7 +59,10 @@ def vdot(a: Any, b: Any) -> Tensor:
     >>> vdot(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])).item()
     11.0
     """
-    return dot(ravel(a), ravel(b))
+    a, b = (ravel(as_tensor(part, "vdot")) for part in (a, b))
+    if a.shape != b.shape:
+        raise ShapeError(f"vdot: expected operands with equally many entries, got {a.size} and {b.size}")
+    return matmul(a, b)
 
 
 @implements(np.outer)
@@ -67,4 +73,5 @@ def outer(a: Any, b: Any) -> Tensor:
     array([[3., 4.],
            [6., 8.]])
     """
-    return multiply(reshape(ravel(a), (-1, 1)), ravel(b))
+    a, b = (ravel(as_tensor(part, "outer")) for part in (a, b))
+    return multiply(reshape(a, (-1, 1)), b)

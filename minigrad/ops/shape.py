@@ -31,6 +31,12 @@ def record_view(node: View, y: Any, x: Any) -> Tensor:
     return unrecorded(y if type(x) is not Constant else y.copy())
 
 
+def as_tensor(x: Any, where: str) -> Tensor:
+    """``x`` itself if it is a Tensor; anything else copied into one."""
+    x = x if isinstance(x, Tensor | Constant) else operand(x, where)
+    return x if isinstance(x, Tensor) else unrecorded(np.array(x._data))
+
+
 def checked_axis(axis: Any, ndim: int, where: str) -> int:
     """``axis`` counted from the front.
 
@@ -100,7 +106,7 @@ def ravel(x: Any) -> Tensor:
     >>> ravel(Tensor([[1.0, 2.0], [3.0, 4.0]])).numpy()
     array([1., 2., 3., 4.])
     """
-    return reshape(x, -1)
+    return reshape(as_tensor(x, "ravel"), -1)
 
 
 @implements(np.expand_dims)

@@ -1,0 +1,136 @@
+"""minigrad on the same work: with its own layers, and with a cell as a user would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from benchmarks.contestant import Taped
+from benchmarks.problem import Arrays, Problem
+from minigrad import Module, Parameter, Tensor, no_grad, sigmoid, tanh
+from models import GRU, LSTM, RNN, Head, unroll
+
+CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "gru_before": GRU, "lstm": LSTM}
+OPTIONS = {"gru": {"reset": "after"}, "gru_before": {"reset": "before"}}
+CELL_NAMES = {"W_hx": "W_x", "W_hh": "W_h", "b_h": "b"}
+
+
+class UserCell(Module):
+    """A cell with plain operators: no layer, nothing hoisted, gates by slicing; one class for all four cells."""
+
+    def __init__(self, cell: str, hidden_size: int, params: Arrays) -> None:
+        self.step_of = {"rnn": self.rnn, "gru": self.gru, "gru_before": self.gru_before, "lstm": self.lstm}[cell]
+        self.state_parts, self.H = (2 if cell == "lstm" else 1), hidden_size
+        self.W_x, self.W_h, self.b = (Parameter(params[name], name=name) for name in ("W_x", "W_h", "b"))
+        if "b_ch" in params:
+            self.b_ch = Parameter(params["b_ch"], name="b_ch")
+
+    def initial_state(self, batch: int) -> Any:
+        """Zeros."""
+        zero = Tensor(np.zeros((batch, self.H), self.W_h.dtype))
+        return zero if self.state_parts == 1 else (zero, zero)
+
+    def step(self, x: Tensor, state: Any) -> Any:
+        """One step."""
+        return self.step_of(x, state)
+
+    def rnn(self, x: Tensor, h: Tensor) -> Tensor:
+        """The simple RNN."""
+        return tanh(x @ self.W_x.T + h @ self.W_h.T + self.b)
+
+    def gru(self, x: Tensor, h: Tensor) -> Tensor:
+        """Reset after the product."""
+        H = self.H
+        a, q = x @ self.W_x.T + self.b, h @ self.W_h.T
+        u = sigmoid(a[:, :H] + q[:, :H])
+        r = sigmoid(a[:, H : 2 * H] + q[:, H : 2 * H])
+        c = tanh(a[:, 2 * H :] + r * (q[:, 2 * H :] + self.b_ch))
+        return u * c + (1 - u) * h
+
+    def gru_before(self, x: Tensor, h: Tensor) -> Tensor:
+        """Reset before the product."""
+        H = self.H
+        a, q = x @ self.W_x.T + self.b, h @ self.W_h[: 2 * H].T
+        u = sigmoid(a[:, :H] + q[:, :H])
+        r = sigmoid(a[:, H : 2 * H] + q[:, H:])
+        c = tanh(a[:, 2 * H :] + (r * h) @ self.W_h[2 * H :].T)
+        return u * c + (1 - u) * h
+
+    def lstm(self, x: Tensor, state: Any) -> Any:
+        """The LSTM."""
+        c, h = state
+        a, H = x @ self.W_x.T + h @ self.W_h.T + self.b, self.H
+        i, f = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H])
+        g, o = tanh(a[:, 2 * H : 3 * H]), sigmoid(a[:, 3 * H :])
+        c = f * c + i * g
+        return c, o * tanh(c)
+
+
+class Minigrad(Taped):
+    """The layers of `models`, input projection hoisted, every step recorded with its time and its names."""
+
+    name = "minigrad"
+    hoist = True
+
+    def __init__(self, problem: Problem) -> None:
+        _, _, _, H, N = problem.size
+        self.xs, self.targets = problem.xs, problem.targets
+        self.cell = self.make_cell(problem)
+        self.head = Head(H, N, dtype=problem.dtype)
+        self.head.load_state_dict({name: problem.params[name] for name in ("W_yh", "b_y")})
+        self.named = {CELL_NAMES.get(name, name): parameter for name, parameter in self.parameters()}
+
+    def make_cell(self, problem: Problem) -> Any:
+        """The cell with the problem's parameters."""
+        cell = CELLS[problem.cell](
+            problem.size.D, problem.size.H, dtype=problem.dtype, **OPTIONS.get(problem.cell, {})
+        )
+        names = [name for name, _ in cell.named_parameters()]
+        cell.load_state_dict({name: problem.params[CELL_NAMES.get(name, name)] for name in names})
+        return cell
+
+    def parameters(self) -> list[tuple[str, Parameter]]:
+        """Every parameter with its name."""
+        return [*self.cell.named_parameters(), *self.head.named_parameters()]
+
+    @override
+    def forward(self) -> Tensor:
+        hs, _ = unroll(self.cell, self.xs, hoist=self.hoist)
+        return self.head.loss(hs, self.targets)
+
+    @override
+    def backward(self, loss: Tensor) -> None:
+        for parameter in self.named.values():
+            parameter.grad = None
+        loss.backward()
+
+    @override
+    def chain(self, operation: str, start: Any, length: int) -> Callable[[], object]:
+        apply: Callable[[Tensor], Tensor] = {"tanh": tanh, "add": lambda y: y + 1.0}[operation]
+        y = Tensor(start, requires_grad=True)
+        for _ in range(length):
+            y = apply(y)
+        return y.backward
+
+    def infer(self) -> float:
+        """The loss alone, with no graph."""
+        with no_grad():
+            return self.value(self.forward())
+
+    @override
+    def gradients(self) -> Arrays:
+        return {name: parameter.grad for name, parameter in self.named.items() if parameter.grad is not None}
+
+
+class MinigradUserCell(Minigrad):
+    """A user's own cell, unrolled step by step."""
+
+    name = "minigrad, user's cell"
+    hoist = False
+
+    @override
+    def make_cell(self, problem: Problem) -> Any:
+        return UserCell(problem.cell, problem.size.H, problem.params)

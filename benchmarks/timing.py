@@ -1,0 +1,73 @@
+"""Who is how fast: contestants take turns in one process, so that a slow minute of the machine is slow for everyone."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+TURN = 0.02
+"""Seconds that a turn lasts at least: long enough for a contestant's own caches to be warm for most of it."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds for one call, and its ratio to the first contestant."""
+
+    median: float
+    minimum: float
+    ratio: float
+    """Median over the rounds of this contestant's time divided by the first one's in the same round."""
+    ratio_of_minima: float
+    rounds: int
+
+
+def race(runs: Mapping[str, Callable[[], object]], seconds: float, least_rounds: int = 5) -> dict[str, Timing]:
+    """Time the calls in `runs` in turns for about `seconds`; the first one is what the others are divided by.
+
+    Each turn is as many calls as fit in `TURN` seconds, and counts with the mean of its calls. What was imported before
+    is hidden from the garbage collector, which stays on: a contestant pays for its own objects only.
+
+    >>> times = race({"one": lambda: sum(range(10_000)), "three": lambda: sum(range(30_000))}, seconds=0.3)
+    >>> times["one"].ratio, 2 < times["three"].ratio < 4
+    (1.0, True)
+    """
+    names = list(runs)
+    counts = {name: calls_in_a_turn(runs[name]) for name in names}
+    gc.collect()
+    gc.freeze()
+    rounds: list[dict[str, float]] = []
+    try:
+        end = perf_counter() + seconds
+        while len(rounds) < least_rounds or perf_counter() < end:
+            rounds.append({name: turn(runs[name], counts[name]) for name in names})
+    finally:
+        gc.unfreeze()
+    first = names[0]
+    best = {name: min(times[name] for times in rounds) for name in names}
+    return {
+        name: Timing(
+            median=median(times[name] for times in rounds),
+            minimum=best[name],
+            ratio=median(times[name] / times[first] for times in rounds),
+            ratio_of_minima=best[name] / best[first],
+            rounds=len(rounds),
+        )
+        for name in names
+    }
+
+
+def turn(run: Callable[[], object], count: int) -> float:
+    """Mean seconds of `count` calls in a row."""
+    start = perf_counter()
+    for _ in range(count):
+        run()
+    return (perf_counter() - start) / count
+
+
+def calls_in_a_turn(run: Callable[[], object]) -> int:
+    """How many calls fill a turn; the call is warm afterwards."""
+    run()
+    return max(1, round(TURN / turn(run, 1)))

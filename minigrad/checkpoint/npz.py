@@ -1,0 +1,139 @@
+"""The usual container: an uncompressed ``.npz`` archive with ``contents.json`` and a seal.
+
+The seal is the archive's comment, ``sha256`` of all bytes before it. Whoever writes it can write anything; it is there
+against damage, and everything else is checked as if there were none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from minigrad.checkpoint.contents import LARGEST_CONTENTS, Kind
+from minigrad.guard import Array
+
+__all__ = ["Npz", "write_npz"]
+
+_CONTENTS = "contents.json"
+_SEAL = b"sha256 "
+_DIGEST_SIZE = 64
+_END_SIZE = 22
+_TAIL_SIZE = _END_SIZE + len(_SEAL) + _DIGEST_SIZE
+_LARGEST_DIRECTORY = 16 * 2**20
+_LARGEST_OVERHEAD = 256
+
+
+def write_npz(file: IO[bytes], contents: str, arrays: Mapping[str, Array]) -> None:
+    """Write an archive to an empty file that can be read and written."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(_CONTENTS), contents)
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+                member.write(_header(Kind(little.shape, little.dtype)))
+                member.write(little.tobytes())
+        archive.comment = _SEAL + b"0" * _DIGEST_SIZE
+    digest = _digest_of_all_but_the_digest(file)
+    file.seek(-_DIGEST_SIZE, os.SEEK_END)
+    file.write(digest)
+
+
+class Npz:
+    """An archive opened for reading. Methods raise ValueError and what zipfile raises on damage."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        try:
+            self._size = self._file.seek(0, os.SEEK_END)
+            self._check_tail()
+            self._zip = zipfile.ZipFile(self._file)
+            self._members = self._checked_members()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+        self._file.close()
+
+    def contents(self) -> bytes:
+        """The text of ``contents.json``."""
+        member = self._members.get(_CONTENTS)
+        if member is None or member.file_size > LARGEST_CONTENTS:
+            raise ValueError(f"it has no {_CONTENTS} of a reasonable size, so minigrad did not write it")
+        return self._zip.read(member)
+
+    def names(self) -> set[str]:
+        """The names of all members that should be arrays."""
+        return {filename.removesuffix(".npy") for filename in self._members if filename != _CONTENTS}
+
+    def check(self, name: str, kind: Kind) -> None:
+        """Raise ValueError unless the member's header and size are those of an array of this kind."""
+        member, header = self._members[f"{name}.npy"], _header(kind)
+        if member.file_size != len(header) + kind.nbytes:
+            raise ValueError(f"{kind} does not take {member.file_size} bytes")
+        with self._zip.open(member) as file:
+            if file.read(len(header)) != header:
+                raise ValueError(f"its header is not that of {kind}")
+
+    def verify(self, kinds: Mapping[str, Kind]) -> None:
+        """Raise ValueError unless every byte is as it was written."""
+        self._file.seek(-_DIGEST_SIZE, os.SEEK_END)
+        if self._file.read() != _digest_of_all_but_the_digest(self._file):
+            raise ValueError("its bytes have changed since it was written (their checksum differs)")
+
+    def read(self, name: str, kind: Kind) -> Array:
+        """The array, whose header has been checked."""
+        data = self._zip.read(self._members[f"{name}.npy"])
+        flat = np.frombuffer(data, kind.dtype.newbyteorder("<"), offset=len(_header(kind)))
+        return flat.reshape(kind.shape).astype(kind.dtype)
+
+    def _check_tail(self) -> None:
+        """Refuse what did not come out of `write_npz` whole, before any directory is looked at."""
+        self._file.seek(max(0, self._size - _TAIL_SIZE - 20))
+        before_tail, tail = self._file.read(20), self._file.read()
+        if not (
+            len(tail) == _TAIL_SIZE
+            and tail.startswith(b"PK\5\6")
+            and tail[_END_SIZE - 2 :].startswith((_TAIL_SIZE - _END_SIZE).to_bytes(2, "little") + _SEAL)
+        ):
+            raise ValueError("minigrad did not write it, or it has been cut off or added to")
+        beyond_4_gib = before_tail.startswith(b"PK\6\7")
+        if int.from_bytes(tail[12:16], "little") > _LARGEST_DIRECTORY or (beyond_4_gib and self._size < 2**32):
+            raise ValueError("its directory is too large")
+
+    def _checked_members(self) -> dict[str, zipfile.ZipInfo]:
+        listed = self._zip.infolist()
+        members = {member.filename: member for member in listed}
+        if len(members) < len(listed) or any(member.compress_type for member in listed):
+            raise ValueError("a member is there twice, or compressed")
+        accounted = sum(member.file_size + 2 * len(member.filename.encode()) for member in listed)
+        if not accounted <= self._size <= accounted + _LARGEST_OVERHEAD * (len(listed) + 1):
+            raise ValueError("its members do not take as many bytes as it has")
+        return members
+
+
+def _header(kind: Kind) -> bytes:
+    """What NumPy writes before the data of an array of this kind."""
+    buffer = io.BytesIO()
+    described = {"descr": kind.dtype.newbyteorder("<").str, "fortran_order": False, "shape": kind.shape}
+    np.lib.format.write_array_header_1_0(buffer, described)
+    return buffer.getvalue()
+
+
+def _digest_of_all_but_the_digest(file: IO[bytes]) -> bytes:
+    left = file.seek(0, os.SEEK_END) - _DIGEST_SIZE
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(min(left, 2**20)):
+        digest.update(block)
+        left -= len(block)
+    return digest.hexdigest().encode()

@@ -1,0 +1,110 @@
+"""Nests: tuples, NamedTuples, lists and dicts, one in another, with tensors or arrays at the ends.
+
+A state of an LSTM is a nest, and so are the parameters of a model and whatever a function takes or returns. None is the
+empty nest. Only the containers are looked into; what stands at an end is any other object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from minigrad.errors import ArgumentError
+
+__all__ = ["ends", "like", "mapped", "named_ends", "rebuilt"]
+
+
+def named_ends(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every end with the path that leads to it, in order.
+
+    >>> list(named_ends({"W": 1, "state": (2, [3])}))
+    [("['W']", 1), ("['state'][0]", 2), ("['state'][1][0]", 3)]
+    """
+    for key, part in _parts(nest):
+        if _is_container(part):
+            yield from named_ends(part, path + key)
+        else:
+            yield path + key, part
+
+
+def ends(nest: Any) -> list[Any]:
+    """Every end, in order.
+
+    >>> ends((1, {"b": 2, "a": None}, [3]))
+    [1, 2, 3]
+    """
+    return [end for _, end in named_ends((nest,))]
+
+
+def like(template: Any, nest: Any, where: str) -> list[Any]:
+    """The ends of ``nest``, which must have the structure of ``template``, in the order of the template's.
+
+    Raises:
+        ArgumentError: the structures differ; the message says where.
+    """
+    if not _is_container(template):
+        if _is_container(nest):
+            raise ArgumentError(f"{where}: expected one value, got {_described(nest)}")
+        return [nest]
+    if _described(nest) != _described(template):
+        raise ArgumentError(f"{where}: expected {_described(template)}, got {_described(nest)}")
+    if isinstance(template, dict):
+        return [end for key, part in template.items() for end in like(part, nest[key], f"{where}[{key!r}]")]
+    pairs = zip(_parts(template), _parts(nest), strict=True)
+    return [end for (key, part), (_, other) in pairs for end in like(part, other, where + key)]
+
+
+def rebuilt(template: Any, values: Sequence[Any]) -> Any:
+    """The nest that has the structure of ``template`` and the ``values``, in order, at its ends.
+
+    >>> rebuilt({"W": 0, "state": (0, [0])}, "abc")
+    {'W': 'a', 'state': ('b', ['c'])}
+    """
+    return _filled(template, iter(values))
+
+
+def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
+    """The nest with ``function`` applied to each end.
+
+    >>> mapped(abs, (-1, [-2, None]))
+    (1, [2, None])
+    """
+    return rebuilt(nest, [function(end) for end in ends(nest)])
+
+
+def _filled(template: Any, values: Iterator[Any]) -> Any:
+    if template is None:
+        return None
+    if isinstance(template, dict):
+        return {key: _filled(part, values) for key, part in template.items()}
+    if isinstance(template, list):
+        return [_filled(part, values) for part in template]
+    if isinstance(template, tuple):
+        parts = [_filled(part, values) for part in template]
+        return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+    return next(values)
+
+
+def _is_container(value: Any) -> bool:
+    return value is None or isinstance(value, tuple | list | dict)
+
+
+def _parts(nest: Any) -> list[tuple[str, Any]]:
+    """What a container directly holds, each with how one gets there."""
+    if isinstance(nest, dict):
+        return [(f"[{key!r}]", part) for key, part in nest.items()]
+    names = getattr(nest, "_fields", None)
+    if names is not None:
+        return [(f".{name}", part) for name, part in zip(names, nest, strict=True)]
+    return [] if nest is None else [(f"[{i}]", part) for i, part in enumerate(nest)]
+
+
+def _described(nest: Any) -> str:
+    """The kind of a container and what tells it from others of its kind."""
+    if nest is None:
+        return "None"
+    if isinstance(nest, dict):
+        return f"a dict with the keys {sorted(map(repr, nest))}"
+    if isinstance(nest, tuple | list):
+        return f"a {type(nest).__name__} of {len(nest)}"
+    return f"one {type(nest).__name__}"

@@ -1,0 +1,116 @@
+"""scan: the loop over time as one function, for any carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad import nests, ops
+from minigrad.errors import ArgumentError, MinigradError, ShapeError
+from minigrad.ops.indexing import part
+from minigrad.scope import no_grad, time_step
+from minigrad.tensor import Tensor
+
+__all__ = ["scan"]
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """``carry_t, y_t = f(carry_{t−1}, x_t)`` for t = 1 … T, each step recorded under its time step t (C4; JAX's signature).
+
+    Args:
+        f: one step. It takes the carry and one slice of ``xs`` and returns the new carry and an output (None for none).
+        init: the carry before the first step: a Tensor or an array, or a nest of them (tuples, NamedTuples such as
+            LSTMState, lists, dicts).
+        xs: a Tensor or an array whose first axis is time, such as (T, B, D), or a nest of them; x_t is ``xs[t − 1]``.
+            None if there is no input; then ``length`` says how many steps there are.
+        length: T, if there is no ``xs``.
+        reverse: go from t = T to t = 1. Outputs still stand at their own t.
+
+    Returns:
+        The last carry, and the outputs of all steps: a nest like the output of one step, each Tensor with a first axis
+        of length T. For T = 0 the carry is ``init``; to know the shapes of the outputs, ``f`` is called once, with
+        zeros, and not recorded.
+
+    Raises:
+        ShapeError: the parts of ``xs`` are of different lengths, or a part of the carry changes its shape.
+        ArgumentError: the number of steps is not known or contradictory, ``f`` does not return a pair, or the carry or
+            the output changes its structure.
+
+    >>> h, hs = scan(lambda h, x: (h + x, h * x), Tensor(0.0), np.array([1.0, 2.0, 3.0]))
+    >>> h.item(), hs.tolist()
+    (6.0, [0.0, 2.0, 9.0])
+    """
+    carry = nests.mapped(_tensor, init)
+    inputs = nests.mapped(_tensor, xs)
+    T = _length(inputs, length)
+    if T == 0:
+        return carry, _no_outputs(f, carry, inputs)
+    sequences = nests.ends(inputs)
+    outputs: list[list[Any]] = [[]] * T
+    template: Any = None
+    for k in range(T - 1, -1, -1) if reverse else range(T):
+        with time_step(k + 1):
+            x = nests.rebuilt(inputs, [part(sequence, 0, k, None) for sequence in sequences])
+            carry, y = _step(f, carry, x, f"scan, time step {k + 1}")
+        if template is None:
+            template = nests.mapped(_tensor, y)
+        outputs[k] = nests.like(template, y, f"scan, time step {k + 1}: the output")
+    return carry, nests.rebuilt(template, [ops.stack(list(column)) for column in zip(*outputs, strict=True)])
+
+
+def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, where: str) -> tuple[Any, Any]:
+    """One call of ``f``, checked: the new carry must be like the old one."""
+    try:
+        returned = f(carry, x)
+    except MinigradError as error:
+        error.add_note(f"in {where}")
+        raise
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        got = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
+        raise ArgumentError(f"{where}: expected f to return the pair (carry, output), got {got}")
+    parts = [_tensor(end) for end in nests.like(carry, returned[0], f"{where}: the carry")]
+    for (path, old), new in zip(nests.named_ends((carry,)), parts, strict=True):
+        if new.shape != old.shape:
+            raise ShapeError(f"{where}: the carry{path[3:]} must keep its shape {old.shape}, got {new.shape}")
+    return nests.rebuilt(carry, parts), returned[1]
+
+
+def _length(inputs: Any, length: int | None) -> int:
+    lengths = {}
+    for path, sequence in nests.named_ends((inputs,)):
+        if sequence.ndim == 0:
+            raise ShapeError(f"scan: xs{path[3:]} must have a first axis, which is time, got shape ()")
+        lengths[path[3:]] = len(sequence)
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"xs{path} has {steps}" for path, steps in lengths.items())
+        raise ShapeError(f"scan: all parts of xs must have the same number of time steps: {listed}")
+    known = set(lengths.values())
+    if length is None:
+        if not known:
+            raise ArgumentError("scan: without xs, length must say how many steps there are")
+        return known.pop()
+    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
+        raise ArgumentError(f"scan: expected a length that is an integer ≥ 0, got {length!r}")
+    if known - {length}:
+        raise ArgumentError(f"scan: xs has {known.pop()} time steps, but length is {length}")
+    return int(length)
+
+
+def _no_outputs(f: Callable[[Any, Any], Any], carry: Any, inputs: Any) -> Any:
+    """The outputs of no steps: their structure and shapes are those of a step from zeros."""
+    with no_grad():
+        x = nests.mapped(lambda sequence: Tensor(np.zeros(sequence.shape[1:], sequence.dtype)), inputs)
+        _, y = _step(f, carry, x, "scan, the step that shows the shapes of the outputs")
+    return nests.mapped(lambda end: Tensor(np.zeros((0, *_tensor(end).shape), _tensor(end).dtype)), y)
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else Tensor(value)

@@ -1,0 +1,184 @@
+"""The architectures of C3, by how many inputs are read and how many outputs are written.
+
+| class | T_x | T_y | for example |
+| --- | --- | --- | --- |
+| `OneToOne` | 1 | 1 | one step; no recurrence yet |
+| `OneToMany` | 1 | any | from a genre to a melody |
+| `ManyToOne` | any | 1 | from a review to its sentiment |
+| `ManyToMany` | any | T_x | from words to their names' tags; a language model |
+| `EncoderDecoder` (`models.encoder_decoder`) | any | any other | translation |
+
+Inputs are time-major, xs (T, B, D); outputs are logits (…, N), which softmax makes distributions; targets are integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad
+from minigrad.errors import ArgumentError
+from minigrad.module import Module, Parameter
+from models.checks import Seed, generator, positive_size
+from models.encoder_decoder import EncoderDecoder
+from models.head import Head
+from models.layers import RecurrentLayers
+from models.recurrent import parts_of
+from models.sampling import IntArray, chosen, symbols
+from models.unrolling import checked_lengths
+
+__all__ = ["EncoderDecoder", "ManyToMany", "ManyToOne", "OneToMany", "OneToOne"]
+
+
+class Architecture(Module):
+    """Recurrent layers and a head over them.
+
+    Args:
+        cell: the name of a cell.
+        input_size: D.
+        hidden_size: H.
+        output_size: N.
+        dtype: of the parameters.
+        seed: integer or ``numpy.random.Generator``; None: new each time.
+        options: those of `models.layers.RecurrentLayers` and of the cell, such as ``bidirectional=True``.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        *,
+        dtype: npt.DTypeLike = np.float64,
+        seed: Seed = None,
+        **options: Any,
+    ) -> None:
+        rng = generator(seed)
+        self.layers = RecurrentLayers(cell, input_size, hidden_size, dtype=dtype, seed=rng, **options)
+        self.head = Head(hidden_size * self.layers.num_directions, output_size, dtype=dtype, seed=rng)
+
+
+class ManyToOne(Architecture):
+    """A sequence in, one answer out: logits ŷ = W_yh h + b_y from the state after the whole sequence.
+
+    In both directions h is [h_T forward, h_1 backward], each after its last step.
+
+    >>> model = ManyToOne("gru", 3, 4, 2, bidirectional=True, seed=0)
+    >>> model(np.ones((5, 6, 3)), lengths=[5, 1, 2, 3, 4, 5]).shape
+    (6, 2)
+    """
+
+    def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
+        """Logits (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
+        _, finals = self.layers.read(xs, lengths=lengths)
+        return self.head(parts_of(self.layers.final_state(finals))[-1])
+
+    def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
+        """The cross-entropy averaged over the batch; targets (B,)."""
+        return cross_entropy(self(xs, lengths), targets)
+
+
+class OneToOne(Architecture):
+    """One input, one answer: a single step, before which there is nothing to remember.
+
+    >>> OneToOne("rnn", 3, 4, 2, seed=0)(np.ones((6, 3))).shape
+    (6, 2)
+    """
+
+    def __call__(self, x: Tensor | npt.ArrayLike) -> Tensor:
+        """Logits (B, N) from x (B, D)."""
+        hs, _ = self.layers(one_step(x))
+        return self.head(hs[0])
+
+    def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
+        """The cross-entropy averaged over the batch; targets (B,)."""
+        return cross_entropy(self(x), targets)
+
+
+class ManyToMany(Architecture):
+    """An answer at every step, T_x = T_y: logits ŷ_t = W_yh h_t + b_y.
+
+    Unidirectional, ŷ_t depends on x_1 … x_t only; bidirectional, on the whole sequence.
+
+    >>> ManyToMany("lstm", 3, 4, 2, seed=0)(np.ones((5, 6, 3))).shape
+    (5, 6, 2)
+    """
+
+    def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
+        """Logits (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
+        hs, _ = self.layers(xs, lengths=lengths)
+        return self.head(hs)
+
+    def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
+        """The cross-entropy averaged over all steps that count; targets (T, B), whatever they hold beyond a length."""
+        logits = self(xs, lengths)
+        T, B, _ = logits.shape
+        return cross_entropy(logits, targets, mask=checked_lengths("loss", lengths, T, B))
+
+
+class OneToMany(Architecture):
+    """One input, a sequence out: every symbol y_t is fed back in as the next input, by its row of E.
+
+        h_1 = step(x, h_0),   h_t = step(row y_{t−1} of E, h_{t−1}),   y_t drawn from softmax(W_yh h_t + b_y)
+
+    Parameters: beside those of layers and head E (N, D). The layers read in one direction.
+
+    >>> model = OneToMany("gru", 3, 4, 7, seed=0)
+    >>> model.generate(np.ones((2, 3)), steps=5, seed=1).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        *,
+        dtype: npt.DTypeLike = np.float64,
+        seed: Seed = None,
+        **options: Any,
+    ) -> None:
+        rng = generator(seed)
+        super().__init__(cell, input_size, hidden_size, output_size, dtype=dtype, seed=rng, **options)
+        if self.layers.num_directions > 1:
+            raise ArgumentError("one-to-many: what is written step by step cannot be read backward; bidirectional=False")
+        self.E = Parameter(rng.normal(size=(output_size, input_size)), dtype=dtype, name="E")
+
+    def __call__(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
+        """Logits (T, B, N) of y_1 … y_T, given x (B, D) and the true y_1 … y_{T−1} in targets (T, B)."""
+        fed = concatenate([one_step(x), embedding(symbols("one-to-many: targets", targets)[:-1], self.E)])
+        hs, _ = self.layers(fed)
+        return self.head(hs)
+
+    def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
+        """The cross-entropy averaged over time and batch."""
+        return cross_entropy(self(x, targets), targets)
+
+    @no_grad()
+    def generate(
+        self, x: Tensor | npt.ArrayLike, steps: int, *, temperature: float | None = 1.0, seed: Seed = None
+    ) -> IntArray:
+        """Symbols (steps, B), each drawn from its distribution and passed to the next step.
+
+        Args:
+            x: (B, D).
+            steps: how many, at least 1.
+            temperature: see `models.sampling.chosen`; None takes the likeliest symbol.
+            seed: integer or ``numpy.random.Generator``; None: new each time.
+        """
+        rng, written, state = generator(seed), [], None
+        fed = one_step(x)
+        for _ in range(positive_size("generate", "steps", steps)):
+            hs, state = self.layers(fed, state)
+            written.append(chosen(self.head(hs[0]).numpy(), temperature, rng))
+            fed = embedding(written[-1][None], self.E)
+        return np.stack(written)
+
+
+def one_step(x: Tensor | npt.ArrayLike) -> Tensor:
+    """One input (B, D) as a sequence (1, B, D)."""
+    return (x if isinstance(x, Tensor) else Tensor(x))[None]

@@ -1,0 +1,169 @@
+"""A language model, its vocabulary and its training in one file: saved, loaded, resumed to the bit.
+
+>>> import tempfile
+>>> from minigrad.optim import Adam
+>>> from models.streams import Streams
+>>> vocabulary = Vocabulary.from_text("to be or not to be ")
+>>> def fresh_trainer():
+...     model = LanguageModel(len(vocabulary), hidden_size=8, cell="gru", seed=0)
+...     streams = Streams(vocabulary.encode("to be or not to be " * 20), batch=2, steps=10)
+...     return Trainer(model, streams, Adam(model.parameters(), lr=0.02))
+>>> stopped, resumed, uninterrupted = fresh_trainer(), fresh_trainer(), fresh_trainer()
+>>> with tempfile.TemporaryDirectory() as folder:
+...     _ = stopped.run(updates=15)
+...     save_training(f"{folder}/training.npz", stopped, vocabulary)
+...     _ = resume_training(f"{folder}/training.npz", resumed, vocabulary)
+...     model, letters, _ = load_language_model(f"{folder}/training.npz")
+>>> _, _ = resumed.run(updates=40), uninterrupted.run(updates=40)
+>>> stopped.losses + resumed.losses == uninterrupted.losses
+True
+>>> letters == vocabulary, model.state_dict().keys() == resumed.model.state_dict().keys()
+(True, True)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from minigrad.errors import CheckpointError, MinigradError
+from models.cells import CELLS
+from models.language import LanguageModel
+from models.training import Trainer
+from models.vocabulary import Vocabulary
+
+__all__ = ["SavedModel", "load_language_model", "resume_training", "save_language_model", "save_training"]
+
+StrPath = str | os.PathLike[str]
+_SIZES = ("vocabulary_size", "hidden_size", "embedding_size", "cell", "dtype")
+_DTYPES = ("float32", "float64")
+
+
+class SavedModel(NamedTuple):
+    """A language model out of a file."""
+
+    model: LanguageModel
+    vocabulary: Vocabulary | None
+    notes: dict[str, Any]
+
+
+def save_language_model(
+    path: StrPath, model: LanguageModel, vocabulary: Vocabulary | None = None, notes: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model and all that is needed to read and write text with it again.
+
+    Args:
+        path: the file, ``something.npz`` or ``something.safetensors``; replaced if it is there, in one piece.
+        model: with any cell.
+        vocabulary: what its symbols are.
+        notes: anything that JSON can hold.
+
+    Raises:
+        CheckpointError: the file cannot be written, or the model holds NaN or infinity.
+    """
+    save_checkpoint(path, model, notes=_notes(model, vocabulary, notes))
+
+
+def save_training(
+    path: StrPath, trainer: Trainer, vocabulary: Vocabulary | None = None, notes: Mapping[str, Any] | None = None
+) -> None:
+    """Write all that a training needs to go on bit for bit: what `save_language_model` does, and the state of the training.
+
+    That is the optimiser's memory and options, the schedule, the state carried from chunk to chunk, the random numbers of
+    the model and how many updates have been made.
+    """
+    save_checkpoint(path, trainer.model, notes=_notes(trainer.model, vocabulary, notes), trainer=trainer)
+
+
+def resume_training(path: StrPath, trainer: Trainer, vocabulary: Vocabulary | None = None) -> dict[str, Any]:
+    """Go on where the training that was saved stopped; returns the notes.
+
+    Args:
+        path: what `save_training` has written.
+        trainer: with a model, streams and an optimiser of the same kinds and sizes; what they hold is replaced.
+        vocabulary: the one the streams were encoded with, to be sure that it is the one that was saved.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another model, optimiser, text cut in another way or vocabulary; all
+            problems are listed and nothing has changed.
+    """
+    notes = _own_notes(path)
+    if vocabulary is not None and notes["vocabulary"] != _as_json(vocabulary):
+        raise CheckpointError(f"{path}: it was saved with another vocabulary; nothing has changed")
+    load_checkpoint(path, trainer.model, trainer=trainer)
+    return dict(notes["notes"])
+
+
+def load_language_model(path: StrPath) -> SavedModel:
+    """The model, the vocabulary and the notes that `save_language_model` or `save_training` have written.
+
+    Raises:
+        CheckpointError: missing, damaged, or not a language model.
+    """
+    notes = _own_notes(path)
+    sizes = _checked_sizes(path, notes["model"])
+    try:
+        vocabulary = None if notes["vocabulary"] is None else Vocabulary(**_checked_vocabulary(notes["vocabulary"]))
+    except MinigradError as problem:
+        raise _unusable(path, f"its vocabulary cannot be used: {problem}") from None
+    if vocabulary is not None and len(vocabulary) != sizes["vocabulary_size"]:
+        raise _unusable(path, f"the model has {sizes['vocabulary_size']} symbols and the vocabulary {len(vocabulary)}")
+    model = LanguageModel(**sizes, seed=0)
+    load_checkpoint(path, model)
+    return SavedModel(model, vocabulary, dict(notes["notes"]))
+
+
+def _notes(model: LanguageModel, vocabulary: Vocabulary | None, notes: Mapping[str, Any] | None) -> dict[str, Any]:
+    cell, dtype = model.cell, model.head.W_yh.dtype.name
+    values = (model.vocabulary_size, cell.hidden_size, model.embedding_size, cell.label, dtype)
+    sizes = dict(zip(_SIZES, values, strict=True))
+    return {"model": sizes, "vocabulary": None if vocabulary is None else _as_json(vocabulary), "notes": dict(notes or {})}
+
+
+def _own_notes(path: StrPath) -> dict[str, Any]:
+    notes = load_notes(path)
+    if not all(isinstance(notes.get(key), dict) for key in ("model", "notes")) or "vocabulary" not in notes:
+        raise _unusable(path, "it says nothing of a language model")
+    return notes
+
+
+def _checked_sizes(path: StrPath, sizes: Any) -> dict[str, Any]:
+    """The arguments of LanguageModel, once they have turned out to describe a model that the file has room for."""
+    N, H, D, cell, dtype = values = [sizes.get(name) for name in _SIZES]
+    exists = all(type(n) is int and n >= 1 for n in values[: 2 if D is None else 3])
+    if not exists or cell not in list(CELLS) or dtype not in _DTYPES or sizes.keys() != set(_SIZES):
+        raise _unusable(path, f"it describes a language model that does not exist: {str(sizes)[:200]}")
+    least = H * (H + N + (N if D is None else D))
+    if least * np.dtype(dtype).itemsize > Path(path).stat().st_size:
+        raise _unusable(path, "it describes a language model larger than the file")
+    return dict(sizes)
+
+
+def _as_json(vocabulary: Vocabulary) -> dict[str, Any]:
+    return {
+        "symbols": list(vocabulary.symbols),
+        "unit": vocabulary.unit,
+        "unknown": vocabulary.unknown,
+        "padding": vocabulary.padding,
+    }
+
+
+def _checked_vocabulary(saved: Any) -> dict[str, Any]:
+    """The arguments of Vocabulary. Raises CheckpointError for anything else."""
+    if not isinstance(saved, dict) or saved.keys() != {"symbols", "unit", "unknown", "padding"}:
+        raise CheckpointError("it is not one")
+    symbols, texts = saved["symbols"], (saved["unit"], saved["unknown"], saved["padding"])
+    if not isinstance(symbols, list) or not all(isinstance(text, str) for text in symbols):
+        raise CheckpointError("its symbols are not text")
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise CheckpointError("its special symbols are not text")
+    return saved
+
+
+def _unusable(path: StrPath, what: str) -> CheckpointError:
+    return CheckpointError(f"{path} is no usable checkpoint: {what}; nothing has changed")

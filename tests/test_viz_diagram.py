@@ -41,7 +41,9 @@ def test_an_lstm_step_is_eleven_items_named_as_on_paper() -> None:
     ],
 )
 @pytest.mark.parametrize("T", [1, 2, 5])
-def test_states_are_what_is_carried_on_and_gates_what_is_only_named(cell: str, states: set[str], gates: set[str], T: int) -> None:
+def test_states_are_what_is_carried_on_and_gates_what_is_only_named(
+    cell: str, states: set[str], gates: set[str], T: int
+) -> None:
     diagram = diagram_of(of_cell(cell, T))
     assert {item.head.name for item in roles(diagram, "state")} == states
     assert {item.head.name for item in roles(diagram, "gate")} == gates

@@ -37,7 +37,8 @@ class Pen:
         """A straight piece."""
         (x0, y0) = self.here
         if abs(x - x0) + abs(y - y0) > 0.05:
-            self.points += [((2 * x0 + x) / 3, (2 * y0 + y) / 3), ((x0 + 2 * x) / 3, (y0 + 2 * y) / 3), (x, y)]
+            dx, dy = (x - x0) / 3, (y - y0) / 3
+            self.points += [(x0 + dx, y0 + dy), (x - dx, y - dy), (x, y)]
         return self
 
     def rise(self, x: float, y: float, centre: Point | None = None) -> Pen:

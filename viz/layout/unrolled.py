@@ -137,7 +137,9 @@ class Unrolled:
         dy = self.steps.frame.height / 2 - region.height / 2
         results = self._links_of("result")
         if results:
-            dy = self.layout.places[self.diagram.links[results[0]].source].y - region.entry_y[results[0]]
+            first = self.diagram.links[results[0]].source
+            level = [region.entry_y[k] for k in results if self.diagram.links[k].source == first]
+            dy = self.layout.places[first].y - sum(level) / len(level)
         self.layout.put_region(region, self.after, dx, dy)
         for number, k in enumerate(self._links_of("after")):
             self.layout.routes[k] = Route(joined(moved(region.link_path(number), dx, dy)))

@@ -92,7 +92,7 @@ def test_every_kind_of_node_is_drawn() -> None:
             call = draw_one(Draw(FromSeed(seed)))
             y = Point(call, [part.leaf for part in call.inputs]).y
             seen |= {type(node) for node in mg.walk(y) if isinstance(node, Operation)}
-    missing = {kind.label for kind in kinds_of_operations() - seen if kind.__module__.startswith("minigrad.")}
+    missing = {kind.label for kind in kinds_of_operations() - seen if kind.__module__.startswith("minigrad.ops.")}
     assert missing == ONLY_IN_DERIVATIVES
 
 

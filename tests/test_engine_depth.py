@@ -213,17 +213,13 @@ def test_1000_training_steps_leave_as_many_objects_and_as_much_memory_as_300(no_
             W.grad = None
         del h, hs
 
-    tracemalloc.start()
-    try:
-        for steps in (300, 1000):
-            train(steps)
-            objects = live(Node), live(Tensor)
-            assert gc.collect() == 0  # nothing to find; it also empties the interpreter's own lists of free tuples
-            held.append((objects, tracemalloc.get_traced_memory()[0]))
-    finally:
-        tracemalloc.stop()
+    for steps in (300, 1000):
+        train(steps)
+        objects = live(Node), live(Tensor)
+        assert gc.collect() == 0  # nothing to find; it also empties the interpreter's own lists of free tuples
+        held.append((objects, sys.getallocatedblocks()))
     assert held[0][0] == held[1][0]
-    assert abs(held[1][1] - held[0][1]) < 20_000  # one small object a step would be 50 000
+    assert held[1][1] - held[0][1] < 500  # one object a step would be 1000
     assert losses[999] < losses[0]
 
 
@@ -241,16 +237,13 @@ def test_asking_for_values_and_gradients_of_every_kind_does_not_grow():
         x.grad = None
 
     held = []
-    tracemalloc.start()
-    try:
-        for rounds in (300, 1000):
-            for _ in range(rounds):
-                look()
-            gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
-    assert held[1] - held[0] < 20_000  # one small object a round would be 50 000
+    for rounds in (300, 1000):
+        for _ in range(rounds):
+            look()
+        gc.collect()
+        held.append((len(gc.get_objects()), sys.getallocatedblocks()))
+    assert held[1][0] - held[0][0] < 20
+    assert held[1][1] - held[0][1] < 500  # the interpreter's and NumPy's own lists still fill up; a leak would be 1000
 
 
 # ---------------------------------------------------------------- the same bits

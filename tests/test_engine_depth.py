@@ -213,6 +213,7 @@ def test_1000_training_steps_leave_as_many_objects_and_as_much_memory_as_1000_be
             W.grad = None
         del h, hs
 
+<<<<<<< HEAD
     tracemalloc.start()
     try:
         for steps in (1000, 1000):  # the first fills the lists of free objects that Python and NumPy keep
@@ -222,8 +223,15 @@ def test_1000_training_steps_leave_as_many_objects_and_as_much_memory_as_1000_be
             held.append((objects, tracemalloc.get_traced_memory()[0]))
     finally:
         tracemalloc.stop()
+=======
+    for steps in (300, 1000):
+        train(steps)
+        objects = live(Node), live(Tensor)
+        assert gc.collect() == 0  # nothing to find; it also empties the interpreter's own lists of free tuples
+        held.append((objects, sys.getallocatedblocks()))
+>>>>>>> sem
     assert held[0][0] == held[1][0]
-    assert abs(held[1][1] - held[0][1]) < 20_000  # one small object a step would be 50 000
+    assert held[1][1] - held[0][1] < 500  # one object a step would be 1000
     assert losses[999] < losses[0]
 
 
@@ -240,6 +248,7 @@ def test_asking_for_values_and_gradients_of_every_kind_does_not_grow():
         x.requires_grad = True
         x.grad = None
 
+<<<<<<< HEAD
     tracemalloc.start()
     for _ in range(500):
         look()
@@ -247,12 +256,16 @@ def test_asking_for_values_and_gradients_of_every_kind_does_not_grow():
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(500):
+=======
+    held = []
+    for rounds in (300, 1000):
+        for _ in range(rounds):
+>>>>>>> sem
             look()
         gc.collect()
-        after = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert after - before < 25_000  # one small object a round would be 50 000
+        held.append((len(gc.get_objects()), sys.getallocatedblocks()))
+    assert held[1][0] - held[0][0] < 20
+    assert held[1][1] - held[0][1] < 500  # the interpreter's and NumPy's own lists still fill up; a leak would be 1000
 
 
 # ---------------------------------------------------------------- the same bits

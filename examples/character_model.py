@@ -61,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character shows its number
     options = parse(arguments)
     try:
-        return run(options)
+        with np.errstate(over="ignore", invalid="ignore"):  # told in words by what fails on it
+            return run(options)
     except KeyboardInterrupt:
         return fail("stopped by Ctrl-C", INTERRUPTED)
     except MinigradError as problem:
@@ -98,6 +99,8 @@ def run(options: argparse.Namespace) -> int:
             with Progress() as progress:
                 trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress, unit="characters")
         except NonFiniteGradientError as problem:
+            if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
+                return fail(f"{problem}. The weights are not finite any more, so nothing is saved", 1)
             save(saved, model, corpus, options)
             return fail(f"{problem}. What was learnt before is saved in {saved}", 1)
         save(saved, model, corpus, options)
@@ -168,6 +171,10 @@ def report_perplexity(model: LanguageModel, corpus: Corpus, options: argparse.Na
     """The model beside the uniform one and interpolated Kneser–Ney, all on the same held-out text."""
     N = len(corpus.vocabulary)
     own = model.perplexity(corpus.judge, lanes=max(1, min(64, len(corpus.judge) // 500)))
+    if not math.isfinite(own):
+        raise NonFiniteGradientError(
+            f"the trained model's perplexity is {own}: its weights have grown beyond all bounds; lower --lr or --clip"
+        )
     ngrams = {
         f"{order}-gram, Kneser–Ney": NGram(corpus.learn, order=order, size=N).perplexity(corpus.judge)
         for order in range(1, options.order + 1)

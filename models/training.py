@@ -151,13 +151,13 @@ class Trainer:
         chunk = self.streams[self.updates % len(self.streams)]
         state = None if chunk.starts else self._state
         self.optimizer.zero_grad()
-        with np.errstate(over="ignore", invalid="ignore"):  # the norm tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the next norm tells
             loss, state_after = self._backward(chunk, state)
             try:
                 norm = clip_grad_norm_(self.optimizer.parameters, self.max_norm)
             except NonFiniteGradientError as error:
                 raise NonFiniteGradientError(self._explosion(chunk, state, error)) from None
-        self.optimizer.step()
+            self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
         self._state = state_after

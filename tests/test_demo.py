@@ -197,14 +197,33 @@ def test_a_bad_option_is_refused_in_one_line(tmp_path: Path, options: list[str],
     refused(run(*TINY, *options, folder=tmp_path), tmp_path, *words)
 
 
+@pytest.mark.parametrize("lr", ["1e300", "1e30"])
+def test_a_training_that_diverges_is_told_in_one_line_of_its_own(tmp_path: Path, lr: str) -> None:
+    result = run(*TINY, "--steps", "2", "--lr", lr, folder=tmp_path)
+    assert result.returncode == 1
+    said = [line for line in result.stderr.splitlines() if "%" not in line]
+    assert len(said) == 1, result.stderr
+    assert said[0].startswith("character_model: ")
+    assert "lower" in said[0]
+
+
 def test_exploding_gradients_end_the_run_with_what_was_learnt_before_saved(tmp_path: Path) -> None:
-    options = ["--cell", "rnn", "--lr", "1e30", "--steps", "50"]
+    options = ["--cell", "rnn", "--lr", "3e37", "--weight-decay", "0", "--steps", "50"]
     result = run(*TINY, *options, folder=tmp_path)
     assert result.returncode == 1
     message = result.stderr.strip().splitlines()[-1]
     assert message.startswith("character_model: update ")
     assert "What was learnt before is saved in demo-output/model.npz" in message
-    assert load_arrays(tmp_path / "demo-output" / "model.npz")
+    saved = load_arrays(tmp_path / "demo-output" / "model.npz")
+    assert saved
+    assert all(np.isfinite(array).all() for array in saved.values())
+
+
+def test_weights_that_are_not_finite_are_not_saved_as_what_was_learnt(tmp_path: Path) -> None:
+    result = run(*TINY, "--cell", "rnn", "--lr", "1e300", "--steps", "50", folder=tmp_path)
+    assert result.returncode == 1
+    assert "The weights are not finite any more, so nothing is saved" in result.stderr
+    assert not list((tmp_path / "demo-output").iterdir())
 
 
 def started(*options: str, folder: Path) -> subprocess.Popen[str]:

@@ -75,6 +75,7 @@ RECORDED: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.vstack([x, y[0]]),
     lambda x, y: np.hstack((x, y)),
     lambda x, y: np.split(x, 2, axis=1)[0] + np.split(y, [1, 3], axis=1)[1],
+    lambda x, y: np.unstack(x)[2] + np.unstack(y, axis=0)[1] if hasattr(np, "unstack") else x[2] + y[1],
     lambda x, y: np.flip(x) + np.flip(y, axis=0),
     lambda x, y: np.pad(x, ((1, 0), (0, 2))) + np.pad(y, [(0, 1), (2, 0)], mode="constant", constant_values=0.5),
     lambda x, y: np.repeat(x, 2, axis=0) + np.tile(y, (2, 1)),

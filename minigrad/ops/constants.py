@@ -22,7 +22,11 @@ __all__ = ["argmax", "argmin", "compare"]
 
 
 def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
-    """An element-wise comparison: a tensor of booleans, which carries no gradient."""
+    """An element-wise comparison: a tensor of booleans, which carries no gradient.
+
+    >>> (Tensor([1.0, 2.0]) > 1.5).numpy()
+    array([False,  True])
+    """
     return unrecorded(pair(a, b, function, function.__name__)[2])
 
 

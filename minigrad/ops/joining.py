@@ -174,6 +174,7 @@ def _places(cuts: Any) -> list[int]:
         raise DTypeError(f"split: expected a number of parts or a sequence of integers, got {cuts!r}") from None
 
 
+@implements(*([np.unstack] if hasattr(np, "unstack") else []))
 def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     """The parts of ``x`` along an axis, which disappears: (T, B, D) gives T tensors (B, D).
 

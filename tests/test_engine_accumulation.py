@@ -470,6 +470,8 @@ def test_switching_requires_grad_off_and_on_keeps_the_gradient_and_the_newest_na
     x.requires_grad = False
     np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
     x.name = "frozen"
+    x.requires_grad = False
+    x.requires_grad = True
     x.requires_grad = True
     np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
     assert (x.name, x.node.name) == ("frozen", "frozen")

@@ -86,7 +86,7 @@ def test_an_integer_too_large_for_any_dtype_is_refused():
 
 
 def test_a_tensor_made_of_one_that_needs_a_gradient_is_refused_with_advice():
-    for data in (leaf(2), [leaf(2), leaf(2)], [[leaf(), leaf()]]):
+    for data in (leaf(2), [leaf(2), leaf(2)], [[leaf(), leaf()]], [leaf(), 1.0], [leaf(1), [1.0]]):
         with pytest.raises(ConversionError, match=r"use .*\.detach\(\)"):
             Tensor(data)
 
@@ -325,6 +325,13 @@ def test_numbers_arrays_and_lists_on_either_side_record(other):
         assert isinstance(y, Tensor)
         assert y.requires_grad
         np.testing.assert_allclose(y.numpy(), expected, rtol=1e-15)
+
+
+def test_a_list_times_a_matrix_records():
+    W = leaf(2, 3)
+    y = [[1.0, 2.0]] @ W
+    np.testing.assert_allclose(y.numpy(), [[1.0, 2.0]] @ W.numpy())
+    assert y.requires_grad
 
 
 def test_the_builtin_sum_records():

@@ -443,6 +443,20 @@ def test_a_result_cannot_be_copied_with_its_history_and_the_error_says_detach(du
         np.testing.assert_array_equal(duplicate(mg.tanh(leaf(2))).numpy(), h.numpy())
 
 
+class Labelled(Tensor):
+    """A tensor with something more to remember."""
+
+    def __init__(self, data, label):
+        super().__init__(data)
+        self.label = label
+
+
+@pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
+def test_a_copy_of_a_subclass_keeps_its_class_and_its_attributes(duplicate):
+    twin = duplicate(Labelled([1.0], ["a"]))
+    assert (type(twin), twin.label, twin.item()) == (Labelled, ["a"], 1.0)
+
+
 def test_a_deep_copy_keeps_one_tensor_that_is_used_twice_one():
     x = leaf(2)
     first, second = copy.deepcopy([x, x])

@@ -84,8 +84,7 @@ class Detector:
             node.place = node.place._replace(line=user_line())
         kind = trouble(y, self.infinity)
         if kind is None:
-            if y.dtype.kind == "f":
-                self.values.note(node.time, y)
+            self.values.note(node.time, y)
             return
         inputs = [(f"input {k}{_called(source)}", source, array) for k, (source, array) in enumerate(operands(node))]
         already = [(words, source) for words, source, array in inputs if trouble(array, self.infinity) is not None]
@@ -114,7 +113,7 @@ class Inspector:
     def __init__(self, infinity: bool) -> None:
         self.infinity = infinity
         self.growth = Growth("gradients")
-        self.reached: set[Node] = set()
+        self.reached: set[Node | None] = set()
 
     def arriving(self, node: Node, g: Any) -> None:
         """Look at the whole gradient of a node."""
@@ -140,8 +139,7 @@ class Inspector:
     def sent(self, operation: Operation, g: Any, position: int, share: Any) -> None:
         """Look at what an operation sends to one of its inputs."""
         source = operation.inputs[position]
-        if source is not None:
-            self.reached.add(source)
+        self.reached.add(source)
         kind = trouble(share, self.infinity)
         if kind is None:
             return

@@ -440,12 +440,14 @@ class Tensor(ArrayMethods):
     __hash__ = object.__hash__
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients; no hooks and no history."""
+        """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients, and whatever attributes a
+        subclass has; no hooks and no history."""
         if isinstance(self._node, Operation):
             raise GraphError(
                 f"copy: a result (of {self._node.label!r}) cannot be copied with its history; use .detach() to copy its values"
             )
-        return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad)
+        attributes = getattr(self, "__dict__", None)
+        return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad), attributes
 
     # ---------------------------------------------------------------- operators and NumPy's methods
 

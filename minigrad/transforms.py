@@ -320,13 +320,27 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
 
     One backward sweep that changes nothing: no ``grad`` is touched, no hook is called, nothing is released.
 
-    Returns:
-        For (operation, input number) the array sent, in the shape and dtype of that input.
+    Args:
+        output: where to start.
+        gradient: the upstream gradient, of the shape of ``output``; may be left out for one entry (it is then 1).
 
-    >>> x = Tensor([2.0], requires_grad=True)
-    >>> y = x * x
-    >>> [part.tolist() for part in edge_gradients(y).values()]
-    [[2.0], [2.0]]
+    Returns:
+        For (operation, input number) the array sent, in the shape and dtype of that input. A weight used at T steps gets
+        T of them, whose sum is its gradient.
+
+    Raises:
+        GraphError: nothing was recorded, ``output`` has several entries and no ``gradient`` is given, or the graph was
+            released by a backward pass: ask before it, or have it keep the graph.
+        ShapeError, DTypeError: ``gradient`` does not fit ``output``.
+
+    >>> import minigrad as mg
+    >>> w, h = Tensor([2.0], requires_grad=True), Tensor([1.0])
+    >>> for t in (1, 2, 3):
+    ...     with mg.time_step(t):
+    ...         h = h * w
+    >>> edges = edge_gradients(h)
+    >>> {node.time: part.item() for (node, k), part in edges.items() if node.inputs[k] is w.node}
+    {3: 4.0, 2: 4.0, 1: 4.0}
     """
     edges: dict[tuple[Node, int], Array] = {}
 

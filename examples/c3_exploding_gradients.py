@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from lesson import output_folder
 
-from minigrad import Tensor, grad, mse_loss, time_step
-from minigrad.errors import NonFiniteGradientError
+from minigrad import Tensor, detect_anomaly, grad, mse_loss, time_step
+from minigrad.errors import AnomalyError, NonFiniteGradientError
 from minigrad.optim import SGD, clip_grad_norm_
 from models import RNN, Head
 from viz import draw
@@ -62,7 +62,7 @@ def train(max_norm: float, updates: int) -> list[float]:
 
 def main(folder: Path) -> None:
     """Print how the gradient grows going back, the losses without and with clipping, and where the first NaN was made."""
-    cell, head, _ = network()
+    cell, head, optimizer = network()
     hs, loss = forward(cell, head)
     norms = [float(np.sqrt((g.numpy() ** 2).sum())) for g in grad(loss, hs, retain_graph=True)]
     print("t            " + "".join(f"{t:>15}" for t in (50, 40, 30, 20, 10, 0)))
@@ -71,15 +71,24 @@ def main(folder: Path) -> None:
     unclipped = train(max_norm=math.inf, updates=200)
     print(f"without clipping the loss is {', '.join(map(str, unclipped))}")
 
+    loss.backward()
+    optimizer.step()
+    try:
+        with detect_anomaly():
+            forward(cell, head)[1].backward()
+    except AnomalyError as error:
+        print(f"where it began: {error}")
+
     clipped = train(max_norm=1.0, updates=200)
     print(f"with clipping to norm 1 the loss is {clipped[0]}, {clipped[1]}, … {clipped[10]} (update 11), … {clipped[-1]:.2f}")
 
     print(
         f"Answer: gradients exploded: ‖∂L/∂h_t‖ is {norms[50]:.0f} at t = 50 and {norms[0]:.0f} at t = 0, and after one update "
-        f"with it the loss is {unclipped[1]:.0e}. With clip_grad_norm_ the loss falls "
+        f"with it the loss is {unclipped[1]:.0e}. detect_anomaly says where it began; with clip_grad_norm_ the loss falls "
         f"below 1 ({clipped[-1] < 1})."
     )
 
+    cell, head, _ = network()
     hs, _ = forward(cell, head, steps=15)
     draw(hs[15].sum(), title="Going back, the gradient grows").save(folder / "c3_exploding_gradients.svg")
 

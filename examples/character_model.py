@@ -246,7 +246,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--lr", type=number(), default=0.01, help="learning rate at its highest (%(default)s)")
     add("--weight-decay", type=number(zero=True), default=0.1, help="of AdamW (%(default)s)")
     add("--clip", type=number(), default=1.0, help="largest norm of a gradient (%(default)s)")
-    add("--order", type=whole(1), default=10, help="of the longest n-gram to compare with (%(default)s)")
+    add("--order", type=whole(1), default=5, help="of the longest n-gram to compare with (%(default)s)")
     add("--prompt", help="what the sample goes on from (a line break; in Python's library also 'def ')")
     add("--sample", type=whole(1), default=500, help="length of the sample (%(default)s)")
     add("--temperature", type=number(), default=0.7, help="of the sample; 1 is the model's own (%(default)s)")

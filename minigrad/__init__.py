@@ -8,6 +8,7 @@ array([2., 4.])
 """
 
 from minigrad import errors, graph, ops
+from minigrad.anomaly import detect_anomaly
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.module import Module, Parameter
@@ -25,6 +26,7 @@ __all__ = [
     "assert_gradients_close",
     "compare_gradients",
     "current_place",
+    "detect_anomaly",
     "edge_gradients",
     "enable_grad",
     "errors",

@@ -30,10 +30,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Place(NamedTuple):
-    """Where an operation was recorded: its time step (1-based, None outside any) and the path of scopes around it."""
+    """Where an operation was recorded: its time step (1-based, None outside any) and the path of scopes around it.
+
+    Under `detect_anomaly` there is also the line of code that asked for it.
+    """
 
     time: int | None
     scope: tuple[str, ...]
+    line: Any = None
 
     @override
     def __str__(self) -> str:
@@ -50,6 +54,7 @@ class State(threading.local):
         self.recording = True
         self.place = Place(None, ())
         self.differentiating = False
+        self.detector: Any = None
         self.settings: list[tuple[Setting, Any]] = []
 
 
@@ -203,7 +208,7 @@ class time_step(Setting):
     @override
     def enter(self) -> Place:
         found = state.place
-        state.place = Place(self._time, found.scope)
+        state.place = Place(self._time, found.scope, found.line)
         return found
 
     @override
@@ -228,7 +233,7 @@ class scope(Setting):
     @override
     def enter(self) -> Place:
         found = state.place
-        state.place = Place(found.time, (*found.scope, self._name))
+        state.place = Place(found.time, (*found.scope, self._name), found.line)
         return found
 
     @override

@@ -299,7 +299,8 @@ class Tensor(ArrayMethods):
         array([ 3., 30.])
         """
         node, g = seed(self, gradient, "backward")
-        found, passed = graph.sweep([(node, g)], ArraySums())
+        sums = ArraySums() if state.detector is None else state.detector.array_sums()
+        found, passed = graph.sweep([(node, g)], sums)
         graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
@@ -638,10 +639,12 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
     node.saved = saved
     node.shape = data.shape
     node.dtype = data.dtype
-    node.place = state.place
+    node.place = place = state.place
     node.name = None
     node.watch = None
     node.serial = _next_serial()
+    if place[2] is not None:
+        state.detector.look_at(node, data)
     result: Tensor = _new(Tensor)
     result._data = data
     result._node = node

@@ -17,7 +17,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
-from minigrad.scope import differentiating, enable_grad, state
+from minigrad.scope import Place, differentiating, enable_grad, state
 from minigrad.tensor import Tensor, record, seed, unrecorded
 
 __all__ = ["edge_gradients", "grad", "jvp", "vjp"]
@@ -31,7 +31,7 @@ class TensorSums:
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
-        found, state.place = state.place, operation.place
+        found, state.place = state.place, _place_of(operation)
         try:
             return operation.vjp(g, *operation.lifted(lift))
         finally:
@@ -61,6 +61,12 @@ class TensorSums:
         tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(changed))
         check_replacement(node, tensor.shape, tensor.dtype)
         return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
+
+
+def _place_of(operation: Operation) -> Place:
+    """The place of an operation; the line of code belongs to it only while anomalies are looked for."""
+    place, sought = operation.place, state.place.line
+    return place if place.line is sought else place._replace(line=sought and (place.line or sought))
 
 
 def lift(array: Any, node: Node | None) -> Any:
@@ -98,11 +104,14 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
                 seeds.append((node, given.astype(g.dtype)))
             else:
                 seeds.append((node, unrecorded(g)))
+        detector = state.detector
         if create_graph:
             with enable_grad():
-                found, passed = graph.sweep(seeds, TensorSums(), targets, relevant)
+                tensor_sums = TensorSums() if detector is None else detector.tensor_sums()
+                found, passed = graph.sweep(seeds, tensor_sums, targets, relevant)
         else:
-            found, passed = graph.sweep(seeds, ArraySums(), targets, relevant)
+            array_sums = ArraySums() if detector is None else detector.array_sums()
+            found, passed = graph.sweep(seeds, array_sums, targets, relevant)
         return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
 
     return pull
@@ -280,7 +289,7 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph:
     primals = arguments(primals)
     directions = along(primals, tangents, "jvp")
     result, outputs, variables = evaluated(function, primals, "jvp")
-    any_g = [Tensor(np.zeros(y.shape, y.dtype), requires_grad=True) for y in outputs]
+    any_g = [Tensor(np.ones(y.shape, y.dtype), requires_grad=True) for y in outputs]
     upstream = [(y, g) for y, g in zip(outputs, any_g, strict=True) if y.requires_grad]
     products, _ = reverse(outputs, variables, "jvp")(upstream, True)
     started = [(p, v) for p, v in zip(products, directions, strict=True) if p.requires_grad]

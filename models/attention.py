@@ -9,6 +9,7 @@ The query q is the decoder's state before the step, the memory m_1 … m_T are t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -37,16 +38,16 @@ class Memory(NamedTuple):
     valid: Valid
 
 
-class Attention(Module):
+class Attention(Module, ABC):
     """The base of the two scores."""
 
+    @abstractmethod
     def keys(self, ms: Tensor) -> Tensor:
         """What the score needs of the memory, computed once for all output steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, q: Tensor, keys: Tensor) -> Tensor:
         """e (T, B), from a query q (B, H) and the keys (T, B, ·)."""
-        raise NotImplementedError
 
     def remember(self, ms: Tensor, valid: Valid = None) -> Memory:
         """The memory to attend to.

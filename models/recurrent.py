@@ -5,6 +5,7 @@ Nothing in this file computes a step; the equations are in `models.cells`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
@@ -47,7 +48,7 @@ class Recurrent(Protocol[State]):
         ...
 
 
-class Cell(Module, Generic[State]):
+class Cell(Module, ABC, Generic[State]):
     """The base of the four cells: sizes, checks of shapes, and the parameters seen gate by gate.
 
     A cell says how it computes a step in two parts: `project` is what needs no state (W_x x_t + b) and may be done for
@@ -68,17 +69,17 @@ class Cell(Module, Generic[State]):
         self.hidden_size = positive_size(self.label, "hidden_size", hidden_size)
         self.blocks = {}
 
+    @abstractmethod
     def project(self, x: Tensor) -> Any:
         """The part of a step that needs no state, of one x (B, D) or of all of them (T, B, D): a Tensor or a tuple."""
-        raise NotImplementedError
 
+    @abstractmethod
     def recur(self, wx: Any, state: State) -> State:
         """The new state, from the projected input of one step and the old state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initial_state(self, batch: int) -> State:
         """The state of zeros, each part (batch, H). Raises ArgumentError unless batch is an integer ≥ 0."""
-        raise NotImplementedError
 
     def step(self, x: Tensor, state: State) -> State:
         """The new state from one input x (B, D) and the old state, each part (B, H).

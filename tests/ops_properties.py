@@ -113,11 +113,11 @@ def _(draw: Draw, name: str) -> Call:
 def _(draw: Draw, name: str) -> Call:
     kind, whole = draw.integer(0, 3), draw.integer(-2, 4)
     if kind == 0:
-        return Call([draw.input(draw.shape(), -2, -0.4)], lambda x: x**whole, lambda x: x**whole)
+        return Call([draw.input(draw.shape(), -2, -0.4)], lambda x: x**whole, lambda x: np.power(x, whole))
     if kind == 1:
-        return Call([draw.input(draw.shape(), 0.3, 2)], lambda x: x**1.5, lambda x: x**1.5)
+        return Call([draw.input(draw.shape(), 0.3, 2)], lambda x: x**1.5, lambda x: np.power(x, 1.5))
     if kind == 2:
-        return Call([draw.input(draw.shape())], lambda x: 1.7**x, lambda x: 1.7**x)
+        return Call([draw.input(draw.shape())], lambda x: 1.7**x, lambda x: np.power(1.7, x))
     return Call(two(draw, first=(0.3, 2)), mg.power, np.power)
 
 
@@ -228,12 +228,16 @@ def _(draw: Draw, name: str) -> Call:
 
 @drawn("einsum")
 def _(draw: Draw, name: str) -> Call:
-    sizes = {letter: draw.integer(1, 3) for letter in "abcd"}
-    terms = ["".join(letter for letter in "abcd" if draw.chance()) for _ in range(draw.integer(1, 3))]
-    used = sorted({letter for term in terms for letter in term})
-    out = "".join(used[k] for k in draw.permutation(len(used)) if draw.chance())
+    sizes, batch = {letter: draw.integer(1, 3) for letter in "abc"}, draw.shape(most=2, empty=False)
+    terms, inputs, dots = [], [], draw.chance()
+    for _ in range(draw.integer(1, 3)):
+        term = "".join(letter for letter in "abc" if draw.chance())
+        shape = tuple(1 if draw.integer(0, 7) == 7 else sizes[letter] for letter in term)
+        terms.append("..." + term if dots else term)
+        inputs.append(draw.input(draw.broadcastable(batch) + shape if dots else shape))
+    used = sorted(set("".join(terms)) - {"."})
+    out = "..." * dots + "".join(used[k] for k in draw.permutation(len(used)) if draw.chance())
     spec = ",".join(terms) + (f"->{out}" if draw.chance() else "")
-    inputs = [draw.input(tuple(sizes[letter] for letter in term)) for term in terms]
     return Call(inputs, lambda *xs: mg.einsum(spec, *xs), lambda *xs: np.einsum(spec, *xs), exact=False)
 
 

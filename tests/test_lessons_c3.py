@@ -225,4 +225,6 @@ def test_gradients_explode_and_clipping_is_the_cure() -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         assert not np.isfinite(losses(2, max_norm=np.inf)[1])
     assert ", inf" in next(line for line in lesson(name).text.splitlines() if line.startswith("without clipping"))
+    assert "where it began: infinity first appeared in the forward of 'mse_loss'" in lesson(name).text
+    assert "began to explode at time step 1 and grew" in lesson(name).text
     assert "update 2: clip_grad_norm_: the gradients of these parameters are not finite" in lesson(name).text

@@ -213,4 +213,7 @@ def test_the_gradient_of_the_hidden_bias_is_the_double_sum_and_each_wrong_answer
         if "double" not in answer and answer != "autograd":
             assert distance > 0.05
             assert abs(printed[H] - distance) < 0.06 * distance
+    handed_in = numbers("c5_hidden_bias", "handed in by a program that detaches the state at every step: ")
+    np.testing.assert_allclose(handed_in[:H], answers["k = t only, no product"], atol=5e-15)
+    assert "this is: k = t only, no product\n" in lesson("c5_hidden_bias").text
     assert lesson("c5_hidden_bias").answer.startswith("the double sum with the product.")

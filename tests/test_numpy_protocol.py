@@ -62,7 +62,7 @@ RECORDED: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.max(x, axis=1) + np.amax(y, axis=1),
     lambda x, y: np.min(x, 0) + np.amin(y, 0, keepdims=True),
     lambda x, y: np.cumsum(x, axis=1) + np.cumsum(y).reshape(3, 4),
-    lambda x, y: np.reshape(x, (4, 3)) + np.reshape(y, shape=(4, 3), order="C"),
+    lambda x, y: np.reshape(x, (4, 3)) + np.reshape(y, (4, 3), order="C"),
     lambda x, y: np.ravel(x) + np.ravel(y, order="C"),
     lambda x, y: np.transpose(x) + np.transpose(y, axes=(1, 0)),
     lambda x, y: np.swapaxes(x, 0, 1) + np.moveaxis(y, 0, -1),
@@ -75,6 +75,7 @@ RECORDED: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.vstack([x, y[0]]),
     lambda x, y: np.hstack((x, y)),
     lambda x, y: np.split(x, 2, axis=1)[0] + np.split(y, [1, 3], axis=1)[1],
+    lambda x, y: np.unstack(x)[2] + np.unstack(y, axis=0)[1] if hasattr(np, "unstack") else x[2] + y[1],
     lambda x, y: np.flip(x) + np.flip(y, axis=0),
     lambda x, y: np.pad(x, ((1, 0), (0, 2))) + np.pad(y, [(0, 1), (2, 0)], mode="constant", constant_values=0.5),
     lambda x, y: np.repeat(x, 2, axis=0) + np.tile(y, (2, 1)),
@@ -202,6 +203,12 @@ def test_what_is_not_recorded_is_refused_and_says_what_to_write(function: Callab
 def test_a_condition_alone_is_refused_with_the_way_to_its_places() -> None:
     with pytest.raises(ArgumentError, match=r"np\.nonzero\(t\.numpy\(\)\)"):
         np.where(Tensor(X) > 0.5)
+
+
+@pytest.mark.parametrize("function", [lambda x: np.argsort(x, axis=7), lambda x: np.isclose(x, "a")], ids=source)
+def test_bad_arguments_of_functions_without_gradient_are_refused_by_name(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(ArgumentError, match=r"np\.(argsort|isclose): not defined for these arguments"):
+        function(Tensor(X))
 
 
 FIVE, SIX = np.array([0.3, 0.9, 0.1, 0.7, 0.5]), np.array([1.0, 2.0, 4.0, 3.0, 2.0])

@@ -108,3 +108,45 @@ def test_strided_and_stretched_arrays_are_taken_as_they_are() -> None:
         (mg.tanh(x) * view).sum().backward()
         assert x.grad is not None
         np.testing.assert_allclose(x.grad, view * (1 - np.tanh(view) ** 2), rtol=1e-14, atol=1e-14)
+
+
+ON_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "astype": lambda a, b: mg.astype(a, np.float64),
+    "broadcast_to": lambda a, b: mg.broadcast_to(a, (2, 2)),
+    "clip": lambda a, b: mg.clip(a, 0.0, 1.0),
+    "compare": lambda a, b: mg.compare(np.less, a, b),
+    "concatenate": lambda a, b: mg.concatenate([a, b]),
+    "cross_entropy": lambda a, b: mg.cross_entropy(a, [0, 1]),
+    "dropout": lambda a, b: mg.dropout(a, training=False),
+    "einsum": lambda a, b: mg.einsum("ij->ij", a),
+    "embedding": lambda a, b: mg.embedding([0, 1], a),
+    "expand_dims": lambda a, b: mg.expand_dims(a, 0),
+    "getitem": lambda a, b: mg.getitem(a, ...),
+    "hstack": lambda a, b: mg.hstack([a]),
+    "moveaxis": lambda a, b: mg.moveaxis(a, 0, 1),
+    "pad": lambda a, b: mg.pad(a, 0),
+    "repeat": lambda a, b: mg.repeat(a, 1, 0),
+    "reshape": lambda a, b: mg.reshape(a, (4,)),
+    "split": lambda a, b: mg.split(a, 1),
+    "stack": lambda a, b: mg.stack([a]),
+    "swapaxes": lambda a, b: mg.swapaxes(a, 0, 1),
+    "take": lambda a, b: mg.take(a, [0, 1], 0),
+    "take_along_axis": lambda a, b: mg.take_along_axis(a, [0, 1], None),
+    "tile": lambda a, b: mg.tile(a, 1),
+    "vstack": lambda a, b: mg.vstack([a]),
+    "where": lambda a, b: mg.where([[True], [False]], a, b),
+}
+OF_TWO = [mg.add, mg.subtract, mg.multiply, mg.divide, mg.power, mg.maximum, mg.minimum, mg.logaddexp, mg.matmul, mg.dot]
+OF_TWO += [mg.vdot, mg.outer, mg.mse_loss, mg.binary_cross_entropy_with_logits]
+
+
+@pytest.mark.parametrize("name", mg.ops.__all__)
+def test_plain_arrays_are_taken_too_and_the_result_does_not_share_their_memory(name: str) -> None:
+    a, b = np.array([[0.5, 0.25], [0.75, 0.125]]), np.array([[0.1, 0.2], [0.3, 0.4]])
+    function = getattr(mg, name)
+    result = ON_ARRAYS[name](a, b) if name in ON_ARRAYS else function(a, b) if function in OF_TWO else function(a)
+    for part in result if isinstance(result, list) else [result]:
+        assert isinstance(part, Tensor)
+        assert part.node is None
+        assert not np.shares_memory(part.data, a)
+        assert not np.shares_memory(part.data, b)

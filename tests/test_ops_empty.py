@@ -133,3 +133,19 @@ def test_parts_and_joins_of_nothing() -> None:
     assert mg.embedding(np.zeros((0,), int), np.ones((2, 3))).shape == (0, 3)
     assert nothing[[]].shape == (0, 3)
     assert mg.repeat(nothing, 2, axis=0).shape == mg.tile(nothing, (2, 1)).shape == (0, 3)
+
+
+def test_an_empty_list_is_no_index_and_no_label_whatever_numpy_takes_it_for() -> None:
+    nothing = Tensor(np.zeros((0, 3)))
+    assert mg.embedding([], np.ones((2, 3))).shape == mg.take(np.ones((2, 3)), [], axis=0).shape == (0, 3)
+    assert mg.repeat(nothing, [], axis=0).shape == (0, 3)
+    assert mg.cross_entropy(nothing, [], "sum").item() == 0
+
+
+def test_a_tensor_is_a_sequence_of_its_parts() -> None:
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    joined = mg.concatenate(x)
+    assert joined.tolist() == mg.stack(x).reshape(4).tolist() == [1, 2, 3, 4]
+    joined[3].backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[0, 0], [0, 1]]

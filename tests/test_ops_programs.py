@@ -125,7 +125,7 @@ def slope(function: Callable[[list[Array]], float], leaves: list[Array], directi
 
 
 @hypothesis.settings(
-    max_examples=300,
+    max_examples=200,
     derandomize=True,
     deadline=None,
     database=None,

@@ -1,5 +1,6 @@
 """Random calls of every operation: the result is NumPy's, the gradients are those of differences, to second order."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from ops_properties import PROPERTIES
 
 import minigrad as mg
 from minigrad import Tensor, ops
-from minigrad.errors import GraphError
+from minigrad.errors import GraphError, MutationError
 from minigrad.graph import Operation
 
 assert ops_properties_arranging.__doc__
@@ -34,16 +35,20 @@ def random_call(data: st.DataObject, name: str) -> Call:
     return PROPERTIES[name](Draw(FromHypothesis(data)))
 
 
-def with_random_calls(check: Callable[..., None]) -> Any:
-    """Run a check on random calls of every operation, the same ones each time."""
+def with_random_calls(examples: int) -> Callable[[Callable[..., None]], Any]:
+    """Run a check on so many random calls of every operation, the same ones each time."""
     settings = hypothesis.settings(
-        max_examples=30,
+        max_examples=examples,
         derandomize=True,
         deadline=None,
         database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    return pytest.mark.parametrize("name", sorted(PROPERTIES))(settings(hypothesis.given(data=st.data())(check)))
+
+    def prepared(check: Callable[..., None]) -> Any:
+        return pytest.mark.parametrize("name", sorted(PROPERTIES))(settings(hypothesis.given(data=st.data())(check)))
+
+    return prepared
 
 
 class Point:
@@ -96,7 +101,7 @@ def test_every_kind_of_node_is_drawn() -> None:
     assert missing == ONLY_IN_DERIVATIVES
 
 
-@with_random_calls
+@with_random_calls(30)
 def test_the_result_is_numpys(name: str, data: st.DataObject) -> None:
     call = random_call(data, name)
     leaves = [part.leaf for part in call.inputs]
@@ -112,7 +117,7 @@ def test_the_result_is_numpys(name: str, data: st.DataObject) -> None:
     np.testing.assert_array_equal(plain.numpy(), y.numpy())
 
 
-@with_random_calls
+@with_random_calls(30)
 def test_the_gradient_is_that_of_differences(name: str, data: st.DataObject) -> None:
     call = random_call(data, name)
     leaves = [part.leaf for part in call.inputs]
@@ -123,7 +128,7 @@ def test_the_gradient_is_that_of_differences(name: str, data: st.DataObject) -> 
     assert along(gradients, point.directions) == pytest.approx(numerical, rel=1e-8, abs=1e-8)
 
 
-@with_random_calls
+@with_random_calls(30)
 def test_the_second_derivative_is_that_of_differences_of_the_first(name: str, data: st.DataObject) -> None:
     call = random_call(data, name)
     leaves = [part.leaf for part in call.inputs]
@@ -142,7 +147,7 @@ def test_the_second_derivative_is_that_of_differences_of_the_first(name: str, da
     assert along(second, point.directions) == pytest.approx(numerical, rel=1e-8, abs=1e-8)
 
 
-@with_random_calls
+@with_random_calls(30)
 def test_in_float32_everything_stays_float32(name: str, data: st.DataObject) -> None:
     call = random_call(data, name)
     if name == "astype":
@@ -155,3 +160,16 @@ def test_in_float32_everything_stays_float32(name: str, data: st.DataObject) -> 
     assert all(g.dtype == np.float32 for g in gradients)
     for g, reference in zip(gradients, Point(call, leaves).gradients(), strict=True):
         np.testing.assert_allclose(g.numpy(), reference.numpy(), rtol=1e-4, atol=1e-4)
+
+
+@with_random_calls(5)
+def test_writing_to_an_operand_before_backward_is_refused_or_harmless(name: str, data: st.DataObject) -> None:
+    call = random_call(data, name)
+    leaves = [part.leaf for part in call.inputs]
+    expected = Point(call, leaves).gradients()
+    point = Point(call, leaves)
+    for leaf in point.leaves:
+        with contextlib.suppress(MutationError):
+            leaf.data[...] = 7.0
+    for found, wanted in zip(point.gradients(), expected, strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted.numpy())

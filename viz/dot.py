@@ -64,8 +64,10 @@ class Writer:
             fontname=FONT,
             tooltip=scene.title or scene.description,
         )
-        yield "node " + _attributes(fontname=FONT, fontcolor=INK, color=OUTLINE, fixedsize="true", margin=0.0)
+        yield "node " + _attributes(fontname=FONT, fontcolor=INK, color=OUTLINE, fixedsize="shape", margin=0.0)
         yield "edge " + _attributes(fontname=FONT)
+        for name, x, y in (("lower_left", 0.0, scene.height), ("upper_right", scene.width, 0.0)):
+            yield f"{name} " + _attributes(pos=self._at(x, y), shape="point", width=0.0, height=0.0, style="invis")
         inside = {box.key for box in scene.boxes if self._panel_of(box) is not None}
         for number_of_panel, panel in enumerate(scene.panels):
             yield from self._panel(number_of_panel, panel)

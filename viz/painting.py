@@ -21,7 +21,7 @@ PLAIN_COLOUR = "#546e7a"
 
 def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str) -> Scene:
     """The finished scene of a diagram."""
-    scene = Scene(title, _description(diagram))
+    scene = Scene(clean(title), _description(diagram))
     if overlay is not None:
         magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
         scene.scale = Scale.covering(magnitudes)

@@ -37,7 +37,8 @@ class Pen:
         """A straight piece."""
         (x0, y0) = self.here
         if abs(x - x0) + abs(y - y0) > 0.05:
-            self.points += [((2 * x0 + x) / 3, (2 * y0 + y) / 3), ((x0 + 2 * x) / 3, (y0 + 2 * y) / 3), (x, y)]
+            dx, dy = (x - x0) / 3, (y - y0) / 3
+            self.points += [(x0 + dx, y0 + dy), (x - dx, y - dy), (x, y)]
         return self
 
     def rise(self, x: float, y: float, centre: Point | None = None) -> Pen:
@@ -86,13 +87,16 @@ def moved(points: Sequence[Point], dx: float, dy: float) -> list[Point]:
 
 def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Point]:
     """The line without so much of its end, and the direction (of length 1) from there to where it ended."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[-4:]
+    (x3, y3) = points[-1]
+    while len(points) > 4 and math.dist(points[-4], points[-1]) < length:
+        points = points[:-3]
+    (x0, y0), (x1, y1), (x2, y2), (xe, ye) = points[-4:]
     low, high = 0.05, 1.0
     for _ in range(10):
         t = (low + high) / 2
         u = 1 - t
         a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
-        if math.hypot(a * x0 + b * x1 + c * x2 + (d - 1) * x3, a * y0 + b * y1 + c * y2 + (d - 1) * y3) > length:
+        if math.hypot(a * x0 + b * x1 + c * x2 + d * xe - x3, a * y0 + b * y1 + c * y2 + d * ye - y3) > length:
             low = t
         else:
             high = t

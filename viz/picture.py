@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -220,4 +221,5 @@ def _default_title(diagram: Diagram) -> str:
     if not diagram.steps:
         return ""
     scopes = dict.fromkeys(item.head.scope[0] for item in diagram.items if 0 <= item.place < diagram.after and item.head.scope)
-    return ", ".join([*scopes, f"T = {len(diagram.steps)}"])
+    laps = Counter(step.lap for step in diagram.steps)
+    return ", ".join([*scopes, "T = " + " + ".join(str(steps) for _, steps in sorted(laps.items()))])

@@ -29,17 +29,15 @@ LINE_HEIGHT = 15.0
 LONGEST = 28
 
 WIDTHS = {
-    **dict.fromkeys("0123456789", 0.64),
-    **dict.fromkeys("ijl.,:;'|!·", 0.32),
-    **dict.fromkeys("frt()[]- ", 0.40),
-    **dict.fromkeys("ABEFJKLPSTXYZ", 0.68),
-    **dict.fromkeys("CDGHNOQRUV", 0.77),
-    **dict.fromkeys("mwMW", 0.95),
-    **dict.fromkeys("+−=<>⊙∑", 0.84),
-    "…": 1.0,
-    " ": 0.32,
+    **dict.fromkeys("ijl.,:;'|!· ", 0.32),
+    **dict.fromkeys("frt()[]-", 0.42),
+    **dict.fromkeys("ABEFJKLPSTXYZ", 0.69),
+    **dict.fromkeys("CDGHNOQRUVw", 0.82),
+    **dict.fromkeys("+−=<>⊙÷×±→~^", 0.84),
+    **dict.fromkeys("mMW%@…", 1.0),
 }
 """Widths in em of DejaVu Sans, the widest of the common sans-serif fonts: what fits in it fits in the others."""
+OTHER, WIDE = 0.66, 1.0
 
 SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ", strict=True))
 SUPERSCRIPTS = dict(zip("0123456789+-−=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾", strict=True))
@@ -107,7 +105,7 @@ def _em(character: str) -> float:
         return width
     if unicodedata.combining(character):
         return 0.0
-    return 1.0 if unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2500 else 0.66
+    return WIDE if unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2500 else OTHER
 
 
 def line_width(line: Line, size: float) -> float:

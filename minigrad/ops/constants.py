@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, DTypeError
+from minigrad.errors import ArgumentError
 from minigrad.ops.elementwise import pair
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis
@@ -22,7 +22,11 @@ __all__ = ["argmax", "argmin", "compare"]
 
 
 def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
-    """An element-wise comparison: a tensor of booleans, which carries no gradient."""
+    """An element-wise comparison: a tensor of booleans, which carries no gradient.
+
+    >>> (Tensor([1.0, 2.0]) > 1.5).numpy()
+    array([False,  True])
+    """
     return unrecorded(pair(a, b, function, function.__name__)[2])
 
 
@@ -63,8 +67,8 @@ def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What a NumPy function gives for the values of the tensors."""
     try:
         result = function(*_values(args), **_values(kwargs))
-    except TypeError as error:
-        raise DTypeError(f"np.{function.__name__}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"np.{function.__name__}: not defined for these arguments ({error})") from None
     return unrecorded(np.array(result)) if isinstance(result, np.ndarray | np.generic) else result
 
 

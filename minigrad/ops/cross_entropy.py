@@ -12,9 +12,10 @@ from minigrad.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from minigrad.graph import CONSTANT, Gradient, Operation
 from minigrad.guard import Array
 from minigrad.ops.losses import checked_reduction
+from minigrad.ops.shape import as_tensor
 from minigrad.ops.softmax import below_peak, softmax
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, plain, record, unrecorded
+from minigrad.tensor import Tensor, plain, record, unrecorded
 
 __all__ = ["cross_entropy"]
 
@@ -66,12 +67,11 @@ def cross_entropy(
     >>> cross_entropy(Tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1]).item()
     0.6931471805599453
     """
-    logits = operand(logits, "cross_entropy")
-    if not isinstance(logits, Tensor):
-        logits = unrecorded(logits._data)
+    logits = as_tensor(logits, "cross_entropy")
     checked_reduction(reduction, "cross_entropy")
-    counts = _counts(logits, targets, ignore_index, mask)
-    labels = _labels(logits, targets, counts)
+    labels = _labels(logits, targets)
+    counts = _counting(labels, ignore_index, mask)
+    labels = _indices(labels, counts, logits.shape[-1])
     z = below_peak(logits._data, -1)
     chosen = np.take_along_axis(z, labels, -1)
     p = np.exp(z, out=z)
@@ -97,44 +97,47 @@ def cross_entropy(
     return record(CrossEntropy(), loss, (logits._node,), (p, labels, weights))
 
 
-def _counts(logits: Tensor, targets: Any, ignore_index: int | None, mask: Any) -> Array:
-    """Which positions count, as booleans of the shape of the targets."""
+def _labels(logits: Tensor, targets: Any) -> Array:
+    """The targets: integers, one for each row of ``logits``."""
     if logits.dtype.kind != "f":
         raise DTypeError(f"cross_entropy: expected floating-point logits, got dtype {logits.dtype}")
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ShapeError(f"cross_entropy: expected logits of shape (..., N) with N ≥ 1, got {logits.shape}")
-    counts = np.ones(logits.shape[:-1], bool)
+    labels = plain(targets, "cross_entropy, targets")
+    if not labels.size and labels.dtype.kind == "f":
+        labels = labels.astype(np.intp)
+    if labels.dtype.kind not in "iu":
+        raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}")
+    if labels.shape != logits.shape[:-1]:
+        raise ShapeError(
+            f"cross_entropy: logits of shape {logits.shape} need targets of shape {logits.shape[:-1]}, got {labels.shape}"
+        )
+    return labels
+
+
+def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array:
+    """Which positions count, as booleans."""
+    counts = np.ones(labels.shape, bool)
     if mask is not None:
         wanted = plain(mask, "cross_entropy, mask")
         if wanted.dtype != bool:
             raise DTypeError(f"cross_entropy: expected a mask of booleans, got dtype {wanted.dtype}")
-        if wanted.shape != counts.shape:
-            raise ShapeError(f"cross_entropy: expected a mask of shape {counts.shape}, got {wanted.shape}")
+        if wanted.shape != labels.shape:
+            raise ShapeError(f"cross_entropy: expected a mask of shape {labels.shape}, got {wanted.shape}")
         counts &= wanted
     if ignore_index is not None:
         if isinstance(ignore_index, bool) or not isinstance(ignore_index, int | np.integer):
             raise ArgumentError(f"cross_entropy: expected ignore_index to be an integer or None, got {ignore_index!r}")
-        labels = plain(targets, "cross_entropy, targets")
-        if labels.shape == counts.shape:
-            counts &= labels != ignore_index
+        counts &= labels != ignore_index
     return counts
 
 
-def _labels(logits: Tensor, targets: Any, counts: Array) -> Array:
-    """The targets as (..., 1) indices; one that does not count becomes index 0."""
-    labels = plain(targets, "cross_entropy, targets")
-    if labels.dtype.kind not in "iu":
-        if labels.size or labels.dtype.kind != "f":
-            raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}")
-        labels = labels.astype(np.intp)
-    if labels.shape != counts.shape:
-        raise ShapeError(
-            f"cross_entropy: logits of shape {logits.shape} need targets of shape {counts.shape}, got {labels.shape}"
-        )
-    wrong = counts & ((labels < 0) | (labels >= logits.shape[-1]))
+def _indices(labels: Array, counts: Array, classes: int) -> Array:
+    """The labels as (..., 1) indices, those that count checked; one that does not becomes 0."""
+    wrong = counts & ((labels < 0) | (labels >= classes))
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise LabelError(
-            f"cross_entropy: expected labels from 0 to {logits.shape[-1] - 1}, got {int(labels[place])} at position {place}"
+            f"cross_entropy: expected labels from 0 to {classes - 1}, got {int(labels[place])} at position {place}"
         )
     return np.where(counts, labels, 0).astype(np.intp)[..., None]

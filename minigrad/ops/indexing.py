@@ -11,7 +11,7 @@ from typing_extensions import override
 from minigrad.errors import IndexingError
 from minigrad.gradients import Partial
 from minigrad.graph import Gradient, Operation
-from minigrad.ops.shape import View, record_view
+from minigrad.ops.shape import View, as_tensor, record_view
 from minigrad.scope import state
 from minigrad.tensor import Tensor, operand, plain, record, unrecorded
 
@@ -105,7 +105,8 @@ def getitem(x: Any, index: Any) -> Tensor:
     >>> x.grad
     array([1., 0., 2.])
     """
-    x = operand(x, "getitem")
+    if type(x) is not Tensor:
+        x = as_tensor(x, "getitem")
     index, exact = _checked(index)
     try:
         y = np.asarray(x._data)[index]

@@ -153,7 +153,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     >>> [part.shape for part in split(Tensor([[1.0, 2.0, 3.0, 4.0]]), 2, axis=-1)]
     [(1, 2), (1, 2)]
     """
-    x = operand(x, "split")
+    x = as_tensor(x, "split")
     axis = checked_axis(axis, len(x.shape), "split")
     length = x.shape[axis]
     if isinstance(indices_or_sections, int | np.integer):
@@ -174,12 +174,13 @@ def _places(cuts: Any) -> list[int]:
         raise DTypeError(f"split: expected a number of parts or a sequence of integers, got {cuts!r}") from None
 
 
+@implements(*([np.unstack] if hasattr(np, "unstack") else []))
 def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     """The parts of ``x`` along an axis, which disappears: (T, B, D) gives T tensors (B, D).
 
     >>> [row.tolist() for row in unbind(Tensor([[1.0, 2.0], [3.0, 4.0]]))]
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    x = operand(x, "unbind")
+    x = as_tensor(x, "unbind")
     axis = checked_axis(axis, len(x.shape), "unbind")
     return [part(x, axis, k, None) for k in range(x.shape[axis])]

@@ -54,10 +54,7 @@ def switch(g: Gradient, mask: Any, x: Any) -> Gradient:
     """``g`` where ``mask``, else 0: the derivative of an operation that follows its operand ``x`` only there."""
     if not isinstance(g, Tensor):
         return np.where(mask, g, 0)
-    y = np.where(mask, g._data, 0)
-    if (g._wants or x._wants) and state.recording:
-        return record(Switch(), y, (g._node, x._node), (mask,))
-    return unrecorded(y)
+    return record(Switch(), np.where(mask, g._data, 0), (g._node, x._node), (mask,))
 
 
 class Absolute(Unary):

@@ -63,7 +63,7 @@ INSTEAD = {
     "np.searchsorted": "np.searchsorted(x.numpy(), y.numpy())",
     "np.select": "np.where(c, x, y)",
     "np.sinh": "(np.exp(x) - np.exp(-x)) / 2",
-    "np.sort": "np.take_along_axis(x, np.argsort(x))",
+    "np.sort": "np.take_along_axis(x, np.argsort(x), axis=-1)",
     "np.subtract.outer": "x[:, None] - y",
     "np.tan": "np.sin(x) / np.cos(x)",
     "np.tensordot": "np.einsum('ij,jk->ik', A, B)",

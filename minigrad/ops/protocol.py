@@ -21,11 +21,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Entry(NamedTuple):
-    """How one NumPy function is recorded: the operation, and which of its parameters each of NumPy's stands for."""
+    """How one NumPy function is recorded.
+
+    ``parameters`` are NumPy's, in order, and ``named`` says which of the operation's each one stands for. Where NumPy
+    takes any number of operands (or the operation wants all arguments as they are), ``parameters`` is empty and
+    positional arguments are handed on; of keywords those in ``named``, or all if ``named`` is None.
+    """
 
     operation: Callable[..., Any]
     parameters: tuple[str, ...]
-    named: Mapping[str, str]
+    named: Mapping[str, str] | None
     defaults: Mapping[str, Any]
 
 
@@ -47,24 +52,26 @@ def implements(*called: Any, parameters: tuple[str, ...] = (), passing: bool = F
         for numpy_function in called:
             if isinstance(numpy_function, np.ufunc):
                 _UFUNCS[numpy_function] = operation
+            elif passing:
+                _FUNCTIONS[numpy_function] = Entry(operation, (), None, {})
             else:
-                _FUNCTIONS[numpy_function] = _entry(numpy_function, operation, parameters, passing)
+                _FUNCTIONS[numpy_function] = _matched(numpy_function, operation, parameters)
         return operation
 
     return register
 
 
-def _entry(called: Any, operation: Callable[..., Any], parameters: tuple[str, ...], passing: bool) -> Entry:
-    theirs: Mapping[str, inspect.Parameter] = {} if parameters or passing else inspect.signature(called).parameters
-    if passing or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in theirs.values()):
-        own = {} if passing else inspect.signature(operation).parameters
-        return Entry(operation, (), {name: name for name in own}, {})
+def _matched(called: Any, operation: Callable[..., Any], parameters: tuple[str, ...]) -> Entry:
+    """NumPy's parameters and the operation's, matched by name; those for operands, which differ in name, in order."""
+    theirs: Mapping[str, inspect.Parameter] = {} if parameters else inspect.signature(called).parameters
+    ours = list(inspect.signature(operation).parameters)
+    named = {name: name for name in ours}
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in theirs.values()):
+        return Entry(operation, (), named, {})
     names = parameters or tuple(theirs)
-    own_names = list(inspect.signature(operation).parameters)
-    named = {name: name for name in own_names}
-    operands = [name for name in names if name not in own_names]
-    if operands and own_names[0] not in names:
-        named[operands[0]] = own_names[0]
+    required = (name for name in names if name not in theirs or theirs[name].default is inspect.Parameter.empty)
+    operands = (name for name in required if name not in ours)
+    named |= dict(zip(operands, (name for name in ours if name not in names), strict=False))
     return Entry(operation, names, named, {name: p.default for name, p in theirs.items()})
 
 
@@ -98,19 +105,20 @@ def function(called: Any, args: Sequence[Any], keywords: Mapping[str, Any]) -> A
         raise refused(name)
     if keywords.get("out") is not None:
         raise ConversionError(f"{name}: a tensor cannot be written into an existing array (out=); use the returned tensor")
-    if not entry.parameters:
-        for argument in keywords:
-            if entry.named and argument not in entry.named and argument != "out":
-                raise _unsupported(name, argument)
-        return entry.operation(*args, **{argument: value for argument, value in keywords.items() if argument != "out"})
-    given: dict[str, Any] = {}
-    for argument, value in (*zip(entry.parameters, args, strict=False), *keywords.items()):
-        default = entry.defaults.get(argument)
+    given = {argument: value for argument, value in keywords.items() if argument != "out"}
+    if entry.named is None:
+        return entry.operation(*args, **given)
+    bound: dict[str, Any] = {}
+    for argument, value in (*zip(entry.parameters, args, strict=False), *given.items()):
         if argument in entry.named:
-            given[entry.named[argument]] = value
-        elif value is not None and value is not default and not (isinstance(value, str | bool) and value == default):
+            bound[entry.named[argument]] = value
+        elif not _is_default(value, entry.defaults.get(argument)):
             raise _unsupported(name, argument)
-    return entry.operation(**given)
+    return entry.operation(*(() if entry.parameters else args), **bound)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is None or value is default or (isinstance(value, str | bool) and value == default)
 
 
 def refused(name: str) -> ConversionError:

@@ -122,14 +122,16 @@ class Folding:
             for _, j in recorded.inputs[i]:
                 if recorded.place[i] == recorded.place[j]:
                     self._join(i, j)
+        floating: list[bool] = []
+        for i in range(len(self.label)):
+            free = self.label[i] in REARRANGEMENTS and not self.named[i] and not self.affine[i]
+            elsewhere = any(recorded.place[j] != recorded.place[i] or floating[j] for _, j in recorded.inputs[i])
+            floating.append(free and elsewhere)
         for i in range(len(self.label) - 1, -1, -1):
-            if self.label[i] not in REARRANGEMENTS or self.named[i]:
-                continue
-            users = [k for k, _ in recorded.consumers[i]]
-            moved = any(recorded.place[j] != recorded.place[i] for _, j in recorded.inputs[i])
-            if moved and users and all(recorded.place[k] == recorded.place[i] for k in users):
-                groups = {self.find(k) for k in users}
-                if len(groups) == 1:
+            if floating[i]:
+                users = [k for k, _ in recorded.consumers[i] if self.find(k) != self.find(i)]
+                one_place = all(recorded.place[k] == recorded.place[i] for k in users)
+                if users and one_place and len({self.find(k) for k in users}) == 1:
                     self._join(i, users[0])
 
     def _join_concatenations(self) -> None:

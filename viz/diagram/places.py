@@ -106,6 +106,8 @@ class Recorded:
             own = next((c for c in sorted(users) if 0 <= c < self.after and self.steps[c].time == node.time), None)
             if own is not None:
                 return own
+        if node.is_leaf and node.time is not None and 0 in users:
+            self.initial.add(i)
         if len(users) != 1 or BEFORE in users:
             return BEFORE
         (only,) = users

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -98,10 +98,11 @@ class ColumnDrawing:
         self.tap_bends: list[Bends] = found.bends[len(links) :]
 
     def _side_lines(self, right: bool) -> list[float]:
-        """How many lines join each item (and tap) with that edge of the column."""
+        """How many lines join each item (and tap) with that edge of the column, at the step where they are most."""
         lines = [0.0] * (len(self.look) + len(self.taps))
-        for _, j, from_right in self.column.arrives:
-            lines[j] += from_right == right
+        arriving = Counter((j, step) for (_, j, at), steps in self.column.arrives.items() if at == right for step in steps)
+        for (j, _), count in arriving.items():
+            lines[j] = max(lines[j], count)
         for j, to_right in self.column.leaves:
             lines[j] += to_right == right
         return lines

@@ -14,9 +14,9 @@ from viz.paths import Pen, Point
 
 __all__ = ["ColumnLines"]
 
-BROAD = 80.0
+EDGE = 8.0
 SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING, BROAD_SPACING = 8.0, 13.0, 17.0, 10.0
-NEARLY_STRAIGHT = 6.0
+NEARLY_STRAIGHT, STRAIGHT_END = 6.0, 11.0
 
 
 class Attached(NamedTuple):
@@ -94,8 +94,12 @@ class ColumnLines:
             pen.rise(x, near).to(x, far)
         x = self._port_x(key, j)
         beside = drawing.look[j].shape == "circle" and abs(x - drawing.x[j]) >= 1
-        centre = (drawing.x[j], frame.middle[self._row[j]]) if beside else None
-        return pen.rise(x, self._outline(j, x, not up), centre).points
+        y = self._outline(j, x, not up)
+        if beside:
+            return pen.rise(x, y, centre=(drawing.x[j], frame.middle[self._row[j]])).points
+        if abs(x - pen.here[0]) > NEARLY_STRAIGHT:
+            pen.rise(x, y + (STRAIGHT_END if up else -STRAIGHT_END))
+        return pen.rise(x, y).points
 
     def _port_x(self, key: tuple[Hashable, ...], j: int) -> float:
         return self._drawing.x[j] + self._ports.get(key, 0.0)
@@ -115,8 +119,9 @@ class ColumnLines:
         for k, bends in drawing.bends.items():
             u, v = drawing.column.links[k]
             up = row[v] > row[u]
-            sides[u, up].append(Attached(bends[0][1] if bends else drawing.x[v], False, ("out", k)))
-            sides[v, not up].append(Attached(bends[-1][1] if bends else drawing.x[u], True, ("in", k)))
+            beyond_u, beyond_v = (bends[0][1], bends[-1][1]) if bends else self._seen_from_each_other(u, v)
+            sides[u, up].append(Attached(beyond_u, False, ("out", k)))
+            sides[v, not up].append(Attached(beyond_v, True, ("in", k)))
         for k, (_, j) in enumerate(drawing.taps):
             bends = drawing.tap_bends[k]
             sides[j, drawing.tap_row[k] > row[j]].append(
@@ -135,13 +140,24 @@ class ColumnLines:
             ports.update(zip([end.key for end in attached], self._spread(j, attached), strict=True))
         return ports
 
+    def _seen_from_each_other(self, u: int, v: int) -> Point:
+        """Where neighbours see each other: two broad boxes anywhere above one another, others at their middles."""
+        x, look, items = self._drawing.x, self._drawing.look, self._drawing.column.first
+        if items[u].terms and items[v].terms:
+            left = max(x[j] - look[j].width / 2 for j in (u, v)) + EDGE
+            right = min(x[j] + look[j].width / 2 for j in (u, v)) - EDGE
+            if left <= right:
+                between = min(max((x[u] + x[v]) / 2, left), right)
+                return between, between
+        return x[v], x[u]
+
     def _spread(self, j: int, attached: Sequence[Attached]) -> list[float]:
         """Broad boxes are met where the lines come from; others near the middle, what goes out beside what comes in."""
         look, x = self._drawing.look[j], self._drawing.x[j]
         round_shape = look.shape == "circle"
-        room = look.width / 2 - (2 if round_shape else 8)
+        room = look.width / 2 - (2 if round_shape else EDGE)
         wished = [min(max(end.far - x, -room), room) for end in attached]
-        if look.width > BROAD or self._drawing.column.first[j].terms:
+        if self._drawing.column.first[j].terms:
             return pushed_apart(wished, BROAD_SPACING, room)
         if len(attached) == 1:
             return [wished[0] if abs(attached[0].far - x) <= NEARLY_STRAIGHT else 0.0]

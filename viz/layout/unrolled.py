@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 
 from viz.diagram.items import Diagram, Item
@@ -19,6 +20,9 @@ WIRES_BELOW = 24.0
 WIRE_PITCH, TOP_WIRE_PITCH = 5.0, 30.0
 REGION_GAP = 30.0
 INITIAL_GAP = 14.0
+STRAIGHT_END = 11.0
+BEFORE_RESULTS = 18.0
+TAP_SPACING = 12.0
 
 
 class Unrolled:
@@ -28,6 +32,11 @@ class Unrolled:
         self.diagram = diagram
         self.layout = layout
         self.items = diagram.items
+        self._beside: dict[int, int] = {}
+        for link in diagram.links:
+            if self.items[link.source].initial:
+                place = self.items[link.target].place
+                self._beside[link.source] = min(place, self._beside.get(link.source, place))
         self.kinds = [self._kind(k) for k in range(len(diagram.links))]
         self.lanes = Lanes(diagram, self._links_of("lane"))
         self.steps = layout.steps = Steps(diagram, self.lanes.room)
@@ -41,7 +50,7 @@ class Unrolled:
         link, after = self.diagram.links[k], self.diagram.after
         source, target = self.items[link.source], self.items[link.target]
         if source.initial:
-            return "start" if target.place in (0, after - 1) else "lane"
+            return "start" if target.place == self._beside[source.index] else "lane"
         if source.place == BEFORE:
             return "before" if target.place == BEFORE else "tap"
         if source.place == target.place:
@@ -98,7 +107,8 @@ class Unrolled:
         taken: dict[tuple[bool, float], int] = {}
         for item in initial:
             look = look_of(item)
-            target = next(self.items[link.target] for link in self.diagram.links if link.source == item.index)
+            starts = (self.items[link.target] for link in self.diagram.links if link.source == item.index)
+            target = next(started for started in starts if started.place == self._beside[item.index])
             at_right = target.place > 0
             y = None if at_right else self.steps.row_y(item.lineage, target.place)
             y = self.layout.places[target.index].y if y is None else y
@@ -123,11 +133,13 @@ class Unrolled:
         )
         last = self.diagram.after - 1
         edge = max([self.steps.edges(last)[1], *(p.x + p.width / 2 for p in self.layout.places.values())])
-        dx = edge + self.lanes.room[last + 1] + 6
+        dx = edge + self.lanes.room[last + 1] + BEFORE_RESULTS
         dy = self.steps.frame.height / 2 - region.height / 2
         results = self._links_of("result")
         if results:
-            dy = self.layout.places[self.diagram.links[results[0]].source].y - region.entry_y[results[0]]
+            first = self.diagram.links[results[0]].source
+            level = [region.entry_y[k] for k in results if self.diagram.links[k].source == first]
+            dy = self.layout.places[first].y - sum(level) / len(level)
         self.layout.put_region(region, self.after, dx, dy)
         for number, k in enumerate(self._links_of("after")):
             self.layout.routes[k] = Route(joined(moved(region.link_path(number), dx, dy)))
@@ -157,7 +169,8 @@ class Unrolled:
 
     def _arrive(self, k: int, pen: Pen, source: Item, target: Item, from_right: bool) -> None:
         end = self.steps.line_in(source.lineage, target.index, from_right)
-        pen.run(*end[0])
+        (x, y) = end[0]
+        pen.run(x + (STRAIGHT_END if from_right else -STRAIGHT_END), y).to(x, y)
         self.layout.routes[k] = Route(joined([*pen.points, *end[1:]]))
 
     def _route_before(self, region: RegionDrawing, dx: float, dy: float) -> None:
@@ -190,9 +203,12 @@ class Unrolled:
             bus.points = joined(Pen.along(bus.points).to(max(ends), bus.points[-1][1]).points)
 
     def _tap_after(self, region: RegionDrawing, j: int, item: int, number: int, y: float) -> list[Point]:
+        """The line from a wire to an item after the steps: from below if that is free, else through the gap beside it."""
         place = self.layout.places[item]
-        shift = 12.0 * ((number + 1) // 2) * (-1 if number % 2 else 1)
-        if region.is_lowest(j) and abs(shift) < place.width / 2:
-            return Pen(place.x + shift, y).to(place.x + shift, place.y + place.height / 2).points
-        x = self._after_at[0] + region.gap_before(j)
-        return Pen(x, y).corner(place.x - place.width / 2, place.y, vertical_first=True).points
+        half = place.width / 2
+        shift = min(TAP_SPACING, half / 2) * ((number + 1) // 2) * (-1 if number % 2 else 1)
+        if region.is_lowest(j) and abs(shift) < half:
+            drop = math.sqrt(half * half - shift * shift) if place.look.shape == "circle" else place.height / 2
+            return Pen(place.x + shift, y).to(place.x + shift, place.y + drop).points
+        x = self._after_at[0] + region.gap_before(j) - number * TAP_SPACING / 2
+        return Pen(x, y).corner(place.x - half, place.y + shift / 2, vertical_first=True).points

@@ -92,7 +92,7 @@ def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], mor
         contents = Contents(kinds_of(arrays), notes, more or {}).as_text()
     except (TypeError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{target}: this cannot be saved: {problem}") from None
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    temporary = target.parent / f".minigrad-{secrets.token_hex(8)}.part"
     try:
         try:
             with temporary.open("xb+") as file:
@@ -105,8 +105,9 @@ def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], mor
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as problem:
-        raise CheckpointError(f"{target} cannot be written: {problem.strerror}; give a folder that can be") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise CheckpointError(f"{target} cannot be written: {reason}; give a folder that can be") from None
 
 
 class Container(Protocol):

@@ -94,6 +94,10 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_written(tmp_path: Pa
             save_arrays(path, {name: np.zeros(1)})
     with pytest.raises(CheckpointError, match="10,001 arrays are too many"):
         save_arrays(path, {str(number): np.zeros(1) for number in range(10_001)})
+    with pytest.raises(CheckpointError, match="a has 33 axes"):
+        save_arrays(path, {"a": np.zeros((1,) * 33)})
+    with pytest.raises(CheckpointError, match="the notes take more than 16,777,216 bytes"):
+        save_arrays(path, {}, {"long": "x" * 2**24})
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]

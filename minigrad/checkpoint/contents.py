@@ -100,6 +100,8 @@ def kinds_of(arrays: Mapping[str, Array]) -> dict[str, Kind]:
             raise ValueError(f"an array has the name {name!r}; names are text")
         if array.dtype.newbyteorder("<").str not in _DTYPES:
             raise ValueError(f"{name} has dtype {array.dtype}; only numbers and booleans can be saved")
+        if array.ndim > _LARGEST_NDIM:
+            raise ValueError(f"{name} has {array.ndim} axes; {_LARGEST_NDIM} are the most there may be")
         kinds[name] = Kind(array.shape, array.dtype)
     return kinds
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from minigrad.checkpoint.contents import DAMAGE, Contents, Kind, kinds_of
+from minigrad.checkpoint.contents import DAMAGE, LARGEST_CONTENTS, Contents, Kind, kinds_of
 from minigrad.checkpoint.npz import Npz, write_npz
 from minigrad.checkpoint.tensors import Safetensors, safetensors_package, write_safetensors
 from minigrad.errors import CheckpointError
@@ -92,6 +92,8 @@ def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], mor
         contents = Contents(kinds_of(arrays), notes, more or {}).as_text()
     except (TypeError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{target}: this cannot be saved: {problem}") from None
+    if len(contents) > LARGEST_CONTENTS:
+        raise CheckpointError(f"{target}: this cannot be saved: the notes take more than {LARGEST_CONTENTS:,} bytes")
     temporary = target.parent / f".minigrad-{secrets.token_hex(8)}.part"
     try:
         try:

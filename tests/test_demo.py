@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigrad.checkpoint import load_arrays, load_notes
-from models.language import LanguageModel
+from minigrad.checkpoint import load_arrays
+from models.checkpoints import load_language_model
 from models.text import python_sources
 
 ROOT = Path(__file__).parent.parent
@@ -68,24 +68,15 @@ def test_the_uniform_model_has_as_many_choices_as_there_are_symbols(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, result = finished
-    symbols = load_notes(folder / "demo-output" / "model.npz")["vocabulary"]
-    assert re.search(rf"^uniform +{len(symbols)}\.000 ", result.stdout, re.MULTILINE)
+    _, vocabulary, _ = load_language_model(folder / "demo-output" / "model.npz")
+    assert re.search(rf"^uniform +{len(vocabulary)}\.000 ", result.stdout, re.MULTILINE)
 
 
 def test_the_saved_weights_and_notes_make_the_model_again(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    path = finished[0] / "demo-output" / "model.npz"
-    notes = load_notes(path)
-    model = LanguageModel(
-        len(notes["vocabulary"]),
-        notes["hidden_size"],
-        cell=notes["cell"],
-        embedding_size=notes["embedding_size"],
-        dtype=np.float32,
-    )
-    model.load_state_dict(load_arrays(path, model.state_dict()))
-    assert model.distribution(np.array([0])).sum() == pytest.approx(1)
+    model, vocabulary, _ = load_language_model(finished[0] / "demo-output" / "model.npz")
+    assert model.distribution(vocabulary.encode("d")).sum() == pytest.approx(1)
 
 
 def test_the_picture_is_written_as_svg_and_nothing_else_is_left(

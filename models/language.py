@@ -16,7 +16,7 @@ from minigrad import Tensor, cross_entropy, no_grad, softmax
 from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter
 from models.cells import make_cell
-from models.checks import Seed, generator, positive_size
+from models.checks import Seed, generator, positive_size, switch
 from models.head import Head
 from models.streams import check_symbols
 from models.unrolling import unroll
@@ -35,18 +35,21 @@ class LanguageModel(Module):
         h_t = cell.step(e_t, state_{t−1})
         p_t = softmax(W_yh h_t + b_y)            the distribution of y_t
 
-    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H), head.b_y (N,).
+    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H), head.b_y (N,). With tied=True
+    E and W_yh are one parameter, named E: the vector that a symbol is read as is the one its probability is computed with
+    (Press and Wolf 2017; Inan and others 2017).
 
     Args:
         vocabulary_size: N.
         hidden_size: H.
         cell: ``"rnn"``, ``"gated_rnn"``, ``"gru"`` or ``"lstm"``.
         embedding_size: D, or None to feed symbols in one-hot.
+        tied: whether E and W_yh are one parameter; D must be H then.
         dtype: of the parameters.
         seed: integer or ``numpy.random.Generator`` for the initial values; None: new each time.
 
     Raises:
-        ArgumentError: a size that is not an integer ≥ 1, or a cell that does not exist.
+        ArgumentError: a size that is not an integer ≥ 1, a cell that does not exist, or tied=True with D ≠ H.
 
     >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, cell="gru", seed=0)
     >>> logits, state = model(np.array([[0, 1], [2, 3], [4, 0]]))
@@ -61,6 +64,7 @@ class LanguageModel(Module):
         *,
         cell: str = "lstm",
         embedding_size: int | None = None,
+        tied: bool = False,
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
     ) -> None:
@@ -74,6 +78,14 @@ class LanguageModel(Module):
             self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
         self.cell = make_cell(cell, embedding_size or vocabulary_size, hidden_size, dtype=dtype, seed=rng)
         self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
+        self.tied = switch("language model: tied", tied)
+        if tied:
+            if embedding_size != hidden_size:
+                raise ArgumentError(
+                    "language model: tied=True makes E and W_yh one parameter, so embedding_size must be hidden_size = "
+                    f"{hidden_size}, got {embedding_size}"
+                )
+            self.E = self.head.W_yh = Parameter(self.head.W_yh.numpy(), name="E")
 
     def embed(self, symbols: IntArray) -> Tensor:
         """The inputs (..., D) of the cell for symbols (...).

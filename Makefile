@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo lessons test lint types readme bench bench-quick clean
+.PHONY: demo lessons test lint types mutants coverage readme bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -31,6 +31,15 @@ types: $(STAMP)
 
 test: lint types
 	$(BIN)/python -m pytest
+
+# Every planted mistake, one at a time (some minutes); make mutants ONLY='tanh clip' tries those whose names say so.
+mutants: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m mutation $(ONLY)
+
+# How much of minigrad/ its tests reach, branch by branch.
+coverage: $(STAMP)
+	$(BIN)/python -m coverage run --branch --source=minigrad -m pytest minigrad tests
+	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=98
 
 readme: $(STAMP)
 	$(BIN)/python tests/write_readme.py

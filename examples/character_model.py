@@ -25,10 +25,10 @@ from typing import NoReturn
 import numpy as np
 
 import viz
-from minigrad.checkpoint import CheckpointError, save_arrays
-from minigrad.errors import MinigradError, NonFiniteGradientError
+from minigrad.errors import CheckpointError, MinigradError, NonFiniteGradientError
 from minigrad.optim import AdamW
 from models.cells import CELLS
+from models.checkpoints import save_training
 from models.interruption import deferred_interrupt
 from models.language import LanguageModel
 from models.ngram import NGram
@@ -99,11 +99,9 @@ def run(options: argparse.Namespace) -> int:
             with Progress() as progress:
                 trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress, unit="characters")
         except NonFiniteGradientError as problem:
-            if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
-                return fail(f"{problem}. The weights are not finite any more, so nothing is saved", 1)
-            save(saved, model, corpus, options)
+            save_training(saved, trainer, corpus.vocabulary)
             return fail(f"{problem}. What was learnt before is saved in {saved}", 1)
-        save(saved, model, corpus, options)
+        save_training(saved, trainer, corpus.vocabulary)
     if interruption.requested:
         return fail(f"stopped by Ctrl-C after {trainer.updates:,} updates; what was learnt is saved in {saved}", INTERRUPTED)
 
@@ -154,17 +152,6 @@ def describe(corpus: Corpus, model: LanguageModel, streams: Streams, options: ar
     print(f"Symbols   {len(corpus.vocabulary)} characters, one of them for all that are rare")
     print(f"Model     {options.cell}, {options.hidden} hidden units, {parameters:,} parameters in float32")
     print(f"Training  {options.steps:,} updates, each on {streams.batch} streams × {streams.steps} time steps", flush=True)
-
-
-def save(path: Path, model: LanguageModel, corpus: Corpus, options: argparse.Namespace) -> None:
-    """Write the weights, and all that is needed to read text with them again."""
-    notes = {
-        "vocabulary": list(corpus.vocabulary.symbols),
-        "cell": options.cell,
-        "hidden_size": options.hidden,
-        "embedding_size": options.embedding,
-    }
-    save_arrays(path, model.state_dict(), notes)
 
 
 def report_perplexity(model: LanguageModel, corpus: Corpus, options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.diagnosis import ADVICE, CLIP, Growth, Line, operands, range_of, trouble, user_line
-from minigrad.errors import AnomalyError
+from minigrad.errors import AnomalyError, ArgumentError
 from minigrad.gradients import ArraySums
 from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.scope import Place, Setting, state
@@ -38,6 +38,7 @@ class detect_anomaly(Setting):
         infinity: whether infinities count too; switch it off where they are meant, as in masks of −∞.
 
     Raises:
+        ArgumentError: ``infinity`` is not a boolean.
         AnomalyError: from the operation, or from the backward pass, in which the first one appears.
 
     >>> import minigrad as mg
@@ -55,6 +56,11 @@ class detect_anomaly(Setting):
     __slots__ = ("_infinity",)
 
     def __init__(self, infinity: bool = True) -> None:
+        if not isinstance(infinity, bool):
+            raise ArgumentError(
+                f"detect_anomaly: expected infinity to be True or False, got {infinity!r:.60}; as a decorator, write "
+                "@detect_anomaly()"
+            )
         self._infinity = infinity
 
     @override
@@ -84,8 +90,7 @@ class Detector:
             node.place = node.place._replace(line=user_line())
         kind = trouble(y, self.infinity)
         if kind is None:
-            if y.dtype.kind == "f":
-                self.values.note(node.time, y)
+            self.values.note(node.time, y)
             return
         inputs = [(f"input {k}{_called(source)}", source, array) for k, (source, array) in enumerate(operands(node))]
         already = [(words, source) for words, source, array in inputs if trouble(array, self.infinity) is not None]
@@ -114,7 +119,7 @@ class Inspector:
     def __init__(self, infinity: bool) -> None:
         self.infinity = infinity
         self.growth = Growth("gradients")
-        self.reached: set[Node] = set()
+        self.reached: set[Node | None] = set()
 
     def arriving(self, node: Node, g: Any) -> None:
         """Look at the whole gradient of a node."""
@@ -140,8 +145,7 @@ class Inspector:
     def sent(self, operation: Operation, g: Any, position: int, share: Any) -> None:
         """Look at what an operation sends to one of its inputs."""
         source = operation.inputs[position]
-        if source is not None:
-            self.reached.add(source)
+        self.reached.add(source)
         kind = trouble(share, self.infinity)
         if kind is None:
             return

@@ -59,11 +59,13 @@ class Module:
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             path, value = stack.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
             if isinstance(value, Module):
                 prefix = f"{path}." if path else ""
                 stack.extend((prefix + name, child) for name, child in reversed(list(value._children())))
-            elif id(value) not in seen:
-                seen.add(id(value))
+            else:
                 yield path, value
 
     def parameters(self) -> list[Parameter]:
@@ -71,17 +73,21 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module, whose path is empty, and all modules in it, with their paths."""
+        """This module, whose path is empty, and all modules in it, each once, with their paths."""
+        seen: set[int] = set()
         stack: list[tuple[str, Module]] = [("", self)]
         while stack:
             path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
             yield path, module
             prefix = f"{path}." if path else ""
             inner = [(prefix + name, child) for name, child in module._children() if isinstance(child, Module)]
             stack.extend(reversed(inner))
 
     def modules(self) -> Iterator[Module]:
-        """This module and all modules in it."""
+        """This module and all modules in it, each once."""
         return (module for _, module in self.named_modules())
 
     def zero_grad(self) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, cast
@@ -61,7 +62,7 @@ class State(threading.local):
 state = State()
 
 
-class Setting:
+class Setting(ABC):
     """A change to the thread's state that lasts for a ``with`` block or for each call of a decorated function.
 
     A ``with`` block inside a generator lasts, as everywhere in Python, until the block is left: also while the generator
@@ -71,13 +72,13 @@ class Setting:
 
     __slots__ = ()
 
+    @abstractmethod
     def enter(self) -> Any:
         """Change the state; return what ``leave`` needs to put it back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave(self, found: Any) -> None:
         """Put back what ``enter`` found."""
-        raise NotImplementedError
 
     def __enter__(self) -> None:
         state.settings.append((self, self.enter()))

@@ -127,7 +127,7 @@ def _result(source: Tensor, g: Gradient | None) -> Tensor:
 
 
 def _tensors(value: Any, where: str) -> list[Tensor]:
-    tensors = [value] if isinstance(value, Tensor) else list(value)
+    tensors = list(value) if isinstance(value, list | tuple) else [value]
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DTypeError(f"{where}: expected Tensors, got {type(tensor).__name__}")
@@ -205,6 +205,8 @@ def _variable(value: Any, where: str) -> Tensor:
 
 def evaluated(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, list[Tensor], list[Tensor]]:
     """What ``function`` returns for variables with the values of ``primals``; the Tensors in that; the variables."""
+    if not callable(function):
+        raise DTypeError(f"{where}: expected a function first, got {function!r:.60}")
     with differentiating():
         variables = nests.mapped(lambda value: _variable(value, where), primals)
         result = function(*variables)
@@ -320,14 +322,29 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
 
     One backward sweep that changes nothing: no ``grad`` is touched, no hook is called, nothing is released.
 
-    Returns:
-        For (operation, input number) the array sent, in the shape and dtype of that input.
+    Args:
+        output: where to start.
+        gradient: the upstream gradient, of the shape of ``output``; may be left out for one entry (it is then 1).
 
-    >>> x = Tensor([2.0], requires_grad=True)
-    >>> y = x * x
-    >>> [part.tolist() for part in edge_gradients(y).values()]
-    [[2.0], [2.0]]
+    Returns:
+        For (operation, input number) the array sent, in the shape and dtype of that input. A weight used at T steps gets
+        T of them, whose sum is its gradient.
+
+    Raises:
+        GraphError: nothing was recorded, ``output`` has several entries and no ``gradient`` is given, or the graph was
+            released by a backward pass: ask before it, or have it keep the graph.
+        ShapeError, DTypeError: ``gradient`` does not fit ``output``.
+
+    >>> import minigrad as mg
+    >>> w, h = Tensor([2.0], requires_grad=True), Tensor([1.0])
+    >>> for t in (1, 2, 3):
+    ...     with mg.time_step(t):
+    ...         h = h * w
+    >>> edges = edge_gradients(h)
+    >>> {node.time: part.item() for (node, k), part in edges.items() if node.inputs[k] is w.node}
+    {3: 4.0, 2: 4.0, 1: 4.0}
     """
+    (output,) = _tensors((output,), "edge_gradients")
     edges: dict[tuple[Node, int], Array] = {}
 
     def note(operation: Operation, position: int, share: Any) -> None:

@@ -34,21 +34,23 @@ class LanguageModel(Module):
 
         e_t = row y_{t−1} of E                   embedding_size=None: e_t is y_{t−1} one-hot, and D = N
         h_t = cell.step(e_t, state_{t−1})
-        p_t = softmax(W_yh h_t + b_y)            the distribution of y_t; tied=True: W_yh is E itself
+        p_t = softmax(W_yh h_t + b_y)            the distribution of y_t
 
-    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H) unless tied, head.b_y (N,).
+    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H), head.b_y (N,). With tied=True
+    E and W_yh are one parameter, named E: the vector that a symbol is read as is the one its probability is computed with
+    (Press and Wolf 2017; Inan and others 2017).
 
     Args:
         vocabulary_size: N.
         hidden_size: H.
         cell: ``"rnn"``, ``"gated_rnn"``, ``"gru"`` or ``"lstm"``.
         embedding_size: D, or None to feed symbols in one-hot.
-        tied: whether what reads a symbol also predicts it, W_yh = E (Press and Wolf 2017; Inan et al. 2017); then D = H.
+        tied: whether E and W_yh are one parameter; D must be H then.
         dtype: of the parameters.
         seed: integer or ``numpy.random.Generator`` for the initial values; None: new each time.
 
     Raises:
-        ArgumentError: a size that is not an integer ≥ 1, a cell that does not exist, or tied weights with D ≠ H.
+        ArgumentError: a size that is not an integer ≥ 1, a cell that does not exist, or tied=True with D ≠ H.
 
     >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, cell="gru", seed=0)
     >>> logits, state = model(np.array([[0, 1], [2, 3], [4, 0]]))
@@ -69,12 +71,6 @@ class LanguageModel(Module):
     ) -> None:
         self.vocabulary_size = positive_size("language model", "vocabulary_size", vocabulary_size)
         self.embedding_size = embedding_size
-        self.tied = switch("language model: tied", tied)
-        if tied and embedding_size != hidden_size:
-            raise ArgumentError(
-                f"language model: tied=True makes one matrix of E (N, D) and W_yh (N, H), so embedding_size must be "
-                f"hidden_size = {hidden_size}, got {embedding_size}"
-            )
         rng = generator(seed)
         if embedding_size is None:
             self.E = None
@@ -83,7 +79,13 @@ class LanguageModel(Module):
             self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
         self.cell = make_cell(cell, embedding_size or vocabulary_size, hidden_size, dtype=dtype, seed=rng)
         self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
-        if self.tied:
+        self.tied = switch("language model: tied", tied)
+        if tied:
+            if embedding_size != hidden_size:
+                raise ArgumentError(
+                    "language model: tied=True makes E and W_yh one parameter, so embedding_size must be hidden_size = "
+                    f"{hidden_size}, got {embedding_size}"
+                )
             self.E = self.head.W_yh = Parameter(self.head.W_yh.numpy(), name="E")
 
     def embed(self, symbols: npt.ArrayLike) -> Tensor:

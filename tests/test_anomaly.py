@@ -12,8 +12,9 @@ import pytest
 import minigrad as mg
 from minigrad import Parameter, Tensor, detect_anomaly, grad, is_recording, no_grad, scope, time_step
 from minigrad.errors import AnomalyError
-from minigrad.graph import Node
+from minigrad.graph import Node, Operation
 from minigrad.scope import state
+from minigrad.tensor import record
 
 
 def leaf(*values, name=None):
@@ -164,6 +165,19 @@ def test_the_name_that_the_line_is_about_to_give_is_known_only_if_there_is_one()
     assert "'sqrt', in the line that computes 'c', shape" in message(lambda: mg.sqrt(leaf(-1.0)).named('c'))
 
 
+def test_what_cannot_be_found_out_about_an_operand_is_said():
+    class Mine(Operation):
+        __slots__ = ()
+        label, symbol = "mine", "?"
+
+        def vjp(self, g, *saved):
+            return (g,)
+
+    x = leaf(1.0, name="x")
+    assert "\n  input 0, 'x', not known\n" in message(lambda: record(Mine(), np.array([np.nan]), (x.node,), ()))
+    assert "input 1, a constant, shape (2,): from -3 to 2" in message(lambda: leaf(0.0, 1.0) ** np.array([-3, 2]))
+
+
 def test_code_without_a_file_is_still_reported():
     space = {"mg": mg, "x": leaf(-1.0)}
     assert 'recorded at File "<string>", line 1, in <module>\n' in message(lambda: exec("mg.sqrt(x)", space))
@@ -293,6 +307,11 @@ def test_an_overflow_in_forward_says_where_values_began_to_explode():
     assert "values began to explode at time step 1 and grew by a factor of about 1e+10 a step up to time step 30" in text
     assert "largest norm by time step: t = 1: 1.4e+10, t = 7: " in text
     assert "clip_grad_norm_" in text
+
+
+def test_a_short_explosion_is_listed_whole():
+    text = message(lambda: recurrent(50, 1e70))
+    assert "(largest norm by time step: t = 1: 1.4e+70, t = 2: 1.4e+140, t = 3: 1.4e+210, t = 4: 1.4e+280)" in text
 
 
 def test_an_overflow_that_did_not_grow_over_time_does_not_speak_of_explosion():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import Tensor, grad, no_grad
+from minigrad import Tensor, grad, no_grad, time_step
 from minigrad.errors import DTypeError, GraphError, ShapeError
 
 
@@ -227,6 +227,20 @@ def test_backward_of_a_leaf_gives_it_the_upstream_gradient():
     x.backward([3.0, 4.0])
     x.backward([3.0, 4.0])
     np.testing.assert_array_equal(x.grad, [6.0, 8.0])
+
+
+def test_backward_works_under_no_grad_and_changes_neither_recording_nor_place():
+    x = leaf(3)
+    with time_step(2):
+        y = mg.tanh(x).sum()
+    with no_grad(), time_step(7):
+        y.backward(retain_graph=True)
+        (dx,) = grad(y, x, create_graph=True)
+        assert not mg.is_recording()
+        assert mg.current_place().time == 7
+    assert dx.requires_grad
+    assert dx.node.time == 2
+    np.testing.assert_allclose(x.grad, dx.numpy())
 
 
 def test_backward_through_a_released_part_that_needs_no_gradient_is_fine():
@@ -470,6 +484,8 @@ def test_switching_requires_grad_off_and_on_keeps_the_gradient_and_the_newest_na
     x.requires_grad = False
     np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
     x.name = "frozen"
+    x.requires_grad = False
+    x.requires_grad = True
     x.requires_grad = True
     np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
     assert (x.name, x.node.name) == ("frozen", "frozen")

@@ -1,7 +1,9 @@
 """Rule 4: an array that a recorded operation needs is never silently changed, whichever way leads to its memory."""
 
+import copy
 import gc
 import itertools
+import pickle
 import re
 
 import numpy as np
@@ -506,6 +508,16 @@ def test_what_is_computed_from_guarded_arrays_is_plain_and_writable():
         copied.flat[0] = 7.0
     y.backward()
     np.testing.assert_array_equal(w.grad, [6.0, -2.0, 4.0])
+
+
+def test_a_deep_copy_or_pickle_of_guarded_values_is_a_plain_array():
+    w = leaf()
+    y = (w * w).sum()
+    for duplicate in (copy.deepcopy(w.data), pickle.loads(pickle.dumps(w.data))):
+        assert type(duplicate) is np.ndarray
+        duplicate[0] = 9.0
+    y.backward()
+    assert w.numpy()[0] == 3.0
 
 
 def test_a_copy_that_the_caller_locked_stays_locked():

@@ -86,7 +86,7 @@ def test_an_integer_too_large_for_any_dtype_is_refused():
 
 
 def test_a_tensor_made_of_one_that_needs_a_gradient_is_refused_with_advice():
-    for data in (leaf(2), [leaf(2), leaf(2)], [[leaf(), leaf()]]):
+    for data in (leaf(2), [leaf(2), leaf(2)], [[leaf(), leaf()]], [leaf(), 1.0], [leaf(1), [1.0]]):
         with pytest.raises(ConversionError, match=r"use .*\.detach\(\)"):
             Tensor(data)
 
@@ -327,6 +327,13 @@ def test_numbers_arrays_and_lists_on_either_side_record(other):
         np.testing.assert_allclose(y.numpy(), expected, rtol=1e-15)
 
 
+def test_a_list_times_a_matrix_records():
+    W = leaf(2, 3)
+    y = [[1.0, 2.0]] @ W
+    np.testing.assert_allclose(y.numpy(), [[1.0, 2.0]] @ W.numpy())
+    assert y.requires_grad
+
+
 def test_the_builtin_sum_records():
     x = leaf(3)
     sum([x * 1.0, x * 2.0]).sum().backward()
@@ -434,6 +441,20 @@ def test_a_result_cannot_be_copied_with_its_history_and_the_error_says_detach(du
     np.testing.assert_array_equal(duplicate(h.detach()).numpy(), h.numpy())
     with no_grad():
         np.testing.assert_array_equal(duplicate(mg.tanh(leaf(2))).numpy(), h.numpy())
+
+
+class Labelled(Tensor):
+    """A tensor with something more to remember."""
+
+    def __init__(self, data, label):
+        super().__init__(data)
+        self.label = label
+
+
+@pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
+def test_a_copy_of_a_subclass_keeps_its_class_and_its_attributes(duplicate):
+    twin = duplicate(Labelled([1.0], ["a"]))
+    assert (type(twin), twin.label, twin.item()) == (Labelled, ["a"], 1.0)
 
 
 def test_a_deep_copy_keeps_one_tensor_that_is_used_twice_one():

@@ -237,32 +237,6 @@ def test_bad_options_of_sampling_are_refused(options: dict[str, float]) -> None:
         small_model().sample(**{"length": 3, "prompt": np.array([0]), **options})
 
 
-# ---------------------------------------------------------------- tied weights
-
-
-@pytest.mark.parametrize("cell", CELL_NAMES)
-def test_tied_weights_are_one_parameter_that_reads_and_predicts(cell: str) -> None:
-    tied = LanguageModel(7, 5, cell=cell, embedding_size=5, tied=True, seed=0)
-    untied = LanguageModel(7, 5, cell=cell, embedding_size=5, seed=1)
-    values = tied.state_dict()
-    assert "head.W_yh" not in values
-    untied.load_state_dict(values | {"head.W_yh": values["E"]})
-    symbols, targets = some_text(8).reshape(4, 2), some_text(8, seed=1).reshape(4, 2)
-    losses = [model.loss(symbols, targets)[0] for model in (tied, untied)]
-    for loss in losses:
-        loss.backward()
-    assert losses[0].item() == losses[1].item()
-    assert tied.E is not None
-    assert untied.E is not None
-    np.testing.assert_allclose(tied.E.grad, np.add(untied.E.grad, untied.head.W_yh.grad), rtol=1e-12, atol=1e-15)
-
-
-@pytest.mark.parametrize("embedding_size", [None, 3])
-def test_tied_weights_need_an_embedding_as_wide_as_the_state(embedding_size: int | None) -> None:
-    with pytest.raises(ArgumentError, match=f"embedding_size must be hidden_size = 5, got {embedding_size}"):
-        LanguageModel(7, 5, embedding_size=embedding_size, tied=True)
-
-
 # ---------------------------------------------------------------- lists, and numbers that are none
 
 

@@ -68,7 +68,14 @@ def test_functions_that_are_straight_between_kinks_have_second_derivative_0(func
 
 @pytest.mark.parametrize(
     "function",
-    [abs, mg.relu, lambda x: mg.clip(x, 0.0, 1.0), lambda x: mg.maximum(x, 0.5), lambda x: mg.where(x > 0, x, 0.0)],
+    [
+        abs,
+        mg.relu,
+        lambda x: mg.clip(x, 0.0, 1.0),
+        lambda x: mg.maximum(x, 0.5),
+        lambda x: mg.where(x > 0, x, 0.0),
+        lambda x: mg.where(x <= 0, 0.0, x),
+    ],
 )
 @pytest.mark.parametrize("upstream", [np.inf, np.nan])
 def test_where_the_slope_is_0_nothing_from_upstream_gets_through(function: Any, upstream: float) -> None:

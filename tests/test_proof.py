@@ -13,13 +13,6 @@ def text(seed: int = 0) -> tuple[IntArray, IntArray]:
     return symbols[:-1], symbols[1:]
 
 
-@pytest.mark.parametrize("cell", list(CELLS))
-def test_tied_weights_are_proven_by_the_sum_of_what_they_get_at_both_ends(cell: str) -> None:
-    rows = compare_by_hand(LanguageModel(6, 5, cell=cell, embedding_size=5, tied=True, seed=1), *text())
-    assert all(row.equal for row in rows)
-    assert [row.name for row in rows if row.name in ("E", "W_yh")] == ["E"]
-
-
 def model(cell: str, embedding_size: int | None, dtype: type = np.float64) -> LanguageModel:
     return LanguageModel(6, 5, cell=cell, embedding_size=embedding_size, dtype=dtype, seed=1)
 

@@ -229,6 +229,8 @@ def test_a_structure_that_does_not_fit_is_refused_with_the_place():
         pullback({"a": B0, "b": [B0, B0]})
     with pytest.raises(ArgumentError, match=r"pullback\['a'\]: expected one value, got a tuple of 1"):
         pullback({"a": (B0,), "b": (B0, B0)})
+    with pytest.raises(ArgumentError, match=r"pullback: expected a dict with the keys .*, got one ndarray"):
+        pullback(B0)
     with pytest.raises(ArgumentError, match=r"jvp: tangents: expected a tuple of 2, got a tuple of 1"):
         jvp(lambda x, y: x * y, (B0, B0), (B0,))
 

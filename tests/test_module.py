@@ -1,0 +1,105 @@
+"""Module and Parameter: which parameters there are, under which names, and loading all or nothing."""
+
+import numpy as np
+import pytest
+
+from minigrad import Module, Parameter, Tensor
+from minigrad.errors import ArgumentError
+
+
+class Affine(Module):
+    def __init__(self, m=2, n=3):
+        self.W = Parameter(np.ones((m, n)))
+        self.b = Parameter(np.zeros(m))
+
+
+class Model(Module):
+    def __init__(self):
+        self.layers = [Affine(), Affine(1, 2)]
+        self.by_name = {"head": Affine(), "scale": Parameter([2.0])}
+        self.tied = self.layers[0].W
+        self.rate = 0.1
+        self.constant = Tensor([1.0])
+        self.pair = (Parameter([3.0]), None)
+
+
+NAMES = [
+    "layers.0.W", "layers.0.b", "layers.1.W", "layers.1.b", "by_name.head.W", "by_name.head.b", "by_name.scale", "pair.0",
+]  # fmt: skip
+
+
+def test_parameters_are_found_in_attributes_lists_tuples_and_dicts_each_once_in_order():
+    model = Model()
+    assert [name for name, _ in model.named_parameters()] == NAMES
+    assert len(model.parameters()) == 8
+    assert model.parameters()[0] is model.tied
+
+
+def test_modules_gives_the_module_and_all_in_it():
+    model = Model()
+    assert list(model.modules()) == [model, *model.layers, model.by_name["head"]]
+
+
+def test_train_and_eval_switch_all_modules_and_return_the_module():
+    model = Model()
+    assert model.training
+    assert model.eval() is model
+    assert not any(module.training for module in model.modules())
+    model.train()
+    assert all(module.training for module in model.modules())
+
+
+def test_zero_grad_clears_every_gradient_also_of_frozen_parameters():
+    model = Affine()
+    (model.W * 2.0).sum().backward()
+    model.W.requires_grad = False
+    model.zero_grad()
+    assert model.W.grad is None
+
+
+def test_a_state_dict_is_a_copy_and_loads_back():
+    model, other = Model(), Model()
+    saved = model.state_dict()
+    saved["pair.0"][:] = 7.0
+    assert model.pair[0].item() == 3.0
+    other.load_state_dict(saved)
+    assert other.pair[0].item() == 7.0
+    saved["pair.0"][:] = 9.0
+    assert other.pair[0].item() == 7.0
+
+
+def test_loading_keeps_the_dtype_of_the_parameter():
+    model = Affine()
+    model.load_state_dict({"W": np.full((2, 3), 2, np.int32), "b": np.ones(2, np.float32)})
+    assert model.W.dtype == model.b.dtype == np.float64
+
+
+def test_loading_lists_all_problems_and_changes_nothing():
+    model = Affine()
+    with pytest.raises(ArgumentError) as error:
+        model.load_state_dict({"W": np.zeros((3, 2)), "b": np.array(["x", "y"]), "c": 1.0})
+    assert str(error.value) == (
+        "load_state_dict: nothing was loaded; W: expected shape (2, 3), got (3, 2); b: expected numbers, got dtype <U1; "
+        "unknown: c"
+    )
+    with pytest.raises(ArgumentError, match="missing: b"):
+        model.load_state_dict({"W": np.zeros((2, 3))})
+    np.testing.assert_array_equal(model.W.numpy(), np.ones((2, 3)))
+
+
+def test_modules_that_refer_to_each_other_are_each_visited_once():
+    first, second = Affine(), Affine()
+    first.other, second.other = second, first
+    assert [name for name, _ in first.named_parameters()] == ["W", "b", "other.W", "other.b"]
+    assert list(first.modules()) == [first, second]
+
+
+def test_the_repr_names_the_parameters_and_their_shapes():
+    assert repr(Affine()) == "Affine(W (2, 3), b (2,))"
+
+
+def test_a_parameter_is_a_leaf_that_needs_a_gradient_and_stays_one():
+    p = Parameter([1.0], name="p", dtype=np.float32)
+    assert (p.requires_grad, p.is_leaf, p.name, p.dtype) == (True, True, "p", np.float32)
+    assert type(p * 2.0) is Tensor
+    assert type(p.detach()) is Tensor

@@ -135,6 +135,14 @@ class Tensor(ArrayMethods):
         """The number of entries."""
         return self._data.size
 
+    def numel(self) -> int:
+        """PyTorch's name for ``size``."""
+        return self.size
+
+    def dim(self) -> int:
+        """PyTorch's name for ``ndim``."""
+        return self.ndim
+
     @property
     def name(self) -> str | None:
         """What pictures and messages call it, or None."""
@@ -187,6 +195,11 @@ class Tensor(ArrayMethods):
             leaf.thawed = node
         self._node = leaf
         self._wants = wanted
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set ``requires_grad``; returns the tensor itself, as in PyTorch."""
+        self.requires_grad = requires_grad
+        return self
 
     @property
     def is_leaf(self) -> bool:

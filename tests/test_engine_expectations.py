@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
+from minigrad.errors import ArgumentError, ConversionError, DTypeError, MinigradError, ShapeError
 
 V = Tensor([1.0, 2.0, 3.0], requires_grad=True)
 FUNCTION: Any = 3
@@ -88,4 +88,80 @@ def test_einsum_takes_diagonals(subscripts: str) -> None:
 )
 def test_a_wrong_argument_is_refused_by_name(bad: Callable[[], Any], kind: type[MinigradError], message: str) -> None:
     with pytest.raises(kind, match=message):
+        bad()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_sigmoid_keeps_its_lower_tail_in_every_precision(dtype: Any) -> None:
+    x = np.array([-np.inf, -1000, -10, -5, 0, 5, 1000, np.inf], dtype)
+    y = mg.sigmoid(Tensor(x)).numpy()
+    assert y.dtype == dtype
+    with np.errstate(over="ignore"):
+        expected = 1 / (1 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps)
+    assert (y[0], y[1]) == (0.0, 0.0)
+    tail = Tensor(np.array([-20.0], np.float32), requires_grad=True)
+    log = mg.log(mg.sigmoid(tail))
+    log.backward()
+    np.testing.assert_allclose(log.numpy(), [-20.0], rtol=1e-6)
+    np.testing.assert_allclose(tail.grad, [1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("method", "function"),
+    [
+        (lambda t: t.moveaxis(0, -1), lambda a: np.moveaxis(a, 0, -1)),
+        (lambda t: t.expand_dims(1), lambda a: np.expand_dims(a, 1)),
+        (lambda t: t.unsqueeze(-1), lambda a: np.expand_dims(a, -1)),
+        (lambda t: t.broadcast_to((4, 2, 3)), lambda a: np.broadcast_to(a, (4, 2, 3))),
+        (lambda t: t.flip(1), lambda a: np.flip(a, 1)),
+        (lambda t: t.pad(1, constant_values=2.0), lambda a: np.pad(a, 1, constant_values=2.0)),
+        (lambda t: t.tile(2), lambda a: np.tile(a, 2)),
+        (lambda t: t.take_along_axis([[0], [2]], 1), lambda a: np.take_along_axis(a, np.array([[0], [2]]), 1)),
+        (lambda t: t.log1p(), np.log1p),
+        (lambda t: t.expm1(), np.expm1),
+        (lambda t: t.sin(), np.sin),
+        (lambda t: t.cos(), np.cos),
+        (lambda t: t.matmul(t.T), lambda a: a @ a.T),
+        (lambda t: t.outer([1.0, 2.0]), lambda a: np.outer(a, [1.0, 2.0])),
+        (lambda t: t.maximum(0.5), lambda a: np.maximum(a, 0.5)),
+        (lambda t: t.minimum(0.5), lambda a: np.minimum(a, 0.5)),
+        (lambda t: t.where(t.detach() > 0.5, -1.0), lambda a: np.where(a > 0.5, a, -1.0)),
+        (lambda t: t.clone(), np.copy),
+        (lambda t: t.view(3, 2), lambda a: a.reshape(3, 2)),
+        (lambda t: t.view(-1), np.ravel),
+        (lambda t: t.permute(1, 0), np.transpose),
+    ],
+)
+def test_methods_are_numpys_functions_and_pytorchs_habits(
+    method: Callable[[Any], Tensor], function: Callable[[Any], Any]
+) -> None:
+    array = np.random.default_rng(0).uniform(0.1, 0.9, (2, 3))
+    t = Tensor(array, requires_grad=True)
+    np.testing.assert_array_equal(method(t).numpy(), function(array))
+    assert mg.gradcheck(method, [t])
+
+
+def test_a_tensor_answers_to_pytorchs_questions() -> None:
+    t = Tensor([[1.0, 2.0, 3.0]])
+    assert (t.numel(), t.dim()) == (3, 2)
+    assert t.requires_grad_() is t
+    assert t.requires_grad
+    assert not t.requires_grad_(False).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (lambda: V % 2, r"%: not recorded for tensors; write x - y \* np.floor\(x / y\)"),
+        (lambda: 2 % V, "%: not recorded"),
+        (lambda: V // 2, r"//: not recorded for tensors; write np.floor\(x / y\)"),
+        (lambda: 2 // V, "//: not recorded"),
+        (lambda: divmod(V, 2), r"divmod: not recorded for tensors; write np.floor\(x / y\), x - y"),
+        (lambda: round(V), r"round: not recorded for tensors; write np.round\(x\)"),
+        (lambda: round(V, 2), "round: not recorded"),
+    ],
+)
+def test_an_operator_that_is_not_recorded_names_what_is(bad: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ConversionError, match=message):
         bad()

@@ -206,9 +206,10 @@ def logistic(x: Any) -> Any:
         return sigmoid(x)
     if getattr(x, "dtype", np.dtype(bool)).kind != "f":
         x = np.asarray(x, np.float64)
-    y = np.exp(-x)
+    y = np.asarray(-x)
+    np.exp(y, out=y)
     y += 1
-    return np.reciprocal(y)
+    return np.divide(1, y, out=y)
 
 
 class Sigmoid(Unary):

@@ -206,10 +206,9 @@ def logistic(x: Any) -> Any:
         return sigmoid(x)
     if getattr(x, "dtype", np.dtype(bool)).kind != "f":
         x = np.asarray(x, np.float64)
-    y = np.asarray(-x)
-    np.exp(y, out=y)
+    y = np.exp(-x)
     y += 1
-    return np.divide(1, y, out=y)
+    return np.divide(1, y)
 
 
 class Sigmoid(Unary):

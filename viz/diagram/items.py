@@ -29,11 +29,9 @@ class Item:
         terms: the terms of an affine expression, else empty.
         initial: whether it is drawn beside the first (or last) column rather than with a wire to every step.
         lineage: what it has in common with the items that play its part at other steps.
-        is_output: whether it is what was asked to be drawn.
         part: which of several parts with the same names it belongs to, by number or by layer and direction (2←); None
             where there is one.
         is_output: whether it is what was asked to be drawn.
-        part: which of several parts with the same names it belongs to, its number, or its layer and direction; None where there is one.
     """
 
     index: int

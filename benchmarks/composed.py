@@ -1,7 +1,8 @@
 """The cells composed from primitive operations, written once for every framework that has them.
 
 Gates are stacked in one matrix and everything outside the recurrence (input projection, output layer, loss) is done
-once for all T, so frameworks are compared by what their tape costs and not by how the user wrote the cell.
+once for all T (unless asked otherwise), so frameworks are compared by what their tape costs and not by how the user
+wrote the cell.
 """
 
 from __future__ import annotations
@@ -33,10 +34,18 @@ class Primitives(Protocol):
         """The mean over all rows of logits (T·B, N) and integer targets (T·B,)."""
 
 
-def loss_of(ops: Primitives, problem: Problem, params: dict[str, Any], x: Any, targets: Any, zero: Any) -> Any:
-    """The problem's loss; `x` is (T·B, D), `targets` (T·B,), `zero` the initial state (B, H)."""
+def loss_of(
+    ops: Primitives, problem: Problem, params: dict[str, Any], x: Any, targets: Any, zero: Any, hoist: bool = True
+) -> Any:
+    """The problem's loss; `x` is (T·B, D), `targets` (T·B,), `zero` the initial state (B, H).
+
+    Without `hoist` the input projection is done step by step, as in a cell with a method step(x, state).
+    """
     T, B, _, H, _ = problem.size
-    x_parts = ops.steps((x @ params["W_x"].T + params["b"]).reshape((T, B, -1)))
+    if hoist:
+        x_parts = ops.steps((x @ params["W_x"].T + params["b"]).reshape((T, B, -1)))
+    else:
+        x_parts = (x[t * B : (t + 1) * B] @ params["W_x"].T + params["b"] for t in range(T))
     hs = UNROLL[problem.cell](ops, params, x_parts, zero)
     logits = ops.stack(hs).reshape((T * B, H)) @ params["W_yh"].T + params["b_y"]
     return ops.cross_entropy(logits, targets)

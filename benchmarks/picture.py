@@ -10,7 +10,7 @@ from benchmarks.problem import SIZES
 from benchmarks.results import Results
 from benchmarks.tables import dtypes, heading
 
-COLOURS = ("#222222", "#d1495b", "#e8a0a8", "#2e6f9e", "#7fb2d6", "#7a9e3b", "#b58bc9", "#e3a93c")
+COLOURS = ("#222222", "#d1495b", "#e8a0a8", "#2e6f9e", "#7fb2d6", "#1f9e96", "#7a9e3b", "#b58bc9", "#e3a93c")
 """By hand is black, minigrad red; peers follow in the order in which they were measured."""
 
 LEFT, TOP, PANEL, GAP, ROW = 150, 92, 300, 26, 46

@@ -30,8 +30,8 @@ def race(runs: Mapping[str, Callable[[], object]], seconds: float, least_rounds:
     Each turn is as many calls as fit in `TURN` seconds, and counts with the mean of its calls. What was imported before
     is hidden from the garbage collector, which stays on: a contestant pays for its own objects only.
 
-    >>> times = race({"one": lambda: sum(range(10_000)), "three": lambda: sum(range(30_000))}, seconds=0.3)
-    >>> times["one"].ratio, 2 < times["three"].ratio < 4
+    >>> times = race({"one": lambda: sum(range(10_000)), "ten": lambda: sum(range(100_000))}, seconds=0.3)
+    >>> times["one"].ratio, times["ten"].ratio > 2
     (1.0, True)
     """
     names = list(runs)

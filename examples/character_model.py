@@ -25,10 +25,10 @@ from typing import NoReturn
 import numpy as np
 
 import viz
-from minigrad.checkpoint import CheckpointError, save_arrays
-from minigrad.errors import MinigradError, NonFiniteGradientError
+from minigrad.errors import CheckpointError, MinigradError, NonFiniteGradientError
 from minigrad.optim import AdamW
 from models.cells import CELLS
+from models.checkpoints import save_training
 from models.interruption import deferred_interrupt
 from models.language import LanguageModel
 from models.ngram import NGram
@@ -61,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character shows its number
     options = parse(arguments)
     try:
-        return run(options)
+        with np.errstate(over="ignore", invalid="ignore"):  # told in words by what fails on it
+            return run(options)
     except KeyboardInterrupt:
         return fail("stopped by Ctrl-C", INTERRUPTED)
     except MinigradError as problem:
@@ -98,9 +99,9 @@ def run(options: argparse.Namespace) -> int:
             with Progress() as progress:
                 trainer.run(options.steps, seconds=options.seconds, schedule=cosine, progress=progress, unit="characters")
         except NonFiniteGradientError as problem:
-            save(saved, model, corpus, options)
+            save_training(saved, trainer, corpus.vocabulary)
             return fail(f"{problem}. What was learnt before is saved in {saved}", 1)
-        save(saved, model, corpus, options)
+        save_training(saved, trainer, corpus.vocabulary)
     if interruption.requested:
         return fail(f"stopped by Ctrl-C after {trainer.updates:,} updates; what was learnt is saved in {saved}", INTERRUPTED)
 
@@ -153,21 +154,14 @@ def describe(corpus: Corpus, model: LanguageModel, streams: Streams, options: ar
     print(f"Training  {options.steps:,} updates, each on {streams.batch} streams × {streams.steps} time steps", flush=True)
 
 
-def save(path: Path, model: LanguageModel, corpus: Corpus, options: argparse.Namespace) -> None:
-    """Write the weights, and all that is needed to read text with them again."""
-    notes = {
-        "vocabulary": list(corpus.vocabulary.symbols),
-        "cell": options.cell,
-        "hidden_size": options.hidden,
-        "embedding_size": options.embedding,
-    }
-    save_arrays(path, model.state_dict(), notes)
-
-
 def report_perplexity(model: LanguageModel, corpus: Corpus, options: argparse.Namespace) -> None:
     """The model beside the uniform one and interpolated Kneser–Ney, all on the same held-out text."""
     N = len(corpus.vocabulary)
     own = model.perplexity(corpus.judge, lanes=max(1, min(64, len(corpus.judge) // 500)))
+    if not math.isfinite(own):
+        raise NonFiniteGradientError(
+            f"the trained model's perplexity is {own}: its weights have grown beyond all bounds; lower --lr or --clip"
+        )
     ngrams = {
         f"{order}-gram, Kneser–Ney": NGram(corpus.learn, order=order, size=N).perplexity(corpus.judge)
         for order in range(1, options.order + 1)

@@ -7,7 +7,7 @@
 array([2., 4.])
 """
 
-from minigrad import errors, graph, ops
+from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
@@ -24,6 +24,7 @@ __all__ = [
     "Parameter",
     "Tensor",
     "assert_gradients_close",
+    "checkpoint",
     "compare_gradients",
     "current_place",
     "detect_anomaly",
@@ -41,6 +42,7 @@ __all__ = [
     "jvp",
     "no_grad",
     "ops",
+    "optim",
     "scan",
     "scope",
     "time_step",

@@ -15,7 +15,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.diagnosis import ADVICE, CLIP, Growth, Line, operands, range_of, trouble, user_line
-from minigrad.errors import AnomalyError
+from minigrad.errors import AnomalyError, ArgumentError
 from minigrad.gradients import ArraySums
 from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.scope import Place, Setting, state
@@ -38,6 +38,7 @@ class detect_anomaly(Setting):
         infinity: whether infinities count too; switch it off where they are meant, as in masks of −∞.
 
     Raises:
+        ArgumentError: ``infinity`` is not a boolean.
         AnomalyError: from the operation, or from the backward pass, in which the first one appears.
 
     >>> import minigrad as mg
@@ -55,6 +56,11 @@ class detect_anomaly(Setting):
     __slots__ = ("_infinity",)
 
     def __init__(self, infinity: bool = True) -> None:
+        if not isinstance(infinity, bool):
+            raise ArgumentError(
+                f"detect_anomaly: expected infinity to be True or False, got {infinity!r:.60}; as a decorator, write "
+                "@detect_anomaly()"
+            )
         self._infinity = infinity
 
     @override

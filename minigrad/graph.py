@@ -57,6 +57,22 @@ class Watch:
         return g
 
 
+class Removal:
+    """What takes a hook away again."""
+
+    __slots__ = ("_hooks", "_key")
+
+    def __init__(self, hooks: dict[int, Callable[[Any], Any]], key: int) -> None:
+        self._hooks = hooks
+        self._key = key
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._hooks.pop(self._key, None)
+
+    __call__ = remove
+
+
 class Node:
     """A value in the recorded graph. ``inputs`` are the nodes it was computed from (None for anonymous constants)."""
 

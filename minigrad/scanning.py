@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import nests, ops
-from minigrad.errors import ArgumentError, MinigradError, ShapeError
+from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
 from minigrad.ops.indexing import part
 from minigrad.scope import no_grad, time_step
 from minigrad.tensor import Tensor
@@ -41,6 +41,7 @@ def scan(
 
     Raises:
         ShapeError: the parts of ``xs`` are of different lengths, or a part of the carry changes its shape.
+        DTypeError: ``f`` is not a function.
         ArgumentError: the number of steps is not known or contradictory, ``f`` does not return a pair, or the carry or
             the output changes its structure.
 
@@ -48,6 +49,8 @@ def scan(
     >>> h.item(), hs.tolist()
     (6.0, [0.0, 2.0, 9.0])
     """
+    if not callable(f):
+        raise DTypeError(f"scan: expected a function first, got {f!r:.60}")
     carry = nests.mapped(_tensor, init)
     inputs = nests.mapped(_tensor, xs)
     T = _length(inputs, length)

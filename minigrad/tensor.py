@@ -303,7 +303,7 @@ class Tensor(ArrayMethods):
         found, passed = graph.sweep([(node, g)], sums)
         graph.commit(found, own, () if retain_graph else passed)
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Any], Any]) -> graph.Removal:
         """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
 
         What the hook returns, unless it is None, goes on in its place and is what the next hook sees. Hooks are called
@@ -312,7 +312,7 @@ class Tensor(ArrayMethods):
         pass, and no gradient changes.
 
         Returns:
-            A function that removes the hook.
+            What removes the hook, by ``remove()`` as in PyTorch, or by being called itself.
 
         Raises:
             GraphError: the tensor needs no gradient.
@@ -331,11 +331,7 @@ class Tensor(ArrayMethods):
         hooks = self._watch("register_hook").hooks
         key = max(hooks, default=0) + 1
         hooks[key] = hook
-
-        def remove() -> None:
-            hooks.pop(key, None)
-
-        return remove
+        return graph.Removal(hooks, key)
 
     def retain_grad(self) -> None:
         """Keep this intermediate result's gradient in ``grad`` too when ``backward`` goes through it, after its hooks.
@@ -436,6 +432,27 @@ class Tensor(ArrayMethods):
     def _refuse_conversion(self, what: str, advice: str) -> None:
         if self._wants:
             raise ConversionError(f"{what}: this tensor needs a gradient, which would be lost here; {advice}")
+
+    def __and__(self, other: Any) -> Tensor:
+        return ops.compare(np.bitwise_and, self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return ops.compare(np.bitwise_and, other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return ops.compare(np.bitwise_or, self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return ops.compare(np.bitwise_or, other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return ops.compare(np.bitwise_xor, self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return ops.compare(np.bitwise_xor, other, self)
+
+    def __invert__(self) -> Tensor:
+        return ops.compare(np.bitwise_xor, self, True if self.dtype.kind == "b" else -1)
 
     __hash__ = object.__hash__
 
@@ -704,13 +721,20 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
         if isinstance(error.__cause__, ConversionError):
             raise error.__cause__ from None
         raise ShapeError(
-            f"Tensor: expected numbers or evenly nested lists of numbers, got {type(data).__name__} ({error})"
+            f"Tensor: expected numbers or evenly nested lists of numbers, got {_without_layout(data, error)}"
         ) from None
     if array.dtype.kind not in "fiub":
         if array.dtype.kind == "c":
             raise DTypeError("Tensor: expected real numbers, got complex ones; pass the real and imaginary parts separately")
         raise DTypeError(f"Tensor: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _without_layout(data: Any, error: Exception) -> str:
+    """What ``data`` is, in words of our own where NumPy speaks of arrays, elements and sequences."""
+    if isinstance(data, list | tuple):
+        return f"{data!r:.60}, whose parts differ in shape or kind"
+    return f"{type(data).__name__} ({error})"
 
 
 def _comparable(other: object) -> bool:

@@ -99,13 +99,13 @@ def gradcheck(
     Raises:
         GradientMismatchError: naming the input, the worst entry and both numbers, and saying which is which.
         DTypeError: an input or output is not float64, in which differences say nothing; or nothing needs a gradient.
-        ArgumentError: the function returns something else the second time.
+        ArgumentError: the function returns something else the second time, or ``eps`` is not positive.
 
     >>> x = Tensor([0.3, -0.7], requires_grad=True)
     >>> gradcheck(lambda x: (x * x).sum(), x)
     True
     """
-    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    tensors = _checked(function, inputs, eps, "gradcheck")
     copies = [Tensor(t.detach(), requires_grad=t.requires_grad, name=t.name) for t in tensors]
     given = [(f"input {number}", t, copied) for number, (t, copied) in enumerate(zip(tensors, copies, strict=True))]
     given += [(f"parameter {name}", p, p) for name, p in _named(parameters)]
@@ -125,6 +125,20 @@ def gradcheck(
             else:
                 _compare_along_directions(point, words, variable, rows[0], eps, tolerance)
     return True
+
+
+def _checked(function: Any, inputs: Any, eps: Any, where: str) -> list[Tensor]:
+    """The inputs as a list, after a look at all that a check is given."""
+    if not callable(function):
+        raise DTypeError(f"{where}: expected a function first, got {function!r:.60}")
+    if not isinstance(eps, int | float) or not 0 < eps < np.inf:
+        raise ArgumentError(f"{where}: expected a step eps > 0, got {eps!r}")
+    tensors = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    for number, tensor in enumerate(tensors):
+        if not isinstance(tensor, Tensor):
+            got = type(tensor).__name__
+            raise DTypeError(f"{where}: expected input {number} to be a Tensor (requires_grad=True to check it), got {got}")
+    return tensors
 
 
 class _Tolerance(NamedTuple):
@@ -265,8 +279,10 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: x**3.0, x)
     True
     """
-    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    tensors = _checked(function, inputs, eps, "gradgradcheck")
     checked = [number for number, tensor in enumerate(tensors) if tensor.requires_grad]
+    if not checked:
+        raise DTypeError("gradgradcheck: no input has requires_grad=True, so there is nothing to check")
 
     def first_derivative(*given: Tensor) -> tuple[Any, ...]:
         def of_checked(*variables: Tensor) -> list[Any]:

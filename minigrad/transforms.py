@@ -127,7 +127,7 @@ def _result(source: Tensor, g: Gradient | None) -> Tensor:
 
 
 def _tensors(value: Any, where: str) -> list[Tensor]:
-    tensors = [value] if isinstance(value, Tensor) else list(value)
+    tensors = list(value) if isinstance(value, list | tuple) else [value]
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DTypeError(f"{where}: expected Tensors, got {type(tensor).__name__}")
@@ -205,6 +205,8 @@ def _variable(value: Any, where: str) -> Tensor:
 
 def evaluated(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, list[Tensor], list[Tensor]]:
     """What ``function`` returns for variables with the values of ``primals``; the Tensors in that; the variables."""
+    if not callable(function):
+        raise DTypeError(f"{where}: expected a function first, got {function!r:.60}")
     with differentiating():
         variables = nests.mapped(lambda value: _variable(value, where), primals)
         result = function(*variables)
@@ -342,6 +344,7 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
     >>> {node.time: part.item() for (node, k), part in edges.items() if node.inputs[k] is w.node}
     {3: 4.0, 2: 4.0, 1: 4.0}
     """
+    (output,) = _tensors((output,), "edge_gradients")
     edges: dict[tuple[Node, int], Array] = {}
 
     def note(operation: Operation, position: int, share: Any) -> None:

@@ -1,6 +1,6 @@
 """Recurrent networks composed from minigrad operations."""
 
-from models import by_hand
+from models import by_hand, interop
 from models.architectures import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
 from models.cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
 from models.initialisers import INITIALISERS
@@ -23,6 +23,7 @@ __all__ = [
     "RecurrentLayers",
     "by_hand",
     "detached",
+    "interop",
     "make_cell",
     "unroll",
 ]

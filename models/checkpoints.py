@@ -40,7 +40,7 @@ from models.vocabulary import Vocabulary
 __all__ = ["SavedModel", "load_language_model", "resume_training", "save_language_model", "save_training"]
 
 StrPath = str | os.PathLike[str]
-_SIZES = ("vocabulary_size", "hidden_size", "embedding_size", "cell", "dtype")
+_SIZES = ("vocabulary_size", "hidden_size", "embedding_size", "cell", "dtype", "tied")
 _DTYPES = ("float32", "float64")
 
 
@@ -120,7 +120,7 @@ def load_language_model(path: StrPath) -> SavedModel:
 
 def _notes(model: LanguageModel, vocabulary: Vocabulary | None, notes: Mapping[str, Any] | None) -> dict[str, Any]:
     cell, dtype = model.cell, model.head.W_yh.dtype.name
-    values = (model.vocabulary_size, cell.hidden_size, model.embedding_size, cell.label, dtype)
+    values = (model.vocabulary_size, cell.hidden_size, model.embedding_size, cell.label, dtype, model.tied)
     sizes = dict(zip(_SIZES, values, strict=True))
     return {"model": sizes, "vocabulary": None if vocabulary is None else _as_json(vocabulary), "notes": dict(notes or {})}
 
@@ -134,8 +134,9 @@ def _own_notes(path: StrPath) -> dict[str, Any]:
 
 def _checked_sizes(path: StrPath, sizes: Any) -> dict[str, Any]:
     """The arguments of LanguageModel, once they have turned out to describe a model that the file has room for."""
-    N, H, D, cell, dtype = values = [sizes.get(name) for name in _SIZES]
+    N, H, D, cell, dtype, tied = values = [sizes.get(name) for name in _SIZES]
     exists = all(type(n) is int and n >= 1 for n in values[: 2 if D is None else 3])
+    exists = exists and (tied is False or (tied is True and D == H))
     if not exists or cell not in list(CELLS) or dtype not in _DTYPES or sizes.keys() != set(_SIZES):
         raise _unusable(path, f"it describes a language model that does not exist: {str(sizes)[:200]}")
     least = H * (H + N + (N if D is None else D))

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["Seed", "generator", "one_of", "positive_size", "probability", "switch"]
+__all__ = ["Seed", "generator", "is_number", "one_of", "positive_size", "probability", "switch"]
 
 Seed: TypeAlias = int | np.random.Generator | None
 
@@ -49,6 +49,15 @@ def switch(where: str, value: bool) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ArgumentError(f"{where}: expected True or False, got {value!r}")
     return bool(value)
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a real number, Python's or NumPy's; True and False are none.
+
+    >>> is_number(1.5), is_number(True), is_number("1.5")
+    (True, False, False)
+    """
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def probability(where: str, value: float) -> float:

@@ -106,8 +106,12 @@ class Initialiser:
     """
 
     def __init__(self, init: str, hidden_size: int, dtype: npt.DTypeLike = np.float64, seed: Seed = None) -> None:
-        if np.dtype(dtype).kind != "f":
-            raise DTypeError(f"dtype: parameters are floating-point numbers, got {np.dtype(dtype)}")
+        try:
+            known: np.dtype[Any] | None = np.dtype(dtype)
+        except TypeError:
+            known = None
+        if known is None or known.kind != "f":
+            raise DTypeError(f"dtype: parameters are floating-point numbers, got {known or repr(dtype)}")
         self._rules = INITIALISERS[one_of("init", init, INITIALISERS)]
         self._hidden_size = hidden_size
         self._dtype = dtype

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, cross_entropy, no_grad, softmax
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.module import Module, Parameter
 from models.cells import make_cell
-from models.checks import Seed, generator, positive_size
+from models.checks import Seed, generator, is_number, positive_size, switch
 from models.head import Head
+from models.sampling import symbols as time_major
 from models.streams import check_symbols
 from models.unrolling import unroll
 from models.vocabulary import IntArray
@@ -35,18 +36,21 @@ class LanguageModel(Module):
         h_t = cell.step(e_t, state_{t−1})
         p_t = softmax(W_yh h_t + b_y)            the distribution of y_t
 
-    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H), head.b_y (N,).
+    Parameters: E (N, D) unless embedding_size=None; those of the cell; head.W_yh (N, H), head.b_y (N,). With tied=True
+    E and W_yh are one parameter, named E: the vector that a symbol is read as is the one its probability is computed with
+    (Press and Wolf 2017; Inan and others 2017).
 
     Args:
         vocabulary_size: N.
         hidden_size: H.
         cell: ``"rnn"``, ``"gated_rnn"``, ``"gru"`` or ``"lstm"``.
         embedding_size: D, or None to feed symbols in one-hot.
+        tied: whether E and W_yh are one parameter; D must be H then.
         dtype: of the parameters.
         seed: integer or ``numpy.random.Generator`` for the initial values; None: new each time.
 
     Raises:
-        ArgumentError: a size that is not an integer ≥ 1, or a cell that does not exist.
+        ArgumentError: a size that is not an integer ≥ 1, a cell that does not exist, or tied=True with D ≠ H.
 
     >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, cell="gru", seed=0)
     >>> logits, state = model(np.array([[0, 1], [2, 3], [4, 0]]))
@@ -61,6 +65,7 @@ class LanguageModel(Module):
         *,
         cell: str = "lstm",
         embedding_size: int | None = None,
+        tied: bool = False,
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
     ) -> None:
@@ -74,19 +79,28 @@ class LanguageModel(Module):
             self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
         self.cell = make_cell(cell, embedding_size or vocabulary_size, hidden_size, dtype=dtype, seed=rng)
         self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
+        self.tied = switch("language model: tied", tied)
+        if tied:
+            if embedding_size != hidden_size:
+                raise ArgumentError(
+                    "language model: tied=True makes E and W_yh one parameter, so embedding_size must be hidden_size = "
+                    f"{hidden_size}, got {embedding_size}"
+                )
+            self.E = self.head.W_yh = Parameter(self.head.W_yh.numpy(), name="E")
 
-    def embed(self, symbols: IntArray) -> Tensor:
+    def embed(self, symbols: npt.ArrayLike) -> Tensor:
         """The inputs (..., D) of the cell for symbols (...).
 
         Raises:
             LabelError: a symbol is not 0 .. N−1; none wraps round.
         """
+        symbols = np.asarray(symbols)
         check_symbols(symbols.reshape(-1), self.vocabulary_size)
         if self.E is not None:
             return self.E[symbols]
         return Tensor(np.eye(self.vocabulary_size, dtype=self.head.W_yh.dtype)[symbols])
 
-    def __call__(self, symbols: IntArray, state: Any = None) -> tuple[Tensor, Any]:
+    def __call__(self, symbols: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:
         """What is predicted after every symbol.
 
         Args:
@@ -95,11 +109,15 @@ class LanguageModel(Module):
 
         Returns:
             Logits (T, B, N), row t−1 those of the symbol after symbols[t−1], and the final state.
+
+        Raises:
+            ShapeError, LabelError: the symbols are not (T, B), T ≥ 1, or not integers 0 .. N−1.
         """
-        hs, state = unroll(self.cell, self.embed(symbols), state, hoist=True)
+        inputs = self.embed(time_major("language model: symbols", symbols))
+        hs, state = unroll(self.cell, inputs, state, hoist=True)
         return self.head(hs), state
 
-    def loss(self, symbols: IntArray, targets: IntArray, state: Any = None) -> tuple[Tensor, Any]:
+    def loss(self, symbols: npt.ArrayLike, targets: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:
         """The cross-entropy in nats, averaged over time and batch (C4), and the final state.
 
         Args:
@@ -111,13 +129,13 @@ class LanguageModel(Module):
         return cross_entropy(logits, targets), state
 
     @no_grad()
-    def distribution(self, symbols: IntArray) -> npt.NDArray[np.float64]:
+    def distribution(self, symbols: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """P(· | symbols), (N,), after a sequence (n,) of at least one symbol."""
         logits, _ = self(_sequence(symbols, 1)[:, None])
         return _distribution(logits.numpy()[-1, 0], 1.0)
 
     @no_grad()
-    def perplexity(self, symbols: IntArray, *, lanes: int = 1) -> float:
+    def perplexity(self, symbols: npt.ArrayLike, *, lanes: int = 1) -> float:
         """exp of the mean negative log-likelihood per symbol over all symbols of the sequence (n,) but the first.
 
         Args:
@@ -135,10 +153,9 @@ class LanguageModel(Module):
         >>> round(model.perplexity(np.array([0, 3, 1, 4])), 12)
         5.0
         """
-        count = len(_sequence(symbols, 2)) - 1
-        if lanes < 1:
-            raise ArgumentError(f"perplexity: lanes={lanes}, at least 1 is needed")
-        lanes = min(lanes, count)
+        symbols = _sequence(symbols, 2)
+        count = len(symbols) - 1
+        lanes = min(positive_size("perplexity", "lanes", lanes), count)
         length = math.ceil(count / lanes)
         filling = np.full(lanes * length - count, _NO_TARGET)
         inputs = np.concatenate([symbols[:-1], np.zeros_like(filling)]).reshape(lanes, length).T
@@ -155,7 +172,7 @@ class LanguageModel(Module):
         self,
         length: int,
         *,
-        prompt: IntArray,
+        prompt: npt.ArrayLike,
         temperature: float = 1.0,
         top_k: int | None = None,
         seed: Seed = None,
@@ -173,17 +190,20 @@ class LanguageModel(Module):
             (length,) symbols.
 
         Raises:
-            ArgumentError: an empty prompt, a negative length, a temperature that is not positive, or top_k < 1.
+            ArgumentError: an empty prompt, a length that is no integer ≥ 0, a temperature that is not positive and finite,
+                or a top_k that is no integer ≥ 1.
+            NonFiniteGradientError: the model gives no distribution, because its weights are not finite or too large.
 
         >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, seed=0)
         >>> model.sample(6, prompt=np.array([0]), seed=1)
         array([2, 4, 0, 4, 1, 1])
         """
-        if length < 0 or not 0 < temperature < math.inf or (top_k is not None and top_k < 1):
-            raise ArgumentError(
-                f"sample: length={length} must be at least 0, temperature={temperature} positive and finite, and "
-                f"top_k={top_k} at least 1 or None"
-            )
+        if length != 0:
+            positive_size("sample", "length", length)
+        if top_k is not None:
+            positive_size("sample", "top_k", top_k)
+        if not is_number(temperature) or not 0 < temperature < math.inf:
+            raise ArgumentError(f"sample: temperature must be a positive finite number, got {temperature!r}")
         rng = generator(seed)
         logits, state = self(_sequence(prompt, 1)[:, None])
         drawn = np.empty(length, dtype=np.int64)
@@ -197,14 +217,21 @@ class LanguageModel(Module):
 def _distribution(
     logits: npt.NDArray[Any], temperature: float, top_k: int | None = None
 ) -> npt.NDArray[np.float64]:
-    scores = logits.astype(np.float64) / temperature
+    if not np.isfinite(logits).all():
+        raise NonFiniteGradientError(
+            "the logits are NaN or infinite, so there is no distribution: the model's weights are not finite or far too "
+            "large; clip gradients to a smaller norm or lower the learning rate"
+        )
+    scores = logits.astype(np.float64)
+    with np.errstate(over="ignore"):  # −∞ for what is out of reach at a tiny temperature
+        scores = (scores - scores.max()) / temperature
     if top_k is not None and top_k < len(scores):
         scores[np.argsort(-scores, kind="stable")[top_k:]] = -np.inf
     return softmax(Tensor(scores)).numpy()
 
 
-def _sequence(symbols: IntArray, shortest: int) -> IntArray:
-    check_symbols(symbols)
-    if len(symbols) < shortest:
-        raise ArgumentError(f"a sequence of at least {shortest} symbols is needed, got {len(symbols)}")
-    return symbols
+def _sequence(symbols: npt.ArrayLike, shortest: int) -> IntArray:
+    array = check_symbols(symbols)
+    if len(array) < shortest:
+        raise ArgumentError(f"a sequence of at least {shortest} symbols is needed, got {len(array)}")
+    return array

@@ -91,6 +91,8 @@ class RecurrentLayers(Module):
                     "layers: sizes, num_layers, bidirectional and the cell's options go with the name of a cell; "
                     "cells of one's own have theirs"
                 )
+            if not isinstance(cell, list | tuple):
+                raise ArgumentError(f"layers: expected the name of a cell or a list of cells, one for each layer; got {cell!r}")
             self.cells = [_directions(given) for given in cell]
         if not self.cells or len({len(layer) for layer in self.cells}) > 1:
             raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")

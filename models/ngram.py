@@ -18,9 +18,11 @@ as one. Every length has its own discount D = n₁ / (n₁ + 2 n₂), n_r being 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from numpy.typing import NDArray
 
 from minigrad.errors import ArgumentError
+from models.checks import positive_size
 from models.streams import check_symbols
 from models.vocabulary import IntArray
 
@@ -47,15 +49,13 @@ class NGram:
     array([0.056, 0.917, 0.028])
     """
 
-    def __init__(self, symbols: IntArray, *, order: int, size: int) -> None:
-        if order < 1 or size < 1:
-            raise ArgumentError(f"order={order} and size={size}: both must be at least 1")
-        check_symbols(symbols, size)
+    def __init__(self, symbols: npt.ArrayLike, *, order: int, size: int) -> None:
+        self.order = positive_size("n-gram model", "order", order)
+        self.size = positive_size("n-gram model", "size", size)
+        symbols = check_symbols(symbols, size)
         if not symbols.size:
             raise ArgumentError("an n-gram model needs at least one symbol to learn from, and the sequence is empty")
-        self.order = order
-        self.size = size
-        self._levels = _count(symbols.astype(np.int64), order, size)
+        self._levels = _count(symbols, self.order, self.size)
 
     @property
     def discounts(self) -> tuple[float, ...]:
@@ -95,24 +95,25 @@ class NGram:
         window = context[max(len(context) - self.order + 1, 0) :]
         return self.probability(np.broadcast_to(window, (self.size, len(window))), np.arange(self.size))
 
-    def log_probabilities(self, symbols: IntArray) -> FloatArray:
+    def log_probabilities(self, symbols: npt.ArrayLike) -> FloatArray:
         """ln P of every symbol but the first, each given those before it in the sequence (n,): (n−1,), in nats.
 
         >>> NGram(np.array([0, 1, 0, 1, 0, 1, 2]), order=2, size=3).log_probabilities(np.array([0, 1, 0])).round(3)
         array([-0.087, -0.405])
         """
-        check_symbols(symbols, self.size)
+        symbols = check_symbols(symbols, self.size)
         window = self.order - 1
         padded = np.concatenate([np.full(window, _BEFORE_THE_TEXT), symbols])
         contexts = np.lib.stride_tricks.sliding_window_view(padded, window) if window else padded[:, None][:, :0]
         return np.log(self.probability(contexts[1 : len(symbols)], symbols[1:]))
 
-    def perplexity(self, symbols: IntArray) -> float:
+    def perplexity(self, symbols: npt.ArrayLike) -> float:
         """exp of the mean negative log-likelihood per symbol over all symbols of the sequence (n,) but the first.
 
         Raises:
             ArgumentError: fewer than two symbols: nothing to predict.
         """
+        symbols = check_symbols(symbols, self.size)
         if len(symbols) < 2:
             raise ArgumentError(f"perplexity needs a sequence of at least 2 symbols, got {len(symbols)}")
         return float(np.exp(-self.log_probabilities(symbols).mean()))

@@ -87,6 +87,7 @@ def _in_float64(model: LanguageModel) -> LanguageModel:
         model.cell.hidden_size,
         cell=model.cell.label,
         embedding_size=model.embedding_size,
+        tied=model.tied,
         dtype=np.float64,
         seed=0,
     )
@@ -103,7 +104,10 @@ def _autograd(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dic
     model.head.loss(hs, targets).backward()
     wanted: dict[str, Tensor] = {"W_yh": model.head.W_yh, "b_y": model.head.b_y, "x_1 … x_T": xs}
     wanted |= {f"{name}_0": part for name, part in zip(model.cell.state_names, start, strict=True)}
-    wanted |= {} if model.E is None else {"E": model.E}
+    if model.E is not None:
+        wanted["E"] = model.E
+    if model.tied:
+        del wanted["W_yh"]
     gradients = {name: np.zeros(t.shape) if t.grad is None else t.grad for name, t in wanted.items()}
     return model.cell.by_gate(grad=True) | gradients
 
@@ -120,6 +124,8 @@ def _hand(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dict[st
     if model.E is not None:
         gradients["E"] = np.zeros(model.E.shape)
         np.add.at(gradients["E"], symbols, from_cell.xs)  # row k of E was the input wherever symbol k stood
+        if model.tied:
+            gradients["E"] += gradients.pop("W_yh")  # and E is the head's weight too
     return gradients
 
 

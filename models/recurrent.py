@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, current_place
-from minigrad.errors import ArgumentError, GraphError, ShapeError
+from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module
 from minigrad.scope import Place
 from models.checks import Seed, positive_size
@@ -145,7 +145,8 @@ class Cell(Module, ABC, Generic[State]):
     def load_by_gate(self, values: Mapping[str, npt.ArrayLike]) -> None:
         """Set the parameters from arrays under their per-gate names: the inverse of `by_gate`, in either form.
 
-        Raises ArgumentError for missing or unknown names and ShapeError for a wrong shape; then nothing is changed.
+        Raises ArgumentError for missing or unknown names, ShapeError for a wrong shape and DTypeError for what are no real
+        numbers; then nothing is changed.
         """
         wanted = self.by_gate()
         arrays = {name: np.asarray(value) for name, value in values.items()}
@@ -180,6 +181,8 @@ class Cell(Module, ABC, Generic[State]):
     def _check_loaded(self, name: str, array: Array, shape: tuple[int, ...]) -> None:
         if array.shape != shape:
             raise ShapeError(f"{self.label}.load_by_gate: {name} must be {shape}, got {array.shape}")
+        if array.dtype.kind not in "fiu":
+            raise DTypeError(f"{self.label}.load_by_gate: {name} must hold real numbers, got dtype {array.dtype}")
 
 
 def stacked_gates(gates: Iterable[str], hidden_size: int) -> Blocks:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from minigrad.errors import ArgumentError, LabelError, ShapeError
 from models.vocabulary import IntArray
@@ -54,8 +55,8 @@ class Streams:
            [4, 8]])
     """
 
-    def __init__(self, symbols: IntArray, *, batch: int, steps: int) -> None:
-        check_symbols(symbols)
+    def __init__(self, symbols: npt.ArrayLike, *, batch: int, steps: int) -> None:
+        symbols = check_symbols(symbols)
         if batch < 1 or steps < 1:
             raise ArgumentError(f"batch={batch} and steps={steps}: both must be at least 1")
         if len(symbols) < batch * steps + 1:
@@ -88,19 +89,22 @@ class Streams:
         return (self[chunk] for chunk in range(len(self)))
 
 
-def check_symbols(symbols: IntArray, size: int | None = None) -> None:
-    """Refuse what is not a sequence (n,) of symbol numbers 0 .. size−1.
+def check_symbols(symbols: npt.ArrayLike, size: int | None = None) -> IntArray:
+    """A sequence (n,) of symbol numbers 0 .. size−1 as an array; anything else is refused.
 
     Raises:
         ShapeError: not one-dimensional.
         LabelError: not integers, negative, or not below ``size``.
 
-    >>> check_symbols(np.array([0, 2, 1]), size=3)
+    >>> check_symbols([0, 2, 1], size=3)
+    array([0, 2, 1])
     """
-    if symbols.ndim != 1:
-        raise ShapeError(f"a sequence of symbols has shape (n,), this one {symbols.shape}; encode one text at a time")
-    if symbols.dtype.kind not in "iu":
-        raise LabelError(f"symbols are integers, and these are {symbols.dtype}; Vocabulary.encode gives the right ones")
-    if symbols.size and (symbols.min() < 0 or (size is not None and symbols.max() >= size)):
-        bad = symbols.min() if symbols.min() < 0 else symbols.max()
+    array = np.asarray(symbols)
+    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
+        raise LabelError(f"symbols are integers, and these are {array.dtype}; Vocabulary.encode gives the right ones")
+    if array.ndim != 1:
+        raise ShapeError(f"a sequence of symbols has shape (n,), this one {array.shape}; encode one text at a time")
+    if array.size and (array.min() < 0 or (size is not None and array.max() >= size)):
+        bad = array.min() if array.min() < 0 else array.max()
         raise LabelError(f"symbol {bad} is outside 0 .. {'N−1' if size is None else size - 1}")
+    return array.astype(np.int64, copy=False)

@@ -30,7 +30,7 @@ def read_text(path: str | os.PathLike[str], *, limit: int | None = None) -> str:
     ...
     models.text.TextError: no-such-file.txt does not exist; give the path of a text file
     """
-    name = str(path)
+    name = str(path) or "the text with the empty path"
     try:
         data = _read_bytes(Path(path), None if limit is None else 4 * limit + 4)
     except FileNotFoundError:

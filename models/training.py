@@ -123,7 +123,8 @@ class Trainer:
             False if Ctrl-C ended it.
 
         Raises:
-            NonFiniteGradientError: gradients exploded; the message says where. The parameters are those before.
+            NonFiniteGradientError: gradients exploded, and the message says where; or parameters would have. The parameters
+                are those before the update.
             ArgumentError: ``updates`` is below 1, or ``seconds`` is not positive.
         """
         if updates < 1 or not (seconds is None or seconds > 0):
@@ -151,19 +152,33 @@ class Trainer:
         chunk = self.streams[self.updates % len(self.streams)]
         state = None if chunk.starts else self._state
         self.optimizer.zero_grad()
-        with np.errstate(over="ignore", invalid="ignore"):  # the norm tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the checks tell
             loss, state_after = self._backward(chunk, state)
             try:
                 norm = clip_grad_norm_(self.optimizer.parameters, self.max_norm)
             except NonFiniteGradientError as error:
                 raise NonFiniteGradientError(self._explosion(chunk, state, error)) from None
-        self.optimizer.step()
+            self._step()
         if self.scheduler is not None:
             self.scheduler.step()
         self._state = state_after
         self.updates += 1
         self.losses.append(loss)
         self.norms.append(norm)
+
+    def _step(self) -> None:
+        """The optimiser's step, taken back if numbers leave the range there is."""
+        parameters = self.optimizer.parameters
+        before = [parameter.numpy() for parameter in parameters]
+        self.optimizer.step()
+        spoilt = [f"{n} ({p.name})" for n, p in enumerate(parameters) if not np.isfinite(p.data).all()]
+        if spoilt:
+            for parameter, values in zip(parameters, before, strict=True):
+                parameter.data = values
+            raise NonFiniteGradientError(
+                f"update {self.updates + 1}: with the learning rate {self.optimizer.lr:.3g} it would have made these "
+                f"parameters NaN or infinite, and was taken back: {', '.join(spoilt)}. Lower the learning rate"
+            )
 
     def _backward(self, chunk: Chunk, state: Any) -> tuple[float, Any]:
         loss, state = self.model.loss(chunk.inputs, chunk.targets, state)

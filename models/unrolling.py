@@ -123,7 +123,7 @@ def _stepper(
 
         def step(t: int, state: Any) -> Any:
             x = xs[t - 1].named("x") if isinstance(xs, Tensor) else xs[t - 1]
-            return cell.step(x if valid is None else _only(valid[t - 1], x), state)
+            return cell.step(x if valid is None else _only(valid[t - 1], x).named("x"), state)
 
         return step
     if not (hasattr(cell, "project") and hasattr(cell, "recur")):

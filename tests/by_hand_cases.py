@@ -26,7 +26,13 @@ class Variant:
     options: dict[str, Any]
 
 
-NO_BIAS = {name: letters for name, letters in rnn.SHAPES.items() if name != "b_h"}
+
+
+def without_biases(shapes: dict[str, str]) -> dict[str, str]:
+    return {name: letters for name, letters in shapes.items() if name[0] != "b"}
+
+
+NO_BIAS = without_biases(rnn.SHAPES)
 VARIANTS = [
     Variant("rnn", rnn, rnn.SHAPES, {}),
     Variant("rnn-nobias", rnn, NO_BIAS, {}),
@@ -35,7 +41,10 @@ VARIANTS = [
     Variant("gated_rnn", gated_rnn, gated_rnn.SHAPES, {}),
     Variant("gru-before", gru, gru.SHAPES, {"reset": "before"}),
     Variant("gru-after", gru, gru.SHAPES_AFTER, {"reset": "after"}),
+    Variant("gru-before-nobias", gru, without_biases(gru.SHAPES), {"reset": "before"}),
+    Variant("gru-after-nobias", gru, without_biases(gru.SHAPES_AFTER), {"reset": "after"}),
     Variant("lstm", lstm, lstm.SHAPES, {"output_tanh": True}),
+    Variant("lstm-nobias", lstm, without_biases(lstm.SHAPES), {"output_tanh": True}),
     Variant("lstm-no-output-tanh", lstm, lstm.SHAPES, {"output_tanh": False}),
 ]
 BY_NAME = {variant.name: variant for variant in VARIANTS}

@@ -16,7 +16,9 @@ def cell_of(variant: Variant, D: int, H: int, **more: Any) -> Cell[Any]:
     """The engine's cell for a variant of by_hand."""
     options = dict(variant.options)
     if variant.module.__name__.endswith(".rnn"):
-        options = {"bias": "b_h" in variant.shapes, "nonlinearity": variant.options.get("activation", "tanh")}
+        options = {"nonlinearity": variant.options.get("activation", "tanh")}
+    if not any(name[0] == "b" for name in variant.shapes) and not variant.module.__name__.endswith("gated_rnn"):
+        options["bias"] = False
     return CLASSES[variant.module.__name__.split(".")[-1]](D, H, **options, **more)
 
 

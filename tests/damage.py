@@ -213,6 +213,11 @@ def entry(value: Any) -> Damage:
     return with_contents(lambda contents: contents["arrays"].update({"model.W": value}))
 
 
+def many_arrays(count: int) -> Damage:
+    entries = {f"model.{number}": ["<f8", []] for number in range(count)}
+    return with_contents(lambda contents: contents["arrays"].update(entries))
+
+
 def random(change: Callable[[Any], Any]) -> Damage:
     return with_contents(lambda contents: change(contents["more"]["random"]))
 
@@ -299,9 +304,8 @@ FORGED: dict[str, Damage] = {
     "text in the contents": entry(["<U4", [3, 4]]),
     "records in the contents": entry([[["a", "<f8"]], [3, 4]]),
     "an entry that is a number": entry(7),
-    "100 000 arrays in the contents": with_contents(
-        lambda contents: contents["arrays"].update({f"model.{number}": ["<f8", []] for number in range(100_000)})
-    ),
+    "5 000 arrays in the contents": many_arrays(5_000),
+    "100 000 arrays in the contents": many_arrays(100_000),
     "another shape": with_array("model.W", np.ones((4, 3))),
     "another dtype": with_array("model.W", np.ones((3, 4), np.float32)),
     "integers for weights": with_array("model.W", np.ones((3, 4), np.int64)),

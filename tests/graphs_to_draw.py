@@ -234,3 +234,42 @@ OWN: dict[str, Callable[[], Tensor]] = {
     "expression": expression,
 }
 """By name, graphs that no part of the project has ever seen."""
+
+
+def at_random(seed: int) -> Tensor:
+    """A recurrent computation that nobody thought of: random operations, names, scopes, states and losses."""
+    rng = np.random.default_rng(seed)
+    T, carried, operations = int(rng.integers(1, 5)), int(rng.integers(1, 4)), int(rng.integers(3, 14))
+    weights = [Parameter(rng.normal(size=(H, H)) * 0.5, name=f"W_{k}") for k in range(4)]
+    biases = [Parameter(rng.normal(size=H), name=f"b_{k}") for k in range(2)]
+    program = rng.integers(0, 9, size=operations)
+    picks, names = rng.integers(0, 1000, size=(operations, 2)), rng.random(operations) < 0.35
+    scopes = rng.random(operations) < 0.2
+    losses = rng.random(T) < 0.4
+    states = [start(f"s{k}") for k in range(carried)]
+    total: list[Tensor] = [states[0].sum()] if rng.random() < 0.1 else []
+    for t in range(1, T + 1):
+        with time_step(t):
+            pool = [*states, Tensor(rng.normal(size=(B, H)), name="x")]
+            for k, operation in enumerate(program):
+                a, b = (pool[int(pick) % len(pool)] for pick in picks[k])
+                with scope("inner") if scopes[k] else scope("outer"):
+                    made = [
+                        lambda a=a, b=b, k=k: a @ weights[k % 4].T + b @ weights[(k + 1) % 4].T + biases[k % 2],
+                        lambda a=a, k=k: a @ weights[k % 4].T,
+                        lambda a=a, b=b: a * b,
+                        lambda a=a, b=b: a + b,
+                        lambda a=a: tanh(a),
+                        lambda a=a: sigmoid(a),
+                        lambda a=a: 1.0 - a,
+                        lambda a=a, b=b: concatenate([a[:, : H // 2], b[:, H // 2 :]], axis=-1),
+                        lambda a=a, k=k: a * biases[k % 2],
+                    ][operation]()
+                pool.append(made.named(f"v{k}") if names[k] and made is not a else made)
+            states = [tanh(value) if value.is_leaf else value for value in pool[-carried:]]
+            if losses[t - 1]:
+                total.append((pool[-1] * pool[-1]).sum())
+    final = stack(states).sum()
+    for loss in total:
+        final = final + loss
+    return final if final.requires_grad else final + (weights[0] * biases[0]).sum()

@@ -22,6 +22,12 @@ def test_integers_are_taken_as_floats() -> None:
     assert rnn.backward(params, trace, [[[1]]]).params["W_hx"].item() == 1 - np.tanh(2.0) ** 2
 
 
+def test_biases_are_all_there_or_none_is() -> None:
+    some = {name: value for name, value in LSTM.items() if name not in ("b_f", "b_o")}
+    with pytest.raises(InputError, match="parameters missing: b_f, b_o; it takes"):
+        lstm.forward(some, np.ones((1, 1, 2)))
+
+
 def test_an_input_error_is_a_value_error() -> None:
     assert issubclass(InputError, ValueError)
 

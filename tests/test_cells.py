@@ -70,6 +70,9 @@ def test_a_refused_load_changes_nothing_and_names_the_parameter() -> None:
         cell.load_by_gate(values | {"W_zx": np.ones((3, 2))})
     with pytest.raises(ShapeError, match=r"lstm.load_by_gate: b_f must be \(3,\), got \(2,\)"):
         cell.load_by_gate(cell.by_gate() | {"W_ix": np.zeros((3, 2)), "b_f": np.ones(2)})
+    for b_o in (["a", "b", "c"], [None] * 3, np.ones(3) + 1j):
+        with pytest.raises(DTypeError, match=r"lstm.load_by_gate: b_o must hold real numbers, got dtype "):
+            cell.load_by_gate(cell.by_gate() | {"W_ix": np.zeros((3, 2)), "b_o": b_o})
     assert all((cell.state_dict()[name] == value).all() for name, value in before.items())
 
 
@@ -122,6 +125,10 @@ def test_options_that_do_not_exist_are_refused_with_those_that_do() -> None:
         LSTM(2, 3, seed=-1)
     with pytest.raises(DTypeError, match="dtype: parameters are floating-point numbers, got int64"):
         LSTM(2, 3, dtype=np.int64)
+    with pytest.raises(DTypeError, match="dtype: parameters are floating-point numbers, got 'flot64'"):
+        LSTM(2, 3, dtype="flot64")
+    with pytest.raises(ArgumentError, match="forget_bias: expected None, or a finite number and bias=True, got nan"):
+        LSTM(2, 3, forget_bias=float("nan"))
 
 
 @every_cell

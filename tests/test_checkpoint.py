@@ -92,6 +92,12 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_written(tmp_path: Pa
     for name in (7, "a\0b", "\ud800"):
         with pytest.raises(CheckpointError, match="names are text"):
             save_arrays(path, {name: np.zeros(1)})
+    with pytest.raises(CheckpointError, match="10,001 arrays are too many"):
+        save_arrays(path, {str(number): np.zeros(1) for number in range(10_001)})
+    with pytest.raises(CheckpointError, match="a has 33 axes"):
+        save_arrays(path, {"a": np.zeros((1,) * 33)})
+    with pytest.raises(CheckpointError, match="the notes take more than 16,777,216 bytes"):
+        save_arrays(path, {}, {"long": "x" * 2**24})
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -101,6 +107,17 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_written(tmp_path: Pa
     with pytest.raises(CheckpointError, match="cannot be written: No such file or directory"):
         save_arrays(tmp_path / "no" / "folder" / "m.npz", {})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "folder", "a\0b.npz", "long" * 100])
+def test_a_name_that_cannot_be_written_is_refused_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_arrays(name, {"a": np.zeros(3)})
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_every_problem_of_a_foreign_model_is_listed_at_once(file: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigrad import no_grad
-from minigrad.errors import ArgumentError, LabelError, ShapeError
+from minigrad.errors import ArgumentError, LabelError, NonFiniteGradientError, ShapeError
 from minigrad.optim import SGD
 from minigrad.testing import numerical_gradient
 from models.cells import CELLS
@@ -217,7 +217,7 @@ def test_bad_arguments_are_refused() -> None:
     model = small_model()
     with pytest.raises(ArgumentError, match="at least 2 symbols is needed, got 1"):
         model.perplexity(np.array([0]))
-    with pytest.raises(ArgumentError, match="lanes=0"):
+    with pytest.raises(ArgumentError, match="lanes must be an integer ≥ 1, got 0"):
         model.perplexity(np.array([0, 1]), lanes=0)
     with pytest.raises(ArgumentError, match="at least 1 symbols is needed, got 0"):
         model.sample(5, prompt=np.array([], dtype=np.int64))
@@ -226,8 +226,46 @@ def test_bad_arguments_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"length": -1}, {"temperature": 0.0}, {"temperature": math.nan}, {"temperature": math.inf}, {"top_k": 0}]
+    "options",
+    [
+        {"length": -1}, {"length": 2.5}, {"top_k": 0}, {"top_k": 1.5},
+        {"temperature": 0.0}, {"temperature": math.nan}, {"temperature": math.inf}, {"temperature": "hot"},
+    ],
 )
 def test_bad_options_of_sampling_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ArgumentError, match="sample:"):
         small_model().sample(**{"length": 3, "prompt": np.array([0]), **options})
+
+
+# ---------------------------------------------------------------- lists, and numbers that are none
+
+
+def test_symbols_may_be_given_as_lists() -> None:
+    model, text = small_model(), some_text(12).tolist()
+    assert model.perplexity(text) == model.perplexity(np.array(text))
+    assert model.distribution(text).tolist() == model.distribution(np.array(text)).tolist()
+    assert model.sample(3, prompt=[1, 2], seed=0).tolist() == model.sample(3, prompt=np.array([1, 2]), seed=0).tolist()
+    assert model([[1, 2]])[0].shape == (1, 2, 7)
+
+
+def test_symbols_without_a_time_axis_are_refused_as_symbols() -> None:
+    with pytest.raises(ShapeError, match=r"language model: symbols: expected symbols \(T, B\)"):
+        small_model()(some_text(4))
+    with pytest.raises(LabelError, match="symbols are integers"):
+        small_model().sample(3, prompt="abc")
+
+
+def test_the_tiniest_temperature_takes_the_likeliest_without_a_warning() -> None:
+    model, prompt = small_model(), np.array([1])
+    likeliest = model.sample(5, prompt=prompt, top_k=1)
+    np.testing.assert_array_equal(model.sample(5, prompt=prompt, temperature=5e-324, seed=0), likeliest)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_whose_weights_are_not_finite_has_no_distribution_and_says_so(value: float) -> None:
+    model = small_model()
+    model.head.b_y.data[2] = value
+    with pytest.raises(NonFiniteGradientError, match="no distribution"):
+        model.distribution(some_text(3))
+    with pytest.raises(NonFiniteGradientError, match="lower the learning rate"):
+        model.sample(3, prompt=some_text(3))

@@ -175,3 +175,11 @@ def test_lengths_may_be_a_tensor_of_integers() -> None:
     cell, xs = RNN(D, 3, seed=0), np.ones((4, 2, D))
     got = unroll(cell, xs, lengths=Tensor(np.array([2, 4])))[0]
     np.testing.assert_array_equal(got.numpy(), unroll(cell, xs, lengths=[2, 4])[0].numpy())
+
+
+@both_directions
+def test_a_cut_input_is_still_drawn_as_x(reverse: bool) -> None:
+    for xs in (np.ones((T, B, D)), Tensor(np.ones((T, B, D)), requires_grad=True)):
+        hs, _ = unroll(RNN(D, 3, seed=0), xs, lengths=LENGTHS, reverse=reverse)
+        named = {node.time for node in walk(hs) if node.name == "x" and node.time is not None}
+        assert named == {1, 2, 3, 4, 5}

@@ -301,6 +301,8 @@ def test_one_cell_may_serve_two_layers() -> None:
         (([],), {}, "layers: expected at least one cell"),
         (([Leaky()], 2, 3), {}, "layers: sizes, num_layers, bidirectional and the cell's options go with the name"),
         (([Leaky(), (Leaky(), Leaky())],), {}, "all layers with one direction or all with two"),
+        ((Leaky(),), {}, "layers: expected the name of a cell or a list of cells, one for each layer; got"),
+        ((None,), {}, "or a list of cells, one for each layer; got None"),
         ((["gru"],), {}, r"layers: expected the name of a cell, or .*; got 'gru'"),
         (([(Leaky(), Leaky(), Leaky())],), {}, r"or a pair \(forward, backward\) of them; got"),
     ],

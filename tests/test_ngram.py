@@ -152,8 +152,12 @@ def test_tiny_texts_and_orders_beyond_their_length_still_give_a_distribution(tex
 
 
 def test_bad_arguments_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="order=0"):
+    with pytest.raises(ArgumentError, match="order must be an integer ≥ 1, got 0"):
         NGram(np.array([0, 1]), order=0, size=2)
+    with pytest.raises(ArgumentError, match=r"order must be an integer ≥ 1, got 1\.5"):
+        NGram(np.array([0, 1]), order=1.5, size=2)
+    from_list, from_array = NGram([0, 1, 0], order=2, size=2), NGram(np.array([0, 1, 0]), order=2, size=2)
+    assert from_list.perplexity([0, 1]) == from_array.perplexity(np.array([0, 1]))
     with pytest.raises(ArgumentError, match="at least one symbol to learn from"):
         NGram(np.array([], dtype=np.int64), order=2, size=2)
     with pytest.raises(LabelError, match=r"symbol 2 is outside 0 \.\. 1"):

@@ -87,7 +87,29 @@ def along(gradients: Sequence[Tensor], directions: Sequence[Array]) -> float:
 
 
 def test_every_operation_has_a_property() -> None:
-    assert set(PROPERTIES) | WITHOUT_GRADIENT == set(ops.__all__)
+    aliases = {name for name in ops.__all__ if getattr(ops, name).__name__ != name}
+    assert set(PROPERTIES) | WITHOUT_GRADIENT | aliases == set(ops.__all__)
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("abs", "absolute"),
+        ("amax", "max"),
+        ("amin", "min"),
+        ("concat", "concatenate"),
+        ("div", "divide"),
+        ("mse", "mse_loss"),
+        ("mul", "multiply"),
+        ("neg", "negative"),
+        ("pow", "power"),
+        ("sub", "subtract"),
+        ("true_divide", "divide"),
+    ],
+)
+def test_an_operation_is_also_found_under_its_other_name(alias: str, name: str) -> None:
+    assert getattr(mg, alias) is getattr(mg, name)
+    assert {alias, name} <= set(mg.__all__)
 
 
 def test_every_kind_of_node_is_drawn() -> None:

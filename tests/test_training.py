@@ -263,6 +263,16 @@ def test_exploding_gradients_are_reported_with_the_time_step_where_they_left_the
     assert training.updates == 0
 
 
+def test_an_update_that_would_ruin_the_parameters_is_taken_back_and_reported() -> None:
+    training = trainer(lr=1e-3)
+    training.run(3)
+    before = training.model.state_dict()
+    with pytest.raises(NonFiniteGradientError, match=r"update 4: with the learning rate inf .* taken back: 0 \(E\), 1 "):
+        training.run(5, schedule=lambda share: math.inf)
+    assert same(training.model.state_dict(), before)
+    assert training.updates == 3
+
+
 def test_a_loss_that_is_not_a_number_is_reported_as_such() -> None:
     training = trainer()
     training.model.head.b_y.data[...] = math.nan

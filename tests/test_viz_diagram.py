@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell, sequence
 
-from minigrad import Parameter, Tensor, split, tanh, time_step, walk
+from minigrad import Parameter, Tensor, embedding, split, stack, tanh, time_step, walk
+from models.cells import make_cell
+from models.unrolling import unroll
 from viz.diagram import Diagram, Item, build
 from viz.diagram.places import BEFORE
 from viz.text import plain
@@ -108,6 +110,25 @@ def test_matrices_before_and_after_their_operand_are_written_in_their_order() ->
     W, x = Parameter(rng.normal(size=(2, 2)), name="W"), Tensor(rng.normal(size=(2, 2)), name="x")
     for product, written in ((x @ W.T, "W·x"), (W @ x, "W·x"), (x @ W, "x·W")):
         assert plain(diagram_of(product).items[-1].caption) == written
+
+
+def test_a_mere_sum_of_nameless_things_is_a_circle_not_a_formula() -> None:
+    cell = make_cell("gru", 3, 4, seed=0, reset="after")
+    hs, _ = unroll(cell, sequence(2))
+    assert captions(diagram_of(hs.sum()), 0).count("+") == 1
+
+
+def test_an_operand_is_known_through_slices_and_stacks_and_look_ups() -> None:
+    E, W = Parameter(np.ones((5, 3)), name="E"), Parameter(np.ones((2, 3)), name="W")
+    assert plain(diagram_of(embedding(np.array([0, 1]), E) @ W.T).items[-1].caption) == "W·E[…]"
+    h = Tensor(np.ones((2, 3)), requires_grad=True, name="h")
+    assert plain(diagram_of(stack([h, h])[0] @ W.T).items[-1].caption) == "W·h"
+
+
+def test_a_leaf_without_a_name_shows_its_shape() -> None:
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    assert plain(diagram_of(x * x).items[0].caption) == "2×3"
+    assert plain(diagram_of(Tensor(1.0, requires_grad=True) * 2.0).items[0].caption) == "number"
 
 
 def test_signs_of_terms_are_kept() -> None:

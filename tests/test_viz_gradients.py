@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from graphs_to_draw import CELLS, OWN, of_cell, sequence
+from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
 
 from minigrad import Parameter, Tensor, edge_gradients, log, tanh, time_step, walk
 from minigrad.errors import ArgumentError, GraphError, ShapeError
@@ -51,6 +51,12 @@ def test_the_magnitude_of_every_line_is_the_norm_of_the_gradient_sent_along_it(c
 def test_magnitudes_are_right_for_graphs_never_seen(name: str, full: bool) -> None:
     tensor = OWN[name]()
     assert drawn_magnitudes(tensor, full) == pytest.approx(expected_magnitudes(tensor, full), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_magnitudes_are_right_for_random_recurrent_programs(seed: int) -> None:
+    tensor = at_random(seed)
+    assert drawn_magnitudes(tensor) == pytest.approx(expected_magnitudes(tensor), rel=1e-12, abs=1e-300)
 
 
 def shares(tensor: Tensor) -> tuple[dict[tuple[str, int], np.ndarray], Overlay]:

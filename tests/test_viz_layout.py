@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from graphs_to_draw import CELLS, OWN, of_cell, sequence
+from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
 from picture_checks import (
     lines_through_boxes,
     lines_through_labels,
@@ -48,6 +48,13 @@ def test_nothing_collides_in_the_picture_of_a_cell(cell: str, T: int, loss: str,
 def test_nothing_collides_in_the_picture_of_a_graph_never_seen(name: str, full: bool) -> None:
     scene = draw(OWN[name](), full=full).scene
     assert {check.__name__: check(scene) for check in CHECKS} == {check.__name__: [] for check in CHECKS}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_collides_in_the_picture_of_a_random_recurrent_program(seed: int) -> None:
+    for full in (False, True):
+        scene = draw(at_random(seed), full=full).scene
+        assert {check.__name__: check(scene) for check in CHECKS} == {check.__name__: [] for check in CHECKS}
 
 
 def test_the_checks_catch_planted_collisions() -> None:

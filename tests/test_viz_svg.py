@@ -111,7 +111,10 @@ def test_hover_texts_tell_name_operation_shape_step_and_gradient() -> None:
 
 def test_colours_and_widths_of_lines_are_those_of_the_scene() -> None:
     picture = draw(of_cell("rnn", 3))
-    for edge, drawn in zip(picture.scene.edges, group(ET.fromstring(picture.svg()), "edges"), strict=True):
+    shown = {str(drawn.get("id")): drawn for drawn in group(ET.fromstring(picture.svg()), "edges")}
+    assert len(shown) == len(picture.scene.edges)
+    for edge in picture.scene.edges:
+        drawn = shown[edge.key]
         path = drawn.find(f"{SVG}path")
         assert path is not None
         assert path.get("stroke") == edge.colour
@@ -128,6 +131,12 @@ for tensor in (of_cell("lstm", 3), of_cell("gru", 3, hoist=True), OWN["lstm with
     picture = draw(tensor)
     print(hashlib.sha256((picture.svg() + picture.graphviz().source).encode()).hexdigest())
 """
+
+
+def test_where_lines_run_together_the_strongest_is_painted_last() -> None:
+    drawn = group(ET.fromstring(draw(of_cell("lstm", 4)).svg()), "edges")
+    widths = [float(line.find(f"{SVG}path").get("stroke-width")) for line in drawn]
+    assert widths == sorted(widths)
 
 
 def test_the_same_graph_gives_the_same_bytes_in_every_process() -> None:

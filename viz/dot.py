@@ -78,7 +78,7 @@ class Writer:
                 style="filled", fillcolor=junction.colour, color=junction.colour, label="",
             )  # fmt: skip
         yield from map(self._wire, scene.wires)
-        yield from map(self._edge, scene.edges)
+        yield from map(self._edge, scene.edges_by_strength())
         for k, bar in enumerate(scene.bars):
             yield from self._bar(k, bar)
         for k, text in enumerate(scene.texts):

@@ -21,7 +21,7 @@ SAMPLE_WIDTH = 22.0
 LEFT = 16.0
 BAR_HEIGHT, BARS_HEIGHT = 64.0, 118.0
 BAR_WIDTH, BAR_PITCH = 32.0, 48.0
-NUMBER_SIZE, LABEL_SIZE = 10.5, 11.0
+LABEL_SIZE = 11.0
 
 
 def add_heading(scene: Scene, diagram: Diagram, overlay: Overlay | None, width: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from minigrad.graph import Node
 from viz.diagram.items import Diagram, Item, Link
 from viz.furniture import add_bars, add_heading
 from viz.layout.geometry import Layout
@@ -111,10 +110,6 @@ def _describe_item(item: Item, gradient: float | None) -> str:
 def clean_lines(parts: list[str]) -> str:
     """Hover text: one part a line."""
     return "\n".join(clean(part) for part in parts)
-
-
-def _name(node: Node) -> str:
-    return node.name or node.label
 
 
 def _paint_edge(

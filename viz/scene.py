@@ -150,3 +150,7 @@ class Scene:
     def box(self, key: str) -> Box:
         """The box with that key."""
         return next(box for box in self.boxes if box.key == key)
+
+    def edges_by_strength(self) -> list[Edge]:
+        """The edges in the order of painting: where lines run together, the strongest is on top."""
+        return sorted(self.edges, key=lambda edge: edge.width)

@@ -65,7 +65,7 @@ def _document(scene: Scene) -> Iterator[str]:
     yield f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
     yield from _group("panels", map(_panel, scene.panels))
     yield from _group("wires", map(_wire, scene.wires), 'fill="none" stroke-width="1.6"')
-    yield from _group("edges", map(_edge, scene.edges), 'fill="none"')
+    yield from _group("edges", map(_edge, scene.edges_by_strength()), 'fill="none"')
     yield from _group("junctions", map(_junction, scene.junctions))
     yield from _group("boxes", map(_box, scene.boxes), 'text-anchor="middle" xml:space="preserve"')
     yield from _group("bars", map(_bar, scene.bars), 'text-anchor="middle"')

@@ -22,6 +22,7 @@ class Peer(NamedTuple):
 
 PEERS = (
     Peer("torch", "torch_eager", "TorchEager"),
+    Peer("torch", "torch_eager", "TorchUserCell"),
     Peer("torch", "torch_fused", "TorchFused"),
     Peer("autograd", "hips_autograd", "HipsAutograd"),
     Peer("mygrad", "my_grad", "MyGrad"),

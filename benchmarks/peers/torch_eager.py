@@ -36,6 +36,7 @@ class TorchEager(Taped):
 
     name = "torch eager"
     numpy_memory = False
+    hoist = True
 
     def __init__(self, problem: Problem) -> None:
         T, B, D, H, _ = problem.size
@@ -47,7 +48,7 @@ class TorchEager(Taped):
 
     def forward(self) -> Any:
         """The loss, recorded."""
-        return loss_of(self.ops, self.problem, self.params, self.x, self.targets, self.zero)
+        return loss_of(self.ops, self.problem, self.params, self.x, self.targets, self.zero, self.hoist)
 
     def backward(self, loss: Any) -> None:
         """Fresh gradients of every parameter."""
@@ -66,3 +67,10 @@ class TorchEager(Taped):
     def gradients(self) -> Arrays:
         """The gradients of the last step."""
         return {name: param.grad.numpy() for name, param in self.params.items()}
+
+
+class TorchUserCell(TorchEager):
+    """The same with the input projection in every step, as in a cell of the user's own."""
+
+    name = "torch eager, user's cell"
+    hoist = False

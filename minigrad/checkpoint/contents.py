@@ -20,6 +20,7 @@ VERSION = 1
 LARGEST_CONTENTS = 16 * 2**20
 _DTYPES = {np.dtype(code).newbyteorder("<").str for code in "?bBhHiIlLqQefd"}
 _LARGEST_NDIM = 32
+_MOST_ARRAYS = 10_000
 
 DAMAGE = (
     OSError,
@@ -84,17 +85,23 @@ class Contents(NamedTuple):
         arrays, notes, more = (whole.get(key) for key in ("arrays", "notes", "more"))
         if not (isinstance(arrays, dict) and isinstance(notes, dict) and isinstance(more, dict)):
             raise ValueError("its contents lack the list of arrays or the notes")
+        if len(arrays) > _MOST_ARRAYS:
+            raise ValueError(f"its contents list {len(arrays):,} arrays, and {_MOST_ARRAYS:,} are the most there may be")
         return cls({name: _kind(name, entry) for name, entry in arrays.items()}, notes, more)
 
 
 def kinds_of(arrays: Mapping[str, Array]) -> dict[str, Kind]:
-    """The kind of every array. Raises ValueError, naming it, for one that cannot be saved."""
+    """The kind of every array. Raises ValueError, naming it, for one that cannot be saved, or if there are too many."""
+    if len(arrays) > _MOST_ARRAYS:
+        raise ValueError(f"{len(arrays):,} arrays are too many; {_MOST_ARRAYS:,} are the most there may be")
     kinds = {}
     for name, array in arrays.items():
         if not isinstance(name, str) or "\0" in name or not _is_text(name):
             raise ValueError(f"an array has the name {name!r}; names are text")
         if array.dtype.newbyteorder("<").str not in _DTYPES:
             raise ValueError(f"{name} has dtype {array.dtype}; only numbers and booleans can be saved")
+        if array.ndim > _LARGEST_NDIM:
+            raise ValueError(f"{name} has {array.ndim} axes; {_LARGEST_NDIM} are the most there may be")
         kinds[name] = Kind(array.shape, array.dtype)
     return kinds
 

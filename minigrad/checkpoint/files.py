@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from minigrad.checkpoint.contents import DAMAGE, Contents, Kind, kinds_of
+from minigrad.checkpoint.contents import DAMAGE, LARGEST_CONTENTS, Contents, Kind, kinds_of
 from minigrad.checkpoint.npz import Npz, write_npz
 from minigrad.checkpoint.tensors import Safetensors, safetensors_package, write_safetensors
 from minigrad.errors import CheckpointError
@@ -92,7 +92,9 @@ def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], mor
         contents = Contents(kinds_of(arrays), notes, more or {}).as_text()
     except (TypeError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{target}: this cannot be saved: {problem}") from None
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    if len(contents) > LARGEST_CONTENTS:
+        raise CheckpointError(f"{target}: this cannot be saved: the notes take more than {LARGEST_CONTENTS:,} bytes")
+    temporary = target.parent / f".minigrad-{secrets.token_hex(8)}.part"
     try:
         try:
             with temporary.open("xb+") as file:
@@ -105,8 +107,9 @@ def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], mor
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as problem:
-        raise CheckpointError(f"{target} cannot be written: {problem.strerror}; give a folder that can be") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise CheckpointError(f"{target} cannot be written: {reason}; give a folder that can be") from None
 
 
 class Container(Protocol):

@@ -43,11 +43,23 @@ from minigrad.ops.transcendental import (
 )
 
 abs = absolute
+amax = max
+amin = min
+concat = concatenate
+div = divide
+mse = mse_loss
+mul = multiply
+neg = negative
+pow = power
+sub = subtract
+true_divide = divide
 
 __all__ = [
     "abs",
     "absolute",
     "add",
+    "amax",
+    "amin",
     "argmax",
     "argmin",
     "astype",
@@ -55,11 +67,13 @@ __all__ = [
     "broadcast_to",
     "clip",
     "compare",
+    "concat",
     "concatenate",
     "copy",
     "cos",
     "cross_entropy",
     "cumsum",
+    "div",
     "divide",
     "dot",
     "dropout",
@@ -83,11 +97,15 @@ __all__ = [
     "min",
     "minimum",
     "moveaxis",
+    "mse",
     "mse_loss",
+    "mul",
     "multiply",
+    "neg",
     "negative",
     "outer",
     "pad",
+    "pow",
     "power",
     "ravel",
     "relu",
@@ -103,6 +121,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "sub",
     "subtract",
     "sum",
     "swapaxes",
@@ -111,6 +130,7 @@ __all__ = [
     "tanh",
     "tile",
     "transpose",
+    "true_divide",
     "unbind",
     "var",
     "vdot",

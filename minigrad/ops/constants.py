@@ -22,7 +22,7 @@ __all__ = ["argmax", "argmin", "compare"]
 
 
 def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
-    """An element-wise comparison: a tensor of booleans, which carries no gradient.
+    """An element-wise comparison, or masks joined by ``&``, ``|`` or ``^``: a tensor that carries no gradient.
 
     >>> (Tensor([1.0, 2.0]) > 1.5).numpy()
     array([False,  True])
@@ -81,6 +81,7 @@ def _values(given: Any) -> Any:
 
 
 _COMPARISONS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+_MASKS = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)
 _TESTS = (np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
 _STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around)
 _QUESTIONS = (np.any, np.all, np.count_nonzero, np.argsort, np.isclose, np.allclose, np.array_equal)
@@ -89,7 +90,7 @@ _FORMS = (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like)
 implements(np.argmax)(argmax)
 implements(np.argmin)(argmin)
 _function: Any
-for _function in _COMPARISONS:
+for _function in (*_COMPARISONS, *_MASKS):
     implements(_function)(partial(compare, _function))
 for _function in (*_TESTS, *_STEPS, *_QUESTIONS, *_FORMS):
     implements(_function, passing=True)(partial(_plain, _function))

@@ -11,7 +11,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from minigrad.graph import CONSTANT, Gradient, Operation
 from minigrad.guard import Array
-from minigrad.ops.losses import checked_reduction
+from minigrad.ops.losses import average, checked_reduction
 from minigrad.ops.shape import as_tensor
 from minigrad.ops.softmax import below_peak, softmax
 from minigrad.scope import state
@@ -85,8 +85,7 @@ def cross_entropy(
         weights /= number
     loss: Any = np.where(counts, losses, 0)
     if reduction != "none":
-        loss = loss.sum()
-        loss = loss / number if reduction == "mean" else loss
+        loss = average(loss, number) if reduction == "mean" else loss.sum()
     loss = np.asarray(loss, losses.dtype)
     if not (logits._wants and state.recording):
         return unrecorded(loss)

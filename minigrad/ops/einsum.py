@@ -10,7 +10,9 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Gradient, Operation
+from minigrad.ops.indexing import getitem
 from minigrad.ops.protocol import implements
+from minigrad.ops.shape import as_tensor
 from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
@@ -83,11 +85,18 @@ def _spelled(term: str, ndim: int, spelled: str, subscripts: str) -> str:
         term = term.replace("...", spelled[len(spelled) - dots :] if dots > 0 else "", 1)
     if not all(letter in LETTERS for letter in term):
         raise ArgumentError(f"einsum: expected letters, commas, one -> and ..., got {subscripts!r}")
-    if len(set(term)) != len(term):
-        raise ArgumentError(f"einsum: {subscripts!r} repeats a letter in one operand; take the diagonal by indexing first")
     if len(term) != ndim:
         raise ShapeError(f"einsum: {term!r} of {subscripts!r} names {len(term)} axes, the operand has {ndim}")
     return term
+
+
+def _diagonal(x: Tensor | Constant, term: str, subscripts: str) -> tuple[Tensor, str]:
+    """The entries of ``x`` at which the axes of a repeated letter agree, and each letter once."""
+    lengths = dict(zip(term, x.shape, strict=True))
+    if tuple(lengths[letter] for letter in term) != x.shape:
+        raise ShapeError(f"einsum: a letter of {subscripts!r} stands for axes of different lengths in {x.shape}")
+    along = dict(zip(lengths, np.ix_(*map(np.arange, lengths.values())), strict=True))
+    return getitem(as_tensor(x, "einsum"), tuple(along[letter] for letter in term)), "".join(lengths)
 
 
 @implements(np.einsum)
@@ -96,12 +105,12 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Tensor:
 
     Args:
         subscripts: a letter for each axis of each operand, and after ``->`` those of the result; ``...`` stands for
-            further axes. ``"tbh,bh->tb"`` scores T states against one query.
+            further axes. ``"tbh,bh->tb"`` scores T states against one query; ``"ii->i"`` is a diagonal.
         *operands: the tensors.
         optimize: as in NumPy; the result does not depend on it.
 
     Raises:
-        ArgumentError: the subscripts are malformed, or repeat a letter within one operand.
+        ArgumentError: the subscripts are malformed.
         ShapeError: they do not fit the shapes.
 
     >>> einsum("ij,jk->ik", Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])).numpy()
@@ -111,6 +120,9 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Tensor:
     dtype = np.result_type(*(part._data for part in parts)) if parts else None
     parts = [Constant(np.asarray(part._data, dtype)) if isinstance(part._data, int | float) else part for part in parts]
     letters, out = _parsed(subscripts, [len(part.shape) for part in parts])
+    for k, term in enumerate(letters):
+        if len(set(term)) != len(term):
+            parts[k], letters[k] = _diagonal(parts[k], term, subscripts)
     try:
         y = np.einsum(f"{','.join(letters)}->{out}", *(part._data for part in parts), optimize=optimize)
     except ValueError:

@@ -6,6 +6,7 @@ summing over axes along which an operand was stretched is done once for all oper
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 __all__ = ["Unary", "pair", "quiet", "refusal", "values"]
 
 
-def pair(a: Any, b: Any, function: np.ufunc, label: str) -> tuple[Tensor | Constant, Tensor | Constant, Any]:
+def pair(a: Any, b: Any, function: Callable[..., Any], label: str) -> tuple[Tensor | Constant, Tensor | Constant, Any]:
     """Two operands and what ``function`` computes from them.
 
     Raises:

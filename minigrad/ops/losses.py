@@ -42,6 +42,15 @@ def checked_reduction(reduction: str, where: str) -> None:
         raise ArgumentError(f"{where}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
 
 
+def average(losses: Any, number: int) -> Any:
+    """Σ losses / number, also where the sum itself, of losses near 1e308, would be too large."""
+    with quiet():
+        total = losses.sum()
+        if not np.isfinite(total) and np.isfinite(losses).all():
+            return (losses / number).sum()
+    return total / number
+
+
 def _operands(prediction: Any, target: Any, reduction: str, where: str) -> tuple[Any, Any]:
     checked_reduction(reduction, where)
     prediction, target = operand(prediction, where), operand(target, where)
@@ -59,7 +68,7 @@ def _operands(prediction: Any, target: Any, reduction: str, where: str) -> tuple
 
 def _recorded(node: Loss, losses: Any, reduction: str, prediction: Any, target: Any) -> Tensor:
     losses = np.asarray(losses)
-    y = losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
+    y = losses if reduction == "none" else losses.sum() if reduction == "sum" else average(losses, losses.size)
     if not ((prediction._wants or target._wants) and state.recording):
         return unrecorded(y)
     node.share = 1 / losses.size if reduction == "mean" else 1

@@ -84,12 +84,14 @@ def reshape(x: Any, shape: Any) -> Tensor:
     """The entries of ``x``, in order, in another shape; one length may be −1 and is then found.
 
     Raises:
-        ShapeError: the number of entries differs.
+        ShapeError: the number of entries differs, or a length is below −1.
 
     >>> reshape(Tensor([1.0, 2.0, 3.0, 4.0]), (2, -1)).shape
     (2, 2)
     """
     x = operand(x, "reshape")
+    if any(isinstance(n, int) and n < -1 for n in (shape if isinstance(shape, tuple | list) else (shape,))):
+        raise ShapeError(f"reshape: expected lengths ≥ 0, or −1 for one that is to be found, got {shape!r}")
     try:
         y = np.asarray(x._data).reshape(shape)
     except (ValueError, TypeError):

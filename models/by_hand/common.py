@@ -107,6 +107,15 @@ class Sizes:
         return {name: self.check(name, params[name], letters) for name, letters in shapes.items() if name in params}
 
 
+def all_or_none(biases: Collection[str], params: Mapping[str, npt.ArrayLike]) -> Collection[str]:
+    """What may be left out of `params`: all biases where none is given, otherwise nothing.
+
+    >>> all_or_none(("b_i", "b_f"), {"W_ix": 1.0}), all_or_none(("b_i", "b_f"), {"b_f": 1.0})
+    (('b_i', 'b_f'), ())
+    """
+    return () if any(name in params for name in biases) else biases
+
+
 def zeros_like_params(params: Mapping[str, Array]) -> dict[str, Array]:
     """One zero array per parameter: the sums Σ_t start from here.
 

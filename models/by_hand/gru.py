@@ -69,7 +69,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, Gradients, InputError, Sizes, sigmoid, zeros_like_params
+from models.by_hand.common import Array, Gradients, InputError, Sizes, all_or_none, sigmoid, zeros_like_params
 
 SHAPES = {
     "W_ux": "HD", "W_uh": "HH", "b_u": "H",
@@ -80,6 +80,9 @@ SHAPES = {
 
 SHAPES_AFTER = SHAPES | {"b_ch": "H"}
 """With reset="after" the recurrent product of the candidate has a bias of its own."""
+
+BIASES = tuple(name for name in SHAPES_AFTER if name[0] == "b")
+"""Leave all of them out for the GRU without biases."""
 
 Reset = Literal["before", "after"]
 
@@ -115,7 +118,8 @@ def forward(
 ) -> Trace:
     """h_t = u ⊙ c̃ + (1 − u) ⊙ h_{t−1} for t = 1 … T.
 
-    params  W_ux, W_rx, W_cx (H, D), W_uh, W_rh, W_ch (H, H), b_u, b_r, b_c (H,); with reset="after" also b_ch (H,)
+    params  W_ux, W_rx, W_cx (H, D), W_uh, W_rh, W_ch (H, H), b_u, b_r, b_c (H,); with reset="after" also b_ch (H,);
+            without any b_· there are no biases
     xs      (T, B, D), time first: x_t is xs[t − 1]
     state   h_0 (B, H), zeros when left out
     reset   "before": r ⊙ h_{t−1} enters the product (C3);  "after": r multiplies the product (torch, cuDNN, Keras)
@@ -131,10 +135,10 @@ def forward(
     if reset not in ("before", "after"):
         raise InputError(f"gru.forward: reset must be 'before' or 'after', got {reset!r}")
     sizes = Sizes("gru.forward")
-    p = sizes.check_params(params, SHAPES if reset == "before" else SHAPES_AFTER)
-    W_ux, W_uh, b_u = p["W_ux"], p["W_uh"], p["b_u"]
-    W_rx, W_rh, b_r = p["W_rx"], p["W_rh"], p["b_r"]
-    W_cx, W_ch, b_c = p["W_cx"], p["W_ch"], p["b_c"]
+    p = sizes.check_params(params, SHAPES if reset == "before" else SHAPES_AFTER, all_or_none(BIASES, params))
+    W_ux, W_uh, b_u = p["W_ux"], p["W_uh"], p.get("b_u", 0.0)
+    W_rx, W_rh, b_r = p["W_rx"], p["W_rh"], p.get("b_r", 0.0)
+    W_cx, W_ch, b_c, b_ch = p["W_cx"], p["W_ch"], p.get("b_c", 0.0), p.get("b_ch", 0.0)
     xs = sizes.check("xs", xs, "TBD")
     T, B, H = xs.shape[0], xs.shape[1], sizes["H"]
     h = np.zeros((B, H), xs.dtype) if state is None else sizes.check("state", state, "BH")
@@ -148,7 +152,7 @@ def forward(
             m = (r * h_prev) @ W_ch.T
             c_tilde = np.tanh(x @ W_cx.T + b_c + m)
         else:
-            m = h_prev @ W_ch.T + p["b_ch"]
+            m = h_prev @ W_ch.T + b_ch
             c_tilde = np.tanh(x @ W_cx.T + b_c + r * m)
         h = u * c_tilde + (1 - u) * h_prev
         steps.append(Step(x, h_prev, u, r, m, c_tilde, h))
@@ -177,7 +181,7 @@ def backward(
     (array([[0.1353]]), array([[0.017]]))
     """
     sizes = Sizes("gru.backward")
-    p = sizes.check_params(params, SHAPES if trace.reset == "before" else SHAPES_AFTER)
+    p = sizes.check_params(params, SHAPES if trace.reset == "before" else SHAPES_AFTER, all_or_none(BIASES, params))
     W_ux, W_rx, W_cx = p["W_ux"], p["W_rx"], p["W_cx"]
     W_uh, W_rh, W_ch = p["W_uh"], p["W_rh"], p["W_ch"]
     sizes.check("trace.xs", trace.xs, "TBD")
@@ -205,7 +209,8 @@ def backward(
             dr = da_c * m
             dm = da_c * r
             dp["W_ch"] += dm.T @ h_prev
-            dp["b_ch"] += dm.sum(axis=0)
+            if "b_ch" in dp:
+                dp["b_ch"] += dm.sum(axis=0)
             dh_through_candidate = dm @ W_ch
         da_r = dr * r * (1 - r)
 
@@ -213,7 +218,8 @@ def backward(
         dp["W_rh"] += da_r.T @ h_prev
         for gate, da in (("u", da_u), ("r", da_r), ("c", da_c)):
             dp[f"W_{gate}x"] += da.T @ x
-            dp[f"b_{gate}"] += da.sum(axis=0)
+            if f"b_{gate}" in dp:
+                dp[f"b_{gate}"] += da.sum(axis=0)
         dxs[t - 1] = da_u @ W_ux + da_r @ W_rx + da_c @ W_cx
 
         dh = (1 - u) * dh + da_u @ W_uh + da_r @ W_rh + dh_through_candidate      # 6

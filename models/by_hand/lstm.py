@@ -67,7 +67,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, Gradients, InputError, Sizes, sigmoid, zeros_like_params
+from models.by_hand.common import Array, Gradients, InputError, Sizes, all_or_none, sigmoid, zeros_like_params
 
 SHAPES = {
     "W_ix": "HD", "W_ih": "HH", "b_i": "H",
@@ -76,6 +76,9 @@ SHAPES = {
     "W_ox": "HD", "W_oh": "HH", "b_o": "H",
 }
 """The parameters and their shapes, in letters."""
+
+BIASES = tuple(name for name in SHAPES if name[0] == "b")
+"""Leave all of them out for the LSTM without biases, as in C1."""
 
 
 class State(NamedTuple):
@@ -119,7 +122,7 @@ def forward(
 ) -> Trace:
     """c_t = f ⊙ c_{t−1} + i ⊙ g and h_t = o ⊙ tanh(c_t) for t = 1 … T.
 
-    params       W_nx (H, D), W_nh (H, H), b_n (H,) for each gate n = i, f, g, o
+    params       W_nx (H, D), W_nh (H, H), b_n (H,) for each gate n = i, f, g, o; without any b_n there are no biases
     xs           (T, B, D), time first: x_t is xs[t − 1]
     state        (c_0, h_0), each (B, H), zeros when left out
     output_tanh  False: h_t = o ⊙ c_t, as C3 prints it
@@ -134,11 +137,11 @@ def forward(
     (1.995042495722, 0.961292842529)
     """
     sizes = Sizes("lstm.forward")
-    p = sizes.check_params(params, SHAPES)
-    W_ix, W_ih, b_i = p["W_ix"], p["W_ih"], p["b_i"]
-    W_fx, W_fh, b_f = p["W_fx"], p["W_fh"], p["b_f"]
-    W_gx, W_gh, b_g = p["W_gx"], p["W_gh"], p["b_g"]
-    W_ox, W_oh, b_o = p["W_ox"], p["W_oh"], p["b_o"]
+    p = sizes.check_params(params, SHAPES, all_or_none(BIASES, params))
+    W_ix, W_ih, b_i = p["W_ix"], p["W_ih"], p.get("b_i", 0.0)
+    W_fx, W_fh, b_f = p["W_fx"], p["W_fh"], p.get("b_f", 0.0)
+    W_gx, W_gh, b_g = p["W_gx"], p["W_gh"], p.get("b_g", 0.0)
+    W_ox, W_oh, b_o = p["W_ox"], p["W_oh"], p.get("b_o", 0.0)
     xs = sizes.check("xs", xs, "TBD")
     T, B, H = xs.shape[0], xs.shape[1], sizes["H"]
     zeros = np.zeros((B, H), xs.dtype)
@@ -180,7 +183,7 @@ def backward(
     0.070976938454
     """
     sizes = Sizes("lstm.backward")
-    p = sizes.check_params(params, SHAPES)
+    p = sizes.check_params(params, SHAPES, all_or_none(BIASES, params))
     W_ix, W_fx, W_gx, W_ox = p["W_ix"], p["W_fx"], p["W_gx"], p["W_ox"]
     W_ih, W_fh, W_gh, W_oh = p["W_ih"], p["W_fh"], p["W_gh"], p["W_oh"]
     sizes.check("trace.xs", trace.xs, "TBD")
@@ -210,7 +213,8 @@ def backward(
         for gate, da in (("i", da_i), ("f", da_f), ("g", da_g), ("o", da_o)):      # 5, 7
             dp[f"W_{gate}h"] += da.T @ h_prev
             dp[f"W_{gate}x"] += da.T @ x
-            dp[f"b_{gate}"] += da.sum(axis=0)
+            if f"b_{gate}" in dp:
+                dp[f"b_{gate}"] += da.sum(axis=0)
         dxs[t - 1] = da_i @ W_ix + da_f @ W_fx + da_g @ W_gx + da_o @ W_ox
 
         dh = da_i @ W_ih + da_f @ W_fh + da_g @ W_gh + da_o @ W_oh         # 6

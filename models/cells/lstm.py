@@ -91,8 +91,9 @@ class LSTM(Cell[LSTMState]):
         self.p_o = make.bias("p_o", hidden_size) if peepholes else None
         self.blocks = stacked_gates(self.gates, self.hidden_size)
         if forget_bias is not None:
-            if self.b is None or isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float | np.number):
-                raise ArgumentError(f"lstm: forget_bias: expected None, or a number and bias=True, got {forget_bias!r}")
+            is_number = isinstance(forget_bias, int | float | np.number) and not isinstance(forget_bias, bool)
+            if self.b is None or not is_number or not np.isfinite(forget_bias):
+                raise ArgumentError(f"lstm: forget_bias: expected None, or a finite number and bias=True, got {forget_bias!r}")
             self.b.data[self.blocks["b"]["b_f"]] = forget_bias
 
     @override

@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
 from viz.diagram.folding import REARRANGEMENTS, Folding
-from viz.diagram.formula import affine_terms
+from viz.diagram.formula import affine_terms, is_telling
 from viz.diagram.items import Diagram, Item, Link
 from viz.diagram.places import Recorded
 from viz.diagram.roles import assign_roles, set_initial_lineages, set_lineages
@@ -70,6 +70,8 @@ def _item(index: int, members: list[int], folding: Folding, full: bool, roots: s
     nodes = tuple(recorded.nodes[i] for i in members)
     affine = [] if full else [i for i in members if folding.affine[i]]
     terms = affine_terms(folding, members) if affine else []
+    if not is_telling(terms):
+        terms = []
     made = [i for i in affine or members if folding.label[i] not in REARRANGEMENTS] or affine or members
     best = next((i for i in reversed(members) if folding.named[i]), made[-1])
     head, place = recorded.nodes[best], recorded.place[made[-1]]

@@ -9,24 +9,31 @@ from viz.diagram.folding import REARRANGEMENTS, Folding
 from viz.diagram.places import BEFORE
 from viz.text import Line, Span, symbol_name
 
-__all__ = ["affine_terms", "join", "transposes", "wrap"]
+__all__ = ["affine_terms", "is_telling", "join", "transposes", "wrap"]
 
 PLUS, MINUS, TIMES = Span(" + "), Span(" − "), Span("·")
 NAMELESS = Span("const")
 OMITTED = Span("…")
+LOOK_UPS = frozenset({"embedding", "take"})
+
+
+def unarranged(folding: Folding, i: int) -> int:
+    """What a nameless slice or reshape was made from."""
+    recorded = folding.recorded
+    while recorded.nodes[i].name is None and folding.label[i] in REARRANGEMENTS and recorded.inputs[i]:
+        i = recorded.inputs[i][0][1]
+    return i
 
 
 def name_of(folding: Folding, i: int) -> Line | None:
     """The name of a node, or of what it is a slice of."""
-    recorded = folding.recorded
-    while recorded.nodes[i].name is None and folding.label[i] in REARRANGEMENTS and recorded.inputs[i]:
-        i = recorded.inputs[i][0][1]
-    name = recorded.nodes[i].name
+    i = unarranged(folding, i)
+    name = folding.recorded.nodes[i].name
     return None if name is None else symbol_name(name, part=folding.part.get(i))
 
 
 def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: bool = False) -> Line:
-    """How an operand is written inside a formula: its name, an expression of two named operands, or three dots.
+    """How an operand is written inside a formula: its name, an expression of one or two named operands, or three dots.
 
     What was computed once for all steps is spelt out in parentheses, and so is an expression that is a factor.
     """
@@ -38,16 +45,16 @@ def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: boo
     recorded = folding.recorded
     if folding.affine[i] and recorded.place[i] == BEFORE and recorded.steps and spell_out:
         return (Span("("), *join(affine_terms(folding, folding.members(i), spell_out=False)), Span(")"))
-    symbol = recorded.nodes[i].symbol
-    if folding.label[i] == "stack":
-        names = {name_of(folding, j) for _, j in recorded.inputs[i]}
-        (name,) = names if len(names) == 1 else (None,)
-        return name or (OMITTED,)
-    if len(recorded.inputs[i]) == 2 and len(symbol) == 1:
-        left, right = (name_of(folding, j) for _, j in recorded.inputs[i])
-        if left and right:
-            inner = (*left, Span(symbol), *right)
-            return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner
+    i = unarranged(folding, i)
+    names = [name_of(folding, j) for _, j in recorded.inputs[i]]
+    label, symbol = folding.label[i], recorded.nodes[i].symbol
+    if label == "stack" and len(set(names)) == 1:
+        return names[0] or (OMITTED,)
+    if label in LOOK_UPS and names and names[0]:
+        return (*names[0], Span("[…]"))
+    if len(names) == 2 and len(symbol) == 1 and names[0] and names[1]:
+        inner = (*names[0], Span(symbol), *names[1])
+        return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner
     return (OMITTED,)
 
 
@@ -82,6 +89,11 @@ def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = T
         else:
             stack += [(source, sign) for source in reversed(sources)]
     return list(dict.fromkeys(terms))
+
+
+def is_telling(terms: list[Line]) -> bool:
+    """Whether a formula says more than that something is added up."""
+    return any(span is not OMITTED for _, *operand_ in terms for span in operand_)
 
 
 def product(folding: Folding, first: int | None, second: int | None, inside: set[int], spell_out: bool) -> Line:

@@ -66,7 +66,7 @@ class Item:
         if self.terms:
             return name or join(self.terms)
         if self.head.is_leaf:
-            return name or (Span("leaf"),)
+            return name or (Span("×".join(map(str, self.head.shape)) or "number"),)
         if self.role == "input":
             return name
         symbol = Span(operation_symbol(self.head), soft=bool(name))

@@ -119,7 +119,3 @@ class Recorded:
         if (node.is_leaf and node.time is not None) or (self.after > 1 and only == 0 and given):
             self.initial.add(i)
         return BEFORE
-
-    def is_source(self, i: int) -> bool:
-        """Whether a node depends on nothing that happened at a step."""
-        return self.place[i] == BEFORE or self.nodes[i].is_leaf

@@ -25,6 +25,11 @@ def lay_out(diagram: Diagram) -> Layout:
         layout.put_region(region, diagram.items, 0.0, 0.0)
         for k in range(len(diagram.links)):
             layout.routes[k] = Route(joined(region.link_path(k)))
+    lines = [*(route.points for route in layout.routes.values()), *(bus.points for bus in layout.buses)]
+    for points in lines:
+        layout.ceiling = min(layout.ceiling, *(y for _, y in points))
+        layout.floor = max(layout.floor, *(y for _, y in points))
+        layout.right = max(layout.right, *(x for x, _ in points))
     for place in layout.places.values():
         layout.ceiling = min(layout.ceiling, place.y - place.height / 2)
         layout.floor = max(layout.floor, place.y + place.height / 2)

@@ -19,7 +19,7 @@ __all__ = ["Unrolled"]
 WIRES_BELOW = 24.0
 WIRE_PITCH, TOP_WIRE_PITCH = 5.0, 30.0
 REGION_GAP = 30.0
-INITIAL_GAP = 14.0
+INITIAL_GAP, BETWEEN_INITIAL = 14.0, 6.0
 STRAIGHT_END = 11.0
 BEFORE_RESULTS = 18.0
 TAP_SPACING = 12.0
@@ -102,19 +102,24 @@ class Unrolled:
         )
 
     def _place_initial(self, initial: list[Item], margin: float) -> None:
-        """Initial states stand beside the first column, at the height of the states they begin."""
+        """Initial states stand beside the first column, at the height of the states they begin, as far as they fit."""
+        wanted = sorted((self._beside[item.index] > 0, self._height_of_initial(item), item.index) for item in initial)
         right_end = self.steps.edges(self.diagram.after - 1)[1] + INITIAL_GAP
-        taken: dict[tuple[bool, float], int] = {}
-        for item in initial:
-            look = look_of(item)
-            starts = (self.items[link.target] for link in self.diagram.links if link.source == item.index)
-            target = next(started for started in starts if started.place == self._beside[item.index])
-            at_right = target.place > 0
-            y = None if at_right else self.steps.row_y(item.lineage, target.place)
-            y = self.layout.places[target.index].y if y is None else y
-            number = taken[at_right, y] = taken.get((at_right, y), -1) + 1
+        free = {False: -math.inf, True: -math.inf}
+        for at_right, y, j in wanted:
+            look = look_of(self.items[j])
             x = right_end + look.width / 2 if at_right else margin / 2
-            self.layout.places[item.index] = Place(x, y + number * (look.height + 6), look.width, look.height, look)
+            y = max(y, free[at_right] + look.height / 2)
+            free[at_right] = y + look.height / 2 + BETWEEN_INITIAL
+            self.layout.places[j] = Place(x, y, look.width, look.height, look)
+
+    def _height_of_initial(self, item: Item) -> float:
+        beside = self._beside[item.index]
+        y = None if beside > 0 else self.steps.row_y(item.lineage, beside)
+        if y is not None:
+            return y
+        targets = (link.target for link in self.diagram.links if link.source == item.index)
+        return self.layout.places[next(j for j in targets if self.items[j].place == beside)].y
 
     def _place_after(self) -> tuple[RegionDrawing, dict[Hashable, list[Point]]]:
         """The region to the right: what is computed from several steps, or from the last one, after the loop."""

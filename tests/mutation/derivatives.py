@@ -219,7 +219,7 @@ MUTANTS = [
             "(Partial(g, self.index, self.exact),)",
             "(Partial(np.ones_like(g), self.index, self.exact),)",
         ),
-        ("split: wrong part of the gradient", "def part", "node.span = (axis, start,", "node.span = (axis, start + 1,"),
+        ("split: all parts that start together are one", "def part", "start + 1 if stop is None else stop)", "start + 1)"),
         ("scatter: derivative at the wrong place", "class Scatter", "g[self.index]", "g[self.index] * 2"),
     ),
     *rows(

@@ -29,6 +29,7 @@ MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS)
 OPERATIONS = (
     "ops_against_torch",
     "ops_kinks",
+    "ops_matmul",
     "ops_extremes",
     "ops_dtypes",
     "ops_empty",

@@ -19,7 +19,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from typing_extensions import override
 
@@ -144,14 +144,14 @@ class _Recording(Setting):
     __slots__ = ()
     wanted: bool
 
-    def __new__(cls, function: Any = None) -> Any:
+    def __new__(cls, function: Any = None) -> Self:
         """A setting; or, for a decorator written without parentheses, the decorated function."""
         setting = super().__new__(cls)
         if function is None:
             return setting
         if not callable(function):
             raise ArgumentError(f"{cls.__name__}: expected no argument, or a function to decorate, got {function!r:.60}")
-        return setting(function)
+        return cast(Self, setting(function))
 
     @override
     def enter(self) -> bool:

@@ -141,6 +141,10 @@ class GuardedArray(np.ndarray[Any, Any]):
         """All entries in one row."""
         return GuardedEntries(self)
 
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        self.unlocked().flat = values
+
     @override
     def __repr__(self) -> str:
         return repr(bare(self))

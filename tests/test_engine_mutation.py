@@ -5,6 +5,7 @@ import gc
 import itertools
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -538,7 +539,9 @@ def test_many_views_of_a_free_array_can_be_written_to_in_turn():
 def test_changing_the_shape_of_a_view_in_place_does_not_change_the_tensor():
     w = leaf()
     a = w.data
-    a.shape = (3, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # NumPy would rather have reshape
+        a.shape = (3, 1)
     assert w.data.shape == w.shape == (3,)
 
 

@@ -19,6 +19,9 @@ from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
 __all__ = ["mean", "std", "sum", "var"]
 
+numpy: Any = np
+"""NumPy where ``keepdims`` is computed: its type stubs know only the literals True and False."""
+
 
 class Reduction(Operation):
     """An operation over ``axes`` of its operand, which had the shape ``shape_x``."""
@@ -85,7 +88,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     if keepdims is not False:
         keepdims = flag(keepdims, "sum: keepdims")
     axes = reduced_axes(axis, len(x.shape), "sum")
-    y = np.sum(x._data, axis=axes, keepdims=keepdims)
+    y = np.add.reduce(x._data, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Sum(axes, x.shape), y, (x._node,), ())
     return unrecorded(y)
@@ -113,7 +116,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     3.0
     """
     x, axes, keepdims = nonempty(x, axis, keepdims, "mean")
-    y = np.mean(x._data, axis=axes, keepdims=keepdims)
+    y = numpy.mean(x._data, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Mean(axes, x.shape), y, (x._node,), ())
     return unrecorded(y)
@@ -182,7 +185,7 @@ def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
     4.666666666666667
     """
     x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "var")
-    y = np.var(x._data, axis=axes, ddof=ddof, keepdims=keepdims)
+    y = numpy.var(x._data, axis=axes, ddof=ddof, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Var(axes, x.shape, ddof), y, (x._node,), (x.lend(Var),))
     return unrecorded(y)
@@ -205,7 +208,7 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
     1.0
     """
     x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "std")
-    y = np.asarray(np.std(x._data, axis=axes, ddof=ddof, keepdims=keepdims))
+    y = np.asarray(numpy.std(x._data, axis=axes, ddof=ddof, keepdims=keepdims))
     if x._wants and state.recording:
         return record(Std(axes, x.shape, ddof), y, (x._node,), (x.lend(Std), y))
     return unrecorded(y)

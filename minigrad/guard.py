@@ -143,7 +143,7 @@ class GuardedArray(np.ndarray[Any, Any]):
 
     @flat.setter
     def flat(self, values: Any) -> None:
-        self.unlocked().flat = values
+        self.unlocked().flat[:] = values
 
     @override
     def __repr__(self) -> str:

@@ -88,7 +88,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     if keepdims is not False:
         keepdims = flag(keepdims, "sum: keepdims")
     axes = reduced_axes(axis, len(x.shape), "sum")
-    y = np.add.reduce(x._data, axis=axes, keepdims=keepdims)
+    y = numpy.add.reduce(x._data, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Sum(axes, x.shape), y, (x._node,), ())
     return unrecorded(y)

@@ -138,7 +138,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     peak = scores.max(axis=axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isinf(peak), 0, peak)
     with quiet():
-        y = np.log(np.add.reduce(np.exp(scores - shift), axis=axes, keepdims=keepdims))
+        exponentials: Any = np.exp(scores - shift)
+        y = np.log(exponentials.sum(axis=axes, keepdims=keepdims))
     y += shift if keepdims else shift.squeeze(axis=axes)
     if x._wants and state.recording:
         return record(LogSumExp(axes, x.shape), y, (x._node,), (x.lend(LogSumExp),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 from benchmarks.contestant import Taped
 from benchmarks.memory import tape
@@ -32,9 +32,9 @@ def scaling(kind: type[Taped], lengths: tuple[int, ...] = LENGTHS) -> list[Cost]
         repeats = max(3, 3000 // T)
         times = []
         for _ in range(repeats):
-            start = perf_counter()
+            start = process_time()
             contestant.step()
-            times.append(perf_counter() - start)
+            times.append(process_time() - start)
         weight = tape(kind, size)
         costs.append(Cost(T, median(times) / T, 0.0 if weight is None else weight.kept))
     return costs

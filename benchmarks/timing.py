@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 TURN = 0.02
 """Seconds that a turn lasts at least: long enough for a contestant's own caches to be warm for most of it."""
@@ -14,7 +14,7 @@ TURN = 0.02
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for one call, and its ratio to the first contestant."""
+    """Seconds of processor time for one call, and its ratio to the first contestant."""
 
     median: float
     minimum: float
@@ -60,14 +60,14 @@ def race(runs: Mapping[str, Callable[[], object]], seconds: float, least_rounds:
 
 
 def turn(run: Callable[[], object], count: int) -> float:
-    """Mean seconds of `count` calls in a row."""
-    start = perf_counter()
+    """Mean seconds of `count` calls in a row: of the processor's time, which nobody else on the machine can take."""
+    start = process_time()
     for _ in range(count):
         run()
-    return (perf_counter() - start) / count
+    return (process_time() - start) / count
 
 
 def calls_in_a_turn(run: Callable[[], object]) -> int:
     """How many calls fill a turn; the call is warm afterwards."""
     run()
-    return max(1, round(TURN / turn(run, 1)))
+    return max(1, round(TURN / max(turn(run, 1), 1e-7)))

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -75,7 +76,12 @@ def run(options: argparse.Namespace) -> int:
     """The steps; raises a MinigradError that says what is wrong and what to do."""
     began = time.monotonic()
     corpus = read(options)
-    folder = writable_folder(options.out)
+    with output_folder(options.out) as folder:
+        return experiment(corpus, folder, options, began)
+
+
+def experiment(corpus: Corpus, folder: Path, options: argparse.Namespace, began: float) -> int:
+    """Everything but reading the text; what is written goes to the folder."""
     model = LanguageModel(
         len(corpus.vocabulary),
         options.hidden,
@@ -131,17 +137,27 @@ def read(options: argparse.Namespace) -> Corpus:
     return Corpus(name, vocabulary, vocabulary.encode(learn), vocabulary.encode(judge))
 
 
-def writable_folder(path: str) -> Path:
-    """The output folder, made if it is not there; refused now rather than after the training if nothing can be written."""
+@contextmanager
+def output_folder(path: str) -> Iterator[Path]:
+    """The output folder, made if it is not there, and removed again if nothing was written.
+
+    It is refused now rather than after the training if nothing can be written.
+    """
     folder = Path(path)
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as problem:
-        raise CheckpointError(
-            f"the output folder {path} cannot be written ({problem.strerror}); give another one with --out"
-        ) from None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as problem:
+            raise CheckpointError(
+                f"the output folder {path} cannot be written ({problem.strerror}); give another one with --out"
+            ) from None
+        yield folder
+    finally:
+        with suppress(OSError):  # the first that is not empty, or not there
+            for place in missing:
+                place.rmdir()
 
 
 def describe(corpus: Corpus, model: LanguageModel, streams: Streams, options: argparse.Namespace) -> None:

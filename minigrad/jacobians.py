@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import nests, ops
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor, unrecorded
-from minigrad.transforms import along, arguments, evaluated, recorded, reverse, vjp
+from minigrad.transforms import along, arguments, evaluated, fitted, recorded, reverse, vjp
 
 __all__ = ["hessian", "hvp", "jacobian"]
 
@@ -23,7 +23,7 @@ def jacobian(function: Callable[..., Any], *primals: Any, create_graph: bool | N
 
     Args:
         function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
-        primals: Tensors or arrays of floating-point numbers, or nests of them.
+        primals: Tensors or arrays of floating-point numbers, or nests of them; several also in one tuple.
         create_graph: make the result differentiable. By default it is so inside another transform.
 
     Returns:
@@ -32,12 +32,14 @@ def jacobian(function: Callable[..., Any], *primals: Any, create_graph: bool | N
 
     Raises:
         DTypeError: a primal is not made of floating-point numbers, or the function returns something else than Tensors.
+        ArgumentError: the function takes another number of arguments.
 
     >>> jacobian(lambda x: x * x, np.array([1.0, 2.0])).numpy()
     array([[2., 0.],
            [0., 4.]])
     """
     keep = recorded(create_graph)
+    primals = fitted(function, primals, "jacobian")
     result, outputs, variables = evaluated(function, primals, "jacobian")
     pull = reverse(outputs, variables, "jacobian")
     blocks = []
@@ -65,7 +67,7 @@ def hessian(function: Callable[..., Tensor], *primals: Any, create_graph: bool |
 
     Args:
         function: takes Tensors in the places of ``primals`` and returns a Tensor with one entry.
-        primals: Tensors or arrays of floating-point numbers, or nests of them.
+        primals: Tensors or arrays of floating-point numbers, or nests of them; several also in one tuple.
         create_graph: make the result differentiable. By default it is so inside another transform.
 
     Returns:
@@ -74,12 +76,13 @@ def hessian(function: Callable[..., Tensor], *primals: Any, create_graph: bool |
 
     Raises:
         ShapeError: the function returns several numbers.
-        DTypeError: as for `jacobian`.
+        DTypeError, ArgumentError: as for `jacobian`.
 
     >>> hessian(lambda x: x[0] * x[0] * x[1], np.array([3.0, 5.0])).numpy()
     array([[10.,  6.],
            [ 6.,  0.]])
     """
+    primals = fitted(function, primals, "hessian")
     return jacobian(_gradient(function, "hessian"), *primals, create_graph=create_graph)
 
 
@@ -103,7 +106,7 @@ def hvp(function: Callable[..., Tensor], primals: Any, tangents: Any, create_gra
     >>> hvp(lambda x: (x**3.0).sum(), np.array([1.0, 2.0]), np.array([1.0, 10.0])).numpy()
     array([  6., 120.])
     """
-    given = arguments(primals)
+    given = fitted(function, arguments(primals), "hvp")
     v = nests.rebuilt(given, along(given, tangents, "hvp"))
     _, pullback = vjp(_gradient(function, "hvp"), *given, create_graph=create_graph)
     products = pullback(v[0] if len(given) == 1 else v)

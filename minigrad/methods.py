@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minigrad
+from minigrad.errors import ConversionError
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -79,6 +80,10 @@ class ArrayMethods:
         """The same entries in another shape; see :func:`minigrad.reshape`."""
         return minigrad.reshape(self, shape[0] if len(shape) == 1 else shape)
 
+    def view(self, *shape: Any) -> Tensor:
+        """PyTorch's name for ``reshape``."""
+        return self.reshape(*shape)
+
     def ravel(self) -> Tensor:
         """All entries along one axis; see :func:`minigrad.ravel`."""
         return minigrad.ravel(self)
@@ -91,6 +96,14 @@ class ArrayMethods:
         """The axes in another order; see :func:`minigrad.transpose`."""
         return minigrad.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
+    def permute(self, *axes: Any) -> Tensor:
+        """PyTorch's name for ``transpose``."""
+        return self.transpose(*axes)
+
+    def moveaxis(self, source: Any, destination: Any) -> Tensor:
+        """Some axes moved to other places; see :func:`minigrad.moveaxis`."""
+        return minigrad.moveaxis(self, source, destination)
+
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Two axes exchanged; see :func:`minigrad.swapaxes`."""
         return minigrad.swapaxes(self, axis1, axis2)
@@ -99,6 +112,30 @@ class ArrayMethods:
         """Without axes of length 1; see :func:`minigrad.squeeze`."""
         return minigrad.squeeze(self, axis)
 
+    def expand_dims(self, axis: Any) -> Tensor:
+        """With a new axis of length 1; see :func:`minigrad.expand_dims`."""
+        return minigrad.expand_dims(self, axis)
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        """PyTorch's name for ``expand_dims``."""
+        return minigrad.expand_dims(self, axis)
+
+    def broadcast_to(self, shape: Any) -> Tensor:
+        """Stretched to a larger shape; see :func:`minigrad.broadcast_to`."""
+        return minigrad.broadcast_to(self, shape)
+
+    def flip(self, axis: Any = None) -> Tensor:
+        """In reverse order along ``axis``; see :func:`minigrad.flip`."""
+        return minigrad.flip(self, axis)
+
+    def pad(self, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Tensor:
+        """In a frame of constants; see :func:`minigrad.pad`."""
+        return minigrad.pad(self, pad_width, mode, constant_values)
+
+    def tile(self, reps: Any) -> Tensor:
+        """Copies side by side; see :func:`minigrad.tile`."""
+        return minigrad.tile(self, reps)
+
     def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
         """Every entry several times in a row; see :func:`minigrad.repeat`."""
         return minigrad.repeat(self, repeats, axis)
@@ -106,6 +143,10 @@ class ArrayMethods:
     def take(self, indices: Any, axis: int | None = None) -> Tensor:
         """The entries at ``indices`` along ``axis``; see :func:`minigrad.take`."""
         return minigrad.take(self, indices, axis)
+
+    def take_along_axis(self, indices: Any, axis: int | None = -1) -> Tensor:
+        """For each place the entry that ``indices`` names; see :func:`minigrad.take_along_axis`."""
+        return minigrad.take_along_axis(self, indices, axis)
 
     def split(self, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
         """Parts along ``axis``; see :func:`minigrad.split`."""
@@ -123,11 +164,35 @@ class ArrayMethods:
         """The same values in a new tensor, through which gradients flow; see :func:`minigrad.copy`."""
         return minigrad.copy(self)
 
+    def clone(self) -> Tensor:
+        """PyTorch's name for ``copy``."""
+        return minigrad.copy(self)
+
     # ---------------------------------------------------------------- entry by entry
 
     def dot(self, other: Any) -> Tensor:
         """NumPy's ``dot``; see :func:`minigrad.dot`."""
         return minigrad.dot(self, other)
+
+    def matmul(self, other: Any) -> Tensor:
+        """The matrix product ``self @ other``; see :func:`minigrad.matmul`."""
+        return minigrad.matmul(self, other)
+
+    def outer(self, other: Any) -> Tensor:
+        """Every entry times every entry of ``other``; see :func:`minigrad.outer`."""
+        return minigrad.outer(self, other)
+
+    def maximum(self, other: Any) -> Tensor:
+        """The larger of two entries each; see :func:`minigrad.maximum`."""
+        return minigrad.maximum(self, other)
+
+    def minimum(self, other: Any) -> Tensor:
+        """The smaller of two entries each; see :func:`minigrad.minimum`."""
+        return minigrad.minimum(self, other)
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """These entries where ``condition`` holds, else those of ``other``, as in PyTorch; see :func:`minigrad.where`."""
+        return minigrad.where(condition, self, other)
 
     def abs(self) -> Tensor:
         """The absolute value of every entry; see :func:`minigrad.absolute`."""
@@ -141,13 +206,29 @@ class ArrayMethods:
         """eˣ of every entry."""
         return minigrad.exp(self)
 
+    def expm1(self) -> Tensor:
+        """eˣ − 1 of every entry."""
+        return minigrad.expm1(self)
+
     def log(self) -> Tensor:
         """The natural logarithm of every entry."""
         return minigrad.log(self)
 
+    def log1p(self) -> Tensor:
+        """ln(1 + x) of every entry."""
+        return minigrad.log1p(self)
+
     def sqrt(self) -> Tensor:
         """The square root of every entry."""
         return minigrad.sqrt(self)
+
+    def sin(self) -> Tensor:
+        """The sine of every entry."""
+        return minigrad.sin(self)
+
+    def cos(self) -> Tensor:
+        """The cosine of every entry."""
+        return minigrad.cos(self)
 
     def square(self) -> Tensor:
         """x² of every entry."""
@@ -176,3 +257,28 @@ class ArrayMethods:
     def log_softmax(self, axis: Any = -1) -> Tensor:
         """The logarithm of a distribution along ``axis``; see :func:`minigrad.log_softmax`."""
         return minigrad.log_softmax(self, axis)
+
+    # ---------------------------------------------------------------- operators that are not recorded
+
+    def __mod__(self, other: Any) -> Any:
+        raise _refused("%", "np.mod")
+
+    __rmod__ = __imod__ = __mod__
+
+    def __floordiv__(self, other: Any) -> Any:
+        raise _refused("//", "np.floor_divide")
+
+    __rfloordiv__ = __ifloordiv__ = __floordiv__
+
+    def __divmod__(self, other: Any) -> Any:
+        raise _refused("divmod", "np.divmod")
+
+    __rdivmod__ = __divmod__
+
+    def __round__(self, ndigits: Any = None) -> Any:
+        raise ConversionError("round: not recorded for tensors; write np.round(x), which has no gradient, or round(x.item())")
+
+
+def _refused(operator: str, function: str) -> ConversionError:
+    """The error for an operator that is not recorded, with the advice given for NumPy's function."""
+    return ConversionError(f"{operator}: not recorded for tensors; {minigrad.ops.nearest.nearest(function, ())}")

@@ -13,7 +13,7 @@ from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 from minigrad.tensor import Tensor
 
-__all__ = ["Module", "Parameter"]
+__all__ = ["Module", "Parameter", "children_of"]
 
 
 class Parameter(Tensor):
@@ -27,6 +27,24 @@ class Parameter(Tensor):
 
     def __init__(self, data: npt.ArrayLike, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, requires_grad=True, dtype=dtype, name=name)
+
+
+def children_of(owner: object) -> Iterator[tuple[str, Any]]:
+    """The parameters and modules among the attributes of any object, also in lists and dicts, with their paths.
+
+    >>> from types import SimpleNamespace
+    >>> [name for name, _ in children_of(SimpleNamespace(W=Parameter([2.0]), rest=[1, Parameter([3.0])]))]
+    ['W', 'rest.1']
+    """
+    stack = list(reversed(getattr(owner, "__dict__", {}).items()))
+    while stack:
+        name, value = stack.pop()
+        if isinstance(value, Parameter | Module):
+            yield name, value
+        elif isinstance(value, list | tuple):
+            stack.extend((f"{name}.{i}", part) for i, part in reversed(list(enumerate(value))))
+        elif isinstance(value, dict):
+            stack.extend((f"{name}.{key}", part) for key, part in reversed(value.items()))
 
 
 class Module:
@@ -43,15 +61,7 @@ class Module:
     training: bool = True
 
     def _children(self) -> Iterator[tuple[str, Any]]:
-        stack = list(reversed(vars(self).items()))
-        while stack:
-            name, value = stack.pop()
-            if isinstance(value, Parameter | Module):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                stack.extend((f"{name}.{i}", part) for i, part in reversed(list(enumerate(value))))
-            elif isinstance(value, dict):
-                stack.extend((f"{name}.{key}", part) for key, part in reversed(value.items()))
+        return children_of(self)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every parameter once, with its path, such as ``"cell.W_hh"``, in the order of assignment."""

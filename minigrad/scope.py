@@ -19,7 +19,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from typing_extensions import override
 
@@ -144,6 +144,15 @@ class _Recording(Setting):
     __slots__ = ()
     wanted: bool
 
+    def __new__(cls, function: Any = None) -> Self:
+        """A setting; or, for a decorator written without parentheses, the decorated function."""
+        setting = super().__new__(cls)
+        if function is None:
+            return setting
+        if not callable(function):
+            raise ArgumentError(f"{cls.__name__}: expected no argument, or a function to decorate, got {function!r:.60}")
+        return cast(Self, setting(function))
+
     @override
     def enter(self) -> bool:
         found = state.recording
@@ -156,7 +165,10 @@ class _Recording(Setting):
 
 
 class no_grad(_Recording):
-    """Record nothing inside: results need no gradient and cost no graph.
+    """Record nothing inside: results need no gradient and cost no graph. A decorator also without its parentheses.
+
+    Raises:
+        ArgumentError: it is given something else than a function to decorate.
 
     >>> import minigrad as mg
     >>> w = mg.Tensor([2.0], requires_grad=True)
@@ -170,7 +182,11 @@ class no_grad(_Recording):
 
 
 class enable_grad(_Recording):
-    """Record again inside a ``no_grad`` block."""
+    """Record again inside a ``no_grad`` block. A decorator also without its parentheses.
+
+    Raises:
+        ArgumentError: it is given something else than a function to decorate.
+    """
 
     __slots__ = ()
     wanted = True

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
+from minigrad.flags import flag
 from minigrad.gradients import ArraySums, own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
@@ -39,6 +40,7 @@ class Tensor(ArrayMethods):
     Raises:
         DTypeError: ``data`` is not made of real numbers or booleans, or ``requires_grad`` is asked of integers.
         ShapeError: ``data`` is a ragged list.
+        ArgumentError: ``requires_grad`` is neither True nor False.
 
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
     >>> loss = (x * x).sum()
@@ -64,6 +66,8 @@ class Tensor(ArrayMethods):
         name: str | None = None,
     ) -> None:
         array = _numbers(data, dtype)
+        if requires_grad is not False:
+            requires_grad = flag(requires_grad, "requires_grad")
         if requires_grad and array.dtype.kind != "f":
             raise _needs_floats(array.dtype)
         self._data = array
@@ -135,6 +139,14 @@ class Tensor(ArrayMethods):
         """The number of entries."""
         return self._data.size
 
+    def numel(self) -> int:
+        """PyTorch's name for ``size``."""
+        return self.size
+
+    def dim(self) -> int:
+        """PyTorch's name for ``ndim``."""
+        return self.ndim
+
     @property
     def name(self) -> str | None:
         """What pictures and messages call it, or None."""
@@ -163,6 +175,7 @@ class Tensor(ArrayMethods):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        wanted = flag(wanted, "requires_grad")
         if isinstance(self._node, Operation):
             if wanted:
                 return
@@ -187,6 +200,11 @@ class Tensor(ArrayMethods):
             leaf.thawed = node
         self._node = leaf
         self._wants = wanted
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set ``requires_grad``; returns the tensor itself, as in PyTorch."""
+        self.requires_grad = requires_grad
+        return self
 
     @property
     def is_leaf(self) -> bool:
@@ -290,6 +308,7 @@ class Tensor(ArrayMethods):
             GraphError: nothing was recorded, the tensor has several entries and no ``gradient`` is given, or the graph
                 was released by an earlier backward pass.
             ShapeError, DTypeError: ``gradient`` does not fit this tensor.
+            ArgumentError: ``retain_graph`` is neither True nor False.
 
         After an error no gradient has changed.
 
@@ -298,6 +317,8 @@ class Tensor(ArrayMethods):
         >>> w.grad
         array([ 3., 30.])
         """
+        if retain_graph is not False:
+            retain_graph = flag(retain_graph, "backward: retain_graph")
         node, g = seed(self, gradient, "backward")
         sums = ArraySums() if state.detector is None else state.detector.array_sums()
         found, passed = graph.sweep([(node, g)], sums)
@@ -746,11 +767,12 @@ def _checked_name(name: Any) -> str | None:
 
 def _shown(array: Array) -> str:
     """The values in a few lines: long axes are cut, and what would still be many lines is shown as one row of entries."""
-    if math.prod(min(length, 5) for length in array.shape[:-1]) > 25:
+    rows = math.prod(array.shape[:-1])
+    if math.prod(min(length, 5) for length in array.shape[:-1]) > 10:
         first, last = array.flat[:2], array.flat[-2:]
         return f"[{', '.join(map(str, first.tolist()))}, ..., {', '.join(map(str, last.tolist()))}]"
     return np.array2string(
-        array, threshold=20, edgeitems=2, precision=4, max_line_width=88, separator=", ", prefix="Tensor("
+        array, threshold=20 if rows <= 10 else 0, edgeitems=2, precision=4, max_line_width=88, separator=", ", prefix="Tensor("
     )
 
 

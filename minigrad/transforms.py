@@ -6,6 +6,7 @@ themselves differentiable. At the outermost level they are plain numbers, unless
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from typing_extensions import override
 
 from minigrad import graph, nests
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
+from minigrad.flags import flag
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
@@ -128,6 +130,8 @@ def _result(source: Tensor, g: Gradient | None) -> Tensor:
 
 def _tensors(value: Any, where: str) -> list[Tensor]:
     tensors = list(value) if isinstance(value, list | tuple) else [value]
+    if not tensors:
+        raise ArgumentError(f"{where}: expected at least one Tensor, got {value!r}")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DTypeError(f"{where}: expected Tensors, got {type(tensor).__name__}")
@@ -157,7 +161,8 @@ def grad(
 
     Raises:
         GraphError: an input needs no gradient, nothing was recorded, or the graph was released.
-        ArgumentError: there is not one entry in ``grad_outputs`` for each output.
+        ArgumentError: there are no outputs or inputs, or not one entry in ``grad_outputs`` for each output; or an option is
+            neither True nor False.
         ShapeError, DTypeError: an upstream gradient does not fit its output.
 
     >>> x = Tensor([3.0], requires_grad=True)
@@ -174,9 +179,10 @@ def grad(
     if len(grad_outputs) != len(results):
         raise ArgumentError(f"grad: expected one gradient for each of {len(results)} outputs, got {len(grad_outputs)}")
     keep = recorded(create_graph)
+    retain = keep if retain_graph is None else flag(retain_graph, "grad: retain_graph")
     pull = reverse(results, sources, "grad")
     gradients, passed = pull(list(zip(results, grad_outputs, strict=True)), keep)
-    if not (keep if retain_graph is None else retain_graph):
+    if not retain:
         graph.release(passed)
     return tuple(gradients)
 
@@ -205,21 +211,47 @@ def _variable(value: Any, where: str) -> Tensor:
 
 def evaluated(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, list[Tensor], list[Tensor]]:
     """What ``function`` returns for variables with the values of ``primals``; the Tensors in that; the variables."""
-    if not callable(function):
-        raise DTypeError(f"{where}: expected a function first, got {function!r:.60}")
     with differentiating():
         variables = nests.mapped(lambda value: _variable(value, where), primals)
         result = function(*variables)
     outputs = nests.ends(result)
+    if not outputs:
+        raise DTypeError(f"{where}: expected the function to return Tensors, got {result!r}")
     for output in outputs:
         if not isinstance(output, Tensor):
             raise DTypeError(f"{where}: expected the function to return Tensors, got {type(output).__name__}")
     return result, outputs, nests.ends(variables)
 
 
+def fitted(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    """The primals one by one, as ``function`` takes them, also if they were given as one tuple (PyTorch's way).
+
+    Raises:
+        DTypeError: ``function`` cannot be called.
+        ArgumentError: it takes another number of arguments.
+    """
+    if not callable(function):
+        raise DTypeError(f"{where}: expected a function first, got {function!r:.60}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C, and does not tell
+        return primals
+    several = arguments(primals[0]) if len(primals) == 1 else primals
+    for given in (primals, several):
+        try:
+            signature.bind(*given)
+        except TypeError:
+            continue
+        return given
+    raise ArgumentError(
+        f"{where}: expected one primal for each argument of the function, which takes {signature}, got {len(several)}; write "
+        "vjp(f, a, b), or jvp(f, (a, b), …) with a tuple; a tuple that is one argument stands in a tuple of its own"
+    )
+
+
 def recorded(create_graph: bool | None) -> bool:
     """Whether a transform's results shall be differentiable: as asked, else only inside another transform."""
-    return state.differentiating if create_graph is None else create_graph
+    return state.differentiating if create_graph is None else flag(create_graph, "create_graph")
 
 
 def vjp(
@@ -232,7 +264,8 @@ def vjp(
 
     Args:
         function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
-        primals: Tensors or arrays of floating-point numbers, or nests of them (tuples, NamedTuples, lists, dicts).
+        primals: Tensors or arrays of floating-point numbers, or nests of them (tuples, NamedTuples, lists, dicts). For a
+            function of several arguments they may also stand in one tuple.
         create_graph: make the results differentiable. By default they are so inside another transform.
 
     Returns:
@@ -241,6 +274,7 @@ def vjp(
 
     Raises:
         DTypeError: a primal is not made of floating-point numbers, or the function returns something else than Tensors.
+        ArgumentError: the function takes another number of arguments.
         ArgumentError, ShapeError: from the pullback, if its argument does not fit the value.
 
     >>> y, pullback = vjp(lambda W, x: W @ x, np.array([[1.0, 2.0]]), np.array([3.0, 4.0]))
@@ -251,6 +285,7 @@ def vjp(
     (array([[30., 40.]]), array([10., 20.]))
     """
     keep = recorded(create_graph)
+    primals = fitted(function, primals, "vjp")
     result, outputs, variables = evaluated(function, primals, "vjp")
     pull = reverse(outputs, variables, "vjp")
 
@@ -280,7 +315,7 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph:
         The value and its derivative along the tangents, two nests of Tensors of the same structure.
 
     Raises:
-        ArgumentError, ShapeError: the tangents do not fit the primals.
+        ArgumentError, ShapeError: the primals do not fit the function, or the tangents the primals.
         DTypeError: as for `vjp`.
 
     >>> y, dy = jvp(lambda x: x**2.0, np.array([1.0, 3.0]), np.array([1.0, 10.0]))
@@ -288,7 +323,7 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph:
     (array([1., 9.]), array([ 2., 60.]))
     """
     keep = recorded(create_graph)
-    primals = arguments(primals)
+    primals = fitted(function, arguments(primals), "jvp")
     directions = along(primals, tangents, "jvp")
     result, outputs, variables = evaluated(function, primals, "jvp")
     any_g = [Tensor(np.ones(y.shape, y.dtype), requires_grad=True) for y in outputs]

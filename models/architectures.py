@@ -19,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
 from models.checks import Seed, generator, positive_size
 from models.encoder_decoder import EncoderDecoder
 from models.head import Head
 from models.layers import RecurrentLayers
 from models.recurrent import parts_of
-from models.sampling import IntArray, chosen, symbols
+from models.sampling import IntArray, chosen, same_batch, symbols
 from models.unrolling import checked_lengths
 
 __all__ = ["EncoderDecoder", "ManyToMany", "ManyToOne", "OneToMany", "OneToOne"]
@@ -150,7 +150,11 @@ class OneToMany(Architecture):
 
     def __call__(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """Logits (T, B, N) of y_1 … y_T, given x (B, D) and the true y_1 … y_{T−1} in targets (T, B)."""
-        fed = concatenate([one_step(x), embedding(symbols("one-to-many: targets", targets)[:-1], self.E)])
+        first, ys = one_step(x), symbols("one-to-many: targets", targets)
+        if first.ndim != 3 or first.shape[2] != self.E.shape[1]:
+            raise ShapeError(f"one-to-many: x must be (B, D) with D = {self.E.shape[1]}, got {first.shape[1:]}")
+        same_batch("one-to-many", x=first.shape[1], targets=ys.shape[1])
+        fed = concatenate([first, embedding(ys[:-1], self.E)])
         hs, _ = self.layers(fed)
         return self.head(hs)
 

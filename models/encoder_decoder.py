@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad, scope, stack, time_step
+from minigrad import Tensor, concatenate, cross_entropy, dropout, embedding, no_grad, scope, stack, time_step
 from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter
 from models.attention import Memory, make_attention
@@ -25,7 +25,7 @@ from models.checks import Seed, generator, positive_size, probability
 from models.head import Head
 from models.layers import RecurrentLayers
 from models.recurrent import parts_of
-from models.sampling import IntArray, chosen, symbols
+from models.sampling import IntArray, chosen, same_batch, symbols
 from models.unrolling import checked_lengths, scope_if
 
 __all__ = ["EncoderDecoder", "Written"]
@@ -58,6 +58,8 @@ class EncoderDecoder(Module):
         start: the symbol y_0 that the decoder begins with; it is never a target.
         end: the symbol that ends a target.
         num_layers: of encoder and decoder.
+        dropout: the probability with which each entry of what passes from one layer to the next is dropped, in encoder and
+            decoder, in training mode; see `models.layers.RecurrentLayers`.
         bidirectional: whether the encoder reads in both directions.
         attention: None, ``"dot"`` or ``"additive"``, see `models.attention`.
         dtype: of the parameters.
@@ -85,6 +87,7 @@ class EncoderDecoder(Module):
         end: int,
         num_layers: int = 1,
         bidirectional: bool = False,
+        dropout: float = 0.0,
         attention: str | None = None,
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
@@ -102,7 +105,7 @@ class EncoderDecoder(Module):
         self.E_y = Parameter(rng.normal(size=(target_size, embedding_size)), dtype=dtype, name="E_y")
         self.encoder = RecurrentLayers(
             cell, embedding_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional,
-            dtype=dtype, seed=rng, **options,
+            dropout=dropout, dtype=dtype, seed=rng, **options,
         )
         width = hidden_size * self.encoder.num_directions
         self.attention = None if attention is None else make_attention(attention, width, width, dtype, rng)
@@ -145,6 +148,8 @@ class EncoderDecoder(Module):
         new = []
         for number, (cell, state) in enumerate(zip(self.decoder, states, strict=True), 1):
             with scope_if(len(self.decoder) > 1, f"layer {number}"), scope(cell.label):
+                if number > 1:
+                    x = dropout(x, self.encoder.dropout, self.training, rng=self.encoder.rng)
                 new.append(cell.step(x, state))
             x = parts_of(new[-1])[-1]
         return new, x, α
@@ -176,6 +181,7 @@ class EncoderDecoder(Module):
         targets = symbols("encoder–decoder: ys", ys)
         truth, rng = probability("teacher_forcing", teacher_forcing), generator(seed)
         states, memory, batch = self.encode(xs, lengths, hoist=hoist)
+        same_batch("encoder–decoder", xs=batch, ys=targets.shape[1])
         previous = np.full(batch, self.start)
         hs, weights = [], []
         with scope("decoder"):

@@ -6,25 +6,26 @@ in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.module import Module, Parameter
+from minigrad.module import Module, Parameter, children_of
 from models.cells import make_cell
 from models.checks import Seed, generator, positive_size, probability, switch
 from models.head import Head
 from models.recurrent import Recurrent, parts_of, with_parts
-from models.unrolling import checked_inputs, checked_lengths, detached, run, scope_if, stacked_over_time, unroll
+from models.unrolling import checked_cell, checked_inputs, checked_lengths, detached, run, scope_if, stacked_over_time, unroll
 
 __all__ = ["Head", "RecurrentLayers", "detached", "unroll"]
 
 Directions: TypeAlias = tuple[Recurrent[Any], ...]
 OverTime: TypeAlias = Tensor | Sequence[Tensor]
 """What passes from layer to layer: (T, B, ·) in one piece, or the T steps of it one by one."""
+_FOR_EACH = "for each layer a cell or a pair (forward, backward) of them"
 
 
 class RecurrentLayers(Module):
@@ -38,7 +39,8 @@ class RecurrentLayers(Module):
 
     Args:
         cell: the name of a cell; or cells of one's own, from the lowest layer up, each anything with ``step`` and
-            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer.
+            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer. Their Parameters belong
+            to the layers, whether or not a cell is a Module; other tensors of theirs do not.
         input_size: D; only with a name.
         hidden_size: H; only with a name.
         num_layers: how many layers; only with a name.
@@ -106,6 +108,13 @@ class RecurrentLayers(Module):
                 for cell in layer
             ]
 
+    def _children(self) -> Iterator[tuple[str, Any]]:
+        yield from super()._children()
+        for layer, cells in enumerate(self.cells):
+            for direction, cell in enumerate(cells):
+                if not isinstance(cell, Module):
+                    yield from ((f"cells.{layer}.{direction}.{name}", child) for name, child in children_of(cell))
+
     @property
     def num_layers(self) -> int:
         """How many layers there are."""
@@ -170,9 +179,9 @@ class RecurrentLayers(Module):
                 for cell, reverse in zip(cells, (False, True), strict=False):
                     with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
                         hoisted = hoist and hasattr(cell, "project") and hasattr(cell, "recur")
-                        hs, final, h_0 = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
+                        hs, final = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
                     finals.append(final)
-                    ways.append(stacked_over_time(hs, h_0) if isinstance(y, Tensor) else hs)
+                    ways.append(stacked_over_time(cell, fed, hs, final) if isinstance(fed, Tensor) else hs)
                 y = at_every_step(side_by_side, *ways)
                 if self.residual and number > 1:
                     y = at_every_step(_added, below, y)
@@ -271,10 +280,6 @@ def _stacked(states: list[Any]) -> Any:
 def _directions(given: Any) -> Directions:
     """A layer's cells: the one given, or the pair."""
     cells = given if isinstance(given, tuple) else (given,)
-    for cell in cells:
-        if len(cells) > 2 or not (callable(getattr(cell, "step", None)) and callable(getattr(cell, "initial_state", None))):
-            raise ArgumentError(
-                "layers: expected the name of a cell, or for each layer a cell with step(x, state) and initial_state(batch) "
-                f"or a pair (forward, backward) of them; got {given!r}"
-            )
-    return cells
+    if len(cells) > 2:
+        raise ArgumentError(f"layers: expected the name of a cell, or {_FOR_EACH}; got {given!r}")
+    return tuple(checked_cell(f"layers: expected the name of a cell, or {_FOR_EACH}", cell) for cell in cells)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from minigrad import Tensor
 from minigrad.errors import ArgumentError, LabelError, ShapeError
 
-__all__ = ["IntArray", "chosen", "symbols"]
+__all__ = ["IntArray", "chosen", "same_batch", "symbols"]
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
@@ -54,3 +54,15 @@ def symbols(where: str, given: Tensor | npt.ArrayLike) -> IntArray:
     if array.ndim != 2 or not len(array):
         raise ShapeError(f"{where}: expected symbols (T, B), time first, with T ≥ 1, got {array.shape}")
     return array.astype(np.int64)
+
+
+def same_batch(where: str, **batches: int) -> None:
+    """Raise ShapeError unless the sequences, given by name with their numbers of examples, have as many of them.
+
+    >>> same_batch("one-to-many", x=2, targets=3)
+    Traceback (most recent call last):
+    minigrad.errors.ShapeError: one-to-many: x and targets must be of the same batch, got B = 2 in x and B = 3 in targets
+    """
+    if len(set(batches.values())) > 1:
+        got = " and ".join(f"B = {B} in {name}" for name, B in batches.items())
+        raise ShapeError(f"{where}: {' and '.join(batches)} must be of the same batch, got {got}")

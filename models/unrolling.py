@@ -16,10 +16,11 @@ import numpy.typing as npt
 from minigrad import Tensor, current_place, scope, stack, time_step, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
+from minigrad.scope import Place
 from models.checks import positive_size
-from models.recurrent import Cell, Recurrent, parts_of, with_parts
+from models.recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
-__all__ = ["Valid", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
+__all__ = ["Valid", "checked_cell", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
 
 State = TypeVar("State")
 Valid: TypeAlias = npt.NDArray[np.bool_] | None
@@ -41,7 +42,8 @@ def unroll(
     Args:
         cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
             whose last entry is the output h.
-        xs: (T, B, D), time first: row b of xs[t − 1] is x_t of example b, x^{(b)<t>} in C3. T = 0 is allowed.
+        xs: (T, B, D), time first: row b of xs[t − 1] is x_t of example b, x^{(b)<t>} in C3. With T = 0 hs is empty, and
+            all its gradients are zero; the final state is the initial one.
         state: the initial state, each part (B, H); Tensors or arrays. Left out: ``cell.initial_state(B)``.
         hoist: do the input projection of all T steps in one product before the loop. The numbers are the same; it is
             faster, and the graph shows one projection instead of T.
@@ -57,9 +59,9 @@ def unroll(
         that counts, or the initial state where none does.
 
     Raises:
-        ShapeError: xs, the state or the lengths do not fit.
-        ArgumentError: ``hoist`` is asked of a cell without ``project`` and ``recur``; a length outside 0 … T;
-            ``truncated`` is not an integer ≥ 1.
+        ShapeError: xs, the state or the lengths do not fit; or a step's new state has another shape than the old one.
+        ArgumentError: the cell has no ``step`` or no ``initial_state``; ``hoist`` is asked of one without ``project`` and
+            ``recur``; a length outside 0 … T; ``truncated`` is not an integer ≥ 1.
 
     >>> from models.cells import LSTM
     >>> hs, (c, h) = unroll(LSTM(input_size=3, hidden_size=4, seed=0), np.ones((5, 2, 3)), lengths=[5, 2])
@@ -68,12 +70,12 @@ def unroll(
     >>> hs.numpy()[2:, 1].any()
     np.False_
     """
-    label = f"unroll {label_of(cell)}"
+    label = f"unroll {label_of(checked_cell('unroll', cell))}"
     xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]
     valid = checked_lengths(label, lengths, T, B)
-    hs, final, h_0 = run(cell, xs, state, B, hoist, valid, reverse, truncated)
-    return stacked_over_time(hs, h_0), final
+    hs, final = run(cell, xs, state, B, hoist, valid, reverse, truncated)
+    return stacked_over_time(cell, xs, hs, final), final
 
 
 def run(
@@ -85,10 +87,10 @@ def run(
     valid: Valid = None,
     reverse: bool = False,
     truncated: int | None = None,
-) -> tuple[list[Tensor], Any, Tensor]:
+) -> tuple[list[Tensor], Any]:
     """What `unroll` does, on inputs (T, B, D) in one piece or as a list of T of them (B, D).
 
-    Returns the outputs h_1 … h_T as a list, the final state, and the initial output h_0.
+    Returns the outputs h_1 … h_T as a list, and the final state.
     """
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
@@ -99,9 +101,8 @@ def run(
             state = cell.initial_state(batch) if state is None else _as_initial(cell, state)
         if isinstance(cell, Cell):
             cell.check_state(state, batch)
-        h_0 = parts_of(state)[-1]
         step = _stepper(cell, label, xs, hoist, valid)
-        hs = [h_0] * T
+        hs = [parts_of(state)[-1]] * T
         for done, t in enumerate(range(T, 0, -1) if reverse else range(1, T + 1)):
             if done and done % window == 0:
                 with time_step(t + 1 if reverse else t - 1):
@@ -112,7 +113,7 @@ def run(
                     hs[t - 1] = parts_of(state)[-1]
                 else:
                     state, hs[t - 1] = _masked(step, t, state, valid[t - 1])
-    return hs, state, h_0
+    return hs, state
 
 
 def _stepper(
@@ -123,14 +124,33 @@ def _stepper(
 
         def step(t: int, state: Any) -> Any:
             x = xs[t - 1].named("x") if isinstance(xs, Tensor) else xs[t - 1]
-            return cell.step(x if valid is None else _only(valid[t - 1], x).named("x"), state)
+            return _checked_state(label, cell.step(x if valid is None else _only(valid[t - 1], x).named("x"), state), state)
 
         return step
     if not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"unroll {label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     together = xs if isinstance(xs, Tensor) else stack(xs)
     wx = cell.project(together if valid is None else _only(valid, together))
-    return lambda t, state: cell.recur(with_parts(wx, [part[t - 1] for part in parts_of(wx)]), state)
+
+    def recur(t: int, state: Any) -> Any:
+        return _checked_state(label, cell.recur(with_parts(wx, [part[t - 1] for part in parts_of(wx)]), state), state)
+
+    return recur
+
+
+def _checked_state(label: str, new: Any, old: Any) -> Any:
+    """``new`` if it has the shapes of ``old``; ShapeError, which names cell and time step, otherwise."""
+    expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
+    if got != expected:
+        raise ShapeError(
+            f"{Place(current_place().time, (label,))}: step must return a state like the one it was given, of shape "
+            f"{_shapes(expected)}; got {'None' if new is None else _shapes(got)}"
+        )
+    return new
+
+
+def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join(map(str, shapes))
 
 
 def _masked(step: Callable[[int, Any], Any], t: int, state: Any, valid: npt.NDArray[np.bool_]) -> tuple[Any, Tensor]:
@@ -167,9 +187,23 @@ def detached(state: State) -> State:
     return kept
 
 
-def stacked_over_time(hs: Sequence[Tensor], h_0: Tensor) -> Tensor:
-    """The outputs (B, H) of T steps as one tensor (T, B, H), also for T = 0."""
-    return stack(hs) if hs else Tensor(np.zeros((0, *h_0.shape), h_0.dtype))
+def stacked_over_time(cell: Recurrent[State], xs: Tensor, hs: Sequence[Tensor], state: State) -> Tensor:
+    """The outputs (B, H) of T steps as one tensor (T, B, H).
+
+    For T = 0 it is recorded as a step on zeros of which nothing is kept, so that every gradient is there and zero.
+
+    >>> from models.cells import RNN
+    >>> cell = RNN(input_size=3, hidden_size=4, seed=0)
+    >>> hs, _ = unroll(cell, np.ones((0, 2, 3)))
+    >>> hs.sum().backward()
+    >>> hs.shape, cell.b_h.grad
+    ((0, 2, 4), array([0., 0., 0., 0.]))
+    """
+    if hs:
+        return stack(hs)
+    with scope(label_of(cell)):
+        h: Tensor = parts_of(cell.step(xs.sum(axis=0), state))[-1]
+        return h[None][:0]
 
 
 def scope_if(wanted: bool, name: str) -> AbstractContextManager[None]:
@@ -180,6 +214,20 @@ def scope_if(wanted: bool, name: str) -> AbstractContextManager[None]:
 def label_of(cell: Any) -> str:
     """What the cell is called: the scope of its operations."""
     return str(getattr(cell, "label", type(cell).__name__))
+
+
+def checked_cell(where: str, cell: Any) -> Any:
+    """``cell`` if it has what anything unrolled must have; ArgumentError otherwise.
+
+    >>> checked_cell("unroll", np.tanh)
+    Traceback (most recent call last):
+    minigrad.errors.ArgumentError: unroll: a cell needs step(x, state) and initial_state(batch); <ufunc 'tanh'> has neither
+    """
+    missing = [name for name in ("step", "initial_state") if not callable(getattr(cell, name, None))]
+    if missing or isinstance(cell, type):
+        lacks = "has neither" if len(missing) > 1 else "is a class, not a cell" if not missing else f"has no {missing[0]}"
+        raise ArgumentError(f"{where}: a cell needs step(x, state) and initial_state(batch); {cell!r} {lacks}")
+    return cell
 
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:

@@ -149,3 +149,11 @@ def test_weighted_sees_every_entry() -> None:
     leaf = Tensor(np.zeros((2, 3)), requires_grad=True)
     weighted(leaf).backward()
     assert len(set(leaf.grad.ravel())) == 6
+
+
+def test_an_input_and_targets_of_different_batches_are_named() -> None:
+    model = OneToMany("gru", 3, 4, 7, seed=0)
+    with pytest.raises(ShapeError, match="one-to-many: x and targets must be of the same batch, got B = 2 in x and B = 5"):
+        model.loss(np.ones((2, 3)), np.ones((4, 5), int))
+    with pytest.raises(ShapeError, match=r"one-to-many: x must be \(B, D\) with D = 3, got \(2, 4\)"):
+        model.loss(np.ones((2, 4)), np.ones((4, 2), int))

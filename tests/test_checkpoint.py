@@ -150,3 +150,9 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
 def test_a_checkpoint_error_is_a_value_error_and_a_minigrad_error() -> None:
     assert issubclass(CheckpointError, ValueError)
     assert issubclass(CheckpointError, MinigradError)
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_without_the_name_of_a_file_is_refused(path: str) -> None:
+    with pytest.raises(CheckpointError, match="cannot be written: it names no file; give one such as"):
+        save_arrays(path, {"b": np.ones(2)})

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples import character_model
 from minigrad.checkpoint import load_arrays
 from models.checkpoints import load_language_model
 from models.text import python_sources
@@ -165,6 +166,22 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_the_training(
     result = run(*TINY, "--out", out, folder=tmp_path)
     refused(result, tmp_path, f"the output folder {out} cannot be written", "--out")
     assert "Training" not in result.stdout
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_without_enough_memory_no_empty_folder_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], there_before: bool
+) -> None:
+    def too_large(*sizes: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(character_model, "LanguageModel", too_large)
+    monkeypatch.chdir(tmp_path)
+    if there_before:
+        (tmp_path / "results").mkdir()
+    assert character_model.main([*TINY, "--out", "results/first"]) == 1
+    assert "there is not enough memory; a smaller --hidden" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["results"] * there_before
 
 
 @pytest.mark.parametrize(

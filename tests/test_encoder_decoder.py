@@ -278,3 +278,37 @@ def test_symbols_that_are_none_are_refused() -> None:
         model(SOURCE, TARGET[:0])
     with pytest.raises(ArgumentError, match="write: max_steps must be an integer ≥ 1, got 0"):
         model.write(SOURCE, max_steps=0)
+
+
+def test_dropout_acts_between_the_layers_of_both_parts_in_training_only() -> None:
+    xs, ys = np.array([[2, 3], [4, 6], [1, 0]]), np.array([[2, 3], [1, 1]])
+
+    def logits(dropout: float, training: bool) -> Any:
+        model = EncoderDecoder(
+            "lstm", 7, 5, embedding_size=3, hidden_size=4, start=0, end=1, num_layers=2, dropout=dropout, seed=0
+        )
+        model.train(training)
+        return model(xs, ys)[0].numpy()
+
+    np.testing.assert_array_equal(logits(0.5, training=False), logits(0.0, training=True))
+    np.testing.assert_array_equal(logits(0.5, training=True), logits(0.5, training=True))
+    assert np.abs(logits(0.5, training=True) - logits(0.0, training=True)).max() > 1e-3
+
+
+@pytest.mark.parametrize("attention", [None, "dot"])
+def test_with_everything_dropped_the_decoders_upper_layer_reads_zeros(attention: Any) -> None:
+    model = EncoderDecoder(
+        "gru", 7, 5, embedding_size=3, hidden_size=4, start=0, end=1, num_layers=2, dropout=1.0, attention=attention, seed=0
+    )
+    model.loss(np.array([[2, 3], [4, 6]]), np.array([[2, 3], [1, 1]])).backward()
+    for upper in (model.encoder.cells[1][0], model.decoder[1]):
+        assert isinstance(upper, CELLS["gru"])
+        assert not upper.by_gate(grad=True)["W_cx"].any()
+        assert upper.by_gate(grad=True)["W_ch"].any()
+
+
+def test_sources_and_targets_of_different_batches_are_named() -> None:
+    model = EncoderDecoder("gru", 7, 5, embedding_size=3, hidden_size=4, start=0, end=1, seed=0)
+    message = "encoder–decoder: xs and ys must be of the same batch, got B = 2 in xs and B = 3 in ys"
+    with pytest.raises(ShapeError, match=message):
+        model.loss(np.ones((4, 2), int), np.ones((3, 3), int))

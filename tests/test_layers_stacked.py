@@ -303,7 +303,7 @@ def test_one_cell_may_serve_two_layers() -> None:
         (([Leaky(), (Leaky(), Leaky())],), {}, "all layers with one direction or all with two"),
         ((Leaky(),), {}, "layers: expected the name of a cell or a list of cells, one for each layer; got"),
         ((None,), {}, "or a list of cells, one for each layer; got None"),
-        ((["gru"],), {}, r"layers: expected the name of a cell, or .*; got 'gru'"),
+        ((["gru"],), {}, r"layers: expected the name of a cell, or .*; 'gru' has neither"),
         (([(Leaky(), Leaky(), Leaky())],), {}, r"or a pair \(forward, backward\) of them; got"),
     ],
 )

@@ -11,12 +11,16 @@ from minigrad import Parameter
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.optim import SGD, lr_scheduler
 from minigrad.optim.lr_scheduler import (
+    ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
     LRScheduler,
+    MultiplicativeLR,
     MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
     SequentialLR,
     StepLR,
 )
@@ -49,6 +53,22 @@ def test_the_stored_schedules_are_those_that_the_script_lists() -> None:
 
 def test_any_function_of_the_step_is_a_schedule() -> None:
     assert rates(LambdaLR(optimizer(2.0), lambda t: 1 / (1 + t)), 3) == [2.0, 1.0, 2 / 3]
+
+
+def test_any_factor_from_step_to_step_is_a_schedule_and_is_restored() -> None:
+    schedule = MultiplicativeLR(optimizer(2.0), lambda t: 1 / (1 + t))
+    assert rates(schedule, 4) == pytest.approx([2, 1, 1 / 3, 1 / 12])
+    restored = MultiplicativeLR(optimizer(1.0), lambda t: 1 / (1 + t))
+    restored.load_state_dict(schedule.state_dict())
+    assert rates(restored, 3) == rates(schedule, 3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+def test_a_cycle_of_any_length_ends_at_its_last_rate_and_stays_there(steps: int, share: float) -> None:
+    schedule = OneCycleLR(optimizer(), 1.0, steps, pct_start=share)
+    last = 1.0 if share == 1 else 1 / 25e4
+    assert rates(schedule, steps + 2)[steps - 1 :] == pytest.approx([last] * 3)
 
 
 def test_schedules_in_a_row_each_begin_at_their_own_start() -> None:
@@ -97,6 +117,12 @@ def test_a_wrong_state_is_refused_and_nothing_changes(saved: Any, message: str) 
         (lambda: LinearLR(optimizer(), start_factor=0.0), "start_factor=0.0 must be above 0"),
         (lambda: LinearLR(optimizer(), end_factor=1.5), "end_factor=1.5 from 0 to 1"),
         (lambda: LinearLR(optimizer(), total_iters=0), "total_iters must be"),
+        (lambda: ConstantLR(optimizer(), 1.5), "factor must be from 0 to 1, got 1.5"),
+        (lambda: PolynomialLR(optimizer(), power=-1), "power must be at least 0, got -1"),
+        (lambda: OneCycleLR(optimizer(), 1.0, 0), "total_steps must be an integer ≥ 1"),
+        (lambda: OneCycleLR(optimizer(), 1.0, 9, pct_start=2), "expected pct_start from 0 to 1"),
+        (lambda: OneCycleLR(optimizer(), 1.0, 9, anneal_strategy="sin"), "'cos' or 'linear', got 0.3 and 'sin'"),
+        (lambda: OneCycleLR(optimizer(), 1.0, 9, div_factor=0), "must be above 0"),
         (lambda: LambdaLR(optimizer(), lambda t: -1.0), "lr must be at least 0"),
         (lambda: StepLR(Parameter([1.0]), 2), "needs an optimiser"),
         (lambda: SequentialLR(descent := optimizer(), [StepLR(descent, 1)], [2]), "one milestone fewer"),

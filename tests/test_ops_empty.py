@@ -42,9 +42,11 @@ def test_what_nothing_does_not_have_is_refused(name: str) -> None:
     assert function(Tensor(np.zeros((0, 3))), 1).shape == (0,)
 
 
-@pytest.mark.parametrize(("name", "ddof"), [("var", 3), ("std", 3), ("var", 5), ("var", True), ("var", "1"), ("std", np.nan)])
+@pytest.mark.parametrize(
+    ("name", "ddof"), [("var", 3), ("std", 3), ("var", 5), ("var", True), ("var", "1"), ("std", np.nan), ("var", -1)]
+)
 def test_a_variance_needs_more_entries_than_ddof(name: str, ddof: Any) -> None:
-    with pytest.raises(ArgumentError, match=f"{name}: expected ddof below 3, the number of entries, got"):
+    with pytest.raises(ArgumentError, match=f"{name}: expected ddof ≥ 0 and below 3, the number of entries, got"):
         getattr(mg, name)(Tensor([1.0, 2.0, 3.0]), ddof=ddof)
 
 

@@ -4,12 +4,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from graphs_to_draw import CELLS, OWN, of_cell, sequence
+from graphs_to_draw import CELLS, OWN, D, H, of_cell, sequence
 
-from minigrad import Parameter, Tensor, embedding, split, stack, tanh, time_step, walk
+from minigrad import Parameter, Tensor, concatenate, embedding, no_grad, split, stack, tanh, time_step, walk
 from models.cells import make_cell
+from models.layers import RecurrentLayers
 from models.unrolling import unroll
 from viz.diagram import Diagram, Item, build
+from viz.diagram.items import operation_symbol
 from viz.diagram.places import BEFORE
 from viz.text import plain
 
@@ -191,3 +193,64 @@ def test_a_slice_of_a_parameter_that_a_step_makes_is_a_tap_of_that_step() -> Non
     (parameter,) = (item for item in diagram.items if item.head.name == "W")
     assert parameter.place == BEFORE
     assert [diagram.items[link.target].place for link in diagram.links if link.source == parameter.index] == [0, 1]
+
+
+def test_where_sequences_end_the_kept_state_and_the_new_one_are_both_states() -> None:
+    layers = RecurrentLayers("gru", D, H, seed=0)
+    hs, _ = layers(np.ones((4, 3, D)), lengths=[1, 4, 2], hoist=False)
+    diagram = diagram_of((hs * hs).sum())
+    assert [plain(i.caption) for i in roles(diagram, "state") if not i.initial] == [
+        "h₁ +", "h₂ +", "h₂ where", "h₃ +", "h₃ where", "h₄ +"
+    ]  # fmt: skip
+    assert {item.head.name for item in roles(diagram, "gate")} == {"u", "r", "c̃"}
+    kept = [i for i in roles(diagram, "state") if i.initial or i.head.label == "where" or i.place in (0, 3)]
+    assert len({item.lineage for item in kept}) == 1
+
+
+def test_the_first_step_shows_what_a_concatenation_of_constants_is_made_of() -> None:
+    cell = make_cell("rnn", D, H, seed=0, form="concatenated")
+    hs, _ = unroll(cell, sequence(3))
+    diagram = diagram_of((hs * hs).sum())
+    assert captions(diagram, 0) == [caption.replace("₂", "₁") for caption in captions(diagram, 1)]
+    assert captions(diagram, 0) == ["x₁", "Wₕ·[h, x] + bₕ", "h₁ tanh"]
+    assert [plain(item.caption) for item in diagram.items if item.initial] == ["h₀"]
+
+
+def test_a_reset_after_the_product_is_drawn_with_its_plus_and_its_product() -> None:
+    cell = make_cell("gru", D, H, seed=0, reset="after")
+    hs, _ = unroll(cell, sequence(3))
+    diagram = diagram_of(hs.sum())
+    assert not any("…" in caption for caption in captions(diagram, 1))
+    item = {plain(item.caption): item for item in diagram.items if item.place == 1}
+    links = {(link.source, link.target) for link in diagram.links}
+    (gated,) = (k for source, k in links if source == item["r₂ σ"].index)
+    assert operation_symbol(diagram.items[gated].head) == "⊙"
+    assert {(gated, item["+"].index), (item["+"].index, item["c̃₂ tanh"].index)} <= links
+
+
+def test_parts_are_called_by_layer_and_direction_where_the_scopes_tell() -> None:
+    layers = RecurrentLayers("gru", D, H, num_layers=2, bidirectional=True, seed=0)
+    hs, _ = layers(sequence(2), hoist=False)
+    diagram = diagram_of(hs.sum())
+    states = {item.part for item in roles(diagram, "state")}
+    assert states == {item.part for item in roles(diagram, "parameter")} == {"1→", "1←", "2→", "2←"}
+
+
+def test_a_concatenation_of_constants_stays_a_constant_and_is_remembered_in_time_steps_only() -> None:
+    x, h = Tensor([1.0], name="x"), Tensor([2.0])
+    assert concatenate([h, x]).node is None
+    with time_step(1):
+        joined = concatenate([h, x])
+        assert concatenate([h, h]).node is None
+        assert concatenate([joined, joined]).node is None
+        with no_grad():
+            assert concatenate([h, x]).node is None
+    assert joined.node is not None
+    assert joined.node.inputs == (None, x.node)
+    assert joined.is_leaf
+    assert not joined.requires_grad
+    joined.requires_grad = True
+    (joined * joined).sum().backward()
+    assert joined.grad is not None
+    assert joined.grad.tolist() == [4.0, 2.0]
+    assert x.grad is None

@@ -13,6 +13,8 @@ from graphs_to_draw import CELLS, OWN, of_cell
 
 from minigrad import Parameter, Tensor, scope, tanh, time_step
 from viz import draw
+from viz.palette import gate_fills
+from viz.scene import Box
 from viz.svg import escape
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -160,3 +162,26 @@ def test_five_hundred_steps_are_drawn_and_written_without_recursion() -> None:
     assert sys.getrecursionlimit() == limit
     assert text.count('<g data-t="500"') >= 1
     assert len(text) < 8_000_000
+
+
+def test_a_gate_has_the_same_colour_in_every_picture() -> None:
+    fills: dict[str, set[str]] = {}
+    for tensor in (of_cell("lstm", 2), of_cell("gated_rnn", 2), of_cell("gru", 2), OWN["lstm with peepholes"]()):
+        shown = {box.tooltip[: box.tooltip.index("₁")]: box.fill for box in draw(tensor).scene.boxes if is_first_gate(box)}
+        assert len(set(shown.values())) == len(shown) > 1
+        for name, fill in shown.items():
+            fills.setdefault(name, set()).add(fill)
+    assert set(fills) == {"i", "f", "g", "o", "u", "r", "c̃", "s̃"}
+    assert all(len(found) == 1 for found in fills.values())
+
+
+def is_first_gate(box: Box) -> bool:
+    return box.role == "gate" and box.time == 1
+
+
+def test_gates_with_other_names_get_what_the_usual_ones_leave() -> None:
+    fills = gate_fills(["k", "f", "j"])
+    assert fills["f"] == gate_fills(["f"])["f"]
+    assert len(set(fills.values())) == 3
+    many = gate_fills([f"v{k}" for k in range(20)])
+    assert len(set(many.values())) == 8

@@ -77,6 +77,12 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("CosineAnnealingLR", {"T_max": 30, "eta_min": 0.01}),
     ("LinearLR", {}),
     ("LinearLR", {"start_factor": 0.1, "end_factor": 0.5, "total_iters": 9}),
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.2, "total_iters": 3}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 12, "power": 2.5}),
+    ("OneCycleLR", {"max_lr": 0.7, "total_steps": 21}),
+    ("OneCycleLR", {"max_lr": 0.7, "total_steps": 22, "pct_start": 0.45, "anneal_strategy": "linear", "div_factor": 4.0}),
 ]
 CLIPPINGS: list[dict[str, float]] = [
     {"max_norm": max_norm, "norm_type": norm_type}
@@ -134,7 +140,8 @@ def clipped(torch: Any, clip: Any) -> tuple[Any, list[float]]:
 def scheduled(torch: Any, name: str, options: dict[str, Any]) -> list[float]:
     """The learning rate before each step of a schedule."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
-    schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
+    fixed = {"cycle_momentum": False} if name == "OneCycleLR" else {}
+    schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **options | fixed)
     rates = []
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])

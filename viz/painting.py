@@ -6,7 +6,7 @@ from viz.diagram.items import Diagram, Item, Link
 from viz.furniture import add_bars, add_heading
 from viz.layout.geometry import Layout
 from viz.overlay import Overlay
-from viz.palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, GATES, JUNCTION, UNTRACKED, WIRE, Scale
+from viz.palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, JUNCTION, UNTRACKED, WIRE, Scale, gate_fills
 from viz.paths import Point
 from viz.scene import Box, Edge, Junction, Panel, Scene, Wire
 from viz.text import clean, number
@@ -27,7 +27,7 @@ def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str)
     heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN)
     dx, dy = MARGIN, heading - layout.ceiling
     _paint_panels(scene, diagram, layout, dx, dy)
-    fills = _gate_fills(diagram)
+    fills = gate_fills(str(item.head.name) for item in diagram.items if item.role == "gate")
     for item in diagram.items:
         _paint_box(scene, item, layout, overlay, fills, dx, dy)
     for bus in layout.buses:
@@ -64,11 +64,6 @@ def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy:
                 step.time,
             )
         )
-
-
-def _gate_fills(diagram: Diagram) -> dict[str, str]:
-    names = dict.fromkeys(item.head.name for item in diagram.items if item.role == "gate")
-    return {str(name): GATES[k % len(GATES)] for k, name in enumerate(names)}
 
 
 def _paint_box(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["FILLS", "GATES", "INK", "SOFT", "Scale", "colour_at"]
+__all__ = ["FILLS", "INK", "SOFT", "Scale", "colour_at", "gate_fills"]
 
 INK = "#263238"
 SOFT = "#607d8b"
@@ -24,8 +25,36 @@ FILLS = {
     "activation": "#eceff1",
     "loss": "#e1bee7",
 }
-GATES = ("#bbdefb", "#ffcdd2", "#d1c4e9", "#b2dfdb", "#ffccbc", "#dcedc8", "#f8bbd0", "#b3e5fc")
-"""Given to the names of gates in the order in which they first appear, and again from the start when they run out."""
+GATE_FILLS = ("#bbdefb", "#ffcdd2", "#d1c4e9", "#b2dfdb", "#ffccbc", "#dcedc8", "#f8bbd0", "#b3e5fc")
+BLUE, PINK, PURPLE, TEAL, ORANGE = GATE_FILLS[:5]
+GATES = {
+    "i": BLUE,
+    "u": BLUE,
+    "z": BLUE,
+    "f": PINK,
+    "r": PINK,
+    "g": PURPLE,
+    "c̃": PURPLE,
+    "h̃": PURPLE,
+    "o": TEAL,
+    "s̃": ORANGE,
+}
+"""The usual gates and candidates have the same colour in every picture, so that two pictures can be compared."""
+
+
+def gate_fills(names: Iterable[str]) -> dict[str, str]:
+    """The fill of every gate: the usual ones their own, others the next colour that no usual gate of the picture has.
+
+    >>> gate_fills(["f", "attention", "g"])
+    {'f': '#ffcdd2', 'attention': '#bbdefb', 'g': '#d1c4e9'}
+    """
+    distinct = list(dict.fromkeys(names))
+    fills = {name: GATES[name] for name in distinct if name in GATES}
+    free = [c for c in GATE_FILLS if c not in fills.values()]
+    others = (name for name in distinct if name not in GATES)
+    fills |= {name: free[k % len(free)] for k, name in enumerate(others)}
+    return {name: fills[name] for name in distinct}
+
 
 RAMP = (
     (255, 237, 160),

@@ -70,7 +70,7 @@ def _drawable(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cs", "Co", "Cn")
 
 
-def symbol_name(name: str, time: int | None = None, part: int | None = None) -> Line:
+def symbol_name(name: str, time: int | None = None, part: str | None = None) -> Line:
     """The spans of a name: what follows its first underscore, and the time step, are subscripts.
 
     >>> [(s.text, s.level) for s in symbol_name("h", time=3)]

@@ -87,6 +87,8 @@ def differences(found: Mapping[str, Kind], wanted: Mapping[str, Kind]) -> list[s
 def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], more: dict[str, Any] | None = None) -> None:
     """What `save_arrays` does, with contents of this package's own."""
     target = Path(path)
+    if not target.name:
+        raise CheckpointError(f"{os.fspath(path)!r} cannot be written: it names no file; give one such as 'model.npz'")
     package = safetensors_package(target) if _is_safetensors(target) else None
     try:
         contents = Contents(kinds_of(arrays), notes, more or {}).as_text()

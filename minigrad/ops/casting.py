@@ -42,6 +42,8 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     """
     x = operand(x, "astype")
     try:
+        if dtype is None:
+            raise TypeError
         wanted = np.dtype(dtype)
     except TypeError:
         raise DTypeError(f"astype: expected a dtype such as np.float32, got {dtype!r}") from None

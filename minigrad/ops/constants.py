@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError
+from minigrad.flags import flag
 from minigrad.ops.elementwise import pair
 from minigrad.ops.protocol import implements
-from minigrad.ops.shape import checked_axis
+from minigrad.ops.shape import checked_axis, reduced_axes
 from minigrad.tensor import Tensor, operand, unrecorded
 
 __all__ = ["argmax", "argmin", "compare"]
@@ -56,11 +57,14 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
 
 def _position(x: Any, axis: int | None, keepdims: bool, function: Any) -> Tensor:
     x, name = operand(x, function.__name__), function.__name__
-    if axis is not None:
+    if not x.shape:
+        reduced_axes(axis, 0, name)
+        axis = None
+    elif axis is not None:
         axis = checked_axis(axis, len(x.shape), name)
     if not (np.size(x._data) if axis is None else x.shape[axis]):
         raise ArgumentError(f"{name}: expected at least one entry, got shape {x.shape}")
-    return unrecorded(function(x._data, axis=axis, keepdims=keepdims))
+    return unrecorded(function(x._data, axis=axis, keepdims=flag(keepdims, f"{name}: keepdims")))
 
 
 def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
-from minigrad.ops.shape import checked_axis, ravel
+from minigrad.ops.shape import checked_axis, ravel, reduced_axes
 from minigrad.scope import state
 from minigrad.tensor import Tensor, operand, record, unrecorded
 
@@ -40,7 +40,8 @@ def cumsum(x: Any, axis: int | None = None) -> Tensor:
     array([1., 3., 6.])
     """
     x = operand(x, "cumsum")
-    if axis is None:
+    if axis is None or not x.shape:
+        reduced_axes(axis, len(x.shape), "cumsum")
         x, axis = ravel(x), 0
     axis = checked_axis(axis, len(x.shape), "cumsum")
     y = np.cumsum(x._data, axis)

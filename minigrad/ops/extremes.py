@@ -53,7 +53,7 @@ class Min(Extreme):
 
 
 def _extreme(x: Any, axis: Any, keepdims: bool, function: Any, kind: type[Extreme]) -> Tensor:
-    x, axes = nonempty(x, axis, kind.label)
+    x, axes, keepdims = nonempty(x, axis, keepdims, kind.label)
     y = np.asarray(function(x._data, axis=axes, keepdims=keepdims))
     if x._wants and state.recording:
         return record(kind(axes, x.shape), y, (x._node,), (x.lend(kind), y))

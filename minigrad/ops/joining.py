@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.graph import Gradient, Operation
+from minigrad.graph import Gradient, Leaf, Operation
 from minigrad.ops.indexing import part
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import as_tensor, checked_axis, ravel, reshape
@@ -32,6 +32,13 @@ class Concatenate(Operation):
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         before = (slice(None),) * self.axis
         return [g[(*before, slice(start, stop))] for start, stop in self.bounds]
+
+
+class Joined(Leaf):
+    """[x₁, x₂, …] of constants of which some have names: it needs no gradient, but a picture can tell what is in it."""
+
+    __slots__ = ()
+    label, symbol = Concatenate.label, Concatenate.symbol
 
 
 def _operands(tensors: Any, where: str) -> list[Any]:
@@ -71,12 +78,22 @@ def _joined(parts: list[Any], axis: int, where: str) -> Tensor:
         raise ShapeError(f"{where}: shapes must be equal except along axis {axis}, got {shapes}")
     y = np.concatenate([part._data for part in parts], axis=axis)
     if not (any(part._wants for part in parts) and state.recording):
-        return unrecorded(y)
+        return _remembered(unrecorded(y), parts)
     node = Concatenate()
     node.axis = axis
     stops = np.cumsum([shape[axis] for shape in shapes]).tolist()
     node.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
     return record(node, y, tuple(part._node for part in parts), ())
+
+
+def _remembered(result: Tensor, parts: list[Any]) -> Tensor:
+    """``result``, which within a time step remembers the constants with names that it was made of."""
+    if state.recording and state.place.time is not None:
+        inputs = tuple(None if part._node is None or part._node.inputs else part._node for part in parts)
+        if any(inputs):
+            result._node = Joined(result.shape, result.dtype, False)
+            result._node.inputs = inputs
+    return result
 
 
 def _at_least(ndim: int, tensors: Any, where: str) -> list[Tensor]:

@@ -27,6 +27,7 @@ INSTEAD = {
     "np.diag": "A[np.arange(n), np.arange(n)]",
     "np.diagonal": "A[np.arange(n), np.arange(n)]",
     "np.diff": "x[1:] - x[:-1]",
+    "np.divmod": "np.floor(x / y), x - y * np.floor(x / y)",
     "np.dstack": "np.stack([A, B], axis=2)",
     "np.exp2": "2.0 ** x",
     "np.fabs": "np.abs(x)",

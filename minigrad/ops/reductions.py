@@ -9,10 +9,11 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
+from minigrad.flags import flag
 from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.ops.elementwise import values
 from minigrad.ops.protocol import implements
-from minigrad.ops.shape import checked_axes
+from minigrad.ops.shape import reduced_axes
 from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
@@ -48,18 +49,18 @@ def entries(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
     return n
 
 
-def nonempty(x: Any, axis: Any, label: str) -> tuple[Tensor | Constant, tuple[int, ...]]:
-    """The operand of a reduction that is not defined for no entries, and the axes.
+def nonempty(x: Any, axis: Any, keepdims: Any, label: str) -> tuple[Tensor | Constant, tuple[int, ...], bool]:
+    """The operand of a reduction that is not defined for no entries, the axes, and whether they stay in place.
 
     Raises:
-        ArgumentError: there is nothing along ``axis``.
+        ArgumentError: there is nothing along ``axis``, or ``keepdims`` is neither True nor False.
     """
     x = operand(x, label)
-    axes = checked_axes(axis, len(x.shape), label)
+    axes = reduced_axes(axis, len(x.shape), label)
     if not entries(x.shape, axes):
         along = "" if axis is None else f" along axis {axis!r}"
         raise ArgumentError(f"{label}: expected at least one entry{along}, got shape {x.shape}, which has no {label}")
-    return x, axes
+    return x, axes, flag(keepdims, f"{label}: keepdims")
 
 
 class Sum(Reduction):
@@ -81,7 +82,9 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     array([4., 6.])
     """
     x = operand(x, "sum")
-    axes = checked_axes(axis, len(x.shape), "sum")
+    if keepdims is not False:
+        keepdims = flag(keepdims, "sum: keepdims")
+    axes = reduced_axes(axis, len(x.shape), "sum")
     y = np.sum(x._data, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Sum(axes, x.shape), y, (x._node,), ())
@@ -109,7 +112,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     >>> mean(Tensor([1.0, 2.0, 6.0])).item()
     3.0
     """
-    x, axes = nonempty(x, axis, "mean")
+    x, axes, keepdims = nonempty(x, axis, keepdims, "mean")
     y = np.mean(x._data, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Mean(axes, x.shape), y, (x._node,), ())
@@ -152,12 +155,14 @@ class Std(Var):
         return (self.spread(np.where(flat, 0, g) / np.where(flat, 1, y)) * self.deviation(x),)
 
 
-def _freedom(x: Any, axis: Any, ddof: Any, label: str) -> tuple[Any, tuple[int, ...], float]:
-    x, axes = nonempty(x, axis, label)
+def _freedom(x: Any, axis: Any, ddof: Any, keepdims: Any, label: str) -> tuple[Any, tuple[int, ...], float, bool]:
+    x, axes, keepdims = nonempty(x, axis, keepdims, label)
     n = entries(x.shape, axes)
-    if isinstance(ddof, bool) or not isinstance(ddof, int | float | np.integer | np.floating) or not ddof < n:
-        raise ArgumentError(f"{label}: expected ddof below {n}, the number of entries, got {ddof!r}; n − ddof must be positive")
-    return x, axes, float(ddof)
+    if isinstance(ddof, bool) or not isinstance(ddof, int | float | np.integer | np.floating) or not 0 <= ddof < n:
+        raise ArgumentError(
+            f"{label}: expected ddof ≥ 0 and below {n}, the number of entries, got {ddof!r}; n − ddof must be positive"
+        )
+    return x, axes, float(ddof), keepdims
 
 
 @implements(np.var)
@@ -171,12 +176,12 @@ def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
         keepdims: leave the reduced axes in place, at length 1.
 
     Raises:
-        ArgumentError: there are no more than ``ddof`` entries.
+        ArgumentError: ``ddof`` is negative, or there are no more than ``ddof`` entries.
 
     >>> var(Tensor([1.0, 2.0, 6.0])).item()
     4.666666666666667
     """
-    x, axes, ddof = _freedom(x, axis, ddof, "var")
+    x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "var")
     y = np.var(x._data, axis=axes, ddof=ddof, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Var(axes, x.shape, ddof), y, (x._node,), (x.lend(Var),))
@@ -194,12 +199,12 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
         keepdims: leave the reduced axes in place, at length 1.
 
     Raises:
-        ArgumentError: there are no more than ``ddof`` entries.
+        ArgumentError: ``ddof`` is negative, or there are no more than ``ddof`` entries.
 
     >>> std(Tensor([1.0, 3.0])).item()
     1.0
     """
-    x, axes, ddof = _freedom(x, axis, ddof, "std")
+    x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "std")
     y = np.asarray(np.std(x._data, axis=axes, ddof=ddof, keepdims=keepdims))
     if x._wants and state.recording:
         return record(Std(axes, x.shape, ddof), y, (x._node,), (x.lend(Std), y))

@@ -43,14 +43,18 @@ def checked_axis(axis: Any, ndim: int, where: str) -> int:
     Raises:
         ArgumentError: it is not an integer from −ndim to ndim − 1.
     """
-    try:
-        number = operator.index(axis)
-    except TypeError:
-        raise ArgumentError(f"{where}: expected an integer axis, got {axis!r}") from None
-    if not -ndim <= number < ndim:
+    if type(axis) is not int:
+        try:
+            if isinstance(axis, bool):
+                raise TypeError
+            axis = operator.index(axis)
+        except TypeError:
+            raise ArgumentError(f"{where}: expected an integer axis, got {axis!r}") from None
+    if not -ndim <= axis < ndim:
         allowed = f"an axis from {-ndim} to {ndim - 1}" if ndim else "no axis, since the shape is ()"
-        raise ArgumentError(f"{where}: expected {allowed}, got {number}")
-    return number % ndim
+        raise ArgumentError(f"{where}: expected {allowed}, got {axis}")
+    number: int = axis % ndim
+    return number
 
 
 def checked_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
@@ -65,6 +69,11 @@ def checked_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
     if len(set(axes)) != len(axes):
         raise ArgumentError(f"{where}: expected each axis once, got {axis!r}")
     return axes
+
+
+def reduced_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
+    """As `checked_axes`; a single number has, as in NumPy, an axis 0 (or −1) of its own to reduce, which changes nothing."""
+    return () if not ndim and type(axis) is int and axis in (0, -1) else checked_axes(axis, ndim, where)
 
 
 class Reshape(View):
@@ -90,6 +99,8 @@ def reshape(x: Any, shape: Any) -> Tensor:
     (2, 2)
     """
     x = operand(x, "reshape")
+    if shape is None:
+        raise ShapeError("reshape: expected a shape, got None; for one axis write −1")
     if any(isinstance(n, int) and n < -1 for n in (shape if isinstance(shape, tuple | list) else (shape,))):
         raise ShapeError(f"reshape: expected lengths ≥ 0, or −1 for one that is to be found, got {shape!r}")
     try:

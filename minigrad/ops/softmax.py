@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from minigrad.flags import flag
 from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.guard import Array
 from minigrad.ops.elementwise import quiet
 from minigrad.ops.reductions import Reduction
-from minigrad.ops.shape import checked_axes
+from minigrad.ops.shape import reduced_axes
 from minigrad.scope import state
 from minigrad.tensor import Tensor, operand, record, unrecorded
 
@@ -68,7 +69,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
     array([0.5, 0.5])
     """
     x = operand(x, "softmax")
-    axes = checked_axes(axis, len(x.shape), "softmax")
+    axes = reduced_axes(axis, len(x.shape), "softmax")
     y = _softmax(x._data, axes)
     if x._wants and state.recording:
         node = Softmax()
@@ -98,7 +99,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     array([    0., -1000.])
     """
     x = operand(x, "log_softmax")
-    axes = checked_axes(axis, len(x.shape), "log_softmax")
+    axes = reduced_axes(axis, len(x.shape), "log_softmax")
     y = below_peak(x._data, axes)
     with quiet():  # over no entries the sum is 0
         y -= np.log(np.exp(y).sum(axis=axes, keepdims=True))
@@ -130,7 +131,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     1000.6931471805599
     """
     x = operand(x, "logsumexp")
-    axes = checked_axes(axis, len(x.shape), "logsumexp")
+    axes = reduced_axes(axis, len(x.shape), "logsumexp")
+    keepdims = flag(keepdims, "logsumexp: keepdims")
     scores = np.asarray(x._data)
     scores = scores.astype(np.float64) if scores.dtype.kind != "f" else scores
     peak = scores.max(axis=axes, keepdims=True, initial=-np.inf)

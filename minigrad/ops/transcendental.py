@@ -199,19 +199,14 @@ def tanh(x: Any) -> Tensor:
     return Tanh.apply(x)
 
 
+@np.errstate(over="ignore")  # e⁻ˣ may become infinity: then y is 0, as it should be
 def logistic(x: Any) -> Any:
     """σ of an array, as an array; of a Tensor, recorded. For derivatives that are written in terms of σ."""
     if isinstance(x, Tensor):
         return sigmoid(x)
     if getattr(x, "dtype", np.dtype(bool)).kind != "f":
         x = np.asarray(x, np.float64)
-    if x.dtype.itemsize <= 4:
-        y = np.tanh(x * 0.5)
-        y *= 0.5
-        y += 0.5
-        return y
-    with np.errstate(over="ignore"):  # e⁻ˣ may become infinity: then y is 0, as it should be
-        y = np.exp(-x)
+    y = np.exp(-x)
     y += 1
     return np.divide(1, y)
 
@@ -219,8 +214,8 @@ def logistic(x: Any) -> Any:
 class Sigmoid(Unary):
     """y = σ(x) = 1/(1 + e⁻ˣ);  ∂L/∂x = g ⊙ y ⊙ (1 − y).
 
-    In float32 it is computed as ½ tanh(½x) + ½, which takes half the time; in float64 from the definition, which is
-    accurate to the last digits also where y is tiny.
+    Computed as it is written, which is accurate to the last digits also where y is tiny; ½ tanh(½x) + ½, which equals
+    it and cannot overflow, loses them there.
     """
 
     __slots__ = ()

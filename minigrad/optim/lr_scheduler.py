@@ -8,6 +8,10 @@
 | `ExponentialLR` | η₀ · γᵗ |
 | `CosineAnnealingLR` | η_min + (η₀ − η_min) · (1 + cos(π t / T_max)) / 2 |
 | `LinearLR` | η₀ · (s + (e − s) · min(t, n) / n), from s to e in n steps: the usual warm-up |
+| `ConstantLR` | η₀ · factor while t < n, then η₀ |
+| `PolynomialLR` | η₀ · (1 − min(t, n) / n)^power |
+| `MultiplicativeLR` | η₀ · λ(1) · λ(2) ⋯ λ(t) |
+| `OneCycleLR` | up to max_lr and down to almost 0, along cosines or straight lines |
 | `SequentialLR` | one schedule after the other, each beginning with its t = 0 |
 
 Every η(t) is computed from η₀ afresh, not from η(t − 1) as in torch: the same numbers but for rounding, and a resumed
@@ -44,12 +48,16 @@ from minigrad.guard import Array
 from minigrad.optim.optimizer import Described, Optimizer, as_float
 
 __all__ = [
+    "ConstantLR",
     "CosineAnnealingLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
     "SequentialLR",
     "StepLR",
 ]
@@ -207,6 +215,124 @@ class LinearLR(LRScheduler):
     def lr_at(self, t: int) -> float:
         share = min(t, self.total_iters) / self.total_iters
         return self.base_lr * (self.start_factor + (self.end_factor - self.start_factor) * share)
+
+
+class ConstantLR(LRScheduler):
+    """η(t) = η₀ · factor for the first n = ``total_iters`` steps, then η₀. Raises ArgumentError unless 0 ≤ factor ≤ 1."""
+
+    def __init__(self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5) -> None:
+        self.factor = as_float("factor", factor)
+        if not 0 <= self.factor <= 1:
+            raise ArgumentError(f"ConstantLR: factor must be from 0 to 1, got {factor}")
+        self.total_iters = _at_least_one("ConstantLR: total_iters", total_iters)
+        super().__init__(optimizer)
+
+    @override
+    def lr_at(self, t: int) -> float:
+        return self.base_lr * (self.factor if t < self.total_iters else 1.0)
+
+
+class PolynomialLR(LRScheduler):
+    """η(t) = η₀ · (1 − min(t, n) / n)^power: down to 0 in n = ``total_iters`` steps. Raises ArgumentError for a power < 0."""
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0) -> None:
+        self.total_iters = _at_least_one("PolynomialLR: total_iters", total_iters)
+        self.power = as_float("power", power)
+        if not self.power >= 0:
+            raise ArgumentError(f"PolynomialLR: power must be at least 0, got {power}")
+        super().__init__(optimizer)
+
+    @override
+    def lr_at(self, t: int) -> float:
+        return self.base_lr * math.pow(1 - min(t, self.total_iters) / self.total_iters, self.power)
+
+
+class MultiplicativeLR(LRScheduler):
+    """η(t) = η(t − 1) · λ(t) = η₀ · λ(1) · λ(2) ⋯ λ(t), with any function λ of t; λ(0) is never asked for.
+
+    >>> from minigrad import Tensor
+    >>> from minigrad.optim import SGD
+    >>> schedule = MultiplicativeLR(SGD([Tensor([1.0], requires_grad=True)], lr=1.0), lambda t: 1 / t)
+    >>> [schedule.lr_at(t) for t in range(4)]
+    [1.0, 1.0, 0.5, 0.16666666666666666]
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        self.lr_lambda = lr_lambda
+        self._products = [1.0]
+        super().__init__(optimizer)
+
+    @override
+    def lr_at(self, t: int) -> float:
+        while len(self._products) <= t:
+            self._products.append(self._products[-1] * self.lr_lambda(len(self._products)))
+        return self.base_lr * self._products[t]
+
+
+class OneCycleLR(LRScheduler):
+    """One cycle in ``total_steps`` steps (Smith and Topin 2019); η₀ plays no part.
+
+    Up from max_lr / div_factor to ``max_lr``, which is reached after the share ``pct_start`` of the steps, and down to
+    max_lr / div_factor / final_div_factor.
+
+    As torch's with ``cycle_momentum=False``; beyond the last step η stays where torch's raises an error.
+
+    Args:
+        optimizer: whose learning rate is set.
+        max_lr: the highest η.
+        total_steps: n; η(0) is the first of them and η(n − 1) the last.
+        pct_start: from 0 to 1.
+        anneal_strategy: ``"cos"`` or ``"linear"``.
+        div_factor: max_lr over the first η.
+        final_div_factor: the first η over the last.
+
+    Raises ArgumentError for a value out of range.
+
+    >>> from minigrad import Tensor
+    >>> from minigrad.optim import SGD
+    >>> schedule = OneCycleLR(SGD([Tensor([1.0], requires_grad=True)], lr=1.0), max_lr=0.5, total_steps=10)
+    >>> [round(schedule.lr_at(t), 3) for t in range(10)]
+    [0.02, 0.26, 0.5, 0.475, 0.406, 0.306, 0.194, 0.094, 0.025, 0.0]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        self.total_steps = _at_least_one("OneCycleLR: total_steps", total_steps)
+        self.max_lr, self.pct_start = as_float("max_lr", max_lr), as_float("pct_start", pct_start)
+        if not 0 <= self.pct_start <= 1 or anneal_strategy not in ("cos", "linear"):
+            raise ArgumentError(
+                f"OneCycleLR: expected pct_start from 0 to 1 and anneal_strategy 'cos' or 'linear', got {pct_start} and "
+                f"{anneal_strategy!r}"
+            )
+        divisors = as_float("div_factor", div_factor), as_float("final_div_factor", final_div_factor)
+        if not all(divisor > 0 for divisor in divisors):
+            raise ArgumentError(f"OneCycleLR: div_factor and final_div_factor must be above 0, got {divisors}")
+        self.anneal_strategy = anneal_strategy
+        self.first = self.max_lr / divisors[0]
+        self.last = self.first / divisors[1]
+        super().__init__(optimizer)
+
+    @override
+    def lr_at(self, t: int) -> float:
+        end = self.total_steps - 1
+        top = self.pct_start * self.total_steps - 1
+        t = min(t, end)
+        if t <= top:
+            return self._between(self.first, self.max_lr, t / top if top else 1.0)
+        return self._between(self.max_lr, self.last, (t - top) / (end - top))
+
+    def _between(self, start: float, stop: float, share: float) -> float:
+        if self.anneal_strategy == "cos":
+            share = (1 - math.cos(math.pi * share)) / 2
+        return start + (stop - start) * share
 
 
 class SequentialLR(LRScheduler):

@@ -29,8 +29,9 @@ class Item:
         terms: the terms of an affine expression, else empty.
         initial: whether it is drawn beside the first (or last) column rather than with a wire to every step.
         lineage: what it has in common with the items that play its part at other steps.
+        part: which of several parts with the same names it belongs to, by number or by layer and direction (2←); None
+            where there is one.
         is_output: whether it is what was asked to be drawn.
-        part: which of several parts with the same names it belongs to, counted from 1; None where there is one.
     """
 
     index: int
@@ -41,7 +42,7 @@ class Item:
     terms: list[Line]
     initial: bool = False
     lineage: tuple[object, ...] = ()
-    part: int | None = None
+    part: str | None = None
     is_output: bool = False
 
     @property
@@ -65,7 +66,7 @@ class Item:
         name = self.name
         if self.terms:
             return name or join(self.terms)
-        if self.head.is_leaf:
+        if self.head.is_leaf and not self.head.inputs:
             return name or (Span("×".join(map(str, self.head.shape)) or "number"),)
         if self.role == "input":
             return name

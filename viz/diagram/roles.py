@@ -15,9 +15,13 @@ LONGEST_SYMBOL_IN_A_CIRCLE = 3
 
 
 def set_lineages(items: list[Item]) -> None:
-    """Scope and name tell what an item is from step to step; items that share both are numbered within their step."""
+    """Scope and name tell what an item is from step to step; items that share both are numbered within their step.
+
+    Of several with one name the last comes first: it is the one that a step hands on, whatever it was computed from.
+    """
     counts: dict[tuple[object, ...], int] = {}
-    for item in items:
+    named = [item for item in items if item.head.name is not None]
+    for item in (*(item for item in items if item.head.name is None), *reversed(named)):
         head = item.head
         alike = (item.place, head.scope, head.name, None if head.name is not None else head.label)
         counts[alike] = counts.get(alike, 0) + 1
@@ -64,7 +68,10 @@ def assign_roles(items: list[Item], links: list[Link], after: int) -> None:
 
 
 def _carried(items: list[Item], links: list[Link], after: int) -> set[tuple[object, ...]]:
-    """The lineages of states: what begins with an initial state, or what most steps where it is hand to another step."""
+    """The lineages of states: what begins with an initial state, or what most steps where it is hand to another step.
+
+    With them go those that have the name of one: what a step would have handed on, had the sequence not ended before it.
+    """
     found: set[tuple[object, ...]] = set()
     steps: dict[tuple[object, ...], set[int]] = {}
     made = Counter(item.lineage for item in items if 0 <= item.place < after)
@@ -74,7 +81,9 @@ def _carried(items: list[Item], links: list[Link], after: int) -> set[tuple[obje
             found.add(source.lineage)
         elif 0 <= source.place < after and 0 <= target.place < after and source.place != target.place:
             steps.setdefault(source.lineage, set()).add(source.place)
-    return found | {lineage for lineage, places in steps.items() if 2 * len(places) >= made[lineage] - 1}
+    found |= {lineage for lineage, places in steps.items() if 2 * len(places) >= made[lineage] - 1}
+    named = {lineage[:2] for lineage in found if lineage[1] is not None}
+    return found | {lineage for lineage in made if lineage[:2] in named}
 
 
 def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:

@@ -120,15 +120,11 @@ def range_of(array: Any) -> str:
     if array is None:
         return ", not known"
     array = np.asarray(array)
-    facts = []
-    if array.dtype.kind == "f":
-        nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
-        finite = array[np.isfinite(array)]
-        facts = [f"from {finite.min():.4g} to {finite.max():.4g}"] if finite.size else []
-        facts += [f"{nans} of {array.size} entries NaN"] if nans else []
-        facts += [f"{infinities} of {array.size} entries infinite"] if infinities else []
-    elif array.size:
-        facts = [f"from {array.min()} to {array.max()}"]
+    finite = array[np.isfinite(array)]
+    nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
+    facts = [f"from {finite.min():.4g} to {finite.max():.4g}"] if finite.size else []
+    facts += [f"{nans} of {array.size} entries NaN"] if nans else []
+    facts += [f"{infinities} of {array.size} entries infinite"] if infinities else []
     return f", shape {array.shape}: {', '.join(facts) or 'no entries'}"
 
 

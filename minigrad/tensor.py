@@ -658,8 +658,6 @@ def plain(value: Any, where: str) -> Array:
     """
     try:
         return np.asarray(value._data if isinstance(value, Tensor) else bare(value))
-    except ConversionError:
-        raise
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
@@ -739,8 +737,6 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
     except ConversionError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
-        if isinstance(error.__cause__, ConversionError):
-            raise error.__cause__ from None
         raise ShapeError(
             f"Tensor: expected numbers or evenly nested lists of numbers, got {_without_layout(data, error)}"
         ) from None

@@ -526,3 +526,28 @@ def test_only_floating_point_tensors_can_need_a_gradient(data):
     with pytest.raises(DTypeError, match="only floating-point tensors"):
         t.requires_grad = True
     assert not t.requires_grad
+
+
+def test_gradients_are_added_while_the_lock_is_held(monkeypatch):
+    x = leaf()
+    held = []
+
+    class Lock:
+        def __enter__(self):
+            held.append(x.grad)
+
+        def __exit__(self, *error):
+            held.append(x.grad)
+
+    monkeypatch.setattr("minigrad.graph.commit_lock", Lock())
+    (x * 3.0).sum().backward()
+    assert held[0] is None
+    np.testing.assert_array_equal(held[1], np.full(x.shape, 3.0))
+
+
+def test_a_watched_result_keeps_its_gradient_only_if_asked():
+    x = leaf()
+    y = x * 3.0
+    y.register_hook(lambda g: None)
+    y.sum().backward()
+    assert y.grad is None

@@ -57,13 +57,8 @@ MUTANTS = [
         ),
         ("sigmoid: 1 − y forgotten", "class Sigmoid", "        upper -= upper * y\n", ""),
         ("sigmoid: squared", "class Sigmoid", "upper -= upper * y", "upper *= y"),
-        (
-            "sigmoid: overflows in float64 with a warning",
-            "def logistic",
-            'with np.errstate(over="ignore")',
-            'with np.errstate(over="warn")',
-        ),
-        ("sigmoid: half forgotten in float32", "def logistic", "        y *= 0.5\n", ""),
+        ("sigmoid: of −x", "def logistic", "y = np.exp(-x)", "y = np.exp(x)"),
+        ("sigmoid: the 1 forgotten", "def logistic", "    y += 1\n", ""),
         ("softplus: sign", "class Softplus", "-g * np.expm1(-y)", "g * np.expm1(-y)"),
         (
             "logaddexp: shares exchanged",
@@ -206,7 +201,7 @@ MUTANTS = [
             "zip(placed, taken, strict=True)",
             "zip(taken, placed, strict=True)",
         ),
-        ("an axis too large wraps round", "def checked_axis(", "if not -ndim <= number < ndim:", "if not ndim:"),
+        ("an axis too large wraps round", "def checked_axis(", "if not -ndim <= axis < ndim:", "if not ndim:"),
         ("a view of the caller's array is not copied", "def record_view", "y if type(x) is not Constant else y.copy()", "y"),
     ),
     *rows(

@@ -245,7 +245,12 @@ MUTANTS = [
         "transforms",
         ("recorded gradients replace each other", "class TensorSums", "share if total is None else total + share", "share"),
         ("a saved array has no history", "def lift", "        tensor._node = node\n", "        tensor._node = None\n"),
-        ("grad releases what create_graph needs", "def grad", "keep if retain_graph is None else retain_graph", "False"),
+        (
+            "grad releases what create_graph needs",
+            "def grad",
+            "retain = keep if retain_graph",
+            "retain = False if retain_graph",
+        ),
         ("grad never releases", "def grad", "        graph.release(passed)\n", "        pass\n"),
         ("grad forgets grad_outputs", "def grad", "zip(results, grad_outputs, strict=True)", "((y, None) for y in results)"),
         ("inside a transform derivatives are constants", "def recorded", "state.differentiating if", "False if"),

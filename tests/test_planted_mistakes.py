@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mutation.harness import MUTANTS, REPORT, ROOT, line, outcomes, summary
+from mutation.harness import MUTANTS, REPORT, ROOT, Outcome, line, outcomes, renew, summary
 from mutation.mutant import Mutant, PlantingError
 
 SAMPLE = MUTANTS[::60]
@@ -39,7 +39,7 @@ def test_a_sample_is_caught_now_and_the_source_stays_as_it_is():
     sources = {path: path.read_bytes() for path in Path(ROOT, "minigrad").rglob("*.py")}
     found = list(outcomes(SAMPLE))
     assert all(outcome.caught_by for outcome in found), "\n".join(map(line, found))
-    assert summary(found) == f"{len(SAMPLE)} planted mistakes, {len(SAMPLE)} caught, 0 survived"
+    assert summary(map(line, found)) == f"{len(SAMPLE)} planted mistakes, {len(SAMPLE)} caught, 0 survived"
     assert all(path.read_bytes() == source for path, source in sources.items())
 
 
@@ -48,3 +48,16 @@ def test_a_mistake_that_no_test_can_see_survives():
     (outcome,) = outcomes([harmless], workers=1, order=lambda mutant: ["tests/test_scan.py"])
     assert outcome.caught_by == ""
     assert line(outcome) == "nests.py: a docstring: SURVIVED"
+
+
+def test_a_run_of_some_mistakes_renews_their_lines_of_the_report_and_no_others(tmp_path: Path):
+    report = tmp_path / "report.txt"
+    first, second = MUTANTS[0], MUTANTS[1]
+    report.write_text("gone.py: no longer planted: caught by test_old\n", encoding="utf-8")
+    renew([Outcome(first, "", 1.0), Outcome(second, "test_a[x: y]", 1.0)], report)
+    renew([Outcome(first, "test_b", 1.0)], report)
+    assert report.read_text(encoding="utf-8").splitlines() == [
+        f"{first.file}: {first.name}: caught by test_b",
+        f"{second.file}: {second.name}: caught by test_a[x: y]",
+        "2 planted mistakes, 2 caught, 0 survived",
+    ]

@@ -1,12 +1,12 @@
 """``make mutants``: all planted mistakes, or those whose file or name contains one of the given words.
 
-A full run writes the report; the exit status is 1 if a mistake survived.
+Every run renews its own lines of the report; the exit status is 1 if a mistake survived.
 """
 
 import sys
 import time
 
-from mutation.harness import MUTANTS, REPORT, Outcome, line, outcomes, summary
+from mutation.harness import MUTANTS, Outcome, line, outcomes, renew, summary
 
 
 def main() -> int:
@@ -17,9 +17,8 @@ def main() -> int:
     for outcome in outcomes(chosen):
         found.append(outcome)
         print(f"[{len(found)}/{len(chosen)}] {line(outcome)} ({outcome.seconds:.1f} s)", flush=True)
-    print(f"{summary(found)} ({time.perf_counter() - start:.0f} s)")
-    if not words:
-        REPORT.write_text("\n".join([*map(line, found), summary(found), ""]), encoding="utf-8")
+    print(f"{summary(map(line, found))} ({time.perf_counter() - start:.0f} s)")
+    renew(found)
     return int(any(not outcome.caught_by for outcome in found))
 
 

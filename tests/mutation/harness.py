@@ -153,7 +153,16 @@ def line(outcome: Outcome) -> str:
     return f"{outcome.mutant.file}: {outcome.mutant.name}: {said}"
 
 
-def summary(found: list[Outcome]) -> str:
+def summary(lines: Iterable[str]) -> str:
     """The last line of the report."""
-    survivors = sum(not outcome.caught_by for outcome in found)
-    return f"{len(found)} planted mistakes, {len(found) - survivors} caught, {survivors} survived"
+    said = list(lines)
+    survivors = sum(row.endswith("SURVIVED") for row in said)
+    return f"{len(said)} planted mistakes, {len(said) - survivors} caught, {survivors} survived"
+
+
+def renew(found: list[Outcome], report: Path = REPORT) -> None:
+    """Put the lines of these outcomes in the place of older ones; mistakes that no longer exist leave the report."""
+    known = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    lines = {re.split(": (?:caught by |SURVIVED)", row)[0]: row for row in [*known, *map(line, found)]}
+    rows = [lines[name] for m in MUTANTS if (name := f"{m.file}: {m.name}") in lines]
+    report.write_text("\n".join([*rows, summary(rows), ""]), encoding="utf-8")

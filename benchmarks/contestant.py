@@ -16,6 +16,8 @@ class Contestant(ABC):
     cells: ClassVar[tuple[str, ...]] = tuple(GATES)
     numpy_memory: ClassVar[bool] = True
     """Whether its arrays are NumPy's, so that tracemalloc sees them."""
+    own_tape: ClassVar[bool] = True
+    """Whether nobody else in the race has the same tape: a framework's operations are weighed once."""
 
     @abstractmethod
     def __init__(self, problem: Problem) -> None: ...

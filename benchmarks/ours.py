@@ -129,6 +129,7 @@ class MinigradUserCell(Minigrad):
     """A user's own cell, unrolled step by step."""
 
     name = "minigrad, user's cell"
+    own_tape = False
     hoist = False
 
     @override

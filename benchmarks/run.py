@@ -46,7 +46,9 @@ def measure(plan: Plan, kinds: Iterable[type[Contestant]], say: Callable[[str], 
     if any(kind is Minigrad for kind in kinds):
         for size in plan.sizes:
             results.inference += [measure_inference(plan, cell, size, plan.dtypes[0]) for cell in plan.cells]
-    taped = [kind for kind in kinds if issubclass(kind, Taped) and (kind is Minigrad or plan.tapes_of_peers)]
+    taped = [kind for kind in kinds if issubclass(kind, Taped) and kind.own_tape]
+    if not plan.tapes_of_peers:
+        taped = [kind for kind in taped if kind is Minigrad]
     for kind in taped:
         say(f"overhead and tape: {kind.name}")
         costs = {operation: overhead(kind, operation) for operation in PLAIN}

@@ -73,4 +73,5 @@ class TorchUserCell(TorchEager):
     """The same with the input projection in every step, as in a cell of the user's own."""
 
     name = "torch eager, user's cell"
+    own_tape = False
     hoist = False

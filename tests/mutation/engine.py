@@ -88,7 +88,7 @@ MUTANTS = [
             "node.watch",
         ),
         ("a released graph is walked again", "class Operation", "if self.saved is None:", "if self.saved == 7:"),
-        ("walk visits shared nodes again", "def walk", "if node is not None and node not in seen:", "if node is not None:"),
+        ("walk follows first inputs only", "def walk", "stack.extend(node.inputs)", "stack.extend(node.inputs[:1])"),
         ("walk in the order of discovery", "def walk", "sorted(seen, key=lambda node: node.serial)", "list(seen)[::-1]"),
         (
             "the oldest node goes first",

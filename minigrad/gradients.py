@@ -78,6 +78,7 @@ class ArraySums:
     """Sums of NumPy arrays; one instance serves one sweep."""
 
     __slots__ = ("_deferred", "_owned", "_parts", "_totals")
+    folds = True
 
     def __init__(self) -> None:
         self._totals: dict[int, Any] = {}
@@ -147,6 +148,8 @@ class ArraySums:
 
 def _combined(node: Node, total: Any, shares: list[Deferred]) -> Any:
     """``total`` (an array or None) and all deferred shares of ``node``, added up."""
+    if not isinstance(shares[0], OuterProduct | Partial):
+        return shares
     products = [share for share in shares if isinstance(share, OuterProduct)]
     partials = [share for share in shares if isinstance(share, Partial)]
     dense = [] if total is None else [total]

@@ -34,7 +34,8 @@ Gradient: TypeAlias = Any
 OUTPUT = -1
 CONSTANT = -2
 
-next_serial = itertools.count(1).__next__
+serials = itertools.count(1)
+next_serial = serials.__next__
 commit_lock = threading.Lock()
 
 
@@ -81,6 +82,7 @@ class Node:
     label: ClassVar[str]
     symbol: ClassVar[str]
     is_leaf: ClassVar[bool]
+    rolled: ClassVar[bool] = False
     requires_grad: bool
     inputs: tuple[Node | None, ...]
     shape: tuple[int, ...]
@@ -175,6 +177,11 @@ class Operation(Node):
                 "call the first one with retain_graph=True to go through it again, or compute the forward pass anew"
             )
         return self.saved
+
+
+def reserve_serials(count: int) -> int:
+    """The first of ``count`` serial numbers in a row that nothing else will have."""
+    return deque(itertools.islice(serials, count), maxlen=1).pop() - count + 1
 
 
 def walk(*roots: Any) -> list[Node]:
@@ -278,7 +285,7 @@ def sweep(
             found[node] = g
         if not isinstance(node, Operation):
             continue
-        inputs = node.inputs
+        inputs = node.folded() if node.rolled and sums.folds and targets is None and on_edge is None else node.inputs
         if relevant is not None and relevant.isdisjoint(inputs):
             continue
         passed.append(node)

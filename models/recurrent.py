@@ -61,6 +61,10 @@ class Cell(Module, ABC, Generic[State]):
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     """The names of the parts of its state, in order."""
 
+    steps_alike: ClassVar[bool] = False
+    """Whether a step is the same computation at every time, on whatever values, and nothing else happens in it: `unroll`
+    then runs it once and repeats its record. This holds for the class that says so, not for classes derived from it."""
+
     blocks: Blocks
     """For a parameter that holds several matrices: where in it each per-gate matrix lies."""
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from minigrad import Tensor, current_place, scope, stack, time_step, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
+from minigrad.rolling import Rolled, roll
 from minigrad.scope import Place
 from models.checks import positive_size
 from models.recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
@@ -87,55 +88,76 @@ def run(
     valid: Valid = None,
     reverse: bool = False,
     truncated: int | None = None,
-) -> tuple[list[Tensor], Any]:
+) -> tuple[Tensor | list[Tensor], Any]:
     """What `unroll` does, on inputs (T, B, D) in one piece or as a list of T of them (B, D).
 
-    Returns the outputs h_1 … h_T as a list, and the final state.
+    Returns the outputs h_1 … h_T, as a list or already stacked, and the final state.
     """
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
     if isinstance(xs, Tensor):
         checked_inputs(f"unroll {label}", cell, xs)
+    times = range(T, 0, -1) if reverse else range(1, T + 1)
     with scope(label):
         with time_step(T + 1 if reverse else 0):
             state = cell.initial_state(batch) if state is None else _as_initial(cell, state)
         if isinstance(cell, Cell):
             cell.check_state(state, batch)
-        step = _stepper(cell, label, xs, hoist, valid)
-        hs = [parts_of(state)[-1]] * T
-        for done, t in enumerate(range(T, 0, -1) if reverse else range(1, T + 1)):
-            if done and done % window == 0:
-                with time_step(t + 1 if reverse else t - 1):
-                    state = _as_initial(cell, detached(state))
-            with time_step(t):
-                if valid is None or valid[t - 1].all():
-                    state = step(t, state)
-                    hs[t - 1] = parts_of(state)[-1]
-                else:
-                    state, hs[t - 1] = _masked(step, t, state, valid[t - 1])
-    return hs, state
+        inputs = _projected(cell, label, xs, valid) if hoist else xs
+        rolled = None
+        if valid is None and truncated is None and isinstance(xs, Tensor):
+            rolled = _rolled(cell, label, inputs, state, hoist, times)
+        if rolled is None:
+            step = _stepper(cell, label, inputs, hoist, valid)
+            hs = [parts_of(state)[-1]] * T
+            for done, t in enumerate(times):
+                if done and done % window == 0:
+                    with time_step(t + 1 if reverse else t - 1):
+                        state = _as_initial(cell, detached(state))
+                with time_step(t):
+                    if valid is None or valid[t - 1].all():
+                        state = step(t, state)
+                        hs[t - 1] = parts_of(state)[-1]
+                    else:
+                        state, hs[t - 1] = _masked(step, t, state, valid[t - 1])
+            return hs, state
+    return rolled.outputs(), with_parts(state, rolled.state)
 
 
-def _stepper(
-    cell: Any, label: str, xs: Tensor | Sequence[Tensor], hoist: bool, valid: Valid
-) -> Callable[[int, Any], Any]:
-    """The step at time t as a function of t and the state; hoisted, with its input projection done for all t at once."""
-    if not hoist:
-
-        def step(t: int, state: Any) -> Any:
-            x = xs[t - 1].named("x") if isinstance(xs, Tensor) else xs[t - 1]
-            return _checked_state(label, cell.step(x if valid is None else _only(valid[t - 1], x).named("x"), state), state)
-
-        return step
+def _projected(cell: Any, label: str, xs: Tensor | Sequence[Tensor], valid: Valid) -> Any:
+    """The input projection of all steps."""
     if not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"unroll {label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     together = xs if isinstance(xs, Tensor) else stack(xs)
-    wx = cell.project(together if valid is None else _only(valid, together))
+    return cell.project(together if valid is None else _only(valid, together))
+
+
+def _rolled(cell: Any, label: str, inputs: Any, state: Any, hoist: bool, times: range) -> Rolled | None:
+    """All steps as one loop, if the cell says that they are alike; None if they have to be run one by one."""
+    if not times or not vars(type(cell)).get("steps_alike"):
+        return None
+    advance = cell.recur if hoist else cell.step
+
+    def step(rows: list[Tensor], parts: list[Tensor]) -> tuple[Tensor, ...]:
+        with time_step(times[0]):
+            return parts_of(_checked_state(label, advance(with_parts(inputs, rows), with_parts(state, parts)), state))
+
+    parameters = getattr(cell, "parameters", tuple)
+    return roll(step, parts_of(inputs), parts_of(state), times, parameters, None if hoist else "x")
+
+
+def _stepper(cell: Any, label: str, inputs: Any, hoist: bool, valid: Valid) -> Callable[[int, Any], Any]:
+    """The step at time t as a function of t and the state."""
+
+    def step(t: int, state: Any) -> Any:
+        x = inputs[t - 1].named("x") if isinstance(inputs, Tensor) else inputs[t - 1]
+        return _checked_state(label, cell.step(x if valid is None else _only(valid[t - 1], x).named("x"), state), state)
 
     def recur(t: int, state: Any) -> Any:
-        return _checked_state(label, cell.recur(with_parts(wx, [part[t - 1] for part in parts_of(wx)]), state), state)
+        wx = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
+        return _checked_state(label, cell.recur(wx, state), state)
 
-    return recur
+    return recur if hoist else step
 
 
 def _checked_state(label: str, new: Any, old: Any) -> Any:
@@ -187,8 +209,8 @@ def detached(state: State) -> State:
     return kept
 
 
-def stacked_over_time(cell: Recurrent[State], xs: Tensor, hs: Sequence[Tensor], state: State) -> Tensor:
-    """The outputs (B, H) of T steps as one tensor (T, B, H).
+def stacked_over_time(cell: Recurrent[State], xs: Tensor, hs: Tensor | Sequence[Tensor], state: State) -> Tensor:
+    """The outputs (B, H) of T steps as one tensor (T, B, H), if they are not that already.
 
     For T = 0 it is recorded as a step on zeros of which nothing is kept, so that every gradient is there and zero.
 
@@ -199,6 +221,8 @@ def stacked_over_time(cell: Recurrent[State], xs: Tensor, hs: Sequence[Tensor], 
     >>> hs.shape, cell.b_h.grad
     ((0, 2, 4), array([0., 0., 0., 0.]))
     """
+    if isinstance(hs, Tensor):
+        return hs
     if hs:
         return stack(hs)
     with scope(label_of(cell)):

@@ -37,6 +37,7 @@ class GatedRNN(Cell[Tensor]):
     """
 
     label = "gated_rnn"
+    steps_alike = True
     state_names = ("s",)
 
     def __init__(

@@ -51,6 +51,7 @@ class GRU(Cell[Tensor]):
     """
 
     label = "gru"
+    steps_alike = True
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class LSTM(Cell[LSTMState]):
     """
 
     label = "lstm"
+    steps_alike = True
     state_names = ("c", "h")
 
     def __init__(

@@ -48,6 +48,7 @@ class RNN(Cell[Tensor]):
     """
 
     label = "rnn"
+    steps_alike = True
 
     def __init__(
         self,

@@ -1,0 +1,210 @@
+"""The backward pass of one step, derived from its record by the derivatives of its operations, and kept as a record too.
+
+The derivatives are those of every backward pass: each operation's ``vjp`` is run once, on Tensors that stand for one
+step's values, and what it computes is recorded. Three things are put off, since for all steps together they cost far
+less: the slopes of curves such as tanh (one call for all steps), the products that give the gradients of matrices (one
+product of all rows), and the joining of the parts that a ``split`` had cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad import graph
+from minigrad.graph import Gradient, Node, Operation
+from minigrad.guard import Array
+from minigrad.ops.indexing import Part
+from minigrad.ops.joining import concatenate
+from minigrad.ops.matmul import Matmul
+from minigrad.rolling.into import CURVES, NotRepeatable
+from minigrad.rolling.program import Plan, Program, Run
+from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, placeholder
+from minigrad.tensor import Tensor
+from minigrad.transforms import TensorSums, lift
+
+__all__ = ["Derivative", "derive"]
+
+
+@dataclass(slots=True)
+class Derivative:
+    """The backward pass of one step.
+
+    Its streams are the values of the forward pass named in ``saved``, the slopes of ``curves``, and the gradient
+    that arrives at the output of each step. Its state is the gradient of the forward pass's state.
+    """
+
+    program: Program
+    saved: list[Operand]
+    curves: list[tuple[Operand, Operation]]
+    """The results whose slopes are streams, each with a function of its kind."""
+    to_streams: list[Operand | None]
+    """For each stream of the forward pass, where its gradient comes from."""
+    to_constants: list[tuple[int, Operand]]
+    """Shares of constants, one from each step."""
+    products: list[tuple[int, bool, Operand, Operand]]
+    """Shares of matrices: the constant, whether its transpose was applied, the gradient and the other factor."""
+
+
+    def of_forward(self) -> list[Operand]:
+        """What is needed of the forward pass, of all steps."""
+        return [*self.saved, *(operand for operand, _ in self.curves), *(factor for *_, factor in self.products)]
+
+    def constants(self) -> list[int]:
+        """The constants that a share is sent to, one for each share."""
+        return [*(number for number, _ in self.to_constants), *(number for number, *_ in self.products)]
+
+    def slopes(self, run: Run) -> list[Array]:
+        """The slopes of the curves at all steps."""
+        one = np.ones((), self.program.dtype)
+        return [curve.vjp(one, run.of(operand))[0] for operand, curve in self.curves]
+
+
+@dataclass
+class Piece:
+    """What a part that was cut out sends to the whole."""
+
+    span: tuple[int, int, int]
+    values: Tensor
+
+
+@dataclass
+class StepSums(TensorSums):
+    """The sums of the backward pass of one step."""
+
+    step: Step
+    pieces: dict[Node, list[Piece]] = field(default_factory=dict)
+    slopes: dict[Node, Tensor] = field(default_factory=dict)
+    to_constants: list[tuple[int, Tensor]] = field(default_factory=list)
+    products: list[tuple[int, bool, Tensor, Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
+        """What ``operation`` sends to each of its inputs that differs from step to step."""
+        operands = self.step.operands[self.step.sources[operation].number]
+        if isinstance(operation, CURVES):
+            slope = self.slopes[operation] = placeholder(self.step.values[operation])
+            return (g * slope,)
+        if isinstance(operation, Part):
+            return (Piece(operation.span, g),)
+        if isinstance(operation, Matmul):
+            return self._of_product(operation, operands[1], g)
+        shares = list(operation.vjp(g, *operation.lifted(lift)))
+        for k, (source, (kind, number)) in enumerate(zip(operation.inputs, operands, strict=True)):
+            if kind == CONSTANT:
+                if source is not None and source.requires_grad:
+                    self.to_constants.append((number, shares[k]))
+                shares[k] = None
+        return shares
+
+    def _of_product(self, operation: Matmul, matrix: Operand, g: Gradient) -> Sequence[Gradient]:
+        b, a = operation.lifted(lift)
+        if matrix.kind != CONSTANT:
+            raise NotRepeatable("a product with a matrix that differs from step to step")
+        if a is not None:
+            self.products.append((matrix.number, operation.transpose_b, g, a))
+        return operation.vjp(g, b, None)
+
+    def send(self, node: Node, share: Gradient) -> None:
+        """Add ``share`` to what ``node`` has been sent."""
+        if isinstance(share, Piece):
+            self.pieces.setdefault(node, []).append(share)
+        elif share.shape != node.shape:
+            raise NotRepeatable("a sum over a stretched axis")
+        else:
+            super().send(node, share)
+
+    def take(self, node: Node) -> Gradient:
+        """The sum of all shares of ``node``."""
+        total = self._totals.pop(node.serial, None)
+        if node in self.pieces:
+            whole = self._joined(node, self.pieces.pop(node))
+            total = whole if total is None else total + whole
+        return total
+
+    def _joined(self, node: Node, pieces: list[Piece]) -> Tensor:
+        pieces.sort(key=lambda piece: piece.span)
+        axis = pieces[0].span[0]
+        bounds = [0, *(piece.span[2] for piece in pieces)]
+        fits = all(
+            piece.span == (axis, start, stop) and piece.values.ndim == len(node.shape)
+            for piece, start, stop in zip(pieces, bounds[:-1], bounds[1:], strict=True)
+        )
+        if not fits or bounds[-1] != node.shape[axis]:
+            raise NotRepeatable("parts that are not side by side")
+        return concatenate([piece.values for piece in pieces], axis=axis)
+
+
+def derive(step: Step, output: int) -> Derivative:
+    """The derivative of a step; ``output`` says which part of the new state is also its output.
+
+    Raises:
+        NotRepeatable: it is not known how to repeat it.
+    """
+    sums, recorder = StepSums(step), Recorder()
+    new = [step.nodes[k] for k in step.new]
+    varying: set[Node | None] = {node for node, operand in step.sources.items() if operand.kind != CONSTANT}
+    with recorder:
+        arriving = [placeholder(step.values[node]) for node in new]
+        upstream = placeholder(step.values[new[output]])
+        seeds = [(node, g + upstream if i == output else g) for i, (node, g) in enumerate(zip(new, arriving, strict=True))]
+        found, _ = graph.sweep(seeds, sums, relevant=varying)
+    return _Writer(step, sums, recorder, arriving, upstream).write(
+        [found.get(node) for node in step.states], [found.get(node) for node in step.rows]
+    )
+
+
+class _Writer:
+    """Turns the recorded backward pass of one step into a program."""
+
+    def __init__(self, step: Step, sums: StepSums, recorder: Recorder, arriving: list[Tensor], upstream: Tensor) -> None:
+        self.step, self.sums, self.nodes = step, sums, list(recorder.values)
+        self.sources: dict[Node | None, Operand] = {g._node: Operand(STATE, i) for i, g in enumerate(arriving)}
+        self.sources |= {node: Operand(RESULT, k) for k, node in enumerate(self.nodes)}
+        self.upstream = upstream
+        self.saved: list[Operand] = []
+        self.streams: dict[Operand | Node | None, int] = {}
+
+    def write(self, states: list[Tensor | None], streams: list[Tensor | None]) -> Derivative:
+        """The derivative, given the gradients of the old state and of the streams."""
+        sums = self.sums
+        slopes = {slope._node: node for node, slope in sums.slopes.items()}
+        used = [source for node in self.nodes for source in node.inputs]
+        forward = [self.step.sources[s] for s in used if s in self.step.sources and self.step.sources[s].kind != CONSTANT]
+        self.saved = list(dict.fromkeys(forward))
+        count = len(self.saved)
+        for j, operand in enumerate(self.saved):
+            self.streams[operand] = j
+        for j, node in enumerate([*slopes, self.upstream._node], count):
+            self.sources[node] = Operand(STREAM, j)
+        operands = [tuple(map(self._operand, node.inputs)) for node in self.nodes]
+        new = [self._of(tensor) for tensor in states]
+        to_streams = [None if tensor is None else self._of(tensor) for tensor in streams]
+        to_constants = [(number, self._of(share)) for number, share in sums.to_constants]
+        products = [(n, turned, self._of(g), self.step.sources[a._node]) for n, turned, g, a in sums.products]
+        wanted = [*to_streams, *(share for _, share in to_constants), *(g for _, _, g, _ in products)]
+        if any(operand.kind != RESULT for operand in wanted if operand is not None):
+            raise NotRepeatable("a gradient that is passed on as it is")
+        kept = [operand.number for operand in wanted if operand is not None]
+        program = Program(Plan(self.nodes, operands, new, kept, every_state=False))
+        curves = [(self.step.sources[node], type(node)()) for node in slopes.values()]
+        return Derivative(program, self.saved, curves, to_streams, to_constants, products)
+
+    def _operand(self, source: Node | None) -> Operand:
+        if source in self.sources:
+            return self.sources[source]
+        operand = self.step.sources.get(source)
+        if operand is None:
+            raise NotRepeatable("a constant in a derivative")
+        return operand if operand.kind == CONSTANT else Operand(STREAM, self.streams[operand])
+
+    def _of(self, tensor: Tensor | None) -> Operand:
+        operand = None if tensor is None else self.sources.get(tensor._node)
+        if operand is None or operand.kind == STREAM:
+            raise NotRepeatable("a gradient that is not computed")
+        return operand

@@ -1,0 +1,204 @@
+"""The record of one step: its operations in order, and where each operand comes from.
+
+An operand is one of four things: a row of a *stream* (an array over all steps, such as the projected input), a part of
+the *state* that the step was given, a *constant* (a parameter, or what was computed from parameters alone: the same at
+every step), or the *result* of an earlier operation of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.graph import Leaf, Node, Operation
+from minigrad.guard import Array
+from minigrad.ops.arithmetic import Subtract
+from minigrad.ops.indexing import GetItem
+from minigrad.ops.joining import Concatenate
+from minigrad.ops.matmul import Matmul
+from minigrad.rolling.into import NotRepeatable
+from minigrad.scope import Setting, state
+from minigrad.tensor import Tensor, unrecorded
+
+__all__ = ["CONSTANT", "RESULT", "STATE", "STREAM", "Operand", "Recorder", "Step", "placeholder"]
+
+STREAM, STATE, CONSTANT, RESULT = "stream", "state", "constant", "result"
+
+
+class Operand(NamedTuple):
+    """Where an operand comes from: the kind, and which of that kind."""
+
+    kind: str
+    number: int
+
+
+class Recorder(Setting):
+    """Inside, everything is recorded, and every operation is noted with its result."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values: dict[Operation, Array] = {}
+
+    def look_at(self, node: Operation, y: Array) -> None:
+        """Note an operation."""
+        self.values[node] = y
+
+    @override
+    def enter(self) -> tuple[Any, Any, bool]:
+        found = state.detector, state.place, state.recording
+        state.detector, state.place, state.recording = self, found[1]._replace(line=self), True
+        return found
+
+    @override
+    def leave(self, found: tuple[Any, Any, bool]) -> None:
+        state.detector, state.place, state.recording = found
+
+
+def placeholder(row: Array, wants: bool = True, name: str | None = None) -> Tensor:
+    """A Tensor that stands for a row of every step."""
+    tensor = unrecorded(row)
+    tensor._node = Leaf(row.shape, row.dtype, wants, name)
+    tensor._wants = wants
+    return tensor
+
+
+class Step:
+    """One step as data.
+
+    Args:
+        step: computes the parts of the new state from one row of each stream and the parts of the old state.
+        rows: a row of each stream.
+        states: the parts of a state.
+        parameters: asked for the leaves whose values the record does not hold.
+
+    Raises:
+        NotRepeatable: something in it is not known to be the same at every step.
+    """
+
+    __slots__ = ("constants", "new", "nodes", "operands", "recorded", "rows", "sources", "states", "values")
+
+    def __init__(
+        self,
+        step: Callable[[list[Tensor], list[Tensor]], Sequence[Tensor]],
+        rows: list[Tensor],
+        states: list[Tensor],
+        parameters: Callable[[], Iterable[Tensor]],
+    ) -> None:
+        recorder = Recorder()
+        with recorder:
+            new = [tensor.node for tensor in step(rows, states)]
+        self.values = recorder.values
+        self.rows = [tensor.node for tensor in rows]
+        self.states = [tensor.node for tensor in states]
+        self.sources: dict[Node | None, Operand] = {}
+        """Where the value of each node comes from."""
+        self.recorded: list[Operation] = []
+        """All operations that the new state depends on, also those on constants alone."""
+        self.nodes: list[Operation] = []
+        """Those among them that differ from step to step."""
+        self.operands: list[tuple[Operand, ...]] = []
+        """For each of these, where its operands come from."""
+        self.constants: list[tuple[Node | None, Array]] = []
+        for kind, given in ((STREAM, self.rows), (STATE, self.states)):
+            self.sources.update((node, Operand(kind, k)) for k, node in enumerate(given))
+        self._sort(new, parameters)
+        for node in new:
+            if node not in self.sources or self.sources[node].kind != RESULT:
+                raise NotRepeatable("a state that is not computed")
+        self.new = [self.sources[node].number for node in new]
+        """For each part of the state, which of the nodes is the new one."""
+
+    def _sort(self, new: Iterable[Node | None], parameters: Callable[[], Iterable[Tensor]]) -> None:
+        needed = set(new)
+        for node in reversed(self.values):
+            if node in needed:
+                needed.update(node.inputs)
+        leaves: dict[Node | None, Tensor] = {}
+        for node, y in self.values.items():
+            if node not in needed:
+                continue
+            self.recorded.append(node)
+            known = [self.sources.get(source) for source in node.inputs]
+            if all(operand is None or operand.kind == CONSTANT for operand in known):
+                self._add_constant(node, y)
+                continue
+            operands = []
+            for k, operand in enumerate(known):
+                if operand is None:
+                    source, value = node.inputs[k], kept_operand(node, k)
+                    if value is None:
+                        leaves = leaves or {tensor.node: tensor for tensor in parameters()}
+                        if source not in leaves:
+                            raise NotRepeatable(node.label)
+                        value = leaves[source]._data
+                    operand = self._add_constant(source, value)
+                operands.append(operand)
+            self.sources[node] = Operand(RESULT, len(self.nodes))
+            self.nodes.append(node)
+            self.operands.append(tuple(operands))
+
+    def _add_constant(self, node: Node | None, value: Array) -> Operand:
+        operand = Operand(CONSTANT, len(self.constants))
+        self.constants.append((node, value))
+        if node is not None:
+            self.sources[node] = operand
+        return operand
+
+    def form(self) -> Hashable:
+        """What decides how the step is computed and differentiated: steps of equal form can share that knowledge.
+
+        Raises:
+            NotRepeatable: not everything has the same dtype.
+        """
+        dtypes = {array.dtype for array in self.values.values()} | {array.dtype for _, array in self.constants}
+        if len(dtypes) > 1:
+            raise NotRepeatable("numbers of several dtypes")
+        nodes = zip(self.nodes, self.operands, strict=True)
+        return (
+            tuple([(type(node), operands, node.shape, form(node)) for node, operands in nodes]),
+            tuple([(array.shape, node is not None and node.requires_grad) for node, array in self.constants]),
+            tuple([row is not None and row.requires_grad for row in self.rows]),
+            tuple(self.new),
+            *dtypes,
+        )
+
+    def release(self) -> None:
+        """Forget all values. What was recorded of constants alone stays part of the graph."""
+        for node in self.nodes:
+            node.saved = None
+        for node in self.recorded:
+            node.place = node.place._replace(line=None)
+        self.values = {}
+
+
+def kept_operand(operation: Operation, k: int) -> Array | None:
+    """The value of operand ``k``, if the operation kept it."""
+    if isinstance(operation, Subtract) and k == 0 and operation.minuend is not None:
+        return np.array(operation.minuend, operation.dtype)
+    if operation.saved and k in operation.keeps:
+        value = operation.saved[operation.keeps.index(k)]
+        return value if value is None or isinstance(value, np.ndarray) else np.array(value, operation.dtype)
+    return None
+
+
+def form(node: Operation) -> Hashable:
+    """What decides the result of an operation beside its operands."""
+    if isinstance(node, Matmul):
+        return node.transpose_b
+    if isinstance(node, GetItem):
+        return _basic(node)
+    if isinstance(node, Concatenate):
+        return node.axis, tuple(node.bounds)
+    return None
+
+
+def _basic(node: GetItem) -> Hashable:
+    """The index, if it cuts out a part in one piece."""
+    parts = node.index if isinstance(node.index, tuple) else (node.index,)
+    if not all(isinstance(part, int | slice) for part in parts):
+        raise NotRepeatable("an index other than integers and slices")
+    return tuple([part if isinstance(part, int) else (part.start, part.stop, part.step) for part in parts])

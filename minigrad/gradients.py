@@ -168,9 +168,9 @@ def _combined(node: Node, total: Any, shares: list[Deferred]) -> Any:
 def _summed_products(products: list[OuterProduct]) -> Any:
     """Σ leftᵀ right as one product of all rows."""
     if len(products) == 1:
-        return products[0].left.T @ products[0].right
+        return products[0].left.T.dot(products[0].right)
     left = np.concatenate([product.left for product in products])
-    return left.T @ np.concatenate([product.right for product in products])
+    return left.T.dot(np.concatenate([product.right for product in products]))
 
 
 def _joined(node: Node, partials: list[Partial]) -> Any:

@@ -164,7 +164,10 @@ class Tensor(ArrayMethods):
 
         Under ``no_grad`` a result has no place in any graph and stays nameless, which costs nothing.
         """
-        if self._node is not None or state.recording:
+        node = self._node
+        if node is not None and type(name) is str:
+            node.name = name
+        elif node is not None or state.recording:
             self.name = name
         return self
 

@@ -57,8 +57,8 @@ MUTANTS = [
         ),
         ("sigmoid: 1 − y forgotten", "class Sigmoid", "        upper -= upper * y\n", ""),
         ("sigmoid: squared", "class Sigmoid", "upper -= upper * y", "upper *= y"),
-        ("sigmoid: of −x", "def logistic", "y = np.exp(-x)", "y = np.exp(x)"),
-        ("sigmoid: the 1 forgotten", "def logistic", "    y += 1\n", ""),
+        ("sigmoid: of −x", "def logistic", "y = np.asarray(-x)", "y = np.array(x)"),
+        ("sigmoid: the 1 forgotten", "def logistic", "    np.add(one, y, y)\n", ""),
         ("softplus: sign", "class Softplus", "-g * np.expm1(-y)", "g * np.expm1(-y)"),
         (
             "logaddexp: shares exchanged",
@@ -104,8 +104,8 @@ MUTANTS = [
         (
             "matmul: A @ W.T treated as A @ W",
             "class Matmul",
-            "g @ (b if self.transpose_b else b.T",
-            "g @ (b.T if self.transpose_b else b.T",
+            "product(g, b if self.transpose_b else b.T",
+            "product(g, b.T if self.transpose_b else b.T",
         ),
         ("matmul: batches of matrices not transposed", "class Matmul", "np.swapaxes(b, -1, -2))", "b)"),
         (

@@ -62,7 +62,7 @@ MUTANTS = [
             "if self.owned and self.values.dtype == values.dtype:",
             "if True:",
         ),
-        ("steps of a weight are averaged", "def _summed_products", "return left.T @", "return 0.5 * left.T @"),
+        ("steps of a weight are averaged", "def _summed_products", "return left.T.dot(", "return 0.5 * left.T.dot("),
         ("of several products the first counts", "def _summed_products", "if len(products) == 1:", "if products:"),
         (
             "parts joined in the wrong order",

@@ -185,9 +185,7 @@ class Tanh(Unary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        lost = g * y
-        lost *= y
-        return (g - lost,)
+        return (g - g * y * y,)
 
 
 @implements(np.tanh)
@@ -223,8 +221,9 @@ def logistic(x: Any) -> Any:
     """σ of an array, as an array; of a Tensor, recorded. For derivatives that are written in terms of σ."""
     if isinstance(x, Tensor):
         return sigmoid(x)
-    if getattr(x, "dtype", np.dtype(bool)).kind != "f":
-        x = np.asarray(x, np.float64)
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        x = x.astype(np.float64)
     y = np.asarray(-x)
     one = ONE[y.dtype]
     unbounded.run(np.exp, y, y)  # e⁻ˣ may become infinity: then y is 0, as it should be

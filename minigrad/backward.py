@@ -41,9 +41,18 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             found[node] = g
             continue
         passed.append(node)
-        saved = node.saved
-        shares = node.vjp(g, *(node.needed() if saved is None else saved))
-        for source, share in zip(node.inputs, shares):  # noqa: B905 - strict costs as much as the rest of the line
+        inputs = node.inputs
+        match node.saved:
+            case ():
+                shares = node.vjp(g)
+            case (a,):
+                shares = node.vjp(g, a)
+            case (a, b):
+                shares = node.vjp(g, a, b)
+            case _:
+                shares = node.vjp(g, *node.needed())
+        for position, share in enumerate(shares):
+            source = inputs[position]
             if share is None or source is None or not source.requires_grad:
                 continue
             serial = source.serial
@@ -51,16 +60,16 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             if total is None:
                 waiting[serial] = source
                 heappush(newest_first, -serial)
-            if type(share) is not array or share.shape != source.shape or share.dtype is not source.dtype:
+            if type(total) is Gathered:
+                total.add(source, share)
+            elif type(share) is not array or share.shape != source.shape or share.dtype is not source.dtype:
                 send(source, share)
             elif total is None:
                 totals[serial] = share
             elif serial in owned:
                 total += share
                 totals[serial] = total
-            elif type(total) is array:
+            else:
                 totals[serial] = total + share
                 owned.add(serial)
-            else:
-                send(source, share)
     return found, passed

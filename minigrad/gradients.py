@@ -123,9 +123,9 @@ class Gathered:
 
     def __init__(self, dense: Any) -> None:
         self.dense = dense
+        self.cuts: dict[int, Cut] = {}
         self.products: list[OuterProduct] = []
         self.partials: list[Partial] = []
-        self.cuts: dict[int, Cut] = {}
 
     def add(self, node: Node, share: Any) -> None:
         """Take a share in."""
@@ -141,6 +141,7 @@ class Gathered:
         elif kind is Partial:
             self.partials.append(share)
         else:
+            share = fitted(share, node)
             self.dense = share if self.dense is None else self.dense + share
 
     def sum(self, node: Node) -> Any:
@@ -186,21 +187,18 @@ class ArraySums:
         """Add ``share`` to what ``node`` has been sent."""
         serial = node.serial
         total = self.totals.get(serial)
-        deferred = type(share) in DEFERRED
-        if not deferred:
-            share = fitted(share, node)
         if type(total) is Gathered:
             total.add(node, share)
-        elif deferred:
+        elif type(share) in DEFERRED:
             gathered = self.totals[serial] = Gathered(total)
             gathered.add(node, share)
         elif total is None:
-            self.totals[serial] = share
+            self.totals[serial] = fitted(share, node)
         elif serial in self.owned:
-            total += share
+            total += fitted(share, node)
             self.totals[serial] = total
         else:
-            self.totals[serial] = total + share
+            self.totals[serial] = total + fitted(share, node)
             self.owned.add(serial)
 
     def take(self, node: Node) -> Gradient:

@@ -641,11 +641,11 @@ def operand(value: Any, where: str) -> Tensor | Constant:
         DTypeError: ``value`` is not made of real numbers or booleans.
         ShapeError: it is a ragged list.
     """
-    if isinstance(value, Tensor | Constant):
+    if isinstance(value, (Tensor, Constant)):
         return value
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float | int):
+    if isinstance(value, (float, int)):
         return Constant(value)
     if isinstance(value, np.ndarray | list | tuple):
         array = plain(value, where)

@@ -81,15 +81,11 @@ def scatter(x: Any, index: Any, exact: bool, shape: tuple[int, ...]) -> Tensor:
 
 def _checked(index: Any) -> tuple[Any, bool]:
     """The index with its arrays copied (the caller may change his), and whether it takes no entry twice."""
-    kind = type(index)
-    if kind is slice or kind is int:
-        return index, True
     parts = index if isinstance(index, tuple) else (index,)
     checked: list[Any] = []
     exact = True
     for part in parts:
-        kind = type(part)
-        if kind is slice or kind is int or part is None or part is Ellipsis or isinstance(part, slice | int | np.integer):
+        if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
             checked.append(part)
             continue
         array = np.array(plain(part, "getitem"))
@@ -105,21 +101,29 @@ def _checked(index: Any) -> tuple[Any, bool]:
 
 
 def _span(index: Any, shape: tuple[int, ...]) -> Span | None:
-    """Which piece of one axis a valid index takes: an integer or a slice, after slices of whole axes. None for any other."""
+    """Which piece of one axis an index takes: an integer or a slice, after slices of whole axes. None for any other.
+
+    Whether an integer is within the axis is left to NumPy, which is asked next.
+    """
     axis = 0
     if type(index) is tuple and index:
-        *before, index = index
-        for whole in before:
+        axis = len(index) - 1
+        for whole in index[:axis]:
             if type(whole) is not slice or whole != WHOLE:
                 return None
-        axis = len(before)
-    if type(index) is int:
-        start = index % shape[axis]
-        return axis, start, start + 1
-    if type(index) is not slice:
+        index = index[axis]
+    if axis >= len(shape):
         return None
-    start, stop, step = index.indices(shape[axis])
-    return (axis, start, max(start, stop)) if step == 1 else None
+    if type(index) is int:
+        start = index if index >= 0 else index + shape[axis]
+        return axis, start, start + 1
+    if type(index) is not slice or index.step is not None:
+        return None
+    try:
+        start, stop, _ = index.indices(shape[axis])
+    except TypeError:
+        return None
+    return axis, start, max(start, stop)
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -135,14 +139,14 @@ def getitem(x: Any, index: Any) -> Tensor:
     """
     if type(x) is not Tensor:
         x = as_tensor(x, "getitem")
-    index, exact = _checked(index)
+    span = _span(index, x._data.shape)
+    index, exact = (index, True) if span is not None else _checked(index)
     try:
         y = x._data[index]
     except (IndexError, TypeError, ValueError) as error:
         raise IndexingError(f"getitem: the index does not fit shape {x.shape}: {error}") from None
     if not (x._wants and state.recording):
         return unrecorded(y)
-    span = _span(index, x._data.shape)
     if span is None:
         node = GetItem()
     else:

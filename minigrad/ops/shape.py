@@ -33,8 +33,7 @@ def record_view(node: View, y: Any, x: Any) -> Tensor:
 
 def as_tensor(x: Any, where: str) -> Tensor:
     """``x`` itself if it is a Tensor; anything else copied into one."""
-    x = x if isinstance(x, Tensor | Constant) else operand(x, where)
-    return x if isinstance(x, Tensor) else unrecorded(np.array(x._data))
+    return x if isinstance(x, Tensor) else unrecorded(np.array(operand(x, where)._data))
 
 
 def checked_axis(axis: Any, ndim: int, where: str) -> int:

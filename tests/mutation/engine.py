@@ -33,8 +33,8 @@ MUTANTS = [
         (
             "a second share replaces the first",
             "class ArraySums",
-            "self.totals[serial] = total + share",
-            "self.totals[serial] = share",
+            "self.totals[serial] = total + fitted(share, node)",
+            "self.totals[serial] = fitted(share, node)",
         ),
         ("a borrowed share is added to in place", "class ArraySums", "elif serial in self.owned:", "elif True:"),
         (
@@ -93,7 +93,7 @@ MUTANTS = [
             "backward: a borrowed share is added to in place",
             "def sweep_arrays",
             "elif serial in owned:",
-            "elif type(total) is array:",
+            "elif True:",
         ),
         ("backward: a third share is lost", "def sweep_arrays", "                total += share\n", ""),
         ("backward: shares keep their shape", "def sweep_arrays", " or share.shape != source.shape", ""),

@@ -11,6 +11,7 @@ from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
+from minigrad.memory import keep_freed_memory
 from minigrad.module import Module, Parameter
 from minigrad.ops import *  # noqa: F403
 from minigrad.scanning import scan
@@ -50,3 +51,5 @@ __all__ = [
     "walk",
 ]
 __all__ += ops.__all__
+
+keep_freed_memory()

@@ -6,16 +6,15 @@ Four rules live here and nowhere else.
 *Dtype*: a gradient has the dtype of its variable.
 *Ownership*: the first share a node is sent is only borrowed, since the same array may have been sent to others too;
 from the second on the sum is an array of our own, and further shares are added in place.
-*Deferring*: two kinds of share are kept as they are until the sum is taken, because together they cost far less. The
-gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; the gradients of
-the parts of an array are put side by side, not added one by one to an array of zeros. A part that was cut out again, as
-when every step splits the same weight, is added to the first one at once: T steps keep one array of it, not T.
+*Deferring*: two kinds of share wait in a form of their own until the sum is taken, because together they cost far less.
+The gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; the gradients
+of the parts of an array are written side by side into one, not added one by one to an array of zeros.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,16 +22,13 @@ from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 
-__all__ = ["ArraySums", "OuterProduct", "Partial", "check_replacement", "own", "unbroadcast"]
+__all__ = ["ArraySums", "Arriving", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast"]
+
+Span: TypeAlias = tuple[int, int, int]
+"""A piece of an axis: which axis, where the piece begins, and where it ends."""
 
 
-class Deferred:
-    """A share that is kept as it is until the sum is taken."""
-
-    __slots__ = ()
-
-
-class OuterProduct(Deferred):
+class OuterProduct:
     """The share ``leftᵀ right`` of a matrix: what a matrix product sends to its weight. (R, M) and (R, N) make (M, N)."""
 
     __slots__ = ("left", "right")
@@ -42,29 +38,18 @@ class OuterProduct(Deferred):
         self.right = right
 
 
-class Partial(Deferred):
+class Partial:
     """A share that is zero except at ``index``: what indexing sends to the array it was taken from.
 
-    ``exact`` says that no entry is addressed twice; ``span`` is (axis, start, stop) for a part that was cut out along one
-    axis, (axis, k, k + 1) also for the k-th part of an axis that disappeared.
+    ``exact`` says that no entry is addressed twice.
     """
 
-    __slots__ = ("exact", "index", "owned", "span", "values")
+    __slots__ = ("exact", "index", "values")
 
-    def __init__(self, values: Array, index: Any, exact: bool, span: tuple[int, int, int] | None = None) -> None:
+    def __init__(self, values: Array, index: Any, exact: bool) -> None:
         self.values = values
         self.index = index
         self.exact = exact
-        self.span = span
-        self.owned = False
-
-    def absorb(self, values: Array) -> None:
-        """Add what another consumer sends to the same part."""
-        if self.owned and self.values.dtype == values.dtype:
-            self.values += values
-        else:
-            self.values = self.values + values
-            self.owned = True
 
     def add_to(self, total: Array) -> None:
         """Add the values where they belong."""
@@ -74,17 +59,140 @@ class Partial(Deferred):
             np.add.at(total, self.index, self.values)
 
 
-class ArraySums:
-    """Sums of NumPy arrays; one instance serves one sweep."""
+class Piece:
+    """A share that is zero except at ``index``, which takes the places of ``span`` along one axis and all of the others.
 
-    __slots__ = ("_deferred", "_owned", "_parts", "_totals")
-    folds = True
+    ``span`` is (axis, start, stop); of an entry k along the axis, which has then disappeared, (axis, k, k + 1).
+    """
+
+    __slots__ = ("index", "span", "values")
+
+    def __init__(self, values: Array, index: Any, span: Span) -> None:
+        self.values = values
+        self.index = index
+        self.span = span
+
+
+class Arriving:
+    """The share of one of the results of an operation that has several, a loop over time: ``which`` says of which."""
+
+    __slots__ = ("values", "which")
+
+    def __init__(self, values: Array, which: int) -> None:
+        self.values = values
+        self.which = which
+
+
+class Cut:
+    """What the parts of an array send that were cut out along one axis: one array, into which each share is written.
+
+    From ``low`` to ``high`` the array holds the sum of what was sent there, elsewhere nothing yet. Parts are sent in the
+    order in which they were cut, or in reverse; so nearly always the next one lies at an end, and need only be assigned.
+    """
+
+    __slots__ = ("axis", "high", "low", "total")
+
+    def __init__(self, node: Node, span: Span) -> None:
+        self.axis, _, self.low = span
+        self.high = self.low
+        self.total = np.empty(node.shape, node.dtype)
+
+    def put(self, share: Piece) -> None:
+        """Write a share where it belongs."""
+        _, start, stop = share.span
+        if stop == self.low:
+            self.total[share.index] = share.values
+            self.low = start
+        elif start == self.high:
+            self.total[share.index] = share.values
+            self.high = stop
+        else:
+            self.extend(start, stop)
+            self.total[share.index] += share.values
+
+    def extend(self, start: int, stop: int) -> None:
+        """Have the array hold zeros also from ``start`` and up to ``stop``."""
+        before = (slice(None),) * self.axis
+        if start < self.low:
+            self.total[(*before, slice(start, self.low))] = 0
+            self.low = start
+        if stop > self.high:
+            self.total[(*before, slice(self.high, stop))] = 0
+            self.high = stop
+
+    def whole(self) -> Array:
+        """All shares together: an array of our own."""
+        self.extend(0, self.total.shape[self.axis])
+        return self.total
+
+
+class Gathered:
+    """What a node was sent, where not all of it was arrays: products, parts, and the sum of the arrays."""
+
+    __slots__ = ("arriving", "cuts", "dense", "partials", "products")
+
+    def __init__(self, dense: Any) -> None:
+        self.dense = dense
+        self.arriving: dict[int, Array] = {}
+        self.cuts: dict[int, Cut] = {}
+        self.products: list[OuterProduct] = []
+        self.partials: list[Partial] = []
+
+    def add(self, node: Node, share: Any) -> None:
+        """Take a share in."""
+        kind = type(share)
+        if kind is Piece:
+            axis = share.span[0]
+            cut = self.cuts.get(axis)
+            if cut is None:
+                cut = self.cuts[axis] = Cut(node, share.span)
+            cut.put(share)
+        elif kind is OuterProduct:
+            self.products.append(share)
+        elif kind is Partial:
+            self.partials.append(share)
+        elif kind is Arriving:
+            total = self.arriving.get(share.which)
+            self.arriving[share.which] = share.values if total is None else total + share.values
+        else:
+            share = fitted(share, node)
+            self.dense = share if self.dense is None else self.dense + share
+
+    def sum(self, node: Node) -> Any:
+        """All shares added up; those of several results under the number of each."""
+        if self.arriving:
+            return self.arriving
+        dense = [cut.whole() for cut in self.cuts.values()]
+        if self.dense is not None:
+            dense.append(self.dense)
+        if self.products:
+            dense.append(_summed_products(self.products))
+        if self.partials:
+            scattered = np.zeros(node.shape, node.dtype)
+            for partial in self.partials:
+                partial.add_to(scattered)
+            dense.append(scattered)
+        result = dense[0]
+        for part in dense[1:]:
+            result = result + part
+        return result if result.dtype == node.dtype else result.astype(node.dtype)
+
+
+DEFERRED = (OuterProduct, Piece, Partial, Arriving)
+
+
+class ArraySums:
+    """Sums of NumPy arrays; one instance serves one sweep.
+
+    ``totals`` holds by serial number what each waiting node was sent, an array or `Gathered`; ``owned`` says whose array
+    is our own.
+    """
+
+    __slots__ = ("owned", "totals")
 
     def __init__(self) -> None:
-        self._totals: dict[int, Any] = {}
-        self._owned: set[int] = set()
-        self._deferred: dict[int, list[Deferred]] = {}
-        self._parts: dict[int, dict[tuple[int, ...], Partial]] = {}
+        self.totals: dict[int, Any] = {}
+        self.owned: set[int] = set()
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
@@ -94,38 +202,25 @@ class ArraySums:
     def send(self, node: Node, share: Gradient) -> None:
         """Add ``share`` to what ``node`` has been sent."""
         serial = node.serial
-        if type(share) is not np.ndarray and isinstance(share, Deferred):
-            self._defer(serial, share)
-            return
-        if share.shape != node.shape:
-            share = unbroadcast(share, node.shape)
-        if share.dtype is not node.dtype and share.dtype != node.dtype:
-            share = share.astype(node.dtype)
-        total = self._totals.get(serial)
-        if total is None:
-            self._totals[serial] = share
-        elif serial in self._owned:
-            total += share
-            self._totals[serial] = total
+        total = self.totals.get(serial)
+        if type(total) is Gathered:
+            total.add(node, share)
+        elif type(share) in DEFERRED:
+            gathered = self.totals[serial] = Gathered(total)
+            gathered.add(node, share)
+        elif total is None:
+            self.totals[serial] = fitted(share, node)
+        elif serial in self.owned:
+            total += fitted(share, node)
+            self.totals[serial] = total
         else:
-            self._totals[serial] = total + share
-            self._owned.add(serial)
-
-    def _defer(self, serial: int, share: Deferred) -> None:
-        if isinstance(share, Partial) and share.span is not None:
-            first = self._parts.setdefault(serial, {}).setdefault((*share.span, share.values.ndim), share)
-            if first is not share:
-                first.absorb(share.values)
-                return
-        self._deferred.setdefault(serial, []).append(share)
+            self.totals[serial] = total + fitted(share, node)
+            self.owned.add(serial)
 
     def take(self, node: Node) -> Gradient:
         """The sum of all shares of ``node``."""
-        total = self._totals.pop(node.serial, None)
-        if self._deferred and node.serial in self._deferred:
-            self._parts.pop(node.serial, None)
-            return _combined(node, total, self._deferred.pop(node.serial))
-        return total
+        total = self.totals.pop(node.serial)
+        return total.sum(node) if type(total) is Gathered else total
 
     def whole(self, node: Node, share: Gradient) -> Gradient:
         """One share by itself, with the shape and dtype of ``node``."""
@@ -146,59 +241,18 @@ class ArraySums:
         return array.astype(node.dtype)
 
 
-def _combined(node: Node, total: Any, shares: list[Deferred]) -> Any:
-    """``total`` (an array or None) and all deferred shares of ``node``, added up."""
-    if not isinstance(shares[0], OuterProduct | Partial):
-        return shares
-    products = [share for share in shares if isinstance(share, OuterProduct)]
-    partials = [share for share in shares if isinstance(share, Partial)]
-    dense = [] if total is None else [total]
-    if products:
-        dense.append(_summed_products(products))
-    if partials:
-        joined = _joined(node, partials)
-        if joined is None:
-            joined = np.zeros(node.shape, node.dtype)
-            for partial in partials:
-                partial.add_to(joined)
-        dense.append(joined)
-    result = dense[0]
-    for part in dense[1:]:
-        result = result + part
-    return result if result.dtype == node.dtype else result.astype(node.dtype)
+def fitted(share: Gradient, node: Node) -> Gradient:
+    """A share with the shape and the dtype of ``node``."""
+    share = unbroadcast(share, node.shape)
+    return share if share.dtype == node.dtype else share.astype(node.dtype)
 
 
 def _summed_products(products: list[OuterProduct]) -> Any:
     """Σ leftᵀ right as one product of all rows."""
     if len(products) == 1:
-        return products[0].left.T @ products[0].right
+        return products[0].left.T.dot(products[0].right)
     left = np.concatenate([product.left for product in products])
-    return left.T @ np.concatenate([product.right for product in products])
-
-
-def _joined(node: Node, partials: list[Partial]) -> Any:
-    """The parts side by side, if they are the parts of one axis, each once; None if not."""
-    first = partials[0].span
-    if first is None or len(partials) == 1:
-        return None
-    axis, ndim = first[0], partials[0].values.ndim
-    parts = []
-    for partial in partials:
-        if partial.span is None or partial.span[0] != axis:
-            return None
-        if partial.values.ndim != ndim or partial.values.dtype != node.dtype:
-            return None
-        parts.append((partial.span[1], partial.span[2], partial.values))
-    parts.sort(key=lambda part: part[0])
-    reached = 0
-    for start, stop, _ in parts:
-        if start != reached:
-            return None
-        reached = stop
-    if reached != node.shape[axis]:
-        return None
-    join = np.concatenate if parts[0][2].ndim == len(node.shape) else np.stack
-    return join([values for _, _, values in parts], axis=axis)
+    return left.T.dot(np.concatenate([product.right for product in products]))
 
 
 def unbroadcast(g: Gradient, shape: tuple[int, ...]) -> Gradient:

@@ -285,7 +285,7 @@ def sweep(
             found[node] = g
         if not isinstance(node, Operation):
             continue
-        inputs = node.folded() if node.rolled and sums.folds and targets is None and on_edge is None else node.inputs
+        inputs = node.inputs
         if relevant is not None and relevant.isdisjoint(inputs):
             continue
         passed.append(node)

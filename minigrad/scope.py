@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
@@ -85,6 +86,9 @@ class Setting(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         settings = state.settings
+        if settings and settings[-1][0] is self:
+            self.leave(settings.pop()[1])
+            return
         position = len(settings) - 1
         while position >= 0 and settings[position][0] is not self:
             position -= 1
@@ -218,9 +222,9 @@ class time_step(Setting):
     __slots__ = ("_time",)
 
     def __init__(self, t: int) -> None:
-        if isinstance(t, bool) or not hasattr(t, "__index__") or t < 0:
-            raise ArgumentError(f"time_step: expected an integer ≥ 0 (0 is the initial state), got {t!r}")
-        self._time = t.__index__()
+        if type(t) is not int or t < 0:
+            t = _checked_time(t)
+        self._time = t
 
     @override
     def enter(self) -> Place:
@@ -231,6 +235,12 @@ class time_step(Setting):
     @override
     def leave(self, found: Place) -> None:
         state.place = found
+
+
+def _checked_time(t: Any) -> int:
+    if isinstance(t, bool) or not hasattr(t, "__index__") or t < 0:
+        raise ArgumentError(f"time_step: expected an integer ≥ 0 (0 is the initial state), got {t!r}")
+    return operator.index(t)
 
 
 class scope(Setting):

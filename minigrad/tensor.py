@@ -13,9 +13,10 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import graph
+from minigrad.backward import sweep_arrays
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
 from minigrad.flags import flag
-from minigrad.gradients import ArraySums, own
+from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
 from minigrad.methods import ArrayMethods
@@ -164,7 +165,10 @@ class Tensor(ArrayMethods):
 
         Under ``no_grad`` a result has no place in any graph and stays nameless, which costs nothing.
         """
-        if self._node is not None or state.recording:
+        node = self._node
+        if node is not None and type(name) is str:
+            node.name = name
+        elif node is not None or state.recording:
             self.name = name
         return self
 
@@ -320,8 +324,10 @@ class Tensor(ArrayMethods):
         if retain_graph is not False:
             retain_graph = flag(retain_graph, "backward: retain_graph")
         node, g = seed(self, gradient, "backward")
-        sums = ArraySums() if state.detector is None else state.detector.array_sums()
-        found, passed = graph.sweep([(node, g)], sums)
+        if state.detector is None:
+            found, passed = sweep_arrays(node, g)
+        else:
+            found, passed = graph.sweep([(node, g)], state.detector.array_sums())
         graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> graph.Removal:
@@ -595,7 +601,7 @@ class Tensor(ArrayMethods):
     @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
-        return ops.transpose(self)
+        return reversed_axes(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return protocol.ufunc(ufunc, method, inputs, kwargs)
@@ -635,11 +641,11 @@ def operand(value: Any, where: str) -> Tensor | Constant:
         DTypeError: ``value`` is not made of real numbers or booleans.
         ShapeError: it is a ragged list.
     """
-    if isinstance(value, Tensor | Constant):
+    if isinstance(value, (Tensor, Constant)):
         return value
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float | int):
+    if isinstance(value, (float, int)):
         return Constant(value)
     if isinstance(value, np.ndarray | list | tuple):
         array = plain(value, where)
@@ -801,3 +807,4 @@ def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | N
 
 from minigrad import ops  # noqa: E402 - the operators above call the operations, which are built on Tensor
 from minigrad.ops import protocol  # noqa: E402
+from minigrad.ops.shape import reversed_axes  # noqa: E402

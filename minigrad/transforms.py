@@ -28,8 +28,6 @@ __all__ = ["edge_gradients", "grad", "jvp", "vjp"]
 class TensorSums:
     """Sums of Tensors: the backward pass is itself recorded, each step at the place of the operation it undoes."""
 
-    folds = False
-
     def __init__(self) -> None:
         self._totals: dict[int, Tensor] = {}
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.module import Module
+from minigrad.module import Module, Parameter
 from minigrad.scope import Place
 from models.checks import Seed, positive_size
 
@@ -115,8 +115,9 @@ class Cell(Module, ABC, Generic[State]):
     def _zeros(self, batch: int, name: str) -> Tensor:
         if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 0:
             raise ArgumentError(f"{self.label}.initial_state: batch must be an integer ≥ 0, got {batch!r}")
-        dtype = self.parameters()[0].dtype
-        return Tensor(np.zeros((batch, self.hidden_size), dtype), name=name)
+        own = next((value for value in vars(self).values() if isinstance(value, Parameter)), None)
+        like = self.parameters()[0] if own is None else own
+        return Tensor(np.zeros((batch, self.hidden_size), like.dtype), name=name)
 
     # ---------------------------------------------------------------- the parameters, gate by gate
 

@@ -1,4 +1,7 @@
-"""The arithmetic of entries: + − * / ** and squares."""
+"""The arithmetic of entries: + − * / ** and squares.
+
+Sums, differences and products are what a network does most, so they do themselves what `pair` does for all others.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.graph import OUTPUT, Gradient, Operation
-from minigrad.ops.elementwise import Unary, pair, quiet, values
+from minigrad.ops.elementwise import NOT_DEFINED, Unary, pair, quiet, refusal, values
 from minigrad.ops.kinks import switch
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
-from minigrad.tensor import Tensor, record, unrecorded
+from minigrad.tensor import Tensor, operand, record, unrecorded
 
 __all__ = ["add", "divide", "multiply", "negative", "power", "square", "subtract"]
 
@@ -36,7 +39,12 @@ def add(a: Any, b: Any) -> Tensor:
     >>> add(Tensor([1.0, 2.0]), 10.0).numpy()
     array([11., 12.])
     """
-    a, b, y = pair(a, b, np.add, "add")
+    if type(a) is not Tensor or type(b) is not Tensor:
+        a, b = operand(a, "add"), operand(b, "add")
+    try:
+        y = np.add(a._data, b._data)
+    except NOT_DEFINED:
+        raise refusal("add", a, b) from None
     if (a._wants or b._wants) and state.recording:
         return record(Add(), y, (a._node, b._node), ())
     return unrecorded(y)
@@ -63,7 +71,12 @@ def subtract(a: Any, b: Any) -> Tensor:
     array([0.75, 0.5 ])
     """
     minuend = a if isinstance(a, int | float) else None
-    a, b, y = pair(a, b, np.subtract, "sub")
+    if type(a) is not Tensor or type(b) is not Tensor:
+        a, b = operand(a, "sub"), operand(b, "sub")
+    try:
+        y = np.subtract(a._data, b._data)
+    except NOT_DEFINED:
+        raise refusal("sub", a, b) from None
     if (a._wants or b._wants) and state.recording:
         node = Subtract()
         node.minuend = minuend
@@ -91,7 +104,12 @@ def multiply(a: Any, b: Any) -> Tensor:
     >>> multiply(Tensor([1.0, 2.0]), Tensor([3.0, 4.0])).numpy()
     array([3., 8.])
     """
-    a, b, y = pair(a, b, np.multiply, "mul")
+    if type(a) is not Tensor or type(b) is not Tensor:
+        a, b = operand(a, "mul"), operand(b, "mul")
+    try:
+        y = np.multiply(a._data, b._data)
+    except NOT_DEFINED:
+        raise refusal("mul", a, b) from None
     if (a._wants or b._wants) and state.recording:
         kept = (b.lend(Multiply) if a._wants else None, a.lend(Multiply) if b._wants else None)
         return record(Multiply(), y, (a._node, b._node), kept)

@@ -16,7 +16,10 @@ from minigrad.graph import OUTPUT, Operation
 from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
-__all__ = ["Unary", "pair", "quiet", "refusal", "values"]
+__all__ = ["NOT_DEFINED", "Unary", "pair", "quiet", "refusal", "values"]
+
+NOT_DEFINED = (ValueError, TypeError, OverflowError)
+"""What NumPy raises when it cannot compute a function of two operands: see `refusal`."""
 
 
 def pair(a: Any, b: Any, function: Callable[..., Any], label: str) -> tuple[Tensor | Constant, Tensor | Constant, Any]:
@@ -32,7 +35,7 @@ def pair(a: Any, b: Any, function: Callable[..., Any], label: str) -> tuple[Tens
         b = operand(b, label)
     try:
         return a, b, function(a._data, b._data)
-    except (ValueError, TypeError, OverflowError):
+    except NOT_DEFINED:
         raise refusal(label, a, b) from None
 
 
@@ -53,12 +56,13 @@ class Unary(Operation):
             y = cls.function(x._data)
         except TypeError:
             raise refusal(cls.label, x) from None
-        if x._wants and state.recording:
-            if type(y) is not np.ndarray:
-                y = np.asarray(y)
-            saved: tuple[Any, ...] = () if not cls.keeps else (y,) if cls.keeps[0] == OUTPUT else (x.lend(cls),)
-            return record(cls(), y, (x._node,), saved)
-        return unrecorded(y)
+        if not (x._wants and state.recording):
+            return unrecorded(y)
+        if type(y) is not np.ndarray:
+            y = np.asarray(y)
+        keeps = cls.keeps
+        saved: tuple[Any, ...] = () if not keeps else (y,) if keeps[0] == OUTPUT else (x.lend(cls),)
+        return record(cls(), y, (x._node,), saved)
 
 
 def refusal(label: str, *operands: Tensor | Constant) -> MinigradError:

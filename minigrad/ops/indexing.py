@@ -9,13 +9,15 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import IndexingError
-from minigrad.gradients import Partial
+from minigrad.gradients import Partial, Piece, Span
 from minigrad.graph import Gradient, Operation
-from minigrad.ops.shape import View, as_tensor, record_view
+from minigrad.ops.shape import View, as_tensor
 from minigrad.scope import state
 from minigrad.tensor import Tensor, operand, plain, record, unrecorded
 
 __all__ = ["getitem"]
+
+WHOLE = slice(None)
 
 
 class GetItem(View):
@@ -34,18 +36,22 @@ class GetItem(View):
         return (Partial(g, self.index, self.exact),)
 
 
-class Part(GetItem):
-    """One of the parts that ``split`` or ``unbind`` cut along an axis; ``span`` says which."""
+class Slice(GetItem):
+    """y = x[index], where the index takes a piece of one axis, ``span``, and all of the others."""
 
     __slots__ = ("span",)
-    label, symbol = "split", "split"
-    span: tuple[int, int, int]
+    span: Span
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        if isinstance(g, Tensor):
-            return super().vjp(g, *saved)
-        return (Partial(g, self.index, True, self.span),)
+        return super().vjp(g, *saved) if isinstance(g, Tensor) else (Piece(g, self.index, self.span),)
+
+
+class Part(Slice):
+    """One of the parts that ``split`` or ``unbind`` cut along an axis."""
+
+    __slots__ = ()
+    label, symbol = "split", "split"
 
 
 class Scatter(Operation):
@@ -79,7 +85,7 @@ def _checked(index: Any) -> tuple[Any, bool]:
     checked: list[Any] = []
     exact = True
     for part in parts:
-        if part is None or part is Ellipsis or isinstance(part, slice | int | np.integer):
+        if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
             checked.append(part)
             continue
         array = np.array(plain(part, "getitem"))
@@ -92,6 +98,32 @@ def _checked(index: Any) -> tuple[Any, bool]:
         exact = exact and array.dtype.kind == "b"
         checked.append(array)
     return (tuple(checked) if isinstance(index, tuple) else checked[0]), exact
+
+
+def _span(index: Any, shape: tuple[int, ...]) -> Span | None:
+    """Which piece of one axis an index takes: an integer or a slice, after slices of whole axes. None for any other.
+
+    Whether an integer is within the axis is left to NumPy, which is asked next.
+    """
+    axis = 0
+    if type(index) is tuple and index:
+        axis = len(index) - 1
+        for whole in index[:axis]:
+            if type(whole) is not slice or whole != WHOLE:
+                return None
+        index = index[axis]
+    if axis >= len(shape):
+        return None
+    if type(index) is int:
+        start = index if index >= 0 else index + shape[axis]
+        return axis, start, start + 1
+    if type(index) is not slice or index.step is not None:
+        return None
+    try:
+        start, stop, _ = index.indices(shape[axis])
+    except TypeError:
+        return None
+    return axis, start, max(start, stop)
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -107,26 +139,34 @@ def getitem(x: Any, index: Any) -> Tensor:
     """
     if type(x) is not Tensor:
         x = as_tensor(x, "getitem")
-    index, exact = _checked(index)
+    span = _span(index, x._data.shape)
+    index, exact = (index, True) if span is not None else _checked(index)
     try:
-        y = np.asarray(x._data)[index]
+        y = x._data[index]
     except (IndexError, TypeError, ValueError) as error:
         raise IndexingError(f"getitem: the index does not fit shape {x.shape}: {error}") from None
     if not (x._wants and state.recording):
         return unrecorded(y)
-    node = GetItem()
-    node.index, node.exact = index, exact
-    return record_view(node, y, x)
+    if span is None:
+        node = GetItem()
+    else:
+        node = Slice()
+        node.span = span
+    node.index = index
+    node.exact = exact
+    return record(node, y, (x._node,), ())
 
 
-def part(x: Any, axis: int, start: int, stop: int | None) -> Tensor:
+def part(x: Tensor, axis: int, start: int, stop: int | None) -> Tensor:
     """``x`` from ``start`` to ``stop`` along an axis, or, if ``stop`` is None, its entry ``start``, without the axis."""
-    before = (slice(None),) * axis
-    index = (*before, start if stop is None else slice(start, stop))
+    index: Any = start if stop is None else slice(start, stop)
+    if axis:
+        index = (*(WHOLE,) * axis, index)
     y = x._data[index]
     if not (x._wants and state.recording):
         return unrecorded(y)
     node = Part()
-    node.index, node.exact = index, True
+    node.index = index
+    node.exact = True
     node.span = (axis, start, start + 1 if stop is None else stop)
-    return record_view(node, y, x)
+    return record(node, y, (x._node,), ())

@@ -173,7 +173,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     x = as_tensor(x, "split")
     axis = checked_axis(axis, len(x.shape), "split")
     length = x.shape[axis]
-    if isinstance(indices_or_sections, int | np.integer):
+    if isinstance(indices_or_sections, (int, np.integer)):
         count = int(indices_or_sections)
         if count < 1 or length % count:
             raise ShapeError(f"split: axis {axis} of shape {x.shape} cannot be cut into {count} equal parts")

@@ -33,8 +33,7 @@ def record_view(node: View, y: Any, x: Any) -> Tensor:
 
 def as_tensor(x: Any, where: str) -> Tensor:
     """``x`` itself if it is a Tensor; anything else copied into one."""
-    x = x if isinstance(x, Tensor | Constant) else operand(x, where)
-    return x if isinstance(x, Tensor) else unrecorded(np.array(x._data))
+    return x if isinstance(x, Tensor) else unrecorded(np.array(operand(x, where)._data))
 
 
 def checked_axis(axis: Any, ndim: int, where: str) -> int:
@@ -179,17 +178,29 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     >>> transpose(Tensor(np.zeros((2, 3, 4))), (1, 0, 2)).shape
     (3, 2, 4)
     """
-    if type(x) is not Tensor:
-        x = operand(x, "transpose")
+    if axes is None and isinstance(x, Tensor):
+        return x.T
+    x = operand(x, "transpose")
     node = Transpose()
     node.axes = None
     if axes is not None:
         node.axes = checked_axes(tuple(axes) if isinstance(axes, Sequence) else axes, len(x.shape), "transpose")
         if len(node.axes) != len(x.shape):
             raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {axes!r}")
-    y = np.transpose(x._data, node.axes) if node.axes or type(x) is not Tensor else x._data.T
-    node.of_matrix = y.ndim == 2 and node.axes in (None, (1, 0))
+    y = np.transpose(x._data, node.axes)
+    node.of_matrix = node.axes == (1, 0)
     return record_view(node, y, x)
+
+
+def reversed_axes(x: Tensor) -> Tensor:
+    """``x.T``: a weight's at every step, so it is worth a way of its own."""
+    y = x._data.T
+    if not (x._wants and state.recording):
+        return unrecorded(y)
+    node = Transpose()
+    node.axes = None
+    node.of_matrix = y.ndim == 2
+    return record(node, y, (x._node,), ())
 
 
 @implements(np.swapaxes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 import numpy as np
@@ -183,9 +185,7 @@ class Tanh(Unary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        lost = g * y
-        lost *= y
-        return (g - lost,)
+        return (g - g * y * y,)
 
 
 @implements(np.tanh)
@@ -199,16 +199,36 @@ def tanh(x: Any) -> Tensor:
     return Tanh.apply(x)
 
 
-@np.errstate(over="ignore")  # e⁻ˣ may become infinity: then y is 0, as it should be
+class Unbounded(threading.local):
+    """``run(function, …)`` calls a NumPy function whose results may be infinite, without a warning.
+
+    As ``np.errstate(over="ignore")`` around it, but that setting is made once in a context of its own: each thread's,
+    since a context cannot be entered twice at a time.
+    """
+
+    def __init__(self) -> None:
+        self.context = Context()
+        self.context.run(np.seterr, over="ignore")
+        self.run = self.context.run
+
+
+unbounded = Unbounded()
+ONE = {np.dtype(kind): np.ones((), kind) for kind in "efdg"}
+"""For each floating-point dtype a 1 that NumPy takes in half the time that it needs for Python's."""
+
+
 def logistic(x: Any) -> Any:
     """σ of an array, as an array; of a Tensor, recorded. For derivatives that are written in terms of σ."""
     if isinstance(x, Tensor):
         return sigmoid(x)
-    if getattr(x, "dtype", np.dtype(bool)).kind != "f":
-        x = np.asarray(x, np.float64)
-    y = np.exp(-x)
-    y += 1
-    return np.divide(1, y)
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        x = x.astype(np.float64)
+    y = np.asarray(-x)
+    one = ONE[y.dtype]
+    unbounded.run(np.exp, y, y)  # e⁻ˣ may become infinity: then y is 0, as it should be
+    np.add(one, y, y)
+    return np.divide(one, y, y)
 
 
 class Sigmoid(Unary):

@@ -17,7 +17,7 @@ import numpy as np
 from minigrad import graph
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
-from minigrad.ops.indexing import Part
+from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import CURVES, NotRepeatable
@@ -90,7 +90,7 @@ class StepSums(TensorSums):
         if isinstance(operation, CURVES):
             slope = self.slopes[operation] = placeholder(self.step.values[operation])
             return (g * slope,)
-        if isinstance(operation, Part):
+        if isinstance(operation, Slice):
             return (Piece(operation.span, g),)
         if isinstance(operation, Matmul):
             return self._of_product(operation, operands[1], g)

@@ -16,7 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.gradients import Deferred, OuterProduct
+from minigrad.gradients import Arriving, OuterProduct
 from minigrad.graph import Gradient, Node, Operation, Watch
 from minigrad.guard import Array
 from minigrad.ops.joining import Stack
@@ -31,16 +31,6 @@ from minigrad.tensor import Tensor, unrecorded
 __all__ = ["roll"]
 
 OUTPUTS = -1
-
-
-class Arriving(Deferred):
-    """The gradient of a part of the last state, or (OUTPUTS) of the outputs of all steps."""
-
-    __slots__ = ("values", "what")
-
-    def __init__(self, what: int, values: Array) -> None:
-        self.what = what
-        self.values = values
 
 
 class Known:
@@ -76,12 +66,9 @@ class Loop(Operation):
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
         backward = self.known.backward
-        arrived: dict[int, Array] = {}
-        for share in g:
-            arrived[share.what] = arrived[share.what] + share.values if share.what in arrived else share.values
         zero = np.zeros((), self.dtype)
-        states = [arrived.get(i, np.broadcast_to(zero, part.shape[1:])) for i, part in enumerate(run.given[STATE])]
-        outputs = arrived.get(OUTPUTS, np.broadcast_to(zero, self.shape))
+        states = [g.get(i, np.broadcast_to(zero, part.shape[1:])) for i, part in enumerate(run.given[STATE])]
+        outputs = g.get(OUTPUTS, np.broadcast_to(zero, self.shape))
         streams = [*(run.of(operand) for operand in backward.saved), *backward.slopes(run), outputs]
         back = backward.program.run(run.T, streams, states, run.given[CONSTANT], not run.reverse)
         shares: list[Gradient] = [None if operand is None else back.of(operand) for operand in backward.to_streams]
@@ -160,7 +147,7 @@ class Folded(Operation):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        return super().vjp(g, *saved) if self.loop is None else (Arriving(self.what, g),)
+        return super().vjp(g, *saved) if self.loop is None else (Arriving(g, self.what),)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from minigrad import graph
 from minigrad.graph import OUTPUT, Leaf, Node, Operation
-from minigrad.ops.indexing import GetItem
+from minigrad.ops.indexing import Slice
 from minigrad.rolling.program import Run
 from minigrad.rolling.recording import RESULT, Step
 from minigrad.scope import Place
@@ -112,8 +112,8 @@ class Unfolding:
         for j, (template, stream) in enumerate(zip(step.rows, again.streams, strict=True)):
             row: Node | None = None
             if template is not None and stream is not None and stream.requires_grad:
-                row = taken = GetItem()
-                taken.index, taken.exact = t - 1, True
+                row = taken = Slice()
+                taken.index, taken.exact, taken.span = t - 1, True, (0, t - 1, t)
                 taken.inputs, taken.saved = (stream,), None if self.run is None else ()
             elif template is not None and again.stream_name is not None:
                 row = Leaf(template.shape, template.dtype, False)

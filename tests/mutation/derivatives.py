@@ -46,9 +46,9 @@ MUTANTS = [
         ("sqrt: factor 2 forgotten", "class Sqrt", "g / (2 * y)", "g / y"),
         ("sin: sine for cosine", "class Sin", "g * np.cos(x)", "g * np.sin(x)"),
         ("cos: sign forgotten", "class Cos", "-g * np.sin(x)", "g * np.sin(x)"),
-        ("tanh: not squared", "class Tanh", "        lost *= y\n", ""),
-        ("tanh: the 1 forgotten", "class Tanh", "return (g - lost,)", "return (-lost,)"),
-        ("tanh: upstream gradient forgotten in one term", "class Tanh", "lost = g * y", "lost = y + 0 * g"),
+        ("tanh: not squared", "class Tanh", "(g - g * y * y,)", "(g - g * y,)"),
+        ("tanh: the 1 forgotten", "class Tanh", "(g - g * y * y,)", "(-g * y * y,)"),
+        ("tanh: upstream gradient forgotten in one term", "class Tanh", "(g - g * y * y,)", "(g - y * y,)"),
         (
             "tanh: the operand marked as kept",
             "class Tanh",
@@ -57,8 +57,8 @@ MUTANTS = [
         ),
         ("sigmoid: 1 − y forgotten", "class Sigmoid", "        upper -= upper * y\n", ""),
         ("sigmoid: squared", "class Sigmoid", "upper -= upper * y", "upper *= y"),
-        ("sigmoid: of −x", "def logistic", "y = np.exp(-x)", "y = np.exp(x)"),
-        ("sigmoid: the 1 forgotten", "def logistic", "    y += 1\n", ""),
+        ("sigmoid: of −x", "def logistic", "y = np.asarray(-x)", "y = np.array(x)"),
+        ("sigmoid: the 1 forgotten", "def logistic", "    np.add(one, y, y)\n", ""),
         ("softplus: sign", "class Softplus", "-g * np.expm1(-y)", "g * np.expm1(-y)"),
         (
             "logaddexp: shares exchanged",
@@ -104,8 +104,8 @@ MUTANTS = [
         (
             "matmul: A @ W.T treated as A @ W",
             "class Matmul",
-            "g @ (b if self.transpose_b else b.T",
-            "g @ (b.T if self.transpose_b else b.T",
+            "product(g, b if self.transpose_b else b.T",
+            "product(g, b.T if self.transpose_b else b.T",
         ),
         ("matmul: batches of matrices not transposed", "class Matmul", "np.swapaxes(b, -1, -2))", "b)"),
         (
@@ -194,7 +194,7 @@ MUTANTS = [
         ("reshape: gradient not reshaped", "class Reshape", "g.reshape(self.shape_x)", "g"),
         ("transpose: axes not inverted", "class Transpose", "tuple(np.argsort(self.axes))", "tuple(self.axes)"),
         ("transpose: gradient not transposed", "class Transpose", "np.transpose(g, None", "np.positive(g, None"),
-        ("swapaxes: any order is called W.T", "def transpose", "node.axes in (None, (1, 0))", "True"),
+        ("swapaxes: any order is called W.T", "def transpose", "node.axes == (1, 0)", "True"),
         (
             "moveaxis: source and destination exchanged",
             "def moveaxis",

@@ -44,6 +44,7 @@ OPERATIONS = (
     "ops_properties",
 )
 ENGINE = (
+    "backward",
     "engine_accumulation",
     "engine_mutation",
     "engine_hooks",

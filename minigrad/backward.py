@@ -1,0 +1,75 @@
+"""The backward sweep over arrays once more, as the one loop that a training step spends its time in.
+
+`minigrad.graph.sweep` says what a backward pass is, for arrays and Tensors, for all leaves or chosen targets.
+`Tensor.backward` needs one case of it: arrays, all leaves. `sweep_arrays` is that case, with the rules of
+`minigrad.gradients.ArraySums` written out where a share is an array that fits as it is; every other share goes there. The
+tests hold the two sweeps to the same results, bit for bit.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from minigrad.gradients import ArraySums, Gathered
+from minigrad.graph import Gradient, Node, Operation
+
+__all__ = ["sweep_arrays"]
+
+
+def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], list[Operation]]:
+    """What ``sweep([(output, gradient)], ArraySums())`` returns: gradients by leaf, and the operations passed."""
+    sums = ArraySums()
+    totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
+    waiting = {output.serial: output}
+    newest_first = [-output.serial]
+    found: dict[Node, Gradient] = {}
+    passed: list[Operation] = []
+
+    send(output, gradient)
+    while newest_first:
+        serial = -heappop(newest_first)
+        node = waiting.pop(serial)
+        g = totals.pop(serial)
+        if type(g) is Gathered:
+            g = g.sum(node)
+        if node.watch is not None:
+            found[node] = g = node.watch.show(node, g, sums)
+        if not isinstance(node, Operation):
+            found[node] = g
+            continue
+        passed.append(node)
+        inputs = node.folded() if node.rolled else node.inputs
+        match node.saved:
+            case ():
+                shares = node.vjp(g)
+            case (a,):
+                shares = node.vjp(g, a)
+            case (a, b):
+                shares = node.vjp(g, a, b)
+            case _:
+                shares = node.vjp(g, *node.needed())
+        for position, share in enumerate(shares):
+            source = inputs[position]
+            if share is None or source is None or not source.requires_grad:
+                continue
+            serial = source.serial
+            total = totals.get(serial)
+            if total is None:
+                waiting[serial] = source
+                heappush(newest_first, -serial)
+            if type(total) is Gathered:
+                total.add(source, share)
+            elif type(share) is not array or share.shape != source.shape or share.dtype is not source.dtype:
+                send(source, share)
+            elif total is None:
+                totals[serial] = share
+            elif serial in owned:
+                total += share
+                totals[serial] = total
+            else:
+                totals[serial] = total + share
+                owned.add(serial)
+    return found, passed

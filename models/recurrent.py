@@ -8,9 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
@@ -34,6 +36,10 @@ __all__ = [
 State = TypeVar("State")
 Array: TypeAlias = npt.NDArray[Any]
 Blocks: TypeAlias = dict[str, dict[str, Any]]
+
+
+recorded: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
+"""For each cell the steps that were recorded: not part of the cell, so that they are neither copied nor saved with it."""
 
 
 class Recurrent(Protocol[State]):
@@ -72,6 +78,21 @@ class Cell(Module, ABC, Generic[State]):
         self.input_size = positive_size(self.label, "input_size", input_size)
         self.hidden_size = positive_size(self.label, "hidden_size", hidden_size)
         self.blocks = {}
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        recorded.pop(self, None)
+
+    @override
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        recorded.pop(self, None)
+
+    @property
+    def recorded(self) -> Memory:
+        """The steps that were recorded since an attribute of the cell was last set."""
+        return recorded.setdefault(self, {})
 
     @abstractmethod
     def project(self, x: Tensor) -> Any:

@@ -142,8 +142,9 @@ def _rolled(cell: Any, label: str, inputs: Any, state: Any, hoist: bool, times: 
         with time_step(times[0]):
             return parts_of(_checked_state(label, advance(with_parts(inputs, rows), with_parts(state, parts)), state))
 
+    memory = cell.recorded if isinstance(cell, Cell) else {}
     parameters = getattr(cell, "parameters", tuple)
-    return roll(step, parts_of(inputs), parts_of(state), times, parameters, None if hoist else "x")
+    return roll(step, parts_of(inputs), parts_of(state), times, parameters, memory, None if hoist else "x")
 
 
 def _stepper(cell: Any, label: str, inputs: Any, hoist: bool, valid: Valid) -> Callable[[int, Any], Any]:

@@ -10,6 +10,6 @@
 | unfolding.py | the operations of every step, written out |
 """
 
-from minigrad.rolling.loop import Rolled, roll
+from minigrad.rolling.loop import Memory, Rolled, roll
 
-__all__ = ["Rolled", "roll"]
+__all__ = ["Memory", "Rolled", "roll"]

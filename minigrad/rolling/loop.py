@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from typing_extensions import override
@@ -28,7 +28,7 @@ from minigrad.rolling.unfolding import Repetition, Unfolding, extra_slots
 from minigrad.scope import Place, current_place, state
 from minigrad.tensor import Tensor, unrecorded
 
-__all__ = ["roll"]
+__all__ = ["Memory", "Rolled", "roll"]
 
 OUTPUTS = -1
 
@@ -156,12 +156,57 @@ def folded(kind: type[Operation]) -> Any:
     return type(kind.__name__, (Folded, kind), {"__slots__": ("earlier", "loop", "template", "unfolded", "watched", "what")})
 
 
+class Recipe:
+    """A step that was recorded, and how to repeat it.
+
+    Args:
+        step: the step.
+        parameters: the leaves that it may have used.
+    """
+
+    __slots__ = ("constants", "known", "step")
+
+    def __init__(self, step: Step, parameters: Iterable[Tensor]) -> None:
+        form = step.form()
+        if form not in forms:
+            forms[form] = None
+            forms[form] = Known(step)
+        known = forms[form]
+        if known is None:
+            raise NotRepeatable
+        leaves = {tensor._node: tensor for tensor in parameters}
+        self.step, self.known = step, known
+        self.constants: list[Tensor | Array | None] = [
+            leaves.get(node) if node is not None else number
+            for node, number in zip(step.constants, step.numbers, strict=True)
+        ]
+        """Where the values of the constants can be had: the leaf, or the number; None where the step must run again."""
+        step.release()
+
+    def values(self) -> list[Array] | None:
+        """The values of the constants now; None if they cannot be had without running the step again."""
+        values = []
+        for node, constant in zip(self.step.constants, self.constants, strict=True):
+            if node is None:
+                values.append(constant)
+            elif constant is not None and constant._node is node:
+                values.append(constant._data)
+            else:
+                return None
+        return values
+
+
+Memory: TypeAlias = dict[Hashable, Recipe]
+"""The steps of one cell that were recorded. Whoever keeps it clears it when the cell changes."""
+
+
 def roll(
     step: Callable[[list[Tensor], list[Tensor]], Sequence[Tensor]],
     streams: Sequence[Tensor],
     states: Sequence[Tensor],
     times: range,
     parameters: Callable[[], Iterable[Tensor]],
+    memory: Memory,
     stream_name: str | None = None,
 ) -> Rolled | None:
     """The loop state = step(rows, state) over ``times``, recorded as one.
@@ -173,6 +218,7 @@ def roll(
         states: the parts of the initial state.
         times: 1 … T, or T … 1.
         parameters: asked for the leaves that the step uses.
+        memory: what earlier calls with this step left there.
         stream_name: what the rows of the streams are called.
 
     Returns:
@@ -181,35 +227,54 @@ def roll(
     """
     if state.detector is not None or state.differentiating:
         return None
-    rows = [placeholder(stream._data[times[0] - 1], stream._wants, stream_name) for stream in streams]
-    try:
-        record = Step(step, rows, [placeholder(part._data) for part in states], parameters)
-        form = record.form()
-        if form not in forms:
-            forms[form] = None
-            forms[form] = Known(record)
-    except NotRepeatable:
-        return None
-    known = forms[form]
-    if known is None:
-        return None
-    record.release()
-    constants = [node for node, _ in record.constants]
-    sources = [tensor._node for tensor in (*streams, *states)]
-    wanted = state.recording and any(node is not None and node.requires_grad for node in (*sources, *constants))
+    key = (
+        stream_name,
+        state.place.scope,
+        *[(stream._data.shape[1:], stream._data.dtype, stream._wants) for stream in streams],
+        *[(part._data.shape, part._data.dtype) for part in states],
+    )
+    recipe = memory.get(key)
+    values = None if recipe is None else recipe.values()
+    if recipe is None or values is None:
+        wants = [stream._wants for stream in streams]
+        for wanted in (wants,) if all(wants) else (wants, [True] * len(wants)):
+            rows = [placeholder(s._data[times[0] - 1], w, stream_name) for s, w in zip(streams, wanted, strict=True)]
+            try:
+                record = Step(step, rows, [placeholder(part._data) for part in states], parameters)
+                values = record.numbers
+                recipe = memory[key] = Recipe(record, parameters())
+                break
+            except NotRepeatable:
+                continue
+        else:
+            return None
+    return _run(recipe, streams, states, values, times, stream_name)
+
+
+def _run(
+    recipe: Recipe,
+    streams: Sequence[Tensor],
+    states: Sequence[Tensor],
+    constants: list[Array],
+    times: range,
+    stream_name: str | None,
+) -> Rolled:
+    step, known = recipe.step, recipe.known
+    stream_nodes, state_nodes = [tensor._node for tensor in streams], [tensor._node for tensor in states]
+    sources = (*stream_nodes, *state_nodes, *step.constants)
+    wanted = state.recording and any(node is not None and node.requires_grad for node in sources)
     program = known.forward if wanted else known.inference
     arrays = [stream.lend(Loop) if wanted else stream._data for stream in streams]
-    values = [array for _, array in record.constants]
-    run = program.run(len(times), arrays, [part._data for part in states], values, times.step < 0)
+    run = program.run(len(times), arrays, [part._data for part in states], constants, times.step < 0)
     if not wanted:
         return Rolled(run, None)
     loop = Loop()
-    loop.inputs = (*sources, *[constants[k] for k in known.backward.constants()])
-    loop.saved = (run, *arrays, *values)
+    loop.inputs = (*stream_nodes, *state_nodes, *[step.constants[k] for k in known.backward.constants()])
+    loop.saved = (run, *arrays, *constants)
     loop.shape, loop.dtype, loop.name, loop.watch = run.outputs().shape, program.dtype, None, None
-    loop.place, loop.serial = current_place(), graph.next_serial()
+    loop.place, loop.serial = state.place, graph.next_serial()
     loop.known, loop.unfolding = known, None
-    loop.repetition = Repetition(record, sources[: len(streams)], sources[len(streams) :], stream_name, times, loop.place)
+    loop.repetition = Repetition(step, stream_nodes, state_nodes, stream_name, times, loop.place)
     return Rolled(run, loop)
 
 

@@ -79,7 +79,7 @@ class Step:
         NotRepeatable: something in it is not known to be the same at every step.
     """
 
-    __slots__ = ("constants", "new", "nodes", "operands", "recorded", "rows", "sources", "states", "values")
+    __slots__ = ("constants", "new", "nodes", "numbers", "operands", "recorded", "rows", "sources", "states", "values")
 
     def __init__(
         self,
@@ -102,7 +102,10 @@ class Step:
         """Those among them that differ from step to step."""
         self.operands: list[tuple[Operand, ...]] = []
         """For each of these, where its operands come from."""
-        self.constants: list[tuple[Node | None, Array]] = []
+        self.constants: list[Node | None] = []
+        """The nodes of the constants; None of a number."""
+        self.numbers: list[Array] = []
+        """Their values when the step was recorded."""
         for kind, given in ((STREAM, self.rows), (STATE, self.states)):
             self.sources.update((node, Operand(kind, k)) for k, node in enumerate(given))
         self._sort(new, parameters)
@@ -143,7 +146,8 @@ class Step:
 
     def _add_constant(self, node: Node | None, value: Array) -> Operand:
         operand = Operand(CONSTANT, len(self.constants))
-        self.constants.append((node, value))
+        self.constants.append(node)
+        self.numbers.append(value)
         if node is not None:
             self.sources[node] = operand
         return operand
@@ -154,13 +158,14 @@ class Step:
         Raises:
             NotRepeatable: not everything has the same dtype.
         """
-        dtypes = {array.dtype for array in self.values.values()} | {array.dtype for _, array in self.constants}
+        dtypes = {array.dtype for array in self.values.values()} | {array.dtype for array in self.numbers}
         if len(dtypes) > 1:
             raise NotRepeatable("numbers of several dtypes")
         nodes = zip(self.nodes, self.operands, strict=True)
         return (
             tuple([(type(node), operands, node.shape, form(node)) for node, operands in nodes]),
-            tuple([(array.shape, node is not None and node.requires_grad) for node, array in self.constants]),
+            tuple([array.shape for array in self.numbers]),
+            tuple([node is not None and node.requires_grad for node in self.constants]),
             tuple([row is not None and row.requires_grad for row in self.rows]),
             tuple(self.new),
             *dtypes,
@@ -172,7 +177,7 @@ class Step:
             node.saved = None
         for node in self.recorded:
             node.place = node.place._replace(line=None)
-        self.values = {}
+        self.values, self.numbers = {}, []
 
 
 def kept_operand(operation: Operation, k: int) -> Array | None:

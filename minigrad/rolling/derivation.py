@@ -21,7 +21,8 @@ from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import CURVES, NotRepeatable
-from minigrad.rolling.program import Plan, Program, Run
+from minigrad.rolling.plan import Plan
+from minigrad.rolling.program import Program, Run
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, placeholder
 from minigrad.tensor import Tensor
 from minigrad.transforms import TensorSums, lift

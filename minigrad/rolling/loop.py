@@ -22,7 +22,8 @@ from minigrad.guard import Array
 from minigrad.ops.joining import Stack
 from minigrad.rolling.derivation import derive
 from minigrad.rolling.into import NotRepeatable
-from minigrad.rolling.program import Plan, Program, Run
+from minigrad.rolling.plan import Plan
+from minigrad.rolling.program import Program, Run
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Step, placeholder
 from minigrad.rolling.unfolding import Repetition, Unfolding, extra_slots
 from minigrad.scope import Place, current_place, state
@@ -66,9 +67,8 @@ class Loop(Operation):
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
         backward = self.known.backward
-        zero = np.zeros((), self.dtype)
-        states = [g.get(i, np.broadcast_to(zero, part.shape[1:])) for i, part in enumerate(run.given[STATE])]
-        outputs = g.get(OUTPUTS, np.broadcast_to(zero, self.shape))
+        states = [g[i] if i in g else np.zeros(part.shape[1:], self.dtype) for i, part in enumerate(run.given[STATE])]
+        outputs = g[OUTPUTS] if OUTPUTS in g else np.broadcast_to(np.zeros((), self.dtype), self.shape)
         streams = [*(run.of(operand) for operand in backward.saved), *backward.slopes(run), outputs]
         back = backward.program.run(run.T, streams, states, run.given[CONSTANT], not run.reverse)
         shares: list[Gradient] = [None if operand is None else back.of(operand) for operand in backward.to_streams]

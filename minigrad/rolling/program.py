@@ -1,9 +1,4 @@
-"""A step as a program: the calls that repeat it, and where their results lie.
-
-What does not depend on the state is computed for all steps at once, before the loop; what the state does not depend on,
-after it. In the loop every call writes into an array that is there already: into its row of the results of all steps if
-somebody needs them later, else into one array that every step uses again. Parts that are put side by side are written
-where they belong at once; parts that are cut out are views.
+"""A step as a program: the calls that repeat it, over arrays that are there already.
 
 The loop itself is a `zip` of one `map` for each call: asking it for the next item makes the calls of one step, in order.
 """
@@ -13,56 +8,47 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
-from minigrad.graph import Operation
 from minigrad.guard import Array
-from minigrad.ops.indexing import GetItem
-from minigrad.ops.joining import Concatenate
-from minigrad.ops.matmul import Matmul
-from minigrad.rolling.into import Into, NotRepeatable, copy, recipe
+from minigrad.rolling.plan import AFTER, BEFORE, LOOP, NEW, STACK, TRANSPOSED, UNIT, Call, Plan
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 
-__all__ = ["Plan", "Program", "Run"]
+__all__ = ["Program", "Run"]
 
-BEFORE, LOOP, AFTER = range(3)
 CHUNK: Final = 64
 """Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
 
-NEW, STACK, SCRATCH, UNIT, TRANSPOSED = "new", "stack", "scratch", "one", "transposed"
-
-
-class Slot(NamedTuple):
-    """Where a value lies: in which array, and in which part of it (seen from one row, if there is a row for each step)."""
-
-    array: int
-    path: tuple[Any, ...] = ()
-
-
-class Call(NamedTuple):
-    """One call: the function, and the numbers of the slots of its operands and its result."""
-
-    function: Into
-    slots: tuple[int, ...]
+WHOLE: Final = slice(None)
 
 
 class Program:
-    """How the steps that have one form are computed: what arrays there are, where in them values lie, and the calls."""
+    """How the steps that have one form are computed, according to a plan."""
 
-    __slots__ = ("arrays", "calls", "dtype", "every_state", "overflow", "results", "slots")
+    __slots__ = ("arrays", "before", "after", "dtype", "every_state", "exponentials", "loop", "over_time", "paths", "results", "rows")
 
     def __init__(self, plan: Plan) -> None:
-        self.arrays = plan.arrays
-        self.slots = plan.slots
-        self.calls = plan.calls
-        self.results = plan.results
-        self.every_state = plan.every_state
         self.dtype = plan.nodes[0].dtype
-        exponentials = any(call.function is np.exp for calls in self.calls for call in calls)
-        self.overflow: Literal["ignore"] | None = "ignore" if exponentials else None
-        """e⁻ˣ of a sigmoid may become infinity: then its result is 0, as it should be."""
+        self.every_state = plan.every_state
+        self.results = plan.results
+        """The slot of each result."""
+        self.arrays = plan.arrays
+        with_rows = (STREAM, STACK, *((STATE, NEW) if plan.every_state else ()))
+        over_time = [kind in with_rows for kind, _ in plan.arrays]
+        self.paths = [
+            (slot.array, [(WHOLE, *index) for index in slot.path] if over_time[slot.array] else slot.path)
+            for slot in plan.slots
+        ]
+        """For each slot the array, and the indices that lead from it to what lies in the slot."""
+        self.before, self.after = plan.calls[BEFORE], plan.calls[AFTER]
+        used = list(dict.fromkeys(slot for call in plan.calls[LOOP] for slot in call.slots))
+        self.rows = [(slot, over_time[plan.slots[slot].array]) for slot in used]
+        """The slots that the loop uses, and whether they have a row for each step."""
+        self.loop = [Call(call.function, tuple(map(used.index, call.slots))) for call in plan.calls[LOOP]]
+        """The calls of one step, with numbers in ``rows``."""
+        self.exponentials = any(call.function is np.exp for calls in plan.calls for call in calls)
 
     def run(
         self, T: int, streams: Sequence[Array], states: Sequence[Array], constants: Sequence[Array], reverse: bool = False
@@ -75,161 +61,18 @@ class Program:
             constants: the constants.
         """
         run = Run(self, T, streams, states, constants, reverse)
-        with np.errstate(over=self.overflow):
-            run.at_once(self.calls[BEFORE])
-            for start in range(0, T, CHUNK):
-                run.step_by_step(self.calls[LOOP], start, min(start + CHUNK, T))
-            run.at_once(self.calls[AFTER])
+        if self.exponentials:
+            with np.errstate(over="ignore"):  # e⁻ˣ of a sigmoid may become infinity: then its result is 0, as it should be
+                run.compute()
+        else:
+            run.compute()
         return run
-
-
-class Plan:
-    """Finds out how to compute a step.
-
-    Args:
-        nodes: its operations, in order.
-        operands: where the operands of each come from.
-        new: for each part of the state, where its new value comes from.
-        kept: those results that are needed of all steps.
-        every_state: whether the states of all steps are needed, or only the last.
-
-    Raises:
-        NotRepeatable: it is not known how to repeat one of the operations.
-    """
-
-    def __init__(
-        self,
-        nodes: Sequence[Operation],
-        operands: Sequence[tuple[Operand, ...]],
-        new: Sequence[Operand],
-        kept: Iterable[int],
-        every_state: bool,
-    ) -> None:
-        self.nodes, self.operands, self.new, self.every_state = nodes, operands, new, every_state
-        self.arrays: list[tuple[str, Any]] = []
-        self.slots: list[Slot] = []
-        self.calls: tuple[list[Call], list[Call], list[Call]] = ([], [], [])
-        self.results: dict[int, int] = {}
-        self._given: dict[tuple[str, Any], int] = {}
-        self._copies: list[list[tuple[Operand, int]]] = [[] for _ in nodes]
-        self._decide_when()
-        self._decide_what_to_keep(set(kept))
-        self._decide_where()
-        self._write()
-
-    # ---------------------------------------------------------------- when each operation is computed
-
-    def _decide_when(self) -> None:
-        count = len(self.nodes)
-        depends, feeds = [False] * count, [False] * count
-        for k, operands in enumerate(self.operands):
-            depends[k] = any(o.kind == STATE or (o.kind == RESULT and depends[o.number]) for o in operands)
-        for operand in self.new:
-            if operand.kind == RESULT:
-                feeds[operand.number] = True
-        for k in reversed(range(count)):
-            of_state = any(o.kind == STATE for o in self.operands[k])
-            if feeds[k] or (of_state and not self.every_state):
-                feeds[k] = True
-                for o in self.operands[k]:
-                    if o.kind == RESULT:
-                        feeds[o.number] = True
-        if any(o.kind == RESULT and not depends[o.number] for o in self.new):
-            raise NotRepeatable("a state that does not depend on the one before")
-        self.phase = [BEFORE if not d else LOOP if f else AFTER for d, f in zip(depends, feeds, strict=True)]
-
-    def _decide_what_to_keep(self, kept: set[int]) -> None:
-        self.stacked = [phase != LOOP or k in kept for k, phase in enumerate(self.phase)]
-        for k in reversed(range(len(self.nodes))):
-            if self.phase[k] == AFTER or (self.stacked[k] and isinstance(self.nodes[k], GetItem)):
-                for operand in self.operands[k]:
-                    if operand.kind == RESULT:
-                        self.stacked[operand.number] = True
-
-    # ---------------------------------------------------------------- where the results lie
-
-    def _slot(self, array: int, path: tuple[Any, ...] = ()) -> int:
-        self.slots.append(Slot(array, path))
-        return len(self.slots) - 1
-
-    def _new_slot(self, kind: str, what: Any) -> int:
-        self.arrays.append((kind, what))
-        return self._slot(len(self.arrays) - 1)
-
-    def slot_of(self, kind: str, number: Any) -> int:
-        """The slot of a result, or of something given."""
-        if kind == RESULT:
-            return self.results[number]
-        if (kind, number) not in self._given:
-            self._given[kind, number] = self._new_slot(kind, number)
-        return self._given[kind, number]
-
-    def _fresh(self, k: int) -> int:
-        return self._new_slot(STACK if self.stacked[k] else SCRATCH, self.nodes[k].shape)
-
-    def _decide_where(self) -> None:
-        computed = [not isinstance(node, GetItem | Concatenate) for node in self.nodes]
-        for i, operand in enumerate(self.new):
-            if operand.kind == RESULT and computed[operand.number] and (self.every_state or not self.stacked[operand.number]):
-                self.results.setdefault(operand.number, self.slot_of(NEW, i))
-        joins = [k for k, node in enumerate(self.nodes) if isinstance(node, Concatenate)]
-        for k in sorted(joins, key=lambda k: self.phase[k] != LOOP):
-            self._place_parts(k)
-        for k, node in enumerate(self.nodes):
-            if isinstance(node, GetItem):
-                whole = self.slots[self.slot_of(*self.operands[k][0])]
-                index = node.index if isinstance(node.index, tuple) else (node.index,)
-                self.results[k] = self._slot(whole.array, (*whole.path, index))
-            elif k not in self.results:
-                self.results[k] = self._fresh(k)
-
-    def _place_parts(self, k: int) -> None:
-        """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""
-        node, homeless = self.nodes[k], set()
-        for operand in self.operands[k]:
-            r = operand.number
-            elsewhere = operand.kind != RESULT or r in self.results
-            if not elsewhere and not isinstance(self.nodes[r], GetItem | Concatenate | Matmul):
-                homeless.add(r)
-        self.stacked[k] = self.stacked[k] or any(self.stacked[r] for r in homeless)
-        self.results[k] = self._fresh(k)
-        before = (slice(None),) * node.axis
-        for operand, (start, stop) in zip(self.operands[k], node.bounds, strict=True):
-            place = self._slot(self.slots[self.results[k]].array, ((*before, slice(start, stop)),))
-            if operand.kind == RESULT and operand.number in homeless:
-                homeless.remove(operand.number)
-                self.results[operand.number] = place
-            else:
-                self._copies[k].append((operand, place))
-
-    # ---------------------------------------------------------------- the calls
-
-    def _write(self) -> None:
-        for k, node in enumerate(self.nodes):
-            calls, out = self.calls[self.phase[k]], self.results[k]
-            if isinstance(node, Concatenate):
-                calls += [Call(copy, (self.slot_of(*operand), place)) for operand, place in self._copies[k]]
-            elif not isinstance(node, GetItem):
-                places = [self.slot_of(*operand) for operand in self.operands[k]]
-                if isinstance(node, Matmul):
-                    places[1] = self._matrix(node, self.operands[k][1])
-                places += [self.slot_of(UNIT, None), out]
-                for function, taken in recipe(node, self.phase[k] != LOOP):
-                    calls.append(Call(function, (*[places[number] for number in taken], out)))
-        for i, operand in enumerate(self.new):
-            if self.slot_of(*operand) != self.slot_of(NEW, i):
-                if self.every_state:
-                    raise NotRepeatable("a state that is part of something")
-                self.calls[LOOP].append(Call(copy, (self.slot_of(*operand), self.slot_of(NEW, i))))
-
-    def _matrix(self, node: Matmul, operand: Operand) -> int:
-        if operand.kind != CONSTANT:
-            raise NotRepeatable("a product with a matrix that differs from step to step")
-        return self.slot_of(TRANSPOSED if node.transpose_b else CONSTANT, operand.number)
 
 
 class Run:
     """One run of a program: its arrays."""
+
+    __slots__ = ("T", "given", "program", "reverse", "values")
 
     def __init__(
         self,
@@ -242,27 +85,23 @@ class Run:
     ) -> None:
         self.program, self.T, self.reverse = program, T, reverse
         dtype, pairs = program.dtype, [self._old_and_new(state) for state in states]
-        given: dict[str, Sequence[Any]] = {
+        self.given: dict[str, Sequence[Any]] = {
             STREAM: streams,
             CONSTANT: constants,
             STATE: [old for old, _ in pairs],
             NEW: [new for _, new in pairs],
         }
-        self.given = given
         arrays: list[Any] = []
-        over_time = []
         for kind, what in program.arrays:
-            if kind in given:
-                arrays.append(given[kind][what])
+            if kind in self.given:
+                arrays.append(self.given[kind][what])
             elif kind == TRANSPOSED:
                 arrays.append(constants[what].T)
             elif kind == UNIT:
                 arrays.append(np.ones((), dtype))
             else:
                 arrays.append(np.empty((T, *what) if kind == STACK else what, dtype))
-            over_time.append(kind in (STREAM, STACK) or (kind in (STATE, NEW) and program.every_state))
-        self.varies = [over_time[slot.array] for slot in program.slots]
-        self.values = [_part(arrays[slot.array], slot.path, over_time[slot.array]) for slot in program.slots]
+        self.values = [_part(arrays[number], path) if path else arrays[number] for number, path in program.paths]
 
     def _old_and_new(self, state: Array) -> tuple[Any, Any]:
         """The states before and after each step: shifted views of one array, or two arrays that change places."""
@@ -273,30 +112,27 @@ class Run:
         chain[self.T if self.reverse else 0] = state
         return (chain[1:], chain[:-1]) if self.reverse else (chain[:-1], chain[1:])
 
-    def at_once(self, calls: Iterable[Call]) -> None:
-        """Make calls for all steps together."""
-        for function, slots in calls:
+    def compute(self) -> None:
+        """Make all calls."""
+        for function, slots in self.program.before:
+            function(*[self.values[slot] for slot in slots])
+        for start in range(0, self.T, CHUNK):
+            stop = min(start + CHUNK, self.T)
+            rows = [self._rows(self.values[slot], over_time, start, stop) for slot, over_time in self.program.rows]
+            calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in self.program.loop]
+            deque(islice(zip(*calls, strict=False), stop - start), maxlen=0)
+        for function, slots in self.program.after:
             function(*[self.values[slot] for slot in slots])
 
-    def step_by_step(self, calls: Sequence[Call], start: int, stop: int) -> None:
-        """Make the calls for the ``start``-th step, then for the next, up to the ``stop``-th."""
-        rows: dict[int, Iterable[Array]] = {}
-        for _, slots in calls:
-            for slot in slots:
-                if slot not in rows:
-                    rows[slot] = self.rows(slot, start, stop)
-        steps = zip(*[map(function, *[rows[slot] for slot in slots]) for function, slots in calls], strict=False)
-        deque(islice(steps, stop - start), maxlen=0)
-
-    def rows(self, slot: int, start: int, stop: int) -> Iterable[Array]:
-        """What lies in a slot at each of some steps."""
-        value = self.values[slot]
-        if isinstance(value, tuple):
-            return list(value) * ((stop - start + 1) // 2)
-        if not self.varies[slot]:
-            return repeat(value)
-        return list(value[self.T - stop : self.T - start])[::-1] if self.reverse else list(value[start:stop])
-
+    def _rows(self, value: Any, over_time: bool, start: int, stop: int) -> Iterable[Array]:
+        """What a slot holds at some steps, one after the other."""
+        if over_time:
+            if self.reverse:
+                return list(value[self.T - stop : self.T - start])[::-1]
+            return list(value[start:stop])
+        if type(value) is tuple:
+            return value * ((stop - start + 1) // 2)
+        return repeat(value)
     def of(self, operand: Operand) -> Array:
         """A value of all steps, (T, …)."""
         kind, number = operand
@@ -325,10 +161,10 @@ class Run:
         return row
 
 
-def _part(array: Any, path: tuple[Any, ...], varies: bool) -> Any:
+def _part(array: Any, path: Sequence[Any]) -> Any:
     """The part of an array that a path of indices leads to."""
-    if isinstance(array, tuple):
-        return tuple(_part(one, path, varies) for one in array)
+    if type(array) is tuple:
+        return tuple([_part(one, path) for one in array])
     for index in path:
-        array = array[(slice(None), *index) if varies else index]
+        array = array[index]
     return array

@@ -72,28 +72,31 @@ def cross_entropy(
     labels = _labels(logits, targets)
     counts = _counting(labels, ignore_index, mask)
     labels = _indices(labels, counts, logits.shape[-1])
-    z = below_peak(logits._data, -1)
-    chosen = np.take_along_axis(z, labels, -1)
+    rows = np.arange(labels.size)
+    z = below_peak(logits._data, -1).reshape(-1, logits.shape[-1])
+    chosen = z[rows, labels]
     p = np.exp(z, out=z)
     total = p.sum(axis=-1, keepdims=True)
-    losses = (np.log(total) - chosen)[..., 0]
-    weights = counts.astype(losses.dtype)[..., None]
-    if reduction == "mean":
-        number = int(counts.sum())
-        if not number:
-            raise ArgumentError("cross_entropy: no target is left to average over (all are ignored, or there are none)")
-        weights /= number
-    loss: Any = np.where(counts, losses, 0)
+    losses = np.log(total)[:, 0] - chosen
+    number = losses.size if counts is None else int(counts.sum())
+    if reduction == "mean" and not number:
+        raise ArgumentError("cross_entropy: no target is left to average over (all are ignored, or there are none)")
+    if counts is not None:
+        losses[~counts] = 0
+    loss: Any = losses.reshape(logits.shape[:-1])
     if reduction != "none":
-        loss = average(loss, number) if reduction == "mean" else loss.sum()
+        loss = average(losses, number) if reduction == "mean" else losses.sum()
     loss = np.asarray(loss, losses.dtype)
     if not (logits._wants and state.recording):
         return unrecorded(loss)
     p /= total
-    np.put_along_axis(p, labels, np.take_along_axis(p, labels, -1) - 1, -1)
-    if not counts.all():
+    p[rows, labels] -= 1
+    weights: Any = 1 / number if reduction == "mean" else 1.0
+    column = (*logits.shape[:-1], 1)
+    if counts is not None:
         p[~counts] = 0
-    return record(CrossEntropy(), loss, (logits._node,), (p, labels, weights))
+        weights = (counts * losses.dtype.type(weights)).reshape(column)
+    return record(CrossEntropy(), loss, (logits._node,), (p.reshape(logits.shape), labels.reshape(column), weights))
 
 
 def _labels(logits: Tensor, targets: Any) -> Array:
@@ -114,29 +117,32 @@ def _labels(logits: Tensor, targets: Any) -> Array:
     return labels
 
 
-def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array:
-    """Which positions count, as booleans."""
-    counts = np.ones(labels.shape, bool)
+def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array | None:
+    """Which positions count, as a row of booleans; None if all do."""
+    counts = None
     if mask is not None:
         wanted = plain(mask, "cross_entropy, mask")
         if wanted.dtype != bool:
             raise DTypeError(f"cross_entropy: expected a mask of booleans, got dtype {wanted.dtype}")
         if wanted.shape != labels.shape:
             raise ShapeError(f"cross_entropy: expected a mask of shape {labels.shape}, got {wanted.shape}")
-        counts &= wanted
+        counts = wanted
     if ignore_index is not None:
         if isinstance(ignore_index, bool) or not isinstance(ignore_index, int | np.integer):
             raise ArgumentError(f"cross_entropy: expected ignore_index to be an integer or None, got {ignore_index!r}")
-        counts &= labels != ignore_index
-    return counts
+        counts = labels != ignore_index if counts is None else counts & (labels != ignore_index)
+    return None if counts is None or counts.all() else counts.ravel()
 
 
-def _indices(labels: Array, counts: Array, classes: int) -> Array:
-    """The labels as (..., 1) indices, those that count checked; one that does not becomes 0."""
-    wrong = counts & ((labels < 0) | (labels >= classes))
+def _indices(labels: Array, counts: Array | None, classes: int) -> Array:
+    """The labels as a row of indices, those that count checked; one that does not becomes 0."""
+    row = labels.ravel()
+    wrong = (row < 0) | (row >= classes)
+    if counts is not None:
+        wrong &= counts
     if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = tuple(int(i) for i in np.unravel_index(wrong.argmax(), labels.shape))
         raise LabelError(
             f"cross_entropy: expected labels from 0 to {classes - 1}, got {int(labels[place])} at position {place}"
         )
-    return np.where(counts, labels, 0).astype(np.intp)[..., None]
+    return (row if counts is None else np.where(counts, row, 0)).astype(np.intp)

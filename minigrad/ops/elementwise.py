@@ -6,7 +6,9 @@ summing over axes along which an operand was stretched is done once for all oper
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +18,7 @@ from minigrad.graph import OUTPUT, Operation
 from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
-__all__ = ["NOT_DEFINED", "Unary", "pair", "quiet", "refusal", "values"]
+__all__ = ["NOT_DEFINED", "Unary", "pair", "quiet", "quietly", "refusal", "values"]
 
 NOT_DEFINED = (ValueError, TypeError, OverflowError)
 """What NumPy raises when it cannot compute a function of two operands: see `refusal`."""
@@ -88,3 +90,19 @@ def quiet() -> np.errstate:
     """No warnings inside: for derivatives that are infinite where the function itself is finite, or whose intermediate
     results may overflow though the limit is right."""
     return np.errstate(divide="ignore", over="ignore", invalid="ignore")
+
+
+class Quietly(threading.local):
+    """``run(function, …)`` calls a function of NumPy as inside ``with quiet()``, for a tenth of what that costs.
+
+    The setting is made once, in a context of its own, and the function is run there; each thread has one, since a context
+    cannot be entered twice at a time.
+    """
+
+    def __init__(self) -> None:
+        context = Context()
+        context.run(np.seterr, divide="ignore", over="ignore", invalid="ignore")
+        self.run = context.run
+
+
+quietly = Quietly()

@@ -3,6 +3,7 @@ broadcast to N × N numbers without a word, the most common silent mistake in tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError, LabelError, ShapeError
 from minigrad.graph import Gradient, Operation
-from minigrad.ops.elementwise import quiet
+from minigrad.ops.elementwise import quiet, quietly
 from minigrad.ops.transcendental import logistic
 from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
@@ -44,10 +45,9 @@ def checked_reduction(reduction: str, where: str) -> None:
 
 def average(losses: Any, number: int) -> Any:
     """Σ losses / number, also where the sum itself, of losses near 1e308, would be too large."""
-    with quiet():
-        total = losses.sum()
-        if not np.isfinite(total) and np.isfinite(losses).all():
-            return (losses / number).sum()
+    total = quietly.run(losses.sum)
+    if not math.isfinite(total) and np.isfinite(losses).all():
+        return (losses / number).sum()
     return total / number
 
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 from minigrad.flags import flag
 from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.guard import Array
-from minigrad.ops.elementwise import quiet
+from minigrad.ops.elementwise import quiet, quietly
 from minigrad.ops.reductions import Reduction
 from minigrad.ops.shape import reduced_axes
 from minigrad.scope import state
@@ -31,10 +31,9 @@ def below_peak(x: Any, axes: Any) -> Array:
     x = x.astype(np.float64) if x.dtype.kind != "f" else x
     if not x.size:
         return np.array(x)
-    peak = x.max(axis=axes, keepdims=True)
-    with np.errstate(over="ignore", invalid="ignore"):  # −1e308 − 1e308 is −∞, whose exponential is the right 0
-        z = np.asarray(x - peak)
-    if np.isposinf(peak).any():
+    peak = np.asarray(x.max(axis=axes, keepdims=True))
+    z = np.asarray(quietly.run(np.subtract, x, peak))  # −1e308 − 1e308 is −∞, whose exponential is the right 0
+    if np.inf in peak:
         infinite = np.isposinf(x)
         z[infinite & (infinite.sum(axis=axes, keepdims=True) == 1)] = 0
     return z

@@ -41,7 +41,7 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             found[node] = g
             continue
         passed.append(node)
-        inputs = node.folded() if node.rolled else node.inputs
+        inputs = node.folded() if node.is_folded else node.inputs
         match node.saved:
             case ():
                 shares = node.vjp(g)

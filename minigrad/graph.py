@@ -82,7 +82,6 @@ class Node:
     label: ClassVar[str]
     symbol: ClassVar[str]
     is_leaf: ClassVar[bool]
-    rolled: ClassVar[bool] = False
     requires_grad: bool
     inputs: tuple[Node | None, ...]
     shape: tuple[int, ...]
@@ -153,12 +152,17 @@ class Operation(Node):
 
     is_leaf = False
     requires_grad = True
+    is_folded: ClassVar[bool] = False
     keeps: ClassVar[tuple[int, ...]] = ()
     saved: tuple[Any, ...] | None
 
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         """The gradient for each input, given ``g``, the gradient of the result; None where none is needed."""
         raise NotImplementedError
+
+    def folded(self) -> tuple[Node | None, ...]:
+        """Where a plain backward pass sends the shares: the inputs, or the loop that the operation is folded into."""
+        return self.inputs
 
     def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
         """The saved values as Tensors that know where they came from."""

@@ -17,6 +17,7 @@ from typing_extensions import override
 from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
+from minigrad.rolling import Memory
 from minigrad.scope import Place
 from models.checks import Seed, positive_size
 

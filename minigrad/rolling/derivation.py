@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ class StepSums(TensorSums):
 
     step: Step
     pieces: dict[Node, list[Piece]] = field(default_factory=dict)
-    slopes: dict[Node, Tensor] = field(default_factory=dict)
+    slopes: dict[Operation, Tensor] = field(default_factory=dict)
     to_constants: list[tuple[int, Tensor]] = field(default_factory=list)
     products: list[tuple[int, bool, Tensor, Tensor]] = field(default_factory=list)
 
@@ -174,7 +173,7 @@ class _Writer:
     def write(self, states: list[Tensor | None], streams: list[Tensor | None]) -> Derivative:
         """The derivative, given the gradients of the old state and of the streams."""
         sums = self.sums
-        slopes = {slope._node: node for node, slope in sums.slopes.items()}
+        slopes = {slope._node: operation for operation, slope in sums.slopes.items()}
         used = [source for node in self.nodes for source in node.inputs]
         forward = [self.step.sources[s] for s in used if s in self.step.sources and self.step.sources[s].kind != CONSTANT]
         self.saved = list(dict.fromkeys(forward))

@@ -146,7 +146,8 @@ class Plan:
 
     def _place_parts(self, k: int) -> None:
         """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""
-        node, homeless = self.nodes[k], set()
+        node: Any = self.nodes[k]
+        homeless: set[int] = set()
         for operand in self.operands[k]:
             r = operand.number
             elsewhere = operand.kind != RESULT or r in self.results

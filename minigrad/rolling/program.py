@@ -27,7 +27,7 @@ WHOLE: Final = slice(None)
 class Program:
     """How the steps that have one form are computed, according to a plan."""
 
-    __slots__ = ("arrays", "before", "after", "dtype", "every_state", "exponentials", "loop", "over_time", "paths", "results", "rows")
+    __slots__ = ("after", "arrays", "before", "dtype", "every_state", "exponentials", "loop", "paths", "results", "rows")
 
     def __init__(self, plan: Plan) -> None:
         self.dtype = plan.nodes[0].dtype
@@ -154,11 +154,15 @@ class Run:
         states = [old[-1 if self.reverse else 0] for old in self.given[STATE]]
         return program.run(self.T, self.given[STREAM], states, self.given[CONSTANT], self.reverse)
 
-    def last(self, i: int) -> Array:
-        """Part ``i`` of the state after the last step."""
-        new = self.given[NEW][i]
-        row: Array = new[(self.T - 1) % 2] if isinstance(new, tuple) else new[0 if self.reverse else -1]
+    def last(self, number: int) -> Array:
+        """A part of the state after the last step."""
+        new = self.given[NEW][number]
+        row: Array = new[(self.T - 1) % 2] if type(new) is tuple else new[0 if self.reverse else -1]
         return row
+
+    def last_state(self) -> list[Array]:
+        """The state after the last step, in arrays of its own."""
+        return [self.last(number).copy() for number in range(len(self.given[NEW]))]
 
 
 def _part(array: Any, path: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ every step), or the *result* of an earlier operation of the step.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from typing_extensions import override
@@ -92,8 +92,8 @@ class Step:
         with recorder:
             new = [tensor.node for tensor in step(rows, states)]
         self.values = recorder.values
-        self.rows = [tensor.node for tensor in rows]
-        self.states = [tensor.node for tensor in states]
+        self.rows = [cast(Leaf, tensor.node) for tensor in rows]
+        self.states = [cast(Leaf, tensor.node) for tensor in states]
         self.sources: dict[Node | None, Operand] = {}
         """Where the value of each node comes from."""
         self.recorded: list[Operation] = []
@@ -166,7 +166,7 @@ class Step:
             tuple([(type(node), operands, node.shape, form(node)) for node, operands in nodes]),
             tuple([array.shape for array in self.numbers]),
             tuple([node is not None and node.requires_grad for node in self.constants]),
-            tuple([row is not None and row.requires_grad for row in self.rows]),
+            tuple([row.requires_grad for row in self.rows]),
             tuple(self.new),
             *dtypes,
         )

@@ -41,16 +41,19 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             found[node] = g
             continue
         passed.append(node)
-        inputs = node.folded() if node.is_folded else node.inputs
-        match node.saved:
-            case ():
-                shares = node.vjp(g)
-            case (a,):
-                shares = node.vjp(g, a)
-            case (a, b):
-                shares = node.vjp(g, a, b)
-            case _:
-                shares = node.vjp(g, *node.needed())
+        if node.is_folded:
+            inputs, shares = node.folded(g)
+        else:
+            inputs = node.inputs
+            match node.saved:
+                case ():
+                    shares = node.vjp(g)
+                case (a,):
+                    shares = node.vjp(g, a)
+                case (a, b):
+                    shares = node.vjp(g, a, b)
+                case _:
+                    shares = node.vjp(g, *node.needed())
         for position, share in enumerate(shares):
             source = inputs[position]
             if share is None or source is None or not source.requires_grad:

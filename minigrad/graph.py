@@ -160,9 +160,9 @@ class Operation(Node):
         """The gradient for each input, given ``g``, the gradient of the result; None where none is needed."""
         raise NotImplementedError
 
-    def folded(self) -> tuple[Node | None, ...]:
-        """Where a plain backward pass sends the shares: the inputs, or the loop that the operation is folded into."""
-        return self.inputs
+    def folded(self, g: Gradient) -> tuple[tuple[Node | None, ...], Sequence[Gradient]]:
+        """Where a plain backward pass sends shares, and the shares; a result of a loop leaves them to the loop."""
+        return self.inputs, self.vjp(g, *self.needed())
 
     def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
         """The saved values as Tensors that know where they came from."""

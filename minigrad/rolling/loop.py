@@ -15,15 +15,15 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.gradients import Arriving, OuterProduct
-from minigrad.graph import Gradient, Node, Operation, Watch
+from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.rolling.derivation import derive
 from minigrad.rolling.plan import Plan
 from minigrad.rolling.program import Program, Run
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, Operand, Step
-from minigrad.rolling.unfolding import Repetition, Unfolding
+from minigrad.rolling.unfolding import Nodes, Repetition, Values
 
-__all__ = ["OUTPUTS", "Folded", "Known", "Loop", "folded"]
+__all__ = ["OUTPUTS", "Folded", "Known", "Loop"]
 
 OUTPUTS = -1
 """The number of the outputs of all steps among the results of a loop; the parts of the last state are 0, 1, …"""
@@ -46,13 +46,28 @@ class Known:
 
 
 class Loop(Operation):
-    """All steps of a recurrence. Its inputs are its streams, its initial state, and a constant for each share it sends."""
+    """All steps of a recurrence. Its inputs are its streams, its initial state, and a constant for each share it sends.
 
-    __slots__ = ("known", "repetition", "unfolding")
+    It keeps the run that computed it, and all arrays that are not its own.
+    """
+
+    __slots__ = ("_kept", "known", "repetition", "values")
     label, symbol = "loop", "↻"
     known: Known
     repetition: Repetition
-    unfolding: Unfolding | None
+    values: Values
+    _kept: tuple[Any, ...] | None
+
+    @property
+    def saved(self) -> tuple[Any, ...] | None:
+        """What the derivative needs, also that of the single steps; None once it has been released."""
+        return self._kept
+
+    @saved.setter
+    def saved(self, saved: tuple[Any, ...] | None) -> None:
+        self._kept = saved
+        if saved is None:
+            self.values.release()
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -70,13 +85,6 @@ class Loop(Operation):
             shares.append(OuterProduct(d, a) if transposed else OuterProduct(a, d))
         return shares
 
-    def unfold(self) -> Unfolding:
-        """The operations of all steps."""
-        if self.unfolding is None:
-            run = None if self.saved is None else self.saved[0].again(self.known.everything)
-            self.unfolding = Unfolding(self.repetition, self.known.left_out, run)
-        return self.unfolding
-
 
 def _rows(steps: Array) -> Array:
     return steps.reshape(-1, steps.shape[-1])
@@ -86,67 +94,60 @@ class Folded(Operation):
     """A result of a loop: the outputs of all steps, or a part of the last state.
 
     It is of the kind of operation that made it, such as an addition. What it was computed from is written out when
-    somebody asks for its inputs; until then its gradient goes to the loop. ``earlier`` are the other results that it may
-    have been computed from, ``template`` the operation of the record that it stands for.
+    somebody asks for its inputs. ``number`` says which result it is, ``earlier`` are the others that it may have been
+    computed from, and ``position`` is that of the operation it stands for in the record of a step.
     """
 
     is_folded = True
-    loop: Loop | None
+    loop: Loop
     number: int
-    template: Operation | None
+    position: int
     earlier: tuple[Folded, ...]
-    unfolded: tuple[Node | None, ...]
-    watched: Watch | None
+    nodes: Nodes | None
+    """What was written out of the last step for it, once somebody has asked."""
 
-    def unfold(self) -> None:
-        """Write out what the result was computed from."""
-        if self.loop is None:
-            return
-        results: dict[Operation | None, Operation] = {self.template: self}
-        for result in self.earlier:
-            result.unfold()
-            results[result.template] = result
-        self.unfolded, self.saved = self.loop.unfold().up_to(self.template, results)
-        self.loop = None
+    @property
+    def saved(self) -> tuple[Any, ...] | None:
+        """What the derivative needs; None once the loop has been released."""
+        again = self.loop.repetition
+        if self.number == OUTPUTS:
+            return None if self.loop.saved is None else ()
+        return again.values.kept(again.step, again.step.recorded[self.position], again.times[-1] - 1)
 
-    @override
-    def folded(self) -> tuple[Node | None, ...]:
-        """The loop, unless somebody has looked behind it, or watches a part of the last state."""
-        if any(result.watched is not None for result in self.earlier):
-            self.unfold()
-        return self.unfolded if self.loop is None else (self.loop,)
+    @saved.setter
+    def saved(self, saved: tuple[Any, ...] | None) -> None:
+        self.loop.saved = saved
 
     @property
     def inputs(self) -> tuple[Node | None, ...]:
         """What it was computed from."""
-        self.unfold()
-        return self.unfolded
+        again, nodes = self.loop.repetition, self._last_step()
+        if self.number != OUTPUTS:
+            return tuple(nodes.get(source, source) for source in again.step.recorded[self.position].inputs)
+        outputs = [*again.outputs_before_last(), nodes[again.step.nodes[again.step.new[-1]]]]
+        return tuple(outputs if again.times.step > 0 else outputs[::-1])
 
     @inputs.setter
     def inputs(self, inputs: tuple[Node | None, ...]) -> None:
-        self.unfolded = inputs
+        raise TypeError("what a result of a loop was computed from cannot be changed")
 
-    @property
-    def watch(self) -> Watch | None:
-        """Who watches the gradient. That of a part of the last state is whole only in the graph that is written out."""
-        return self.watched
-
-    @watch.setter
-    def watch(self, watch: Watch | None) -> None:
-        if self.number != OUTPUTS:
-            self.unfold()
-        self.watched = watch
+    def _last_step(self) -> Nodes:
+        """The operations of the last step that come before this result."""
+        if self.nodes is None:
+            again, start = self.loop.repetition, 0
+            nodes = again.last_begun()
+            for result in self.earlier:
+                nodes |= result._last_step()
+                nodes[again.step.recorded[result.position]] = result
+                start = result.position + 1
+            for k in range(start, self.position):
+                again.write(len(again.times) - 1, k, nodes)
+            self.nodes = nodes
+        return self.nodes
 
     @override
-    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        return super().vjp(g, *saved) if self.loop is None else (Arriving(g, self.number),)
-
-
-kinds: dict[type, Any] = {}
-
-
-def folded(kind: type[Operation]) -> Any:
-    """The operations of a kind that are results of loops."""
-    if kind not in kinds:
-        kinds[kind] = type(kind.__name__, (Folded, kind), {})
-    return kinds[kind]
+    def folded(self, g: Gradient) -> tuple[tuple[Node | None, ...], Sequence[Gradient]]:
+        """The loop takes its gradient; but what somebody watches is whole only where all steps are written out."""
+        if any(result.watch is not None for result in (*self.earlier, self) if result.number != OUTPUTS):
+            return super().folded(g)
+        return (self.loop,), (Arriving(g, self.number),)

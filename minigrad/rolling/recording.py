@@ -8,7 +8,7 @@ every step), or the *result* of an earlier operation of the step.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from typing_extensions import override
@@ -26,6 +26,10 @@ from minigrad.tensor import Tensor, unrecorded
 __all__ = ["CONSTANT", "RESULT", "STATE", "STREAM", "Operand", "Recorder", "Step", "placeholder"]
 
 STREAM, STATE, CONSTANT, RESULT = "stream", "state", "constant", "result"
+
+
+NOTED: Final = "noted"
+"""Stands in a place for the line of code, so that what is recorded there is shown to the recorder."""
 
 
 class Operand(NamedTuple):
@@ -50,7 +54,7 @@ class Recorder(Setting):
     @override
     def enter(self) -> tuple[Any, Any, bool]:
         found = state.detector, state.place, state.recording
-        state.detector, state.place, state.recording = self, found[1]._replace(line=self), True
+        state.detector, state.place, state.recording = self, found[1]._replace(line=NOTED), True
         return found
 
     @override

@@ -6,14 +6,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from minigrad import graph
-from minigrad.graph import Operation
 from minigrad.guard import Array
 from minigrad.ops.joining import Stack
 from minigrad.rolling.into import NotRepeatable
-from minigrad.rolling.loop import OUTPUTS, Folded, Known, Loop, folded
+from minigrad.rolling.loop import OUTPUTS, Folded, Known, Loop
 from minigrad.rolling.program import Run
 from minigrad.rolling.recording import Step, placeholder
-from minigrad.rolling.unfolding import Repetition, extra_slots
+from minigrad.rolling.unfolding import Repetition, Values, written
 from minigrad.scope import Place, state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -24,6 +23,11 @@ MOST: Final = 256
 
 forms: dict[Hashable, Known] = {}
 """What is known of the forms of steps that were met so far."""
+
+
+stacking = Stack()
+stacking.axis = 0
+"""What the outputs of all steps are put together by."""
 
 
 class Recipe:
@@ -142,11 +146,11 @@ def _run(
         return Rolled(run, None)
     loop = Loop()
     loop.inputs = (*stream_nodes, *state_nodes, *[step.constants[k] for k in known.backward.constants()])
+    loop.known, loop.values = known, Values(run, known.everything, known.left_out)
     loop.saved = (run, *arrays, *constants)
     loop.shape, loop.dtype, loop.name, loop.watch = run.outputs().shape, program.dtype, None, None
     loop.place, loop.serial = state.place, graph.next_serial()
-    loop.known, loop.unfolding = known, None
-    loop.repetition = Repetition(step, stream_nodes, state_nodes, stream_name, times, loop.place)
+    loop.repetition = Repetition(step, stream_nodes, state_nodes, stream_name, times, loop.place, loop.values)
     return Rolled(run, loop)
 
 
@@ -166,12 +170,11 @@ class Rolled:
         made: dict[int, Tensor] = {}
         for k, number in sorted((k, number) for number, k in enumerate(again.step.new)):
             template = again.step.nodes[k]
-            node = folded(type(template))()
-            for slot in extra_slots(type(template)):
-                setattr(node, slot, getattr(template, slot))
+            position = again.step.recorded.index(template)
+            node = written(Folded, template)
             node.name, node.place = template.name, Place(again.times[-1], template.place.scope)
-            node.serial = again.last_serial(template)
-            made[number] = self._result(node, loop, number, template, values[number])
+            node.serial = again.serial(len(again.times) - 1, position)
+            made[number] = self._result(node, loop, number, position, values[number])
             self._results.append(node)
         self.state = [made[number] for number in range(len(values))]
 
@@ -180,13 +183,13 @@ class Rolled:
         values = self._run.outputs()
         if self._loop is None:
             return unrecorded(values)
-        node = folded(Stack)()
-        node.axis, node.name, node.place, node.serial = 0, None, state.place, graph.next_serial()
-        return self._result(node, self._loop, OUTPUTS, None, values)
+        node = written(Folded, stacking)
+        node.name, node.place, node.serial = None, state.place, graph.next_serial()
+        return self._result(node, self._loop, OUTPUTS, len(self._loop.repetition.step.recorded), values)
 
-    def _result(self, node: Any, loop: Loop, number: int, template: Operation | None, values: Array) -> Tensor:
-        node.loop, node.number, node.template, node.earlier = loop, number, template, tuple(self._results)
-        node.shape, node.dtype, node.saved, node.watched = values.shape, values.dtype, (), None
+    def _result(self, node: Any, loop: Loop, number: int, position: int, values: Array) -> Tensor:
+        node.loop, node.number, node.position, node.earlier = loop, number, position, tuple(self._results)
+        node.shape, node.dtype, node.nodes, node.watch = values.shape, values.dtype, None, None
         tensor = unrecorded(values)
         tensor._node, tensor._wants = node, True
         return tensor

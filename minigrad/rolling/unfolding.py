@@ -2,17 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from minigrad import graph
 from minigrad.graph import OUTPUT, Leaf, Node, Operation
 from minigrad.ops.indexing import Slice
-from minigrad.rolling.program import Run
-from minigrad.rolling.recording import RESULT, Step
+from minigrad.rolling.program import Program, Run
+from minigrad.rolling.recording import RESULT, Operand, Step
 from minigrad.scope import Place
 
-__all__ = ["Repetition", "Unfolding", "extra_slots"]
+__all__ = ["Nodes", "Repetition", "Values", "Written", "written"]
+
+Nodes = dict[Node | None, Node | None]
+"""For nodes of the record of a step, those that stand for them in one of the steps."""
+
+
+class Values:
+    """What the steps of a loop have computed, until it is released.
+
+    Args:
+        run: the run that the loop made.
+        everything: the program that keeps all results of all steps.
+        left_out: for each operation that differs from step to step, which of what it could keep it does not need.
+    """
+
+    __slots__ = ("_everything", "_full", "_left_out", "run")
+
+    def __init__(self, run: Run, everything: Program, left_out: Sequence[Sequence[bool]]) -> None:
+        self.run: Run | None = run
+        self._full: Run | None = None
+        self._everything, self._left_out = everything, left_out
+
+    def release(self) -> None:
+        """Forget them."""
+        self.run = self._full = None
+
+    def kept(self, step: Step, template: Operation, row: int) -> tuple[Any, ...] | None:
+        """What an operation would have kept at one step."""
+        if self.run is None:
+            return None
+        source = step.sources[template]
+        if source.kind != RESULT:
+            return template.saved
+        return tuple(
+            None if is_left_out else self._value(source if kept == OUTPUT else step.operands[source.number][kept], row)
+            for kept, is_left_out in zip(template.keeps, self._left_out[source.number], strict=True)
+        )
+
+    def _value(self, operand: Operand, row: int) -> Any:
+        if self._full is None and self.run is not None:
+            self._full = self.run.again(self._everything)
+        return None if self._full is None else self._full.row(operand, row)
+
+
+class Written(Operation):
+    """An operation of one step of a loop, written out. What it keeps is looked up in the values of the loop."""
+
+    values: Values
+    step: Step
+    template: Operation
+    row: int
+    is_released: bool
+
+    @property
+    def saved(self) -> tuple[Any, ...] | None:
+        """What the derivative needs; None once it has been released."""
+        return None if self.is_released else self.values.kept(self.step, self.template, self.row)
+
+    @saved.setter
+    def saved(self, saved: tuple[Any, ...] | None) -> None:
+        self.is_released = saved is None
 
 
 class Repetition:
@@ -25,9 +85,12 @@ class Repetition:
         stream_name: what the rows of the streams are called.
         times: the time steps, in the order in which they are computed.
         place: where the loop was recorded.
+        values: what the steps have computed.
     """
 
-    __slots__ = ("place", "serial", "size", "states", "step", "stream_name", "streams", "times")
+    __slots__ = (
+        "_outputs", "_serial", "_size", "_state", "place", "states", "step", "stream_name", "streams", "times", "values"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,131 +100,82 @@ class Repetition:
         stream_name: str | None,
         times: range,
         place: Place,
+        values: Values,
     ) -> None:
-        self.step, self.streams, self.states = step, streams, states
-        self.stream_name, self.times, self.place = stream_name, times, place
-        self.size = len(step.rows) + len(step.recorded)
-        """How many nodes each step has."""
-        self.serial = graph.reserve_serials(self.size * len(times))
-        """The serial number of the first of them all; the others follow."""
+        self.step, self.streams, self.states, self.stream_name = step, streams, states, stream_name
+        self.times, self.place, self.values = times, place, values
+        self._size = len(step.rows) + len(step.recorded)
+        self._serial = graph.reserve_serials(self._size * len(times))
+        self._outputs: list[Node | None] | None = None
+        self._state: Sequence[Node | None] = states
 
-    def last_serial(self, template: Operation) -> int:
-        """The serial number of what stands for ``template`` in the last step."""
-        return self.serial + (len(self.times) - 1) * self.size + len(self.step.rows) + self.step.recorded.index(template)
+    def serial(self, number: int, k: int) -> int:
+        """The serial number of the k-th operation of a step, which is given by its number in the order of computation."""
+        return self._serial + number * self._size + len(self.step.rows) + k
 
+    def outputs_before_last(self) -> list[Node | None]:
+        """The node of each step's output but the last one's, in the order of computation."""
+        if self._outputs is None:
+            self._outputs = []
+            for number in range(len(self.times) - 1):
+                nodes = self._begun(number)
+                for k in range(len(self.step.recorded)):
+                    self.write(number, k, nodes)
+                self._state = [nodes[self.step.nodes[i]] for i in self.step.new]
+                self._outputs.append(self._state[-1])
+        return self._outputs
 
-class Unfolding:
-    """The operations of all steps, written out as far as somebody asked.
+    def last_begun(self) -> Nodes:
+        """The rows that the last step takes, and the state that the step before left."""
+        self.outputs_before_last()
+        return self._begun(len(self.times) - 1)
 
-    The last step ends with results that exist already; they are passed in and never kept, so that no cycle arises.
-
-    Args:
-        repetition: what is written out.
-        left_out: for each operation that differs from step to step, which of what it could keep it does not need.
-        run: the values of all steps, or None if they have been released.
-    """
-
-    def __init__(self, repetition: Repetition, left_out: Sequence[Sequence[bool]], run: Run | None) -> None:
-        self._again, self._left_out, self._run = repetition, left_out, run
-        self._last = len(repetition.times) - 1
-        self._outputs: list[Node | None] = []
-        """The node of each step's output but the last, in the order of computation."""
-        self._nodes: dict[Node | None, Node | None] = {}
-        """For each node of the record, the one that stands for it in the step at hand."""
-        self._written = 0
-        """How many operations of the last step are written out."""
-        states = repetition.states
-        step = repetition.step
-        for number in range(self._last):
-            self._begin(number, states)
-            for k, template in enumerate(step.recorded):
-                self._nodes[template] = self._copy(number, k, template)
-            states = [self._nodes[step.nodes[k]] for k in step.new]
-            self._outputs.append(states[-1])
-        self._begin(self._last, states)
-
-    def up_to(self, last: Operation | None, results: Mapping[Operation | None, Operation]) -> tuple[Any, Any]:
-        """Write out the last step up to the operation ``last`` of the record (None: all of it).
-
-        Args:
-            last: the template of a result; None for the outputs of all steps.
-            results: the results that exist already, by their templates.
-
-        Returns:
-            The inputs of the result, and what it keeps.
-        """
-        step = self._again.step
-        while self._written < len(step.recorded):
-            template = step.recorded[self._written]
-            node = results.get(template)
-            self._nodes[template] = self._copy(self._last, self._written, template) if node is None else node
-            self._written += 1
-            if template is last:
-                break
-        if last is not None:
-            return self._inputs(last), self._saved(self._last, last)
-        outputs = [*self._outputs, self._nodes[step.nodes[step.new[-1]]]]
-        return tuple(outputs if self._again.times.step > 0 else outputs[::-1]), None if self._run is None else ()
-
-    def _begin(self, number: int, states: Sequence[Node | None]) -> None:
-        """Start a step with the rows of its streams, and the state that the step before left."""
-        again, t = self._again, self._again.times[number]
-        self._nodes = dict(zip(again.step.states, states, strict=True))
-        for j, (template, stream) in enumerate(zip(again.step.rows, again.streams, strict=True)):
+    def _begun(self, number: int) -> Nodes:
+        t = self.times[number]
+        nodes: Nodes = dict(zip(self.step.states, self._state, strict=True))
+        for j, (template, stream) in enumerate(zip(self.step.rows, self.streams, strict=True)):
+            row: Leaf | Slice | None = None
             if stream is not None and stream.requires_grad:
-                row: Node = self._row(stream, template, t)
-            elif again.stream_name is not None:
+                row = _row_of(stream, template, t)
+            elif self.stream_name is not None:
                 row = Leaf(template.shape, template.dtype, False)
-            else:
-                self._nodes[template] = None
-                continue
-            row.name, row.place = again.stream_name, Place(t, again.place.scope)
-            row.serial = again.serial + number * again.size + j
-            self._nodes[template] = row
+            if row is not None:
+                row.name, row.place = self.stream_name, Place(t, self.place.scope)
+                row.serial = self._serial + number * self._size + j
+            nodes[template] = row
+        return nodes
 
-    def _row(self, stream: Node, template: Leaf, t: int) -> Slice:
-        """The row that belongs to time t, cut out of a stream."""
-        node = Slice()
-        node.index, node.exact, node.span = t - 1, True, (0, t - 1, t)
-        node.inputs, node.saved = (stream,), None if self._run is None else ()
-        node.shape, node.dtype, node.watch = template.shape, template.dtype, None
-        return node
-
-    def _copy(self, number: int, k: int, template: Operation) -> Operation:
-        """The operation that stands for the k-th of the record."""
-        again = self._again
-        node = object.__new__(type(template))
-        for slot in extra_slots(type(template)):
-            setattr(node, slot, getattr(template, slot))
+    def write(self, number: int, k: int, nodes: Nodes) -> None:
+        """Add to the nodes of a step the one that stands for the k-th operation of the record."""
+        template = self.step.recorded[k]
+        node = written(Written, template)
+        node.values, node.step, node.template = self.values, self.step, template
+        node.row, node.is_released = self.times[number] - 1, False
         node.shape, node.dtype, node.name, node.watch = template.shape, template.dtype, template.name, None
-        node.place = Place(again.times[number], template.place.scope)
-        node.serial = again.serial + number * again.size + len(again.step.rows) + k
-        node.inputs, node.saved = self._inputs(template), self._saved(number, template)
-        return node
-
-    def _inputs(self, template: Operation) -> tuple[Node | None, ...]:
-        return tuple(self._nodes.get(source, source) for source in template.inputs)
-
-    def _saved(self, number: int, template: Operation) -> tuple[Any, ...] | None:
-        run, step = self._run, self._again.step
-        if run is None:
-            return None
-        source = step.sources[template]
-        if source.kind != RESULT:
-            return template.saved
-        operands, row = step.operands[source.number], self._again.times[number] - 1
-        return tuple(
-            None if is_left_out else run.row(source if kept == OUTPUT else operands[kept], row)
-            for kept, is_left_out in zip(template.keeps, self._left_out[source.number], strict=True)
-        )
+        node.place, node.serial = Place(self.times[number], template.place.scope), self.serial(number, k)
+        node.inputs = tuple(nodes.get(source, source) for source in template.inputs)
+        nodes[template] = node
 
 
-slots: dict[type, tuple[str, ...]] = {}
+def _row_of(stream: Node, template: Leaf, t: int) -> Slice:
+    """The row of a stream that belongs to time t."""
+    node = Slice()
+    node.index, node.exact, node.span = t - 1, True, (0, t - 1, t)
+    node.inputs, node.saved = (stream,), ()
+    node.shape, node.dtype, node.watch = template.shape, template.dtype, None
+    return node
 
 
-def extra_slots(kind: type[Operation]) -> tuple[str, ...]:
-    """What an operation of this kind holds beside what every operation does."""
-    if kind not in slots:
-        own = [base for base in kind.__mro__ if issubclass(base, Operation) and base is not Operation]
-        slots[kind] = tuple(slot for base in own for slot in vars(base)["__slots__"])
-    return slots[kind]
+kinds: dict[tuple[type, type], type] = {}
+
+
+def written(mixin: type, template: Operation) -> Any:
+    """A new operation of the kind of ``template``, and with what operations of that kind have, that is a ``mixin`` too."""
+    kind = type(template)
+    if (mixin, kind) not in kinds:
+        kinds[mixin, kind] = type(kind.__name__, (mixin, kind), {})
+    node = kinds[mixin, kind]()
+    for base in kind.__mro__[: kind.__mro__.index(Operation)]:
+        for slot in vars(base)["__slots__"]:
+            setattr(node, slot, getattr(template, slot))
+    return node

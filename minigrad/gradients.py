@@ -250,6 +250,8 @@ def unbroadcast(g: Gradient, shape: tuple[int, ...]) -> Gradient:
     extra = len(g.shape) - len(shape)
     if extra > 0:
         g = g.sum(axis=tuple(range(extra)))
+        if g.shape == shape:
+            return g
     stretched = tuple(axis for axis, size in enumerate(shape) if size == 1 and g.shape[axis] != 1)
     if stretched:
         g = g.sum(axis=stretched, keepdims=True)

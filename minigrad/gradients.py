@@ -24,8 +24,11 @@ from minigrad.guard import Array
 
 __all__ = ["ArraySums", "Arriving", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast"]
 
-Span: TypeAlias = tuple[int, int, int]
-"""A piece of an axis: which axis, where the piece begins, and where it ends."""
+Span: TypeAlias = tuple[int, int, int, Any]
+"""A part of an array that was cut out along one axis: (axis, start, stop, index), where ``array[index]`` is the part.
+
+Of an entry k along the axis, which has then disappeared, start and stop are k and k + 1.
+"""
 
 
 class OuterProduct:
@@ -60,16 +63,12 @@ class Partial:
 
 
 class Piece:
-    """A share that is zero except at ``index``, which takes the places of ``span`` along one axis and all of the others.
+    """A share that is zero except at ``span``: what a part that was cut out along one axis sends."""
 
-    ``span`` is (axis, start, stop); of an entry k along the axis, which has then disappeared, (axis, k, k + 1).
-    """
+    __slots__ = ("span", "values")
 
-    __slots__ = ("index", "span", "values")
-
-    def __init__(self, values: Array, index: Any, span: Span) -> None:
+    def __init__(self, values: Array, span: Span) -> None:
         self.values = values
-        self.index = index
         self.span = span
 
 
@@ -93,22 +92,22 @@ class Cut:
     __slots__ = ("axis", "high", "low", "total")
 
     def __init__(self, node: Node, span: Span) -> None:
-        self.axis, _, self.low = span
-        self.high = self.low
+        self.axis = span[0]
+        self.low = self.high = span[2]
         self.total = np.empty(node.shape, node.dtype)
 
     def put(self, share: Piece) -> None:
         """Write a share where it belongs."""
-        _, start, stop = share.span
+        _, start, stop, index = share.span
         if stop == self.low:
-            self.total[share.index] = share.values
+            self.total[index] = share.values
             self.low = start
         elif start == self.high:
-            self.total[share.index] = share.values
+            self.total[index] = share.values
             self.high = stop
         else:
             self.extend(start, stop)
-            self.total[share.index] += share.values
+            self.total[index] += share.values
 
     def extend(self, start: int, stop: int) -> None:
         """Have the array hold zeros also from ``start`` and up to ``stop``."""
@@ -122,20 +121,23 @@ class Cut:
 
     def whole(self) -> Array:
         """All shares together: an array of our own."""
-        self.extend(0, self.total.shape[self.axis])
+        length = self.total.shape[self.axis]
+        if self.low > 0 or self.high < length:
+            self.extend(0, length)
         return self.total
 
 
 class Gathered:
-    """What a node was sent, where not all of it was arrays: products, parts, and the sum of the arrays."""
+    """What a node was sent, where not all of it was arrays: the factors of products, parts, and the sum of the arrays."""
 
-    __slots__ = ("arriving", "cuts", "dense", "partials", "products")
+    __slots__ = ("arriving", "cuts", "dense", "lefts", "partials", "rights")
 
     def __init__(self, dense: Any) -> None:
         self.dense = dense
         self.arriving: dict[int, Array] = {}
         self.cuts: dict[int, Cut] = {}
-        self.products: list[OuterProduct] = []
+        self.lefts: list[Array] = []
+        self.rights: list[Array] = []
         self.partials: list[Partial] = []
 
     def add(self, node: Node, share: Any) -> None:
@@ -148,7 +150,8 @@ class Gathered:
                 cut = self.cuts[axis] = Cut(node, share.span)
             cut.put(share)
         elif kind is OuterProduct:
-            self.products.append(share)
+            self.lefts.append(share.left)
+            self.rights.append(share.right)
         elif kind is Partial:
             self.partials.append(share)
         elif kind is Arriving:
@@ -165,15 +168,15 @@ class Gathered:
         dense = [cut.whole() for cut in self.cuts.values()]
         if self.dense is not None:
             dense.append(self.dense)
-        if self.products:
-            dense.append(_summed_products(self.products))
+        if self.lefts:
+            dense.append(_summed_products(self.lefts, self.rights))
         if self.partials:
             scattered = np.zeros(node.shape, node.dtype)
             for partial in self.partials:
                 partial.add_to(scattered)
             dense.append(scattered)
-        result = dense[0]
-        for part in dense[1:]:
+        result = dense.pop(0)
+        for part in dense:
             result = result + part
         return result if result.dtype == node.dtype else result.astype(node.dtype)
 
@@ -247,12 +250,11 @@ def fitted(share: Gradient, node: Node) -> Gradient:
     return share if share.dtype == node.dtype else share.astype(node.dtype)
 
 
-def _summed_products(products: list[OuterProduct]) -> Any:
+def _summed_products(lefts: list[Array], rights: list[Array]) -> Any:
     """Σ leftᵀ right as one product of all rows."""
-    if len(products) == 1:
-        return products[0].left.T.dot(products[0].right)
-    left = np.concatenate([product.left for product in products])
-    return left.T.dot(np.concatenate([product.right for product in products]))
+    if len(lefts) == 1:
+        return lefts[0].T.dot(rights[0])
+    return np.concatenate(lefts).T.dot(np.concatenate(rights))
 
 
 def unbroadcast(g: Gradient, shape: tuple[int, ...]) -> Gradient:
@@ -266,6 +268,8 @@ def unbroadcast(g: Gradient, shape: tuple[int, ...]) -> Gradient:
     extra = len(g.shape) - len(shape)
     if extra > 0:
         g = g.sum(axis=tuple(range(extra)))
+        if g.shape == shape:
+            return g
     stretched = tuple(axis for axis, size in enumerate(shape) if size == 1 and g.shape[axis] != 1)
     if stretched:
         g = g.sum(axis=stretched, keepdims=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import nests, ops
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
-from minigrad.ops.indexing import part
+from minigrad.ops.indexing import cut, entry
 from minigrad.scope import no_grad, time_step
 from minigrad.tensor import Tensor
 
@@ -61,7 +61,7 @@ def scan(
     template: Any = None
     for k in range(T - 1, -1, -1) if reverse else range(T):
         with time_step(k + 1):
-            x = nests.rebuilt(inputs, [part(sequence, 0, k, None) for sequence in sequences])
+            x = nests.rebuilt(inputs, [cut(sequence, [entry(0, k)])[0] for sequence in sequences])
             carry, y = _step(f, carry, x, f"scan, time step {k + 1}")
         if template is None:
             template = nests.mapped(_tensor, y)

@@ -39,8 +39,10 @@ def add(a: Any, b: Any) -> Tensor:
     >>> add(Tensor([1.0, 2.0]), 10.0).numpy()
     array([11., 12.])
     """
-    if type(a) is not Tensor or type(b) is not Tensor:
-        a, b = operand(a, "add"), operand(b, "add")
+    if type(a) is not Tensor:
+        a = operand(a, "add")
+    if type(b) is not Tensor:
+        b = operand(b, "add")
     try:
         y = np.add(a._data, b._data)
     except NOT_DEFINED:
@@ -70,9 +72,11 @@ def subtract(a: Any, b: Any) -> Tensor:
     >>> (1.0 - Tensor([0.25, 0.5])).numpy()
     array([0.75, 0.5 ])
     """
-    minuend = a if isinstance(a, int | float) else None
-    if type(a) is not Tensor or type(b) is not Tensor:
-        a, b = operand(a, "sub"), operand(b, "sub")
+    minuend = a if isinstance(a, (int, float)) else None
+    if type(a) is not Tensor:
+        a = operand(a, "sub")
+    if type(b) is not Tensor:
+        b = operand(b, "sub")
     try:
         y = np.subtract(a._data, b._data)
     except NOT_DEFINED:
@@ -104,8 +108,10 @@ def multiply(a: Any, b: Any) -> Tensor:
     >>> multiply(Tensor([1.0, 2.0]), Tensor([3.0, 4.0])).numpy()
     array([3., 8.])
     """
-    if type(a) is not Tensor or type(b) is not Tensor:
-        a, b = operand(a, "mul"), operand(b, "mul")
+    if type(a) is not Tensor:
+        a = operand(a, "mul")
+    if type(b) is not Tensor:
+        b = operand(b, "mul")
     try:
         y = np.multiply(a._data, b._data)
     except NOT_DEFINED:

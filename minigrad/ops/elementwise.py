@@ -95,8 +95,8 @@ def quiet() -> np.errstate:
 class Quietly(threading.local):
     """``run(function, …)`` calls a function of NumPy as inside ``with quiet()``, for a tenth of what that costs.
 
-    The setting is made once, in a context of its own, and the function is run there; each thread has one, since a context
-    cannot be entered twice at a time.
+    The setting is made once, in a context of its own, and the function is run there. A context cannot be entered twice at a
+    time: so each thread has one, and what is run is a function of NumPy's own that calls no Python.
     """
 
     def __init__(self) -> None:

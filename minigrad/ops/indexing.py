@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,19 @@ class GetItem(View):
         return (Partial(g, self.index, self.exact),)
 
 
-class Slice(GetItem):
-    """y = x[index], where the index takes a piece of one axis, ``span``, and all of the others."""
+class Slice(View):
+    """y = the part of x at ``span``;  ∂L/∂x = 0 except there, where it is g."""
 
     __slots__ = ("span",)
+    label, symbol = GetItem.label, GetItem.symbol
     span: Span
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        return super().vjp(g, *saved) if isinstance(g, Tensor) else (Piece(g, self.index, self.span),)
+        if isinstance(g, Tensor):
+            source = self.inputs[0]
+            return (scatter(g, self.span[3], True, () if source is None else source.shape),)
+        return (Piece(g, self.span),)
 
 
 class Part(Slice):
@@ -100,8 +105,19 @@ def _checked(index: Any) -> tuple[Any, bool]:
     return (tuple(checked) if isinstance(index, tuple) else checked[0]), exact
 
 
+@lru_cache(maxsize=1024)
+def piece(axis: int, start: int, stop: int) -> Span:
+    """The part from ``start`` to ``stop`` along an axis. All steps that cut the same way share one."""
+    return axis, start, stop, (*(WHOLE,) * axis, slice(start, stop))
+
+
+def entry(axis: int, k: int) -> Span:
+    """The k-th entry along an axis, without the axis."""
+    return axis, k, k + 1, (*(WHOLE,) * axis, k) if axis else k
+
+
 def _span(index: Any, shape: tuple[int, ...]) -> Span | None:
-    """Which piece of one axis an index takes: an integer or a slice, after slices of whole axes. None for any other.
+    """The part that an index takes, if it is an integer or a slice, after slices of whole axes. None for any other index.
 
     Whether an integer is within the axis is left to NumPy, which is asked next.
     """
@@ -115,15 +131,14 @@ def _span(index: Any, shape: tuple[int, ...]) -> Span | None:
     if axis >= len(shape):
         return None
     if type(index) is int:
-        start = index if index >= 0 else index + shape[axis]
-        return axis, start, start + 1
+        return entry(axis, index if index >= 0 else index + shape[axis])
     if type(index) is not slice or index.step is not None:
         return None
     try:
         start, stop, _ = index.indices(shape[axis])
     except TypeError:
         return None
-    return axis, start, max(start, stop)
+    return piece(axis, start, max(start, stop))
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -140,33 +155,34 @@ def getitem(x: Any, index: Any) -> Tensor:
     if type(x) is not Tensor:
         x = as_tensor(x, "getitem")
     span = _span(index, x._data.shape)
-    index, exact = (index, True) if span is not None else _checked(index)
+    if span is None:
+        index, exact = _checked(index)
     try:
         y = x._data[index]
     except (IndexError, TypeError, ValueError) as error:
         raise IndexingError(f"getitem: the index does not fit shape {x.shape}: {error}") from None
     if not (x._wants and state.recording):
         return unrecorded(y)
-    if span is None:
-        node = GetItem()
-    else:
-        node = Slice()
-        node.span = span
-    node.index = index
-    node.exact = exact
+    if span is not None:
+        part = Slice()
+        part.span = span
+        return record(part, y, (x._node,), ())
+    node = GetItem()
+    node.index, node.exact = index, exact
     return record(node, y, (x._node,), ())
 
 
-def part(x: Tensor, axis: int, start: int, stop: int | None) -> Tensor:
-    """``x`` from ``start`` to ``stop`` along an axis, or, if ``stop`` is None, its entry ``start``, without the axis."""
-    index: Any = start if stop is None else slice(start, stop)
-    if axis:
-        index = (*(WHOLE,) * axis, index)
-    y = x._data[index]
-    if not (x._wants and state.recording):
-        return unrecorded(y)
-    node = Part()
-    node.index = index
-    node.exact = True
-    node.span = (axis, start, start + 1 if stop is None else stop)
-    return record(node, y, (x._node,), ())
+def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
+    """The parts of ``x`` at ``spans``."""
+    recorded = x._wants and state.recording
+    inputs = (x._node,)
+    parts = []
+    for span in spans:
+        y = x._data[span[3]]
+        if recorded:
+            node = Part()
+            node.span = span
+            parts.append(record(node, y, inputs, ()))
+        else:
+            parts.append(unrecorded(y))
+    return parts

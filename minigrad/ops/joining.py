@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Leaf, Operation
-from minigrad.ops.indexing import part
+from minigrad.ops.indexing import cut, entry, piece
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import as_tensor, checked_axis, ravel, reshape
 from minigrad.scope import state
@@ -182,10 +182,10 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
         if count < 1 or length % count:
             raise ShapeError(f"split: axis {axis} of shape {x.shape} cannot be cut into {count} equal parts")
         size = length // count
-        return [part(x, axis, size * k, size * (k + 1)) for k in range(count)]
+        return cut(x, [piece(axis, size * k, size * (k + 1)) for k in range(count)])
     cuts = _places(indices_or_sections)
     bounds = [slice(start, stop).indices(length)[:2] for start, stop in zip([0, *cuts], [*cuts, length], strict=True)]
-    return [part(x, axis, start, stop) for start, stop in bounds]
+    return cut(x, [piece(axis, start, max(start, stop)) for start, stop in bounds])
 
 
 def _places(cuts: Any) -> list[int]:
@@ -204,4 +204,4 @@ def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     """
     x = as_tensor(x, "unbind")
     axis = checked_axis(axis, len(x.shape), "unbind")
-    return [part(x, axis, k, None) for k in range(x.shape[axis])]
+    return cut(x, [entry(axis, k) for k in range(x.shape[axis])])

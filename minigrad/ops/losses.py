@@ -45,7 +45,7 @@ def checked_reduction(reduction: str, where: str) -> None:
 
 def average(losses: Any, number: int) -> Any:
     """Σ losses / number, also where the sum itself, of losses near 1e308, would be too large."""
-    total = quietly.run(losses.sum)
+    total = quietly.run(np.add.reduce, losses, None)
     if not math.isfinite(total) and np.isfinite(losses).all():
         return (losses / number).sum()
     return total / number

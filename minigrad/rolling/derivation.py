@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minigrad import graph
+from minigrad.gradients import Span
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.ops.indexing import Slice
@@ -64,10 +65,10 @@ class Derivative:
 
 
 @dataclass
-class Piece:
+class Cutting:
     """What a part that was cut out sends to the whole."""
 
-    span: tuple[int, int, int]
+    span: Span
     values: Tensor
 
 
@@ -76,7 +77,7 @@ class StepSums(TensorSums):
     """The sums of the backward pass of one step."""
 
     step: Step
-    pieces: dict[Node, list[Piece]] = field(default_factory=dict)
+    pieces: dict[Node, list[Cutting]] = field(default_factory=dict)
     slopes: dict[Operation, Tensor] = field(default_factory=dict)
     to_constants: list[tuple[int, Tensor]] = field(default_factory=list)
     products: list[tuple[int, bool, Tensor, Tensor]] = field(default_factory=list)
@@ -91,7 +92,7 @@ class StepSums(TensorSums):
             slope = self.slopes[operation] = placeholder(self.step.values[operation])
             return (g * slope,)
         if isinstance(operation, Slice):
-            return (Piece(operation.span, g),)
+            return (Cutting(operation.span, g),)
         if isinstance(operation, Matmul):
             return self._of_product(operation, operands[1], g)
         shares = list(operation.vjp(g, *operation.lifted(lift)))
@@ -112,7 +113,7 @@ class StepSums(TensorSums):
 
     def send(self, node: Node, share: Gradient) -> None:
         """Add ``share`` to what ``node`` has been sent."""
-        if isinstance(share, Piece):
+        if isinstance(share, Cutting):
             self.pieces.setdefault(node, []).append(share)
         elif share.shape != node.shape:
             raise NotRepeatable("a sum over a stretched axis")
@@ -127,12 +128,12 @@ class StepSums(TensorSums):
             total = whole if total is None else total + whole
         return total
 
-    def _joined(self, node: Node, pieces: list[Piece]) -> Tensor:
-        pieces.sort(key=lambda piece: piece.span)
+    def _joined(self, node: Node, pieces: list[Cutting]) -> Tensor:
+        pieces.sort(key=lambda piece: piece.span[:3])
         axis = pieces[0].span[0]
         bounds = [0, *(piece.span[2] for piece in pieces)]
         fits = all(
-            piece.span == (axis, start, stop) and piece.values.ndim == len(node.shape)
+            piece.span[:3] == (axis, start, stop) and piece.values.ndim == len(node.shape)
             for piece, start, stop in zip(pieces, bounds[:-1], bounds[1:], strict=True)
         )
         if not fits or bounds[-1] != node.shape[axis]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from minigrad.graph import Operation
-from minigrad.ops.indexing import GetItem
+from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import Into, NotRepeatable, copy, recipe
@@ -102,7 +102,7 @@ class Plan:
     def _decide_what_to_keep(self, kept: set[int]) -> None:
         self.stacked = [phase != LOOP or k in kept for k, phase in enumerate(self.phase)]
         for k in reversed(range(len(self.nodes))):
-            if self.phase[k] == AFTER or (self.stacked[k] and isinstance(self.nodes[k], GetItem)):
+            if self.phase[k] == AFTER or (self.stacked[k] and isinstance(self.nodes[k], Slice)):
                 for operand in self.operands[k]:
                     if operand.kind == RESULT:
                         self.stacked[operand.number] = True
@@ -129,7 +129,7 @@ class Plan:
         return self._new_slot(STACK if self.stacked[k] else SCRATCH, self.nodes[k].shape)
 
     def _decide_where(self) -> None:
-        computed = [not isinstance(node, GetItem | Concatenate) for node in self.nodes]
+        computed = [not isinstance(node, Slice | Concatenate) for node in self.nodes]
         for i, operand in enumerate(self.new):
             if operand.kind == RESULT and computed[operand.number] and (self.every_state or not self.stacked[operand.number]):
                 self.results.setdefault(operand.number, self.slot_of(NEW, i))
@@ -137,10 +137,10 @@ class Plan:
         for k in sorted(joins, key=lambda k: self.phase[k] != LOOP):
             self._place_parts(k)
         for k, node in enumerate(self.nodes):
-            if isinstance(node, GetItem):
+            if isinstance(node, Slice):
                 whole = self.slots[self.slot_of(*self.operands[k][0])]
-                index = node.index if isinstance(node.index, tuple) else (node.index,)
-                self.results[k] = self._slot(whole.array, (*whole.path, index))
+                index = node.span[3]
+                self.results[k] = self._slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
             elif k not in self.results:
                 self.results[k] = self._fresh(k)
 
@@ -151,7 +151,7 @@ class Plan:
         for operand in self.operands[k]:
             r = operand.number
             elsewhere = operand.kind != RESULT or r in self.results
-            if not elsewhere and not isinstance(self.nodes[r], GetItem | Concatenate | Matmul):
+            if not elsewhere and not isinstance(self.nodes[r], Slice | Concatenate | Matmul):
                 homeless.add(r)
         self.stacked[k] = self.stacked[k] or any(self.stacked[r] for r in homeless)
         self.results[k] = self._fresh(k)
@@ -171,7 +171,7 @@ class Plan:
             calls, out = self.calls[self.phase[k]], self.results[k]
             if isinstance(node, Concatenate):
                 calls += [Call(copy, (self.slot_of(*operand), place)) for operand, place in self._copies[k]]
-            elif not isinstance(node, GetItem):
+            elif not isinstance(node, Slice):
                 places = [self.slot_of(*operand) for operand in self.operands[k]]
                 if isinstance(node, Matmul):
                     places[1] = self._matrix(node, self.operands[k][1])

@@ -16,7 +16,7 @@ from typing_extensions import override
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.ops.arithmetic import Subtract
-from minigrad.ops.indexing import GetItem
+from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import NotRepeatable
@@ -198,16 +198,8 @@ def form(node: Operation) -> Hashable:
     """What decides the result of an operation beside its operands."""
     if isinstance(node, Matmul):
         return node.transpose_b
-    if isinstance(node, GetItem):
-        return _basic(node)
+    if isinstance(node, Slice):
+        return *node.span[:3], len(node.shape)
     if isinstance(node, Concatenate):
         return node.axis, tuple(node.bounds)
     return None
-
-
-def _basic(node: GetItem) -> Hashable:
-    """The index, if it cuts out a part in one piece."""
-    parts = node.index if isinstance(node.index, tuple) else (node.index,)
-    if not all(isinstance(part, int | slice) for part in parts):
-        raise NotRepeatable("an index other than integers and slices")
-    return tuple([part if isinstance(part, int) else (part.start, part.stop, part.step) for part in parts])

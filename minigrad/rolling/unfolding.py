@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad import graph
 from minigrad.graph import OUTPUT, Leaf, Node, Operation
-from minigrad.ops.indexing import Slice
+from minigrad.ops.indexing import Slice, entry
 from minigrad.rolling.program import Program, Run
 from minigrad.rolling.recording import RESULT, Operand, Step
 from minigrad.scope import Place
@@ -160,7 +160,7 @@ class Repetition:
 def _row_of(stream: Node, template: Leaf, t: int) -> Slice:
     """The row of a stream that belongs to time t."""
     node = Slice()
-    node.index, node.exact, node.span = t - 1, True, (0, t - 1, t)
+    node.span = entry(0, t - 1)
     node.inputs, node.saved = (stream,), ()
     node.shape, node.dtype, node.watch = template.shape, template.dtype, None
     return node

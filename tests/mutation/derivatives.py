@@ -214,7 +214,8 @@ MUTANTS = [
             "(Partial(g, self.index, self.exact),)",
             "(Partial(np.ones_like(g), self.index, self.exact),)",
         ),
-        ("split: all parts that start together are one", "def part", "start + 1 if stop is None else stop)", "start + 1)"),
+        ("getitem: the last entry is the first", "def _span", "index + shape[axis]", "-index"),
+        ("unbind: an entry taken for two", "def entry", "k, k + 1,", "k, k + 2,"),
         ("scatter: derivative at the wrong place", "class Scatter", "g[self.index]", "g[self.index] * 2"),
     ),
     *rows(

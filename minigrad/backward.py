@@ -42,7 +42,7 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             continue
         passed.append(node)
         if node.is_folded:
-            inputs, shares = node.folded(g)
+            inputs, shares = node.way_back(), node.shares(g)
         else:
             inputs = node.inputs
             match node.saved:

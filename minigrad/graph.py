@@ -82,6 +82,8 @@ class Node:
     label: ClassVar[str]
     symbol: ClassVar[str]
     is_leaf: ClassVar[bool]
+    is_folded: ClassVar[bool] = False
+    """Whether it is the result of a loop over time, whose steps are written out when somebody asks for the inputs."""
     requires_grad: bool
     inputs: tuple[Node | None, ...]
     shape: tuple[int, ...]
@@ -152,7 +154,6 @@ class Operation(Node):
 
     is_leaf = False
     requires_grad = True
-    is_folded: ClassVar[bool] = False
     keeps: ClassVar[tuple[int, ...]] = ()
     saved: tuple[Any, ...] | None
 
@@ -160,9 +161,13 @@ class Operation(Node):
         """The gradient for each input, given ``g``, the gradient of the result; None where none is needed."""
         raise NotImplementedError
 
-    def folded(self, g: Gradient) -> tuple[tuple[Node | None, ...], Sequence[Gradient]]:
-        """Where a plain backward pass sends shares, and the shares; a result of a loop leaves them to the loop."""
-        return self.inputs, self.vjp(g, *self.needed())
+    def way_back(self) -> tuple[Node | None, ...]:
+        """Where a plain backward pass goes on: at the inputs; from the result of a loop, at the loop."""
+        return self.inputs
+
+    def shares(self, g: Gradient) -> Sequence[Gradient]:
+        """What a plain backward pass sends there."""
+        return self.vjp(g, *self.needed())
 
     def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
         """The saved values as Tensors that know where they came from."""
@@ -201,17 +206,26 @@ def walk(*roots: Any) -> list[Node]:
     >>> [node.label for node in walk((x * x).sum())]
     ['leaf', 'mul', 'sum']
     """
-    stack = [root if isinstance(root, Node) else getattr(root, "node", root) for root in roots]
-    for start in stack:
+    starts = [root if isinstance(root, Node) else getattr(root, "node", root) for root in roots]
+    for start in starts:
         if start is not None and not isinstance(start, Node):
             raise DTypeError(f"walk: expected Tensors or nodes, got {type(start).__name__}")
-    seen: set[Node] = set()
+    return ancestors(starts)
+
+
+def ancestors(starts: Iterable[Node | None], whole_loops: bool = False) -> list[Node]:
+    """The given nodes and all that they were computed from, in order; of loops over time their steps, or the ``whole``."""
+    stack, seen = list(starts), set[Node]()
     while stack:
         node = stack.pop()
         if node is not None and node not in seen:
             seen.add(node)
-            stack.extend(node.inputs)
+            stack.extend(_sources(node, whole_loops))
     return sorted(seen, key=lambda node: node.serial)
+
+
+def _sources(node: Node, whole_loops: bool) -> tuple[Node | None, ...]:
+    return node.way_back() if whole_loops and isinstance(node, Operation) else node.inputs
 
 
 class Sums(Protocol):
@@ -251,6 +265,7 @@ def sweep(
     targets: set[Node] | None = None,
     relevant: set[Node | None] | None = None,
     on_edge: Callable[[Operation, int, Gradient], None] | None = None,
+    whole_loops: bool = False,
 ) -> tuple[dict[Node, Gradient], list[Operation]]:
     """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
 
@@ -263,6 +278,7 @@ def sweep(
         targets: the nodes whose gradients are asked for; None for all leaves (and results that keep theirs).
         relevant: the only nodes to visit; None for all.
         on_edge: called with (operation, input number, gradient sent there), for every edge; hooks are then not called.
+        whole_loops: pass loops over time as a whole, not step by step. Only for sums of arrays.
 
     Returns:
         The gradient of every target that was reached, and the operations that were passed. The graph is not changed.
@@ -289,11 +305,12 @@ def sweep(
             found[node] = g
         if not isinstance(node, Operation):
             continue
-        inputs = node.inputs
+        inputs = _sources(node, whole_loops)
         if relevant is not None and relevant.isdisjoint(inputs):
             continue
         passed.append(node)
-        for position, share in enumerate(sums.derivative(node, g)):
+        shares = node.shares(g) if whole_loops and node.is_folded else sums.derivative(node, g)
+        for position, share in enumerate(shares):
             source = inputs[position]
             if share is None or source is None or not source.requires_grad:
                 continue
@@ -309,11 +326,11 @@ def sweep(
     return found, passed
 
 
-def depends_on(nodes: Iterable[Node], targets: set[Node]) -> set[Node | None]:
+def depends_on(nodes: Iterable[Node], targets: set[Node], whole_loops: bool = False) -> set[Node | None]:
     """Those of ``nodes`` (inputs before consumers) that are targets or were computed from one."""
     relevant: set[Node | None] = set()
     for node in nodes:
-        if node in targets or any(source in relevant for source in node.inputs):
+        if node in targets or any(source in relevant for source in _sources(node, whole_loops)):
             relevant.add(node)
     return relevant
 

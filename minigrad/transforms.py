@@ -6,6 +6,7 @@ themselves differentiable. At the outermost level they are plain numbers, unless
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -92,9 +93,16 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
         if source.node is None or not source.requires_grad:
             raise GraphError(f"{where}: the input {source!r} does not require a gradient")
     targets: set[Node] = {source.node for source in inputs if source.node is not None}
-    relevant = graph.depends_on(graph.walk(*outputs), targets)
+    steps_wanted = any(target.is_folded for target in targets)
+
+    @functools.cache
+    def between(whole_loops: bool) -> set[Node | None]:
+        nodes = graph.ancestors([output.node for output in outputs], whole_loops)
+        return graph.depends_on(nodes, targets, whole_loops)
 
     def pull(upstream: Sequence[tuple[Tensor, Any]], create_graph: bool) -> tuple[list[Tensor], list[Operation]]:
+        whole_loops = not (create_graph or steps_wanted) and state.detector is None
+        relevant = between(whole_loops)
         seeds: list[tuple[Node, Any]] = []
         for output, given in upstream:
             node, g = seed(output, given, where)
@@ -113,7 +121,7 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
                 found, passed = graph.sweep(seeds, tensor_sums, targets, relevant)
         else:
             array_sums = ArraySums() if detector is None else detector.array_sums()
-            found, passed = graph.sweep(seeds, array_sums, targets, relevant)
+            found, passed = graph.sweep(seeds, array_sums, targets, relevant, whole_loops=whole_loops)
         return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
 
     return pull

@@ -146,8 +146,14 @@ class Folded(Operation):
         return self.nodes
 
     @override
-    def folded(self, g: Gradient) -> tuple[tuple[Node | None, ...], Sequence[Gradient]]:
-        """The loop takes its gradient; but what somebody watches is whole only where all steps are written out."""
-        if any(result.watch is not None for result in (*self.earlier, self) if result.number != OUTPUTS):
-            return super().folded(g)
-        return (self.loop,), (Arriving(g, self.number),)
+    def way_back(self) -> tuple[Node | None, ...]:
+        """To the loop; but what somebody watches is whole only where all steps are written out."""
+        return super().way_back() if self._is_watched() else (self.loop,)
+
+    @override
+    def shares(self, g: Gradient) -> Sequence[Gradient]:
+        return super().shares(g) if self._is_watched() else (Arriving(g, self.number),)
+
+    def _is_watched(self) -> bool:
+        """Whether somebody watches a part of the last state that this was computed from."""
+        return any(result.watch is not None for result in (*self.earlier, self) if result.number != OUTPUTS)

@@ -41,6 +41,10 @@ def unroll(
 ) -> tuple[Tensor, State]:
     """The cell's step repeated over time, state_t = step(x_t, state_{t−1}) for t = 1 … T, each recorded under its t.
 
+    If the cell's class says ``steps_alike = True``, as those of `models.cells` do, and there are no ``lengths`` and no
+    truncation, the step is run once and its record repeated (`minigrad.rolling`): the same numbers up to rounding and the
+    same graph, far faster.
+
     Args:
         cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
             whose last entry is the output h.

@@ -92,8 +92,8 @@ class Cell(Module, ABC, Generic[State]):
 
     @property
     def recorded(self) -> Memory:
-        """The steps that were recorded since an attribute of the cell was last set."""
-        return recorded.setdefault(self, {})
+        """The steps that were recorded since an attribute of the cell was last set; none if one may change unnoticed."""
+        return recorded.setdefault(self, {}) if all(map(_is_noticed, vars(self).items())) else {}
 
     @abstractmethod
     def project(self, x: Tensor) -> Any:
@@ -210,6 +210,13 @@ class Cell(Module, ABC, Generic[State]):
             raise ShapeError(f"{self.label}.load_by_gate: {name} must be {shape}, got {array.shape}")
         if array.dtype.kind not in "fiu":
             raise DTypeError(f"{self.label}.load_by_gate: {name} must hold real numbers, got dtype {array.dtype}")
+
+
+def _is_noticed(attribute: tuple[str, Any]) -> bool:
+    """Whether an attribute can only change by being set, or is a parameter, whose values are looked up at every use."""
+    name, value = attribute
+    plain = value is None or isinstance(value, Parameter | str | int | float)
+    return plain or name == "blocks" or (isinstance(value, tuple) and all(isinstance(entry, str) for entry in value))
 
 
 def stacked_gates(gates: Iterable[str], hidden_size: int) -> Blocks:

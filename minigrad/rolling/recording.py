@@ -7,7 +7,7 @@ every step), or the *result* of an earlier operation of the step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -124,24 +124,21 @@ class Step:
         for node in reversed(self.values):
             if node in needed:
                 needed.update(node.inputs)
-        leaves: dict[Node | None, Tensor] = {}
+        leaves = {tensor.node: tensor for tensor in parameters()}
         for node, y in self.values.items():
             if node not in needed:
                 continue
             self.recorded.append(node)
             known = [self.sources.get(source) for source in node.inputs]
+            values = [value_of(node, k, leaves) if operand is None else None for k, operand in enumerate(known)]
             if all(operand is None or operand.kind == CONSTANT for operand in known):
                 self._add_constant(node, y)
                 continue
             operands = []
-            for k, operand in enumerate(known):
+            for source, operand, value in zip(node.inputs, known, values, strict=True):
                 if operand is None:
-                    source, value = node.inputs[k], kept_operand(node, k)
                     if value is None:
-                        leaves = leaves or {tensor.node: tensor for tensor in parameters()}
-                        if source not in leaves:
-                            raise NotRepeatable(node.label)
-                        value = leaves[source]._data
+                        raise NotRepeatable(node.label)
                     operand = self._add_constant(source, value)
                 operands.append(operand)
             self.sources[node] = Operand(RESULT, len(self.nodes))
@@ -160,9 +157,9 @@ class Step:
         """What decides how the step is computed and differentiated: steps of equal form can share that knowledge.
 
         Raises:
-            NotRepeatable: not everything has the same dtype.
+            NotRepeatable: states, results and constants do not all have the same dtype.
         """
-        dtypes = {array.dtype for array in self.values.values()} | {array.dtype for array in self.numbers}
+        dtypes = {array.dtype for array in (*self.values.values(), *self.numbers)} | {part.dtype for part in self.states}
         if len(dtypes) > 1:
             raise NotRepeatable("numbers of several dtypes")
         nodes = zip(self.nodes, self.operands, strict=True)
@@ -184,13 +181,22 @@ class Step:
         self.values, self.numbers = {}, []
 
 
-def kept_operand(operation: Operation, k: int) -> Array | None:
-    """The value of operand ``k``, if the operation kept it."""
+def value_of(operation: Operation, k: int, leaves: Mapping[Node | None, Tensor]) -> Array | None:
+    """The value of operand ``k``, which nothing in the step computes, if it is known.
+
+    Raises:
+        NotRepeatable: it may be another at every step: what needs no gradient has no history that would tell.
+    """
+    source = operation.inputs[k]
+    if source is not None and source in leaves:
+        return leaves[source]._data
     if isinstance(operation, Subtract) and k == 0 and operation.minuend is not None:
         return np.array(operation.minuend, operation.dtype)
+    if source is None or not source.requires_grad:
+        raise NotRepeatable("a value without a history")
     if operation.saved and k in operation.keeps:
-        value = operation.saved[operation.keeps.index(k)]
-        return value if value is None or isinstance(value, np.ndarray) else np.array(value, operation.dtype)
+        value: Array | None = operation.saved[operation.keeps.index(k)]
+        return value
     return None
 
 

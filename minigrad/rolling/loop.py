@@ -9,7 +9,7 @@ a plain backward pass, run over all steps as a loop written by hand would.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import override
@@ -99,6 +99,8 @@ class Folded(Operation):
     computed from, and ``position`` is that of the operation it stands for in the record of a step.
     """
 
+    if not TYPE_CHECKING:
+        __slots__ = ()
     is_folded = True
     loop: Loop
     number: int

@@ -120,12 +120,11 @@ class Pass:
         parts = {f"final {name}": part.numpy() for name, part in zip(self.cell.state_names, parts_of(self.final), strict=True)}
         return {"hs": self.hs.numpy(), "loss": self.loss.numpy(), **parts}
 
-    def gradients(self, backward: bool = True, **options: Any) -> dict[str, Any]:
+    def gradients(self, **options: Any) -> dict[str, Any]:
         """The gradients of all leaves, by a backward pass that starts from none."""
         for leaf in self.leaves().values():
             leaf.grad = None
-        if backward:
-            self.loss.backward(**options)
+        self.loss.backward(**options)
         return {name: leaf.grad for name, leaf in self.leaves().items()}
 
 

@@ -99,7 +99,7 @@ class Folded(Operation):
     computed from, and ``position`` is that of the operation it stands for in the record of a step.
     """
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `written` makes
         __slots__ = ()
     is_folded = True
     loop: Loop

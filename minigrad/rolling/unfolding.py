@@ -60,7 +60,7 @@ class Values:
 class Written(Operation):
     """An operation of one step of a loop, written out. What it keeps is looked up in the values of the loop."""
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `written` makes
         __slots__ = ()
     values: Values
     step: Step

@@ -135,3 +135,19 @@ class MinigradUserCell(Minigrad):
     @override
     def make_cell(self, problem: Problem) -> Any:
         return UserCell(problem.cell, problem.size.H, problem.params)
+
+
+class AlikeCell(UserCell):
+    """The same cell, which says in one line that its steps are alike."""
+
+    steps_alike = True
+
+
+class MinigradAlikeCell(MinigradUserCell):
+    """A user's own cell whose steps are alike: one step is recorded and repeated."""
+
+    name = "minigrad, steps_alike"
+
+    @override
+    def make_cell(self, problem: Problem) -> Any:
+        return AlikeCell(problem.cell, problem.size.H, problem.params)

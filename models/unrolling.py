@@ -16,6 +16,7 @@ import numpy.typing as npt
 from minigrad import Tensor, current_place, scope, stack, time_step, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
+from minigrad.memory import collector_paused
 from minigrad.rolling import Rolled, roll
 from minigrad.scope import Place
 from models.checks import positive_size
@@ -39,6 +40,10 @@ def unroll(
     truncated: int | None = None,
 ) -> tuple[Tensor, State]:
     """The cell's step repeated over time, state_t = step(x_t, state_{t−1}) for t = 1 … T, each recorded under its t.
+
+    If the cell's class says ``steps_alike = True``, as those of `models.cells` do, and there are no ``lengths`` and no
+    truncation, the step is run once and its record repeated (`minigrad.rolling`): the same numbers up to rounding and the
+    same graph, far faster.
 
     Args:
         cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
@@ -109,19 +114,27 @@ def run(
             rolled = _rolled(cell, label, inputs, state, hoist, times)
         if rolled is None:
             step = _stepper(cell, label, inputs, hoist, valid)
-            hs = [parts_of(state)[-1]] * T
-            for done, t in enumerate(times):
-                if done and done % window == 0:
-                    with time_step(t + 1 if reverse else t - 1):
-                        state = _as_initial(cell, detached(state))
-                with time_step(t):
-                    if valid is None or valid[t - 1].all():
-                        state = step(t, state)
-                        hs[t - 1] = parts_of(state)[-1]
-                    else:
-                        state, hs[t - 1] = _masked(step, t, state, valid[t - 1])
-            return hs, state
+            with collector_paused():
+                return _one_by_one(cell, step, state, times, valid, window)
     return rolled.outputs(), with_parts(state, rolled.state)
+
+
+def _one_by_one(
+    cell: Any, step: Callable[[int, Any], Any], state: Any, times: range, valid: Valid, window: int
+) -> tuple[list[Tensor], Any]:
+    """The outputs of all steps, run one after the other, and the final state."""
+    hs = [parts_of(state)[-1]] * len(times)
+    for done, t in enumerate(times):
+        if done and done % window == 0:
+            with time_step(t - times.step):
+                state = _as_initial(cell, detached(state))
+        with time_step(t):
+            if valid is None or valid[t - 1].all():
+                state = step(t, state)
+                hs[t - 1] = parts_of(state)[-1]
+            else:
+                state, hs[t - 1] = _masked(step, t, state, valid[t - 1])
+    return hs, state
 
 
 def _projected(cell: Any, label: str, xs: Tensor | Sequence[Tensor], valid: Valid) -> Any:

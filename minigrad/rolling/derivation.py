@@ -23,7 +23,7 @@ from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import CURVES, NotRepeatable
 from minigrad.rolling.plan import Plan
 from minigrad.rolling.program import Program, Run
-from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, placeholder
+from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, number_of, placeholder
 from minigrad.tensor import Tensor
 from minigrad.transforms import TensorSums, lift
 
@@ -46,6 +46,8 @@ class Derivative:
     """For each stream of the forward pass, where its gradient comes from."""
     to_constants: list[tuple[int, Operand]]
     """Shares of constants, one from each step."""
+    numbers: list[Array]
+    """Its constants beside those of the forward pass, whose numbers come after theirs."""
     products: list[tuple[int, bool, Operand, Operand]]
     """Shares of matrices: the constant, whether its transpose was applied, the gradient and the other factor."""
 
@@ -169,6 +171,7 @@ class _Writer:
         self.sources |= {node: Operand(RESULT, k) for k, node in enumerate(self.nodes)}
         self.upstream = upstream
         self.saved: list[Operand] = []
+        self.numbers: list[Array] = []
         self.streams: dict[Operand | Node | None, int] = {}
 
     def write(self, states: list[Tensor | None], streams: list[Tensor | None]) -> Derivative:
@@ -183,7 +186,7 @@ class _Writer:
             self.streams[operand] = j
         for j, node in enumerate([*slopes, self.upstream._node], count):
             self.sources[node] = Operand(STREAM, j)
-        operands = [tuple(map(self._operand, node.inputs)) for node in self.nodes]
+        operands = [tuple([self._operand(node, k) for k in range(len(node.inputs))]) for node in self.nodes]
         new = [self._of(tensor) for tensor in states]
         to_streams = [None if tensor is None else self._of(tensor) for tensor in streams]
         to_constants = [(number, self._of(share)) for number, share in sums.to_constants]
@@ -194,15 +197,20 @@ class _Writer:
         kept = [operand.number for operand in wanted if operand is not None]
         program = Program(Plan(self.nodes, operands, new, kept, every_state=False))
         curves = [(self.step.sources[node], type(node)()) for node in slopes.values()]
-        return Derivative(program, self.saved, curves, to_streams, to_constants, products)
+        return Derivative(program, self.saved, curves, to_streams, to_constants, self.numbers, products)
 
-    def _operand(self, source: Node | None) -> Operand:
+    def _operand(self, node: Operation, k: int) -> Operand:
+        source = node.inputs[k]
         if source in self.sources:
             return self.sources[source]
         operand = self.step.sources.get(source)
-        if operand is None:
+        if operand is not None:
+            return operand if operand.kind == CONSTANT else Operand(STREAM, self.streams[operand])
+        number = number_of(node, k)
+        if number is None:
             raise NotRepeatable("a constant in a derivative")
-        return operand if operand.kind == CONSTANT else Operand(STREAM, self.streams[operand])
+        self.numbers.append(number)
+        return Operand(CONSTANT, len(self.step.constants) + len(self.numbers) - 1)
 
     def _of(self, tensor: Tensor | None) -> Operand:
         operand = None if tensor is None else self.sources.get(tensor._node)

@@ -9,7 +9,7 @@ a plain backward pass, run over all steps as a loop written by hand would.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import override
@@ -76,7 +76,8 @@ class Loop(Operation):
         states = [g[i] if i in g else np.zeros(old.shape[1:], self.dtype) for i, old in enumerate(run.given[STATE])]
         outputs = g[OUTPUTS] if OUTPUTS in g else np.broadcast_to(np.zeros((), self.dtype), self.shape)
         streams = [*map(run.of, backward.saved), *backward.slopes(run), outputs]
-        back = backward.program.run(run.T, streams, states, run.given[CONSTANT], not run.reverse)
+        constants = [*run.given[CONSTANT], *backward.numbers]
+        back = backward.program.run(run.T, streams, states, constants, not run.reverse)
         shares: list[Gradient] = [None if operand is None else back.of(operand) for operand in backward.to_streams]
         shares += map(back.last, range(len(states)))
         shares += [back.of(operand) for _, operand in backward.to_constants]
@@ -98,6 +99,8 @@ class Folded(Operation):
     computed from, and ``position`` is that of the operation it stands for in the record of a step.
     """
 
+    if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `written` makes
+        __slots__ = ()
     is_folded = True
     loop: Loop
     number: int

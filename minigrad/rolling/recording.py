@@ -23,7 +23,7 @@ from minigrad.rolling.into import NotRepeatable
 from minigrad.scope import Setting, state
 from minigrad.tensor import Tensor, unrecorded
 
-__all__ = ["CONSTANT", "RESULT", "STATE", "STREAM", "Operand", "Recorder", "Step", "placeholder"]
+__all__ = ["CONSTANT", "RESULT", "STATE", "STREAM", "Operand", "Recorder", "Step", "number_of", "placeholder"]
 
 STREAM, STATE, CONSTANT, RESULT = "stream", "state", "constant", "result"
 
@@ -166,6 +166,7 @@ class Step:
         return (
             tuple([(type(node), operands, node.shape, form(node)) for node, operands in nodes]),
             tuple([array.shape for array in self.numbers]),
+            tuple([value.item() for node, value in zip(self.constants, self.numbers, strict=True) if node is None]),
             tuple([node is not None and node.requires_grad for node in self.constants]),
             tuple([row.requires_grad for row in self.rows]),
             tuple(self.new),
@@ -181,6 +182,14 @@ class Step:
         self.values, self.numbers = {}, []
 
 
+def number_of(operation: Operation, k: int) -> Array | None:
+    """Operand ``k`` as an array, if it is a Python number that the operation kept."""
+    kept = operation.saved[operation.keeps.index(k)] if operation.saved and k in operation.keeps else None
+    if isinstance(operation, Subtract) and k == 0:
+        kept = operation.minuend
+    return np.array(kept, operation.dtype) if isinstance(kept, int | float) else None
+
+
 def value_of(operation: Operation, k: int, leaves: Mapping[Node | None, Tensor]) -> Array | None:
     """The value of operand ``k``, which nothing in the step computes, if it is known.
 
@@ -190,14 +199,12 @@ def value_of(operation: Operation, k: int, leaves: Mapping[Node | None, Tensor])
     source = operation.inputs[k]
     if source is not None and source in leaves:
         return leaves[source]._data
-    if isinstance(operation, Subtract) and k == 0 and operation.minuend is not None:
-        return np.array(operation.minuend, operation.dtype)
+    number = number_of(operation, k)
+    if number is not None:
+        return number
     if source is None or not source.requires_grad:
         raise NotRepeatable("a value without a history")
-    if operation.saved and k in operation.keeps:
-        value: Array | None = operation.saved[operation.keeps.index(k)]
-        return value
-    return None
+    return operation.saved[operation.keeps.index(k)] if operation.saved and k in operation.keeps else None
 
 
 def form(node: Operation) -> Hashable:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigrad import graph
 from minigrad.graph import OUTPUT, Leaf, Node, Operation
+from minigrad.memory import collector_paused
 from minigrad.ops.indexing import Slice, entry
 from minigrad.rolling.program import Program, Run
 from minigrad.rolling.recording import RESULT, Operand, Step
@@ -59,6 +60,8 @@ class Values:
 class Written(Operation):
     """An operation of one step of a loop, written out. What it keeps is looked up in the values of the loop."""
 
+    if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `written` makes
+        __slots__ = ()
     values: Values
     step: Step
     template: Operation
@@ -116,23 +119,25 @@ class Repetition:
     def outputs_before_last(self) -> list[Node | None]:
         """The node of each step's output but the last one's, in the order of computation."""
         if self._outputs is None:
-            self._outputs = []
-            for number in range(len(self.times) - 1):
-                nodes = self._begun(number)
-                for k in range(len(self.step.recorded)):
-                    self.write(number, k, nodes)
-                self._state = [nodes[self.step.nodes[i]] for i in self.step.new]
-                self._outputs.append(self._state[-1])
+            outputs, state = [], self.states
+            with collector_paused():
+                for number in range(len(self.times) - 1):
+                    nodes = self._begun(number, state)
+                    for k in range(len(self.step.recorded)):
+                        self.write(number, k, nodes)
+                    state = [nodes[self.step.nodes[i]] for i in self.step.new]
+                    outputs.append(state[-1])
+            self._outputs, self._state = outputs, state
         return self._outputs
 
     def last_begun(self) -> Nodes:
         """The rows that the last step takes, and the state that the step before left."""
         self.outputs_before_last()
-        return self._begun(len(self.times) - 1)
+        return self._begun(len(self.times) - 1, self._state)
 
-    def _begun(self, number: int) -> Nodes:
+    def _begun(self, number: int, state: Sequence[Node | None]) -> Nodes:
         t = self.times[number]
-        nodes: Nodes = dict(zip(self.step.states, self._state, strict=True))
+        nodes: Nodes = dict(zip(self.step.states, state, strict=True))
         for j, (template, stream) in enumerate(zip(self.step.rows, self.streams, strict=True)):
             row: Leaf | Slice | None = None
             if stream is not None and stream.requires_grad:
@@ -166,16 +171,18 @@ def _row_of(stream: Node, template: Leaf, t: int) -> Slice:
     return node
 
 
-kinds: dict[tuple[type, type], type] = {}
+kinds: dict[tuple[type, type], tuple[type, list[str]]] = {}
 
 
 def written(mixin: type, template: Operation) -> Any:
     """A new operation of the kind of ``template``, and with what operations of that kind have, that is a ``mixin`` too."""
     kind = type(template)
     if (mixin, kind) not in kinds:
-        kinds[mixin, kind] = type(kind.__name__, (mixin, kind), {})
-    node = kinds[mixin, kind]()
-    for base in kind.__mro__[: kind.__mro__.index(Operation)]:
-        for slot in vars(base)["__slots__"]:
-            setattr(node, slot, getattr(template, slot))
+        bases = kind.__mro__[: kind.__mro__.index(Operation)]
+        both = type(kind.__name__, (mixin, kind), {"__slots__": tuple(mixin.__annotations__)})
+        kinds[mixin, kind] = both, [slot for base in bases for slot in vars(base)["__slots__"]]
+    both, slots = kinds[mixin, kind]
+    node = both()
+    for slot in slots:
+        setattr(node, slot, getattr(template, slot))
     return node

@@ -117,9 +117,10 @@ def roll(
                 recipe = Recipe(record, parameters())
             except NotRepeatable:
                 continue
-            if len(memory) == MOST:
-                memory.clear()
-            memory[key] = recipe
+            if recipe.constants() is not None:
+                if len(memory) == MOST:
+                    memory.clear()
+                memory[key] = recipe
             break
         else:
             return None

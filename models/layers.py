@@ -18,7 +18,17 @@ from models.cells import make_cell
 from models.checks import Seed, generator, positive_size, probability, switch
 from models.head import Head
 from models.recurrent import Recurrent, parts_of, with_parts
-from models.unrolling import checked_cell, checked_inputs, checked_lengths, detached, run, scope_if, stacked_over_time, unroll
+from models.unrolling import (
+    checked_cell,
+    checked_inputs,
+    checked_lengths,
+    detached,
+    label_of,
+    run,
+    scope_if,
+    stacked_over_time,
+    unroll,
+)
 
 __all__ = ["Head", "RecurrentLayers", "detached", "unroll"]
 
@@ -177,6 +187,8 @@ class RecurrentLayers(Module):
                 below, ways = y, []
                 fed = at_every_step(self._drop, below) if number > 1 else below
                 for cell, reverse in zip(cells, (False, True), strict=False):
+                    if isinstance(fed, Tensor):
+                        checked_inputs(f"unroll {label_of(cell)}", cell, fed)
                     with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
                         hoisted = hoist and hasattr(cell, "project") and hasattr(cell, "recur")
                         hs, final = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)

@@ -93,7 +93,12 @@ class Cell(Module, ABC, Generic[State]):
     @property
     def recorded(self) -> Memory:
         """The steps that were recorded since an attribute of the cell was last set; none if one may change unnoticed."""
-        return recorded.setdefault(self, {}) if all(map(_is_noticed, vars(self).items())) else {}
+        memory = recorded.get(self)
+        if memory is None:
+            memory = {}
+            if all(map(_is_noticed, vars(self).items())):
+                recorded[self] = memory
+        return memory
 
     @abstractmethod
     def project(self, x: Tensor) -> Any:

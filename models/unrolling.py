@@ -100,8 +100,6 @@ def run(
     """
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
-    if isinstance(xs, Tensor):
-        checked_inputs(f"unroll {label}", cell, xs)
     times = range(T, 0, -1) if reverse else range(1, T + 1)
     with scope(label):
         with time_step(T + 1 if reverse else 0):

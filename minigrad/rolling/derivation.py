@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from minigrad import graph
 from minigrad.gradients import Span
 from minigrad.graph import Gradient, Node, Operation
@@ -62,8 +60,7 @@ class Derivative:
 
     def slopes(self, run: Run) -> list[Array]:
         """The slopes of the curves at all steps."""
-        one = np.ones((), self.program.dtype)
-        return [curve.vjp(one, run.of(operand))[0] for operand, curve in self.curves]
+        return [curve.vjp(self.program.one, run.of(operand))[0] for operand, curve in self.curves]
 
 
 @dataclass

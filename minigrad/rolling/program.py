@@ -27,10 +27,11 @@ WHOLE: Final = slice(None)
 class Program:
     """How the steps that have one form are computed, according to a plan."""
 
-    __slots__ = ("after", "arrays", "before", "dtype", "every_state", "exponentials", "loop", "paths", "results", "rows")
+    __slots__ = ("after", "arrays", "before", "dtype", "every_state", "exponentials", "loop", "one", "paths", "results", "rows")
 
     def __init__(self, plan: Plan) -> None:
         self.dtype = plan.nodes[0].dtype
+        self.one = np.ones((), self.dtype)
         self.every_state = plan.every_state
         self.results = plan.results
         """The slot of each result."""
@@ -98,7 +99,7 @@ class Run:
             elif kind == TRANSPOSED:
                 arrays.append(constants[what].T)
             elif kind == UNIT:
-                arrays.append(np.ones((), dtype))
+                arrays.append(program.one)
             else:
                 arrays.append(np.empty((T, *what) if kind == STACK else what, dtype))
         self.values = [_part(arrays[number], path) if path else arrays[number] for number, path in program.paths]

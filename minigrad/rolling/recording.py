@@ -83,7 +83,9 @@ class Step:
         NotRepeatable: something in it is not known to be the same at every step.
     """
 
-    __slots__ = ("constants", "new", "nodes", "numbers", "operands", "recorded", "rows", "sources", "states", "values")
+    __slots__ = (
+        "constants", "new", "new_positions", "nodes", "numbers", "operands", "recorded", "rows", "sources", "states", "values"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -118,6 +120,8 @@ class Step:
                 raise NotRepeatable("a state that is not computed")
         self.new = [self.sources[node].number for node in new]
         """For each part of the state, which of the nodes is the new one."""
+        self.new_positions = sorted((self.recorded.index(self.nodes[k]), number) for number, k in enumerate(self.new))
+        """The same as (position in ``recorded``, number of the part), in the order in which they are computed."""
 
     def _sort(self, new: Iterable[Node | None], parameters: Callable[[], Iterable[Tensor]]) -> None:
         needed = set(new)

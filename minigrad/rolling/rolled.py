@@ -162,35 +162,30 @@ class Rolled:
 
     def __init__(self, run: Run, loop: Loop | None) -> None:
         self._run, self._loop = run, loop
-        values = run.last_state()
+        self.state = [unrecorded(part) for part in run.last_state()]
         self._results: list[Folded] = []
         if loop is None:
-            self.state = [unrecorded(part) for part in values]
             return
         again = loop.repetition
-        made: dict[int, Tensor] = {}
-        for k, number in sorted((k, number) for number, k in enumerate(again.step.new)):
-            template = again.step.nodes[k]
-            position = again.step.recorded.index(template)
+        for position, number in again.step.new_positions:
+            template = again.step.recorded[position]
             node = written(Folded, template)
             node.name, node.place = template.name, Place(again.times[-1], template.place.scope)
             node.serial = again.serial(len(again.times) - 1, position)
-            made[number] = self._result(node, loop, number, position, values[number])
+            self._place(self.state[number], node, number, position)
             self._results.append(node)
-        self.state = [made[number] for number in range(len(values))]
 
     def outputs(self) -> Tensor:
         """The outputs of all steps, (T, …), stacked at the place where this is called."""
-        values = self._run.outputs()
-        if self._loop is None:
-            return unrecorded(values)
-        node = written(Folded, stacking)
-        node.name, node.place, node.serial = None, state.place, graph.next_serial()
-        return self._result(node, self._loop, OUTPUTS, len(self._loop.repetition.step.recorded), values)
+        stacked = unrecorded(self._run.outputs())
+        if self._loop is not None:
+            node = written(Folded, stacking)
+            node.name, node.place, node.serial = None, state.place, graph.next_serial()
+            self._place(stacked, node, OUTPUTS, len(self._loop.repetition.step.recorded))
+        return stacked
 
-    def _result(self, node: Any, loop: Loop, number: int, position: int, values: Array) -> Tensor:
-        node.loop, node.number, node.position, node.earlier = loop, number, position, tuple(self._results)
-        node.shape, node.dtype, node.nodes, node.watch = values.shape, values.dtype, None, None
-        tensor = unrecorded(values)
+    def _place(self, tensor: Tensor, node: Any, number: int, position: int) -> None:
+        """Give a result its node in the graph."""
+        node.loop, node.number, node.position, node.earlier = self._loop, number, position, tuple(self._results)
+        node.shape, node.dtype, node.nodes, node.watch = tensor._data.shape, tensor._data.dtype, None, None
         tensor._node, tensor._wants = node, True
-        return tensor

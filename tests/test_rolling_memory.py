@@ -236,7 +236,7 @@ def test_writing_to_the_given_arrays_after_the_call_changes_nothing(name: str) -
         cell = pair(name)[k]
         xs = np.random.default_rng(0).standard_normal((5, 2, D))
         start = tuple(np.full((2, H), 0.3) for _ in cell.state_names)
-        hs, final = unroll(cell, xs, start if len(start) > 1 else start[0])
+        hs, _ = unroll(cell, xs, start if len(start) > 1 else start[0])
         if k == 0:
             xs[...] = np.nan
             start[0][...] = np.nan

@@ -126,8 +126,8 @@ MUTANTS = [
             "node.watch",
         ),
         ("a released graph is walked again", "class Operation", "if self.saved is None:", "if self.saved == 7:"),
-        ("walk follows first inputs only", "def walk", "stack.extend(node.inputs)", "stack.extend(node.inputs[:1])"),
-        ("walk in the order of discovery", "def walk", "sorted(seen, key=lambda node: node.serial)", "list(seen)[::-1]"),
+        ("walk follows first inputs only", "def _sources", "else node.inputs", "else node.inputs[:1]"),
+        ("walk in the order of discovery", "def ancestors", "sorted(seen, key=lambda node: node.serial)", "list(seen)[::-1]"),
         (
             "the oldest node goes first",
             "def sweep",

@@ -80,6 +80,16 @@ class OneGate(OwnModule):
         return u * tanh(x @ self.W[2 * H : 3 * H].T) + (1 - u) * h
 
 
+class UnusedParts(OwnModule):
+    """Of a product only two parts are used, and not those that lie side by side."""
+
+    steps_alike = True
+
+    def step(self, x: Tensor, h: Any) -> Any:
+        a = x @ self.W.T + h @ self.U.T + self.b
+        return sigmoid(a[:, :H]) * tanh(a[:, 2 * H : 3 * H])
+
+
 class Residual(OwnModule):
     """x is used as it is, and so is the old state."""
 
@@ -204,7 +214,7 @@ class ByMaxima(Own):
 
 ROLLED = (Own, Leaky, GatesBySlicing, OneGate, Residual)
 STEP_BY_STEP = (Detached, CutOffAndNamed, Scaled, OutputPassedOn, NoState, BiasOfNoModule, ByMaxima)
-EITHER = (UnrecordedInput, Twice, NotTransposed)
+EITHER = (UnrecordedInput, UnusedParts, Twice, NotTransposed)
 
 
 @pytest.mark.parametrize("kind", [*ROLLED, *STEP_BY_STEP, *EITHER])

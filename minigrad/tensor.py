@@ -292,7 +292,8 @@ class Tensor(ArrayMethods):
                 f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
                 "Call backward() first, or work on a copy: t.numpy()"
             )
-        if self._data.base is not None:
+        base = self._data.base
+        if base is not None and sys.getrefcount(base) > 3:  # the view, this name and the argument
             raise MutationError(
                 "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
                 "the original, or work on a copy: t.numpy()"

@@ -157,6 +157,25 @@ def test_one_cell_run_twice_in_a_graph_gets_the_sum_of_both_gradients(name: str)
     assert_close(*found)
 
 
+@every_cell
+@hoisted_or_not
+def test_arrays_may_lie_in_memory_in_any_order(name: str, hoist: bool) -> None:
+    found = []
+    for k, cell in enumerate(pair(name)):
+        for parameter in cell.parameters():
+            parameter.data = np.asfortranarray(parameter.numpy()) if k == 0 else parameter.numpy()
+        start = starts(cell, 2)
+        for part in parts_of(start):
+            part.data = np.asfortranarray(part.numpy())
+        xs = np.random.default_rng(0).standard_normal((2, 3, 5))
+        laid_out = Tensor(xs.transpose(2, 0, 1) if k == 0 else xs.transpose(2, 0, 1).copy(), requires_grad=True)
+        hs, _ = unroll(cell, laid_out, start, hoist)
+        (hs.transpose(1, 0, 2) * hs.numpy().transpose(1, 0, 2)).sum().backward()
+        leaves = {"xs": laid_out, **dict(cell.named_parameters())}
+        found.append({"hs": hs.numpy()} | {key: leaf.grad for key, leaf in leaves.items()})
+    assert_close(*found)
+
+
 @each_kind
 def test_loops_one_on_top_of_the_other_have_the_gradients_of_the_steps_one_by_one(name: str) -> None:
     found = []

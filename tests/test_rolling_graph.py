@@ -54,6 +54,21 @@ def test_it_is_the_same_graph_after_backward(name: str, hoist: bool, reverse: bo
     assert signature(walk(one.loss)) == signature(walk(other.loss))
 
 
+@every_cell
+@hoisted_or_not
+@both_directions
+def test_every_operation_has_kept_what_it_would_have_kept_and_nothing_more(name: str, hoist: bool, reverse: bool) -> None:
+    for wants_xs in (False, True):
+        one, other = both(name, T=3, hoist=hoist, reverse=reverse, wants_xs=wants_xs)
+        for node, expected in zip(walk(one.loss), walk(other.loss), strict=True):
+            found, wanted = getattr(node, "saved", ()), getattr(expected, "saved", ())
+            assert [value is None for value in found] == [value is None for value in wanted]
+            for value, array in zip(found, wanted, strict=True):
+                if isinstance(array, np.ndarray):
+                    np.testing.assert_allclose(value, array, rtol=1e-13, atol=1e-15)
+                    assert value.shape == array.shape
+
+
 @each_kind
 @both_directions
 def test_every_result_has_its_part_of_the_graph(name: str, reverse: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from minigrad import Parameter, Tensor, concatenate, edge_gradients, grad, no_gr
 from minigrad.errors import MutationError, ShapeError
 from models.cells import GRU, LSTM
 from models.layers import unroll
-from models.recurrent import Cell, parts_of
+from models.recurrent import Cell, parts_of, recorded
 
 USES: dict[str, Callable[[Pass], object]] = {
     "dropped": lambda each: None,
@@ -137,9 +138,8 @@ def test_what_backward_needs_cannot_be_written_to_until_then(name: str, looked_a
     assert_close(one.gradients(), Pass(pair(name)[1]).gradients())
     if looked_at:
         walk(one.loss)
-    for key, tensor in everything.items():
-        if key != "hs":
-            tensor.data[...] = 0.0
+    for tensor in everything.values():
+        tensor.data[...] = 0.0
 
 
 @each_kind
@@ -243,6 +243,37 @@ def test_writing_to_the_given_arrays_after_the_call_changes_nothing(name: str) -
         (hs * hs).sum().backward()
         found.append({"hs": hs.numpy()} | {key: parameter.grad for key, parameter in cell.named_parameters()})
     assert_close(*found)
+
+
+@each_kind
+def test_hs_can_be_written_to_after_backward_unless_another_tensor_shows_it(name: str) -> None:
+    one = Pass(pair(name)[0])
+    cut = one.hs.detach()
+    one.loss.backward()
+    with pytest.raises(MutationError, match="shared with another tensor"):
+        one.hs.data[0] = 0.0
+    with pytest.raises(MutationError, match="shared with another tensor"):
+        cut.data[0] = 0.0
+    del cut
+    finals = [part.numpy() for part in parts_of(one.final)]
+    one.hs.data[...] = 7.0
+    assert (one.hs.numpy() == 7.0).all()
+    for part, before in zip(parts_of(one.final), finals, strict=True):
+        np.testing.assert_array_equal(part.numpy(), before)
+
+
+def test_what_a_cell_remembers_goes_with_it() -> None:
+    for kind in (LSTM, GRU):
+        cell = kind(D, H)
+        unroll(cell, np.ones((4, 2, D)))
+        gone, before = weakref.ref(cell), len(recorded)
+        gc.disable()
+        try:
+            del cell
+            assert gone() is None
+            assert len(recorded) == before - 1
+        finally:
+            gc.enable()
 
 
 def test_many_calls_leave_nothing_behind() -> None:

@@ -6,9 +6,10 @@ Four rules live here and nowhere else.
 *Dtype*: a gradient has the dtype of its variable.
 *Ownership*: the first share a node is sent is only borrowed, since the same array may have been sent to others too;
 from the second on the sum is an array of our own, and further shares are added in place.
-*Deferring*: two kinds of share wait in a form of their own until the sum is taken, because together they cost far less.
-The gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; the gradients
-of the parts of an array are written side by side into one, not added one by one to an array of zeros.
+*Deferring*: three kinds of share wait in a form of their own until the sum is taken, because together they cost far less.
+The gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; that of a bias
+is one sum of T times as many rows; the gradients of the parts of an array are written side by side into one, not added
+one by one to an array of zeros.
 """
 
 from __future__ import annotations
@@ -128,9 +129,10 @@ class Cut:
 
 
 class Gathered:
-    """What a node was sent, where not all of it was arrays: the factors of products, parts, and the sum of the arrays."""
+    """What a node was sent, where not all of it was arrays that fit: the factors of products, parts, shares of many rows
+    where the node has one, and the sum of the arrays that fit."""
 
-    __slots__ = ("arriving", "cuts", "dense", "lefts", "partials", "rights")
+    __slots__ = ("arriving", "cuts", "dense", "lefts", "partials", "rights", "rows")
 
     def __init__(self, dense: Any) -> None:
         self.dense = dense
@@ -139,6 +141,7 @@ class Gathered:
         self.lefts: list[Array] = []
         self.rights: list[Array] = []
         self.partials: list[Partial] = []
+        self.rows: list[Array] = []
 
     def add(self, node: Node, share: Any) -> None:
         """Take a share in."""
@@ -157,14 +160,26 @@ class Gathered:
         elif kind is Arriving:
             total = self.arriving.get(share.which)
             self.arriving[share.which] = share.values if total is None else total + share.values
+        elif is_rows_of(share, node):
+            self.rows.append(share)
+            if len(self.rows) == MOST_ROWS:
+                self._add_up_rows()
         else:
-            share = fitted(share, node)
-            self.dense = share if self.dense is None else self.dense + share
+            self._add_dense(fitted(share, node))
+
+    def _add_dense(self, share: Array) -> None:
+        self.dense = share if self.dense is None else self.dense + share
+
+    def _add_up_rows(self) -> None:
+        rows, self.rows = np.concatenate(self.rows), []
+        self._add_dense(rows.sum(axis=0))
 
     def sum(self, node: Node) -> Any:
         """All shares added up; those of several results under the number of each."""
         if self.arriving:
             return self.arriving
+        if self.rows:
+            self._add_up_rows()
         dense = [cut.whole() for cut in self.cuts.values()]
         if self.dense is not None:
             dense.append(self.dense)
@@ -182,6 +197,13 @@ class Gathered:
 
 
 DEFERRED = (OuterProduct, Piece, Partial, Arriving)
+MOST_ROWS = 64
+"""How many shares of rows wait at most: they are kept alive until they are added up."""
+
+
+def is_rows_of(share: Array, node: Node) -> bool:
+    """Whether the share of a vector, such as a bias, is that of the rows of a matrix."""
+    return share.ndim == 2 and share.shape[1:] == node.shape and share.dtype == node.dtype
 
 
 class ArraySums:
@@ -213,6 +235,9 @@ class ArraySums:
             gathered.add(node, share)
         elif total is None:
             self.totals[serial] = fitted(share, node)
+        elif is_rows_of(share, node):
+            gathered = self.totals[serial] = Gathered(total)
+            gathered.add(node, share)
         elif serial in self.owned:
             total += fitted(share, node)
             self.totals[serial] = total

@@ -551,3 +551,24 @@ def test_a_watched_result_keeps_its_gradient_only_if_asked():
     y.register_hook(lambda g: None)
     y.sum().backward()
     assert y.grad is None
+
+
+@pytest.mark.parametrize("uses", [1, 2, 63, 64, 65, 66, 130])
+def test_a_bias_that_is_used_many_times_gets_the_sum_of_all_rows(uses: int) -> None:
+    rng = np.random.default_rng(uses)
+    b = Tensor(rng.standard_normal(3), requires_grad=True)
+    upstream = rng.standard_normal((uses, 4, 3))
+    total = Tensor(0.0)
+    for g in upstream:
+        total = total + (g * (b + np.zeros((4, 3)))).sum()
+    total = total + (b * b).sum() + (b * np.ones((5, 2, 3))).sum() + (b * 2.0).sum()
+    total.backward()
+    np.testing.assert_allclose(b.grad, upstream.sum(axis=(0, 1)) + 2 * b.numpy() + 10 + 2, rtol=1e-13)
+
+
+def test_a_bias_keeps_its_dtype_when_rows_of_another_are_added_to_it() -> None:
+    b = Tensor(np.zeros(3, np.float32), requires_grad=True)
+    total = sum(((b + np.zeros((2, 3), np.float64)).sum() for _ in range(5)), Tensor(0.0))
+    total.backward()
+    assert b.grad.dtype == np.float32
+    assert b.grad.tolist() == [10.0, 10.0, 10.0]

@@ -185,8 +185,8 @@ MUTANTS = [
         (
             "a shared array may be changed",
             "class Tensor",
-            "        if self._data.base is not None:\n            raise MutationError(",
-            "        if False:\n            raise MutationError(",
+            "if base is not None and sys.getrefcount(base) > 3:",
+            "if False:",
         ),
         (
             "new values share the caller's array",

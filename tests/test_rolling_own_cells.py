@@ -90,6 +90,26 @@ class UnusedParts(OwnModule):
         return sigmoid(a[:, :H]) * tanh(a[:, 2 * H : 3 * H])
 
 
+class WholeAndParts(Own):
+    """A sum is used as a whole and in parts."""
+
+    steps_alike = True
+
+    def step(self, x: Tensor, h: Any) -> Any:
+        a = x @ self.W.T + h @ self.U.T
+        return sigmoid(a) * concatenate([tanh(a[:, :2]), -a[:, 2:]], axis=1)
+
+
+class OnePartTwice(Own):
+    """Of a sum one half is used twice, the other not at all."""
+
+    steps_alike = True
+
+    def step(self, x: Tensor, h: Any) -> Any:
+        a = x @ self.W.T + h @ self.U.T
+        return tanh(concatenate([sigmoid(a[:, :2]), -a[:, :2]], axis=1))
+
+
 class Residual(OwnModule):
     """x is used as it is, and so is the old state."""
 
@@ -212,9 +232,9 @@ class ByMaxima(Own):
         return relu(x @ self.W.T + h @ self.U.T + self.b)
 
 
-ROLLED = (Own, Leaky, GatesBySlicing, OneGate, Residual)
+ROLLED = (Own, WholeAndParts, Leaky, GatesBySlicing, OneGate, Residual)
 STEP_BY_STEP = (Detached, CutOffAndNamed, Scaled, OutputPassedOn, NoState, BiasOfNoModule, ByMaxima)
-EITHER = (UnrecordedInput, UnusedParts, Twice, NotTransposed)
+EITHER = (OnePartTwice, UnrecordedInput, UnusedParts, Twice, NotTransposed)
 
 
 @pytest.mark.parametrize("kind", [*ROLLED, *STEP_BY_STEP, *EITHER])
@@ -328,3 +348,48 @@ def test_detect_anomaly_still_names_operation_and_time_step(name: str) -> None:
             unroll(cell, xs)
         words.append(str(error.value).splitlines()[0])
     assert words[0] == words[1]
+
+
+LOOKALIKES = {
+    "a transpose": (lambda x, h, U: tanh(x + h @ U.T), lambda x, h, U: tanh(x + h @ U)),
+    "a number": (lambda x, h, U: tanh(x @ U.T) + 0.5 * h, lambda x, h, U: tanh(x @ U.T) + 0.25 * h),
+    "a number that something is taken from": (
+        lambda x, h, U: tanh(x @ U.T) * (1.0 - h),
+        lambda x, h, U: tanh(x @ U.T) * (2.0 - h),
+    ),
+    "the order of a difference": (lambda x, h, U: tanh(x @ U.T) - h, lambda x, h, U: h - tanh(x @ U.T)),
+    "a curve": (lambda x, h, U: tanh(x + h @ U.T), lambda x, h, U: sigmoid(x + h @ U.T)),
+    "parts": (
+        lambda x, h, U: tanh(concatenate([(h @ U.T)[:, :2], x[:, 2:]], axis=1)),
+        lambda x, h, U: tanh(concatenate([(h @ U.T)[:, 2:], x[:, 2:]], axis=1)),
+    ),
+    "the order in which parts are joined": (
+        lambda x, h, U: tanh(concatenate([(h @ U.T)[:, :2], x[:, :2]], axis=1)),
+        lambda x, h, U: tanh(concatenate([x[:, :2], (h @ U.T)[:, :2]], axis=1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("difference", LOOKALIKES)
+@pytest.mark.parametrize("wants_xs", [False, True])
+def test_steps_that_look_much_alike_are_not_taken_for_each_other(difference: str, wants_xs: bool) -> None:
+    class Either(Module):
+        steps_alike = True
+
+        def __init__(self, choice: int) -> None:
+            self.choice, self.U = choice, Parameter(weights(H, H))
+
+        def initial_state(self, batch: int) -> Tensor:
+            return Tensor(np.full((batch, H), 0.1))
+
+        def step(self, x: Tensor, h: Tensor) -> Tensor:
+            return LOOKALIKES[difference][self.choice](x, h, self.U)
+
+    for choice in (0, 1, 0):
+        found = []
+        for cell in (Either(choice), plain(Either)(choice)):
+            xs = Tensor(weights(5, 2, H), requires_grad=wants_xs)
+            hs, _ = unroll(cell, xs)
+            (hs * weights(5, 2, H)).sum().backward()
+            found.append({"hs": hs.numpy(), "U": cell.U.grad, "xs": xs.grad})
+        assert_close(*found)

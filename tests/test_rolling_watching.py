@@ -10,6 +10,7 @@ import pytest
 from rolling_cases import D, H, Pass, assert_close, bits, both, both_directions, each_kind, every_cell, pair, rolled, starts
 
 from minigrad import Tensor, grad, gradgradcheck, hessian, hvp, jacobian, jvp, no_grad, vjp, walk
+from minigrad.errors import GraphError
 from models.layers import unroll
 from models.recurrent import parts_of
 
@@ -107,6 +108,23 @@ def test_grad_with_respect_to_results_of_the_loop_is_that_of_the_steps_one_by_on
                 found.append({str(k): g.numpy() for k, g in enumerate(gradients)})
         for other in found[1:]:
             assert_close(other, found[0])
+
+
+@each_kind
+@pytest.mark.parametrize("T", [2, 4])
+def test_a_graph_that_grad_passed_only_as_far_as_the_last_state_still_leads_from_there(name: str, T: int) -> None:
+    for part in range(len(pair(name)[0].state_names)):
+        found = []
+        for each in both(name, T=T, losses="hs"):
+            end = parts_of(each.final)[part]
+            (first,) = grad(each.loss, end)
+            with pytest.raises(GraphError, match="already released"):
+                each.hs.sum().backward()
+            (end * end).sum().backward()
+            found.append({"first": first.numpy()} | {key: leaf.grad for key, leaf in each.leaves().items()})
+            with pytest.raises(GraphError, match="already released"):
+                end.sum().backward()
+        assert_close(*found)
 
 
 @every_cell

@@ -51,21 +51,19 @@ class Loop(Operation):
     It keeps the run that computed it, and all arrays that are not its own.
     """
 
-    __slots__ = ("_kept", "known", "repetition", "values")
+    __slots__ = ("known", "repetition", "values")
     label, symbol = "loop", "↻"
     known: Known
     repetition: Repetition
     values: Values
-    _kept: tuple[Any, ...] | None
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
         """What the derivative needs, also that of the single steps; None once it has been released."""
-        return self._kept
+        return None if self.values.run is None else (self.values.run, *self.values.lent)
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
-        self._kept = saved
         if saved is None:
             self.values.release()
 
@@ -106,20 +104,25 @@ class Folded(Operation):
     number: int
     position: int
     earlier: tuple[Folded, ...]
+    is_released: bool
     nodes: Nodes | None
     """What was written out of the last step for it, once somebody has asked."""
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
-        """What the derivative needs; None once the loop has been released."""
-        again = self.loop.repetition
+        """What the derivative needs; None once it, or the whole loop, has been released."""
+        again, values = self.loop.repetition, self.loop.values
+        if self.is_released or values.run is None:
+            return None
         if self.number == OUTPUTS:
-            return None if self.loop.saved is None else ()
-        return again.values.kept(again.step, again.step.recorded[self.position], again.times[-1] - 1)
+            return ()
+        return values.kept(again.step, again.step.recorded[self.position], again.times[-1] - 1)
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
-        self.loop.saved = saved
+        self.is_released = saved is None
+        if self.is_released and self.number != OUTPUTS:
+            self.loop.values.release_first(self.loop.repetition.times[-1] - 1)
 
     @property
     def inputs(self) -> tuple[Node | None, ...]:
@@ -155,7 +158,7 @@ class Folded(Operation):
 
     @override
     def shares(self, g: Gradient) -> Sequence[Gradient]:
-        return super().shares(g) if self._is_watched() else (Arriving(g, self.number),)
+        return super().shares(g) if self._is_watched() or self.is_released else (Arriving(g, self.number),)
 
     def _is_watched(self) -> bool:
         """Whether somebody watches a part of the last state that this was computed from."""

@@ -147,8 +147,7 @@ def _run(
         return Rolled(run, None)
     loop = Loop()
     loop.inputs = (*stream_nodes, *state_nodes, *[step.constants[k] for k in known.backward.constants()])
-    loop.known, loop.values = known, Values(run, known.everything, known.left_out)
-    loop.saved = (run, *arrays, *constants)
+    loop.known, loop.values = known, Values(run, known.everything, known.left_out, (*arrays, *constants))
     loop.shape, loop.dtype, loop.name, loop.watch = run.outputs().shape, program.dtype, None, None
     loop.place, loop.serial = state.place, graph.next_serial()
     loop.repetition = Repetition(step, stream_nodes, state_nodes, stream_name, times, loop.place, loop.values)
@@ -188,4 +187,5 @@ class Rolled:
         """Give a result its node in the graph."""
         node.loop, node.number, node.position, node.earlier = self._loop, number, position, tuple(self._results)
         node.shape, node.dtype, node.nodes, node.watch = tensor._data.shape, tensor._data.dtype, None, None
+        node.is_released = False
         tensor._node, tensor._wants = node, True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad import graph
 from minigrad.graph import OUTPUT, Leaf, Node, Operation
+from minigrad.guard import Array
 from minigrad.memory import collector_paused
 from minigrad.ops.indexing import Slice, entry
 from minigrad.rolling.program import Program, Run
@@ -26,18 +27,26 @@ class Values:
         run: the run that the loop made.
         everything: the program that keeps all results of all steps.
         left_out: for each operation that differs from step to step, which of what it could keep it does not need.
+        lent: the arrays that the run used and that are not its own.
     """
 
-    __slots__ = ("_everything", "_full", "_left_out", "run")
+    __slots__ = ("_everything", "_full", "_left_out", "lent", "run")
 
-    def __init__(self, run: Run, everything: Program, left_out: Sequence[Sequence[bool]]) -> None:
+    def __init__(self, run: Run, everything: Program, left_out: Sequence[Sequence[bool]], lent: tuple[Array, ...]) -> None:
         self.run: Run | None = run
+        self.lent = lent
         self._full: Run | None = None
         self._everything, self._left_out = everything, left_out
 
     def release(self) -> None:
         """Forget them."""
         self.run = self._full = None
+        self.lent = ()
+
+    def release_first(self, row: int) -> None:
+        """Forget them if ``row`` is that of the first step: a backward pass that got there needs nothing more."""
+        if self.run is not None and row == (self.run.T - 1 if self.run.reverse else 0):
+            self.release()
 
     def kept(self, step: Step, template: Operation, row: int) -> tuple[Any, ...] | None:
         """What an operation would have kept at one step."""
@@ -76,6 +85,8 @@ class Written(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         self.is_released = saved is None
+        if self.is_released:
+            self.values.release_first(self.row)
 
 
 class Repetition:

@@ -19,12 +19,12 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-from mutation import derivatives, engine
+from mutation import derivatives, engine, rolling
 from mutation.mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = Path(__file__).parent / "report.txt"
-MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *rolling.MUTANTS)
 
 OPERATIONS = (
     "ops_against_torch",
@@ -63,6 +63,7 @@ ENGINE = (
     "engine_depth",
     "ops_properties",
 )
+ROLLING = ("rolling", "rolling_own_cells", "rolling_graph", "rolling_watching", "rolling_memory", "rolling_changes")
 FIRST = {
     "transforms.py": ("transforms",),
     "jacobians.py": ("transforms",),
@@ -95,6 +96,8 @@ class Outcome(NamedTuple):
 
 def order(mutant: Mutant) -> list[str]:
     """The test files to run against a mistake, the likeliest first."""
+    if mutant.file.startswith("rolling/"):
+        return [f"tests/test_{name}.py" for name in ROLLING]
     first = FIRST.get(mutant.file, ("optim",) if mutant.file.startswith("optim/") else ())
     rest = OPERATIONS if mutant.file.startswith("ops/") else ENGINE
     return [f"tests/test_{name}.py" for name in dict.fromkeys((*first, *rest))]

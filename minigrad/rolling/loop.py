@@ -107,6 +107,8 @@ class Folded(Operation):
     is_released: bool
     nodes: Nodes | None
     """What was written out of the last step for it, once somebody has asked."""
+    sources: tuple[Node | None, ...] | None
+    """Its inputs, once somebody has asked."""
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
@@ -127,15 +129,18 @@ class Folded(Operation):
     @property
     def inputs(self) -> tuple[Node | None, ...]:
         """What it was computed from."""
-        again, nodes = self.loop.repetition, self._last_step()
-        if self.number != OUTPUTS:
-            return tuple(nodes.get(source, source) for source in again.step.recorded[self.position].inputs)
-        outputs = [*again.outputs_before_last(), nodes[again.step.nodes[again.step.new[-1]]]]
-        return tuple(outputs if again.times.step > 0 else outputs[::-1])
+        if self.sources is None:
+            again, nodes = self.loop.repetition, self._last_step()
+            if self.number == OUTPUTS:
+                outputs = [*again.outputs_before_last(), nodes[again.step.nodes[again.step.new[-1]]]]
+                self.sources = tuple(outputs if again.times.step > 0 else outputs[::-1])
+            else:
+                self.sources = tuple(nodes.get(node, node) for node in again.step.recorded[self.position].inputs)
+        return self.sources
 
     @inputs.setter
     def inputs(self, inputs: tuple[Node | None, ...]) -> None:
-        raise TypeError("what a result of a loop was computed from cannot be changed")
+        self.sources = inputs
 
     def _last_step(self) -> Nodes:
         """The operations of the last step that come before this result."""

@@ -187,5 +187,5 @@ class Rolled:
         """Give a result its node in the graph."""
         node.loop, node.number, node.position, node.earlier = self._loop, number, position, tuple(self._results)
         node.shape, node.dtype, node.nodes, node.watch = tensor._data.shape, tensor._data.dtype, None, None
-        node.is_released = False
+        node.is_released, node.sources = False, None
         tensor._node, tensor._wants = node, True

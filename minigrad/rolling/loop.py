@@ -140,7 +140,7 @@ class Folded(Operation):
 
     @inputs.setter
     def inputs(self, inputs: tuple[Node | None, ...]) -> None:
-        self.sources = inputs
+        raise TypeError("what a result of a loop was computed from cannot be changed")
 
     def _last_step(self) -> Nodes:
         """The operations of the last step that come before this result."""

@@ -203,7 +203,7 @@ MOST_ROWS = 64
 
 def is_rows_of(share: Array, node: Node) -> bool:
     """Whether the share of a vector, such as a bias, is that of the rows of a matrix."""
-    return share.ndim == 2 and share.shape[1:] == node.shape and share.dtype == node.dtype
+    return share.ndim == 2 and share.shape[1:] == node.shape
 
 
 class ArraySums:

@@ -43,6 +43,7 @@ MUTANTS = [
             "share if share.dtype == node.dtype else share.astype(node.dtype)",
             "share",
         ),
+        ("the rows that wait for their sum are forgotten", "class Gathered", "        if self.rows:\n", "        if False:\n"),
         ("a part that was cut twice counts once", "class Cut", "if stop == self.low:", "if start < self.high:"),
         ("overlapping parts overwrite each other", "class Cut", "elif start == self.high:", "elif start >= self.low:"),
         (

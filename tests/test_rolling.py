@@ -22,7 +22,7 @@ from rolling_cases import (
     starts,
 )
 
-from minigrad import Tensor, gradcheck, no_grad
+from minigrad import Tensor, gradcheck, no_grad, unbind
 from minigrad.backward import sweep_arrays
 from minigrad.gradients import ArraySums
 from minigrad.graph import sweep
@@ -155,6 +155,29 @@ def test_one_cell_run_twice_in_a_graph_gets_the_sum_of_both_gradients(name: str)
         ((first * first).sum() + (rest * back[4:]).sum()).backward()
         found.append({"xs": xs.grad} | {key: parameter.grad for key, parameter in cell.named_parameters()})
     assert_close(*found)
+
+
+@each_kind
+def test_single_steps_of_hs_have_the_gradients_of_the_steps_one_by_one(name: str) -> None:
+    found = []
+    for each in both(name, T=6):
+        hs = each.hs
+        first, *_, last = unbind(hs)
+        loss = (hs[2] * hs[3:5]).sum() + hs[[0, 0, 1], :, 1].sum() + (first * last).sum() + (hs[::2] ** 2).mean()
+        loss.backward()
+        found.append({key: leaf.grad for key, leaf in each.leaves().items()})
+    assert_close(*found)
+
+
+@each_kind
+def test_an_upstream_gradient_of_any_layout_and_dtype_is_taken(name: str) -> None:
+    numbers = np.random.default_rng(0).standard_normal((4, 2, 3))
+    for upstream in (numbers.T, numbers.T.astype(np.float32), np.broadcast_to(numbers[:, 0, 0], (3, 2, 4))):
+        found = []
+        for each in both(name, T=3):
+            each.hs.backward(upstream)
+            found.append({key: leaf.grad for key, leaf in each.leaves().items()})
+        assert_close(*found)
 
 
 @every_cell

@@ -63,7 +63,9 @@ ENGINE = (
     "engine_depth",
     "ops_properties",
 )
-ROLLING = ("rolling", "rolling_own_cells", "rolling_graph", "rolling_watching", "rolling_memory", "rolling_changes")
+ROLLING = tuple(
+    f"rolling{part}" for part in ("", "_own_cells", "_graph", "_watching", "_memory", "_writing", "_changes", "_copies")
+)
 FIRST = {
     "transforms.py": ("transforms",),
     "jacobians.py": ("transforms",),

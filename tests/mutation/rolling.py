@@ -126,7 +126,6 @@ MUTANTS = [
     ),
     *rows(
         "rolling/rolled",
-        ("rolling: a frozen leaf is the leaf it was", "class Recipe", " and leaf._node is node", ""),
         ("rolling: what has to be computed anew is remembered", "def roll", "if recipe.constants() is not None:", "if True:"),
         (
             "rolling: whether xs is learnt does not count",

@@ -44,7 +44,10 @@ recorded: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
 
 
 class Recurrent(Protocol[State]):
-    """Anything that can be unrolled. A state is a Tensor (B, H), or a tuple of them whose last entry is the output h."""
+    """Anything that can be unrolled. A state is a Tensor (B, H), or a tuple of them whose last entry is the output h.
+
+    A class of which `Cell.steps_alike` holds may say so too: ``steps_alike = True``.
+    """
 
     def step(self, x: Tensor, state: State, /) -> State:
         """The new state, from one input x (B, D) and the old state."""

@@ -19,38 +19,44 @@ CELL_NAMES = {"W_hx": "W_x", "W_hh": "W_h", "b_h": "b"}
 
 
 class UserCell(Module):
-    """A cell with plain operators: no layer, nothing hoisted, the same primitives as in `composed`; one class for all four."""
+    """A cell outside of `models`: plain operators, nothing hoisted, the same primitives as in `composed`."""
 
-    def __init__(self, cell: str, hidden_size: int, params: Arrays) -> None:
-        self.step_of = {"rnn": self.rnn, "gru": self.gru, "gru_before": self.gru_before, "lstm": self.lstm}[cell]
-        self.state_parts, self.H = (2 if cell == "lstm" else 1), hidden_size
+    def __init__(self, hidden_size: int, params: Arrays) -> None:
+        self.H = hidden_size
         self.W_x, self.W_h, self.b = (Parameter(params[name], name=name) for name in ("W_x", "W_h", "b"))
         if "b_ch" in params:
             self.b_ch = Parameter(params["b_ch"], name="b_ch")
 
     def initial_state(self, batch: int) -> Any:
         """Zeros."""
-        zero = Tensor(np.zeros((batch, self.H), self.W_h.dtype))
-        return zero if self.state_parts == 1 else (zero, zero)
+        return Tensor(np.zeros((batch, self.H), self.W_h.dtype))
 
-    def step(self, x: Tensor, state: Any) -> Any:
+
+class UserRNN(UserCell):
+    """The simple RNN."""
+
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
-        return self.step_of(x, state)
-
-    def rnn(self, x: Tensor, h: Tensor) -> Tensor:
-        """The simple RNN."""
         return tanh(x @ self.W_x.T + h @ self.W_h.T + self.b)
 
-    def gru(self, x: Tensor, h: Tensor) -> Tensor:
-        """Reset after the product."""
+
+class UserGRU(UserCell):
+    """The GRU with the reset after the product."""
+
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        """One step."""
         x_u, x_r, x_c = split(x @ self.W_x.T + self.b, 3, axis=-1)
         h_u, h_r, h_c = split(h @ self.W_h.T, 3, axis=-1)
         u, r = sigmoid(x_u + h_u), sigmoid(x_r + h_r)
         c = tanh(x_c + r * (h_c + self.b_ch))
         return h + u * (c - h)
 
-    def gru_before(self, x: Tensor, h: Tensor) -> Tensor:
-        """Reset before the product."""
+
+class UserGRUBefore(UserCell):
+    """The GRU with the reset before the product."""
+
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        """One step."""
         H = self.H
         x_u, x_r, x_c = split(x @ self.W_x.T + self.b, 3, axis=-1)
         h_u, h_r = split(h @ self.W_h[: 2 * H].T, 2, axis=-1)
@@ -58,12 +64,24 @@ class UserCell(Module):
         c = tanh(x_c + (r * h) @ self.W_h[2 * H :].T)
         return h + u * (c - h)
 
-    def lstm(self, x: Tensor, state: Any) -> Any:
-        """The LSTM."""
+
+class UserLSTM(UserCell):
+    """The LSTM."""
+
+    @override
+    def initial_state(self, batch: int) -> Any:
+        zero = super().initial_state(batch)
+        return zero, zero
+
+    def step(self, x: Tensor, state: Any) -> Any:
+        """One step."""
         c, h = state
         i, f, g, o = split(x @ self.W_x.T + h @ self.W_h.T + self.b, 4, axis=-1)
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return c, sigmoid(o) * tanh(c)
+
+
+USER_CELLS: dict[str, Any] = {"rnn": UserRNN, "gru": UserGRU, "gru_before": UserGRUBefore, "lstm": UserLSTM}
 
 
 class Minigrad(Taped):
@@ -123,7 +141,7 @@ class Minigrad(Taped):
 
 
 class MinigradUserCell(Minigrad):
-    """A user's own cell, unrolled step by step."""
+    """A user's own cell. `unroll` reads off its source that all steps are alike, records one and repeats it."""
 
     name = "minigrad, user's cell"
     own_tape = False
@@ -131,20 +149,15 @@ class MinigradUserCell(Minigrad):
 
     @override
     def make_cell(self, problem: Problem) -> Any:
-        return UserCell(problem.cell, problem.size.H, problem.params)
+        return USER_CELLS[problem.cell](problem.size.H, problem.params)
 
 
-class AlikeCell(UserCell):
-    """The same cell, which says in one line that its steps are alike."""
+class MinigradStepByStep(MinigradUserCell):
+    """The same cell, every step recorded by itself, as it is where steps may differ."""
 
-    steps_alike = True
-
-
-class MinigradAlikeCell(MinigradUserCell):
-    """A user's own cell whose steps are alike: one step is recorded and repeated."""
-
-    name = "minigrad, steps_alike"
+    name = "minigrad, step by step"
 
     @override
     def make_cell(self, problem: Problem) -> Any:
-        return AlikeCell(problem.cell, problem.size.H, problem.params)
+        kind = USER_CELLS[problem.cell]
+        return type(kind.__name__, (kind,), {"steps_alike": False})(problem.size.H, problem.params)

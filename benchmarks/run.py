@@ -9,14 +9,14 @@ from benchmarks.agreement import require_agreement
 from benchmarks.by_hand import ByHand
 from benchmarks.contestant import Contestant, Taped
 from benchmarks.memory import peak, tape
-from benchmarks.ours import Minigrad, MinigradAlikeCell, MinigradUserCell
+from benchmarks.ours import Minigrad, MinigradStepByStep, MinigradUserCell
 from benchmarks.overhead import PLAIN, overhead
 from benchmarks.problem import SIZES, make_problem
 from benchmarks.results import Measurement, Results, describe_machine, describe_versions
 from benchmarks.scaling import LENGTHS, scaling
 from benchmarks.timing import race
 
-OURS: tuple[type[Contestant], ...] = (ByHand, Minigrad, MinigradAlikeCell, MinigradUserCell)
+OURS: tuple[type[Contestant], ...] = (ByHand, Minigrad, MinigradUserCell, MinigradStepByStep)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def measure(plan: Plan, kinds: Iterable[type[Contestant]], say: Callable[[str], 
         if weight is not None:
             results.tape[kind.name] = asdict(weight)
     if plan.lengths:
-        for kind in (Minigrad, MinigradUserCell):
+        for kind in (Minigrad, MinigradStepByStep):
             say(f"scaling: {kind.name}, T from {plan.lengths[0]} to {plan.lengths[-1]}")
             results.scaling[kind.name] = [asdict(cost) for cost in scaling(kind, plan.lengths)]
     return results

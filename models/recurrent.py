@@ -46,7 +46,7 @@ recorded: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
 class Recurrent(Protocol[State]):
     """Anything that can be unrolled. A state is a Tensor (B, H), or a tuple of them whose last entry is the output h.
 
-    A class of which `Cell.steps_alike` holds may say so too: ``steps_alike = True``.
+    A class may say whether all steps are alike, ``steps_alike = True`` or False: see `Cell.steps_alike`.
     """
 
     def step(self, x: Tensor, state: State, /) -> State:
@@ -73,7 +73,8 @@ class Cell(Module, ABC, Generic[State]):
 
     steps_alike: ClassVar[bool] = False
     """Whether a step is the same computation at every time, on whatever values, and nothing else happens in it: `unroll`
-    then runs it once and repeats its record. This holds for the class that says so, not for classes derived from it."""
+    then runs it once and repeats its record. This holds for the class that says so, not for classes derived from it; where
+    a class does not say, its source is read (`models.alike`)."""
 
     blocks: Blocks
     """For a parameter that holds several matrices: where in it each per-gate matrix lies."""

@@ -19,6 +19,7 @@ from minigrad.graph import Leaf
 from minigrad.memory import collector_paused
 from minigrad.rolling import Rolled, roll
 from minigrad.scope import Place
+from models.alike import steps_are_alike
 from models.checks import positive_size
 from models.recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
@@ -41,9 +42,8 @@ def unroll(
 ) -> tuple[Tensor, State]:
     """The cell's step repeated over time, state_t = step(x_t, state_{t−1}) for t = 1 … T, each recorded under its t.
 
-    If the cell's class says ``steps_alike = True``, as those of `models.cells` do, and there are no ``lengths`` and no
-    truncation, the step is run once and its record repeated (`minigrad.rolling`): the same numbers up to rounding and the
-    same graph, far faster.
+    Where all steps are alike (see `models.alike`), and there are no ``lengths`` and no truncation, the step is run once and
+    its record repeated (`minigrad.rolling`): the same numbers up to rounding and the same graph, far faster.
 
     Args:
         cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
@@ -144,10 +144,11 @@ def _projected(cell: Any, label: str, xs: Tensor | Sequence[Tensor], valid: Vali
 
 
 def _rolled(cell: Any, label: str, inputs: Any, state: Any, hoist: bool, times: range) -> Rolled | None:
-    """All steps as one loop, if the cell says that they are alike; None if they have to be run one by one."""
-    if not times or not vars(type(cell)).get("steps_alike"):
+    """All steps as one loop, if they are alike; None if they have to be run one by one."""
+    name = "recur" if hoist else "step"
+    if not times or not steps_are_alike(cell, name):
         return None
-    advance = cell.recur if hoist else cell.step
+    advance = getattr(cell, name)
 
     def step(rows: list[Tensor], parts: list[Tensor]) -> tuple[Tensor, ...]:
         with time_step(times[0]):

@@ -53,7 +53,7 @@ both_directions = pytest.mark.parametrize("reverse", [False, True], ids=["", "re
 @cache
 def plain(kind: type[Any]) -> type[Any]:
     """The same cell, whose steps are run one by one."""
-    return type("Plain", (kind,), {})
+    return type("Plain", (kind,), {"steps_alike": False})
 
 
 def pair(name: str, **more: Any) -> tuple[Any, Any]:

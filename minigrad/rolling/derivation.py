@@ -154,16 +154,20 @@ def derive(step: Step, output: int) -> Derivative:
         upstream = placeholder(step.values[new[output]])
         seeds = [(node, g + upstream if i == output else g) for i, (node, g) in enumerate(zip(new, arriving, strict=True))]
         found, _ = graph.sweep(seeds, sums, relevant=varying)
-    return _Writer(step, sums, recorder, arriving, upstream).write(
-        [found.get(node) for node in step.states], [found.get(node) for node in step.rows]
-    )
+    states, streams = [found.get(node) for node in step.states], [found.get(node) for node in step.rows]
+    ends = [*states, *streams, *(share for _, share in sums.to_constants), *(g for _, _, g, _ in sums.products)]
+    behind = set(graph.ancestors([None if end is None else end._node for end in ends]))
+    nodes = [node for node in recorder.values if node in behind]
+    return _Writer(step, sums, nodes, arriving, upstream).write(states, streams)
 
 
 class _Writer:
     """Turns the recorded backward pass of one step into a program."""
 
-    def __init__(self, step: Step, sums: StepSums, recorder: Recorder, arriving: list[Tensor], upstream: Tensor) -> None:
-        self.step, self.sums, self.nodes = step, sums, list(recorder.values)
+    def __init__(
+        self, step: Step, sums: StepSums, nodes: list[Operation], arriving: list[Tensor], upstream: Tensor
+    ) -> None:
+        self.step, self.sums, self.nodes = step, sums, nodes
         self.sources: dict[Node | None, Operand] = {g._node: Operand(STATE, i) for i, g in enumerate(arriving)}
         self.sources |= {node: Operand(RESULT, k) for k, node in enumerate(self.nodes)}
         self.upstream = upstream

@@ -70,8 +70,6 @@ def _is_ours(frame: FrameType) -> bool:
 def user_line(depth: int = 3) -> Line | None:
     """The line outside minigrad that is being executed now, with up to ``depth`` − 1 callers, as far as its own module."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_ours(frame):
-        frame = frame.f_back
     calls: list[tuple[str, int, str]] = []
     while frame is not None and len(calls) < depth:
         if not _is_ours(frame):

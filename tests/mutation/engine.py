@@ -391,7 +391,7 @@ MUTANTS = [
     *rows(
         "diagnosis",
         ("infinities are NaN", "def trouble", "if np.isnan(array).any():", "if True:"),
-        ("the line is minigrad's own", "def user_line", "while frame is not None and _is_ours(frame):", "while False:"),
+        ("the line is minigrad's own", "def user_line", "if not _is_ours(frame):", "if True:"),
         ("growth without end", "class Growth", "if norm <= 2 * low", "if norm <= 1e300"),
     ),
     *rows(

@@ -114,6 +114,8 @@ def _is_known(called: Any) -> bool:
 def _line_of(function: FunctionType) -> Line | None:
     """What a function refers to, or None if it is not a straight line or cannot be read."""
     code = function.__code__
+    if code.co_freevars:  # names of an enclosing function hide global ones
+        return None
     try:
         file = inspect.findsource(function)[0]
         module = ast.parse("".join(file))

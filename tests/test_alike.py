@@ -228,10 +228,31 @@ class Unread(Plain):
     exec("def step(self, x, h):\n    return tanh(x @ self.U + h)")
 
 
+def hiding(tanh: Any) -> Any:
+    class Hides(Base):
+        def step(self, x, h):
+            return tanh(x @ self.U + h)
+
+    return Hides
+
+
+Hides = hiding(lambda x: x * np.random.default_rng().random())
+
+
+class RenamesItsInput(Base):
+    def step(self, x, h):
+        return tanh(x.named("input") @ self.U.T + h)
+
+
+class RenamesItsState(Base):
+    def step(self, x, h):
+        return tanh(x @ self.U.T + h.named("before"))
+
+
 DIFFERENT = [
     Appends, AppendsInTheFormula, Counts, Stores, Branches, Chooses, CallsAnother, CallsAMethodThatCounts, CallsItself,
     ReadsAProperty, AsksForAttributes, Draws, Advances, ReadsAList, ReadsAValue, NamesInTheFormula, Comprehends, Loops,
-    HasADefault, AsksAbove, Decorated, HasAStepOfItsOwn, SaysNo, Unread,
+    HasADefault, AsksAbove, Decorated, HasAStepOfItsOwn, SaysNo, Unread, Hides,
 ]  # fmt: skip
 
 
@@ -302,3 +323,13 @@ def test_a_source_that_was_changed_after_the_import_is_not_believed(tmp_path: An
     copied = type(before)(before.__code__, before.__globals__)
     kind = type("Cell", (), {"step": copied})
     assert not steps_are_alike(kind(), "step")
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+@pytest.mark.parametrize("kind", [RenamesItsInput, RenamesItsState])
+def test_names_that_a_step_gives_to_what_it_was_given_are_those_of_the_step_by_step_graph(kind: Any, learnt: bool) -> None:
+    xs, graphs = Tensor(np.ones((3, 2, 3)), requires_grad=learnt), []
+    for cell in (kind(), type("Plain", (kind,), {"steps_alike": False})()):
+        hs, _ = unroll(cell, xs)
+        graphs.append([(node.label, node.name, node.time) for node in mg.walk(hs)])
+    assert graphs[0] == graphs[1]

@@ -49,7 +49,6 @@ class Derivative:
     products: list[tuple[int, bool, Operand, Operand]]
     """Shares of matrices: the constant, whether its transpose was applied, the gradient and the other factor."""
 
-
     def of_forward(self) -> list[Operand]:
         """What is needed of the forward pass, of all steps."""
         return [*self.saved, *(operand for operand, _ in self.curves), *(factor for *_, factor in self.products)]

@@ -114,6 +114,8 @@ class Step:
         """Their values when the step was recorded."""
         for kind, given in ((STREAM, self.rows), (STATE, self.states)):
             self.sources.update((node, Operand(kind, k)) for k, node in enumerate(given))
+        if any(node.name is not None for node in self.states):
+            raise NotRepeatable("a step that gives its old state another name")
         self._sort(new, parameters)
         for node in new:
             if node not in self.sources or self.sources[node].kind != RESULT:

@@ -124,7 +124,7 @@ def roll(
             break
         else:
             return None
-    return _run(recipe, streams, states, constants, times, stream_name)
+    return _run(recipe, streams, states, constants, times)
 
 
 def _run(
@@ -133,7 +133,6 @@ def _run(
     states: Sequence[Tensor],
     constants: list[Array],
     times: range,
-    stream_name: str | None,
 ) -> Rolled:
     """Compute all steps, and make them an operation of the graph if something needs a gradient."""
     step, known = recipe.step, recipe.known
@@ -150,7 +149,7 @@ def _run(
     loop.known, loop.values = known, Values(run, known.everything, known.left_out, (*arrays, *constants))
     loop.shape, loop.dtype, loop.name, loop.watch = run.outputs().shape, program.dtype, None, None
     loop.place, loop.serial = state.place, graph.next_serial()
-    loop.repetition = Repetition(step, stream_nodes, state_nodes, stream_name, times, loop.place, loop.values)
+    loop.repetition = Repetition(step, stream_nodes, state_nodes, times, loop.place, loop.values)
     return Rolled(run, loop)
 
 

@@ -96,14 +96,13 @@ class Repetition:
         step: the record of it.
         streams: the nodes of the streams.
         states: the nodes of the initial state.
-        stream_name: what the rows of the streams are called.
         times: the time steps, in the order in which they are computed.
         place: where the loop was recorded.
         values: what the steps have computed.
     """
 
     __slots__ = (
-        "_outputs", "_serial", "_size", "_state", "place", "states", "step", "stream_name", "streams", "times", "values"
+        "_outputs", "_serial", "_size", "_state", "place", "states", "step", "streams", "times", "values"
     )  # fmt: skip
 
     def __init__(
@@ -111,12 +110,11 @@ class Repetition:
         step: Step,
         streams: Sequence[Node | None],
         states: Sequence[Node | None],
-        stream_name: str | None,
         times: range,
         place: Place,
         values: Values,
     ) -> None:
-        self.step, self.streams, self.states, self.stream_name = step, streams, states, stream_name
+        self.step, self.streams, self.states = step, streams, states
         self.times, self.place, self.values = times, place, values
         self._size = len(step.rows) + len(step.recorded)
         self._serial = graph.reserve_serials(self._size * len(times))
@@ -153,10 +151,10 @@ class Repetition:
             row: Leaf | Slice | None = None
             if stream is not None and stream.requires_grad:
                 row = _row_of(stream, template, t)
-            elif self.stream_name is not None:
+            elif template.name is not None:
                 row = Leaf(template.shape, template.dtype, False)
             if row is not None:
-                row.name, row.place = self.stream_name, Place(t, self.place.scope)
+                row.name, row.place = template.name, Place(t, self.place.scope)
                 row.serial = self._serial + number * self._size + j
             nodes[template] = row
         return nodes

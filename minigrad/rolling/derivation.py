@@ -1,15 +1,18 @@
 """The backward pass of one step, derived from its record by the derivatives of its operations, and kept as a record too.
 
 The derivatives are those of every backward pass: each operation's ``vjp`` is run once, on Tensors that stand for one
-step's values, and what it computes is recorded. Three things are put off, since for all steps together they cost far
-less: the slopes of curves such as tanh (one call for all steps), the products that give the gradients of matrices (one
-product of all rows), and the joining of the parts that a ``split`` had cut.
+step's values, and what it computes is recorded. The slope of a curve such as tanh is recorded by itself, as the
+derivative for g = 1: it is then computed for all steps at once (`minigrad.rolling.simplifying`). Two things are put off,
+since for all steps together they cost far less: the products that give the gradients of matrices (one product of all
+rows), and the joining of the parts that a ``split`` had cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from minigrad import graph
 from minigrad.gradients import Span
@@ -20,8 +23,9 @@ from minigrad.ops.joining import concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import CURVES, NotRepeatable
 from minigrad.rolling.plan import Plan
-from minigrad.rolling.program import Program, Run
+from minigrad.rolling.program import Program
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, number_of, placeholder
+from minigrad.rolling.simplifying import Simplified
 from minigrad.tensor import Tensor
 from minigrad.transforms import TensorSums, lift
 
@@ -32,14 +36,12 @@ __all__ = ["Derivative", "derive"]
 class Derivative:
     """The backward pass of one step.
 
-    Its streams are the values of the forward pass named in ``saved``, the slopes of ``curves``, and the gradient
-    that arrives at the output of each step. Its state is the gradient of the forward pass's state.
+    Its streams are the values of the forward pass named in ``saved``, and the gradient that arrives at the output of
+    each step. Its state is the gradient of the forward pass's state.
     """
 
     program: Program
     saved: list[Operand]
-    curves: list[tuple[Operand, Operation]]
-    """The results whose slopes are streams, each with a function of its kind."""
     to_streams: list[Operand | None]
     """For each stream of the forward pass, where its gradient comes from."""
     to_constants: list[tuple[int, Operand]]
@@ -51,15 +53,11 @@ class Derivative:
 
     def of_forward(self) -> list[Operand]:
         """What is needed of the forward pass, of all steps."""
-        return [*self.saved, *(operand for operand, _ in self.curves), *(factor for *_, factor in self.products)]
+        return [*self.saved, *(factor for *_, factor in self.products)]
 
     def constants(self) -> list[int]:
         """The constants that a share is sent to, one for each share."""
         return [*(number for number, _ in self.to_constants), *(number for number, *_ in self.products)]
-
-    def slopes(self, run: Run) -> list[Array]:
-        """The slopes of the curves at all steps."""
-        return [curve.vjp(self.program.one, run.of(operand))[0] for operand, curve in self.curves]
 
 
 @dataclass
@@ -75,8 +73,9 @@ class StepSums(TensorSums):
     """The sums of the backward pass of one step."""
 
     step: Step
+    one: Tensor
+    """Stands for the number 1."""
     pieces: dict[Node, list[Cutting]] = field(default_factory=dict)
-    slopes: dict[Operation, Tensor] = field(default_factory=dict)
     to_constants: list[tuple[int, Tensor]] = field(default_factory=list)
     products: list[tuple[int, bool, Tensor, Tensor]] = field(default_factory=list)
 
@@ -87,7 +86,7 @@ class StepSums(TensorSums):
         """What ``operation`` sends to each of its inputs that differs from step to step."""
         operands = self.step.operands[self.step.sources[operation].number]
         if isinstance(operation, CURVES):
-            slope = self.slopes[operation] = placeholder(self.step.values[operation])
+            (slope,) = operation.vjp(self.one, *operation.lifted(lift))
             return (g * slope,)
         if isinstance(operation, Slice):
             return (Cutting(operation.span, g),)
@@ -145,8 +144,8 @@ def derive(step: Step, output: int) -> Derivative:
     Raises:
         NotRepeatable: it is not known how to repeat it.
     """
-    sums, recorder = StepSums(step), Recorder()
     new = [step.nodes[k] for k in step.new]
+    sums, recorder = StepSums(step, placeholder(np.ones((), new[output].dtype))), Recorder()
     varying: set[Node | None] = {node for node, operand in step.sources.items() if operand.kind != CONSTANT}
     with recorder:
         arriving = [placeholder(step.values[node]) for node in new]
@@ -177,27 +176,36 @@ class _Writer:
     def write(self, states: list[Tensor | None], streams: list[Tensor | None]) -> Derivative:
         """The derivative, given the gradients of the old state and of the streams."""
         sums = self.sums
-        slopes = {slope._node: operation for operation, slope in sums.slopes.items()}
         used = [source for node in self.nodes for source in node.inputs]
         forward = [self.step.sources[s] for s in used if s in self.step.sources and self.step.sources[s].kind != CONSTANT]
         self.saved = list(dict.fromkeys(forward))
-        count = len(self.saved)
         for j, operand in enumerate(self.saved):
             self.streams[operand] = j
-        for j, node in enumerate([*slopes, self.upstream._node], count):
-            self.sources[node] = Operand(STREAM, j)
+        self.sources[self.upstream._node] = Operand(STREAM, len(self.saved))
+        one = self.sources[sums.one._node] = self._constant(sums.one._data)
         operands = [tuple([self._operand(node, k) for k in range(len(node.inputs))]) for node in self.nodes]
+        to_constants = [self._of(share) for _, share in sums.to_constants]
+        of_matrices = [self._of(g) for _, _, g, _ in sums.products]
         new = [self._of(tensor) for tensor in states]
         to_streams = [None if tensor is None else self._of(tensor) for tensor in streams]
-        to_constants = [(number, self._of(share)) for number, share in sums.to_constants]
-        products = [(n, turned, self._of(g), self.step.sources[a._node]) for n, turned, g, a in sums.products]
-        wanted = [*to_streams, *(share for _, share in to_constants), *(g for _, _, g, _ in products)]
-        if any(operand.kind != RESULT for operand in wanted if operand is not None):
+        wanted = [*(operand for operand in to_streams if operand is not None), *to_constants, *of_matrices]
+        simple = Simplified(self.nodes, operands, [*new, *wanted], {one})
+        kept = [simple.now(operand) for operand in wanted]
+        if any(operand.kind != RESULT for operand in kept):
             raise NotRepeatable("a gradient that is passed on as it is")
-        kept = [operand.number for operand in wanted if operand is not None]
-        program = Program(Plan(self.nodes, operands, new, kept, every_state=False))
-        curves = [(self.step.sources[node], type(node)()) for node in slopes.values()]
-        return Derivative(program, self.saved, curves, to_streams, to_constants, self.numbers, products)
+        new = list(map(simple.now, new))
+        program = Program(Plan(simple.nodes, simple.operands, new, [operand.number for operand in kept], every_state=False))
+        return Derivative(
+            program,
+            self.saved,
+            [None if operand is None else simple.now(operand) for operand in to_streams],
+            [(number, simple.now(share)) for (number, _), share in zip(sums.to_constants, to_constants, strict=True)],
+            self.numbers,
+            [
+                (number, transposed, simple.now(g), self.step.sources[a._node])
+                for (number, transposed, _, a), g in zip(sums.products, of_matrices, strict=True)
+            ],
+        )
 
     def _operand(self, node: Operation, k: int) -> Operand:
         source = node.inputs[k]
@@ -209,6 +217,9 @@ class _Writer:
         number = number_of(node, k)
         if number is None:
             raise NotRepeatable("a constant in a derivative")
+        return self._constant(number)
+
+    def _constant(self, number: Array) -> Operand:
         self.numbers.append(number)
         return Operand(CONSTANT, len(self.step.constants) + len(self.numbers) - 1)
 

@@ -73,7 +73,7 @@ class Loop(Operation):
         backward = self.known.backward
         states = [g[i] if i in g else np.zeros(old.shape[1:], self.dtype) for i, old in enumerate(run.given[STATE])]
         outputs = g[OUTPUTS] if OUTPUTS in g else np.broadcast_to(np.zeros((), self.dtype), self.shape)
-        streams = [*map(run.of, backward.saved), *backward.slopes(run), outputs]
+        streams = [*map(run.of, backward.saved), outputs]
         constants = [*run.given[CONSTANT], *backward.numbers]
         back = backward.program.run(run.T, streams, states, constants, not run.reverse)
         shares: list[Gradient] = [None if operand is None else back.of(operand) for operand in backward.to_streams]

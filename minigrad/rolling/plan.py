@@ -8,7 +8,8 @@ where they belong at once; parts that are cut out are views.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from minigrad.graph import Operation
@@ -73,8 +74,9 @@ class Plan:
         self.results: dict[int, int] = {}
         self._given: dict[tuple[str, Any], int] = {}
         self._copies: list[list[tuple[Operand, int]]] = [[] for _ in nodes]
+        self._kept = set(kept)
         self._decide_when()
-        self._decide_what_to_keep(set(kept))
+        self._decide_what_to_keep()
         self._decide_where()
         self._write()
 
@@ -99,8 +101,8 @@ class Plan:
             raise NotRepeatable("a state that does not depend on the one before")
         self.phase = [BEFORE if not d else LOOP if f else AFTER for d, f in zip(depends, feeds, strict=True)]
 
-    def _decide_what_to_keep(self, kept: set[int]) -> None:
-        self.stacked = [phase != LOOP or k in kept for k, phase in enumerate(self.phase)]
+    def _decide_what_to_keep(self) -> None:
+        self.stacked = [phase != LOOP or k in self._kept for k, phase in enumerate(self.phase)]
         for k in reversed(range(len(self.nodes))):
             if self.phase[k] == AFTER or (self.stacked[k] and isinstance(self.nodes[k], Slice)):
                 for operand in self.operands[k]:
@@ -136,13 +138,28 @@ class Plan:
         joins = [k for k, node in enumerate(self.nodes) if isinstance(node, Concatenate)]
         for k in sorted(joins, key=lambda k: self.phase[k] != LOOP):
             self._place_parts(k)
+        uses = Counter([operand for operands in (*self.operands, self.new) for operand in operands])
         for k, node in enumerate(self.nodes):
             if isinstance(node, Slice):
                 whole = self.slots[self.slot_of(*self.operands[k][0])]
                 index = node.span[3]
                 self.results[k] = self._slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
             elif k not in self.results:
-                self.results[k] = self._fresh(k)
+                last = self._used_up(k, uses)
+                self.results[k] = self._fresh(k) if last is None else self.results[last]
+
+    def _used_up(self, k: int, uses: Mapping[Operand, int]) -> int | None:
+        """An operand that nothing else needs, so that the result can take its place."""
+        if isinstance(self.nodes[k], Matmul):
+            return None
+        for operand in self.operands[k]:
+            r = operand.number
+            if operand.kind != RESULT or uses[operand] > 1 or r in self._kept or self.nodes[r].shape != self.nodes[k].shape:
+                continue
+            array, path = self.slots[self.results[r]]
+            if not path and self.arrays[array][0] in (STACK, SCRATCH) and self.stacked[r] == self.stacked[k]:
+                return r
+        return None
 
     def _place_parts(self, k: int) -> None:
         """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""

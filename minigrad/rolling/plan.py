@@ -2,24 +2,26 @@
 
 What does not depend on the state is computed for all steps at once, before the loop; what the state does not depend on,
 after it. In the loop every call writes into an array that is there already: into its row of the results of all steps if
-somebody needs them later, else into one array that every step uses again. Parts that are put side by side are written
-where they belong at once; parts that are cut out are views.
+somebody needs them later, else into one array that every step uses again. What is computed from a result that nothing
+else needs takes its place. Parts that are put side by side are written where they belong at once; parts that are cut out
+are views. Where the same is done with parts that lie side by side, such as the gates of a cell, one call does it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from minigrad.graph import Operation
+from minigrad.guard import Array
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
-from minigrad.rolling.into import Into, NotRepeatable, copy, recipe
+from minigrad.rolling.into import OUT, Into, NotRepeatable, copy, recipe
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, Operand
 
-__all__ = ["AFTER", "BEFORE", "LOOP", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Call", "Plan", "Slot"]
+__all__ = ["AFTER", "BEFORE", "LOOP", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Call", "Parts", "Plan", "Slot"]
 
 BEFORE, LOOP, AFTER = range(3)
 NEW: Final = "new"
@@ -36,6 +38,17 @@ class Slot(NamedTuple):
 
     array: int
     path: tuple[Any, ...] = ()
+
+
+class Parts(NamedTuple):
+    """In the path of a slot: cut the last axis, of rows, into so many parts of that width, and put them first."""
+
+    count: int
+    width: int
+
+    def of(self, array: Array) -> Array:
+        """(…, B, count · width) as (…, count, B, width)."""
+        return array.reshape(*array.shape[:-1], self.count, self.width).swapaxes(-3, -2)
 
 
 class Call(NamedTuple):
@@ -75,6 +88,7 @@ class Plan:
         self._given: dict[tuple[str, Any], int] = {}
         self._copies: list[list[tuple[Operand, int]]] = [[] for _ in nodes]
         self._kept = set(kept)
+        self._uses = Counter([operand for sources in (*operands, new) for operand in sources])
         self._decide_when()
         self._decide_what_to_keep()
         self._decide_where()
@@ -131,35 +145,77 @@ class Plan:
         return self._new_slot(STACK if self.stacked[k] else SCRATCH, self.nodes[k].shape)
 
     def _decide_where(self) -> None:
-        computed = [not isinstance(node, Slice | Concatenate) for node in self.nodes]
         for i, operand in enumerate(self.new):
-            if operand.kind == RESULT and computed[operand.number] and (self.every_state or not self.stacked[operand.number]):
-                self.results.setdefault(operand.number, self.slot_of(NEW, i))
+            if operand.kind == RESULT and self._is_computed(operand.number):
+                if self.every_state or not self.stacked[operand.number]:
+                    self.results.setdefault(operand.number, self.slot_of(NEW, i))
         joins = [k for k, node in enumerate(self.nodes) if isinstance(node, Concatenate)]
         for k in sorted(joins, key=lambda k: self.phase[k] != LOOP):
             self._place_parts(k)
-        uses = Counter([operand for operands in (*self.operands, self.new) for operand in operands])
+        self.alike = self._alike()
+        for k in reversed(range(len(self.nodes))):
+            if self._is_computed(k):
+                if k not in self.results:
+                    self._place(k, [member for member in self.alike.get(k, ()) if member not in self.results])
+                self._give_place_to_operand(k)
         for k, node in enumerate(self.nodes):
             if isinstance(node, Slice):
                 whole = self.slots[self.slot_of(*self.operands[k][0])]
                 index = node.span[3]
                 self.results[k] = self._slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
-            elif k not in self.results:
-                last = self._used_up(k, uses)
-                self.results[k] = self._fresh(k) if last is None else self.results[last]
 
-    def _used_up(self, k: int, uses: Mapping[Operand, int]) -> int | None:
-        """An operand that nothing else needs, so that the result can take its place."""
-        if isinstance(self.nodes[k], Matmul):
-            return None
+    def _is_computed(self, k: int) -> bool:
+        return not isinstance(self.nodes[k], Slice | Concatenate)
+
+    def _place(self, k: int, alike: Sequence[int]) -> None:
+        """Give a result its place: one of its own, or beside the others that are computed alike from parts side by side."""
+        if len(alike) < 2:
+            self.results[k] = self._fresh(k)
+            return
+        kind = STACK if any(self.stacked[member] for member in alike) else SCRATCH
+        self.arrays.append((kind, (len(alike), *self.nodes[k].shape)))
+        for j, member in enumerate(alike):
+            self.results[member] = self._slot(len(self.arrays) - 1, ((j,),))
+
+    def _give_place_to_operand(self, k: int) -> None:
+        """Let an operand that nothing else needs be computed where the result will be, if that can be."""
+        array, path = self.slots[self.results[k]]
+        over_time = self.arrays[array][0] == STACK or (self.arrays[array][0] == NEW and self.every_state)
         for operand in self.operands[k]:
             r = operand.number
-            if operand.kind != RESULT or uses[operand] > 1 or r in self._kept or self.nodes[r].shape != self.nodes[k].shape:
+            if operand.kind != RESULT or r in self.results or self._uses[operand] > 1 or r in self._kept:
                 continue
-            array, path = self.slots[self.results[r]]
-            if not path and self.arrays[array][0] in (STACK, SCRATCH) and self.stacked[r] == self.stacked[k]:
-                return r
-        return None
+            if len(self.alike.get(r, ())) > 1 and path != ((self.alike[r].index(r),),):
+                continue
+            if self.nodes[r].shape != self.nodes[k].shape or not self._is_computed(r) or (self.stacked[r] and not over_time):
+                continue
+            if not isinstance(self.nodes[k], Matmul) and not (path and isinstance(self.nodes[r], Matmul)):
+                self.results[r] = self.results[k]
+                return
+
+    def _alike(self) -> dict[int, list[int]]:
+        """The operations of the loop that do the same with parts side by side; for each of them all of its group."""
+        parts: dict[Operand, tuple[Any, int]] = {}  # what it is a part of, and which
+        groups: dict[int, list[int]] = {}
+        latest: dict[Any, tuple[list[int], list[int]]] = {}
+        for k, node in enumerate(self.nodes):
+            if len(node.shape) != 2:
+                continue
+            if isinstance(node, Slice):
+                axis, start, stop, _ = node.span
+                width = stop - start
+                if axis == 1 and width and start % width == 0:
+                    parts[Operand(RESULT, k)] = (self.operands[k][0], width), start // width
+            elif self.phase[k] == LOOP and all(operand in parts for operand in self.operands[k]):
+                wholes, which = zip(*[parts[operand] for operand in self.operands[k]], strict=True)
+                group, following = latest.get((type(node), wholes), ([], []))
+                if list(which) != following:
+                    group = []
+                group.append(k)
+                latest[type(node), wholes] = group, [number + 1 for number in which]
+                groups[k] = group
+                parts[Operand(RESULT, k)] = group[0], len(group) - 1
+        return groups
 
     def _place_parts(self, k: int) -> None:
         """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""
@@ -168,7 +224,7 @@ class Plan:
         for operand in self.operands[k]:
             r = operand.number
             elsewhere = operand.kind != RESULT or r in self.results
-            if not elsewhere and not isinstance(self.nodes[r], Slice | Concatenate | Matmul):
+            if not elsewhere and self._is_computed(r) and not isinstance(self.nodes[r], Matmul):
                 homeless.add(r)
         self.stacked[k] = self.stacked[k] or any(self.stacked[r] for r in homeless)
         self.results[k] = self._fresh(k)
@@ -184,24 +240,85 @@ class Plan:
     # ---------------------------------------------------------------- the calls
 
     def _write(self) -> None:
+        self._written: set[int] = set()
         for k, node in enumerate(self.nodes):
             calls, out = self.calls[self.phase[k]], self.results[k]
             if isinstance(node, Concatenate):
                 calls += [Call(copy, (self.slot_of(*operand), place)) for operand, place in self._copies[k]]
-            elif not isinstance(node, Slice):
-                places = [self.slot_of(*operand) for operand in self.operands[k]]
+            elif k not in self._written and self._is_computed(k):
+                together, places = self._together(k)
+                self._written.update(together)
                 if isinstance(node, Matmul):
                     places[1] = self._matrix(node, self.operands[k][1])
-                places += [self.slot_of(UNIT, None), out]
+                places.insert(-1, self.slot_of(UNIT, None))
                 for function, taken in recipe(node, self.phase[k] != LOOP):
-                    calls.append(Call(function, (*[places[number] for number in taken], out)))
+                    calls.append(Call(function, (*[places[number] for number in taken], places[OUT])))
         for i, operand in enumerate(self.new):
             if self.slot_of(*operand) != self.slot_of(NEW, i):
                 if self.every_state:
                     raise NotRepeatable("a state that is part of something")
                 self.calls[LOOP].append(Call(copy, (self.slot_of(*operand), self.slot_of(NEW, i))))
 
+    def _places(self, k: int) -> list[int]:
+        """The slots of the operands and of the result."""
+        return [*[self.slot_of(*operand) for operand in self.operands[k]], self.results[k]]
+
+    def _together(self, k: int) -> tuple[list[int], list[int]]:
+        """The operations that one call can do, ``k`` among them, and the slots of its operands and of its result."""
+        members, places = [k], self._places(k)
+        if self.phase[k] == LOOP and len(self.nodes[k].shape) == 2 and not isinstance(self.nodes[k], Matmul):
+            others = [m for m in range(k + 1, len(self.nodes)) if m not in self._written and self._does_the_same(k, m)]
+            grown = True
+            while grown:
+                grown = False
+                for m in others:
+                    for more in ([m, *members], [*members, m]) if m not in members else ():
+                        slots = [self._side_by_side(column) for column in zip(*map(self._places, more), strict=True)]
+                        if None not in slots and slots[-1] != self.slots[self.results[k]]:
+                            members, grown = more, True
+                            places = [self._slot(*slot) for slot in slots if slot is not None]
+                            break
+        return members, places
+
+    def _does_the_same(self, k: int, m: int) -> bool:
+        """Whether ``m`` is an operation like ``k`` whose operands are there."""
+        same = type(self.nodes[m]) is type(self.nodes[k]) and self.nodes[m].shape == self.nodes[k].shape
+        return same and self.phase[m] == LOOP and all(map(self._is_there, self.operands[m]))
+
+    def _is_there(self, operand: Operand) -> bool:
+        """Whether an operand has been computed when the next call of the loop is made."""
+        if operand.kind != RESULT or self.phase[operand.number] == BEFORE or operand.number in self._written:
+            return True
+        return isinstance(self.nodes[operand.number], Slice) and self._is_there(self.operands[operand.number][0])
+
+    def _side_by_side(self, places: Sequence[int]) -> Slot | None:
+        """Several slots as one, with an axis for them in front: parts next to each other, or all of them the same."""
+        slots = [self.slots[place] for place in places]
+        array, path = first = slots[0]
+        if all(slot == first for slot in slots):
+            return first
+        if any(slot.array != array or not slot.path or slot.path[:-1] != path[:-1] for slot in slots):
+            return None
+        *before, start = path[-1]
+        parts = [slot.path[-1] for slot in slots]
+        if parts == [(*before, _next(start, j)) for j in range(len(parts))]:
+            if isinstance(start, int):
+                return Slot(array, (*path[:-1], (slice(start, start + len(parts)),)))
+            if len(before) == 1:
+                width = start.stop - start.start
+                whole = (*before, slice(start.start, start.start + len(parts) * width))
+                return Slot(array, (*path[:-1], whole, Parts(len(parts), width)))
+        return None
+
     def _matrix(self, node: Matmul, operand: Operand) -> int:
         if operand.kind != CONSTANT:
             raise NotRepeatable("a product with a matrix that differs from step to step")
         return self.slot_of(TRANSPOSED if node.transpose_b else CONSTANT, operand.number)
+
+
+def _next(index: int | slice, steps: int) -> int | slice:
+    """The part that comes so many parts later."""
+    if isinstance(index, int):
+        return index + steps
+    width = index.stop - index.start
+    return slice(index.start + steps * width, index.stop + steps * width)

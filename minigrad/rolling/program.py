@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.plan import AFTER, BEFORE, LOOP, NEW, STACK, TRANSPOSED, UNIT, Call, Plan
+from minigrad.rolling.plan import AFTER, BEFORE, LOOP, NEW, STACK, TRANSPOSED, UNIT, Call, Parts, Plan
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 
 __all__ = ["Program", "Run"]
@@ -39,7 +39,7 @@ class Program:
         with_rows = (STREAM, STACK, *((STATE, NEW) if plan.every_state else ()))
         over_time = [kind in with_rows for kind, _ in plan.arrays]
         self.paths = [
-            (slot.array, [(WHOLE, *index) for index in slot.path] if over_time[slot.array] else slot.path)
+            (slot.array, [index if isinstance(index, Parts) else (WHOLE, *index) for index in slot.path] if over_time[slot.array] else slot.path)
             for slot in plan.slots
         ]
         """For each slot the array, and the indices that lead from it to what lies in the slot."""
@@ -171,5 +171,5 @@ def _part(array: Any, path: Sequence[Any]) -> Any:
     if type(array) is tuple:
         return tuple([_part(one, path) for one in array])
     for index in path:
-        array = array[index]
+        array = index.of(array) if isinstance(index, Parts) else array[index]
     return array

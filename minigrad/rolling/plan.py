@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from minigrad.graph import Operation
 from minigrad.guard import Array
+from minigrad.ops.arithmetic import Multiply
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
@@ -156,7 +158,7 @@ class Plan:
         for k in reversed(range(len(self.nodes))):
             if self._is_computed(k):
                 if k not in self.results:
-                    self._place(k, [member for member in self.alike.get(k, ()) if member not in self.results])
+                    self._place_together([m for m in self.alike.get(k, [k]) if m not in self.results])
                 self._give_place_to_operand(k)
         for k, node in enumerate(self.nodes):
             if isinstance(node, Slice):
@@ -167,29 +169,33 @@ class Plan:
     def _is_computed(self, k: int) -> bool:
         return not isinstance(self.nodes[k], Slice | Concatenate)
 
-    def _place(self, k: int, alike: Sequence[int]) -> None:
-        """Give a result its place: one of its own, or beside the others that are computed alike from parts side by side."""
-        if len(alike) < 2:
-            self.results[k] = self._fresh(k)
+    def _place_together(self, members: Sequence[int]) -> None:
+        """Give results their places, one beside the other."""
+        if len(members) == 1:
+            self.results[members[0]] = self._fresh(members[0])
             return
-        kind = STACK if any(self.stacked[member] for member in alike) else SCRATCH
-        self.arrays.append((kind, (len(alike), *self.nodes[k].shape)))
-        for j, member in enumerate(alike):
+        kind = STACK if any(self.stacked[member] for member in members) else SCRATCH
+        self.arrays.append((kind, (len(members), *self.nodes[members[0]].shape)))
+        for j, member in enumerate(members):
             self.results[member] = self._slot(len(self.arrays) - 1, ((j,),))
 
     def _give_place_to_operand(self, k: int) -> None:
-        """Let an operand that nothing else needs be computed where the result will be, if that can be."""
+        """Let an operand that nothing else needs be computed where the result will be, if that can be.
+
+        Not in columns of an array: to write there is slow, so it is done once only.
+        """
         array, path = self.slots[self.results[k]]
         over_time = self.arrays[array][0] == STACK or (self.arrays[array][0] == NEW and self.every_state)
+        if isinstance(self.nodes[k], Matmul) or any(len(index) > 1 for index in path):
+            return
         for operand in self.operands[k]:
             r = operand.number
             if operand.kind != RESULT or r in self.results or self._uses[operand] > 1 or r in self._kept:
                 continue
-            if len(self.alike.get(r, ())) > 1 and path != ((self.alike[r].index(r),),):
-                continue
             if self.nodes[r].shape != self.nodes[k].shape or not self._is_computed(r) or (self.stacked[r] and not over_time):
                 continue
-            if not isinstance(self.nodes[k], Matmul) and not (path and isinstance(self.nodes[r], Matmul)):
+            group = self.alike.get(r, [r])
+            if len(group) == 1 or path == ((group.index(r),),):
                 self.results[r] = self.results[k]
                 return
 
@@ -236,6 +242,23 @@ class Plan:
                 self.results[operand.number] = place
             else:
                 self._copies[k].append((operand, place))
+        if self.phase[k] == LOOP:
+            self._place_factors([operand.number for operand in self.operands[k] if operand.kind == RESULT])
+
+    def _place_factors(self, products: Sequence[int]) -> None:
+        """Place side by side what one gradient is multiplied with for parts that lie side by side."""
+        for g, members in groupby(products, self._multiplied):
+            factors = dict.fromkeys(self.operands[m][1].number for m in members) if g is not None else {}
+            if factors:
+                self._place_together(list(factors))
+
+    def _multiplied(self, m: int) -> Operand | None:
+        """What is multiplied with a factor that is computed before the loop and has no place yet."""
+        if not isinstance(self.nodes[m], Multiply):
+            return None
+        g, (kind, r) = self.operands[m]
+        free = kind == RESULT and self.phase[r] == BEFORE and r not in self.results and self.nodes[r].shape == self.nodes[m].shape
+        return g if free and self._is_computed(r) and not isinstance(self.nodes[r], Matmul) else None
 
     # ---------------------------------------------------------------- the calls
 

@@ -13,13 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.plan import AFTER, BEFORE, LOOP, NEW, STACK, TRANSPOSED, UNIT, Call, Parts, Plan
+from minigrad.rolling.plan import AFTER, BEFORE, LOOP, NEW, SCRATCH, STACK, TRANSPOSED, UNIT, Call, Parts, Plan
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
+from minigrad.rolling.workspace import CHUNK, part, rows_of, workspace
 
 __all__ = ["Program", "Run"]
-
-CHUNK: Final = 64
-"""Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
 
 WHOLE: Final = slice(None)
 
@@ -27,7 +25,10 @@ WHOLE: Final = slice(None)
 class Program:
     """How the steps that have one form are computed, according to a plan."""
 
-    __slots__ = ("after", "arrays", "before", "dtype", "every_state", "exponentials", "loop", "one", "paths", "results", "rows")
+    __slots__ = (
+        "after", "arrays", "before", "dtype", "every_state", "exponentials", "given", "latest", "loop", "one", "paths",
+        "results", "rows", "runs",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
         self.dtype = plan.nodes[0].dtype
@@ -43,6 +44,15 @@ class Program:
             for slot in plan.slots
         ]
         """For each slot the array, and the indices that lead from it to what lies in the slot."""
+        own = (STATE, NEW, STACK, SCRATCH, UNIT)
+        self.given = [
+            (slot, *plan.arrays[number], path) for slot, (number, path) in enumerate(self.paths) if plan.arrays[number][0] not in own
+        ]
+        """The slots in arrays that each run is given: the slot, the kind, which of the kind, and the path."""
+        self.latest: tuple[int, bool] | None = None
+        """The length and the direction of the latest run."""
+        self.runs = 0
+        """How many runs in a row were like it."""
         self.before, self.after = plan.calls[BEFORE], plan.calls[AFTER]
         used = list(dict.fromkeys(slot for call in plan.calls[LOOP] for slot in call.slots))
         self.rows = [(slot, over_time[plan.slots[slot].array]) for slot in used]
@@ -71,9 +81,9 @@ class Program:
 
 
 class Run:
-    """One run of a program: its arrays."""
+    """One run of a program: what it was given, and what it has computed."""
 
-    __slots__ = ("T", "given", "program", "reverse", "values")
+    __slots__ = ("T", "__weakref__", "given", "program", "reverse", "values", "workspace")
 
     def __init__(
         self,
@@ -85,60 +95,46 @@ class Run:
         reverse: bool,
     ) -> None:
         self.program, self.T, self.reverse = program, T, reverse
-        dtype, pairs = program.dtype, [self._old_and_new(state) for state in states]
+        self.workspace = workspace(program, states, T, reverse, self)
         self.given: dict[str, Sequence[Any]] = {
             STREAM: streams,
             CONSTANT: constants,
-            STATE: [old for old, _ in pairs],
-            NEW: [new for _, new in pairs],
+            STATE: self.workspace.old,
+            NEW: self.workspace.new,
         }
-        arrays: list[Any] = []
-        for kind, what in program.arrays:
-            if kind in self.given:
-                arrays.append(self.given[kind][what])
-            elif kind == TRANSPOSED:
-                arrays.append(constants[what].T)
-            elif kind == UNIT:
-                arrays.append(program.one)
+        self.values = self.workspace.values.copy()
+        for slot, kind, what, path in program.given:
+            if kind == TRANSPOSED:
+                self.values[slot] = part(constants[what].T, path)
             else:
-                arrays.append(np.empty((T, *what) if kind == STACK else what, dtype))
-        self.values = [_part(arrays[number], path) if path else arrays[number] for number, path in program.paths]
-
-    def _old_and_new(self, state: Array) -> tuple[Any, Any]:
-        """The states before and after each step: shifted views of one array, or two arrays that change places."""
-        if not self.program.every_state:
-            here, there = state.copy(), np.empty_like(state)
-            return (here, there), (there, here)
-        chain = np.empty((self.T + 1, *state.shape), state.dtype)
-        chain[self.T if self.reverse else 0] = state
-        return (chain[1:], chain[:-1]) if self.reverse else (chain[:-1], chain[1:])
+                self.values[slot] = part(self.given[kind][what], path)
 
     def compute(self) -> None:
         """Make all calls."""
+        values, T = self.values, self.T
         for function, slots in self.program.before:
-            function(*[self.values[slot] for slot in slots])
-        for start in range(0, self.T, CHUNK):
-            stop = min(start + CHUNK, self.T)
-            rows = [self._rows(self.values[slot], over_time, start, stop) for slot, over_time in self.program.rows]
+            function(*[values[slot] for slot in slots])
+        for number, start in enumerate(range(0, T, CHUNK)):
+            rows = [
+                self._rows(values[slot], over_time, start) if kept is None else kept[number]
+                for (slot, over_time), kept in zip(self.program.rows, self.workspace.rows, strict=True)
+            ]
             calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in self.program.loop]
-            deque(islice(zip(*calls, strict=False), stop - start), maxlen=0)
+            deque(islice(zip(*calls, strict=False), min(CHUNK, T - start)), maxlen=0)
         for function, slots in self.program.after:
-            function(*[self.values[slot] for slot in slots])
+            function(*[values[slot] for slot in slots])
 
-    def _rows(self, value: Any, over_time: bool, start: int, stop: int) -> Iterable[Array]:
-        """What a slot holds at some steps, one after the other."""
+    def _rows(self, value: Any, over_time: bool, start: int) -> Iterable[Array]:
+        """What a slot holds at the steps of a chunk, one after the other."""
         if over_time:
-            if self.reverse:
-                return list(value[self.T - stop : self.T - start])[::-1]
-            return list(value[start:stop])
-        if type(value) is tuple:
-            return value * ((stop - start + 1) // 2)
-        return repeat(value)
+            return rows_of(value, start, self.T, self.reverse)
+        return value * (CHUNK // 2) if type(value) is tuple else repeat(value)
+
     def of(self, operand: Operand) -> Array:
         """A value of all steps, (T, …)."""
         kind, number = operand
         value: Array = self.values[self.program.results[number]] if kind == RESULT else self.given[kind][number]
-        return value
+        return value.view()  # the workspace sees whether its arrays are used, but not whether its views are
 
     def row(self, operand: Operand, number: int) -> Array:
         """A value at one step, given by the number of its row."""
@@ -148,7 +144,7 @@ class Run:
     def outputs(self) -> Array:
         """The last part of the state after each step."""
         new: Array = self.given[NEW][-1]
-        return new
+        return new.view()
 
     def again(self, program: Program) -> Run:
         """The same computation by another program for the same steps."""
@@ -164,12 +160,3 @@ class Run:
     def last_state(self) -> list[Array]:
         """The state after the last step, in arrays of its own."""
         return [self.last(number).copy() for number in range(len(self.given[NEW]))]
-
-
-def _part(array: Any, path: Sequence[Any]) -> Any:
-    """The part of an array that a path of indices leads to."""
-    if type(array) is tuple:
-        return tuple([_part(one, path) for one in array])
-    for index in path:
-        array = index.of(array) if isinstance(index, Parts) else array[index]
-    return array

@@ -1,0 +1,159 @@
+"""The arrays that a run of a loop computes in, and their rows.
+
+To make a view of each row of each array takes as long as the arithmetic, where the rows are short. So the workspaces of
+small loops are kept, with all their views, once the same loop has been run a few times in a row, and used again as soon
+as nobody refers to their arrays any more: no result, no graph, nothing that was handed out.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from minigrad.guard import Array
+from minigrad.rolling.plan import NEW, SCRATCH, STACK, UNIT, Parts
+from minigrad.rolling.recording import STATE
+
+if TYPE_CHECKING:
+    from minigrad.rolling.program import Program, Run
+
+__all__ = ["CHUNK", "Workspace", "forget_workspaces", "part", "rows_of", "workspace"]
+
+CHUNK: Final = 64
+"""Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
+
+RUNS: Final = 4
+"""How many runs of one length in a row are those of a loop that is used again and again."""
+
+MOST_BYTES: Final = 2**17
+"""The size of a workspace that is kept, at most."""
+
+BYTES_OF_VIEW: Final = 100
+
+MOST: Final = 16
+"""How many are kept at most."""
+
+kept: list[Workspace] = []
+lock = threading.Lock()
+
+
+class Workspace:
+    """The arrays of one run.
+
+    Args:
+        program: what is run.
+        states: arrays like the parts of the state.
+        T: the number of steps.
+        reverse: whether they are run from the last to the first.
+    """
+
+    __slots__ = ("T", "_references", "_roots", "_user", "new", "old", "program", "reverse", "rows", "values")
+
+    def __init__(self, program: Program, states: Sequence[Array], T: int, reverse: bool) -> None:
+        self.program, self.T, self.reverse = program, T, reverse
+        self._user: weakref.ref[Run] | None = None
+        self._roots: list[Array] = []
+        self.old: list[Any] = []
+        """The parts of the state before each step: rows of one array, or two arrays that change places."""
+        self.new: list[Any] = []
+        """The parts of the state after each step."""
+        for state in states:
+            self._add_state(state)
+        arrays = [self._array(kind, what) for kind, what in program.arrays]
+        self.values = [None if arrays[number] is None else part(arrays[number], path) for number, path in program.paths]
+        """What lies in each slot; None for what is given to each run."""
+        self.rows: list[list[Any] | None] = [None] * len(program.rows)
+        """For each of the program's rows those of every chunk, if they are kept."""
+
+    def _array(self, kind: str, what: Any) -> Any:
+        if kind in (STATE, NEW):
+            return (self.old if kind == STATE else self.new)[what]
+        if kind in (STACK, SCRATCH):
+            return self._made((self.T, *what) if kind == STACK else what)
+        return self.program.one if kind == UNIT else None
+
+    def _made(self, shape: tuple[int, ...]) -> Array:
+        self._roots.append(np.empty(shape, self.program.dtype))
+        return self._roots[-1]
+
+    def _add_state(self, state: Array) -> None:
+        if self.program.every_state:
+            chain = self._made((self.T + 1, *state.shape))
+            old, new = (chain[1:], chain[:-1]) if self.reverse else (chain[:-1], chain[1:])
+        else:
+            here, there = self._made(state.shape), self._made(state.shape)
+            old, new = (here, there), (there, here)
+        self.old.append(old)
+        self.new.append(new)
+
+    def begin(self, user: Run, states: Sequence[Array]) -> None:
+        """Lend the workspace, with this state before the first step."""
+        self._user = weakref.ref(user)
+        for old, state in zip(self.old, states, strict=True):
+            old[-1 if self.reverse and self.program.every_state else 0][...] = state
+
+    def keep_rows(self) -> bool:
+        """Make the views of all rows, unless they and the arrays take too much memory."""
+        chosen = [(j, self.values[slot]) for j, (slot, over_time) in enumerate(self.program.rows) if over_time]
+        chosen = [(j, value) for j, value in chosen if value is not None]
+        size = sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * len(chosen)
+        if size > MOST_BYTES:
+            return False
+        for j, value in chosen:
+            self.rows[j] = [rows_of(value, start, self.T, self.reverse) for start in range(0, self.T, CHUNK)]
+        return True
+
+    def watch(self) -> None:
+        """Note how many references to the arrays are the workspace's own: those that there are now."""
+        self._references = self._count()
+
+    def is_free(self) -> bool:
+        """Whether nobody uses the arrays any more."""
+        return (self._user is None or self._user() is None) and self._count() == self._references
+
+    def _count(self) -> list[int]:
+        return [sys.getrefcount(root) for root in self._roots]
+
+
+def workspace(program: Program, states: Sequence[Array], T: int, reverse: bool, user: Run) -> Workspace:
+    """A workspace for a run, that of an earlier one if there is one."""
+    with lock:
+        for found in kept:
+            if found.program is program and found.T == T and found.reverse == reverse and found.is_free():
+                found.begin(user, states)
+                return found
+        program.runs = program.runs + 1 if program.latest == (T, reverse) else 1
+        program.latest = T, reverse
+        made = Workspace(program, states, T, reverse)
+        made.begin(user, states)
+        if program.runs >= RUNS and made.keep_rows():
+            made.watch()
+            kept.append(made)
+            del kept[:-MOST]
+    return made
+
+
+def forget_workspaces() -> None:
+    """Free the workspaces that are kept."""
+    with lock:
+        kept.clear()
+
+
+def rows_of(value: Any, start: int, T: int, reverse: bool) -> list[Array]:
+    """The rows of an array over T steps from one step on, at most a chunk, in the order of computation."""
+    stop = min(start + CHUNK, T)
+    return list(value[T - stop : T - start])[::-1] if reverse else list(value[start:stop])
+
+
+def part(array: Any, path: Sequence[Any]) -> Any:
+    """The part of an array, or of each of two, that a path of indices leads to."""
+    if type(array) is tuple:
+        return tuple([part(one, path) for one in array])
+    for index in path:
+        array = index.of(array) if isinstance(index, Parts) else array[index]
+    return array

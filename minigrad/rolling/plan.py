@@ -49,8 +49,9 @@ class Parts(NamedTuple):
     width: int
 
     def of(self, array: Array) -> Array:
-        """(…, B, count · width) as (…, count, B, width)."""
-        return array.reshape(*array.shape[:-1], self.count, self.width).swapaxes(-3, -2)
+        """(…, B, count · width) as (…, count, B, width); (count · width,) as (count, 1, width)."""
+        parts = array.reshape(*array.shape[:-1], self.count, self.width)
+        return parts[:, None] if array.ndim == 1 else parts.swapaxes(-3, -2)
 
 
 class Call(NamedTuple):
@@ -89,6 +90,8 @@ class Plan:
         self.results: dict[int, int] = {}
         self._given: dict[tuple[str, Any], int] = {}
         self._copies: list[list[tuple[Operand, int]]] = [[] for _ in nodes]
+        self.cut: dict[int, Parts] = {}
+        """The results that are laid out part by part."""
         self._kept = set(kept)
         self._uses = Counter([operand for sources in (*operands, new) for operand in sources])
         self._decide_when()
@@ -144,7 +147,10 @@ class Plan:
         return self._given[kind, number]
 
     def _fresh(self, k: int) -> int:
-        return self._new_slot(STACK if self.stacked[k] else SCRATCH, self.nodes[k].shape)
+        shape: tuple[int, ...] = self.nodes[k].shape
+        if k in self.cut:
+            shape = (self.cut[k].count, shape[0], self.cut[k].width)
+        return self._new_slot(STACK if self.stacked[k] else SCRATCH, shape)
 
     def _decide_where(self) -> None:
         for i, operand in enumerate(self.new):
@@ -155,6 +161,7 @@ class Plan:
         for k in sorted(joins, key=lambda k: self.phase[k] != LOOP):
             self._place_parts(k)
         self.alike = self._alike()
+        self.cut = {k: parts for k in range(len(self.nodes)) if (parts := self._only_cut(k)) is not None}
         for k in reversed(range(len(self.nodes))):
             if self._is_computed(k):
                 if k not in self.results:
@@ -162,8 +169,11 @@ class Plan:
                 self._give_place_to_operand(k)
         for k, node in enumerate(self.nodes):
             if isinstance(node, Slice):
-                whole = self.slots[self.slot_of(*self.operands[k][0])]
+                (operand,) = self.operands[k]
+                whole = self.slots[self.slot_of(*operand)]
                 index = node.span[3]
+                if operand.kind == RESULT and operand.number in self.cut:
+                    index = node.span[1] // self.cut[operand.number].width
                 self.results[k] = self._slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
 
     def _is_computed(self, k: int) -> bool:
@@ -186,7 +196,7 @@ class Plan:
         """
         array, path = self.slots[self.results[k]]
         over_time = self.arrays[array][0] == STACK or (self.arrays[array][0] == NEW and self.every_state)
-        if isinstance(self.nodes[k], Matmul) or any(len(index) > 1 for index in path):
+        if isinstance(self.nodes[k], Matmul) or k in self.cut or any(len(index) > 1 for index in path):
             return
         for operand in self.operands[k]:
             r = operand.number
@@ -198,6 +208,27 @@ class Plan:
             if len(group) == 1 or path == ((group.index(r),),):
                 self.results[r] = self.results[k]
                 return
+
+    def _only_cut(self, k: int) -> Parts | None:
+        """The parts of a result of the loop that is used for nothing but its columns, all of one width.
+
+        It is then laid out part by part, so that whatever is computed from a part finds it in one piece.
+        """
+        node, operand = self.nodes[k], Operand(RESULT, k)
+        users = [self.nodes[m] for m, operands in enumerate(self.operands) if operand in operands]
+        cuts = [user.span[:3] for user in users if isinstance(user, Slice)]
+        if self.phase[k] != LOOP or k in self.results or k in self._kept or len(cuts) < max(2, self._uses[operand]):
+            return None
+        width = cuts[0][2] - cuts[0][1]
+        fits = all(axis == 1 and stop - start == width and start % width == 0 for axis, start, stop in cuts)
+        shapes = [None if source is None else source.shape for source in node.inputs]
+        alike = all(
+            shape == node.shape or (shape == node.shape[1:] and operand.kind == CONSTANT)
+            for shape, operand in zip(shapes, self.operands[k], strict=True)
+        )
+        if not fits or not alike or len(node.shape) != 2 or node.shape[1] % width or not self._is_computed(k) or isinstance(node, Matmul):
+            return None
+        return Parts(node.shape[1] // width, width)
 
     def _alike(self) -> dict[int, list[int]]:
         """The operations of the loop that do the same with parts side by side; for each of them all of its group."""
@@ -284,7 +315,11 @@ class Plan:
 
     def _places(self, k: int) -> list[int]:
         """The slots of the operands and of the result."""
-        return [*[self.slot_of(*operand) for operand in self.operands[k]], self.results[k]]
+        places = [self.slot_of(*operand) for operand in self.operands[k]]
+        if k in self.cut:
+            wholes = [self.slots[place] for place in places]
+            places = [self._slot(whole.array, (*whole.path, self.cut[k])) for whole in wholes]
+        return [*places, self.results[k]]
 
     def _together(self, k: int) -> tuple[list[int], list[int]]:
         """The operations that one call can do, ``k`` among them, and the slots of its operands and of its result."""

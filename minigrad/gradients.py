@@ -22,6 +22,7 @@ import numpy as np
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
+from minigrad.sums import column_sums
 
 __all__ = ["ArraySums", "Arriving", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast"]
 
@@ -172,7 +173,7 @@ class Gathered:
 
     def _add_up_rows(self) -> None:
         rows, self.rows = np.concatenate(self.rows), []
-        self._add_dense(rows.sum(axis=0))
+        self._add_dense(column_sums(rows))
 
     def sum(self, node: Node) -> Any:
         """All shares added up; those of several results under the number of each."""
@@ -271,7 +272,10 @@ class ArraySums:
 
 def fitted(share: Gradient, node: Node) -> Gradient:
     """A share with the shape and the dtype of ``node``."""
-    share = unbroadcast(share, node.shape)
+    shape = node.shape
+    if share.shape != shape:
+        rows = len(shape) == 1 and share.shape[-1:] == shape and share.size and share.flags.c_contiguous
+        share = column_sums(share.reshape(-1, *shape)) if rows else unbroadcast(share, shape)
     return share if share.dtype == node.dtype else share.astype(node.dtype)
 
 

@@ -15,6 +15,7 @@ from minigrad.ops.losses import average, checked_reduction
 from minigrad.ops.shape import as_tensor
 from minigrad.ops.softmax import below_peak, softmax
 from minigrad.scope import state
+from minigrad.sums import row_sums
 from minigrad.tensor import Tensor, plain, record, unrecorded
 
 __all__ = ["cross_entropy"]
@@ -33,16 +34,16 @@ class CrossEntropy(Operation):
 
     @override
     def lifted(self, lift: Any) -> Sequence[Any]:
-        residual, labels, weights = self.needed()
+        residual, chosen, weights = self.needed()
         onehot = np.zeros_like(residual)
-        np.put_along_axis(onehot, labels, 1, -1)
+        onehot.reshape(-1)[chosen] = 1
         with np.errstate(divide="ignore"):
             p = softmax(lift(np.log(residual + onehot), self.inputs[0]))
-        return p - onehot, labels, weights
+        return p - onehot, chosen, weights
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        residual, _labels, weights = saved
+        residual, _chosen, weights = saved
         return (residual * ((g if g.shape == () else g[..., None]) * weights),)
 
 
@@ -71,13 +72,14 @@ def cross_entropy(
     checked_reduction(reduction, "cross_entropy")
     labels = _labels(logits, targets)
     counts = _counting(labels, ignore_index, mask)
-    labels = _indices(labels, counts, logits.shape[-1])
-    rows = np.arange(labels.size)
-    z = below_peak(logits._data, -1).reshape(-1, logits.shape[-1])
-    chosen = z[rows, labels]
+    classes = logits.shape[-1]
+    z = np.ascontiguousarray(below_peak(logits._data, -1)).reshape(-1, classes)
+    entries = z.reshape(-1)
+    chosen = np.arange(0, entries.size, classes) + _indices(labels, counts, classes)
+    scores = entries[chosen]
     p = np.exp(z, out=z)
-    total = p.sum(axis=-1, keepdims=True)
-    losses = np.log(total)[:, 0] - chosen
+    total = row_sums(p)
+    losses = np.log(total)[:, 0] - scores
     number = losses.size if counts is None else int(counts.sum())
     if reduction == "mean" and not number:
         raise ArgumentError("cross_entropy: no target is left to average over (all are ignored, or there are none)")
@@ -90,13 +92,12 @@ def cross_entropy(
     if not (logits._wants and state.recording):
         return unrecorded(loss)
     p /= total
-    p[rows, labels] -= 1
+    entries[chosen] -= 1
     weights: Any = 1 / number if reduction == "mean" else 1.0
-    column = (*logits.shape[:-1], 1)
     if counts is not None:
         p[~counts] = 0
-        weights = (counts * losses.dtype.type(weights)).reshape(column)
-    return record(CrossEntropy(), loss, (logits._node,), (p.reshape(logits.shape), labels.reshape(column), weights))
+        weights = (counts * losses.dtype.type(weights)).reshape((*labels.shape, 1))
+    return record(CrossEntropy(), loss, (logits._node,), (p.reshape(logits.shape), chosen, weights))
 
 
 def _labels(logits: Tensor, targets: Any) -> Array:
@@ -136,8 +137,8 @@ def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array | Non
 
 def _indices(labels: Array, counts: Array | None, classes: int) -> Array:
     """The labels as a row of indices, those that count checked; one that does not becomes 0."""
-    row = labels.ravel()
-    wrong = (row < 0) | (row >= classes)
+    row = labels.ravel().astype(np.int64, copy=False)
+    wrong = row.view(np.uint64) >= classes  # where what is below 0 is large
     if counts is not None:
         wrong &= counts
     if wrong.any():
@@ -145,4 +146,4 @@ def _indices(labels: Array, counts: Array | None, classes: int) -> Array:
         raise LabelError(
             f"cross_entropy: expected labels from 0 to {classes - 1}, got {int(labels[place])} at position {place}"
         )
-    return (row if counts is None else np.where(counts, row, 0)).astype(np.intp)
+    return row if counts is None else np.where(counts, row, 0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.gradients import ArraySums, Gathered
+from minigrad.gradients import ArraySums, Gathered, added_up
 from minigrad.graph import Gradient, Node, Operation
 
 __all__ = ["sweep_arrays"]
@@ -33,8 +33,8 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
         serial = -heappop(newest_first)
         node = waiting.pop(serial)
         g = totals.pop(serial)
-        if type(g) is Gathered:
-            g = g.sum(node)
+        if type(g) is not array:
+            g = added_up(g, node)
         if node.watch is not None:
             found[node] = g = node.watch.show(node, g, sums)
         if not isinstance(node, Operation):
@@ -63,12 +63,15 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             if total is None:
                 waiting[serial] = source
                 heappush(newest_first, -serial)
-            if type(total) is Gathered:
+            elif type(total) is Gathered:
                 total.add(source, share)
-            elif type(share) is not array or share.shape != source.shape or share.dtype is not source.dtype:
+                continue
+            if type(share) is not array or share.shape != source.shape or share.dtype is not source.dtype:
                 send(source, share)
             elif total is None:
                 totals[serial] = share
+            elif type(total) is not array:
+                send(source, share)
             elif serial in owned:
                 total += share
                 totals[serial] = total

@@ -135,8 +135,8 @@ class Gathered:
 
     __slots__ = ("arriving", "cuts", "dense", "lefts", "partials", "rights", "rows")
 
-    def __init__(self, dense: Any) -> None:
-        self.dense = dense
+    def __init__(self) -> None:
+        self.dense: Any = None
         self.arriving: dict[int, Array] = {}
         self.cuts: dict[int, Cut] = {}
         self.lefts: list[Array] = []
@@ -210,8 +210,8 @@ def is_rows_of(share: Array, node: Node) -> bool:
 class ArraySums:
     """Sums of NumPy arrays; one instance serves one sweep.
 
-    ``totals`` holds by serial number what each waiting node was sent, an array or `Gathered`; ``owned`` says whose array
-    is our own.
+    ``totals`` holds by serial number what each waiting node was sent: an array, a single share that waits in a form of its
+    own, or `Gathered`; ``owned`` says whose array is our own.
     """
 
     __slots__ = ("owned", "totals")
@@ -229,15 +229,13 @@ class ArraySums:
         """Add ``share`` to what ``node`` has been sent."""
         serial = node.serial
         total = self.totals.get(serial)
-        if type(total) is Gathered:
+        if total is None:
+            self.totals[serial] = share if type(share) in DEFERRED else fitted(share, node)
+        elif type(total) is Gathered:
             total.add(node, share)
-        elif type(share) in DEFERRED:
-            gathered = self.totals[serial] = Gathered(total)
-            gathered.add(node, share)
-        elif total is None:
-            self.totals[serial] = fitted(share, node)
-        elif is_rows_of(share, node):
-            gathered = self.totals[serial] = Gathered(total)
+        elif type(total) in DEFERRED or type(share) in DEFERRED or is_rows_of(share, node):
+            gathered = self.totals[serial] = Gathered()
+            gathered.add(node, total)
             gathered.add(node, share)
         elif serial in self.owned:
             total += fitted(share, node)
@@ -249,7 +247,7 @@ class ArraySums:
     def take(self, node: Node) -> Gradient:
         """The sum of all shares of ``node``."""
         total = self.totals.pop(node.serial)
-        return total.sum(node) if type(total) is Gathered else total
+        return total if type(total) is np.ndarray else added_up(total, node)
 
     def whole(self, node: Node, share: Gradient) -> Gradient:
         """One share by itself, with the shape and dtype of ``node``."""
@@ -268,6 +266,17 @@ class ArraySums:
         array = np.array(getattr(changed, "_data", changed))
         check_replacement(node, array.shape, array.dtype)
         return array.astype(node.dtype)
+
+
+def added_up(total: Any, node: Node) -> Gradient:
+    """What a node was sent, of which something waited in a form of its own, as an array."""
+    if type(total) is OuterProduct:
+        return fitted(total.left.T.dot(total.right), node)
+    if type(total) is not Gathered:
+        gathered = Gathered()
+        gathered.add(node, total)
+        total = gathered
+    return total.sum(node)
 
 
 def fitted(share: Gradient, node: Node) -> Gradient:

@@ -146,8 +146,11 @@ class Cell(Module, ABC, Generic[State]):
     def _zeros(self, batch: int, name: str) -> Tensor:
         if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 0:
             raise ArgumentError(f"{self.label}.initial_state: batch must be an integer ≥ 0, got {batch!r}")
-        own = next((value for value in vars(self).values() if isinstance(value, Parameter)), None)
-        like = self.parameters()[0] if own is None else own
+        for like in vars(self).values():
+            if isinstance(like, Parameter):
+                break
+        else:
+            like = self.parameters()[0]
         return Tensor(np.zeros((batch, self.hidden_size), like.dtype), name=name)
 
     # ---------------------------------------------------------------- the parameters, gate by gate

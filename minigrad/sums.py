@@ -19,9 +19,8 @@ def column_sums(matrix: Array) -> Array:
     >>> column_sums(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([4., 6.])
     """
-    if matrix.dtype.char in "fd":
-        return np.ones(len(matrix), matrix.dtype).dot(matrix)
-    return np.add.reduce(matrix, 0)
+    sums: Array = np.ones(len(matrix), matrix.dtype).dot(matrix) if matrix.dtype.char in "fd" else np.add.reduce(matrix, 0)
+    return sums
 
 
 def row_sums(matrix: Array) -> Array:
@@ -31,6 +30,6 @@ def row_sums(matrix: Array) -> Array:
     array([[3.],
            [7.]])
     """
-    if matrix.dtype.char in "fd":
-        return matrix.dot(np.ones((matrix.shape[1], 1), matrix.dtype))
-    return np.add.reduce(matrix, 1, keepdims=True)
+    if matrix.dtype.char not in "fd":
+        return np.asarray(np.add.reduce(matrix, 1, keepdims=True))
+    return np.asarray(matrix.dot(np.ones((matrix.shape[1], 1), matrix.dtype)))

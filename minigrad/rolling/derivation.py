@@ -25,6 +25,7 @@ from minigrad.rolling.into import CURVES, NotRepeatable
 from minigrad.rolling.plan import Plan
 from minigrad.rolling.program import Program
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, number_of, placeholder
+from minigrad.rolling.schedule import Schedule
 from minigrad.rolling.simplifying import Simplified
 from minigrad.tensor import Tensor
 from minigrad.transforms import TensorSums, lift
@@ -194,7 +195,8 @@ class _Writer:
         if any(operand.kind != RESULT for operand in kept):
             raise NotRepeatable("a gradient that is passed on as it is")
         new = list(map(simple.now, new))
-        program = Program(Plan(simple.nodes, simple.operands, new, [operand.number for operand in kept], every_state=False))
+        numbers = [operand.number for operand in kept]
+        program = Program(Plan(Schedule(simple.nodes, simple.operands, new, numbers, every_state=False)))
         return Derivative(
             program,
             self.saved,

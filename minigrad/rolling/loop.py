@@ -21,6 +21,7 @@ from minigrad.rolling.derivation import derive
 from minigrad.rolling.plan import Plan
 from minigrad.rolling.program import Program, Run
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, Operand, Step
+from minigrad.rolling.schedule import Schedule
 from minigrad.rolling.unfolding import Nodes, Repetition, Values
 
 __all__ = ["OUTPUTS", "Folded", "Known", "Loop"]
@@ -40,7 +41,7 @@ class Known:
         kept = [operand.number for operand in self.backward.of_forward() if operand.kind == RESULT]
         new = [Operand(RESULT, k) for k in step.new]
         self.forward, self.inference, self.everything = (
-            Program(Plan(step.nodes, step.operands, new, numbers, every_state=True))
+            Program(Plan(Schedule(step.nodes, step.operands, new, numbers, every_state=True)))
             for numbers in (kept, (), range(len(step.nodes)))
         )
 

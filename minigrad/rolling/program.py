@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.plan import AFTER, BEFORE, LOOP, NEW, SCRATCH, STACK, TRANSPOSED, UNIT, Call, Parts, Plan
+from minigrad.rolling.layout import NEW, STACK, TRANSPOSED, Parts
+from minigrad.rolling.plan import Call, Plan
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 from minigrad.rolling.workspace import CHUNK, part, rows_of, workspace
 
@@ -31,35 +32,38 @@ class Program:
     )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
-        self.dtype = plan.nodes[0].dtype
+        layout, schedule = plan.layout, plan.schedule
+        self.dtype = schedule.nodes[0].dtype
         self.one = np.ones((), self.dtype)
-        self.every_state = plan.every_state
-        self.results = plan.results
-        """The slot of each result."""
-        self.arrays = plan.arrays
-        with_rows = (STREAM, STACK, *((STATE, NEW) if plan.every_state else ()))
-        over_time = [kind in with_rows for kind, _ in plan.arrays]
+        self.every_state = schedule.every_state
+        self.arrays = layout.arrays
+        self.results = {k: layout.results[k] for k in schedule.kept}
+        """The slot of each result that is kept."""
+        self.before, loop, self.after = plan.calls
+        used = list(dict.fromkeys(slot for call in loop for slot in call.slots))
+        over_time = (STREAM, STACK, *((STATE, NEW) if self.every_state else ()))
+        places = {slot: layout.slots[slot] for calls in plan.calls for call in calls for slot in call.slots}
+        places |= {slot: layout.slots[slot] for slot in self.results.values()}
+        kinds = {slot: layout.arrays[array][0] for slot, (array, _) in places.items()}
         self.paths = [
-            (slot.array, [index if isinstance(index, Parts) else (WHOLE, *index) for index in slot.path] if over_time[slot.array] else slot.path)
-            for slot in plan.slots
+            (slot, array, _of_all(path) if kinds[slot] in over_time else path) for slot, (array, path) in places.items()
         ]
-        """For each slot the array, and the indices that lead from it to what lies in the slot."""
-        own = (STATE, NEW, STACK, SCRATCH, UNIT)
+        """The slots that are used, each with its array, and the indices that lead from it to what lies in the slot."""
         self.given = [
-            (slot, *plan.arrays[number], path) for slot, (number, path) in enumerate(self.paths) if plan.arrays[number][0] not in own
+            (slot, *layout.arrays[number], path)
+            for slot, number, path in self.paths
+            if kinds[slot] in (STREAM, CONSTANT, TRANSPOSED)
         ]
         """The slots in arrays that each run is given: the slot, the kind, which of the kind, and the path."""
+        self.rows = [(slot, kinds[slot] in over_time) for slot in used]
+        """The slots that the loop uses, and whether they have a row for each step."""
+        self.loop = [Call(call.function, tuple(map(used.index, call.slots))) for call in loop]
+        """The calls of one step, with numbers in ``rows``."""
+        self.exponentials = any(call.function is np.exp for calls in plan.calls for call in calls)
         self.latest: tuple[int, bool] | None = None
         """The length and the direction of the latest run."""
         self.runs = 0
         """How many runs in a row were like it."""
-        self.before, self.after = plan.calls[BEFORE], plan.calls[AFTER]
-        used = list(dict.fromkeys(slot for call in plan.calls[LOOP] for slot in call.slots))
-        self.rows = [(slot, over_time[plan.slots[slot].array]) for slot in used]
-        """The slots that the loop uses, and whether they have a row for each step."""
-        self.loop = [Call(call.function, tuple(map(used.index, call.slots))) for call in plan.calls[LOOP]]
-        """The calls of one step, with numbers in ``rows``."""
-        self.exponentials = any(call.function is np.exp for calls in plan.calls for call in calls)
 
     def run(
         self, T: int, streams: Sequence[Array], states: Sequence[Array], constants: Sequence[Array], reverse: bool = False
@@ -133,8 +137,8 @@ class Run:
     def of(self, operand: Operand) -> Array:
         """A value of all steps, (T, …)."""
         kind, number = operand
-        value: Array = self.values[self.program.results[number]] if kind == RESULT else self.given[kind][number]
-        return value.view()  # the workspace sees whether its arrays are used, but not whether its views are
+        value: Any = self.values[self.program.results[number]] if kind == RESULT else self.given[kind][number]
+        return _handed_out(value)
 
     def row(self, operand: Operand, number: int) -> Array:
         """A value at one step, given by the number of its row."""
@@ -143,8 +147,7 @@ class Run:
 
     def outputs(self) -> Array:
         """The last part of the state after each step."""
-        new: Array = self.given[NEW][-1]
-        return new.view()
+        return _handed_out(self.given[NEW][-1])
 
     def again(self, program: Program) -> Run:
         """The same computation by another program for the same steps."""
@@ -160,3 +163,13 @@ class Run:
     def last_state(self) -> list[Array]:
         """The state after the last step, in arrays of its own."""
         return [self.last(number).copy() for number in range(len(self.given[NEW]))]
+
+
+def _handed_out(array: Array) -> Array:
+    """A new view: the workspace sees whether its arrays are still used by others, but not whether its own views are."""
+    return array.view()
+
+
+def _of_all(path: Sequence[Any]) -> list[Any]:
+    """A path that leads to the same part of every row."""
+    return [index if isinstance(index, Parts) else (WHOLE, *index) for index in path]

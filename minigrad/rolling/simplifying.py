@@ -13,7 +13,7 @@ identities: 1 ⊙ a = a and x + (−y) = x − y.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from minigrad.graph import Operation
@@ -44,7 +44,7 @@ class Simplified:
     """
 
     def __init__(
-        self, nodes: Sequence[Operation], operands: Sequence[Operands], wanted: Iterable[Operand], ones: Set[Operand]
+        self, nodes: Sequence[Operation], operands: Sequence[Operands], wanted: Iterable[Operand], ones: set[Operand]
     ) -> None:
         self.nodes: list[Operation] = []
         self.operands: list[Operands] = []

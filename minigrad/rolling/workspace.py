@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.plan import NEW, SCRATCH, STACK, UNIT, Parts
+from minigrad.rolling.layout import NEW, SCRATCH, STACK, UNIT, Parts
 from minigrad.rolling.recording import STATE
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ class Workspace:
         for state in states:
             self._add_state(state)
         arrays = [self._array(kind, what) for kind, what in program.arrays]
-        self.values = [None if arrays[number] is None else part(arrays[number], path) for number, path in program.paths]
-        """What lies in each slot; None for what is given to each run."""
+        own = [(slot, arrays[number], path) for slot, number, path in program.paths if arrays[number] is not None]
+        self.values = {slot: part(array, path) for slot, array, path in own}
+        """What lies in each slot, but for what is given to each run."""
         self.rows: list[list[Any] | None] = [None] * len(program.rows)
         """For each of the program's rows those of every chunk, if they are kept."""
 
@@ -84,7 +85,8 @@ class Workspace:
     def _add_state(self, state: Array) -> None:
         if self.program.every_state:
             chain = self._made((self.T + 1, *state.shape))
-            old, new = (chain[1:], chain[:-1]) if self.reverse else (chain[:-1], chain[1:])
+            old: Any = chain[1:] if self.reverse else chain[:-1]
+            new: Any = chain[:-1] if self.reverse else chain[1:]
         else:
             here, there = self._made(state.shape), self._made(state.shape)
             old, new = (here, there), (there, here)
@@ -99,8 +101,8 @@ class Workspace:
 
     def keep_rows(self) -> bool:
         """Make the views of all rows, unless they and the arrays take too much memory."""
-        chosen = [(j, self.values[slot]) for j, (slot, over_time) in enumerate(self.program.rows) if over_time]
-        chosen = [(j, value) for j, value in chosen if value is not None]
+        rows = enumerate(self.program.rows)
+        chosen = [(j, self.values[slot]) for j, (slot, over_time) in rows if over_time and slot in self.values]
         size = sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * len(chosen)
         if size > MOST_BYTES:
             return False

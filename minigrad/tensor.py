@@ -24,6 +24,7 @@ from minigrad.scope import state
 
 __all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
 
+ndarray = np.ndarray
 _new = object.__new__
 _next_serial = graph.next_serial
 
@@ -642,6 +643,9 @@ def operand(value: Any, where: str) -> Tensor | Constant:
         DTypeError: ``value`` is not made of real numbers or booleans.
         ShapeError: it is a ragged list.
     """
+    kind = type(value)
+    if kind is float or kind is int:
+        return Constant(value)
     if isinstance(value, (Tensor, Constant)):
         return value
     if isinstance(value, np.generic):
@@ -678,7 +682,7 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
         inputs: the nodes of its operands.
         saved: what its derivative needs, described by the operation's ``keeps``.
     """
-    if type(data) is not np.ndarray:
+    if type(data) is not ndarray:
         data = np.asarray(data)
     node.inputs = inputs
     node.saved = saved
@@ -700,7 +704,7 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
 def unrecorded(data: Any) -> Tensor:
     """A tensor around ``data``, which is not copied, without a place in the graph."""
     result: Tensor = _new(Tensor)
-    result._data = data if type(data) is np.ndarray else np.asarray(data)
+    result._data = data if type(data) is ndarray else np.asarray(data)
     result._node = None
     result._wants = False
     return result

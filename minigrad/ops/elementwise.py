@@ -12,6 +12,7 @@ from contextvars import Context
 from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from minigrad.errors import DTypeError, MinigradError, ShapeError
 from minigrad.graph import OUTPUT, Operation
@@ -19,6 +20,8 @@ from minigrad.scope import state
 from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
 
 __all__ = ["NOT_DEFINED", "Unary", "pair", "quiet", "quietly", "refusal", "values"]
+
+ndarray = np.ndarray
 
 NOT_DEFINED = (ValueError, TypeError, OverflowError)
 """What NumPy raises when it cannot compute a function of two operands: see `refusal`."""
@@ -48,23 +51,33 @@ class Unary(Operation):
     __slots__ = ()
     function: Any
     keeps: ClassVar[tuple[int, ...]] = (OUTPUT,)
+    apply: ClassVar[Callable[[Any], Tensor]]
+    """The operation applied to ``x``, recorded if ``x`` needs a gradient."""
 
-    @classmethod
-    def apply(cls, x: Any) -> Tensor:
-        """The operation applied to ``x``, recorded if ``x`` needs a gradient."""
+    @override
+    def __init_subclass__(cls) -> None:
+        cls.apply = staticmethod(applier(cls))
+
+
+def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
+    """What applies an operation; made once for each kind, so that what they differ in need not be looked up each time."""
+    function, label, keeps = kind.function, kind.label, kind.keeps
+    by_result = keeps == (OUTPUT,)
+
+    def apply(x: Any) -> Tensor:
         if type(x) is not Tensor:
-            x = operand(x, cls.label)
+            x = operand(x, label)
         try:
-            y = cls.function(x._data)
+            y = function(x._data)
         except TypeError:
-            raise refusal(cls.label, x) from None
+            raise refusal(label, x) from None
         if not (x._wants and state.recording):
             return unrecorded(y)
-        if type(y) is not np.ndarray:
+        if type(y) is not ndarray:
             y = np.asarray(y)
-        keeps = cls.keeps
-        saved: tuple[Any, ...] = () if not keeps else (y,) if keeps[0] == OUTPUT else (x.lend(cls),)
-        return record(cls(), y, (x._node,), saved)
+        return record(kind(), y, (x._node,), (y,) if by_result else (x.lend(kind),) if keeps else ())
+
+    return apply
 
 
 def refusal(label: str, *operands: Tensor | Constant) -> MinigradError:

@@ -13,6 +13,7 @@ import pytest
 from rolling_cases import D, H, Pass, each_kind, pair, rolled
 
 from minigrad import edge_gradients, grad, no_grad, walk
+from minigrad.rolling.workspace import forget_workspaces
 from models.cells import GRU, LSTM
 from models.layers import unroll
 from models.recurrent import parts_of, recorded
@@ -53,6 +54,7 @@ def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str
         USES[use](each)
         cell.zero_grad()
         del each
+        forget_workspaces()
         garbage = gc.collect()
         left = tracemalloc.get_traced_memory()[0] - before
     finally:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.layout import NEW, STACK, TRANSPOSED, Parts
+from minigrad.rolling.layout import NEW, STACK, TRANSPOSED, Layout, Parts
 from minigrad.rolling.plan import Call, Plan
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 from minigrad.rolling.workspace import CHUNK, part, rows_of, workspace
@@ -52,18 +52,24 @@ class Program:
         self.given = [
             (slot, *layout.arrays[number], path)
             for slot, number, path in self.paths
-            if kinds[slot] in (STREAM, CONSTANT, TRANSPOSED)
+            if kinds[slot] in (STREAM, CONSTANT, TRANSPOSED) or (kinds[slot] in (STATE, NEW) and self.every_state)
         ]
-        """The slots in arrays that each run is given: the slot, the kind, which of the kind, and the path."""
-        self.rows = [(slot, kinds[slot] in over_time) for slot in used]
-        """The slots that the loop uses, and whether they have a row for each step."""
+        """The slots in arrays that are another's at each run: the slot, the kind, which of the kind, and the path."""
+        self.rows = [(slot, kinds[slot] in over_time, *self._state(layout, slot)) for slot in used]
+        """The slots that the loop uses, whether they have a row for each step, and which part of the state they are, if any."""
         self.loop = [Call(call.function, tuple(map(used.index, call.slots))) for call in loop]
         """The calls of one step, with numbers in ``rows``."""
         self.exponentials = any(call.function is np.exp for calls in plan.calls for call in calls)
-        self.latest: tuple[int, bool] | None = None
-        """The length and the direction of the latest run."""
+        self.latest: tuple[int, ...] | None = None
+        """The length and the direction of the latest run, and how often all workspaces had been forgotten."""
         self.runs = 0
         """How many runs in a row were like it."""
+
+    def _state(self, layout: Layout, slot: int) -> tuple[str | None, Any]:
+        """Which part of the state of all times a slot holds, as a kind and a number."""
+        array, path = layout.slots[slot]
+        kind, what = layout.arrays[array]
+        return (kind, what) if self.every_state and kind in (STATE, NEW) and not path else (None, None)
 
     def run(
         self, T: int, streams: Sequence[Array], states: Sequence[Array], constants: Sequence[Array], reverse: bool = False
@@ -87,7 +93,7 @@ class Program:
 class Run:
     """One run of a program: what it was given, and what it has computed."""
 
-    __slots__ = ("T", "__weakref__", "given", "program", "reverse", "values", "workspace")
+    __slots__ = ("T", "__weakref__", "chains", "given", "program", "reverse", "values", "workspace")
 
     def __init__(
         self,
@@ -100,18 +106,26 @@ class Run:
     ) -> None:
         self.program, self.T, self.reverse = program, T, reverse
         self.workspace = workspace(program, states, T, reverse, self)
-        self.given: dict[str, Sequence[Any]] = {
-            STREAM: streams,
-            CONSTANT: constants,
-            STATE: self.workspace.old,
-            NEW: self.workspace.new,
-        }
+        self.chains: list[Array] = []
+        """The parts of the state at all times, if all are needed."""
+        old, new = self._begun(states)
+        self.given: dict[str, Sequence[Any]] = {STREAM: streams, CONSTANT: constants, STATE: old, NEW: new}
         self.values = self.workspace.values.copy()
         for slot, kind, what, path in program.given:
-            if kind == TRANSPOSED:
-                self.values[slot] = part(constants[what].T, path)
-            else:
-                self.values[slot] = part(self.given[kind][what], path)
+            array = constants[what].T if kind == TRANSPOSED else self.given[kind][what]
+            self.values[slot] = part(array, path) if path else array
+
+    def _begun(self, states: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The parts of the state before and after each step: two arrays that change places, or all rows of one."""
+        if not self.program.every_state:
+            for (here, _), state in zip(self.workspace.old, states, strict=True):
+                here[...] = state
+            return self.workspace.old, self.workspace.new
+        self.chains = [np.empty((self.T + 1, *state.shape), self.program.dtype) for state in states]
+        for chain, state in zip(self.chains, states, strict=True):
+            chain[self.T if self.reverse else 0] = state
+        first, last = [chain[:-1] for chain in self.chains], [chain[1:] for chain in self.chains]
+        return (last, first) if self.reverse else (first, last)
 
     def compute(self) -> None:
         """Make all calls."""
@@ -119,17 +133,20 @@ class Run:
         for function, slots in self.program.before:
             function(*[values[slot] for slot in slots])
         for number, start in enumerate(range(0, T, CHUNK)):
+            chains = [rows_of(chain, start, T, self.reverse, 1) for chain in self.chains]
+            states = {STATE: chains, NEW: [rows[1:] for rows in chains]}
             rows = [
-                self._rows(values[slot], over_time, start) if kept is None else kept[number]
-                for (slot, over_time), kept in zip(self.program.rows, self.workspace.rows, strict=True)
+                kept[number] if kept is not None else self._rows(slot, over_time, start) if kind is None else states[kind][what]
+                for (slot, over_time, kind, what), kept in zip(self.program.rows, self.workspace.rows, strict=True)
             ]
             calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in self.program.loop]
             deque(islice(zip(*calls, strict=False), min(CHUNK, T - start)), maxlen=0)
         for function, slots in self.program.after:
             function(*[values[slot] for slot in slots])
 
-    def _rows(self, value: Any, over_time: bool, start: int) -> Iterable[Array]:
+    def _rows(self, slot: int, over_time: bool, start: int) -> Iterable[Array]:
         """What a slot holds at the steps of a chunk, one after the other."""
+        value = self.values[slot]
         if over_time:
             return rows_of(value, start, self.T, self.reverse)
         return value * (CHUNK // 2) if type(value) is tuple else repeat(value)

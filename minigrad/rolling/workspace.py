@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -38,12 +38,16 @@ BYTES_OF_VIEW: Final = 100
 MOST: Final = 16
 """How many are kept at most."""
 
+Pair: TypeAlias = tuple[Array, Array]
+
 kept: list[Workspace] = []
+forgotten: list[None] = []
+"""One entry for each time that all were forgotten."""
 lock = threading.Lock()
 
 
 class Workspace:
-    """The arrays of one run.
+    """The arrays of one run, but for those that it hands out, the states of all steps.
 
     Args:
         program: what is run.
@@ -58,12 +62,11 @@ class Workspace:
         self.program, self.T, self.reverse = program, T, reverse
         self._user: weakref.ref[Run] | None = None
         self._roots: list[Array] = []
-        self.old: list[Any] = []
-        """The parts of the state before each step: rows of one array, or two arrays that change places."""
-        self.new: list[Any] = []
-        """The parts of the state after each step."""
-        for state in states:
-            self._add_state(state)
+        pairs = [] if program.every_state else [(self._made(state.shape), self._made(state.shape)) for state in states]
+        self.old: list[Pair] = pairs
+        """The parts of the state before each step, if only the last is needed: two arrays that change places."""
+        self.new: list[Pair] = [(there, here) for here, there in pairs]
+        """The parts of the state after each step, likewise."""
         arrays = [self._array(kind, what) for kind, what in program.arrays]
         own = [(slot, arrays[number], path) for slot, number, path in program.paths if arrays[number] is not None]
         self.values = {slot: part(array, path) for slot, array, path in own}
@@ -72,39 +75,26 @@ class Workspace:
         """For each of the program's rows those of every chunk, if they are kept."""
 
     def _array(self, kind: str, what: Any) -> Any:
-        if kind in (STATE, NEW):
-            return (self.old if kind == STATE else self.new)[what]
         if kind in (STACK, SCRATCH):
             return self._made((self.T, *what) if kind == STACK else what)
+        if kind in (STATE, NEW) and not self.program.every_state:
+            return (self.old if kind == STATE else self.new)[what]
         return self.program.one if kind == UNIT else None
 
     def _made(self, shape: tuple[int, ...]) -> Array:
         self._roots.append(np.empty(shape, self.program.dtype))
         return self._roots[-1]
 
-    def _add_state(self, state: Array) -> None:
-        if self.program.every_state:
-            chain = self._made((self.T + 1, *state.shape))
-            old: Any = chain[1:] if self.reverse else chain[:-1]
-            new: Any = chain[:-1] if self.reverse else chain[1:]
-        else:
-            here, there = self._made(state.shape), self._made(state.shape)
-            old, new = (here, there), (there, here)
-        self.old.append(old)
-        self.new.append(new)
-
-    def begin(self, user: Run, states: Sequence[Array]) -> None:
-        """Lend the workspace, with this state before the first step."""
+    def lend(self, user: Run) -> Workspace:
+        """Let a run use it, until nothing refers to the run any more."""
         self._user = weakref.ref(user)
-        for old, state in zip(self.old, states, strict=True):
-            old[-1 if self.reverse and self.program.every_state else 0][...] = state
+        return self
 
     def keep_rows(self) -> bool:
         """Make the views of all rows, unless they and the arrays take too much memory."""
         rows = enumerate(self.program.rows)
-        chosen = [(j, self.values[slot]) for j, (slot, over_time) in rows if over_time and slot in self.values]
-        size = sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * len(chosen)
-        if size > MOST_BYTES:
+        chosen = [(j, self.values[slot]) for j, (slot, over_time, *_) in rows if over_time and slot in self.values]
+        if sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * len(chosen) > MOST_BYTES:
             return False
         for j, value in chosen:
             self.rows[j] = [rows_of(value, start, self.T, self.reverse) for start in range(0, self.T, CHUNK)]
@@ -127,29 +117,29 @@ def workspace(program: Program, states: Sequence[Array], T: int, reverse: bool, 
     with lock:
         for found in kept:
             if found.program is program and found.T == T and found.reverse == reverse and found.is_free():
-                found.begin(user, states)
-                return found
-        program.runs = program.runs + 1 if program.latest == (T, reverse) else 1
-        program.latest = T, reverse
+                return found.lend(user)
         made = Workspace(program, states, T, reverse)
-        made.begin(user, states)
+        like = T, reverse, len(forgotten)
+        program.runs = program.runs + 1 if program.latest == like else 1
+        program.latest = like
         if program.runs >= RUNS and made.keep_rows():
             made.watch()
             kept.append(made)
             del kept[:-MOST]
-    return made
+        return made.lend(user)
 
 
 def forget_workspaces() -> None:
-    """Free the workspaces that are kept."""
+    """Free the workspaces that are kept, and begin to count the runs anew."""
     with lock:
         kept.clear()
+        forgotten.append(None)
 
 
-def rows_of(value: Any, start: int, T: int, reverse: bool) -> list[Array]:
-    """The rows of an array over T steps from one step on, at most a chunk, in the order of computation."""
+def rows_of(value: Any, start: int, T: int, reverse: bool, more: int = 0) -> list[Array]:
+    """The rows of an array over T steps from one step on, at most a chunk and so many ``more``, as they are computed."""
     stop = min(start + CHUNK, T)
-    return list(value[T - stop : T - start])[::-1] if reverse else list(value[start:stop])
+    return list(value[T - stop : T - start + more])[::-1] if reverse else list(value[start : stop + more])
 
 
 def part(array: Any, path: Sequence[Any]) -> Any:

@@ -276,7 +276,7 @@ class Tensor(ArrayMethods):
         A view of memory that is not the tensor's own (of a caller's array, or made under ``no_grad``) is copied.
         """
         node, data = self._node, self._data
-        return data if (node is not None and not node.is_leaf) or data.base is None else data.copy()
+        return data if data.base is None or (node is not None and not node.is_leaf) else data.copy()
 
     def _allow_write(self) -> None:
         """Raise MutationError if the array must not change: an operation needs it, or it is not this tensor's alone."""

@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.graph import Gradient, Operation
+from minigrad.guard import Array
 from minigrad.ops.elementwise import Unary, pair, quiet, quietly
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
@@ -203,16 +204,22 @@ ONE = {np.dtype(kind): np.ones((), kind) for kind in "efdg"}
 
 def logistic(x: Any) -> Any:
     """σ of an array, as an array; of a Tensor, recorded. For derivatives that are written in terms of σ."""
-    if isinstance(x, Tensor):
-        return sigmoid(x)
-    x = np.asarray(x)
-    if x.dtype.kind != "f":
-        x = x.astype(np.float64)
-    y = np.asarray(-x)
-    one = ONE[y.dtype]
+    return sigmoid(x) if isinstance(x, Tensor) else _logistic(x)
+
+
+def _logistic(x: Any) -> Array:
+    one = ONE.get(x.dtype) if type(x) is np.ndarray else None
+    if one is None:
+        x = np.asarray(x)
+        x = x if x.dtype in ONE else x.astype(np.float64)
+        one = ONE[x.dtype]
+    y: Array = -x
+    if type(y) is not np.ndarray:
+        y = np.asarray(y)
     quietly.run(np.exp, y, y)  # e⁻ˣ may become infinity: then y is 0, as it should be
     np.add(one, y, y)
-    return np.divide(one, y, y)
+    np.divide(one, y, y)
+    return y
 
 
 class Sigmoid(Unary):
@@ -223,7 +230,7 @@ class Sigmoid(Unary):
     """
 
     __slots__ = ()
-    label, symbol, function = "sigmoid", "σ", logistic
+    label, symbol, function = "sigmoid", "σ", _logistic
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:

@@ -27,8 +27,8 @@ class Program:
     """How the steps that have one form are computed, according to a plan."""
 
     __slots__ = (
-        "after", "arrays", "before", "dtype", "every_state", "exponentials", "given", "latest", "loop", "one", "paths",
-        "results", "rows", "runs",
+        "__weakref__", "after", "arrays", "before", "dtype", "every_state", "exponentials", "given", "loop", "one", "paths",
+        "results", "rows",
     )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
@@ -60,10 +60,6 @@ class Program:
         self.loop = [Call(call.function, tuple(map(used.index, call.slots))) for call in loop]
         """The calls of one step, with numbers in ``rows``."""
         self.exponentials = any(call.function is np.exp for calls in plan.calls for call in calls)
-        self.latest: tuple[int, ...] | None = None
-        """The length and the direction of the latest run, and how often all workspaces had been forgotten."""
-        self.runs = 0
-        """How many runs in a row were like it."""
 
     def _state(self, layout: Layout, slot: int) -> tuple[str | None, Any]:
         """Which part of the state of all times a slot holds, as a kind and a number."""

@@ -41,8 +41,8 @@ MOST: Final = 16
 Pair: TypeAlias = tuple[Array, Array]
 
 kept: list[Workspace] = []
-forgotten: list[None] = []
-"""One entry for each time that all were forgotten."""
+latest: weakref.WeakKeyDictionary[Program, tuple[int, bool, int]] = weakref.WeakKeyDictionary()
+"""For each program the length and direction of its latest runs, and how many there were in a row."""
 lock = threading.Lock()
 
 
@@ -119,10 +119,9 @@ def workspace(program: Program, states: Sequence[Array], T: int, reverse: bool, 
             if found.program is program and found.T == T and found.reverse == reverse and found.is_free():
                 return found.lend(user)
         made = Workspace(program, states, T, reverse)
-        like = T, reverse, len(forgotten)
-        program.runs = program.runs + 1 if program.latest == like else 1
-        program.latest = like
-        if program.runs >= RUNS and made.keep_rows():
+        *like, runs = latest.get(program, (T, reverse, 0))
+        latest[program] = T, reverse, runs + 1 if like == [T, reverse] else 1
+        if latest[program][-1] >= RUNS and made.keep_rows():
             made.watch()
             kept.append(made)
             del kept[:-MOST]
@@ -133,7 +132,7 @@ def forget_workspaces() -> None:
     """Free the workspaces that are kept, and begin to count the runs anew."""
     with lock:
         kept.clear()
-        forgotten.append(None)
+        latest.clear()
 
 
 def rows_of(value: Any, start: int, T: int, reverse: bool, more: int = 0) -> list[Array]:

@@ -39,8 +39,9 @@ Array: TypeAlias = npt.NDArray[Any]
 Blocks: TypeAlias = dict[str, dict[str, Any]]
 
 
-recorded: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
-"""For each cell the steps that were recorded: not part of the cell, so that they are neither copied nor saved with it."""
+recorded: WeakKeyDictionary[Any, dict[tuple[Any, ...], Memory]] = WeakKeyDictionary()
+"""For each cell, and the methods that it then had, the steps that were recorded: not part of the cell, so that they are
+neither copied nor saved with it."""
 
 
 class Recurrent(Protocol[State]):
@@ -73,8 +74,9 @@ class Cell(Module, ABC, Generic[State]):
 
     steps_alike: ClassVar[bool] = False
     """Whether a step is the same computation at every time, on whatever values, and nothing else happens in it: `unroll`
-    then runs it once and repeats its record. This holds for the class that says so, not for classes derived from it; where
-    a class does not say, its source is read (`models.alike`)."""
+    then runs it once and repeats its record. A class that says so also says that, but for the attributes of its instances,
+    nothing that a step reads is another in a later call. This holds for the class that says so, not for classes derived
+    from it; where a class does not say, its source is read at each call (`models.alike`)."""
 
     blocks: Blocks
     """For a parameter that holds several matrices: where in it each per-gate matrix lies."""
@@ -97,12 +99,15 @@ class Cell(Module, ABC, Generic[State]):
     @property
     def recorded(self) -> Memory:
         """The steps that were recorded since an attribute of the cell was last set; none if one may change unnoticed."""
-        memory = recorded.get(self)
-        if memory is None:
-            memory = {}
+        kind = type(self)
+        if not vars(kind).get("steps_alike"):
+            return {}
+        memories = recorded.get(self)
+        if memories is None:
+            memories = {}
             if all(map(_is_noticed, vars(self).items())):
-                recorded[self] = memory
-        return memory
+                recorded[self] = memories
+        return memories.setdefault((kind.step, kind.project, kind.recur), {})
 
     @abstractmethod
     def project(self, x: Tensor) -> Any:

@@ -18,11 +18,13 @@ from __future__ import annotations
 from benchmarks.by_hand.common import Recurrence
 from benchmarks.by_hand.gru import GRU, GRUResetBefore
 from benchmarks.by_hand.lstm import LSTM
+from benchmarks.by_hand.plain import PlainGRU, PlainLSTM, PlainRNN
 from benchmarks.by_hand.rnn import RNN
 from benchmarks.contestant import Contestant
 from benchmarks.problem import Arrays, Problem
 
 CELLS: dict[str, type[Recurrence]] = {"rnn": RNN, "gru": GRU, "gru_before": GRUResetBefore, "lstm": LSTM}
+PLAIN_CELLS: dict[str, type[Recurrence]] = {"rnn": PlainRNN, "gru": PlainGRU, "lstm": PlainLSTM}
 
 
 class ByHand(Contestant):
@@ -51,3 +53,13 @@ class ByHand(Contestant):
     def gradients(self) -> Arrays:
         """The gradients of the last step."""
         return self.recurrence.gradients()
+
+
+class PlainlyByHand(ByHand):
+    """The same, written as on paper: see `benchmarks.by_hand.plain`."""
+
+    name = "by hand, plainly"
+    cells = ("rnn", "gru", "lstm")
+
+    def __init__(self, problem: Problem) -> None:
+        self.recurrence = PLAIN_CELLS[problem.cell](problem)

@@ -140,7 +140,8 @@ class Layout:
     def _give_place_to_operand(self, k: int) -> None:
         """Let an operand that nothing else needs be computed where the result will be, if that can be.
 
-        Not in columns of an array: to write there is slow, so it is done once only.
+        Not in columns of an array: to write there is slow, so it is done once only. And no product of matrices in a part of
+        an array: it needs one piece of memory.
         """
         schedule, (array, path) = self.schedule, self.slots[self.results[k]]
         if isinstance(schedule.nodes[k], Matmul) or k in self.cut or any(len(index) > 1 for index in path):
@@ -150,8 +151,9 @@ class Layout:
         for r in schedule.results_of(k):
             free = r not in self.results and r not in schedule.kept and schedule.uses[Operand(RESULT, r)] == 1
             fits = schedule.nodes[r].shape == schedule.nodes[k].shape and (over_time or not schedule.stacked[r])
+            fits = fits and (schedule.is_entrywise(Operand(RESULT, r)) or (not path and isinstance(schedule.nodes[r], Matmul)))
             group = self._alike.get(r, [r])
-            if free and fits and schedule.is_computed(Operand(RESULT, r)) and (len(group) == 1 or path == ((group.index(r),),)):
+            if free and fits and (len(group) == 1 or path == ((group.index(r),),)):
                 self.results[r] = self.results[k]
                 return
 
@@ -170,13 +172,15 @@ class Layout:
         It is then laid out part by part, so that whatever is computed from a part finds it in one piece.
         """
         schedule, node, result = self.schedule, self.schedule.nodes[k], Operand(RESULT, k)
-        if schedule.phase[k] != LOOP or k in self.results or k in schedule.kept or not schedule.is_computed(result):
+        if schedule.phase[k] != LOOP or k in self.results or k in schedule.kept:
+            return None
+        if len(self._alike.get(k, [k])) > 1 or not schedule.is_entrywise(result):
             return None
         users = [schedule.nodes[m] for m, operands in enumerate(schedule.operands) if result in operands]
         places = [place for user in users if (place := _columns(user)) is not None]
         width = places[0][0] if places else 0
         even = len(places) == schedule.uses[result] > 1 and all(place[0] == width for place in places)
-        if not even or node.shape[1] % width or isinstance(node, Matmul):
+        if not even or node.shape[1] % width:
             return None
         shapes = [None if source is None else source.shape for source in node.inputs]
         for shape, operand in zip(shapes, schedule.operands[k], strict=True):
@@ -190,11 +194,11 @@ class Layout:
         groups: dict[int, list[int]] = {}
         latest: dict[Any, tuple[list[int], list[int]]] = {}
         for k, node in enumerate(self.schedule.nodes):
-            operands = self.schedule.operands[k]
-            place = _columns(node)
+            operands, result = self.schedule.operands[k], Operand(RESULT, k)
+            place, of_parts = _columns(node), all(operand in parts for operand in operands)
             if place is not None:
-                parts[Operand(RESULT, k)] = (operands[0], place[0]), place[1]
-            elif self.schedule.phase[k] == LOOP and all(operand in parts for operand in operands):
+                parts[result] = (operands[0], place[0]), place[1]
+            elif of_parts and self.schedule.phase[k] == LOOP and self.schedule.is_entrywise(result):
                 wholes, which = zip(*[parts[operand] for operand in operands], strict=True)
                 group, following = latest.get((type(node), wholes), ([], []))
                 if list(which) != following:
@@ -202,7 +206,7 @@ class Layout:
                 group.append(k)
                 latest[type(node), wholes] = group, [number + 1 for number in which]
                 groups[k] = group
-                parts[Operand(RESULT, k)] = group[0], len(group) - 1
+                parts[result] = group[0], len(group) - 1
         return groups
 
     # ---------------------------------------------------------------- parts put side by side
@@ -211,8 +215,7 @@ class Layout:
         """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""
         schedule, node = self.schedule, cast(Concatenate, self.schedule.nodes[k])
         parts = schedule.results_of(k)
-        homeless = {r for r in parts if r not in self.results and schedule.is_computed(Operand(RESULT, r))}
-        homeless = {r for r in homeless if not isinstance(schedule.nodes[r], Matmul)}
+        homeless = {r for r in parts if r not in self.results and schedule.is_entrywise(Operand(RESULT, r))}
         schedule.stacked[k] = schedule.stacked[k] or any(schedule.stacked[r] for r in homeless)
         self.results[k], self.copies[k] = self._fresh(k), []
         before = (slice(None),) * node.axis
@@ -235,9 +238,8 @@ class Layout:
         if not isinstance(node, Multiply):
             return None
         g, factor = schedule.operands[m]
-        free = schedule.is_computed(factor) and schedule.phase[factor.number] == BEFORE and factor.number not in self.results
-        fits = free and schedule.nodes[factor.number].shape == node.shape
-        return g if fits and not isinstance(schedule.nodes[factor.number], Matmul) else None
+        free = schedule.is_entrywise(factor) and schedule.phase[factor.number] == BEFORE and factor.number not in self.results
+        return g if free and schedule.nodes[factor.number].shape == node.shape else None
 
     # ---------------------------------------------------------------- several slots as one
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from minigrad.graph import Operation
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
+from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import NotRepeatable
 from minigrad.rolling.recording import RESULT, STATE, Operand
 
@@ -83,6 +84,10 @@ class Schedule:
     def is_computed(self, operand: Operand) -> bool:
         """Whether it is the result of a call, not a part or a whole of other results."""
         return operand.kind == RESULT and not isinstance(self.nodes[operand.number], Slice | Concatenate)
+
+    def is_entrywise(self, operand: Operand) -> bool:
+        """Whether it is the result of a call that computes each entry by itself, wherever it lies."""
+        return self.is_computed(operand) and not isinstance(self.nodes[operand.number], Matmul)
 
     def results_of(self, k: int) -> list[int]:
         """The results that operation ``k`` takes."""

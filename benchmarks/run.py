@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from benchmarks.agreement import require_agreement
-from benchmarks.by_hand import ByHand
+from benchmarks.by_hand import ByHand, PlainlyByHand
 from benchmarks.contestant import Contestant, Taped
 from benchmarks.memory import peak, tape
 from benchmarks.ours import Minigrad, MinigradStepByStep, MinigradUserCell
@@ -16,7 +16,7 @@ from benchmarks.results import Measurement, Results, describe_machine, describe_
 from benchmarks.scaling import LENGTHS, scaling
 from benchmarks.timing import race
 
-OURS: tuple[type[Contestant], ...] = (ByHand, Minigrad, MinigradUserCell, MinigradStepByStep)
+OURS: tuple[type[Contestant], ...] = (ByHand, PlainlyByHand, Minigrad, MinigradUserCell, MinigradStepByStep)
 
 
 @dataclass(frozen=True)

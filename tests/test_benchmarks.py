@@ -264,7 +264,7 @@ def test_the_command_measures_prints_and_writes(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert "| by hand | 1.00 |" in run.stdout
     assert load(tmp_path / "results.json").contestants() == [
-        "by hand", "minigrad", "minigrad, user's cell", "minigrad, step by step"
+        "by hand", "by hand, plainly", "minigrad", "minigrad, user's cell", "minigrad, step by step"
     ]  # fmt: skip
     ElementTree.fromstring((tmp_path / "results.svg").read_text(encoding="utf-8"))
 

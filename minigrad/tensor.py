@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
 from minigrad.methods import ArrayMethods
+from minigrad.operators import Operators
 from minigrad.scope import state
 
 __all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
@@ -29,7 +30,7 @@ _new = object.__new__
 _next_serial = graph.next_serial
 
 
-class Tensor(ArrayMethods):
+class Tensor(Operators, ArrayMethods):
     """A NumPy array together with the record of how it was computed.
 
     Args:
@@ -57,8 +58,6 @@ class Tensor(ArrayMethods):
     _node: Node | None
     _wants: bool
     _guard: weakref.ref[GuardedArray]
-
-    __array_priority__ = 1000
 
     def __init__(
         self,
@@ -462,29 +461,6 @@ class Tensor(ArrayMethods):
         if self._wants:
             raise ConversionError(f"{what}: this tensor needs a gradient, which would be lost here; {advice}")
 
-    def __and__(self, other: Any) -> Tensor:
-        return ops.compare(np.bitwise_and, self, other)
-
-    def __rand__(self, other: Any) -> Tensor:
-        return ops.compare(np.bitwise_and, other, self)
-
-    def __or__(self, other: Any) -> Tensor:
-        return ops.compare(np.bitwise_or, self, other)
-
-    def __ror__(self, other: Any) -> Tensor:
-        return ops.compare(np.bitwise_or, other, self)
-
-    def __xor__(self, other: Any) -> Tensor:
-        return ops.compare(np.bitwise_xor, self, other)
-
-    def __rxor__(self, other: Any) -> Tensor:
-        return ops.compare(np.bitwise_xor, other, self)
-
-    def __invert__(self) -> Tensor:
-        return ops.compare(np.bitwise_xor, self, True if self.dtype.kind == "b" else -1)
-
-    __hash__ = object.__hash__
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients, and whatever attributes a
         subclass has; no hooks and no history."""
@@ -495,52 +471,7 @@ class Tensor(ArrayMethods):
         attributes = getattr(self, "__dict__", None)
         return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad), attributes
 
-    # ---------------------------------------------------------------- operators and NumPy's methods
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.power(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.power(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.negative(self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return ops.absolute(self)
+    # ---------------------------------------------------------------- operators that change a leaf, and the transpose
 
     def __iadd__(self, other: Any) -> Any:
         return self._in_place(ops.add, other)
@@ -573,43 +504,10 @@ class Tensor(ArrayMethods):
         self._data[...] = result._data
         return self
 
-    def __eq__(self, other: object) -> Any:
-        return ops.compare(np.equal, self, other) if _comparable(other) else NotImplemented
-
-    def __ne__(self, other: object) -> Any:
-        return ops.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.compare(np.less, self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.compare(np.less_equal, self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.compare(np.greater, self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.compare(np.greater_equal, self, other)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise MutationError(
-            "item assignment: a tensor's entries cannot be assigned, since that could not be differentiated. Collect the "
-            "parts and use stack or concatenate, select with where, or write to t.data outside any recorded graph"
-        )
-
     @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
         return reversed_axes(self)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return protocol.ufunc(ufunc, method, inputs, kwargs)
-
-    def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        return protocol.function(function, args, kwargs)
 
 
 class Constant:
@@ -765,11 +663,6 @@ def _without_layout(data: Any, error: Exception) -> str:
     return f"{type(data).__name__} ({error})"
 
 
-def _comparable(other: object) -> bool:
-    """Whether ``==`` looks at entries; nothing else than numbers is equal to a tensor."""
-    return isinstance(other, Tensor | float | int | np.generic | np.ndarray | list | tuple)
-
-
 def _checked_name(name: Any) -> str | None:
     if name is not None and not isinstance(name, str):
         raise DTypeError(f"name: expected a string or None, got {name!r}")
@@ -811,5 +704,4 @@ def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | N
 
 
 from minigrad import ops  # noqa: E402 - the operators above call the operations, which are built on Tensor
-from minigrad.ops import protocol  # noqa: E402
 from minigrad.ops.shape import reversed_axes  # noqa: E402

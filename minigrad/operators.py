@@ -1,0 +1,130 @@
+"""Python's operators for Tensors, and NumPy's functions applied to them: each is the operation of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+
+import minigrad
+from minigrad.errors import MutationError
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+__all__ = ["Operators"]
+
+
+class Operators:
+    """What a Tensor inherits. In-place operators are its own: they may change it."""
+
+    __slots__ = ()
+
+    __array_priority__ = 1000
+
+    def __add__(self, other: Any) -> Tensor:
+        return minigrad.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return minigrad.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return minigrad.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return minigrad.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return minigrad.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return minigrad.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return minigrad.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return minigrad.divide(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return minigrad.power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return minigrad.power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return minigrad.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return minigrad.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return minigrad.negative(self)
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return minigrad.absolute(self)
+
+    def __eq__(self, other: object) -> Any:
+        return minigrad.ops.compare(np.equal, self, other) if _comparable(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return minigrad.ops.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __lt__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.less, self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.greater, self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.greater_equal, self, other)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return minigrad.ops.getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise MutationError(
+            "item assignment: a tensor's entries cannot be assigned, since that could not be differentiated. Collect the "
+            "parts and use stack or concatenate, select with where, or write to t.data outside any recorded graph"
+        )
+
+    def __and__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_and, self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_and, other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_or, self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_or, other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_xor, self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_xor, other, self)
+
+    def __invert__(self) -> Tensor:
+        return minigrad.ops.compare(np.bitwise_xor, self, True if cast("Tensor", self).dtype.kind == "b" else -1)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return minigrad.ops.protocol.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        return minigrad.ops.protocol.function(function, args, kwargs)
+
+
+def _comparable(other: object) -> bool:
+    """Whether ``==`` looks at entries; nothing else than numbers is equal to a tensor."""
+    return isinstance(other, minigrad.Tensor | float | int | np.generic | np.ndarray | list | tuple)

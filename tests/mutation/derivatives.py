@@ -57,8 +57,8 @@ MUTANTS = [
         ),
         ("sigmoid: 1 − y forgotten", "class Sigmoid", "        upper -= upper * y\n", ""),
         ("sigmoid: squared", "class Sigmoid", "upper -= upper * y", "upper *= y"),
-        ("sigmoid: of −x", "def logistic", "y = np.asarray(-x)", "y = np.array(x)"),
-        ("sigmoid: the 1 forgotten", "def logistic", "    np.add(one, y, y)\n", ""),
+        ("sigmoid: of −x", "def _logistic", "y: Array = -x", "y: Array = +x"),
+        ("sigmoid: the 1 forgotten", "def _logistic", "    np.add(one, y, y)\n", ""),
         ("softplus: sign", "class Softplus", "-g * np.expm1(-y)", "g * np.expm1(-y)"),
         (
             "logaddexp: shares exchanged",

@@ -18,13 +18,14 @@ from minigrad.ops.arithmetic import Add, Multiply, Negative, Subtract
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
 
-__all__ = ["CURVES", "ONE", "OUT", "Into", "NotRepeatable", "copy", "recipe"]
+__all__ = ["CURVES", "MINUS_ONE", "ONE", "OUT", "Into", "NotRepeatable", "copy", "recipe"]
 
 Into: TypeAlias = Callable[..., Any]
 """A function of arrays whose last argument is the array for the result."""
 
 OUT: Final = -1
 ONE: Final = -2
+MINUS_ONE: Final = -3
 
 
 class NotRepeatable(Exception):
@@ -34,7 +35,6 @@ class NotRepeatable(Exception):
 ELEMENTWISE: Final[dict[type[Operation], Into]] = {
     Add: np.add,
     Multiply: np.multiply,
-    Negative: np.negative,
     Subtract: np.subtract,
     Tanh: np.tanh,
 }
@@ -46,15 +46,19 @@ copy: Final[Into] = np.positive
 
 
 def recipe(node: Operation, at_once: bool) -> list[tuple[Into, tuple[int, ...]]]:
-    """The calls that compute ``node``: functions, each with the numbers of the operands (or OUT, ONE) that it takes.
+    """The calls that compute ``node``: functions, each with the numbers of the operands (or OUT, ONE, MINUS_ONE) that it takes.
 
-    The result of each is written to the place of the result. ``at_once`` asks for all steps in one call.
+    The result of each is written to the place of the result. ``at_once`` asks for all steps in one call. The sign is
+    changed by a product, since NumPy 2.4's ``negative`` is wrong where it reads every fourth float32, or every eighth
+    float64, and writes to a place that is not in one piece.
 
     Raises:
         NotRepeatable: none are known.
     """
     if isinstance(node, Sigmoid):  # 1/(1 + e⁻ˣ), in place
-        return [(np.negative, (0,)), (np.exp, (OUT,)), (np.add, (OUT, ONE)), (np.reciprocal, (OUT,))]
+        return [(np.multiply, (0, MINUS_ONE)), (np.exp, (OUT,)), (np.add, (OUT, ONE)), (np.reciprocal, (OUT,))]
+    if isinstance(node, Negative):
+        return [(np.multiply, (0, MINUS_ONE))]
     if isinstance(node, Matmul) and node.rank_a == node.rank_b == 2:
         return [(_rows_dot if at_once else np.ndarray.dot, (0, 1))]
     function = ELEMENTWISE.get(type(node))

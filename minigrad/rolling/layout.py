@@ -22,15 +22,16 @@ from minigrad.ops.matmul import Matmul
 from minigrad.rolling.recording import CONSTANT, RESULT, Operand
 from minigrad.rolling.schedule import BEFORE, LOOP, Schedule
 
-__all__ = ["NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Layout", "Parts", "Slot"]
+__all__ = ["MINUS_UNIT", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Layout", "Parts", "Slot"]
 
 NEW: Final = "new"
 STACK: Final = "stack"
 SCRATCH: Final = "scratch"
 UNIT: Final = "one"
+MINUS_UNIT: Final = "minus one"
 TRANSPOSED: Final = "transposed"
 """Kinds of arrays beside those of operands: the new state, a result of all steps, a result of one step that the next
-overwrites, the number 1, and the transpose of a constant."""
+overwrites, the numbers 1 and −1, and the transpose of a constant."""
 
 
 class Slot(NamedTuple):

@@ -11,7 +11,7 @@ from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.rolling.into import OUT, Into, NotRepeatable, copy, recipe
-from minigrad.rolling.layout import NEW, TRANSPOSED, UNIT, Layout
+from minigrad.rolling.layout import MINUS_UNIT, NEW, TRANSPOSED, UNIT, Layout
 from minigrad.rolling.recording import CONSTANT, RESULT, Operand
 from minigrad.rolling.schedule import BEFORE, LOOP, Schedule
 
@@ -57,7 +57,7 @@ class Plan:
             self._written.update(members)
             if isinstance(node, Matmul):
                 places[1] = self._matrix(node, self.schedule.operands[k][1])
-            places.insert(OUT, layout.slot_of(UNIT, None))
+            places[OUT:OUT] = [layout.slot_of(MINUS_UNIT, None), layout.slot_of(UNIT, None)]
             for function, taken in recipe(node, phase != LOOP):
                 calls.append(Call(function, (*[places[number] for number in taken], places[OUT])))
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.layout import NEW, STACK, TRANSPOSED, Layout, Parts
+from minigrad.rolling.layout import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Layout, Parts
 from minigrad.rolling.plan import Call, Plan
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 from minigrad.rolling.workspace import CHUNK, part, rows_of, workspace
@@ -27,14 +27,14 @@ class Program:
     """How the steps that have one form are computed, according to a plan."""
 
     __slots__ = (
-        "__weakref__", "after", "arrays", "before", "dtype", "every_state", "exponentials", "given", "loop", "one", "paths",
-        "results", "rows",
+        "__weakref__", "after", "arrays", "before", "dtype", "every_state", "exponentials", "given", "loop", "paths",
+        "results", "rows", "units",
     )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
         layout, schedule = plan.layout, plan.schedule
         self.dtype = schedule.nodes[0].dtype
-        self.one = np.ones((), self.dtype)
+        self.units = {UNIT: np.array(1, self.dtype), MINUS_UNIT: np.array(-1, self.dtype)}
         self.every_state = schedule.every_state
         self.arrays = layout.arrays
         self.results = {k: layout.results[k] for k in schedule.kept}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.rolling.layout import NEW, SCRATCH, STACK, UNIT, Parts
+from minigrad.rolling.layout import NEW, SCRATCH, STACK, Parts
 from minigrad.rolling.recording import STATE
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Workspace:
             return self._made((self.T, *what) if kind == STACK else what)
         if kind in (STATE, NEW) and not self.program.every_state:
             return (self.old if kind == STATE else self.new)[what]
-        return self.program.one if kind == UNIT else None
+        return self.program.units.get(kind)
 
     def _made(self, shape: tuple[int, ...]) -> Array:
         self._roots.append(np.empty(shape, self.program.dtype))

@@ -19,6 +19,7 @@ import numpy as np
 
 import minigrad
 from minigrad import Tensor
+from minigrad.module import Parameter
 
 __all__ = ["steps_are_alike"]
 
@@ -33,8 +34,11 @@ METHODS: Final = ("named", "tanh", "sigmoid")
 
 OPERATORS: Final = (ast.Add, ast.Sub, ast.Mult, ast.MatMult, ast.USub, ast.UAdd)
 
-VALUES: Final = (Tensor, int, float, str, type(None))
-"""What the attributes and global names may be that a step reads."""
+VALUES: Final = (Tensor, Parameter, int, float, np.float64, bool, str, type(None))
+"""What the attributes and global names may be that a step reads; not what is derived from these and may do other things."""
+
+ADVANCING: Final = ("step", "project", "recur")
+"""The methods that make up a step."""
 
 
 class NotStraight(Exception):
@@ -68,7 +72,17 @@ def steps_are_alike(cell: Any, advance: str) -> bool:
     The second is not known to be alike, since a doctest has no file that its source could be read from.
     """
     said = vars(type(cell)).get("steps_alike")
-    return bool(said) if said is not None else hasattr(cell, "__dict__") and _is_straight(cell, advance, ())
+    if said is None:
+        return hasattr(cell, "__dict__") and _is_straight(cell, advance, ())
+    return bool(said) and _is_as_defined(cell)
+
+
+def _is_as_defined(cell: Any) -> bool:
+    """Whether the methods that make up a step are still those of which the class spoke: none was replaced later."""
+    if not getattr(cell, "__dict__", {}).keys().isdisjoint(ADVANCING):
+        return False
+    defined = [vars(base) for base in type(cell).__mro__ if "defined" in vars(base)]
+    return all(own.get(name) is method for own in defined for name, method in own["defined"])
 
 
 def _is_straight(cell: Any, method: str, above: tuple[str, ...]) -> bool:
@@ -78,12 +92,12 @@ def _is_straight(cell: Any, method: str, above: tuple[str, ...]) -> bool:
         return False
     if any("__getattribute__" in vars(base) or "__getattr__" in vars(base) for base in kind.__mro__[:-1]):
         return False
-    line = _line_of(function)
+    line = _line_of(function.__code__)
     if line is None:
         return False
     return (
-        all(isinstance(_attribute(cell, name), VALUES) for name in line.own)
-        and all(isinstance(_found(function, path), VALUES) for path in line.names)
+        all(type(_attribute(cell, name)) in VALUES for name in line.own)
+        and all(type(_found(function, path)) in VALUES for path in line.names)
         and all(_is_known(_found(function, path)) for path in line.calls)
         and all(_is_straight(cell, name, (*above, method)) for name in line.methods)
     )
@@ -92,32 +106,32 @@ def _is_straight(cell: Any, method: str, above: tuple[str, ...]) -> bool:
 def _attribute(cell: Any, name: str) -> Any:
     """An attribute of the cell as it is stored: a property itself, not what it computes. The cell if there is none."""
     of_kind = next((vars(base)[name] for base in type(cell).__mro__ if name in vars(base)), cell)
-    return vars(cell).get(name, of_kind) if of_kind is cell or isinstance(of_kind, VALUES) else of_kind
+    return vars(cell).get(name, of_kind) if of_kind is cell or type(of_kind) in VALUES else of_kind
 
 
 def _found(function: FunctionType, path: tuple[str, ...]) -> Any:
     """What a global name stands for; the function itself, which is no value and cannot be called in it, if nothing."""
     found = function.__globals__.get(path[0], function)
     for name in path[1:]:
-        found = getattr(found, name, function) if isinstance(found, ModuleType) else function
+        found = vars(found).get(name, function) if type(found) is ModuleType else function
     return found
 
 
 def _is_known(called: Any) -> bool:
     """Whether calling it does nothing else than compute: a function of the list, or the class of a named tuple."""
     if isinstance(called, type):
-        return issubclass(called, tuple) and hasattr(called, "_fields") and called.__base__ is tuple
+        made = getattr(called.__new__, "__code__", None)  # of a named tuple it is generated, in no file
+        return called.__base__ is tuple and hasattr(called, "_fields") and made is not None and made.co_filename[0] == "<"
     return any(called is function for function in FUNCTIONS)
 
 
 @lru_cache(maxsize=256)
-def _line_of(function: FunctionType) -> Line | None:
+def _line_of(code: CodeType) -> Line | None:
     """What a function refers to, or None if it is not a straight line or cannot be read."""
-    code = function.__code__
     if code.co_freevars:  # names of an enclosing function hide global ones
         return None
     try:
-        file = inspect.findsource(function)[0]
+        file = inspect.findsource(code)[0]
         module = ast.parse("".join(file))
         if not _contains(compile(module, code.co_filename, "exec", dont_inherit=True), code):
             return None

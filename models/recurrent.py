@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.rolling import Memory
 from minigrad.scope import Place
+from models.alike import ADVANCING
 from models.checks import Seed, positive_size
 
 __all__ = [
@@ -39,9 +40,9 @@ Array: TypeAlias = npt.NDArray[Any]
 Blocks: TypeAlias = dict[str, dict[str, Any]]
 
 
-recorded: WeakKeyDictionary[Any, dict[tuple[Any, ...], Memory]] = WeakKeyDictionary()
-"""For each cell, and the methods that it then had, the steps that were recorded: not part of the cell, so that they are
-neither copied nor saved with it."""
+recorded: dict[int, dict[tuple[Any, ...], Memory]] = {}
+"""For each cell (by `id`: cells may compare equal), and the methods that it then had, the steps that were recorded: not
+part of the cell, so that they are neither copied nor saved with it."""
 
 
 class Recurrent(Protocol[State]):
@@ -81,6 +82,14 @@ class Cell(Module, ABC, Generic[State]):
     blocks: Blocks
     """For a parameter that holds several matrices: where in it each per-gate matrix lies."""
 
+    defined: ClassVar[tuple[tuple[str, Any], ...]]
+    """The methods of a step that the class defines, as they were when it was made."""
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.defined = tuple((name, vars(cls)[name]) for name in ADVANCING if name in vars(cls))
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         self.input_size = positive_size(self.label, "input_size", input_size)
         self.hidden_size = positive_size(self.label, "hidden_size", hidden_size)
@@ -89,12 +98,12 @@ class Cell(Module, ABC, Generic[State]):
     @override
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        recorded.pop(self, None)
+        recorded.get(id(self), {}).clear()
 
     @override
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        recorded.pop(self, None)
+        recorded.get(id(self), {}).clear()
 
     @property
     def recorded(self) -> Memory:
@@ -102,11 +111,13 @@ class Cell(Module, ABC, Generic[State]):
         kind = type(self)
         if not vars(kind).get("steps_alike"):
             return {}
-        memories = recorded.get(self)
-        if memories is None:
-            memories = {}
-            if all(map(_is_noticed, vars(self).items())):
-                recorded[self] = memories
+        memories = recorded.get(id(self))
+        if not memories:
+            if not all(map(_is_noticed, vars(self).items())):
+                return {}
+            if memories is None:
+                memories = recorded[id(self)] = {}
+                finalize(self, recorded.pop, id(self)).atexit = False
         return memories.setdefault((kind.step, kind.project, kind.recur), {})
 
     @abstractmethod

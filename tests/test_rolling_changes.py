@@ -144,15 +144,49 @@ def test_another_nonlinearity_takes_effect() -> None:
     assert_alike(cells)
 
 
-def test_a_method_of_the_cell_that_is_replaced_or_deleted_takes_effect() -> None:
+def test_a_method_of_the_cell_that_is_replaced_is_run_at_every_step_until_it_is_deleted() -> None:
     cells = tuple(kind(D, H, seed=0) for kind in (RNN, plain(RNN)))
     assert_alike(cells)
     for cell in cells:
         cell.recur = lambda wx, h, cell=cell: tanh(wx - h @ cell.W_hh.T).named("h")
-    assert_alike(cells)
+    assert_alike(cells, is_rolled=False)
     for cell in cells:
         del cell.recur
     assert_alike(cells)
+
+
+def test_a_method_of_the_class_that_is_replaced_is_run_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, calls = RNN(D, H, seed=0), []
+    recur = RNN.recur
+
+    def counted(self: RNN, wx: Tensor, h: Tensor) -> Tensor:
+        calls.append(wx)
+        return recur(self, wx, h)
+
+    one = Pass(cell)
+    monkeypatch.setattr(RNN, "recur", counted)
+    other = Pass(cell)
+    assert rolled(one.hs)
+    assert not rolled(other.hs)
+    assert len(calls) == len(other.hs)
+    assert_close(one.results(), other.results())
+
+
+def test_cells_that_compare_equal_do_not_share_what_was_recorded() -> None:
+    class Equal(RNN):
+        steps_alike = True
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Equal)
+
+        def __hash__(self) -> int:
+            return 1
+
+    first, second = Equal(D, H, seed=0), Equal(D, H, seed=1)
+    Pass(first).loss.backward()
+    first.zero_grad()
+    assert_close(Pass(second).gradients(), Pass(plain(Equal)(D, H, seed=1)).gradients())
+    assert first.W_hh.grad is None
 
 
 def test_an_attribute_that_is_deleted_and_then_found_in_the_class_takes_effect() -> None:

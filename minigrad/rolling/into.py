@@ -7,6 +7,7 @@ all steps, or all of them at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -69,4 +70,5 @@ def recipe(node: Operation, at_once: bool) -> list[tuple[Into, tuple[int, ...]]]
 
 def _rows_dot(a: Array, b: Array, y: Array) -> None:
     """One product for the rows of all steps: (T, B, K) times (K, M)."""
-    np.dot(a.reshape(-1, a.shape[-1]), b, y.reshape(-1, y.shape[-1]))
+    rows = math.prod(y.shape[:-1])
+    np.dot(a.reshape(rows, a.shape[-1]), b, y.reshape(rows, y.shape[-1]))

@@ -8,6 +8,7 @@ a plain backward pass, run over all steps as a loop written by hand would.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ class Loop(Operation):
 
 
 def _rows(steps: Array) -> Array:
-    return steps.reshape(-1, steps.shape[-1])
+    return steps.reshape(math.prod(steps.shape[:-1]), steps.shape[-1])
 
 
 class Folded(Operation):

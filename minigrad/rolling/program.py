@@ -79,7 +79,7 @@ class Program:
         """
         run = Run(self, T, streams, states, constants, reverse)
         if self.exponentials:
-            with np.errstate(over="ignore"):  # e⁻ˣ of a sigmoid may become infinity: then its result is 0, as it should be
+            with np.errstate(over="ignore", under="ignore"):  # of a sigmoid's e⁻ˣ: its result is then 0 or 1, as it should be
                 run.compute()
         else:
             run.compute()

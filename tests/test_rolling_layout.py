@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rolling_formulas import CASES, Case, assert_program_right, assert_right, every_case, weights
+from rolling_cases import assert_close
+from rolling_formulas import CASES, Case, OfFormula, StepByStep, assert_program_right, assert_right, every_case, weights
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.rolling.layout import SCRATCH
 from minigrad.rolling.program import Program
+from models.layers import unroll
 
 
 def halves(a: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,6 +145,18 @@ def test_parts_of_parts_may_be_cut_out(case: Case) -> None:
         return sigmoid(i) * h + tanh(f) * sigmoid(g) - o
 
     assert_right(step, case, is_rolled=None)
+
+
+@MISTAKES
+def test_an_input_of_one_column_is_not_taken_for_one_of_all_columns() -> None:
+    def step(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        i, f = halves(x + h @ k.U[: 2 * k.H].T)
+        return sigmoid(i) * tanh(f)
+
+    cells = [kind(step, 2) for kind in (OfFormula, StepByStep)]
+    for width in (4, 1):
+        found, expected = [unroll(cell, weights(5, 3, width))[0].numpy() for cell in cells]
+        assert_close({"hs": found}, {"hs": expected})
 
 
 # ---------------------------------------------------------------- programs without a derivative

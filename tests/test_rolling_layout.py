@@ -51,6 +51,13 @@ def negatives(k: Any, x: Tensor, h: Tensor) -> Tensor:
     return tanh(a[:, :H]) * h + sigmoid(a[:, H : 2 * H]) - a[:, 2 * H : 3 * H] * a[:, 3 * H :]
 
 
+def part_after_whole(k: Any, x: Tensor, h: Tensor) -> Tensor:
+    """The same is done with a part, and later with another that was not there before."""
+    t = tanh(p := x @ k.A.T + h)
+    left, right = halves(concatenate([p, t * h], axis=1))
+    return tanh(concatenate([t, tanh(right)], axis=1) @ k.V.T) * 0.5 - left
+
+
 FORMULAS: dict[str, Callable[..., Any]] = {
     "gates in the order of the weights": in_order(0, 1, 2, 3),
     "gates in reverse": in_order(3, 2, 1, 0),
@@ -74,6 +81,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "products with one state joined": lambda k, x, h: tanh(
         concatenate([h * sigmoid(x @ k.A.T + h @ k.P.T), h * tanh(x @ k.C.T - h)], axis=1) @ k.V.T
     ),
+    "a part that is there before the whole is": part_after_whole,
     "rows joined": lambda k, x, h: (
         tanh((concatenate([u := x @ k.A.T + h, -u], axis=0) @ k.P.T)[: x.shape[0]])
         + (concatenate([h, u], axis=0) @ k.P.T)[x.shape[0] :]
@@ -102,6 +110,7 @@ STATES: dict[str, Callable[..., Any]] = {
     "a new part used three times": lambda k, x, c, h: (z := tanh(x @ k.A.T + c * h), z * z + c * tanh(z)),
     "a part that nothing changes but a number": lambda k, x, c, h: (c * 0.5, tanh(x @ k.A.T + h @ k.P.T + c)),
     "an old part used after the new one": lambda k, x, c, h: (z := -c * sigmoid(h @ k.P.T), (x @ k.A.T + c) * z - h),
+    "a part that leaks and is used one step late": lambda k, x, c, h: (0.5 * c + tanh(x @ k.A.T), tanh(h @ k.P.T + c)),
     "a gradient that is passed from one part to the other": lambda k, x, c, h: (c + h, tanh(x @ k.A.T + c - h)),
 }
 
@@ -110,6 +119,15 @@ STATES: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", STATES)
 def test_a_loop_with_two_parts_of_a_state_has_the_results_and_the_gradients_of_its_steps(name: str, case: Case) -> None:
     assert_right(STATES[name], case, ("c", "h"))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.H == 2])
+def test_a_gradient_of_the_state_may_also_be_cut_into_parts(case: Case) -> None:
+    def step(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        left, right = halves(x @ k.A.T)
+        return h + concatenate([tanh(left), sigmoid(right)], axis=1)
+
+    assert_right(step, case)
 
 
 @pytest.mark.parametrize("case", CASES[:4])

@@ -99,8 +99,37 @@ def test_a_gradient_that_is_held_never_changes(name: str) -> None:
     for number in range(10):
         xs, other = inputs(number, 6), CELLS[name](False)
         expected = grad(unroll(other, xs)[0].sum(), [xs, *other.parameters()])
-        values = [{str(k): np.asarray(getattr(g, "data", g)) for k, g in enumerate(each)} for each in (held[number], expected)]
+        values = [{str(k): g.data for k, g in enumerate(each)} for each in (held[number], expected)]
         assert_close(*values, 1e-12)
+
+
+@each_cell
+@pytest.mark.parametrize("reverse", [False, True])
+def test_loops_of_one_cell_in_one_graph_do_not_overwrite_what_waits_to_be_added_up(name: str, reverse: bool) -> None:
+    cells = [CELLS[name](alike) for alike in (True, False)]
+    for number in range(2 * RUNS):
+        found = []
+        for cell in cells:
+            cell.zero_grad()
+            xs, doubled = inputs(number, 5), inputs(number + 1, 5)
+            hs = [unroll(cell, each, reverse=reverse)[0] for each in (xs, doubled, xs * 0.5, doubled * xs)]
+            sum((each * weights(5, 2, H, seed=k)).sum() for k, each in enumerate(hs)).backward()
+            found.append({"xs": xs.grad, "doubled": doubled.grad, **{key: p.grad for key, p in cell.named_parameters()}})
+        assert_close(*found, 1e-12)
+
+
+@each_cell
+def test_loops_of_one_cell_that_read_the_same_input_add_up_their_gradients(name: str) -> None:
+    cells = [CELLS[name](alike) for alike in (True, False)]
+    for number in range(2 * RUNS):
+        found = []
+        for cell in cells:
+            xs = inputs(number, 5)
+            hs = [unroll(cell, xs)[0] for _ in range(3)]
+            found.append(
+                {"xs": grad(sum((each * weights(5, 2, H, seed=k)).sum() for k, each in enumerate(hs)), [xs])[0].numpy()}
+            )
+        assert_close(*found, 1e-12)
 
 
 HOLDERS: dict[str, Callable[[Any], Any]] = {
@@ -363,7 +392,9 @@ def test_gradients_of_threads_do_not_disturb_each_other() -> None:
         begin.wait()
         for _ in range(25):
             found = grad(unroll(cell, inputs(k, 7))[0].sum(), cell.parameters())
-            if not all(np.allclose(one, other, rtol=1e-12, atol=1e-14) for one, other in zip(found, wanted[k], strict=True)):
+            if not all(
+                np.allclose(one.data, other.data, rtol=1e-12, atol=1e-14) for one, other in zip(found, wanted[k], strict=True)
+            ):
                 wrong.append(names[k])
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(len(names))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from rolling_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, pair, plain, rolled, signature
 from rolling_own_cells import EITHER, LOOKALIKES, ROLLED, STEP_BY_STEP, Own, weights
 
-from minigrad import Module, Parameter, Tensor, concatenate, detect_anomaly, walk
+from minigrad import Module, Parameter, Tensor, concatenate, detect_anomaly, tanh, walk
 from minigrad.errors import AnomalyError, ArgumentError, ShapeError
+from minigrad.rolling.into import NotRepeatable
+from minigrad.rolling.recording import Step, placeholder
 from models.cells import LSTM, RNN
 from models.layers import unroll
 
@@ -127,6 +130,14 @@ def test_detect_anomaly_still_names_operation_and_time_step(name: str) -> None:
             unroll(cell, xs)
         words.append(str(error.value).splitlines()[0])
     assert words[0] == words[1]
+
+
+def test_a_step_whose_state_has_another_dtype_than_its_results_is_not_repeatable() -> None:
+    U = Parameter(weights(H, H))
+    for dtype, is_repeatable in ((np.float64, True), (np.float32, False)):
+        step = Step(lambda _, states: [tanh(states[0] @ U.T)], [], [placeholder(np.ones((2, H), dtype))], lambda: [U])
+        with nullcontext() if is_repeatable else pytest.raises(NotRepeatable, match="several dtypes"):
+            step.form()
 
 
 @pytest.mark.parametrize("difference", LOOKALIKES)

@@ -174,14 +174,16 @@ def test_transforms_of_functions_that_contain_a_loop_agree(name: str) -> None:
 
         value, change = jvp(hidden, (xs,), (direction,))
         _, pullback = vjp(hidden, xs)
-        found.append({
-            "value": value.numpy(),
-            "jvp": change.numpy(),
-            "vjp": pullback(np.ones((3, 2, H)))[0].numpy(),
-            "hvp": hvp(loss, (xs,), (direction,))[0].numpy(),
-            "jacobian": jacobian(hidden, xs).numpy(),
-            "hessian": hessian(loss, xs).numpy(),
-        })
+        found.append(
+            {
+                "value": value.numpy(),
+                "jvp": change.numpy(),
+                "vjp": pullback(np.ones((3, 2, H)))[0].numpy(),
+                "hvp": hvp(loss, (xs,), (direction,))[0].numpy(),
+                "jacobian": jacobian(hidden, xs).numpy(),
+                "hessian": hessian(loss, xs).numpy(),
+            }
+        )
     assert_close(*found, tolerance=1e-12)
 
 

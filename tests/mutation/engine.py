@@ -10,7 +10,44 @@ def rows(file: str, *given: tuple[str, str, str, str]) -> list[Mutant]:
 
 MUTANTS = [
     *rows(
+        "sums",
+        (
+            "sums: rows for columns",
+            "def column_sums",
+            "np.ones(len(matrix), matrix.dtype).dot(matrix)",
+            "matrix.dot(np.ones(matrix.shape[1], matrix.dtype))",
+        ),
+        ("sums: rows for columns, in other dtypes", "def column_sums", "np.add.reduce(matrix, 0)", "np.add.reduce(matrix, 1)"),
+        ("sums: the axis of rows is lost", "def row_sums", "np.ones((matrix.shape[1], 1), ", "np.ones(matrix.shape[1], "),
+        ("sums: the axis of rows is lost, in other dtypes", "def row_sums", "keepdims=True", "keepdims=False"),
+        (
+            "sums: double precision for single",
+            "def row_sums",
+            "np.ones((matrix.shape[1], 1), matrix.dtype)",
+            "np.ones((matrix.shape[1], 1))",
+        ),
+    ),
+    *rows(
         "gradients",
+        (
+            "one product by itself: the factors change places",
+            "def added_up",
+            "total.left.T.dot(total.right)",
+            "total.right.T.dot(total.left)",
+        ),
+        (
+            "one product by itself does not get the shape and the dtype of its node",
+            "def added_up",
+            "fitted(total.left.T.dot(total.right), node)",
+            "total.left.T.dot(total.right)",
+        ),
+        ("of several results the last share counts", "class Gathered", "if total is None else total + share.values", ""),
+        (
+            "shares that were added up before are lost with the next",
+            "class Gathered",
+            "share if self.dense is None else self.dense + share",
+            "share",
+        ),
         ("un-broadcasting forgotten for new axes", "def unbroadcast", "if extra > 0:", "if extra > 99:"),
         (
             "un-broadcasting forgotten for stretched axes",

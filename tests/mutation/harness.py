@@ -64,7 +64,21 @@ ENGINE = (
     "ops_properties",
 )
 ROLLING = tuple(
-    f"rolling{part}" for part in ("", "_own_cells", "_graph", "_watching", "_memory", "_writing", "_changes", "_copies")
+    f"rolling{part}"
+    for part in (
+        "",
+        "_own_cells",
+        "_simplifying",
+        "_layout",
+        "_plan",
+        "_workspace",
+        "_graph",
+        "_watching",
+        "_memory",
+        "_writing",
+        "_changes",
+        "_copies",
+    )
 )
 FIRST = {
     "transforms.py": ("transforms",),
@@ -82,6 +96,13 @@ FIRST = {
     "tensor.py": ("engine_objects", "engine_mutation"),
     "ops/protocol.py": ("numpy_protocol",),
     "ops/losses.py": ("ops_errors",),
+    "sums.py": ("sums",),
+    "gradients.py": ("gradients_of_parts", "sums"),
+    "rolling/simplifying.py": ("rolling_simplifying",),
+    "rolling/schedule.py": ("rolling_layout", "rolling_plan"),
+    "rolling/layout.py": ("rolling_layout", "rolling_plan"),
+    "rolling/plan.py": ("rolling_plan", "rolling_layout"),
+    "rolling/workspace.py": ("rolling_workspace",),
 }
 """The tests that are the likeliest to notice a mistake in a file come first; all others follow."""
 
@@ -98,10 +119,8 @@ class Outcome(NamedTuple):
 
 def order(mutant: Mutant) -> list[str]:
     """The test files to run against a mistake, the likeliest first."""
-    if mutant.file.startswith("rolling/"):
-        return [f"tests/test_{name}.py" for name in ROLLING]
     first = FIRST.get(mutant.file, ("optim",) if mutant.file.startswith("optim/") else ())
-    rest = OPERATIONS if mutant.file.startswith("ops/") else ENGINE
+    rest = OPERATIONS if mutant.file.startswith("ops/") else ROLLING if mutant.file.startswith("rolling/") else ENGINE
     return [f"tests/test_{name}.py" for name in dict.fromkeys((*first, *rest))]
 
 

@@ -1,7 +1,8 @@
 """The sums of the rows and of the columns of a matrix, as products with ones.
 
-The C library of linear algebra adds several numbers at a time: it takes a quarter of the time that NumPy's own sum needs
-and rounds no worse. For dtypes that it does not know, NumPy's sum is used.
+The C library of linear algebra adds several numbers at a time, and takes a quarter of the time that NumPy's own sum needs.
+It rounds as sums in order do; NumPy's, which adds the entries of a row in pairs, may be more accurate by a digit. For
+dtypes that it does not know, NumPy's sum is used.
 """
 
 from __future__ import annotations

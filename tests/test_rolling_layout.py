@@ -6,11 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rolling_formulas import CASES, Case, assert_program_right, assert_right, every_case, weights
+from rolling_cases import assert_close, rolled
+from rolling_formulas import (
+    CASES,
+    Case,
+    OfFormula,
+    StepByStep,
+    assert_program_right,
+    assert_right,
+    every_case,
+    weights,
+)
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.rolling.layout import SCRATCH
 from minigrad.rolling.program import Program
+from models.layers import unroll
 
 
 def halves(a: Tensor) -> tuple[Tensor, Tensor]:
@@ -219,3 +230,58 @@ def test_what_is_only_cut_is_laid_out_part_by_part_and_what_is_done_alike_side_b
 
     assert (2, B, 2) in scratch(step, 4)
     assert (B, 4) in scratch(uneven, 4)
+
+
+@pytest.mark.parametrize("case", CASES[2:4])
+def test_gates_of_the_input_alone_that_multiply_one_state_may_be_joined(case: Case) -> None:
+    def step(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        return tanh(concatenate([h * sigmoid(x @ k.A.T), h * tanh(x @ k.C.T)], axis=1) @ k.V.T)
+
+    assert_right(step, case)
+
+
+@pytest.mark.parametrize("case", CASES[:4])
+def test_parts_of_parts_may_be_cut_out(case: Case) -> None:
+    def step(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        (i, f), (g, o) = [halves(-half) for half in halves(k.all_gates(x, h))]
+        return sigmoid(i) * h + tanh(f) * sigmoid(g) - o
+
+    assert_right(step, case)
+
+
+def test_an_input_of_one_column_is_not_taken_for_one_of_all_columns() -> None:
+    def step(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        i, f = halves(x + h @ k.U[: 2 * k.H].T)
+        return sigmoid(i) * tanh(f)
+
+    cells = [kind(step, 2) for kind in (OfFormula, StepByStep)]
+    for width in (4, 1):
+        found, expected = [unroll(cell, weights(5, 3, width))[0].numpy() for cell in cells]
+        assert_close({"hs": found}, {"hs": expected})
+
+
+def test_factors_of_unequal_width_may_be_joined() -> None:
+    def step(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        wide, narrow = tanh(x @ k.A[1:, :1].T), sigmoid(x @ k.A[:1, :1].T)
+        i, f = halves(tanh(concatenate([x * wide, x * narrow, h], axis=1)))
+        return i * f
+
+    found, expected = [unroll(kind(step, 3), weights(5, 2, 1))[0] for kind in (OfFormula, StepByStep)]
+    assert rolled(found)
+    assert_close({"hs": found.numpy()}, {"hs": expected.numpy()})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_columns_of_a_state_whose_gradient_is_passed_on_as_it_is_may_be_sums_of_others(case: Case) -> None:
+    def carried(k: Any, x: Tensor, c: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        v = (x @ k.A.T)[:, :1]
+        return c + concatenate([v] * k.H, axis=1), tanh(h @ k.P.T + c)
+
+    assert_right(carried, case, ("c", "h"), is_rolled=None)
+
+
+def test_the_gradient_of_a_product_may_be_columns_of_such_a_state() -> None:
+    def carried(k: Any, x: Tensor, c: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        return c + concatenate([x @ k.A[:1].T, h @ k.P[1:].T], axis=1), tanh(h @ k.P.T + c)
+
+    assert_right(carried, CASES[2], ("c", "h"), is_rolled=None)

@@ -10,11 +10,13 @@ import pytest
 from rolling_formulas import CASES, assert_right, every_case, record, weights
 
 from minigrad import Parameter, Tensor, sigmoid, tanh
+from minigrad.ops.arithmetic import Negative
 from minigrad.rolling.into import ELEMENTWISE
 from minigrad.rolling.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 from minigrad.rolling.simplifying import Simplified
 
 Linear = Callable[..., list[Tensor]]
+FUNCTIONS = {**ELEMENTWISE, Negative: np.negative}
 B, N = 2, 3
 SHAPES = ((B, N), (B, N), (B, N))
 
@@ -40,7 +42,7 @@ class Found:
             return computed[operand.number] if operand.kind == RESULT else self.given[operand.kind][operand.number]
 
         for node, operands in zip(self.simple.nodes, self.simple.operands, strict=True):
-            computed.append(np.broadcast_to(ELEMENTWISE[type(node)](*map(value, operands)), node.shape))
+            computed.append(np.broadcast_to(FUNCTIONS[type(node)](*map(value, operands)), node.shape))
         return [value(self.simple.now(operand)) for operand in self.wanted]
 
     def in_loop(self) -> list[str]:

@@ -228,19 +228,19 @@ class Layout:
             else:
                 self.copies[k].append((operand, place))
         if schedule.phase[k] == LOOP:
-            for g, members in groupby(parts, self._multiplied):
-                factors = [] if g is None else list(dict.fromkeys(schedule.operands[m][1].number for m in members))
+            for shared, members in groupby(parts, self._multiplied):
+                factors = [] if shared is None else list(dict.fromkeys(schedule.operands[m][1].number for m in members))
                 if factors:
                     self._place_side_by_side(factors)
 
-    def _multiplied(self, m: int) -> Operand | None:
-        """What is multiplied with a factor that is computed before the loop and has no place yet."""
+    def _multiplied(self, m: int) -> tuple[Operand, tuple[int, ...]] | None:
+        """What is multiplied with a factor that is computed before the loop and has no place yet, and the factor's shape."""
         schedule, node = self.schedule, self.schedule.nodes[m]
         if not isinstance(node, Multiply):
             return None
         g, factor = schedule.operands[m]
         free = schedule.is_entrywise(factor) and schedule.phase[factor.number] == BEFORE and factor.number not in self.results
-        return g if free and schedule.nodes[factor.number].shape == node.shape else None
+        return (g, node.shape) if free and schedule.nodes[factor.number].shape == node.shape else None
 
     # ---------------------------------------------------------------- several slots as one
 

@@ -174,7 +174,8 @@ class Step:
             tuple([array.shape for array in self.numbers]),
             tuple([value.item() for node, value in zip(self.constants, self.numbers, strict=True) if node is None]),
             tuple([node is not None and node.requires_grad for node in self.constants]),
-            tuple([row.requires_grad for row in self.rows]),
+            tuple([(row.shape, row.requires_grad) for row in self.rows]),
+            tuple([part.shape for part in self.states]),
             tuple(self.new),
             *dtypes,
         )

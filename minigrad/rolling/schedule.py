@@ -32,7 +32,8 @@ class Schedule:
         every_state: whether the states of all steps are needed, or only the last.
 
     Raises:
-        NotRepeatable: a part of the state does not depend on the state before.
+        NotRepeatable: a part of the state does not depend on the state before; or what is needed of all steps is cut out
+            of a state that the next step overwrites.
     """
 
     __slots__ = ("every_state", "kept", "new", "nodes", "operands", "phase", "stacked", "uses")
@@ -49,6 +50,8 @@ class Schedule:
         self.kept = set(kept)
         self.uses = Counter([operand for sources in (*operands, new) for operand in sources])
         """How often each operand is used."""
+        if not every_state and any(self._is_of_state(Operand(RESULT, k)) for k in self.kept):
+            raise NotRepeatable("a part of a state of which only the last is kept")
         self.phase = self._phases()
         self.stacked = self._stacked()
         """Whether a result has a row for each step."""
@@ -62,7 +65,7 @@ class Schedule:
             if operand.kind == RESULT:
                 feeds[operand.number] = True
         for k in reversed(range(count)):
-            of_state = any(o.kind == STATE for o in self.operands[k])
+            of_state = any(map(self._is_of_state, self.operands[k]))
             if feeds[k] or (of_state and not self.every_state):
                 feeds[k] = True
                 for o in self.operands[k]:
@@ -71,6 +74,12 @@ class Schedule:
         if any(o.kind == RESULT and not depends[o.number] for o in self.new):
             raise NotRepeatable("a state that does not depend on the one before")
         return [BEFORE if not d else LOOP if f else AFTER for d, f in zip(depends, feeds, strict=True)]
+
+    def _is_of_state(self, operand: Operand) -> bool:
+        """Whether it is a part of the state before the step, or cut out of one."""
+        while operand.kind == RESULT and isinstance(self.nodes[operand.number], Slice):
+            (operand,) = self.operands[operand.number]
+        return operand.kind == STATE
 
     def _stacked(self) -> list[bool]:
         stacked = [phase != LOOP or k in self.kept for k, phase in enumerate(self.phase)]

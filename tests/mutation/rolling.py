@@ -181,8 +181,8 @@ MUTANTS = [
         (
             "rolling: what is kept is laid out part by part",
             "class Layout",
-            " or k in self.results or k in schedule.kept or",
-            " or k in self.results or",
+            " or k in self.results or k in schedule.kept:",
+            " or k in self.results:",
         ),
         ("rolling: a part that is joined twice lies at the end", "class Layout", "homeless.remove(operand.number)", "pass"),
         (
@@ -252,12 +252,12 @@ MUTANTS = [
         ("rolling: a workspace serves both directions", "def workspace", " and found.reverse == reverse", ""),
         ("rolling: a workspace serves every length", "def workspace", " and found.T == T", ""),
         ("rolling: a workspace serves every program", "def workspace", "found.program is program and ", ""),
-        ("rolling: the workspace of every run is kept", "def workspace", "program.runs >= RUNS and made", "made"),
+        ("rolling: the workspace of every run is kept", "def workspace", "latest[program][-1] >= RUNS and made", "made"),
         (
             "rolling: runs of several lengths by turns count together",
             "def workspace",
-            "program.runs + 1 if program.latest == like else 1",
-            "program.runs + 1",
+            "runs + 1 if like == [T, reverse] else 1",
+            "runs + 1",
         ),
         ("rolling: any number of workspaces is kept", "def workspace", "            del kept[:-MOST]\n", ""),
         ("rolling: workspaces of any size are kept", "class Workspace", " > MOST_BYTES:", " > 999 * MOST_BYTES:"),
@@ -271,7 +271,7 @@ MUTANTS = [
         (
             "rolling: runs before all was forgotten count",
             "def forget_workspaces",
-            "        forgotten.append(None)\n",
+            "        latest.clear()\n",
             "",
         ),
     ),

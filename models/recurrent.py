@@ -17,6 +17,7 @@ from typing_extensions import override
 from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
+from minigrad.ops.arithmetic import add_to
 from minigrad.rolling import Memory
 from minigrad.scope import Place
 from models.alike import ADVANCING
@@ -264,7 +265,7 @@ def stacked_gates(gates: Iterable[str], hidden_size: int) -> Blocks:
 def affine(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
     """W x + b for rows x (..., D) and a matrix W (M, D); b (M,) or None."""
     wx = x @ W.T
-    return wx if b is None else wx + b
+    return wx if b is None else add_to(wx, b)
 
 
 def parts_of(state: Any) -> tuple[Any, ...]:

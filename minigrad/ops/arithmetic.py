@@ -18,7 +18,7 @@ from minigrad.ops.protocol import implements
 from minigrad.scope import state
 from minigrad.tensor import Tensor, operand, record, unrecorded
 
-__all__ = ["add", "divide", "multiply", "negative", "power", "square", "subtract"]
+__all__ = ["add", "add_to", "divide", "multiply", "negative", "power", "square", "subtract"]
 
 
 class Add(Operation):
@@ -50,6 +50,17 @@ def add(a: Any, b: Any) -> Tensor:
     if (a._wants or b._wants) and state.recording:
         return record(Add(), y, (a._node, b._node), ())
     return unrecorded(y)
+
+
+def add_to(a: Tensor, b: Tensor) -> Tensor:
+    """``a + b`` in the memory of ``a``: a result that the caller has just computed, and that nobody else has or will use.
+
+    For a bias (N,) after a product (…, N) of the same dtype; any other sum is an ordinary one.
+    """
+    if b.shape != a.shape[-1:] or a.dtype != b.dtype or a.ndim < 2:
+        return add(a, b)
+    y = np.add(a._data, b._data, out=a._data)
+    return record(Add(), y, (a._node, b._node), ()) if (a._wants or b._wants) and state.recording else unrecorded(y)
 
 
 class Subtract(Operation):

@@ -21,6 +21,8 @@ MUTANTS = [
             "None if b is None else g * b, None if a is None else g * a",
             "None if b is None else g * (b if a is None else a), None if a is None else g * (a if b is None else b)",
         ),
+        ("add_to: a sum of another dtype in place", "def add_to", " or a.dtype != b.dtype", ""),
+        ("add_to: a sum of another shape in place", "def add_to", "b.shape != a.shape[-1:] or ", ""),
         ("mul: upstream gradient forgotten", "class Multiply", "else g * b,", "else b + 0 * g,"),
         ("mul: second factor forgotten", "class Multiply", "None if a is None else g * a", "None"),
         ("mul: wrong operand marked as kept", "class Multiply", "keeps = (1, 0)", "keeps = (0, 1)"),

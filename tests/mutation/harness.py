@@ -33,6 +33,7 @@ OPERATIONS = (
     "ops_extremes",
     "ops_dtypes",
     "ops_empty",
+    "ops_in_place",
     "ops_errors",
     "numpy_protocol",
     "numpy_protocol_learner",

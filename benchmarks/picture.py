@@ -10,8 +10,10 @@ from benchmarks.problem import SIZES
 from benchmarks.results import Results
 from benchmarks.tables import dtypes, heading
 
-COLOURS = ("#222222", "#d1495b", "#e07b39", "#e8a0a8", "#2e6f9e", "#7fb2d6", "#1f9e96", "#7a9e3b", "#b58bc9", "#e3a93c")
-"""By hand is black, minigrad red and its like; peers follow in the order in which they were measured."""
+COLOURS = (
+    "#222222", "#8f8f8f", "#d1495b", "#e07b39", "#e8a0a8", "#2e6f9e", "#7fb2d6", "#1f9e96", "#7a9e3b", "#b58bc9", "#e3a93c"
+)  # fmt: skip
+"""By hand is black and grey, minigrad red and its like; peers follow in the order in which they were measured."""
 
 LEFT, TOP, PANEL, GAP, ROW = 150, 92, 300, 26, 46
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)

@@ -79,10 +79,11 @@ def steps_are_alike(cell: Any, advance: str) -> bool:
 
 def _is_as_defined(cell: Any) -> bool:
     """Whether the methods that make up a step are still those of which the class spoke: none was replaced later."""
-    if not getattr(cell, "__dict__", {}).keys().isdisjoint(ADVANCING):
+    kind, own = type(cell), getattr(cell, "__dict__", {})
+    if any(name in own and hasattr(kind, name) for name in ADVANCING):
         return False
-    defined = [vars(base) for base in type(cell).__mro__ if "defined" in vars(base)]
-    return all(own.get(name) is method for own in defined for name, method in own["defined"])
+    as_defined = [vars(base) for base in kind.__mro__ if "_steps_as_defined" in vars(base)]
+    return all(now.get(name) is method for now in as_defined for name, method in now["_steps_as_defined"])
 
 
 def _is_straight(cell: Any, method: str, above: tuple[str, ...]) -> bool:

@@ -83,13 +83,13 @@ class Cell(Module, ABC, Generic[State]):
     blocks: Blocks
     """For a parameter that holds several matrices: where in it each per-gate matrix lies."""
 
-    defined: ClassVar[tuple[tuple[str, Any], ...]]
+    _steps_as_defined: ClassVar[tuple[tuple[str, Any], ...]]
     """The methods of a step that the class defines, as they were when it was made."""
 
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.defined = tuple((name, vars(cls)[name]) for name in ADVANCING if name in vars(cls))
+        cls._steps_as_defined = tuple((name, vars(cls)[name]) for name in ADVANCING if name in vars(cls))
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         self.input_size = positive_size(self.label, "input_size", input_size)

@@ -367,3 +367,24 @@ def test_code_that_replaces_that_of_the_step_is_read_anew() -> None:
     assert steps_are_alike(Replaced(), "step")
     Replaced.step.__code__ = Replaced.other.__code__
     assert not steps_are_alike(Replaced(), "step")
+
+
+class WithModuleAsPart(Module):
+    """A class that promises, has a part called as a method of the cells is, and an attribute of its own called defined."""
+
+    steps_alike = True
+    defined = 3
+
+    def __init__(self) -> None:
+        self.project = WithDoubled()
+
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        """One step."""
+        return tanh(x + h)
+
+
+def test_a_promise_holds_whatever_else_the_class_and_the_cell_have() -> None:
+    cell = WithModuleAsPart()
+    assert steps_are_alike(cell, "step")
+    cell.step = lambda x, h: h
+    assert not steps_are_alike(cell, "step")

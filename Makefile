@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# The install links every file by itself, so it is made anew when files have come or gone.
+FILES := $(shell find minigrad models viz -name '*.py' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.installed-$(FILES)
 
 .PHONY: demo lessons test lint types mutants coverage readme bench bench-quick clean
 
@@ -10,8 +12,8 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "minigrad needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict --editable '.[dev]'
+	@rm -f $(VENV)/.installed* && touch $@
 
 lessons: $(STAMP)
 	@for lesson in examples/c[1-5]_*.py examples/trap_*.py; do \
@@ -26,8 +28,11 @@ demo: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 
+# Checked where it is installed: there the folders of the checkout are one package, as they are for a user.
 types: $(STAMP)
-	$(BIN)/mypy
+	cd build/__editable__.* && MYPYPATH=../.. ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+	    -p minigrad -p minigrad.models -p minigrad.viz -p benchmarks
+	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy examples
 
 test: lint types
 	$(BIN)/python -m pytest
@@ -38,11 +43,11 @@ mutants: $(STAMP)
 
 # How much of minigrad/ its tests reach, branch by branch.
 coverage: $(STAMP)
-	$(BIN)/python -m coverage run --branch --source=minigrad -m pytest minigrad tests
+	$(BIN)/python -m coverage run --branch --source=minigrad -m pytest tests
 	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=98
 
 readme: $(STAMP)
-	$(BIN)/python tests/write_readme.py
+	$(BIN)/python tests/project/write_readme.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from minigrad.models import GRU, LSTM, RNN, Head, unroll
 from typing_extensions import override
 
 from benchmarks.contestant import Taped
 from benchmarks.problem import Arrays, Problem
 from minigrad import Module, Parameter, Tensor, no_grad, sigmoid, split, tanh
-from models import GRU, LSTM, RNN, Head, unroll
 
 CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "gru_before": GRU, "lstm": LSTM}
 OPTIONS = {"gru": {"reset": "after"}, "gru_before": {"reset": "before"}}

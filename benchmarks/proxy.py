@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from benchmarks.ours import Minigrad
 from benchmarks.problem import Size, make_problem
 from minigrad import walk
-from minigrad.rolling.workspace import forget_workspaces
+from minigrad.loops.workspace import forget_workspaces
 
 
 class Work(NamedTuple):

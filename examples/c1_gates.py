@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import GatedRNN, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, grad
-from models import GatedRNN, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import LSTM, LSTMState, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor
-from models import LSTM, LSTMState, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

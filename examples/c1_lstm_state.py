@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
-
-from models import LSTM, LSTMState, unroll
-from viz import draw
+from minigrad.models import LSTM, LSTMState, unroll
+from minigrad.viz import draw
 
 
 def main(folder: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor
-from models import RNN, unroll
-from viz import draw
 
 
 def after(steps: int, W_ss: float, s_0: float) -> float:

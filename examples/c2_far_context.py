@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import GRU, LSTM, RNN, unroll
+from minigrad.models.recurrent import Cell
+from minigrad.viz import draw
 
 from minigrad import Tensor, grad
-from models import GRU, LSTM, RNN, unroll
-from models.recurrent import Cell
-from viz import draw
 
 T, D, H = 60, 2, 8
 DISTANCES = (0, 1, 5, 10, 30, 59)

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models.language import LanguageModel
+from minigrad.models.layers import unroll
+from minigrad.models.ngram import NGram
+from minigrad.models.streams import Streams
+from minigrad.models.training import Trainer
+from minigrad.models.vocabulary import Vocabulary
+from minigrad.viz import draw
 
 from minigrad.optim import Adam
-from models.language import LanguageModel
-from models.layers import unroll
-from models.ngram import NGram
-from models.streams import Streams
-from models.training import Trainer
-from models.vocabulary import Vocabulary
-from viz import draw
 
 
 def words(count: int, seed: int) -> str:

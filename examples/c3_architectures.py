@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
+from minigrad.viz import draw
 
 from minigrad import no_grad
-from models import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
-from viz import draw
 
 D, H, N = 3, 4, 5
 

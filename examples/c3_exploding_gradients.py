@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, Head
+from minigrad.viz import draw
 
 from minigrad import Tensor, detect_anomaly, grad, mse_loss, time_step
 from minigrad.errors import AnomalyError, NonFiniteGradientError
 from minigrad.optim import SGD, clip_grad_norm_
-from models import RNN, Head
-from viz import draw
 
 T, B, H = 50, 16, 8
 XS = np.random.default_rng(0).normal(size=(T, B, 1))

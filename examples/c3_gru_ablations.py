@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import GRU, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, grad
-from models import GRU, unroll
-from viz import draw
 
 T, D, H = 100, 3, 6
 

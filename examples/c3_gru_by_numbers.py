@@ -11,10 +11,10 @@ from math import exp, tanh
 from pathlib import Path
 
 from lesson import output_folder
+from minigrad.models import GRU, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor
-from models import GRU, unroll
-from viz import draw
 
 WEIGHTS = {
     "W_uh": -0.5, "W_ux": 0.2, "b_u": 1.1,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, grad
-from models import RNN, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder, row
+from minigrad.models.language import LanguageModel
+from minigrad.models.layers import unroll
+from minigrad.viz import draw
 
 from minigrad import no_grad, softmax
-from models.language import LanguageModel
-from models.layers import unroll
-from viz import draw
 
 
 @no_grad()

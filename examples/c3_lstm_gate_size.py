@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import LSTM, unroll
+from minigrad.viz import draw
 
 from minigrad import walk
-from models import LSTM, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

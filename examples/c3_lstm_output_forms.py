@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
-
-from models import LSTM, unroll
-from viz import draw
+from minigrad.models import LSTM, unroll
+from minigrad.viz import draw
 
 
 def main(folder: Path) -> None:

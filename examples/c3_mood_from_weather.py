@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import Head
+from minigrad.models.layers import RecurrentLayers
+from minigrad.viz import draw
 
 from minigrad import Tensor, cross_entropy, grad, no_grad
 from minigrad.optim import Adam
-from models import Head
-from models.layers import RecurrentLayers
-from viz import draw
 
 T, B, H = 12, 40, 8
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models.language import LanguageModel
+from minigrad.models.layers import unroll
+from minigrad.models.streams import Streams
+from minigrad.models.training import Trainer
+from minigrad.models.vocabulary import Vocabulary
+from minigrad.viz import draw
 
 from minigrad import no_grad, softmax
 from minigrad.optim import Adam
-from models.language import LanguageModel
-from models.layers import unroll
-from models.streams import Streams
-from models.training import Trainer
-from models.vocabulary import Vocabulary
-from viz import draw
 
 WAYS = ("draw, pass on the drawn word", "take the likeliest, pass it on", "draw, pass on another draw")
 

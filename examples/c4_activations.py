@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, grad
-from models import RNN, unroll
-from viz import draw
 
 T = 50
 

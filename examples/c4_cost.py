@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
-
-from models import RNN, Head, unroll
-from viz import draw
+from minigrad.models import RNN, Head, unroll
+from minigrad.viz import draw
 
 
 def surprise(logits: np.ndarray, target: int) -> float:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, unroll
+from minigrad.models.layers import RecurrentLayers
+from minigrad.viz import draw
 
 from minigrad import concatenate, stack
-from models import RNN, unroll
-from models.layers import RecurrentLayers
-from viz import draw
 
 
 def main(folder: Path) -> None:

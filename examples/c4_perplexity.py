@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models.language import LanguageModel
+from minigrad.models.layers import unroll
+from minigrad.models.ngram import NGram
+from minigrad.viz import draw
 
 from minigrad import cross_entropy, no_grad
-from models.language import LanguageModel
-from models.layers import unroll
-from models.ngram import NGram
-from viz import draw
 
 
 def main(folder: Path) -> None:

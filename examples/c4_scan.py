@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import CELLS, make_cell, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, scan
-from models import CELLS, make_cell, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

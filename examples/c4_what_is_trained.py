@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, Head, unroll
+from minigrad.viz import draw
 
 from minigrad import grad, no_grad, softmax
 from minigrad.optim import SGD
-from models import RNN, Head, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import RNN, Head, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, cross_entropy, no_grad, tanh
 from minigrad.optim import Adam
-from models import RNN, Head, unroll
-from viz import draw
 
 T = 10
 

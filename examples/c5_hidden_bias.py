@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder, row
+from minigrad.models import RNN, Head, unroll
+from minigrad.viz import draw
 
 from minigrad import cross_entropy, no_grad, softmax
-from models import RNN, Head, unroll
-from viz import draw
 
 T, D, H, N = 5, 2, 3, 4
 

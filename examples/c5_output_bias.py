@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder, row
+from minigrad.models import RNN, Head, unroll
+from minigrad.viz import draw
 
 from minigrad import cross_entropy, grad, no_grad, softmax
-from models import RNN, Head, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

@@ -24,22 +24,22 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from minigrad.models.cells import CELLS
+from minigrad.models.checkpoints import save_training
+from minigrad.models.interruption import deferred_interrupt
+from minigrad.models.language import LanguageModel
+from minigrad.models.ngram import NGram
+from minigrad.models.progress import Progress
+from minigrad.models.proof import as_table, compare_by_hand
+from minigrad.models.streams import Streams
+from minigrad.models.text import held_out_split, python_sources, read_text
+from minigrad.models.training import Trainer, cosine
+from minigrad.models.unrolling import unroll
+from minigrad.models.vocabulary import UNKNOWN, IntArray, Vocabulary
 
-import viz
+from minigrad import viz
 from minigrad.errors import CheckpointError, MinigradError, NonFiniteGradientError
 from minigrad.optim import AdamW
-from models.cells import CELLS
-from models.checkpoints import save_training
-from models.interruption import deferred_interrupt
-from models.language import LanguageModel
-from models.ngram import NGram
-from models.progress import Progress
-from models.proof import as_table, compare_by_hand
-from models.streams import Streams
-from models.text import held_out_split, python_sources, read_text
-from models.training import Trainer, cosine
-from models.unrolling import unroll
-from models.vocabulary import UNKNOWN, IntArray, Vocabulary
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C has ended: 128 + SIGINT."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder, row
+from minigrad.models import RNN, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, concatenate, tanh
-from models import RNN, unroll
-from viz import draw
 
 
 def main(folder: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import LSTM, unroll
+from minigrad.viz import draw
 
 from minigrad.errors import ShapeError
-from models import LSTM, unroll
-from viz import draw
 
 Weights = dict[str, np.ndarray]
 

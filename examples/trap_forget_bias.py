@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder
+from minigrad.models import LSTM, LSTMState, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor, grad
-from models import LSTM, LSTMState, unroll
-from viz import draw
 
 T, D, H = 30, 4, 32
 

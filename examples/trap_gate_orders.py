@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from lesson import output_folder
-
-from models import GRU, LSTM, unroll
-from models.recurrent import Cell
-from viz import draw
+from minigrad.models import GRU, LSTM, unroll
+from minigrad.models.recurrent import Cell
+from minigrad.viz import draw
 
 Weights = dict[str, np.ndarray]
 

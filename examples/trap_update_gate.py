@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from lesson import output_folder, row
+from minigrad.models import GRU, unroll
+from minigrad.viz import draw
 
 from minigrad import Tensor
-from models import GRU, unroll
-from viz import draw
 
 
 def sigma(a: np.ndarray) -> np.ndarray:

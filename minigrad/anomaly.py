@@ -200,7 +200,7 @@ class CheckedTensorSums(TensorSums):
 
     @override
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
-        self._inspector.changed(operation, g._data)
+        self._inspector.changed(operation, g._array)
         try:
             shares = super().derivative(operation, g)
         except AnomalyError as error:
@@ -208,14 +208,14 @@ class CheckedTensorSums(TensorSums):
             raise
         for position, (source, share) in enumerate(zip(operation.inputs, shares, strict=True)):
             if source is not None and share is not None and source.requires_grad:
-                values = share._data if isinstance(share, Tensor) else share
-                self._inspector.sent(operation, g._data, position, values)
+                values = share._array if isinstance(share, Tensor) else share
+                self._inspector.sent(operation, g._array, position, values)
         return shares
 
     @override
     def take(self, node: Node) -> Gradient:
         g = super().take(node)
-        self._inspector.arriving(node, g._data)
+        self._inspector.arriving(node, g._array)
         return g
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from typing_extensions import override
 
-from minigrad import nests
+from minigrad import pytree
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, ShapeError
 from minigrad.guard import Array
 from minigrad.tensor import Tensor
@@ -123,11 +123,11 @@ def compare_gradients(
         names = ["reference", "other", *(f"other {k}" for k in range(2, len(others) + 1))][: len(others) + 1]
     if len(names) != len(others) + 1:
         raise ArgumentError(f"compare_gradients: expected {len(others) + 1} names, one for each source, got {len(names)}")
-    labels = [path[3:] for path, _ in nests.named_ends((reference,))]
+    labels = [path[3:] for path, _ in pytree.named_ends((reference,))]
     labels = [label[2:-2] if label.startswith("['") and label.count("[") == 1 else label or "x" for label in labels]
-    wanted = [_array(end, f"{names[0]}, {label}") for label, end in zip(labels, nests.ends(reference), strict=True)]
+    wanted = [_array(end, f"{names[0]}, {label}") for label, end in zip(labels, pytree.ends(reference), strict=True)]
     differences = []
-    given = [nests.like(reference, other, f"compare_gradients: {name}") for name, other in zip(names[1:], others, strict=True)]
+    given = [pytree.like(reference, other, f"compare_gradients: {name}") for name, other in zip(names[1:], others, strict=True)]
     for k, (label, expected) in enumerate(zip(labels, wanted, strict=True)):
         for name, arrays in zip(names[1:], given, strict=True):
             differences.append(_difference(label, name, expected, _array(arrays[k], f"{name}, {label}"), rtol, atol))

@@ -99,7 +99,7 @@ def operands(node: Node) -> list[tuple[Node | None, Any]]:
             operand = next((t for t in tensors if t._node is source), None)
             if operand is None:  # the product with W.T is recorded as one with W
                 operand = next((t for t in tensors if t._node is not None and source in t._node.inputs), None)
-        found.append((source, None if operand is None else operand._data))
+        found.append((source, None if operand is None else operand._array))
     return found
 
 

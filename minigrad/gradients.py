@@ -263,7 +263,7 @@ class ArraySums:
 
     def replacement(self, node: Node, changed: Any) -> Gradient:
         """What a hook returned, an array or a Tensor, as an array of its own with the dtype of ``node``."""
-        array = np.array(getattr(changed, "_data", changed))
+        array = np.array(getattr(changed, "_array", changed))
         check_replacement(node, array.shape, array.dtype)
         return array.astype(node.dtype)
 

@@ -42,7 +42,7 @@ _WRITTEN = {
 class Owner(Protocol):
     """What a guarded array asks: the tensor whose memory it shows."""
 
-    _data: Any
+    _array: Any
 
     def _allow_write(self) -> None: ...
 
@@ -58,7 +58,7 @@ class GuardedArray(np.ndarray[Any, Any]):
     @classmethod
     def over(cls, owner: Owner) -> GuardedArray:
         """The root of the guarded views of the owner's array."""
-        root: GuardedArray = owner._data.view(cls)
+        root: GuardedArray = owner._array.view(cls)
         root.flags.writeable = False
         root._owner = weakref.ref(owner)
         return root
@@ -80,7 +80,7 @@ class GuardedArray(np.ndarray[Any, Any]):
         if root.base is None:  # a copy: it belongs to whoever made it
             return plain
         owner = None if root._owner is None else root._owner()
-        if owner is not None and owner._data is root.base:
+        if owner is not None and owner._array is root.base:
             owner._allow_write()
         elif sys.getrefcount(root.base) > 2:  # the root and the argument here
             refuse_if_needed(plain, "this array")

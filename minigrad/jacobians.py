@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import nests, ops
+from minigrad import ops, pytree
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor, unrecorded
 from minigrad.transforms import along, arguments, evaluated, fitted, recorded, reverse, vjp
@@ -50,9 +50,9 @@ def jacobian(function: Callable[..., Any], *primals: Any, create_graph: bool | N
             one[index] = 1
             rows.append(pull([(y, one)] if y.requires_grad else [], keep)[0])
         of_each = [_stacked([row[k] for row in rows], y, x) for k, x in enumerate(variables)]
-        nested = nests.rebuilt(primals, of_each)
+        nested = pytree.rebuilt(primals, of_each)
         blocks.append(nested[0] if len(primals) == 1 else nested)
-    return nests.rebuilt(result, blocks)
+    return pytree.rebuilt(result, blocks)
 
 
 def _stacked(rows: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def hvp(function: Callable[..., Tensor], primals: Any, tangents: Any, create_gra
     array([  6., 120.])
     """
     given = fitted(function, arguments(primals), "hvp")
-    v = nests.rebuilt(given, along(given, tangents, "hvp"))
+    v = pytree.rebuilt(given, along(given, tangents, "hvp"))
     _, pullback = vjp(_gradient(function, "hvp"), *given, create_graph=create_graph)
     products = pullback(v[0] if len(given) == 1 else v)
     return products[0] if len(given) == 1 else products

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import nests, ops
+from minigrad import ops, pytree
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
 from minigrad.ops.indexing import cut, entry
 from minigrad.scope import no_grad, time_step
@@ -51,22 +51,22 @@ def scan(
     """
     if not callable(f):
         raise DTypeError(f"scan: expected a function first, got {f!r:.60}")
-    carry = nests.mapped(_tensor, init)
-    inputs = nests.mapped(_tensor, xs)
+    carry = pytree.mapped(_tensor, init)
+    inputs = pytree.mapped(_tensor, xs)
     T = _length(inputs, length)
     if T == 0:
         return carry, _no_outputs(f, carry, inputs)
-    sequences = nests.ends(inputs)
+    sequences = pytree.ends(inputs)
     outputs: list[list[Any]] = [[]] * T
     template: Any = None
     for k in range(T - 1, -1, -1) if reverse else range(T):
         with time_step(k + 1):
-            x = nests.rebuilt(inputs, [cut(sequence, [entry(0, k)])[0] for sequence in sequences])
+            x = pytree.rebuilt(inputs, [cut(sequence, [entry(0, k)])[0] for sequence in sequences])
             carry, y = _step(f, carry, x, f"scan, time step {k + 1}")
         if template is None:
-            template = nests.mapped(_tensor, y)
-        outputs[k] = nests.like(template, y, f"scan, time step {k + 1}: the output")
-    return carry, nests.rebuilt(template, [ops.stack(list(column)) for column in zip(*outputs, strict=True)])
+            template = pytree.mapped(_tensor, y)
+        outputs[k] = pytree.like(template, y, f"scan, time step {k + 1}: the output")
+    return carry, pytree.rebuilt(template, [ops.stack(list(column)) for column in zip(*outputs, strict=True)])
 
 
 def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, where: str) -> tuple[Any, Any]:
@@ -79,16 +79,16 @@ def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, where: str) -> tuple
     if not isinstance(returned, tuple) or len(returned) != 2:
         got = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
         raise ArgumentError(f"{where}: expected f to return the pair (carry, output), got {got}")
-    parts = [_tensor(end) for end in nests.like(carry, returned[0], f"{where}: the carry")]
-    for (path, old), new in zip(nests.named_ends((carry,)), parts, strict=True):
+    parts = [_tensor(end) for end in pytree.like(carry, returned[0], f"{where}: the carry")]
+    for (path, old), new in zip(pytree.named_ends((carry,)), parts, strict=True):
         if new.shape != old.shape:
             raise ShapeError(f"{where}: the carry{path[3:]} must keep its shape {old.shape}, got {new.shape}")
-    return nests.rebuilt(carry, parts), returned[1]
+    return pytree.rebuilt(carry, parts), returned[1]
 
 
 def _length(inputs: Any, length: int | None) -> int:
     lengths = {}
-    for path, sequence in nests.named_ends((inputs,)):
+    for path, sequence in pytree.named_ends((inputs,)):
         if sequence.ndim == 0:
             raise ShapeError(f"scan: xs{path[3:]} must have a first axis, which is time, got shape ()")
         lengths[path[3:]] = len(sequence)
@@ -110,9 +110,9 @@ def _length(inputs: Any, length: int | None) -> int:
 def _no_outputs(f: Callable[[Any, Any], Any], carry: Any, inputs: Any) -> Any:
     """The outputs of no steps: their structure and shapes are those of a step from zeros."""
     with no_grad():
-        x = nests.mapped(lambda sequence: Tensor(np.zeros(sequence.shape[1:], sequence.dtype)), inputs)
+        x = pytree.mapped(lambda sequence: Tensor(np.zeros(sequence.shape[1:], sequence.dtype)), inputs)
         _, y = _step(f, carry, x, "scan, the step that shows the shapes of the outputs")
-    return nests.mapped(lambda end: Tensor(np.zeros((0, *_tensor(end).shape), _tensor(end).dtype)), y)
+    return pytree.mapped(lambda end: Tensor(np.zeros((0, *_tensor(end).shape), _tensor(end).dtype)), y)
 
 
 def _tensor(value: Any) -> Tensor:

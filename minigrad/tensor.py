@@ -52,9 +52,9 @@ class Tensor(Operators, ArrayMethods):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_guard", "_node", "_wants")
+    __slots__ = ("__weakref__", "_array", "_guard", "_node", "_wants")
 
-    _data: Array
+    _array: Array
     _node: Node | None
     _wants: bool
     _guard: weakref.ref[GuardedArray]
@@ -71,7 +71,7 @@ class Tensor(Operators, ArrayMethods):
             requires_grad = flag(requires_grad, "requires_grad")
         if requires_grad and array.dtype.kind != "f":
             raise _needs_floats(array.dtype)
-        self._data = array
+        self._array = array
         self._wants = requires_grad
         self._node = None
         if requires_grad or name is not None:
@@ -97,7 +97,7 @@ class Tensor(Operators, ArrayMethods):
 
     @data.setter
     def data(self, values: npt.ArrayLike) -> None:
-        if isinstance(values, GuardedArray) and _same_memory(values, self._data):
+        if isinstance(values, GuardedArray) and _same_memory(values, self._array):
             return
         if isinstance(self._node, Operation):
             raise MutationError(
@@ -107,13 +107,13 @@ class Tensor(Operators, ArrayMethods):
         array = _numbers(values, self.dtype)
         if array.shape != self.shape:
             raise ShapeError(f"data: expected values of shape {self.shape}, got {array.shape}")
-        self._data = array
+        self._array = array
 
     def _guarded(self) -> GuardedArray | None:
         """The root of the guarded views of the array, if any of them is alive."""
         guard = getattr(self, "_guard", None)
         root = None if guard is None else guard()
-        return root if root is not None and root.base is self._data else None
+        return root if root is not None and root.base is self._array else None
 
     @property
     def node(self) -> Node | None:
@@ -123,22 +123,22 @@ class Tensor(Operators, ArrayMethods):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the values."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def size(self) -> int:
         """The number of entries."""
-        return self._data.size
+        return self._array.size
 
     def numel(self) -> int:
         """PyTorch's name for ``size``."""
@@ -191,8 +191,8 @@ class Tensor(Operators, ArrayMethods):
         if wanted == self._wants:
             return
         node = self._node
-        if wanted and self._data.base is not None:
-            self._data = self._data.copy()  # a leaf owns its array
+        if wanted and self._array.base is not None:
+            self._array = self._array.copy()  # a leaf owns its array
         if isinstance(node, Leaf) and node.thawed is not None:
             leaf = node.thawed
             leaf.name = node.name
@@ -253,19 +253,19 @@ class Tensor(Operators, ArrayMethods):
         """
         if self.size != 1:
             raise ShapeError(f"item: expected exactly one entry, got shape {self.shape}; use .numpy() for all of them")
-        return self._data.item()
+        return self._array.item()
 
     def numpy(self) -> Array:
         """The values as a new NumPy array, cut off from the graph."""
-        return np.array(self._data)
+        return np.array(self._array)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return self._data.tolist()
+        return self._array.tolist()
 
     def detach(self) -> Tensor:
         """The same values without their history: gradients stop here. They are shared, not copied, and read-only."""
-        return unrecorded(self._data.view())
+        return unrecorded(self._array.view())
 
     # ---------------------------------------------------------------- arrays that recorded operations keep
 
@@ -274,25 +274,25 @@ class Tensor(Operators, ArrayMethods):
 
         A view of memory that is not the tensor's own (of a caller's array, or made under ``no_grad``) is copied.
         """
-        node, data = self._node, self._data
+        node, data = self._node, self._array
         return data if data.base is None or (node is not None and not node.is_leaf) else data.copy()
 
     def _allow_write(self) -> None:
         """Raise MutationError if the array must not change: an operation needs it, or it is not this tensor's alone."""
         node = self._node
         known = 2 if self._guarded() is None else 3  # this tensor, the argument of the next call, and the guard
-        if sys.getrefcount(self._data) > known:
+        if sys.getrefcount(self._array) > known:
             what = f"the array of {self.name!r}" if self.name else "this array"
             if isinstance(node, Operation):
-                refuse_if_needed(self._data, what)
+                refuse_if_needed(self._array, what)
             else:
-                refuse_if_needed(self._data, what, "assign a new array: t.data = values")
+                refuse_if_needed(self._array, what, "assign a new array: t.data = values")
         if isinstance(node, Operation) and node.saved is not None:
             raise MutationError(
                 f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
                 "Call backward() first, or work on a copy: t.numpy()"
             )
-        base = self._data.base
+        base = self._array.base
         if base is not None and sys.getrefcount(base) > 3:  # the view, this name and the argument
             raise MutationError(
                 "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
@@ -396,7 +396,7 @@ class Tensor(Operators, ArrayMethods):
             facts.append("requires_grad=True")
         if self.name is not None:
             facts.append(f"name={self.name!r}")
-        return f"Tensor({_shown(self._data)}, {', '.join(facts)})"
+        return f"Tensor({_shown(self._array)}, {', '.join(facts)})"
 
     @override
     def __format__(self, spec: str) -> str:
@@ -407,7 +407,7 @@ class Tensor(Operators, ArrayMethods):
                 f"format: {spec!r} is for one number, got a tensor of shape {self.shape}; reduce it first, or format the "
                 "entries of t.tolist()"
             )
-        return format(self._data.item(), spec)
+        return format(self._array.item(), spec)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -424,11 +424,11 @@ class Tensor(Operators, ArrayMethods):
             raise ShapeError(
                 f"bool: a tensor of shape {self.shape} is neither true nor false; use np.any(t.data) or np.all(t.data)"
             )
-        return bool(self._data.item())
+        return bool(self._array.item())
 
     def __contains__(self, value: Any) -> bool:
         equal = self == value
-        return isinstance(equal, Tensor) and bool(equal._data.any())
+        return isinstance(equal, Tensor) and bool(equal._array.any())
 
     def __float__(self) -> float:
         self._refuse_conversion(
@@ -455,7 +455,7 @@ class Tensor(Operators, ArrayMethods):
         )
         if copy is False:
             raise ArgumentError("conversion to a NumPy array: it is always a copy; t.data shows the values without one")
-        return np.array(self._data, dtype=dtype)
+        return np.array(self._array, dtype=dtype)
 
     def _refuse_conversion(self, what: str, advice: str) -> None:
         if self._wants:
@@ -501,7 +501,7 @@ class Tensor(Operators, ArrayMethods):
         result = function(self, other)
         if result.shape != self.shape:
             raise ShapeError(f"in-place operator: expected a result of shape {self.shape}, got {result.shape}")
-        self._data[...] = result._data
+        self._array[...] = result._array
         return self
 
     @property
@@ -513,22 +513,22 @@ class Tensor(Operators, ArrayMethods):
 class Constant:
     """An operand that is not a tensor: a Python number, which never changes a dtype, or an array."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_array",)
 
     _node = None
     _wants = False
 
     def __init__(self, data: Any) -> None:
-        self._data = data
+        self._array = data
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array, () of a number."""
-        return np.shape(self._data)
+        return np.shape(self._array)
 
     def lend(self, borrower: type[Operation]) -> Any:
         """The number, or a copy of the array: the caller may change it between forward and backward."""
-        return self._data.copy() if isinstance(self._data, np.ndarray) else self._data
+        return self._array.copy() if isinstance(self._array, np.ndarray) else self._array
 
 
 def operand(value: Any, where: str) -> Tensor | Constant:
@@ -566,7 +566,7 @@ def plain(value: Any, where: str) -> Array:
         ShapeError: the lists are not evenly nested.
     """
     try:
-        return np.asarray(value._data if isinstance(value, Tensor) else bare(value))
+        return np.asarray(value._array if isinstance(value, Tensor) else bare(value))
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
@@ -593,7 +593,7 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
     if place[2] is not None:
         state.detector.look_at(node, data)
     result: Tensor = _new(Tensor)
-    result._data = data
+    result._array = data
     result._node = node
     result._wants = True
     return result
@@ -602,7 +602,7 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
 def unrecorded(data: Any) -> Tensor:
     """A tensor around ``data``, which is not copied, without a place in the graph."""
     result: Tensor = _new(Tensor)
-    result._data = data if type(data) is ndarray else np.asarray(data)
+    result._array = data if type(data) is ndarray else np.asarray(data)
     result._node = None
     result._wants = False
     return result
@@ -622,7 +622,7 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
                 ".sum() or .mean(), or pass the upstream gradient of that shape"
             )
         return output._node, np.ones(output.shape, output.dtype)
-    values = np.array(gradient._data) if isinstance(gradient, Tensor) else _numbers(gradient, None)
+    values = np.array(gradient._array) if isinstance(gradient, Tensor) else _numbers(gradient, None)
     if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
         raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")
     if values.shape != output.shape:
@@ -634,7 +634,7 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
     """A new array of real numbers or booleans."""
     if isinstance(data, Tensor):
         data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
-        data = data._data
+        data = data._array
     try:
         wanted = None if dtype is None else np.dtype(dtype)
     except TypeError:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from typing_extensions import override
 
-from minigrad import graph, nests
+from minigrad import graph, pytree
 from minigrad.comparing import assert_gradients_close, compare_gradients
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
 from minigrad.gradients import ArraySums
@@ -51,7 +51,7 @@ def numerical_gradient(function: Callable[[], float], array: Array, eps: float =
 
 def numerical_gradients(function: Callable[[], float], variables: Any, eps: float = 1e-6) -> Any:
     """`numerical_gradient` of several variables: a nest (dict, tuple, …) of Tensors or arrays gives a nest of arrays."""
-    return nests.mapped(lambda v: numerical_gradient(function, v.data if isinstance(v, Tensor) else v, eps), variables)
+    return pytree.mapped(lambda v: numerical_gradient(function, v.data if isinstance(v, Tensor) else v, eps), variables)
 
 
 def _slope(function: Callable[[], Any], array: Array, where: Any, eps: float, direction: Any = 1.0) -> Any:
@@ -115,7 +115,7 @@ def gradcheck(
     for words, variable in variables.items():
         if variable.dtype != np.float64:
             raise DTypeError(f"gradcheck: {words} is {variable.dtype}; finite differences need float64")
-    point = _Point(lambda: nests.ends(function(*copies)), seed_value)
+    point = _Point(lambda: pytree.ends(function(*copies)), seed_value)
     tolerance = _Tolerance(atol, rtol)
     for (words, variable), rows in zip(variables.items(), point.derivatives(list(variables.values()), full), strict=True):
         with np.errstate(invalid="ignore"):  # an infinite gradient is a mistake like others
@@ -289,13 +289,13 @@ def gradgradcheck(
             arguments = list(given[: len(tensors)])
             for number, variable in zip(checked, variables, strict=True):
                 arguments[number] = variable
-            return nests.ends(function(*arguments))
+            return pytree.ends(function(*arguments))
 
         points = [given[number] for number in checked]
         return vjp(of_checked, *points, create_graph=is_recording())[1](list(given[len(tensors) :]))
 
     with no_grad():
-        outputs = nests.ends(function(*[tensor.detach() for tensor in tensors]))
+        outputs = pytree.ends(function(*[tensor.detach() for tensor in tensors]))
     rng = np.random.default_rng(seed_value + 1)
     upstream = [
         Tensor(rng.standard_normal(output.shape), requires_grad=True, name=f"upstream gradient {number}")

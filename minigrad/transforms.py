@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from typing_extensions import override
 
-from minigrad import graph, nests
+from minigrad import graph, pytree
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
@@ -132,7 +132,7 @@ def _result(source: Tensor, g: Gradient | None) -> Tensor:
     if g is None:
         return unrecorded(np.zeros(source.shape, source.dtype))
     if isinstance(g, Tensor):
-        return g if g.requires_grad else unrecorded(own(g._data))
+        return g if g.requires_grad else unrecorded(own(g._array))
     return unrecorded(own(g))
 
 
@@ -209,9 +209,9 @@ class Variable(Operation):
 def _variable(value: Any, where: str) -> Tensor:
     """``value`` as a variable that nothing but the function to be differentiated uses."""
     if isinstance(value, Tensor) and value._wants:
-        variable = record(Variable(), value._data, (value._node,), ())
+        variable = record(Variable(), value._array, (value._node,), ())
         return variable if value.name is None else variable.named(value.name)
-    data = value._data if isinstance(value, Tensor) else value
+    data = value._array if isinstance(value, Tensor) else value
     if not isinstance(value, Tensor | np.ndarray | np.generic | float):
         raise DTypeError(f"{where}: expected Tensors or arrays, got {type(value).__name__}")
     return Tensor(data, requires_grad=True, name=getattr(value, "name", None))
@@ -220,15 +220,15 @@ def _variable(value: Any, where: str) -> Tensor:
 def evaluated(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, list[Tensor], list[Tensor]]:
     """What ``function`` returns for variables with the values of ``primals``; the Tensors in that; the variables."""
     with differentiating():
-        variables = nests.mapped(lambda value: _variable(value, where), primals)
+        variables = pytree.mapped(lambda value: _variable(value, where), primals)
         result = function(*variables)
-    outputs = nests.ends(result)
+    outputs = pytree.ends(result)
     if not outputs:
         raise DTypeError(f"{where}: expected the function to return Tensors, got {result!r}")
     for output in outputs:
         if not isinstance(output, Tensor):
             raise DTypeError(f"{where}: expected the function to return Tensors, got {type(output).__name__}")
-    return result, outputs, nests.ends(variables)
+    return result, outputs, pytree.ends(variables)
 
 
 def fitted(function: Callable[..., Any], primals: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -299,12 +299,12 @@ def vjp(
 
     def pullback(gradient: Any = None) -> tuple[Any, ...]:
         """The gradients of the primals for this upstream gradient of the value."""
-        given = [gradient] if isinstance(result, Tensor) else nests.like(result, gradient, "pullback")
+        given = [gradient] if isinstance(result, Tensor) else pytree.like(result, gradient, "pullback")
         upstream = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
-        gradients: tuple[Any, ...] = nests.rebuilt(primals, pull(upstream, keep)[0])
+        gradients: tuple[Any, ...] = pytree.rebuilt(primals, pull(upstream, keep)[0])
         return gradients
 
-    return (result if keep else nests.mapped(Tensor.detach, result)), pullback
+    return (result if keep else pytree.mapped(Tensor.detach, result)), pullback
 
 
 def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph: bool | None = None) -> tuple[Any, Any]:
@@ -339,14 +339,14 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph:
     products, _ = reverse(outputs, variables, "jvp")(upstream, True)
     started = [(p, v) for p, v in zip(products, directions, strict=True) if p.requires_grad]
     derivatives, _ = reverse([p for p, _ in started], any_g, "jvp")(started, keep)
-    return (result if keep else nests.mapped(Tensor.detach, result)), nests.rebuilt(result, derivatives)
+    return (result if keep else pytree.mapped(Tensor.detach, result)), pytree.rebuilt(result, derivatives)
 
 
 def along(primals: tuple[Any, ...], tangents: Any, where: str) -> list[Any]:
     """The tangents, one for each end of ``primals``, checked: same structure, same shapes."""
-    directions = nests.like(primals, arguments(tangents), f"{where}: tangents")
-    for (path, primal), tangent in zip(nests.named_ends(primals), directions, strict=True):
-        shape, got = np.shape(getattr(primal, "_data", primal)), np.shape(getattr(tangent, "_data", tangent))
+    directions = pytree.like(primals, arguments(tangents), f"{where}: tangents")
+    for (path, primal), tangent in zip(pytree.named_ends(primals), directions, strict=True):
+        shape, got = np.shape(getattr(primal, "_array", primal)), np.shape(getattr(tangent, "_array", tangent))
         if shape != got:
             which = "" if len(directions) == 1 else f" {path}"
             raise ShapeError(f"{where}: the tangent{which} must have the shape {shape} of its primal, got {got}")

@@ -1,10 +1,10 @@
 """Recurrent networks composed from minigrad operations."""
 
-from models import by_hand, interop
-from models.architectures import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
-from models.cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
-from models.initialisers import INITIALISERS
-from models.layers import Head, RecurrentLayers, detached, unroll
+from . import by_hand, interop
+from .architectures import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
+from .cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
+from .initialisers import INITIALISERS
+from .layers import Head, RecurrentLayers, detached, unroll
 
 __all__ = [
     "CELLS",

@@ -62,7 +62,7 @@ class Line:
 def steps_are_alike(cell: Any, advance: str) -> bool:
     """Whether ``cell.step``, or what else ``advance`` names, does the same at every time.
 
-    >>> from models import LSTM
+    >>> from minigrad.models import LSTM
     >>> class Squashed:
     ...     def step(self, x, h):
     ...         return minigrad.tanh(h + x)

@@ -21,13 +21,14 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
-from models.checks import Seed, generator, positive_size
-from models.encoder_decoder import EncoderDecoder
-from models.head import Head
-from models.layers import RecurrentLayers
-from models.recurrent import parts_of
-from models.sampling import IntArray, chosen, same_batch, symbols
-from models.unrolling import checked_lengths
+
+from .checks import Seed, generator, positive_size
+from .encoder_decoder import EncoderDecoder
+from .head import Head
+from .layers import RecurrentLayers
+from .recurrent import parts_of
+from .sampling import IntArray, chosen, same_batch, symbols
+from .unrolling import checked_lengths
 
 __all__ = ["EncoderDecoder", "ManyToMany", "ManyToOne", "OneToMany", "OneToOne"]
 

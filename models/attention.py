@@ -19,10 +19,11 @@ from typing_extensions import override
 from minigrad import Tensor, softmax, tanh, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module
-from models.checks import Seed, one_of, positive_size
-from models.initialisers import Initialiser
-from models.recurrent import affine
-from models.unrolling import Valid
+
+from .checks import Seed, one_of, positive_size
+from .initialisers import Initialiser
+from .recurrent import affine
+from .unrolling import Valid
 
 __all__ = ["ATTENTIONS", "AdditiveAttention", "Attention", "DotAttention", "Memory", "make_attention"]
 

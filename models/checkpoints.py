@@ -2,7 +2,7 @@
 
 >>> import tempfile
 >>> from minigrad.optim import Adam
->>> from models.streams import Streams
+>>> from minigrad.models.streams import Streams
 >>> vocabulary = Vocabulary.from_text("to be or not to be ")
 >>> def fresh_trainer():
 ...     model = LanguageModel(len(vocabulary), hidden_size=8, cell="gru", seed=0)
@@ -32,10 +32,11 @@ import numpy as np
 
 from minigrad.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from minigrad.errors import CheckpointError, MinigradError
-from models.cells import CELLS
-from models.language import LanguageModel
-from models.training import Trainer
-from models.vocabulary import Vocabulary
+
+from .cells import CELLS
+from .language import LanguageModel
+from .training import Trainer
+from .vocabulary import Vocabulary
 
 __all__ = ["SavedModel", "load_language_model", "resume_training", "save_language_model", "save_training"]
 

@@ -19,14 +19,15 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, cross_entropy, dropout, embedding, no_grad, scope, stack, time_step
 from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter
-from models.attention import Memory, make_attention
-from models.cells import make_cell
-from models.checks import Seed, generator, positive_size, probability
-from models.head import Head
-from models.layers import RecurrentLayers
-from models.recurrent import parts_of
-from models.sampling import IntArray, chosen, same_batch, symbols
-from models.unrolling import checked_lengths, scope_if
+
+from .attention import Memory, make_attention
+from .cells import make_cell
+from .checks import Seed, generator, positive_size, probability
+from .head import Head
+from .layers import RecurrentLayers
+from .recurrent import parts_of
+from .sampling import IntArray, chosen, same_batch, symbols
+from .unrolling import checked_lengths, scope_if
 
 __all__ = ["EncoderDecoder", "Written"]
 

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from minigrad import Tensor, cross_entropy, scope
 from minigrad.errors import ShapeError
 from minigrad.module import Module
-from models.checks import Seed, positive_size
-from models.initialisers import Initialiser
-from models.recurrent import affine
+
+from .checks import Seed, positive_size
+from .initialisers import Initialiser
+from .recurrent import affine
 
 __all__ = ["Head"]
 

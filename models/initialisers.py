@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from minigrad.errors import DTypeError
 from minigrad.module import Parameter
-from models.checks import Seed, generator, one_of
+
+from .checks import Seed, generator, one_of
 
 __all__ = ["INITIALISERS", "Initialiser"]
 

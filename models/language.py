@@ -15,13 +15,14 @@ import numpy.typing as npt
 from minigrad import Tensor, cross_entropy, no_grad, softmax
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.module import Module, Parameter
-from models.cells import make_cell
-from models.checks import Seed, generator, is_number, positive_size, switch
-from models.head import Head
-from models.sampling import symbols as time_major
-from models.streams import check_symbols
-from models.unrolling import unroll
-from models.vocabulary import IntArray
+
+from .cells import make_cell
+from .checks import Seed, generator, is_number, positive_size, switch
+from .head import Head
+from .sampling import symbols as time_major
+from .streams import check_symbols
+from .unrolling import unroll
+from .vocabulary import IntArray
 
 __all__ = ["LanguageModel"]
 

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter, children_of
-from models.cells import make_cell
-from models.checks import Seed, generator, positive_size, probability, switch
-from models.head import Head
-from models.recurrent import Recurrent, parts_of, with_parts
-from models.unrolling import (
+
+from .cells import make_cell
+from .checks import Seed, generator, positive_size, probability, switch
+from .head import Head
+from .recurrent import Recurrent, parts_of, with_parts
+from .unrolling import (
     checked_cell,
     checked_inputs,
     checked_lengths,

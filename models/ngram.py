@@ -22,9 +22,10 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from minigrad.errors import ArgumentError
-from models.checks import positive_size
-from models.streams import check_symbols
-from models.vocabulary import IntArray
+
+from .checks import positive_size
+from .streams import check_symbols
+from .vocabulary import IntArray
 
 __all__ = ["NGram"]
 

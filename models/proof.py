@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Parameter, Tensor
-from models import by_hand
-from models.language import LanguageModel
-from models.recurrent import parts_of, with_parts
-from models.unrolling import unroll
-from models.vocabulary import IntArray
+
+from . import by_hand
+from .language import LanguageModel
+from .recurrent import parts_of, with_parts
+from .unrolling import unroll
+from .vocabulary import IntArray
 
 __all__ = ["TOLERANCE", "Comparison", "as_table", "compare_by_hand"]
 

@@ -16,12 +16,13 @@ from typing_extensions import override
 
 from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
+from minigrad.loops import Memory
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
-from minigrad.rolling import Memory
 from minigrad.scope import Place
-from models.alike import ADVANCING
-from models.checks import Seed, positive_size
+
+from .alike import ADVANCING
+from .checks import Seed, positive_size
 
 __all__ = [
     "Cell",
@@ -181,7 +182,7 @@ class Cell(Module, ABC, Generic[State]):
 
         Raises GraphError when gradients are asked for and there are none.
 
-        >>> from models.cells import GRU
+        >>> from minigrad.models.cells import GRU
         >>> {name: matrix.shape for name, matrix in GRU(3, 4, bias=False).by_gate(concatenated=True).items()}
         {'W_u': (4, 7), 'W_r': (4, 7), 'W_c': (4, 7)}
         """

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.errors import ArgumentError, LabelError, ShapeError
-from models.vocabulary import IntArray
+
+from .vocabulary import IntArray
 
 __all__ = ["Chunk", "Streams", "check_symbols"]
 

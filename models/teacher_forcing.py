@@ -14,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from minigrad.errors import ArgumentError
-from models.checks import positive_size, probability
+
+from .checks import positive_size, probability
 
 __all__ = ["Schedule", "constant", "exponential", "inverse_sigmoid", "linear"]
 

@@ -28,7 +28,7 @@ def read_text(path: str | os.PathLike[str], *, limit: int | None = None) -> str:
     >>> read_text("no-such-file.txt")
     Traceback (most recent call last):
     ...
-    models.text.TextError: no-such-file.txt does not exist; give the path of a text file
+    minigrad.models.text.TextError: no-such-file.txt does not exist; give the path of a text file
     """
     name = str(path) or "the text with the empty path"
     try:

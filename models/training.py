@@ -21,12 +21,13 @@ from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import Optimizer, clip_grad_norm_
 from minigrad.optim.lr_scheduler import LRScheduler
 from minigrad.optim.optimizer import Described
-from models.interruption import deferred_interrupt
-from models.language import LanguageModel
-from models.progress import Progress
-from models.recurrent import parts_of, with_parts
-from models.streams import Chunk, Streams
-from models.unrolling import detached
+
+from .interruption import deferred_interrupt
+from .language import LanguageModel
+from .progress import Progress
+from .recurrent import parts_of, with_parts
+from .streams import Chunk, Streams
+from .unrolling import detached
 
 __all__ = ["Trainer", "constant", "cosine"]
 

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from minigrad import Tensor, current_place, scope, stack, time_step, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
+from minigrad.loops import Rolled, roll
 from minigrad.memory import collector_paused
-from minigrad.rolling import Rolled, roll
 from minigrad.scope import Place
-from models.alike import steps_are_alike
-from models.checks import positive_size
-from models.recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
+
+from .alike import steps_are_alike
+from .checks import positive_size
+from .recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
 __all__ = ["Valid", "checked_cell", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
 
@@ -43,7 +44,7 @@ def unroll(
     """The cell's step repeated over time, state_t = step(x_t, state_{t−1}) for t = 1 … T, each recorded under its t.
 
     Where all steps are alike (see `models.alike`), and there are no ``lengths`` and no truncation, the step is run once and
-    its record repeated (`minigrad.rolling`): the same numbers up to rounding and the same graph, far faster.
+    its record repeated (`minigrad.loops`): the same numbers up to rounding and the same graph, far faster.
 
     Args:
         cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
@@ -69,7 +70,7 @@ def unroll(
         ArgumentError: the cell has no ``step`` or no ``initial_state``; ``hoist`` is asked of one without ``project`` and
             ``recur``; a length outside 0 … T; ``truncated`` is not an integer ≥ 1.
 
-    >>> from models.cells import LSTM
+    >>> from minigrad.models.cells import LSTM
     >>> hs, (c, h) = unroll(LSTM(input_size=3, hidden_size=4, seed=0), np.ones((5, 2, 3)), lengths=[5, 2])
     >>> hs.shape, h.shape, h.node.time, h.node.scope
     ((5, 2, 4), (2, 4), 5, ('lstm',))
@@ -215,7 +216,7 @@ def _along(valid: npt.NDArray[np.bool_], x: Tensor) -> npt.NDArray[np.bool_]:
 def detached(state: State) -> State:
     """The same state without its history: gradients stop here. For training on windows of a long sequence.
 
-    >>> from models.cells import LSTM
+    >>> from minigrad.models.cells import LSTM
     >>> _, state = unroll(LSTM(3, 4, seed=0), np.ones((5, 2, 3)))
     >>> detached(state).h.requires_grad
     False
@@ -229,7 +230,7 @@ def stacked_over_time(cell: Recurrent[State], xs: Tensor, hs: Tensor | Sequence[
 
     For T = 0 it is recorded as a step on zeros of which nothing is kept, so that every gradient is there and zero.
 
-    >>> from models.cells import RNN
+    >>> from minigrad.models.cells import RNN
     >>> cell = RNN(input_size=3, hidden_size=4, seed=0)
     >>> hs, _ = unroll(cell, np.ones((0, 2, 3)))
     >>> hs.sum().backward()

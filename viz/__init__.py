@@ -6,7 +6,7 @@
 <Picture '': 3 boxes, 3 arrows, 0 steps>
 """
 
-from viz.errors import GraphvizError, PictureFileError
-from viz.picture import Picture, draw
+from .errors import GraphvizError, PictureFileError
+from .picture import Picture, draw
 
 __all__ = ["GraphvizError", "Picture", "PictureFileError", "draw"]

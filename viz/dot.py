@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 
 import graphviz
 
-from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from viz.palette import INK, OUTLINE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, colour_at
-from viz.paths import Pen, Point, shortened
-from viz.scene import Bar, Box, Edge, Panel, Sample, Scene, Text, Wire
-from viz.svg import arrow_size
-from viz.text import Span, clean, fit, line_width, number, plain, power_of_ten
+from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
+from .palette import INK, OUTLINE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, colour_at
+from .paths import Pen, Point, shortened
+from .scene import Bar, Box, Edge, Panel, Sample, Scene, Text, Wire
+from .svg import arrow_size
+from .text import Span, clean, fit, line_width, number, plain, power_of_ten
 
 __all__ = ["digraph", "quoted"]
 

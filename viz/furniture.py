@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from viz.diagram.items import Diagram
-from viz.layout.geometry import Layout
-from viz.overlay import Overlay
-from viz.palette import INK, NOT_FINITE, THINNEST, UNTRACKED, VANISHED, WIDEST, Scale
-from viz.scene import Bar, Sample, Scene, Text
-from viz.text import Line, Span, line_width, power_of_ten, symbol_name
+from .diagram.items import Diagram
+from .layout.geometry import Layout
+from .overlay import Overlay
+from .palette import INK, NOT_FINITE, THINNEST, UNTRACKED, VANISHED, WIDEST, Scale
+from .scene import Bar, Sample, Scene, Text
+from .text import Line, Span, line_width, power_of_ten, symbol_name
 
 __all__ = ["LEGEND_HEIGHT", "LEGEND_WIDTH", "SAMPLE_WIDTH", "add_bars", "add_heading", "ticks"]
 

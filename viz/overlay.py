@@ -10,8 +10,9 @@ import numpy as np
 
 from minigrad.gradients import ArraySums
 from minigrad.graph import Node, Operation, sweep, walk
-from viz.diagram.items import Diagram
-from viz.diagram.places import BEFORE
+
+from .diagram.items import Diagram
+from .diagram.places import BEFORE
 
 __all__ = ["Overlay", "norm"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from viz.diagram.items import Diagram, Item, Link
-from viz.furniture import add_bars, add_heading
-from viz.layout.geometry import Layout
-from viz.overlay import Overlay
-from viz.palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, JUNCTION, UNTRACKED, WIRE, Scale, gate_fills
-from viz.paths import Point
-from viz.scene import Box, Edge, Junction, Panel, Scene, Wire
-from viz.text import clean, number
+from .diagram.items import Diagram, Item, Link
+from .furniture import add_bars, add_heading
+from .layout.geometry import Layout
+from .overlay import Overlay
+from .palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, JUNCTION, UNTRACKED, WIRE, Scale, gate_fills
+from .paths import Point
+from .scene import Box, Edge, Junction, Panel, Scene, Wire
+from .text import clean, number
 
 __all__ = ["paint"]
 

@@ -15,13 +15,14 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, DTypeError, GraphError
 from minigrad.graph import Node, Operation, walk
 from minigrad.tensor import Tensor, seed
-from viz import dot, svg
-from viz.diagram import Diagram, build
-from viz.errors import GraphvizError, PictureFileError
-from viz.layout import lay_out
-from viz.overlay import Overlay
-from viz.painting import paint
-from viz.scene import Scene
+
+from . import dot, svg
+from .diagram import Diagram, build
+from .errors import GraphvizError, PictureFileError
+from .layout import lay_out
+from .overlay import Overlay
+from .painting import paint
+from .scene import Scene
 
 __all__ = ["Picture", "draw"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from viz.palette import Scale
-from viz.paths import Point
-from viz.text import Line
+from .palette import Scale
+from .paths import Point
+from .text import Line
 
 __all__ = ["Bar", "Box", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Wire"]
 

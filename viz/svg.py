@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from viz.furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from viz.palette import (
+from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
+from .palette import (
     INK,
     OUTLINE,
     PANEL_FILL,
@@ -18,9 +18,9 @@ from viz.palette import (
     RAMP,
     SOFT,
 )
-from viz.paths import Point, shortened
-from viz.scene import Bar, Box, Edge, Junction, Panel, Sample, Scene, Text, Wire
-from viz.text import LINE_HEIGHT, SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
+from .paths import Point, shortened
+from .scene import Bar, Box, Edge, Junction, Panel, Sample, Scene, Text, Wire
+from .text import LINE_HEIGHT, SUBSCRIPT_SIZE, Line, Span, clean, fit, number, power_of_ten
 
 __all__ = ["FONTS", "arrow_size", "write"]
 

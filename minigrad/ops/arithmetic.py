@@ -44,7 +44,7 @@ def add(a: Any, b: Any) -> Tensor:
     if type(b) is not Tensor:
         b = operand(b, "add")
     try:
-        y = np.add(a._data, b._data)
+        y = np.add(a._array, b._array)
     except NOT_DEFINED:
         raise refusal("add", a, b) from None
     if (a._wants or b._wants) and state.recording:
@@ -59,7 +59,7 @@ def add_to(a: Tensor, b: Tensor) -> Tensor:
     """
     if b.shape != a.shape[-1:] or a.dtype != b.dtype or a.ndim < 2:
         return add(a, b)
-    y = np.add(a._data, b._data, out=a._data)
+    y = np.add(a._array, b._array, out=a._array)
     return record(Add(), y, (a._node, b._node), ()) if (a._wants or b._wants) and state.recording else unrecorded(y)
 
 
@@ -89,7 +89,7 @@ def subtract(a: Any, b: Any) -> Tensor:
     if type(b) is not Tensor:
         b = operand(b, "sub")
     try:
-        y = np.subtract(a._data, b._data)
+        y = np.subtract(a._array, b._array)
     except NOT_DEFINED:
         raise refusal("sub", a, b) from None
     if (a._wants or b._wants) and state.recording:
@@ -124,7 +124,7 @@ def multiply(a: Any, b: Any) -> Tensor:
     if type(b) is not Tensor:
         b = operand(b, "mul")
     try:
-        y = np.multiply(a._data, b._data)
+        y = np.multiply(a._array, b._array)
     except NOT_DEFINED:
         raise refusal("mul", a, b) from None
     if (a._wants or b._wants) and state.recording:

@@ -52,8 +52,8 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     if x._wants and state.recording:
         if wanted.kind != "f":
             raise DTypeError(f"astype: {wanted} has no gradient; use .detach() first if none is wanted")
-        return record(Cast(), x._data.astype(wanted), (x._node,), ())
-    return unrecorded(np.asarray(x._data).astype(wanted))
+        return record(Cast(), x._array.astype(wanted), (x._node,), ())
+    return unrecorded(np.asarray(x._array).astype(wanted))
 
 
 class Copy(Operation):
@@ -76,5 +76,5 @@ def copy(x: Any) -> Tensor:
     """
     x = operand(x, "copy")
     if x._wants and state.recording:
-        return record(Copy(), x._data.copy(), (x._node,), ())
-    return unrecorded(np.array(x._data))
+        return record(Copy(), x._array.copy(), (x._node,), ())
+    return unrecorded(np.array(x._array))

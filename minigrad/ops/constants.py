@@ -62,9 +62,9 @@ def _position(x: Any, axis: int | None, keepdims: bool, function: Any) -> Tensor
         axis = None
     elif axis is not None:
         axis = checked_axis(axis, len(x.shape), name)
-    if not (np.size(x._data) if axis is None else x.shape[axis]):
+    if not (np.size(x._array) if axis is None else x.shape[axis]):
         raise ArgumentError(f"{name}: expected at least one entry, got shape {x.shape}")
-    return unrecorded(function(x._data, axis=axis, keepdims=flag(keepdims, f"{name}: keepdims")))
+    return unrecorded(function(x._array, axis=axis, keepdims=flag(keepdims, f"{name}: keepdims")))
 
 
 def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +78,7 @@ def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def _values(given: Any) -> Any:
     if isinstance(given, Tensor):
-        return given._data
+        return given._array
     if isinstance(given, tuple | list):
         return type(given)(_values(part) for part in given)
     return {name: _values(part) for name, part in given.items()} if isinstance(given, dict) else given

@@ -73,7 +73,7 @@ def cross_entropy(
     labels = _labels(logits, targets)
     counts = _counting(labels, ignore_index, mask)
     classes = logits.shape[-1]
-    z = np.ascontiguousarray(below_peak(logits._data, -1)).reshape(-1, classes)
+    z = np.ascontiguousarray(below_peak(logits._array, -1)).reshape(-1, classes)
     entries = z.reshape(-1)
     chosen = np.arange(0, entries.size, classes) + _indices(labels, counts, classes)
     scores = entries[chosen]

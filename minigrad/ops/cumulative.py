@@ -44,7 +44,7 @@ def cumsum(x: Any, axis: int | None = None) -> Tensor:
         reduced_axes(axis, len(x.shape), "cumsum")
         x, axis = ravel(x), 0
     axis = checked_axis(axis, len(x.shape), "cumsum")
-    y = np.cumsum(x._data, axis)
+    y = np.cumsum(x._array, axis)
     if x._wants and state.recording:
         node = CumSum()
         node.axis = axis

@@ -117,14 +117,14 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Tensor:
     array([[11.]])
     """
     parts = [operand(part, "einsum") for part in operands]
-    dtype = np.result_type(*(part._data for part in parts)) if parts else None
-    parts = [Constant(np.asarray(part._data, dtype)) if isinstance(part._data, int | float) else part for part in parts]
+    dtype = np.result_type(*(part._array for part in parts)) if parts else None
+    parts = [Constant(np.asarray(part._array, dtype)) if isinstance(part._array, int | float) else part for part in parts]
     letters, out = _parsed(subscripts, [len(part.shape) for part in parts])
     for k, term in enumerate(letters):
         if len(set(term)) != len(term):
             parts[k], letters[k] = _diagonal(parts[k], term, subscripts)
     try:
-        y = np.einsum(f"{','.join(letters)}->{out}", *(part._data for part in parts), optimize=optimize)
+        y = np.einsum(f"{','.join(letters)}->{out}", *(part._array for part in parts), optimize=optimize)
     except ValueError:
         shapes = ", ".join(str(part.shape) for part in parts)
         raise ShapeError(f"einsum: a letter of {subscripts!r} stands for axes of different lengths in {shapes}") from None

@@ -39,7 +39,7 @@ def pair(a: Any, b: Any, function: Callable[..., Any], label: str) -> tuple[Tens
     if type(b) is not Tensor:
         b = operand(b, label)
     try:
-        return a, b, function(a._data, b._data)
+        return a, b, function(a._array, b._array)
     except NOT_DEFINED:
         raise refusal(label, a, b) from None
 
@@ -68,7 +68,7 @@ def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
         if type(x) is not Tensor:
             x = operand(x, label)
         try:
-            y = function(x._data)
+            y = function(x._array)
         except TypeError:
             raise refusal(label, x) from None
         if not (x._wants and state.recording):
@@ -90,13 +90,13 @@ def refusal(label: str, *operands: Tensor | Constant) -> MinigradError:
             f"{label}: shapes {' and '.join(map(str, shapes))} cannot be broadcast together: axes, counted from the last, "
             "must be equal or 1"
         )
-    kinds = " and ".join(x._data.dtype.name if hasattr(x._data, "dtype") else f"{x._data!r:.20}" for x in operands)
+    kinds = " and ".join(x._array.dtype.name if hasattr(x._array, "dtype") else f"{x._array!r:.20}" for x in operands)
     return DTypeError(f"{label}: not defined for {kinds}; convert to numbers that can hold the result, e.g. astype(np.float64)")
 
 
 def values(x: Any) -> Any:
     """The numbers of a Tensor, without their history; anything else as it is."""
-    return x._data if isinstance(x, Tensor) else x
+    return x._array if isinstance(x, Tensor) else x
 
 
 def quiet() -> np.errstate:

@@ -54,7 +54,7 @@ class Min(Extreme):
 
 def _extreme(x: Any, axis: Any, keepdims: bool, function: Any, kind: type[Extreme]) -> Tensor:
     x, axes, keepdims = nonempty(x, axis, keepdims, kind.label)
-    y = np.asarray(function(x._data, axis=axes, keepdims=keepdims))
+    y = np.asarray(function(x._array, axis=axes, keepdims=keepdims))
     if x._wants and state.recording:
         return record(kind(axes, x.shape), y, (x._node,), (x.lend(kind), y))
     return unrecorded(y)

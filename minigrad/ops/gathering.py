@@ -66,7 +66,7 @@ def within(index: Array, lowest: int, length: int, where: str) -> None:
 
 def _gather(node: GetItem, x: Any, index: Any) -> Tensor:
     node.index, node.exact = index, False
-    return record_view(node, np.asarray(x._data)[index], x)
+    return record_view(node, np.asarray(x._array)[index], x)
 
 
 @implements(np.take)

@@ -75,8 +75,8 @@ class Scatter(Operation):
 def scatter(x: Any, index: Any, exact: bool, shape: tuple[int, ...]) -> Tensor:
     """Zeros of ``shape`` with ``x`` added at ``index``."""
     x = operand(x, "scatter")
-    y = np.zeros(shape, x._data.dtype)
-    Partial(x._data, index, exact).add_to(y)
+    y = np.zeros(shape, x._array.dtype)
+    Partial(x._array, index, exact).add_to(y)
     if x._wants and state.recording:
         node = Scatter()
         node.index, node.exact = index, exact
@@ -154,11 +154,11 @@ def getitem(x: Any, index: Any) -> Tensor:
     """
     if type(x) is not Tensor:
         x = as_tensor(x, "getitem")
-    span = _span(index, x._data.shape)
+    span = _span(index, x._array.shape)
     if span is None:
         index, exact = _checked(index)
     try:
-        y = x._data[index]
+        y = x._array[index]
     except (IndexError, TypeError, ValueError) as error:
         raise IndexingError(f"getitem: the index does not fit shape {x.shape}: {error}") from None
     if not (x._wants and state.recording):
@@ -178,7 +178,7 @@ def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
     inputs = (x._node,)
     parts = []
     for span in spans:
-        y = x._data[span[3]]
+        y = x._array[span[3]]
         if recorded:
             node = Part()
             node.span = span

@@ -76,7 +76,7 @@ def _joined(parts: list[Any], axis: int, where: str) -> Tensor:
     axis = checked_axis(axis, len(shapes[0]), where)
     if any(shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for shape in shapes):
         raise ShapeError(f"{where}: shapes must be equal except along axis {axis}, got {shapes}")
-    y = np.concatenate([part._data for part in parts], axis=axis)
+    y = np.concatenate([part._array for part in parts], axis=axis)
     if not (any(part._wants for part in parts) and state.recording):
         return _remembered(unrecorded(y), parts)
     node = Concatenate()
@@ -151,7 +151,7 @@ def stack(tensors: Any, axis: int = 0) -> Tensor:
     if len({part.shape for part in parts}) > 1:
         raise ShapeError(f"stack: all shapes must be equal, got {[part.shape for part in parts]}")
     axis = checked_axis(axis, len(shape) + 1, "stack")
-    arrays = [part._data for part in parts]
+    arrays = [part._array for part in parts]
     if axis == 0 and shape:
         y = np.concatenate(arrays).reshape(len(arrays), *shape)  # the same as np.stack, for a third of its overhead
     else:

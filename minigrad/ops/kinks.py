@@ -54,7 +54,7 @@ def switch(g: Gradient, mask: Any, x: Any) -> Gradient:
     """``g`` where ``mask``, else 0: the derivative of an operation that follows its operand ``x`` only there."""
     if not isinstance(g, Tensor):
         return np.where(mask, g, 0)
-    return record(Switch(), np.where(mask, g._data, 0), (g._node, x._node), (mask,))
+    return record(Switch(), np.where(mask, g._array, 0), (g._node, x._node), (mask,))
 
 
 class Absolute(Unary):
@@ -216,7 +216,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     low, high = (None if bound is None else operand(bound, "clip") for bound in bounds)
     given = [part for part in (x, low, high) if part is not None]
     try:
-        y = np.clip(x._data, None if low is None else low._data, None if high is None else high._data)
+        y = np.clip(x._array, None if low is None else low._array, None if high is None else high._array)
     except (ValueError, TypeError, OverflowError):
         raise refusal("clip", *given) from None
     if any(part._wants for part in given) and state.recording:
@@ -264,10 +264,10 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
     if x is None or y is None:
         raise ArgumentError("where: expected a condition and two choices; for the places alone use np.nonzero(t.numpy())")
     condition, x, y = (operand(part, "where") for part in (condition, x, y))
-    if np.asarray(condition._data).dtype.kind not in "biu":
-        raise DTypeError(f"where: expected a condition of booleans, got {np.asarray(condition._data).dtype}; write x != 0")
+    if np.asarray(condition._array).dtype.kind not in "biu":
+        raise DTypeError(f"where: expected a condition of booleans, got {np.asarray(condition._array).dtype}; write x != 0")
     try:
-        chosen = np.where(condition._data, x._data, y._data)
+        chosen = np.where(condition._array, x._array, y._array)
     except ValueError:
         shapes = f"{condition.shape}, {x.shape} and {y.shape}"
         raise ShapeError(f"where: shapes {shapes} cannot be broadcast together") from None

@@ -61,8 +61,8 @@ def _operands(prediction: Any, target: Any, reduction: str, where: str) -> tuple
         )
     if reduction == "mean" and 0 in prediction.shape:
         raise ArgumentError(f"{where}: expected at least one entry to average over, got shape {prediction.shape}")
-    if isinstance(target._data, np.ndarray) and target._data.dtype.kind in "biu" and prediction._data.dtype.kind == "f":
-        target = Constant(target._data.astype(prediction._data.dtype))  # counts and classes do not upcast a prediction
+    if isinstance(target._array, np.ndarray) and target._array.dtype.kind in "biu" and prediction._array.dtype.kind == "f":
+        target = Constant(target._array.astype(prediction._array.dtype))  # counts and classes do not upcast a prediction
     return prediction, target
 
 
@@ -105,7 +105,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     2.0
     """
     a, b = _operands(prediction, target, reduction, "mse_loss")
-    return _recorded(MeanSquaredError(), np.square(np.subtract(a._data, b._data)), reduction, a, b)
+    return _recorded(MeanSquaredError(), np.square(np.subtract(a._array, b._array)), reduction, a, b)
 
 
 class BinaryCrossEntropy(Loss):
@@ -140,12 +140,12 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str =
     """
     where = "binary_cross_entropy_with_logits"
     x, t = _operands(logits, targets, reduction, where)
-    t_values = np.asarray(t._data)
+    t_values = np.asarray(t._array)
     wrong = ~((t_values >= 0) & (t_values <= 1))
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise LabelError(f"{where}: expected targets from 0 to 1, got {t_values[place]} at position {place}")
     with quiet():  # 0 · ∞ for a certain prediction that is right: it costs nothing
-        present = np.where(t_values == 0, 0, t_values * np.logaddexp(0.0, np.negative(x._data)))
-        absent = np.where(t_values == 1, 0, (1 - t_values) * np.logaddexp(0.0, x._data))
+        present = np.where(t_values == 0, 0, t_values * np.logaddexp(0.0, np.negative(x._array)))
+        absent = np.where(t_values == 1, 0, (1 - t_values) * np.logaddexp(0.0, x._array))
     return _recorded(BinaryCrossEntropy(), present + absent, reduction, x, t)

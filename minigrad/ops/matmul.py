@@ -100,7 +100,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     if type(b) is not Tensor:
         b = operand(b, "matmul")
     try:
-        y = product(a._data, b._data)
+        y = product(a._array, b._array)
     except (ValueError, AttributeError):
         raise ShapeError(
             f"matmul: expected (..., M, K) @ (..., K, N) or vectors (K,), got {a.shape} @ {b.shape}; the last axis of the "
@@ -109,13 +109,13 @@ def matmul(a: Any, b: Any) -> Tensor:
     if not ((a._wants or b._wants) and state.recording):
         return unrecorded(y)
     node = Matmul()
-    node.rank_a = a._data.ndim
-    node.rank_b = b._data.ndim
+    node.rank_a = a._array.ndim
+    node.rank_b = b._array.ndim
     weight = b._node
     kept_a = a.lend(Matmul) if b._wants else None
     if isinstance(weight, Transpose) and weight.of_matrix and weight.saved is not None:
         node.transpose_b = True
-        kept_b = b._data.T if a._wants else None
+        kept_b = b._array.T if a._wants else None
         return record(node, y, (a._node, weight.inputs[0]), (kept_b, kept_a))
     node.transpose_b = False
     return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a))

@@ -60,7 +60,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         raise ArgumentError(f"pad: expected widths that are integers ≥ 0, got {pad_width!r}")
     if not x.shape:
         return copy(x)
-    y = np.pad(x._data, widths, constant_values=_pairs(constant_values, len(x.shape), "constant_values"))
+    y = np.pad(x._array, widths, constant_values=_pairs(constant_values, len(x.shape), "constant_values"))
     if not (x._wants and state.recording):
         return unrecorded(y)
     node = Pad()
@@ -70,7 +70,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
 
 def _pairs(what: Any, ndim: int, name: str) -> Any:
     try:
-        return np.broadcast_to(np.asarray(operand(what, f"pad, {name}")._data), (ndim, 2))
+        return np.broadcast_to(np.asarray(operand(what, f"pad, {name}")._array), (ndim, 2))
     except ValueError:
         raise ShapeError(f"pad: {name} {what!r} does not give (before, after) for {ndim} axes") from None
 
@@ -94,7 +94,7 @@ def flip(x: Any, axis: Any = None) -> Tensor:
     node = Flip()
     node.index = tuple(slice(None, None, -1 if k in axes else None) for k in range(len(x.shape)))
     node.exact = True
-    return record_view(node, np.asarray(x._data)[node.index], x)
+    return record_view(node, np.asarray(x._array)[node.index], x)
 
 
 class Repeat(GetItem):
@@ -131,7 +131,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     node = Repeat()
     node.index = (*(slice(None),) * axis, np.repeat(np.arange(length), counts))
     node.exact = False
-    return record_view(node, np.repeat(x._data, counts, axis), x)
+    return record_view(node, np.repeat(x._array, counts, axis), x)
 
 
 def _whole(numbers: Any, where: str, name: str) -> Any:
@@ -173,7 +173,7 @@ def tile(x: Any, reps: Any) -> Tensor:
     counts = np.atleast_1d(_whole(reps, "tile", "reps")).tolist()
     shape = (1,) * (len(counts) - len(x.shape)) + x.shape
     counts = [1] * (len(shape) - len(counts)) + counts
-    y = np.tile(x._data, counts)
+    y = np.tile(x._array, counts)
     if not (x._wants and state.recording):
         return unrecorded(y)
     node = Tile()

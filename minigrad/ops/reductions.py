@@ -88,7 +88,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     if keepdims is not False:
         keepdims = flag(keepdims, "sum: keepdims")
     axes = reduced_axes(axis, len(x.shape), "sum")
-    y = numpy.add.reduce(x._data, axis=axes, keepdims=keepdims)
+    y = numpy.add.reduce(x._array, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Sum(axes, x.shape), y, (x._node,), ())
     return unrecorded(y)
@@ -116,7 +116,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     3.0
     """
     x, axes, keepdims = nonempty(x, axis, keepdims, "mean")
-    y = numpy.mean(x._data, axis=axes, keepdims=keepdims)
+    y = numpy.mean(x._array, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Mean(axes, x.shape), y, (x._node,), ())
     return unrecorded(y)
@@ -185,7 +185,7 @@ def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
     4.666666666666667
     """
     x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "var")
-    y = numpy.var(x._data, axis=axes, ddof=ddof, keepdims=keepdims)
+    y = numpy.var(x._array, axis=axes, ddof=ddof, keepdims=keepdims)
     if x._wants and state.recording:
         return record(Var(axes, x.shape, ddof), y, (x._node,), (x.lend(Var),))
     return unrecorded(y)
@@ -208,7 +208,7 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
     1.0
     """
     x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "std")
-    y = np.asarray(numpy.std(x._data, axis=axes, ddof=ddof, keepdims=keepdims))
+    y = np.asarray(numpy.std(x._array, axis=axes, ddof=ddof, keepdims=keepdims))
     if x._wants and state.recording:
         return record(Std(axes, x.shape, ddof), y, (x._node,), (x.lend(Std), y))
     return unrecorded(y)

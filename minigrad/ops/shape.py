@@ -33,7 +33,7 @@ def record_view(node: View, y: Any, x: Any) -> Tensor:
 
 def as_tensor(x: Any, where: str) -> Tensor:
     """``x`` itself if it is a Tensor; anything else copied into one."""
-    return x if isinstance(x, Tensor) else unrecorded(np.array(operand(x, where)._data))
+    return x if isinstance(x, Tensor) else unrecorded(np.array(operand(x, where)._array))
 
 
 def checked_axis(axis: Any, ndim: int, where: str) -> int:
@@ -103,9 +103,9 @@ def reshape(x: Any, shape: Any) -> Tensor:
     if any(isinstance(n, int) and n < -1 for n in (shape if isinstance(shape, tuple | list) else (shape,))):
         raise ShapeError(f"reshape: expected lengths ≥ 0, or −1 for one that is to be found, got {shape!r}")
     try:
-        y = np.asarray(x._data).reshape(shape)
+        y = np.asarray(x._array).reshape(shape)
     except (ValueError, TypeError):
-        raise ShapeError(f"reshape: {np.size(x._data)} entries of shape {x.shape} do not fit into {shape!r}") from None
+        raise ShapeError(f"reshape: {np.size(x._array)} entries of shape {x.shape} do not fit into {shape!r}") from None
     node = Reshape()
     node.shape_x = x.shape
     return record_view(node, y, x)
@@ -187,14 +187,14 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
         node.axes = checked_axes(tuple(axes) if isinstance(axes, Sequence) else axes, len(x.shape), "transpose")
         if len(node.axes) != len(x.shape):
             raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {axes!r}")
-    y = np.transpose(x._data, node.axes)
+    y = np.transpose(x._array, node.axes)
     node.of_matrix = node.axes == (1, 0)
     return record_view(node, y, x)
 
 
 def reversed_axes(x: Tensor) -> Tensor:
     """``x.T``: a weight's at every step, so it is worth a way of its own."""
-    y = x._data.T
+    y = x._array.T
     if not (x._wants and state.recording):
         return unrecorded(y)
     node = Transpose()
@@ -261,7 +261,7 @@ def broadcast_to(x: Any, shape: Any) -> Tensor:
     """
     x = operand(x, "broadcast_to")
     try:
-        y = np.broadcast_to(x._data, shape)
+        y = np.broadcast_to(x._array, shape)
     except (ValueError, TypeError):
         raise ShapeError(f"broadcast_to: shape {x.shape} cannot be stretched to {shape!r}") from None
     return record_view(BroadcastTo(), y, x)

@@ -69,7 +69,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
     """
     x = operand(x, "softmax")
     axes = reduced_axes(axis, len(x.shape), "softmax")
-    y = _softmax(x._data, axes)
+    y = _softmax(x._array, axes)
     if x._wants and state.recording:
         node = Softmax()
         node.axes = axes
@@ -99,7 +99,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     """
     x = operand(x, "log_softmax")
     axes = reduced_axes(axis, len(x.shape), "log_softmax")
-    y = below_peak(x._data, axes)
+    y = below_peak(x._array, axes)
     with quiet():  # over no entries the sum is 0
         y -= np.log(np.exp(y).sum(axis=axes, keepdims=True))
     if x._wants and state.recording:
@@ -132,7 +132,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     x = operand(x, "logsumexp")
     axes = reduced_axes(axis, len(x.shape), "logsumexp")
     keepdims = flag(keepdims, "logsumexp: keepdims")
-    scores = np.asarray(x._data)
+    scores = np.asarray(x._array)
     scores = scores.astype(np.float64) if scores.dtype.kind != "f" else scores
     peak = scores.max(axis=axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isinf(peak), 0, peak)

@@ -22,8 +22,8 @@ imports the engine, so that the two can be held against each other.
 
 from types import ModuleType
 
-from models.by_hand import gated_rnn, gru, head, lstm, rnn
-from models.by_hand.common import Gradients, InputError
+from . import gated_rnn, gru, head, lstm, rnn
+from .common import Gradients, InputError
 
 CELLS: dict[str, ModuleType] = {"rnn": rnn, "gated_rnn": gated_rnn, "gru": gru, "lstm": lstm}
 """The cells by name; each module has forward, backward and SHAPES."""

@@ -66,7 +66,7 @@ class Sizes:
     >>> W_hx = sizes.check("W_hx", np.ones((4, 3)), "HD")
     >>> xs = sizes.check("xs", np.ones((7, 2, 5)), "TBD")
     Traceback (most recent call last):
-    models.by_hand.common.InputError: rnn.forward: xs must be (T, B, D) with D = 3 (from W_hx), got shape (7, 2, 5)
+    minigrad.models.by_hand.common.InputError: rnn.forward: xs must be (T, B, D) with D = 3 (from W_hx), got shape (7, 2, 5)
     """
 
     def __init__(self, where: str) -> None:

@@ -51,7 +51,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, Gradients, Sizes, sigmoid, zeros_like_params
+from .common import Array, Gradients, Sizes, sigmoid, zeros_like_params
 
 SHAPES = {"W_gx": "HD", "W_gs": "HH", "W_sx": "HD", "W_ss": "HH"}
 """The parameters and their shapes, in letters."""

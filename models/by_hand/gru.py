@@ -69,7 +69,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, Gradients, InputError, Sizes, all_or_none, sigmoid, zeros_like_params
+from .common import Array, Gradients, InputError, Sizes, all_or_none, sigmoid, zeros_like_params
 
 SHAPES = {
     "W_ux": "HD", "W_uh": "HH", "b_u": "H",

@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, InputError, Sizes, zeros_like_params
+from .common import Array, InputError, Sizes, zeros_like_params
 
 SHAPES = {"W_yh": "NH", "b_y": "N"}
 """The parameters and their shapes, in letters."""

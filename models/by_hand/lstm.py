@@ -67,7 +67,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, Gradients, InputError, Sizes, all_or_none, sigmoid, zeros_like_params
+from .common import Array, Gradients, InputError, Sizes, all_or_none, sigmoid, zeros_like_params
 
 SHAPES = {
     "W_ix": "HD", "W_ih": "HH", "b_i": "H",

@@ -62,7 +62,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.by_hand.common import Array, Gradients, InputError, Sizes, zeros_like_params
+from .common import Array, Gradients, InputError, Sizes, zeros_like_params
 
 SHAPES = {"W_hx": "HD", "W_hh": "HH", "b_h": "H"}
 """The parameters and their shapes, in letters."""

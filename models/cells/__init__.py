@@ -12,12 +12,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from models.cells.gated_rnn import GatedRNN
-from models.cells.gru import GRU
-from models.cells.lstm import LSTM, LSTMState
-from models.cells.rnn import RNN
-from models.checks import one_of
-from models.recurrent import Cell
+from ..checks import one_of
+from ..recurrent import Cell
+from .gated_rnn import GatedRNN
+from .gru import GRU
+from .lstm import LSTM, LSTMState
+from .rnn import RNN
 
 __all__ = ["CELLS", "GRU", "LSTM", "RNN", "GatedRNN", "LSTMState", "make_cell"]
 

@@ -7,9 +7,10 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, tanh
-from models.checks import Seed
-from models.initialisers import Initialiser
-from models.recurrent import Cell
+
+from ..checks import Seed
+from ..initialisers import Initialiser
+from ..recurrent import Cell
 
 __all__ = ["GatedRNN"]
 

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, split, tanh
-from models.checks import Seed, one_of, switch
-from models.initialisers import Initialiser
-from models.recurrent import Cell, affine, stacked_gates
+
+from ..checks import Seed, one_of, switch
+from ..initialisers import Initialiser
+from ..recurrent import Cell, affine, stacked_gates
 
 __all__ = ["GRU"]
 

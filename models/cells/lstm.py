@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, split, tanh
 from minigrad.errors import ArgumentError
-from models.checks import Seed, switch
-from models.initialisers import Initialiser
-from models.recurrent import Cell, affine, stacked_gates
+
+from ..checks import Seed, switch
+from ..initialisers import Initialiser
+from ..recurrent import Cell, affine, stacked_gates
 
 __all__ = ["LSTM", "LSTMState"]
 

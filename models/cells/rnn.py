@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from minigrad import Tensor, concatenate, relu, tanh
 from minigrad.module import Parameter
-from models.checks import Seed, one_of, switch
-from models.initialisers import Initialiser
-from models.recurrent import Cell, affine
+
+from ..checks import Seed, one_of, switch
+from ..initialisers import Initialiser
+from ..recurrent import Cell, affine
 
 __all__ = ["RNN"]
 

@@ -22,11 +22,11 @@ they fit. There and back again gives the same bits. ``to_…(layers, grad=True)`
 have them. A model's `Head` needs no translation: W_yh and b_y are torch's Linear.weight and .bias.
 """
 
-from models.interop.courses import from_courses, load_courses, to_courses
-from models.interop.keras import from_keras, load_keras, to_keras
-from models.interop.onnx import from_onnx, load_onnx, onnx_attributes, to_onnx
-from models.interop.torch import from_torch, load_torch, to_torch
-from models.interop.weights import WeightsError
+from .courses import from_courses, load_courses, to_courses
+from .keras import from_keras, load_keras, to_keras
+from .onnx import from_onnx, load_onnx, onnx_attributes, to_onnx
+from .torch import from_torch, load_torch, to_torch
+from .weights import WeightsError
 
 __all__ = [
     "WeightsError",

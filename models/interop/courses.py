@@ -10,7 +10,7 @@
 Every matrix is (H, H + D), the state first.
 
 >>> import numpy as np
->>> from models.cells import LSTM
+>>> from minigrad.models.cells import LSTM
 >>> cell = LSTM(3, 4, seed=0)
 >>> {name: array.shape for name, array in to_courses(cell).items()}
 ... # doctest: +NORMALIZE_WHITESPACE
@@ -25,9 +25,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.cells import make_cell
-from models.interop.weights import Array, WeightsError, arrays_of, check_fit
-from models.recurrent import Cell
+from ..cells import make_cell
+from ..recurrent import Cell
+from .weights import Array, WeightsError, arrays_of, check_fit
 
 __all__ = ["from_courses", "load_courses", "to_courses"]
 

@@ -30,8 +30,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from models.cells import GRU, make_cell
-from models.interop.weights import (
+from ..cells import GRU, make_cell
+from ..layers import RecurrentLayers
+from ..recurrent import Cell
+from .weights import (
     Array,
     Layers,
     Packed,
@@ -49,8 +51,6 @@ from models.interop.weights import (
     sizes_of,
     unpack,
 )
-from models.layers import RecurrentLayers
-from models.recurrent import Cell
 
 __all__ = ["from_keras", "load_keras", "to_keras"]
 

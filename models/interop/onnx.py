@@ -30,8 +30,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from models.cells import GRU, LSTM, RNN, make_cell
-from models.interop.weights import (
+from ..cells import GRU, LSTM, RNN, make_cell
+from ..layers import RecurrentLayers
+from ..recurrent import Cell
+from .weights import (
     Array,
     Layers,
     Packed,
@@ -50,8 +52,6 @@ from models.interop.weights import (
     traits,
     unpack,
 )
-from models.layers import RecurrentLayers
-from models.recurrent import Cell
 
 __all__ = ["from_onnx", "load_onnx", "onnx_attributes", "to_onnx"]
 

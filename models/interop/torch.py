@@ -28,7 +28,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from models.interop.weights import (
+from ..layers import RecurrentLayers
+from ..recurrent import Cell
+from .weights import (
     Array,
     Layers,
     Packed,
@@ -44,8 +46,6 @@ from models.interop.weights import (
     traits,
     unpack,
 )
-from models.layers import RecurrentLayers
-from models.recurrent import Cell
 
 __all__ = ["from_torch", "load_torch", "to_torch"]
 

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.errors import ArgumentError, ShapeError
-from models.cells import GRU, LSTM, RNN
-from models.layers import RecurrentLayers
-from models.recurrent import Cell
+
+from ..cells import GRU, LSTM, RNN
+from ..layers import RecurrentLayers
+from ..recurrent import Cell
 
 __all__ = [
     "Array",

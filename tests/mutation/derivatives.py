@@ -120,7 +120,7 @@ MUTANTS = [
         ("matmul: matrix times vector, axis kept", "class Matmul", "db = db[..., 0]", "db = db"),
         ("matmul: batched second operand", "class Matmul", "db = np.swapaxes(a, -1, -2) @ g", "db = a @ g"),
         ("matmul: operands kept the wrong way round", "class Matmul", "keeps = (1, 0)", "keeps = (0, 1)"),
-        ("matmul: W.T kept as W", "def matmul", "kept_b = b._data.T if a._wants", "kept_b = b._data if a._wants"),
+        ("matmul: W.T kept as W", "def matmul", "kept_b = b._array.T if a._wants", "kept_b = b._array if a._wants"),
     ),
     *rows(
         "reductions",
@@ -263,7 +263,7 @@ MUTANTS = [
         "dropout",
         ("dropout: not scaled in backward", "class Dropout", "g * self.scale", "g"),
         ("dropout: everything passes in backward", "class Dropout", "np.where(kept, g * self.scale, 0)", "g * self.scale"),
-        ("dropout: not scaled in forward", "def dropout", "np.multiply(x._data, scale)", "np.multiply(x._data, 1.0)"),
+        ("dropout: not scaled in forward", "def dropout", "np.multiply(x._array, scale)", "np.multiply(x._array, 1.0)"),
     ),
     *rows(
         "einsum",
@@ -290,7 +290,7 @@ MUTANTS = [
             "unknown functions compute with bare arrays",
             "def function",
             "raise refused(name)",
-            "return called(*[getattr(a, '_data', a) for a in args], **keywords)",
+            "return called(*[getattr(a, '_array', a) for a in args], **keywords)",
         ),
         ("an unsupported argument is ignored", "def ufunc", "raise _unsupported(name, argument)", "pass"),
     ),

@@ -198,7 +198,7 @@ MUTANTS = [
         ),
         ("all nodes have one serial number", "def record", "node.serial = _next_serial()", "node.serial = 10**6"),
         ("a scalar upcasts", "def operand", "value = value.item()", "value = np.asarray(value)"),
-        ("an array operand is not copied", "class Constant", "self._data.copy() if", "self._data if"),
+        ("an array operand is not copied", "class Constant", "self._array.copy() if", "self._array if"),
         (
             "a tensor shares the array it is made of",
             "def _numbers",
@@ -211,9 +211,9 @@ MUTANTS = [
             'data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")',
             "pass",
         ),
-        ("detach copies", "class Tensor", "return unrecorded(self._data.view())", "return unrecorded(self._data.copy())"),
-        ("detach keeps the history", "class Tensor", "return unrecorded(self._data.view())", "return self"),
-        ("a write is never refused", "class Tensor", "if sys.getrefcount(self._data) > known:", "if False:"),
+        ("detach copies", "class Tensor", "return unrecorded(self._array.view())", "return unrecorded(self._array.copy())"),
+        ("detach keeps the history", "class Tensor", "return unrecorded(self._array.view())", "return self"),
+        ("a write is never refused", "class Tensor", "if sys.getrefcount(self._array) > known:", "if False:"),
         (
             "a result may be changed before backward",
             "class Tensor",
@@ -359,11 +359,11 @@ MUTANTS = [
         "scanning",
         ("time steps counted from 0", "def scan", "with time_step(k + 1):", "with time_step(k):"),
         ("reverse is ignored", "def scan", "range(T - 1, -1, -1) if reverse else range(T)", "range(T)"),
-        ("outputs in the order of computation", "def scan", "outputs[k] = nests.like", "outputs[T - 1 - k] = nests.like"),
+        ("outputs in the order of computation", "def scan", "outputs[k] = pytree.like", "outputs[T - 1 - k] = pytree.like"),
         ("the carry may change its shape", "def _step", "if new.shape != old.shape:", "if False:"),
     ),
     *rows(
-        "nests",
+        "pytree",
         (
             "dicts are matched by order",
             "def like",

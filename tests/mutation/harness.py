@@ -19,12 +19,13 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-from mutation import derivatives, engine, rolling
+from mutation import derivatives, engine, loops
 from mutation.mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = Path(__file__).parent / "report.txt"
-MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *rolling.MUTANTS)
+FILES = {path.stem: str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS)
 
 OPERATIONS = (
     "ops_against_torch",
@@ -64,8 +65,8 @@ ENGINE = (
     "engine_depth",
     "ops_properties",
 )
-ROLLING = tuple(
-    f"rolling{part}"
+LOOPS = tuple(
+    f"loops{part}"
     for part in (
         "",
         "_own_cells",
@@ -85,7 +86,7 @@ FIRST = {
     "transforms.py": ("transforms",),
     "jacobians.py": ("transforms",),
     "scanning.py": ("scan",),
-    "nests.py": ("transforms",),
+    "pytree.py": ("transforms",),
     "testing.py": ("gradcheck",),
     "comparing.py": ("gradcheck",),
     "anomaly.py": ("anomaly",),
@@ -97,13 +98,13 @@ FIRST = {
     "tensor.py": ("engine_objects", "engine_mutation"),
     "ops/protocol.py": ("numpy_protocol",),
     "ops/losses.py": ("ops_errors",),
-    "sums.py": ("sums",),
-    "gradients.py": ("gradients_of_parts", "sums"),
-    "rolling/simplifying.py": ("rolling_simplifying",),
-    "rolling/schedule.py": ("rolling_layout", "rolling_plan"),
-    "rolling/layout.py": ("rolling_layout", "rolling_plan"),
-    "rolling/plan.py": ("rolling_plan", "rolling_layout"),
-    "rolling/workspace.py": ("rolling_workspace",),
+    "sums.py": ("engine_sums",),
+    "gradients.py": ("gradients_of_parts", "engine_sums"),
+    "loops/simplifying.py": ("loops_simplifying",),
+    "loops/schedule.py": ("loops_layout", "loops_plan"),
+    "loops/layout.py": ("loops_layout", "loops_plan"),
+    "loops/plan.py": ("loops_plan", "loops_layout"),
+    "loops/workspace.py": ("loops_workspace",),
 }
 """The tests that are the likeliest to notice a mistake in a file come first; all others follow."""
 
@@ -121,8 +122,8 @@ class Outcome(NamedTuple):
 def order(mutant: Mutant) -> list[str]:
     """The test files to run against a mistake, the likeliest first."""
     first = FIRST.get(mutant.file, ("optim",) if mutant.file.startswith("optim/") else ())
-    rest = OPERATIONS if mutant.file.startswith("ops/") else ROLLING if mutant.file.startswith("rolling/") else ENGINE
-    return [f"tests/test_{name}.py" for name in dict.fromkeys((*first, *rest))]
+    rest = OPERATIONS if mutant.file.startswith("ops/") else LOOPS if mutant.file.startswith("loops/") else ENGINE
+    return [FILES[f"test_{name}"] for name in dict.fromkeys((*first, *rest))]
 
 
 def prepare(folder: Path) -> None:

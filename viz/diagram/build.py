@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
-from viz.diagram.folding import REARRANGEMENTS, Folding
-from viz.diagram.formula import affine_terms, is_telling
-from viz.diagram.items import Diagram, Item, Link
-from viz.diagram.places import Recorded
-from viz.diagram.roles import assign_roles, set_initial_lineages, set_lineages
+
+from .folding import REARRANGEMENTS, Folding
+from .formula import affine_terms, is_telling
+from .items import Diagram, Item, Link
+from .places import Recorded
+from .roles import assign_roles, set_initial_lineages, set_lineages
 
 __all__ = ["build"]
 

@@ -7,8 +7,8 @@ own, although both add up slices of the same product).
 
 from __future__ import annotations
 
-from viz.diagram.numbering import part_numbers
-from viz.diagram.places import BEFORE, Recorded
+from .numbering import part_numbers
+from .places import BEFORE, Recorded
 
 __all__ = ["Folding"]
 

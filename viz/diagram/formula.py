@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from minigrad.graph import Node
-from viz.diagram.folding import REARRANGEMENTS, Folding
-from viz.diagram.places import BEFORE
-from viz.text import Line, Span, symbol_name
+
+from ..text import Line, Span, symbol_name
+from .folding import REARRANGEMENTS, Folding
+from .places import BEFORE
 
 __all__ = ["affine_terms", "is_telling", "join", "transposes", "wrap"]
 

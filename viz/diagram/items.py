@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from minigrad.graph import Node
-from viz.diagram.formula import join
-from viz.diagram.places import Step
-from viz.text import Line, Span, plain, symbol_name
+
+from ..text import Line, Span, plain, symbol_name
+from .formula import join
+from .places import Step
 
 __all__ = ["Diagram", "Item", "Link", "operation_symbol"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from viz.diagram.places import Recorded
+from .places import Recorded
 
 __all__ = ["part_numbers"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from minigrad.graph import Node
-from viz.diagram.formula import transposes
-from viz.diagram.items import Item, Link, operation_symbol
-from viz.diagram.places import BEFORE
+
+from .formula import transposes
+from .items import Item, Link, operation_symbol
+from .places import BEFORE
 
 __all__ = ["assign_roles", "set_initial_lineages", "set_lineages"]
 

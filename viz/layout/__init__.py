@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from viz.diagram.items import Diagram
-from viz.layout.geometry import Layout, Route
-from viz.layout.region import RegionDrawing
-from viz.layout.unrolled import Unrolled
-from viz.paths import joined
+from ..diagram.items import Diagram
+from ..paths import joined
+from .geometry import Layout, Route
+from .region import RegionDrawing
+from .unrolled import Unrolled
 
 __all__ = ["lay_out"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from viz.layout.layered import Arrangement, Proper, Rows
-from viz.layout.ordering import Ordering
-from viz.layout.positions import Positions
+from .layered import Arrangement, Proper, Rows
+from .ordering import Ordering
+from .positions import Positions
 
 __all__ = ["Rows", "arrange"]
 

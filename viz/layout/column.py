@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from viz.layout.arranging import Rows, arrange
-from viz.layout.columns import Column, Lineage
-from viz.layout.sizes import Look, look_of
+from .arranging import Rows, arrange
+from .columns import Column, Lineage
+from .sizes import Look, look_of
 
 __all__ = ["ColumnDrawing"]
 

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from viz.layout.column import ColumnDrawing, pushed_apart
-from viz.layout.columns import Lineage
-from viz.layout.frame import FIRST_TRACK, HALF_CHANNEL, TRACK, Frame
-from viz.paths import Pen, Point
+from ..paths import Pen, Point
+from .column import ColumnDrawing, pushed_apart
+from .columns import Lineage
+from .frame import FIRST_TRACK, HALF_CHANNEL, TRACK, Frame
 
 __all__ = ["ColumnLines"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from viz.diagram.items import Diagram, Item
-from viz.diagram.places import BEFORE
+from ..diagram.items import Diagram, Item
+from ..diagram.places import BEFORE
 
 __all__ = ["Column", "Lineage", "columns_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from viz.layout.column import ColumnDrawing
+from .column import ColumnDrawing
 
 __all__ = ["FIRST_TRACK", "HALF_CHANNEL", "TRACK", "Frame", "frame_of"]
 

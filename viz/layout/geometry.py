@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from viz.diagram.items import Item
-from viz.layout.region import RegionDrawing
-from viz.layout.sizes import Look
-from viz.layout.steps import Steps
-from viz.paths import Point
+from ..diagram.items import Item
+from ..paths import Point
+from .region import RegionDrawing
+from .sizes import Look
+from .steps import Steps
 
 __all__ = ["Bus", "Layout", "Place", "Route"]
 

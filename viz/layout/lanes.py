@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 
-from viz.diagram.items import Diagram
-from viz.layout.geometry import Bus, Layout, Route
-from viz.layout.steps import Steps
-from viz.paths import Pen, Point, joined
+from ..diagram.items import Diagram
+from ..paths import Pen, Point, joined
+from .geometry import Bus, Layout, Route
+from .steps import Steps
 
 __all__ = ["TRACK", "Lanes"]
 

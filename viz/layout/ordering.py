@@ -10,7 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from random import Random
 
-from viz.layout.layered import Order, Proper
+from .layered import Order, Proper
 
 __all__ = ["Ordering"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from viz.layout.layered import Order, Proper
+from .layered import Order, Proper
 
 __all__ = ["Positions"]
 

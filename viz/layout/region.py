@@ -9,10 +9,10 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-from viz.diagram.items import Item
-from viz.layout.arranging import Rows, arrange
-from viz.layout.sizes import look_of
-from viz.paths import Pen, Point
+from ..diagram.items import Item
+from ..paths import Pen, Point
+from .arranging import Rows, arrange
+from .sizes import look_of
 
 __all__ = ["RegionDrawing"]
 

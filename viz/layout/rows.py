@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable
 
-from viz.diagram.items import Item
-from viz.layout.columns import Column, Lineage
+from ..diagram.items import Item
+from .columns import Column, Lineage
 
 __all__ = ["reachable", "set_rows"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from viz.diagram.formula import join, wrap
-from viz.diagram.items import Item
-from viz.text import LINE_HEIGHT, Line, Span, fit, line_width
+from ..diagram.formula import join, wrap
+from ..diagram.items import Item
+from ..text import LINE_HEIGHT, Line, Span, fit, line_width
 
 __all__ = ["FONT", "Look", "look_of"]
 

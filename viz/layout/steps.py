@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from viz.diagram.items import Diagram, Item
-from viz.layout.column import ColumnDrawing
-from viz.layout.column_lines import ColumnLines
-from viz.layout.columns import Column, Lineage, columns_of
-from viz.layout.frame import Frame, frame_of
-from viz.layout.rows import reachable, set_rows
-from viz.layout.sizes import Look
-from viz.paths import Point, moved
+from ..diagram.items import Diagram, Item
+from ..paths import Point, moved
+from .column import ColumnDrawing
+from .column_lines import ColumnLines
+from .columns import Column, Lineage, columns_of
+from .frame import Frame, frame_of
+from .rows import reachable, set_rows
+from .sizes import Look
 
 __all__ = ["Steps"]
 

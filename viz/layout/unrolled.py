@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 
-from viz.diagram.items import Diagram, Item
-from viz.diagram.places import BEFORE
-from viz.layout.geometry import Bus, Layout, Place, Route
-from viz.layout.lanes import Lanes
-from viz.layout.region import RegionDrawing
-from viz.layout.sizes import look_of
-from viz.layout.steps import Steps
-from viz.paths import Pen, Point, joined, moved
+from ..diagram.items import Diagram, Item
+from ..diagram.places import BEFORE
+from ..paths import Pen, Point, joined, moved
+from .geometry import Bus, Layout, Place, Route
+from .lanes import Lanes
+from .region import RegionDrawing
+from .sizes import look_of
+from .steps import Steps
 
 __all__ = ["Unrolled"]
 

@@ -1,0 +1,281 @@
+"""Where the results of a step lie.
+
+In the loop every call writes into an array that is there already: into its row of the results of all steps if somebody
+needs them later, else into one array that every step uses again. What a result is computed from takes its place
+beforehand, if nothing else needs it. Parts that are put side by side are written where they belong at once; parts that
+are cut out are views. What is done alike with parts that lie side by side, such as the gates of a cell, has results side
+by side, so that one call can do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Final, NamedTuple, cast
+
+from minigrad.graph import Operation
+from minigrad.guard import Array
+from minigrad.loops.recording import CONSTANT, RESULT, Operand
+from minigrad.loops.schedule import BEFORE, LOOP, Schedule
+from minigrad.ops.arithmetic import Multiply
+from minigrad.ops.indexing import Slice
+from minigrad.ops.joining import Concatenate
+from minigrad.ops.matmul import Matmul
+
+__all__ = ["MINUS_UNIT", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Layout", "Parts", "Slot"]
+
+NEW: Final = "new"
+STACK: Final = "stack"
+SCRATCH: Final = "scratch"
+UNIT: Final = "one"
+MINUS_UNIT: Final = "minus one"
+TRANSPOSED: Final = "transposed"
+"""Kinds of arrays beside those of operands: the new state, a result of all steps, a result of one step that the next
+overwrites, the numbers 1 and −1, and the transpose of a constant."""
+
+
+class Slot(NamedTuple):
+    """Where a value lies: in which array, and in which part of it (seen from one row, if there is a row for each step).
+
+    The path consists of indices, which are tuples, and `Parts`.
+    """
+
+    array: int
+    path: tuple[Any, ...] = ()
+
+
+class Parts(NamedTuple):
+    """In the path of a slot: cut the columns into so many parts of that width, and put the parts first."""
+
+    number: int
+    width: int
+
+    def of(self, array: Array) -> Array:
+        """(…, B, number · width) as (…, number, B, width); (number · width,) as (number, 1, width)."""
+        parts = array.reshape(*array.shape[:-1], self.number, self.width)
+        return parts[:, None] if array.ndim == 1 else parts.swapaxes(-3, -2)
+
+
+class Layout:
+    """The arrays, and the slots of all values in them.
+
+    Args:
+        schedule: when each operation is computed.
+    """
+
+    __slots__ = ("_alike", "_given", "arrays", "copies", "cut", "results", "schedule", "slots")
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.arrays: list[tuple[str, Any]] = []
+        """The kind of each array, and which of the kind it is, or the shape of one of its rows."""
+        self.slots: list[Slot] = []
+        self.results: dict[int, int] = {}
+        """The slot of each result."""
+        self.copies: dict[int, list[tuple[Operand, int]]] = {}
+        """What has to be copied where, for each result that others are put side by side in."""
+        self._given: dict[tuple[str, Any], int] = {}
+        self.cut: dict[int, Parts] = {}
+        """The results that are laid out part by part."""
+        self._alike: dict[int, list[int]] = {}
+        self._place_all()
+
+    def slot(self, array: int, path: tuple[Any, ...] = ()) -> int:
+        """A new slot."""
+        self.slots.append(Slot(array, path))
+        return len(self.slots) - 1
+
+    def slot_of(self, kind: str, number: Any) -> int:
+        """The slot of a result, or of something given."""
+        if kind == RESULT:
+            return self.results[number]
+        if (kind, number) not in self._given:
+            self._given[kind, number] = self._new_array(kind, number)
+        return self._given[kind, number]
+
+    def _new_array(self, kind: str, what: Any) -> int:
+        self.arrays.append((kind, what))
+        return self.slot(len(self.arrays) - 1)
+
+    def _fresh(self, k: int) -> int:
+        shape: tuple[int, ...] = self.schedule.nodes[k].shape
+        if k in self.cut:
+            shape = (self.cut[k].number, shape[0], self.cut[k].width)
+        return self._new_array(STACK if self.schedule.stacked[k] else SCRATCH, shape)
+
+    # ---------------------------------------------------------------- the order in which places are given
+
+    def _place_all(self) -> None:
+        schedule = self.schedule
+        self._place_new_state()
+        joins = [k for k, node in enumerate(schedule.nodes) if isinstance(node, Concatenate)]
+        for k in sorted(joins, key=lambda k: schedule.phase[k] != LOOP):
+            self._place_joined(k)
+        self._alike = self._find_alike()
+        self.cut = {k: parts for k in range(len(schedule.nodes)) if (parts := self._only_cut(k)) is not None}
+        for k in reversed(range(len(schedule.nodes))):
+            if schedule.is_computed(Operand(RESULT, k)):
+                if k not in self.results:
+                    self._place_side_by_side([m for m in self._alike.get(k, [k]) if m not in self.results])
+                self._give_place_to_operand(k)
+        for k, node in enumerate(schedule.nodes):
+            if isinstance(node, Slice):
+                self._place_part(k, node)
+
+    def _place_new_state(self) -> None:
+        for i, operand in enumerate(self.schedule.new):
+            stays = self.schedule.every_state or operand.kind != RESULT or not self.schedule.stacked[operand.number]
+            if stays and self.schedule.is_computed(operand):
+                self.results.setdefault(operand.number, self.slot_of(NEW, i))
+
+    def _place_side_by_side(self, members: Sequence[int]) -> None:
+        """Give results their places: one its own, several one beside the other."""
+        if len(members) == 1:
+            self.results[members[0]] = self._fresh(members[0])
+            return
+        kind = STACK if any(self.schedule.stacked[member] for member in members) else SCRATCH
+        self.arrays.append((kind, (len(members), *self.schedule.nodes[members[0]].shape)))
+        for j, member in enumerate(members):
+            self.results[member] = self.slot(len(self.arrays) - 1, ((j,),))
+
+    def _give_place_to_operand(self, k: int) -> None:
+        """Let an operand that nothing else needs be computed where the result will be, if that can be.
+
+        Not in columns of an array: to write there is slow, so it is done once only. And no product of matrices in a part of
+        an array: it needs one piece of memory.
+        """
+        schedule, (array, path) = self.schedule, self.slots[self.results[k]]
+        if isinstance(schedule.nodes[k], Matmul) or k in self.cut or any(len(index) > 1 for index in path):
+            return
+        kind, _ = self.arrays[array]
+        over_time = kind == STACK or (kind == NEW and schedule.every_state)
+        for r in schedule.results_of(k):
+            free = r not in self.results and r not in schedule.kept and schedule.uses[Operand(RESULT, r)] == 1
+            fits = schedule.nodes[r].shape == schedule.nodes[k].shape and (over_time or not schedule.stacked[r])
+            fits = fits and (schedule.is_entrywise(Operand(RESULT, r)) or (not path and isinstance(schedule.nodes[r], Matmul)))
+            group = self._alike.get(r, [r])
+            if free and fits and (len(group) == 1 or path == ((group.index(r),),)):
+                self.results[r] = self.results[k]
+                return
+
+    # ---------------------------------------------------------------- parts cut out
+
+    def _place_part(self, k: int, node: Slice) -> None:
+        (operand,) = self.schedule.operands[k]
+        whole, (_, start, _, index) = self.slots[self.slot_of(*operand)], node.span
+        if operand.kind == RESULT and operand.number in self.cut:
+            index = start // self.cut[operand.number].width
+        self.results[k] = self.slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
+
+    def _only_cut(self, k: int) -> Parts | None:
+        """The parts of a result of the loop that is used for nothing but its columns, all of one width.
+
+        It is then laid out part by part, so that whatever is computed from a part finds it in one piece.
+        """
+        schedule, node, result = self.schedule, self.schedule.nodes[k], Operand(RESULT, k)
+        if schedule.phase[k] != LOOP or k in self.results or k in schedule.kept:
+            return None
+        if len(self._alike.get(k, [k])) > 1 or not schedule.is_entrywise(result):
+            return None
+        users = [schedule.nodes[m] for m, operands in enumerate(schedule.operands) if result in operands]
+        places = [place for user in users if (place := _columns(user)) is not None]
+        width = places[0][0] if places else 0
+        even = len(places) == schedule.uses[result] > 1 and all(place[0] == width for place in places)
+        if not even or node.shape[1] % width:
+            return None
+        shapes = [None if source is None else source.shape for source in node.inputs]
+        for shape, operand in zip(shapes, schedule.operands[k], strict=True):
+            if shape != node.shape and not (shape == node.shape[1:] and operand.kind == CONSTANT):
+                return None
+        return Parts(node.shape[1] // width, width)
+
+    def _find_alike(self) -> dict[int, list[int]]:
+        """The operations of the loop that do the same with parts side by side; for each of them all of its group."""
+        parts: dict[Operand, tuple[Any, int]] = {}  # what it is a part of, and which
+        groups: dict[int, list[int]] = {}
+        latest: dict[Any, tuple[list[int], list[int]]] = {}
+        for k, node in enumerate(self.schedule.nodes):
+            operands, result = self.schedule.operands[k], Operand(RESULT, k)
+            place, of_parts = _columns(node), all(operand in parts for operand in operands)
+            if place is not None:
+                parts[result] = (operands[0], place[0]), place[1]
+            elif of_parts and self.schedule.phase[k] == LOOP and self.schedule.is_entrywise(result):
+                wholes, which = zip(*[parts[operand] for operand in operands], strict=True)
+                group, following = latest.get((type(node), wholes), ([], []))
+                if list(which) != following:
+                    group = []
+                group.append(k)
+                latest[type(node), wholes] = group, [number + 1 for number in which]
+                groups[k] = group
+                parts[result] = group[0], len(group) - 1
+        return groups
+
+    # ---------------------------------------------------------------- parts put side by side
+
+    def _place_joined(self, k: int) -> None:
+        """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""
+        schedule, node = self.schedule, cast(Concatenate, self.schedule.nodes[k])
+        parts = schedule.results_of(k)
+        homeless = {r for r in parts if r not in self.results and schedule.is_entrywise(Operand(RESULT, r))}
+        schedule.stacked[k] = schedule.stacked[k] or any(schedule.stacked[r] for r in homeless)
+        self.results[k], self.copies[k] = self._fresh(k), []
+        before = (slice(None),) * node.axis
+        for operand, (start, stop) in zip(schedule.operands[k], node.bounds, strict=True):
+            place = self.slot(self.slots[self.results[k]].array, ((*before, slice(start, stop)),))
+            if operand.kind == RESULT and operand.number in homeless:
+                homeless.remove(operand.number)
+                self.results[operand.number] = place
+            else:
+                self.copies[k].append((operand, place))
+        if schedule.phase[k] == LOOP:
+            for shared, members in groupby(parts, self._multiplied):
+                factors = [] if shared is None else list(dict.fromkeys(schedule.operands[m][1].number for m in members))
+                if factors:
+                    self._place_side_by_side(factors)
+
+    def _multiplied(self, m: int) -> tuple[Operand, tuple[int, ...]] | None:
+        """What is multiplied with a factor that is computed before the loop and has no place yet, and the factor's shape."""
+        schedule, node = self.schedule, self.schedule.nodes[m]
+        if not isinstance(node, Multiply):
+            return None
+        g, factor = schedule.operands[m]
+        free = schedule.is_entrywise(factor) and schedule.phase[factor.number] == BEFORE and factor.number not in self.results
+        return (g, node.shape) if free and schedule.nodes[factor.number].shape == node.shape else None
+
+    # ---------------------------------------------------------------- several slots as one
+
+    def side_by_side(self, places: Sequence[int]) -> Slot | None:
+        """Slots as one, with an axis for them in front, if they are parts next to each other, or all of them the same."""
+        slots = [self.slots[place] for place in places]
+        array, path = first = slots[0]
+        if all(slot == first for slot in slots):
+            return first
+        if any(slot.array != array or not slot.path or slot.path[:-1] != path[:-1] for slot in slots):
+            return None
+        *before, start = path[-1]
+        if [slot.path[-1] for slot in slots] != [(*before, _later(start, j)) for j in range(len(slots))]:
+            return None
+        if isinstance(start, int):
+            return Slot(array, (*path[:-1], (slice(start, start + len(slots)),)))
+        if len(before) != 1:
+            return None
+        width = start.stop - start.start
+        columns = slice(start.start, start.start + len(slots) * width)
+        return Slot(array, (*path[:-1], (*before, columns), Parts(len(slots), width)))
+
+
+def _columns(node: Operation) -> tuple[int, int] | None:
+    """The width of columns that were cut out of a matrix, and how often that width lies before them."""
+    if not isinstance(node, Slice) or len(node.shape) != 2 or node.span[0] != 1:
+        return None
+    _, start, stop, _ = node.span
+    width = stop - start
+    return None if not width or start % width else (width, start // width)
+
+
+def _later(index: int | slice, steps: int) -> int | slice:
+    """The part that comes so many parts later."""
+    if isinstance(index, int):
+        return index + steps
+    width = index.stop - index.start
+    return slice(index.start + steps * width, index.stop + steps * width)

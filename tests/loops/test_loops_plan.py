@@ -1,0 +1,88 @@
+"""How many calls a step is made of: a guard against losing what makes a loop fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from loops_formulas import OfFormula, assert_program_right, weights
+from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
+from minigrad.models.layers import unroll
+
+from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
+from minigrad.loops import rolled
+from minigrad.loops.program import Program
+
+CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
+    "rnn": (RNN, {}, 3, 3),
+    "rnn without a bias": (RNN, {"bias": False}, 3, 3),
+    "gated rnn": (GatedRNN, {}, 13, 8),
+    "gru, reset before": (GRU, {}, 20, 12),
+    "gru, reset after": (GRU, {"reset": "after"}, 14, 5),
+    "lstm": (LSTM, {}, 16, 7),
+    "lstm with peepholes": (LSTM, {"peepholes": True}, 26, 9),
+    "lstm, coupled": (LSTM, {"coupled": True}, 17, 7),
+    "lstm without the output's tanh": (LSTM, {"output_tanh": False}, 15, 7),
+}
+"""Cells, with the number of calls of one step forward and of one step backward."""
+
+
+def programs(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple[Program, Program, Program]:
+    """Those of a cell: forward, for inference, and backward."""
+    monkeypatch.setattr(rolled, "forms", {})
+    unroll(cell, Tensor(weights(3, 2, D), requires_grad=True))
+    (known,) = rolled.forms.values()
+    return known.forward, known.inference, known.backward.program
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_step_of_a_cell_makes_no_more_calls_than_it_needs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, options, forward, backward = CALLS[name]
+    first, inference, back = programs(monkeypatch, kind(3, 4, **options))
+    assert [len(first.loop), len(inference.loop), len(back.loop)] == [forward, forward, backward]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_products_with_the_input_are_made_once_for_all_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, options, *_ = CALLS[name]
+    first, _, back = programs(monkeypatch, kind(3, 4, **options))
+    recurrent = {"gru, reset before": 3, "gated rnn": 2}.get(name, 1)
+    assert [sum(call.function is np.ndarray.dot for call in program.loop) for program in (first, back)] == [recurrent] * 2
+    assert len(first.before) > 0 == len(first.after)
+
+
+def test_the_same_with_gates_side_by_side_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alike(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        i, f, g, o = [tanh(a) for a in k.gates(x, h)]
+        return i * h + f * h + g * o
+
+    def by_turns(k: Any, x: Tensor, h: Tensor) -> Tensor:
+        i, f, g, o = [curve(a) for curve, a in zip((tanh, sigmoid) * 2, k.gates(x, h), strict=True)]
+        return i * h + f * h + g * o
+
+    first, _, back = programs(monkeypatch, OfFormula(alike, 4))
+    assert len(first.loop) == 9  # the product and two sums, the curves, three products, two sums
+    assert len(programs(monkeypatch, OfFormula(by_turns, 4))[0].loop) > len(first.loop) + 6
+    assert len(back.loop) <= 8
+
+
+def test_operations_are_not_done_together_before_their_operands_are_there() -> None:
+    H = 3
+    U = Parameter(weights(2 * H, H))
+
+    def step(rows: list[Tensor], states: list[Tensor]) -> list[Tensor]:
+        (x,), (h,) = rows, states
+        a = h @ U.T + concatenate([x, -x], axis=1)
+        i, f = a[:, :H], a[:, H:]
+        first = i * h
+        return [tanh(first - f) * sigmoid(first * f)]
+
+    def each_from_the_last(rows: list[Tensor], states: list[Tensor]) -> list[Tensor]:
+        (x,), (h,) = rows, states
+        joined = concatenate([p := tanh(h * x), q := tanh(p), tanh(q)], axis=1)
+        return [joined[:, :H] * joined[:, H : 2 * H] - joined[:, 2 * H :]]
+
+    for function in (step, each_from_the_last):
+        for kept in ((), range(3)):
+            assert_program_right(function, [weights(7, 2, H)], [weights(2, H)], [U], kept)

@@ -1,0 +1,154 @@
+"""What is taken out of the loop of a backward pass changes no number, and as much as can be is taken out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from loops_formulas import CASES, assert_right, every_case, record, weights
+
+from minigrad import Parameter, Tensor, sigmoid, tanh
+from minigrad.loops.into import ELEMENTWISE
+from minigrad.loops.recording import CONSTANT, RESULT, STATE, STREAM, Operand
+from minigrad.loops.simplifying import Simplified
+from minigrad.ops.arithmetic import Negative
+
+Linear = Callable[..., list[Tensor]]
+FUNCTIONS = {**ELEMENTWISE, Negative: np.negative}
+B, N = 2, 3
+SHAPES = ((B, N), (B, N), (B, N))
+
+
+class Found:
+    """What is left of linear formulas (g, f, a, b, c, one) ↦ results; g and f arrive, a, b and c are known beforehand."""
+
+    def __init__(self, formula: Linear, shapes: tuple[tuple[int, ...], ...] = SHAPES, of_g: tuple[int, ...] = (B, N)) -> None:
+        rows, states = [weights(*s, seed=k) for k, s in enumerate(shapes)], [weights(*of_g, seed=8), weights(*of_g, seed=9)]
+        one = Parameter(np.ones(()))
+        step = record(lambda rows, states: formula(*states, *rows, one), rows, states, [one])
+        self.given = {STREAM: rows, STATE: states, CONSTANT: step.numbers}
+        self.expected = [step.values[step.nodes[k]] for k in step.new]
+        ones = {Operand(CONSTANT, k) for k, node in enumerate(step.constants) if node is one.node}
+        self.wanted = [Operand(RESULT, k) for k in step.new]
+        self.simple = Simplified(step.nodes, step.operands, self.wanted, ones)
+
+    def values(self) -> list[np.ndarray]:
+        """The results, computed by what is left."""
+        computed: list[np.ndarray] = []
+
+        def value(operand: Operand) -> np.ndarray:
+            return computed[operand.number] if operand.kind == RESULT else self.given[operand.kind][operand.number]
+
+        for node, operands in zip(self.simple.nodes, self.simple.operands, strict=True):
+            computed.append(np.broadcast_to(FUNCTIONS[type(node)](*map(value, operands)), node.shape))
+        return [value(self.simple.now(operand)) for operand in self.wanted]
+
+    def in_loop(self) -> list[str]:
+        """The operations that have to wait for what arrives."""
+        waits: list[bool] = []
+        for operands in self.simple.operands:
+            waits.append(any(kind == STATE or (kind == RESULT and waits[number]) for kind, number in operands))
+        return [node.label for node, is_waiting in zip(self.simple.nodes, waits, strict=True) if is_waiting]
+
+
+IDENTITIES: dict[str, tuple[Linear, list[str]]] = {
+    "g ⊙ a": (lambda g, f, a, b, c, one: [g * a], ["mul"]),
+    "(g ⊙ a) ⊙ b": (lambda g, f, a, b, c, one: [g * a * b], ["mul"]),
+    "c ⊙ (b ⊙ (g ⊙ a))": (lambda g, f, a, b, c, one: [c * (b * (g * a))], ["mul"]),
+    "g ⊙ a + g ⊙ b": (lambda g, f, a, b, c, one: [g * a + b * g], ["mul"]),
+    "g ⊙ a − g ⊙ b": (lambda g, f, a, b, c, one: [g * a - g * b], ["mul"]),
+    "−(g ⊙ a)": (lambda g, f, a, b, c, one: [-(g * a)], ["mul"]),
+    "−(g ⊙ a) ⊙ b − g ⊙ c": (lambda g, f, a, b, c, one: [-(g * a) * b - g * c], ["mul"]),
+    "g ⊙ a + f ⊙ b": (lambda g, f, a, b, c, one: [g * a + f * b], ["mul", "mul", "add"]),
+    "g ⊙ a − f ⊙ a": (lambda g, f, a, b, c, one: [g * a - f * a], ["mul", "mul", "sub"]),
+    "(g − f) ⊙ a ⊙ b": (lambda g, f, a, b, c, one: [(g - f) * a * b], ["sub", "mul"]),
+    "g ⊙ a and f ⊙ (g ⊙ a's factor)": (lambda g, f, a, b, c, one: [g * a, g * a * b, f * a], ["mul"] * 3),
+    "g + (−f)": (lambda g, f, a, b, c, one: [g + (-f)], ["sub"]),
+    "(−g) + f": (lambda g, f, a, b, c, one: [(-g) + f], ["sub"]),
+    "−g": (lambda g, f, a, b, c, one: [-g], ["neg"]),
+    "(−g) + (−f)": (lambda g, f, a, b, c, one: [(-g) + (-f)], ["neg", "sub"]),
+    "(−g) ⊙ a": (lambda g, f, a, b, c, one: [(-g) * a], ["neg", "mul"]),
+    "−g, needed by itself too": (lambda g, f, a, b, c, one: [-g, f + (-g)], ["sub", "neg"]),
+    "x − (−y)": (lambda g, f, a, b, c, one: [g - (-f)], ["neg", "sub"]),
+    "a + g ⊙ b": (lambda g, f, a, b, c, one: [a + g * b], ["mul", "add"]),
+    "g ⊙ a + g": (lambda g, f, a, b, c, one: [g * a + g], ["mul", "add"]),
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_an_identity_changes_no_number_and_leaves_the_fewest_operations_in_the_loop(name: str) -> None:
+    formula, left = IDENTITIES[name]
+    one = Found(formula)
+    for value, expected in zip(one.values(), one.expected, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-14, atol=1e-15)
+    assert sorted(one.in_loop()) == sorted(left)
+
+
+def test_a_factor_1_of_what_is_known_is_left_out() -> None:
+    for formula in (lambda g, f, a, b, c, one: [g * (one * (a + b))], lambda g, f, a, b, c, one: [g * ((a + b) * one)]):
+        one = Found(formula)
+        np.testing.assert_allclose(*one.values(), *one.expected, rtol=1e-14)
+        assert [node.label for node in one.simple.nodes] == ["add", "mul"]
+
+
+def test_sums_and_differences_of_unequal_shapes_are_left_as_they_are() -> None:
+    def formula(g: Tensor, f: Tensor, a: Tensor, b: Tensor, c: Tensor, one: Tensor) -> list[Tensor]:
+        return [g * a + g * b, g * b - g * a, -(g * a) + b, (g + f) * b]
+
+    kept = Found(formula, ((B, 1), (B, N), (B, N)), (B, 1))
+    for value, expected in zip(kept.values(), kept.expected, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-14, atol=1e-15)
+    assert sorted(kept.in_loop()) == ["add"] * 3 + ["mul"] * 6 + ["sub"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_linear_formula_changes_a_number(seed: int) -> None:
+    def formula(g: Tensor, f: Tensor, a: Tensor, b: Tensor, c: Tensor, one: Tensor) -> list[Tensor]:
+        choose = np.random.default_rng(seed)
+        linear, factors = [g, f], [a, b, c, one]
+        for _ in range(choose.integers(2, 14)):
+            x, y = (linear[choose.integers(max(0, len(linear) - 5), len(linear))] for _ in range(2))
+            factor = factors[choose.integers(len(factors))]
+            linear.append([x * factor, factor * x, x + y, x - y, -x][choose.integers(5)])
+            factors.append([factor * a, b - factor, -factor, factor + c][choose.integers(4)])
+        return linear[2:][-3:]
+
+    one = Found(formula)
+    for value, expected in zip(one.values(), one.expected, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-13)
+
+
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "a factor shared by two products": lambda k, x, h: (u := sigmoid(x @ k.A.T + h @ k.P.T)) * h + u * tanh(x @ k.C.T),
+    "a product used twice": lambda k, x, h: tanh(p := h * sigmoid(h @ k.P.T + x @ k.A.T)) * p,
+    "a sum of two curves of one argument": lambda k, x, h: tanh(z := x @ k.A.T + h @ k.P.T) + sigmoid(z),
+    "a difference of two curves of one argument": lambda k, x, h: tanh(z := x @ k.A.T + h @ k.P.T) - sigmoid(z),
+    "a product taken from another": lambda k, x, h: tanh(x @ k.A.T) * h - sigmoid(z := h @ k.P.T) * tanh(z),
+    "the negative of a negative": lambda k, x, h: -tanh(-(h @ k.P.T) - x @ k.A.T),
+    "one minus a gate": lambda k, x, h: (1.0 - (u := sigmoid(x @ k.A.T + h @ k.P.T))) * h + u * tanh(x @ k.C.T),
+    "constants that are stretched": lambda k, x, h: tanh((h @ k.P.T) * k.w + x @ k.A.T) * k.w - k.w * h,
+    "a number times": lambda k, x, h: 0.5 * h + tanh(0.25 * (x @ k.A.T) + h @ k.P.T) * 1.0,
+    "the old state taken over": lambda k, x, h: h + tanh(x @ k.A.T + h @ k.P.T),
+    "the old state taken away": lambda k, x, h: tanh(x @ k.A.T + h @ k.P.T) - h,
+    "a square": lambda k, x, h: (z := tanh(x @ k.A.T + h @ k.P.T)) * z * h,
+    "factors in a row": lambda k, x, h: tanh((g := [sigmoid(z) for z in k.gates(x, h)])[0] * g[1] * g[2] * g[3] * h),
+    "a difference of differences": lambda k, x, h: tanh((p := x @ k.A.T + h @ k.P.T) - (q := p * h) - (q - p)),
+}
+
+
+@every_case
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_loop_whose_backward_pass_is_simplified_has_the_gradients_of_its_steps(name: str, case: Any) -> None:
+    assert_right(FORMULAS[name], case)
+
+
+@pytest.mark.parametrize("case", CASES[:4])
+def test_gradients_of_two_parts_of_a_state_are_not_taken_for_each_other(case: Any) -> None:
+    def two(k: Any, x: Tensor, c: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        u = sigmoid(x @ k.A.T + h @ k.P.T)
+        c = u * c - u * h
+        return c, u * tanh(c) - c * h
+
+    assert_right(two, case, ("c", "h"))

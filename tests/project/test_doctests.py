@@ -1,0 +1,36 @@
+"""Every example in a docstring prints what it says it prints."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import minigrad
+from minigrad import models, viz
+
+SHIPPED = (minigrad, models, viz)
+NAMES = sorted(
+    {package.__name__ for package in SHIPPED}
+    | {found.name for package in SHIPPED for found in pkgutil.walk_packages(package.__path__[:1], package.__name__ + ".")}
+)
+EXAMPLES = [
+    pytest.param(example, id=example.name)
+    for name in NAMES
+    if not name.endswith("__main__")
+    for example in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
+    if example.examples
+]
+
+
+def test_there_are_hundreds_and_every_floor_has_some():
+    assert len(EXAMPLES) > 200
+    for floor in ("minigrad.ops.", "minigrad.models.", "minigrad.viz."):
+        assert any(str(example.id).startswith(floor) for example in EXAMPLES)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_example_prints_what_it_shows(example: doctest.DocTest):
+    printed: list[str] = []
+    failed = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=printed.append).failed
+    assert not failed, "".join(printed)

@@ -17,8 +17,8 @@ from typing_extensions import override
 from minigrad.diagnosis import ADVICE, CLIP, Growth, Line, operands, range_of, trouble, user_line
 from minigrad.errors import AnomalyError, ArgumentError
 from minigrad.gradients import ArraySums
-from minigrad.graph import Gradient, Leaf, Node, Operation
-from minigrad.scope import Place, Setting, state
+from minigrad.graph import OUTPUT, Gradient, Leaf, Node, Operation
+from minigrad.scope import Place, Setting, end_trace, state
 from minigrad.tensor import Tensor
 from minigrad.transforms import TensorSums
 
@@ -65,6 +65,7 @@ class detect_anomaly(Setting):
 
     @override
     def enter(self) -> Any:
+        end_trace("detect_anomaly")
         found = state.place, state.detector, np.geterr()
         state.place = Place(state.place.time, state.place.scope, SOUGHT)
         state.detector = Detector(self._infinity)
@@ -238,9 +239,12 @@ def _kept(operation: Operation) -> list[tuple[str, Any]]:
     """What the operation kept for its derivative, as far as these are its inputs or its result."""
     kept = []
     for number, array in zip(operation.keeps, operation.saved or (), strict=False):
-        if isinstance(array, np.ndarray | np.generic | float | int):
-            words = f"input {number}{_called(operation.inputs[number])}" if number >= 0 else "its result"
-            kept.append((words, array))
+        if not isinstance(array, np.ndarray | np.generic | float | int):
+            continue
+        if number == OUTPUT:
+            kept.append(("its result", array))
+        elif 0 <= number < len(operation.inputs):
+            kept.append((f"input {number}{_called(operation.inputs[number])}", array))
     return kept
 
 

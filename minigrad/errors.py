@@ -17,6 +17,7 @@ __all__ = [
     "MinigradError",
     "MutationError",
     "NonFiniteGradientError",
+    "PurityError",
     "ShapeError",
 ]
 
@@ -59,6 +60,10 @@ class MutationError(MinigradError, ValueError):
 
 class ConversionError(MinigradError, TypeError):
     """A tensor that needs a gradient was about to lose it by becoming a bare array or number."""
+
+
+class PurityError(MinigradError, RuntimeError):
+    """A step that was promised to be pure is not: it does another thing at another time, or leaves something behind."""
 
 
 class AnomalyError(MinigradError, FloatingPointError):

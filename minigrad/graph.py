@@ -146,8 +146,13 @@ class Leaf(Node):
 class Operation(Node):
     """A recorded operation. Subclasses state their formula and their derivative side by side.
 
-    ``keeps`` says, for each entry of ``saved``, what it is: the number of an input, ``OUTPUT`` (the result itself), or
-    ``CONSTANT``. That is all a recorded backward pass needs to see the saved arrays as Tensors again.
+    ``keeps`` says, for each entry of ``saved``, what it is: the number of an operand, ``OUTPUT`` (the result itself), or
+    ``CONSTANT``. That is all a recorded backward pass needs to see the saved arrays as Tensors again. The operands are the
+    inputs and, after them, what the operation reads but has no derivative for, such as the condition of ``where``.
+
+    ``compute`` gives the result from the operands; None where it cannot be had from them alone, so that a loop with such
+    an operation in it cannot be compiled. ``entrywise`` says that each entry of the result is computed by itself, with
+    broadcasting.
     """
 
     __slots__ = ("saved",)
@@ -155,6 +160,8 @@ class Operation(Node):
     is_leaf = False
     requires_grad = True
     keeps: ClassVar[tuple[int, ...]] = ()
+    compute: Any = None
+    entrywise: ClassVar[bool] = False
     saved: tuple[Any, ...] | None
 
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -172,10 +179,10 @@ class Operation(Node):
     def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
         """The saved values as Tensors that know where they came from."""
         saved = self.needed()
-        origins = [self if k == OUTPUT else self.inputs[k] if k >= 0 else None for k in self.keeps]
+        origins = (self, *self.inputs)
         return [
-            value if value is None or kept == CONSTANT else lift(value, origin)
-            for value, kept, origin in zip(saved, self.keeps, origins, strict=True)
+            value if value is None or kept == CONSTANT or kept >= len(self.inputs) else lift(value, origins[kept + 1])
+            for value, kept in zip(saved, self.keeps, strict=True)
         ]
 
     def needed(self) -> tuple[Any, ...]:

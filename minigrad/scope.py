@@ -57,10 +57,17 @@ class State(threading.local):
         self.place = Place(None, ())
         self.differentiating = False
         self.detector: Any = None
+        self.tracer: Any = None
         self.settings: list[tuple[Setting, Any]] = []
 
 
 state = State()
+
+
+def end_trace(what: str) -> None:
+    """Say that something depends on more than the values of a step: a trace ends here."""
+    if state.tracer is not None:
+        state.tracer.end(what)
 
 
 class Setting(ABC):
@@ -159,6 +166,7 @@ class _Recording(Setting):
 
     @override
     def enter(self) -> bool:
+        end_trace(type(self).__name__)
         found = state.recording
         state.recording = self.wanted
         return found
@@ -203,6 +211,7 @@ class differentiating(Setting):
 
     @override
     def enter(self) -> tuple[bool, bool]:
+        end_trace("a derivative")
         found = state.recording, state.differentiating
         state.recording = state.differentiating = True
         return found
@@ -270,6 +279,7 @@ class scope(Setting):
 
 def is_recording() -> bool:
     """Whether operations on tensors that need a gradient are recorded right now, in this thread."""
+    end_trace("is_recording()")
     return state.recording
 
 
@@ -280,4 +290,5 @@ def current_place() -> Place:
     ...     print(current_place())
     gru at time step 2
     """
+    end_trace("current_place()")
     return state.place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -89,6 +89,7 @@ class Tensor(Operators, ArrayMethods):
         Raises:
             MutationError: on writing to the array while it is needed; the message says by which operation.
         """
+        reading(self, "data")
         root = self._guarded()
         if root is None:
             root = GuardedArray.over(self)
@@ -175,6 +176,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to this tensor; can be set on a tensor that is not the result of an operation."""
+        reading(self, "requires_grad")
         return self._wants
 
     @requires_grad.setter
@@ -253,18 +255,22 @@ class Tensor(Operators, ArrayMethods):
         """
         if self.size != 1:
             raise ShapeError(f"item: expected exactly one entry, got shape {self.shape}; use .numpy() for all of them")
+        reading(self, "item()")
         return self._array.item()
 
     def numpy(self) -> Array:
         """The values as a new NumPy array, cut off from the graph."""
+        reading(self, "numpy()")
         return np.array(self._array)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
+        reading(self, "tolist()")
         return self._array.tolist()
 
     def detach(self) -> Tensor:
         """The same values without their history: gradients stop here. They are shared, not copied, and read-only."""
+        reading(self, "detach()")
         return unrecorded(self._array.view())
 
     # ---------------------------------------------------------------- arrays that recorded operations keep
@@ -377,6 +383,7 @@ class Tensor(Operators, ArrayMethods):
         self._watch("retain_grad").keep = True
 
     def _watch(self, what: str) -> graph.Watch:
+        reading(self, what)
         if self._node is None or not self._wants:
             raise GraphError(f"{what}: no gradient ever reaches a tensor that does not require one")
         if self._node.watch is None:
@@ -387,6 +394,7 @@ class Tensor(Operators, ArrayMethods):
 
     @override
     def __repr__(self) -> str:
+        reading(self, "repr()")
         node, facts = self._node, [f"shape={self.shape}", f"dtype={self.dtype}"]
         if isinstance(node, Operation):
             facts.append(f"op={node.label}")
@@ -424,9 +432,11 @@ class Tensor(Operators, ArrayMethods):
             raise ShapeError(
                 f"bool: a tensor of shape {self.shape} is neither true nor false; use np.any(t.data) or np.all(t.data)"
             )
+        reading(self, "bool()")
         return bool(self._array.item())
 
     def __contains__(self, value: Any) -> bool:
+        reading(self, "in")
         equal = self == value
         return isinstance(equal, Tensor) and bool(equal._array.any())
 
@@ -458,6 +468,7 @@ class Tensor(Operators, ArrayMethods):
         return np.array(self._array, dtype=dtype)
 
     def _refuse_conversion(self, what: str, advice: str) -> None:
+        reading(self, what)
         if self._wants:
             raise ConversionError(f"{what}: this tensor needs a gradient, which would be lost here; {advice}")
 
@@ -565,13 +576,21 @@ def plain(value: Any, where: str) -> Array:
     Raises:
         ShapeError: the lists are not evenly nested.
     """
+    if isinstance(value, Tensor):
+        reading(value, where)
     try:
         return np.asarray(value._array if isinstance(value, Tensor) else bare(value))
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
 
-def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: tuple[Any, ...]) -> Tensor:
+def record(
+    node: Operation,
+    data: Any,
+    inputs: tuple[Node | None, ...],
+    saved: tuple[Any, ...],
+    operands: Sequence[Tensor | Constant | None] | None = None,
+) -> Tensor:
     """The result of an operation, with its place in the graph.
 
     Args:
@@ -579,6 +598,7 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
         data: what it computed.
         inputs: the nodes of its operands.
         saved: what its derivative needs, described by the operation's ``keeps``.
+        operands: all that it read, if its result follows from that alone: so a loop with it in it can be traced.
     """
     if type(data) is not ndarray:
         data = np.asarray(data)
@@ -596,7 +616,15 @@ def record(node: Operation, data: Any, inputs: tuple[Node | None, ...], saved: t
     result._array = data
     result._node = node
     result._wants = True
+    if state.tracer is not None:
+        state.tracer.note(node, result, operands)
     return result
+
+
+def reading(tensor: Tensor, what: str) -> None:
+    """Say that Python is about to see the values of ``tensor``: a trace that they belong to ends here."""
+    if state.tracer is not None:
+        state.tracer.read(tensor, what)
 
 
 def unrecorded(data: Any) -> Tensor:

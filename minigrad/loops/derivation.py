@@ -20,8 +20,8 @@ from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.into import CURVES, NotRepeatable
 from minigrad.loops.plan import Plan
-from minigrad.loops.program import Program
 from minigrad.loops.recording import CONSTANT, RESULT, STATE, STREAM, Operand, Recorder, Step, number_of, placeholder
+from minigrad.loops.runner import Program
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplifying import Simplified
 from minigrad.ops.indexing import Slice

@@ -20,8 +20,8 @@ from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.derivation import derive
 from minigrad.loops.plan import Plan
-from minigrad.loops.program import Program, Run
 from minigrad.loops.recording import CONSTANT, RESULT, STATE, Operand, Step
+from minigrad.loops.runner import Program, Run
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.unfolding import Nodes, Repetition, Values
 

@@ -1,188 +1,166 @@
-"""A step as a program: the calls that repeat it, over arrays that are there already.
+"""A step of a loop as a program: what `trace` records, what `differentiate` derives, what every pass takes and returns.
 
-The loop itself is a `zip` of one `map` for each call: asking it for the next item makes the calls of one step, in order.
+    carry_t, y_t = step(carry_{t−1}, x_t)
+
+A program is a list of lines. Each line applies one operation, its opcode, to operands, and an operand is one of four
+things: a part of ``xs`` (the row of time t), a part of the ``carry`` (the state that the step before left), a ``const``
+(a parameter, or anything else that is the same at every step), or a ``local``: the result of an earlier line.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice, repeat
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
-import numpy as np
+from typing_extensions import override
 
-from minigrad.guard import Array
-from minigrad.loops.layout import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Layout, Parts
-from minigrad.loops.plan import Call, Plan
-from minigrad.loops.recording import CONSTANT, RESULT, STATE, STREAM, Operand
-from minigrad.loops.workspace import CHUNK, part, rows_of, workspace
+from minigrad.graph import Operation
 
-__all__ = ["Program", "Run"]
+__all__ = ["CARRY", "CONST", "LOCAL", "XS", "CannotCompile", "Line", "Program", "Ref", "Value"]
 
-WHOLE: Final = slice(None)
+XS: Final = "xs"
+CARRY: Final = "carry"
+CONST: Final = "const"
+LOCAL: Final = "local"
 
 
+class CannotCompile(Exception):
+    """A step that is not known to be the same program at every time, or that a backend has no kernels for.
+
+    Its loop is run as any other Python code, and `explain_loop` says why.
+    """
+
+
+class Ref(NamedTuple):
+    """An operand: the kind, and which of that kind."""
+
+    kind: str
+    number: int
+
+
+class Value(NamedTuple):
+    """What stands for one of the xs, a part of the carry, or a const. ``number`` is set where a const is a Python number."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    name: str | None = None
+    requires_grad: bool = False
+    number: float | None = None
+
+
+class Line(NamedTuple):
+    """One operation as data, and its operands.
+
+    ``origin`` belongs to derived programs: the number of the forward line whose derivative it is part of; None for the sum
+    of what several lines contributed.
+    """
+
+    op: Operation
+    operands: tuple[Ref, ...]
+    origin: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        return self.op.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the result."""
+        return self.op.dtype
+
+    @property
+    def name(self) -> str | None:
+        """What the result is called in the code that was traced."""
+        return self.op.name
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The scopes it was traced under."""
+        return self.op.place.scope
+
+
+@dataclass(frozen=True)
 class Program:
-    """How the steps that have one form are computed, according to a plan."""
+    """One step.
 
-    __slots__ = (
-        "__weakref__", "after", "arrays", "before", "dtype", "every_state", "exponentials", "given", "loop", "paths",
-        "results", "rows", "units",
-    )  # fmt: skip
+    Args:
+        xs: what the step takes of time t.
+        carry: the parts of the state that it is given.
+        consts: what is the same at every step.
+        lines: the operations, operands before their consumers.
+        new_carry: for each part of the state, where its new value comes from.
+        ys: the outputs.
+    """
 
-    def __init__(self, plan: Plan) -> None:
-        layout, schedule = plan.layout, plan.schedule
-        self.dtype = schedule.nodes[0].dtype
-        self.units = {UNIT: np.array(1, self.dtype), MINUS_UNIT: np.array(-1, self.dtype)}
-        self.every_state = schedule.every_state
-        self.arrays = layout.arrays
-        self.results = {k: layout.results[k] for k in schedule.kept}
-        """The slot of each result that is kept."""
-        self.before, loop, self.after = plan.calls
-        used = list(dict.fromkeys(slot for call in loop for slot in call.slots))
-        over_time = (STREAM, STACK, *((STATE, NEW) if self.every_state else ()))
-        places = {slot: layout.slots[slot] for calls in plan.calls for call in calls for slot in call.slots}
-        places |= {slot: layout.slots[slot] for slot in self.results.values()}
-        kinds = {slot: layout.arrays[array][0] for slot, (array, _) in places.items()}
-        self.paths = [
-            (slot, array, _of_all(path) if kinds[slot] in over_time else path) for slot, (array, path) in places.items()
-        ]
-        """The slots that are used, each with its array, and the indices that lead from it to what lies in the slot."""
-        self.given = [
-            (slot, *layout.arrays[number], path)
-            for slot, number, path in self.paths
-            if kinds[slot] in (STREAM, CONSTANT, TRANSPOSED) or (kinds[slot] in (STATE, NEW) and self.every_state)
-        ]
-        """The slots in arrays that are another's at each run: the slot, the kind, which of the kind, and the path."""
-        self.rows = [(slot, kinds[slot] in over_time, *self._state(layout, slot)) for slot in used]
-        """The slots that the loop uses, whether they have a row for each step, and which part of the state they are, if any."""
-        self.loop = [Call(call.function, tuple(map(used.index, call.slots))) for call in loop]
-        """The calls of one step, with numbers in ``rows``."""
-        self.exponentials = any(call.function is np.exp for calls in plan.calls for call in calls)
+    xs: tuple[Value, ...]
+    carry: tuple[Value, ...]
+    consts: tuple[Value, ...]
+    lines: tuple[Line, ...]
+    new_carry: tuple[Ref, ...]
+    ys: tuple[Ref, ...]
 
-    def _state(self, layout: Layout, slot: int) -> tuple[str | None, Any]:
-        """Which part of the state of all times a slot holds, as a kind and a number."""
-        array, path = layout.slots[slot]
-        kind, what = layout.arrays[array]
-        return (kind, what) if self.every_state and kind in (STATE, NEW) and not path else (None, None)
+    def value(self, ref: Ref) -> Value | Line:
+        """What an operand refers to."""
+        kinds: dict[str, Sequence[Value | Line]] = {XS: self.xs, CARRY: self.carry, CONST: self.consts, LOCAL: self.lines}
+        return kinds[ref.kind][ref.number]
 
-    def run(
-        self, T: int, streams: Sequence[Array], states: Sequence[Array], constants: Sequence[Array], reverse: bool = False
-    ) -> Run:
-        """Compute all T steps, from the first, or in ``reverse`` from the last.
+    def word(self, ref: Ref) -> str:
+        """What an operand is called: its name, or its kind and number."""
+        value = self.value(ref)
+        if isinstance(value, Value) and value.number is not None:
+            return f"{value.number:g}"
+        words = {XS: "x", CARRY: "carry", CONST: "const", LOCAL: "l"}
+        word = f"{words[ref.kind]}{ref.number}"
+        return word if value.name is None else value.name if ref.kind == CONST else f"{word}:{value.name}"
 
-        Args:
-            streams: the arrays over all steps, each (T, …).
-            states: the parts of the state to begin with.
-            constants: the constants.
-        """
-        run = Run(self, T, streams, states, constants, reverse)
-        if self.exponentials:
-            with np.errstate(over="ignore", under="ignore"):  # of a sigmoid's e⁻ˣ: its result is then 0 or 1, as it should be
-                run.compute()
-        else:
-            run.compute()
-        return run
+    def live(self, wanted: Iterable[Ref]) -> Program:
+        """The program without the lines that neither its results nor anything in ``wanted`` depend on."""
+        return self.pruned(wanted)[0]
 
+    def pruned(self, wanted: Iterable[Ref]) -> tuple[Program, dict[Ref, Ref]]:
+        """The same as `live`, and where each local that is left stands now."""
+        needed = {ref.number for ref in (*wanted, *self.new_carry, *self.ys) if ref.kind == LOCAL}
+        for k in reversed(range(len(self.lines))):
+            if k in needed:
+                needed.update(ref.number for ref in self.lines[k].operands if ref.kind == LOCAL)
+        place = {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(sorted(needed))}
+        return self._moved(place, sorted(needed), self.consts), place
 
-class Run:
-    """One run of a program: what it was given, and what it has computed."""
+    def with_consts(self, place: dict[Ref, Ref], values: Iterable[Value]) -> Program:
+        """The program with further consts, which stand in the ``place`` of some lines."""
+        left = [k for k in range(len(self.lines)) if Ref(LOCAL, k) not in place]
+        moved = place | {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(left)}
+        return self._moved(moved, left, (*self.consts, *values))
 
-    __slots__ = ("T", "__weakref__", "chains", "given", "program", "reverse", "values", "workspace")
+    def _moved(self, place: dict[Ref, Ref], left: Iterable[int], consts: tuple[Value, ...]) -> Program:
+        def moved(refs: Iterable[Ref]) -> tuple[Ref, ...]:
+            return tuple([place.get(ref, ref) for ref in refs])
 
-    def __init__(
-        self,
-        program: Program,
-        T: int,
-        streams: Sequence[Array],
-        states: Sequence[Array],
-        constants: Sequence[Array],
-        reverse: bool,
-    ) -> None:
-        self.program, self.T, self.reverse = program, T, reverse
-        self.workspace = workspace(program, states, T, reverse, self)
-        self.chains: list[Array] = []
-        """The parts of the state at all times, if all are needed."""
-        old, new = self._begun(states)
-        self.given: dict[str, Sequence[Any]] = {STREAM: streams, CONSTANT: constants, STATE: old, NEW: new}
-        self.values = self.workspace.values.copy()
-        for slot, kind, what, path in program.given:
-            array = constants[what].T if kind == TRANSPOSED else self.given[kind][what]
-            self.values[slot] = part(array, path) if path else array
+        lines = tuple([self.lines[k]._replace(operands=moved(self.lines[k].operands)) for k in left])
+        return Program(self.xs, self.carry, consts, lines, moved(self.new_carry), moved(self.ys))
 
-    def _begun(self, states: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
-        """The parts of the state before and after each step: two arrays that change places, or all rows of one."""
-        if not self.program.every_state:
-            for (here, _), state in zip(self.workspace.old, states, strict=True):
-                here[...] = state
-            return self.workspace.old, self.workspace.new
-        self.chains = [np.empty((self.T + 1, *state.shape), self.program.dtype) for state in states]
-        for chain, state in zip(self.chains, states, strict=True):
-            chain[self.T if self.reverse else 0] = state
-        first, last = [chain[:-1] for chain in self.chains], [chain[1:] for chain in self.chains]
-        return (last, first) if self.reverse else (first, last)
+    @override
+    def __str__(self) -> str:
+        def listed(kind: str, values: Sequence[Value]) -> str:
+            return ", ".join(f"{self.word(Ref(kind, k))} {value.shape}" for k, value in enumerate(values))
 
-    def compute(self) -> None:
-        """Make all calls."""
-        values, T = self.values, self.T
-        for function, slots in self.program.before:
-            function(*[values[slot] for slot in slots])
-        for number, start in enumerate(range(0, T, CHUNK)):
-            chains = [rows_of(chain, start, T, self.reverse, 1) for chain in self.chains]
-            states = {STATE: chains, NEW: [rows[1:] for rows in chains]}
-            rows = [
-                kept[number] if kept is not None else self._rows(slot, over_time, start) if kind is None else states[kind][what]
-                for (slot, over_time, kind, what), kept in zip(self.program.rows, self.workspace.rows, strict=True)
-            ]
-            calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in self.program.loop]
-            deque(islice(zip(*calls, strict=False), min(CHUNK, T - start)), maxlen=0)
-        for function, slots in self.program.after:
-            function(*[values[slot] for slot in slots])
-
-    def _rows(self, slot: int, over_time: bool, start: int) -> Iterable[Array]:
-        """What a slot holds at the steps of a chunk, one after the other."""
-        value = self.values[slot]
-        if over_time:
-            return rows_of(value, start, self.T, self.reverse)
-        return value * (CHUNK // 2) if type(value) is tuple else repeat(value)
-
-    def of(self, operand: Operand) -> Array:
-        """A value of all steps, (T, …)."""
-        kind, number = operand
-        value: Any = self.values[self.program.results[number]] if kind == RESULT else self.given[kind][number]
-        return _handed_out(value)
-
-    def row(self, operand: Operand, number: int) -> Array:
-        """A value at one step, given by the number of its row."""
-        value = self.of(operand)
-        return value if operand.kind == CONSTANT else value[number]
-
-    def outputs(self) -> Array:
-        """The last part of the state after each step."""
-        return _handed_out(self.given[NEW][-1])
-
-    def again(self, program: Program) -> Run:
-        """The same computation by another program for the same steps."""
-        states = [old[-1 if self.reverse else 0] for old in self.given[STATE]]
-        return program.run(self.T, self.given[STREAM], states, self.given[CONSTANT], self.reverse)
-
-    def last(self, number: int) -> Array:
-        """A part of the state after the last step."""
-        new = self.given[NEW][number]
-        row: Array = new[(self.T - 1) % 2] if type(new) is tuple else new[0 if self.reverse else -1]
-        return row
-
-    def last_state(self) -> list[Array]:
-        """The state after the last step, in arrays of its own."""
-        return [self.last(number).copy() for number in range(len(self.given[NEW]))]
+        kinds = ((XS, self.xs), (CARRY, self.carry), (CONST, self.consts))
+        rows = [f"{kind:6}{listed(kind, values)}" for kind, values in kinds]
+        for k, line in enumerate(self.lines):
+            operands = ", ".join(map(self.word, line.operands))
+            rows.append(f"  {self.word(Ref(LOCAL, k))} = {opcode(line.op)}({operands})  {line.shape}")
+        rows += [f"carry ← {', '.join(map(self.word, self.new_carry))}", f"ys    ← {', '.join(map(self.word, self.ys))}"]
+        return "\n".join(rows)
 
 
-def _handed_out(array: Array) -> Array:
-    """A new view: the workspace sees whether its arrays are still used by others, but not whether its own views are."""
-    return array.view()
+def opcode(op: Operation) -> str:
+    """What a line calls its operation: the label, and what else decides the result."""
+    words = {
+        "transpose_b": lambda transposed: "ᵀ" if transposed else "",
+        "span": lambda span: f"[{span[1]}:{span[2]}]",
+        "function": lambda function: "" if op.label in function.__name__ else f" {function.__name__}",
+    }
+    return op.label + "".join(word(getattr(op, slot)) for slot, word in words.items() if hasattr(op, slot))
 
-
-def _of_all(path: Sequence[Any]) -> list[Any]:
-    """A path that leads to the same part of every row."""
-    return [index if isinstance(index, Parts) else (WHOLE, *index) for index in path]

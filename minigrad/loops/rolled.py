@@ -9,8 +9,8 @@ from minigrad import graph
 from minigrad.guard import Array
 from minigrad.loops.into import NotRepeatable
 from minigrad.loops.loop import OUTPUTS, Folded, Known, Loop
-from minigrad.loops.program import Run
 from minigrad.loops.recording import Step, placeholder
+from minigrad.loops.runner import Run
 from minigrad.loops.unfolding import Repetition, Values, written
 from minigrad.ops.joining import Stack
 from minigrad.scope import Place, state

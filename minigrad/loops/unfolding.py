@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from minigrad import graph
 from minigrad.graph import OUTPUT, Leaf, Node, Operation
 from minigrad.guard import Array
-from minigrad.loops.program import Program, Run
 from minigrad.loops.recording import RESULT, Operand, Step
+from minigrad.loops.runner import Program, Run
 from minigrad.memory import collector_paused
 from minigrad.ops.indexing import Slice, entry
 from minigrad.scope import Place

@@ -20,7 +20,7 @@ from minigrad.loops.layout import NEW, SCRATCH, STACK, Parts
 from minigrad.loops.recording import STATE
 
 if TYPE_CHECKING:
-    from minigrad.loops.program import Program, Run
+    from minigrad.loops.runner import Program, Run
 
 __all__ = ["CHUNK", "Workspace", "forget_workspaces", "part", "rows_of", "workspace"]
 

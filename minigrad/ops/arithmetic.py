@@ -25,7 +25,8 @@ class Add(Operation):
     """y = a + b;  ∂L/∂a = g,  ∂L/∂b = g."""
 
     __slots__ = ()
-    label, symbol = "add", "+"
+    label, symbol, compute = "add", "+", np.add
+    entrywise = True
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -48,7 +49,7 @@ def add(a: Any, b: Any) -> Tensor:
     except NOT_DEFINED:
         raise refusal("add", a, b) from None
     if (a._wants or b._wants) and state.recording:
-        return record(Add(), y, (a._node, b._node), ())
+        return record(Add(), y, (a._node, b._node), (), (a, b))
     return unrecorded(y)
 
 
@@ -60,14 +61,15 @@ def add_to(a: Tensor, b: Tensor) -> Tensor:
     if b.shape != a.shape[-1:] or a.dtype != b.dtype or a.ndim < 2:
         return add(a, b)
     y = np.add(a._array, b._array, out=a._array)
-    return record(Add(), y, (a._node, b._node), ()) if (a._wants or b._wants) and state.recording else unrecorded(y)
+    return record(Add(), y, (a._node, b._node), (), (a, b)) if (a._wants or b._wants) and state.recording else unrecorded(y)
 
 
 class Subtract(Operation):
     """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g. If a is a plain number, ``minuend`` keeps it: pictures can then say 1 − g."""
 
     __slots__ = ("minuend",)
-    label, symbol = "sub", "−"
+    label, symbol, compute = "sub", "−", np.subtract
+    entrywise = True
     minuend: float | None
 
     @override
@@ -95,7 +97,7 @@ def subtract(a: Any, b: Any) -> Tensor:
     if (a._wants or b._wants) and state.recording:
         node = Subtract()
         node.minuend = minuend
-        return record(node, y, (a._node, b._node), ())
+        return record(node, y, (a._node, b._node), (), (a, b))
     return unrecorded(y)
 
 
@@ -103,7 +105,8 @@ class Multiply(Operation):
     """y = a ⊙ b;  ∂L/∂a = g ⊙ b,  ∂L/∂b = g ⊙ a. Each operand is kept only if the other needs a gradient."""
 
     __slots__ = ()
-    label, symbol = "mul", "⊙"
+    label, symbol, compute = "mul", "⊙", np.multiply
+    entrywise = True
     keeps = (1, 0)
 
     @override
@@ -129,7 +132,7 @@ def multiply(a: Any, b: Any) -> Tensor:
         raise refusal("mul", a, b) from None
     if (a._wants or b._wants) and state.recording:
         kept = (b.lend(Multiply) if a._wants else None, a.lend(Multiply) if b._wants else None)
-        return record(Multiply(), y, (a._node, b._node), kept)
+        return record(Multiply(), y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 
@@ -137,7 +140,8 @@ class Divide(Operation):
     """y = a / b;  ∂L/∂a = g / b,  ∂L/∂b = −g ⊙ y / b."""
 
     __slots__ = ()
-    label, symbol = "div", "÷"
+    label, symbol, compute = "div", "÷", np.divide
+    entrywise = True
     keeps = (1, OUTPUT)
 
     @override
@@ -157,7 +161,8 @@ def divide(a: Any, b: Any) -> Tensor:
     """
     a, b, y = pair(a, b, np.divide, "div")
     if (a._wants or b._wants) and state.recording:
-        return record(Divide(), y, (a._node, b._node), (b.lend(Divide), np.asarray(y) if b._wants else None))
+        kept = (b.lend(Divide), np.asarray(y) if b._wants else None)
+        return record(Divide(), y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 
@@ -169,7 +174,8 @@ class Power(Operation):
     """
 
     __slots__ = ()
-    label, symbol = "pow", "^"
+    label, symbol, compute = "pow", "^", np.power
+    entrywise = True
     keeps = (0, 1, OUTPUT)
 
     @override
@@ -203,7 +209,7 @@ def power(a: Any, b: Any) -> Tensor:
     a, b, y = pair(a, b, np.power, "pow")
     if (a._wants or b._wants) and state.recording:
         kept = (a.lend(Power), b.lend(Power), np.asarray(y) if b._wants else None)
-        return record(Power(), y, (a._node, b._node), kept)
+        return record(Power(), y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 

@@ -23,6 +23,12 @@ class Cast(Operation):
 
     __slots__ = ()
     label, symbol = "astype", "astype"
+    entrywise = True
+
+    @override
+    def compute(self, x: Any) -> Any:
+        """x in the dtype of the result."""
+        return x.astype(self.dtype)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -52,7 +58,7 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     if x._wants and state.recording:
         if wanted.kind != "f":
             raise DTypeError(f"astype: {wanted} has no gradient; use .detach() first if none is wanted")
-        return record(Cast(), x._array.astype(wanted), (x._node,), ())
+        return record(Cast(), x._array.astype(wanted), (x._node,), (), (x,))
     return unrecorded(np.asarray(x._array).astype(wanted))
 
 
@@ -60,7 +66,8 @@ class Copy(Operation):
     """y = x;  ∂L/∂x = g."""
 
     __slots__ = ()
-    label, symbol = "copy", "="
+    label, symbol, compute = "copy", "=", np.positive
+    entrywise = True
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -76,5 +83,5 @@ def copy(x: Any) -> Tensor:
     """
     x = operand(x, "copy")
     if x._wants and state.recording:
-        return record(Copy(), x._array.copy(), (x._node,), ())
+        return record(Copy(), x._array.copy(), (x._node,), (), (x,))
     return unrecorded(np.array(x._array))

@@ -6,20 +6,46 @@ So these give plain Tensors without a history (or plain Python values, as NumPy 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 from minigrad.flags import flag
+from minigrad.graph import Operation
 from minigrad.ops.elementwise import pair
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis, reduced_axes
-from minigrad.tensor import Tensor, operand, unrecorded
+from minigrad.scope import end_trace, state
+from minigrad.tensor import Tensor, operand, reading, record, unrecorded
 
 __all__ = ["argmax", "argmin", "compare"]
+
+
+class Flat(Operation):
+    """y = f(a, …) entry by entry, for an f whose derivative is 0 wherever it exists. It stands in the traces of loops only."""
+
+    __slots__ = ("function",)
+    label, symbol = "flat", "f"
+    entrywise = True
+    function: Any
+
+    @override
+    def compute(self, *operands: Any) -> Any:
+        """What the function gives."""
+        return self.function(*operands)
+
+
+def _flat(function: Any, y: Any, operands: Sequence[Any]) -> Tensor:
+    """A result without a history, which a trace notes all the same if it depends on what is traced."""
+    if state.tracer is None or not state.tracer.knows(operands):
+        return unrecorded(y)
+    node = Flat()
+    node.function = function
+    return record(node, y, (), (), operands)
 
 
 def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
@@ -28,7 +54,8 @@ def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
     >>> (Tensor([1.0, 2.0]) > 1.5).numpy()
     array([False,  True])
     """
-    return unrecorded(pair(a, b, function, function.__name__)[2])
+    a, b, y = pair(a, b, function, function.__name__)
+    return _flat(function, y, (a, b))
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -57,6 +84,8 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
 
 def _position(x: Any, axis: int | None, keepdims: bool, function: Any) -> Tensor:
     x, name = operand(x, function.__name__), function.__name__
+    if isinstance(x, Tensor):
+        reading(x, name)
     if not x.shape:
         reduced_axes(axis, 0, name)
         axis = None
@@ -69,10 +98,15 @@ def _position(x: Any, axis: int | None, keepdims: bool, function: Any) -> Tensor
 
 def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What a NumPy function gives for the values of the tensors."""
+    entrywise = function in _ENTRYWISE and not kwargs
+    if not entrywise and function not in _FORMS:
+        end_trace(f"np.{function.__name__}")
     try:
         result = function(*_values(args), **_values(kwargs))
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"np.{function.__name__}: not defined for these arguments ({error})") from None
+    if entrywise:
+        return _flat(function, result, [operand(given, function.__name__) for given in args])
     return unrecorded(np.array(result)) if isinstance(result, np.ndarray | np.generic) else result
 
 
@@ -89,12 +123,13 @@ _MASKS = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)
 _TESTS = (np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
 _STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around)
 _QUESTIONS = (np.any, np.all, np.count_nonzero, np.argsort, np.isclose, np.allclose, np.array_equal)
-_FORMS = (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like)
+_FORMS = (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like)
+_ENTRYWISE = (*_TESTS, *_STEPS[:5])
 
 implements(np.argmax)(argmax)
 implements(np.argmin)(argmin)
 _function: Any
 for _function in (*_COMPARISONS, *_MASKS):
     implements(_function)(partial(compare, _function))
-for _function in (*_TESTS, *_STEPS, *_QUESTIONS, *_FORMS):
+for _function in (*_TESTS, *_STEPS, *_QUESTIONS, *_FORMS, np.full_like):
     implements(_function, passing=True)(partial(_plain, _function))

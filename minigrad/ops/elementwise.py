@@ -49,6 +49,7 @@ class Unary(Operation):
     of the operand (0) or of the result (OUTPUT)."""
 
     __slots__ = ()
+    entrywise = True
     function: Any
     keeps: ClassVar[tuple[int, ...]] = (OUTPUT,)
     apply: ClassVar[Callable[[Any], Tensor]]
@@ -57,6 +58,7 @@ class Unary(Operation):
     @override
     def __init_subclass__(cls) -> None:
         cls.apply = staticmethod(applier(cls))
+        cls.compute = staticmethod(cls.function)
 
 
 def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
@@ -75,7 +77,7 @@ def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
             return unrecorded(y)
         if type(y) is not ndarray:
             y = np.asarray(y)
-        return record(kind(), y, (x._node,), (y,) if by_result else (x.lend(kind),) if keeps else ())
+        return record(kind(), y, (x._node,), (y,) if by_result else (x.lend(kind),) if keeps else (), (x,))
 
     return apply
 
@@ -95,8 +97,11 @@ def refusal(label: str, *operands: Tensor | Constant) -> MinigradError:
 
 
 def values(x: Any) -> Any:
-    """The numbers of a Tensor, without their history; anything else as it is."""
-    return x._array if isinstance(x, Tensor) else x
+    """The numbers of a Tensor, without their history; anything else as it is.
+
+    While a loop is traced the Tensor itself: what is computed from its numbers is then part of the trace.
+    """
+    return x._array if isinstance(x, Tensor) and state.tracer is None else x
 
 
 def quiet() -> np.errstate:

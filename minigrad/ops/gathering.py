@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.errors import DTypeError, IndexingError, ShapeError
 from minigrad.guard import Array
-from minigrad.ops.indexing import GetItem
+from minigrad.ops.indexing import GetItem, is_traced, lookup
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis, ravel, record_view
 from minigrad.tensor import Tensor, operand, plain
@@ -131,6 +131,10 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
     return _gather(TakeAlongAxis(), x, tuple(places))
 
 
+def _symbols(table: Array, ids: Array) -> None:
+    within(integers(ids, "embedding"), 0, len(table), "embedding")
+
+
 def embedding(ids: Any, table: Any) -> Tensor:
     """One row of ``table`` for each id: the same as ``one_hot(ids) @ table``, without the product.
 
@@ -154,8 +158,11 @@ def embedding(ids: Any, table: Any) -> Tensor:
            [2., 2.]])
     """
     table = operand(table, "embedding")
-    index = integers(ids, "embedding")
     if len(table.shape) != 2:
         raise ShapeError(f"embedding: expected a table of shape (V, D), got {table.shape}")
+    if is_traced(ids):
+        _symbols(table._array, ids._array)
+        return lookup(table, ids, table._array[ids._array], Embedding, _symbols)
+    index = integers(ids, "embedding")
     within(index, 0, table.shape[0], "embedding")
     return _gather(Embedding(), table, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -30,11 +30,47 @@ class GetItem(View):
     exact: bool
 
     @override
+    def compute(self, x: Any) -> Any:
+        """The entries of x."""
+        return x[self.index]
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         if isinstance(g, Tensor):
             source = self.inputs[0]
             return (scatter(g, self.index, self.exact, () if source is None else source.shape),)
         return (Partial(g, self.index, self.exact),)
+
+
+class Lookup(Operation):
+    """y = the rows of x whose numbers are an operand;  ∂L/∂x = g added to the row that each came from.
+
+    It stands in the traces of loops only, for the operation of that ``kind``.
+    """
+
+    __slots__ = ("check", "kind")
+    label, symbol = "lookup", GetItem.symbol
+    kind: type[GetItem]
+    check: Callable[[Any, Any], None] | None
+
+    @override
+    def compute(self, x: Any, ids: Any) -> Any:
+        """The rows."""
+        if self.check is not None:
+            self.check(x, ids)
+        return x[ids]
+
+
+def lookup(x: Any, ids: Tensor, y: Any, kind: type[GetItem], check: Callable[[Any, Any], None] | None = None) -> Tensor:
+    """The traced result of ``x[ids]``; ``check`` raises where ids are out of range."""
+    node = Lookup()
+    node.kind, node.check = kind, check
+    return record(node, y, (x._node,), (), (x, ids))
+
+
+def is_traced(index: Any) -> bool:
+    """Whether an index is a tensor that differs from step to step."""
+    return state.tracer is not None and isinstance(index, Tensor) and state.tracer.knows((index,))
 
 
 class Slice(View):
@@ -43,6 +79,11 @@ class Slice(View):
     __slots__ = ("span",)
     label, symbol = GetItem.label, GetItem.symbol
     span: Span
+
+    @override
+    def compute(self, x: Any) -> Any:
+        """The part of x."""
+        return x[self.span[3]]
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -68,6 +109,13 @@ class Scatter(Operation):
     label, symbol = "scatter", "scatter"
 
     @override
+    def compute(self, x: Any) -> Any:
+        """Zeros with x added at the index."""
+        y = np.zeros(self.shape, x.dtype)
+        Partial(x, self.index, self.exact).add_to(y)
+        return y
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return (g[self.index],)
 
@@ -80,7 +128,7 @@ def scatter(x: Any, index: Any, exact: bool, shape: tuple[int, ...]) -> Tensor:
     if x._wants and state.recording:
         node = Scatter()
         node.index, node.exact = index, exact
-        return record(node, y, (x._node,), ())
+        return record(node, y, (x._node,), (), (x,))
     return unrecorded(y)
 
 
@@ -154,6 +202,8 @@ def getitem(x: Any, index: Any) -> Tensor:
     """
     if type(x) is not Tensor:
         x = as_tensor(x, "getitem")
+    if is_traced(index) and index.dtype.kind in "iu":
+        return lookup(x, index, x._array[index._array], GetItem)
     span = _span(index, x._array.shape)
     if span is None:
         index, exact = _checked(index)
@@ -166,10 +216,10 @@ def getitem(x: Any, index: Any) -> Tensor:
     if span is not None:
         part = Slice()
         part.span = span
-        return record(part, y, (x._node,), ())
+        return record(part, y, (x._node,), (), (x,))
     node = GetItem()
     node.index, node.exact = index, exact
-    return record(node, y, (x._node,), ())
+    return record(node, y, (x._node,), (), (x,))
 
 
 def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
@@ -182,7 +232,7 @@ def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
         if recorded:
             node = Part()
             node.span = span
-            parts.append(record(node, y, inputs, ()))
+            parts.append(record(node, y, inputs, (), (x,)))
         else:
             parts.append(unrecorded(y))
     return parts

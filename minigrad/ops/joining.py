@@ -29,6 +29,11 @@ class Concatenate(Operation):
     label, symbol = "concatenate", "[ , ]"
 
     @override
+    def compute(self, *parts: Any) -> Any:
+        """The parts one after the other."""
+        return np.concatenate(parts, axis=self.axis)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         before = (slice(None),) * self.axis
         return [g[(*before, slice(start, stop))] for start, stop in self.bounds]
@@ -83,7 +88,7 @@ def _joined(parts: list[Any], axis: int, where: str) -> Tensor:
     node.axis = axis
     stops = np.cumsum([shape[axis] for shape in shapes]).tolist()
     node.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
-    return record(node, y, tuple(part._node for part in parts), ())
+    return record(node, y, tuple(part._node for part in parts), (), parts)
 
 
 def _remembered(result: Tensor, parts: list[Any]) -> Tensor:
@@ -160,7 +165,7 @@ def stack(tensors: Any, axis: int = 0) -> Tensor:
         return unrecorded(y)
     node = Stack()
     node.axis = axis
-    return record(node, y, tuple(part._node for part in parts), ())
+    return record(node, y, tuple(part._node for part in parts), (), parts)
 
 
 @implements(np.split)

@@ -23,7 +23,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
-from minigrad.graph import CONSTANT, Gradient, Operation
+from minigrad.graph import Gradient, Operation
 from minigrad.ops.elementwise import Unary, pair, refusal, values
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
@@ -42,7 +42,14 @@ class Switch(Operation):
 
     __slots__ = ()
     label, symbol = "switch", "switch"
-    keeps = (CONSTANT,)
+    keeps = (2,)
+    entrywise = True
+
+    @staticmethod
+    @override
+    def compute(x: Any, _: Any, mask: Any) -> Any:
+        """The result, from x, the operand of the kink, and the mask."""
+        return np.where(mask, x, 0)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -54,7 +61,8 @@ def switch(g: Gradient, mask: Any, x: Any) -> Gradient:
     """``g`` where ``mask``, else 0: the derivative of an operation that follows its operand ``x`` only there."""
     if not isinstance(g, Tensor):
         return np.where(mask, g, 0)
-    return record(Switch(), np.where(mask, g._array, 0), (g._node, x._node), (mask,))
+    side = operand(mask, "switch")
+    return record(Switch(), np.where(side._array, g._array, 0), (g._node, x._node), (side._array,), (g, x, side))
 
 
 class Absolute(Unary):
@@ -108,8 +116,9 @@ class Larger(Operation):
     """y = max(a, b);  ∂L/∂a = g where a > b, ∂L/∂b = g where b > a; g/2 each where a = b."""
 
     __slots__ = ()
-    label, symbol = "maximum", "max"
+    label, symbol, compute = "maximum", "max", np.maximum
     keeps = (0, 1)
+    entrywise = True
     behind: ClassVar[np.ufunc] = np.less_equal
 
     @override
@@ -127,14 +136,14 @@ class Smaller(Larger):
     """y = min(a, b);  ∂L/∂a = g where a < b, ∂L/∂b = g where b < a; g/2 each where a = b."""
 
     __slots__ = ()
-    label, symbol = "minimum", "min"
+    label, symbol, compute = "minimum", "min", np.minimum
     behind = np.greater_equal
 
 
 def _larger(a: Any, b: Any, function: np.ufunc, kind: type[Larger]) -> Tensor:
     a, b, y = pair(a, b, function, kind.label)
     if (a._wants or b._wants) and state.recording:
-        return record(kind(), y, (a._node, b._node), (a.lend(kind), b.lend(kind)))
+        return record(kind(), y, (a._node, b._node), (a.lend(kind), b.lend(kind)), (a, b))
     return unrecorded(y)
 
 
@@ -165,8 +174,9 @@ class Clip(Operation):
     where high is below x or below low; each 0 elsewhere."""
 
     __slots__ = ()
-    label, symbol = "clip", "clip"
+    label, symbol, compute = "clip", "clip", staticmethod(np.clip)
     keeps = (0, 1, 2)
+    entrywise = True
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -222,7 +232,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     if any(part._wants for part in given) and state.recording:
         parts = (x, low, high)
         saved = tuple(None if part is None else part.lend(Clip) for part in parts)
-        return record(Clip(), y, tuple(None if part is None else part._node for part in parts), saved)
+        return record(Clip(), y, tuple(None if part is None else part._node for part in parts), saved, parts)
     return unrecorded(y)
 
 
@@ -231,7 +241,14 @@ class Where(Operation):
 
     __slots__ = ()
     label, symbol = "where", "where"
-    keeps = (CONSTANT,)
+    keeps = (2,)
+    entrywise = True
+
+    @staticmethod
+    @override
+    def compute(a: Any, b: Any, condition: Any) -> Any:
+        """The result, from both choices and the condition."""
+        return np.where(condition, a, b)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -272,5 +289,5 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
         shapes = f"{condition.shape}, {x.shape} and {y.shape}"
         raise ShapeError(f"where: shapes {shapes} cannot be broadcast together") from None
     if (x._wants or y._wants) and state.recording:
-        return record(Where(), chosen, (x._node, y._node), (condition.lend(Where),))
+        return record(Where(), chosen, (x._node, y._node), (condition.lend(Where),), (x, y, condition))
     return unrecorded(chosen)

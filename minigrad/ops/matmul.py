@@ -36,6 +36,11 @@ class Matmul(Operation):
     transpose_b: bool
 
     @override
+    def compute(self, a: Any, b: Any) -> Any:
+        """A B, or A Bᵀ."""
+        return product(a, b.T if self.transpose_b else b)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         b, a = saved
         if self.rank_b == 1:
@@ -116,6 +121,6 @@ def matmul(a: Any, b: Any) -> Tensor:
     if isinstance(weight, Transpose) and weight.of_matrix and weight.saved is not None:
         node.transpose_b = True
         kept_b = b._array.T if a._wants else None
-        return record(node, y, (a._node, weight.inputs[0]), (kept_b, kept_a))
+        return record(node, y, (a._node, weight.inputs[0]), (kept_b, kept_a), (a, b))
     node.transpose_b = False
-    return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a))
+    return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a), (a, b))

@@ -73,6 +73,11 @@ class Sum(Reduction):
     label, symbol = "sum", "Σ"
 
     @override
+    def compute(self, x: Any) -> Any:
+        """Σ x."""
+        return np.sum(x, axis=self.axes).reshape(self.shape)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return (np.broadcast_to(self.spread(g), self.shape_x),)
 
@@ -90,7 +95,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     axes = reduced_axes(axis, len(x.shape), "sum")
     y = numpy.add.reduce(x._array, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
-        return record(Sum(axes, x.shape), y, (x._node,), ())
+        return record(Sum(axes, x.shape), y, (x._node,), (), (x,))
     return unrecorded(y)
 
 
@@ -99,6 +104,11 @@ class Mean(Reduction):
 
     __slots__ = ()
     label, symbol = "mean", "mean"
+
+    @override
+    def compute(self, x: Any) -> Any:
+        """The mean of x."""
+        return np.mean(x, axis=self.axes).reshape(self.shape)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -118,7 +128,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     x, axes, keepdims = nonempty(x, axis, keepdims, "mean")
     y = numpy.mean(x._array, axis=axes, keepdims=keepdims)
     if x._wants and state.recording:
-        return record(Mean(axes, x.shape), y, (x._node,), ())
+        return record(Mean(axes, x.shape), y, (x._node,), (), (x,))
     return unrecorded(y)
 
 

@@ -27,7 +27,7 @@ class View(Operation):
 def record_view(node: View, y: Any, x: Any) -> Tensor:
     """The result of a view operation on ``x``, which is recorded if ``x`` needs a gradient."""
     if x._wants and state.recording:
-        return record(node, y, (x._node,), ())
+        return record(node, y, (x._node,), (), (x,))
     return unrecorded(y if type(x) is not Constant else y.copy())
 
 
@@ -81,6 +81,11 @@ class Reshape(View):
     __slots__ = ("shape_x",)
     shape_x: tuple[int, ...]
     label, symbol = "reshape", "reshape"
+
+    @override
+    def compute(self, x: Any) -> Any:
+        """The entries of x in the shape of the result."""
+        return x.reshape(self.shape)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -164,6 +169,11 @@ class Transpose(View):
     label, symbol = "transpose", "ᵀ"
 
     @override
+    def compute(self, x: Any) -> Any:
+        """x with its axes in another order."""
+        return np.transpose(x, self.axes)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return (np.transpose(g, None if self.axes is None else tuple(np.argsort(self.axes))),)
 
@@ -200,7 +210,7 @@ def reversed_axes(x: Tensor) -> Tensor:
     node = Transpose()
     node.axes = None
     node.of_matrix = y.ndim == 2
-    return record(node, y, (x._node,), ())
+    return record(node, y, (x._node,), (), (x,))
 
 
 @implements(np.swapaxes)
@@ -242,6 +252,11 @@ class BroadcastTo(View):
 
     __slots__ = ()
     label, symbol = "broadcast_to", "broadcast"
+
+    @override
+    def compute(self, x: Any) -> Any:
+        """x stretched to the shape of the result."""
+        return np.broadcast_to(x, self.shape)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:

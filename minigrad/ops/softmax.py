@@ -55,6 +55,11 @@ class Softmax(Operation):
     keeps = (OUTPUT,)
 
     @override
+    def compute(self, x: Any) -> Any:
+        """The softmax of x."""
+        return _softmax(x, self.axes)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
         weighted = g * y
@@ -73,7 +78,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
     if x._wants and state.recording:
         node = Softmax()
         node.axes = axes
-        return record(node, y, (x._node,), (y,))
+        return record(node, y, (x._node,), (y,), (x,))
     return unrecorded(y)
 
 

@@ -285,6 +285,8 @@ class LogAddExp(Operation):
     __slots__ = ()
     label, symbol = "logaddexp", "ln(eᵃ + eᵇ)"
     keeps = (0, 1)
+    compute = staticmethod(_logaddexp)
+    entrywise = True
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -303,5 +305,5 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     """
     a, b, y = pair(a, b, _logaddexp, "logaddexp")
     if (a._wants or b._wants) and state.recording:
-        return record(LogAddExp(), y, (a._node, b._node), (a.lend(LogAddExp), b.lend(LogAddExp)))
+        return record(LogAddExp(), y, (a._node, b._node), (a.lend(LogAddExp), b.lend(LogAddExp)), (a, b))
     return unrecorded(y)

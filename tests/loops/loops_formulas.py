@@ -13,7 +13,7 @@ from minigrad.models.recurrent import parts_of
 
 from minigrad import Module, Parameter, Tensor, no_grad
 from minigrad.loops.plan import Plan
-from minigrad.loops.program import Program
+from minigrad.loops.runner import Program
 from minigrad.loops.recording import RESULT, Operand, Step, placeholder
 from minigrad.loops.schedule import Schedule
 

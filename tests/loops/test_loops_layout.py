@@ -21,7 +21,7 @@ from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.loops.layout import SCRATCH
-from minigrad.loops.program import Program
+from minigrad.loops.runner import Program
 
 
 def halves(a: Tensor) -> tuple[Tensor, Tensor]:

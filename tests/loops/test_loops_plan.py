@@ -12,7 +12,7 @@ from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.loops import rolled
-from minigrad.loops.program import Program
+from minigrad.loops.runner import Program
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
     "rnn": (RNN, {}, 3, 3),

@@ -1,0 +1,244 @@
+"""Tracing: a step is run once, and what it does is noted as a program.
+
+The step is run on Tensors that stand for the row of one time and for the state before it, with the values of a real step.
+Whatever the result could depend on beside those values ends the trace: reading them in Python (``.data``, ``.item()``,
+``if h > 0``, use as an index that is not an operand), `no_grad`, the present place, an operation with hidden data or
+randomness. So what is noted is all that was computed, and the same at every step, if the step is pure.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.errors import PurityError
+from minigrad.graph import Leaf, Node, Operation
+from minigrad.guard import Array
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref, Value
+from minigrad.ops.casting import Copy
+from minigrad.ops.matmul import Matmul
+from minigrad.scope import Setting, state
+from minigrad.tensor import Constant, Tensor, record, unrecorded
+
+__all__ = ["Const", "Flat", "Pass", "Trace", "Tracer", "hoisted"]
+
+Const: TypeAlias = Tensor | Constant | None
+Flat: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]]
+"""A step on flat lists: from the parts of the carry and of the xs to those of the new carry and of the ys."""
+
+
+class Pass(Copy):
+    """A carry or an output that is not computed in the step but handed on as it is: no operation of the user's."""
+
+    __slots__ = ()
+
+
+class Tracer(Setting):
+    """Inside, every operation on what is `bound` is noted as a line of a program."""
+
+    __slots__ = ("_alive", "_numbers", "consts", "invariant", "lines", "origin", "reason", "refs", "varying")
+
+    def __init__(self) -> None:
+        self.refs: dict[Node, Ref] = {}
+        """Where the value of each node comes from."""
+        self.varying: set[Node] = set()
+        """The nodes whose values differ from step to step."""
+        self.lines: list[Line] = []
+        self.consts: list[Const] = []
+        self.invariant: dict[int, Tensor] = {}
+        """The results of the lines that depend on consts alone."""
+        self.reason: str | None = None
+        """Why the trace has ended, if it has."""
+        self.origin: int | None = None
+        """What the lines that are noted now belong to."""
+        self._alive: list[weakref.ref[Tensor]] = []
+        self._numbers: dict[tuple[type, float], Ref] = {}
+
+    @override
+    def enter(self) -> tuple[Any, bool]:
+        found = state.tracer, state.recording
+        state.tracer, state.recording = self, True
+        return found
+
+    @override
+    def leave(self, found: tuple[Any, bool]) -> None:
+        state.tracer, state.recording = found
+
+    def bind(self, value: Array, ref: Ref, name: str | None = None) -> Tensor:
+        """A Tensor with that value that stands for ``ref``."""
+        tensor, node = unrecorded(value), Leaf(value.shape, value.dtype, True, name)
+        tensor._node, tensor._wants = node, True
+        self.refs[node] = ref
+        if ref.kind != CONST:
+            self.varying.add(node)
+            self._alive.append(weakref.ref(tensor))
+        return tensor
+
+    # ---------------------------------------------------------------- what the engine tells
+
+    def end(self, reason: str) -> None:
+        """Give up: what the step does may depend on ``reason``."""
+        self.reason = self.reason or reason
+        raise CannotCompile(self.reason)
+
+    def read(self, tensor: Tensor, what: str) -> None:
+        """Python is about to see the values of ``tensor``."""
+        if tensor._node in self.varying or what == "data":
+            self.end(f"{what} reads the values of a tensor, which differ from step to step")
+
+    def knows(self, operands: Sequence[Const]) -> bool:
+        """Whether one of the operands differs from step to step."""
+        return any(operand is not None and operand._node in self.varying for operand in operands)
+
+    def note(self, node: Operation, result: Tensor, operands: Sequence[Const] | None) -> None:
+        """An operation was recorded."""
+        varies = not self.varying.isdisjoint(node.inputs) or (operands is not None and self.knows(operands))
+        if operands is None or node.compute is None:
+            if varies:
+                self.end(f"{node.label!r} has no form that a compiled loop can repeat")
+            return
+        refs = tuple([self.ref(operand) for operand in operands])
+        if isinstance(node, Matmul) and node.transpose_b:
+            refs = self._with_matrix(node, refs)
+        self.refs[node] = Ref(LOCAL, len(self.lines))
+        self.lines.append(Line(node, refs, self.origin))
+        if varies:
+            self.varying.add(node)
+            self._alive.append(weakref.ref(result))
+        else:
+            self.invariant[len(self.lines) - 1] = result
+
+    def _with_matrix(self, node: Matmul, refs: tuple[Ref, ...]) -> tuple[Ref, ...]:
+        """The operands of A Wᵀ: A and W, if the transpose is part of the trace, else A and what was transposed before."""
+        a, b = refs
+        if b.kind == LOCAL:
+            return a, self.lines[b.number].operands[0]
+        node.transpose_b = False
+        return refs
+
+    def ref(self, operand: Const) -> Ref:
+        """Where the value of an operand comes from."""
+        node = None if operand is None else operand._node
+        if node in self.refs:
+            return self.refs[node]
+        number = operand._array if isinstance(operand, Constant) and isinstance(operand._array, int | float) else None
+        key = type(number), number
+        if number is not None and key in self._numbers:
+            return self._numbers[key]
+        known = [k for k, const in enumerate(self.consts) if const is operand and number is None]
+        ref = Ref(CONST, known[0] if known else len(self.consts))
+        if not known:
+            self.consts.append(operand)
+        if number is not None:
+            self._numbers[key] = ref
+        elif node is not None:
+            self.refs[node] = ref
+        return ref
+
+    def computed(self, tensor: Tensor) -> Ref:
+        """Where a result of the step comes from: always a line, so that it has a place of its own at every step."""
+        ref = self.ref(tensor)
+        if ref.kind == LOCAL:
+            return ref
+        record(Pass(), tensor._array.copy(), (tensor._node,), (), (tensor,))
+        return Ref(LOCAL, len(self.lines) - 1)
+
+    def values(self) -> tuple[Value, ...]:
+        """What stands for the consts."""
+        return tuple(map(_value_of, self.consts))
+
+    def escaped(self) -> list[Tensor]:
+        """The tensors of the step that somebody still refers to; asked for when everything it returned is gone."""
+        if any(reference() is not None for reference in self._alive):
+            gc.collect()
+        return [tensor for reference in self._alive if (tensor := reference()) is not None]
+
+
+def _value_of(const: Const) -> Value:
+    array = None if const is None else const._array
+    number = array if isinstance(array, int | float) else None
+    dtype = getattr(array, "dtype", np.dtype(type(number)) if number is not None else None)
+    node = None if const is None else const._node
+    name = None if node is None else node.name
+    return Value(np.shape(array) if array is not None else (), dtype, name, const is not None and const._wants, number)
+
+
+class Trace:
+    """What was noted of one step: its program, its consts, and the nodes that a step's operations were recorded as.
+
+    Args:
+        step: the step.
+        carry: the values of the state that it is given.
+        xs: the values that it takes of one time.
+        names: what the xs are called.
+
+    Raises:
+        CannotCompile: something in it is not known to be the same at every step.
+        PurityError: a tensor of the step is still referred to when it is over.
+    """
+
+    __slots__ = ("carry", "consts", "invariant", "program", "xs")
+
+    def __init__(self, step: Flat, carry: Sequence[Array], xs: Sequence[Array], names: Sequence[str | None]) -> None:
+        tracer = Tracer()
+        self.carry, self.xs, new_carry, ys = self._noted(tracer, step, carry, xs, names)
+        if tracer.reason is not None:
+            raise CannotCompile(tracer.reason)
+        if any(node.name is not None for node in self.carry):
+            raise CannotCompile("it gives its old state another name")
+        escaped = tracer.escaped()
+        if escaped:
+            names_of = ", ".join(sorted({repr(tensor.name) for tensor in escaped if tensor.name}))
+            raise PurityError(
+                f"a step that is compiled must be pure, but when it was over {len(escaped)} of its tensors"
+                f"{f' ({names_of})' if names_of else ''} were still referred to from outside. Return what you want to keep as "
+                "part of the state or of the outputs, or do not promise that the step is pure"
+            )
+        given, taken = ([Value(leaf.shape, leaf.dtype, leaf.name, True) for leaf in leaves] for leaves in (self.carry, self.xs))
+        self.consts: list[Const] = tracer.consts
+        self.invariant: dict[int, Tensor] = tracer.invariant
+        self.program = Program(
+            tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys
+        )
+        for k, line in enumerate(tracer.lines):
+            if k not in self.invariant:
+                line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
+
+    @staticmethod
+    def _noted(
+        tracer: Tracer, step: Flat, carry: Sequence[Array], xs: Sequence[Array], names: Sequence[str | None]
+    ) -> tuple[list[Leaf], list[Leaf], tuple[Ref, ...], tuple[Ref, ...]]:
+        """Run the step: the leaves that stood for its carry and its xs, and where its results come from."""
+        parts = [tracer.bind(value, Ref(CARRY, k)) for k, value in enumerate(carry)]
+        rows = [tracer.bind(value, Ref(XS, k), name) for k, (value, name) in enumerate(zip(xs, names, strict=True))]
+        leaves = [cast(Leaf, tensor._node) for tensor in (*parts, *rows)]
+        try:
+            with tracer:
+                new, ys = step(parts, rows)
+                refs = tuple(map(tracer.computed, new)), tuple(map(tracer.computed, ys))
+        except (CannotCompile, PurityError):
+            raise
+        except Exception as error:
+            raise CannotCompile(f"its first step raised {type(error).__name__}: {error}") from None
+        return leaves[: len(parts)], leaves[len(parts) :], *refs
+
+
+def hoisted(trace: Trace) -> tuple[Program, list[Const]]:
+    """Loop-invariant code motion: the program without the lines that depend on consts alone, whose results are consts now.
+
+    The operations of those lines stay what they are: operations of the graph, recorded once, before the loop.
+
+    Returns:
+        The program, and its consts.
+    """
+    program, invariant = trace.program, trace.invariant
+    if not invariant:
+        return program.live(()), trace.consts
+    place = {Ref(LOCAL, k): Ref(CONST, len(trace.consts) + number) for number, k in enumerate(invariant)}
+    values = tuple(map(_value_of, invariant.values()))
+    return program.with_consts(place, values).live(()), [*trace.consts, *invariant.values()]

@@ -160,4 +160,4 @@ class MinigradStepByStep(MinigradUserCell):
     @override
     def make_cell(self, problem: Problem) -> Any:
         kind = USER_CELLS[problem.cell]
-        return type(kind.__name__, (kind,), {"steps_alike": False})(problem.size.H, problem.params)
+        return type(kind.__name__, (kind,), {"pure_step": False})(problem.size.H, problem.params)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from benchmarks.ours import Minigrad
 from benchmarks.problem import Size, make_problem
 from minigrad import walk
-from minigrad.loops.workspace import forget_workspaces
+from minigrad.loops.pool import forget_pool
 
 
 class Work(NamedTuple):
@@ -39,7 +39,7 @@ def work(cell: str, short: int = 10, long: int = 30, contestant: type[Minigrad] 
 
 def counted(cell: str, T: int, kind: type[Minigrad] = Minigrad) -> tuple[int, int, int]:
     """Nodes, forward calls and backward calls of a whole training step."""
-    forget_workspaces()
+    forget_pool()
     contestant = kind(make_problem(cell, Size(T, B=2, D=3, H=4, N=5), "float64"))
     contestant.step()
     calls = Calls()

@@ -19,7 +19,7 @@ from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
 from minigrad.module import Module, Parameter
 from minigrad.ops import *  # noqa: F403
-from minigrad.scanning import scan
+from minigrad.scan import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
 from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck

@@ -145,7 +145,7 @@ class Inspector:
 
     def sent(self, operation: Operation, g: Any, position: int, share: Any) -> None:
         """Look at what an operation sends to one of its inputs."""
-        source = operation.inputs[position]
+        source = operation.sources[position]
         self.reached.add(source)
         kind = trouble(share, self.infinity)
         if kind is None:
@@ -174,7 +174,7 @@ class CheckedArraySums(ArraySums):
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         self._inspector.changed(operation, g)
         shares = super().derivative(operation, g)
-        for position, (source, share) in enumerate(zip(operation.inputs, shares, strict=True)):
+        for position, (source, share) in enumerate(zip(operation.sources, shares, strict=True)):
             if source is not None and share is not None and source.requires_grad:
                 self._inspector.sent(operation, g, position, self.whole(source, share))
         return shares
@@ -207,7 +207,7 @@ class CheckedTensorSums(TensorSums):
         except AnomalyError as error:
             error.add_note(f"in the recorded backward of {described(operation)}")
             raise
-        for position, (source, share) in enumerate(zip(operation.inputs, shares, strict=True)):
+        for position, (source, share) in enumerate(zip(operation.sources, shares, strict=True)):
             if source is not None and share is not None and source.requires_grad:
                 values = share._array if isinstance(share, Tensor) else share
                 self._inspector.sent(operation, g._array, position, values)
@@ -243,8 +243,8 @@ def _kept(operation: Operation) -> list[tuple[str, Any]]:
             continue
         if number == OUTPUT:
             kept.append(("its result", array))
-        elif 0 <= number < len(operation.inputs):
-            kept.append((f"input {number}{_called(operation.inputs[number])}", array))
+        elif 0 <= number < len(operation.sources):
+            kept.append((f"input {number}{_called(operation.sources[number])}", array))
     return kept
 
 

@@ -41,19 +41,16 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             found[node] = g
             continue
         passed.append(node)
-        if node.is_folded:
-            inputs, shares = node.way_back(), node.shares(g)
-        else:
-            inputs = node.inputs
-            match node.saved:
-                case ():
-                    shares = node.vjp(g)
-                case (a,):
-                    shares = node.vjp(g, a)
-                case (a, b):
-                    shares = node.vjp(g, a, b)
-                case _:
-                    shares = node.vjp(g, *node.needed())
+        inputs = node.sources
+        match node.saved:
+            case ():
+                shares = node.vjp(g)
+            case (a,):
+                shares = node.vjp(g, a)
+            case (a, b):
+                shares = node.vjp(g, a, b)
+            case _:
+                shares = node.vjp(g, *node.needed())
         for position, share in enumerate(shares):
             source = inputs[position]
             if share is None or source is None or not source.requires_grad:

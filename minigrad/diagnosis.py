@@ -92,13 +92,13 @@ def operands(node: Node) -> list[tuple[Node | None, Any]]:
     tensors = [value for value in candidates if isinstance(value, Tensor)]
     constants = iter({id(v): v for v in candidates if isinstance(v, Tensor | Constant) and v._node is None}.values())
     found: list[tuple[Node | None, Any]] = []
-    for source in node.inputs:
+    for source in node.sources:
         if source is None:
             operand: Any = next(constants, None)
         else:
             operand = next((t for t in tensors if t._node is source), None)
             if operand is None:  # the product with W.T is recorded as one with W
-                operand = next((t for t in tensors if t._node is not None and source in t._node.inputs), None)
+                operand = next((t for t in tensors if t._node is not None and source in t._node.sources), None)
         found.append((source, None if operand is None else operand._array))
     return found
 

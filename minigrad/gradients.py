@@ -24,7 +24,7 @@ from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.sums import column_sums
 
-__all__ = ["ArraySums", "Arriving", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast"]
+__all__ = ["ArraySums", "OfResult", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast"]
 
 Span: TypeAlias = tuple[int, int, int, Any]
 """A part of an array that was cut out along one axis: (axis, start, stop, index), where ``array[index]`` is the part.
@@ -74,8 +74,8 @@ class Piece:
         self.span = span
 
 
-class Arriving:
-    """The share of one of the results of an operation that has several, a loop over time: ``which`` says of which."""
+class OfResult:
+    """The gradient of one of the results of an operation that has several: ``which`` says of which."""
 
     __slots__ = ("values", "which")
 
@@ -133,11 +133,11 @@ class Gathered:
     """What a node was sent, where not all of it was arrays that fit: the factors of products, parts, shares of many rows
     where the node has one, and the sum of the arrays that fit."""
 
-    __slots__ = ("arriving", "cuts", "dense", "lefts", "partials", "rights", "rows")
+    __slots__ = ("cuts", "dense", "lefts", "partials", "results", "rights", "rows")
 
     def __init__(self) -> None:
         self.dense: Any = None
-        self.arriving: dict[int, Array] = {}
+        self.results: dict[int, Array] = {}
         self.cuts: dict[int, Cut] = {}
         self.lefts: list[Array] = []
         self.rights: list[Array] = []
@@ -158,9 +158,9 @@ class Gathered:
             self.rights.append(share.right)
         elif kind is Partial:
             self.partials.append(share)
-        elif kind is Arriving:
-            total = self.arriving.get(share.which)
-            self.arriving[share.which] = share.values if total is None else total + share.values
+        elif kind is OfResult:
+            total = self.results.get(share.which)
+            self.results[share.which] = share.values if total is None else total + share.values
         elif is_rows_of(share, node):
             self.rows.append(share)
             if len(self.rows) == MOST_ROWS:
@@ -177,8 +177,8 @@ class Gathered:
 
     def sum(self, node: Node) -> Any:
         """All shares added up; those of several results under the number of each."""
-        if self.arriving:
-            return self.arriving
+        if self.results:
+            return self.results
         if self.rows:
             self._add_up_rows()
         dense = [cut.whole() for cut in self.cuts.values()]
@@ -197,7 +197,7 @@ class Gathered:
         return result if result.dtype == node.dtype else result.astype(node.dtype)
 
 
-DEFERRED = (OuterProduct, Piece, Partial, Arriving)
+DEFERRED = (OuterProduct, Piece, Partial, OfResult)
 MOST_ROWS = 64
 """How many shares of rows wait at most: they are kept alive until they are added up."""
 

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import chain, repeat, starmap
+from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import override
@@ -34,8 +35,10 @@ Gradient: TypeAlias = Any
 OUTPUT = -1
 CONSTANT = -2
 
-serials = itertools.count(1)
-next_serial = serials.__next__
+STRIDE = 2**32
+"""Between two serial numbers lie those of the operations that stand for one when a loop is written out."""
+
+next_serial = itertools.count(STRIDE, STRIDE).__next__
 commit_lock = threading.Lock()
 
 
@@ -75,23 +78,40 @@ class Removal:
 
 
 class Node:
-    """A value in the recorded graph. ``inputs`` are the nodes it was computed from (None for anonymous constants)."""
+    """A value in the recorded graph. ``sources`` are the nodes it was computed from (None for anonymous constants)."""
 
-    __slots__ = ("dtype", "inputs", "name", "place", "serial", "shape", "watch")
+    __slots__ = ("dtype", "name", "place", "serial", "shape", "sources", "watch")
 
     label: ClassVar[str]
     symbol: ClassVar[str]
     is_leaf: ClassVar[bool]
-    is_folded: ClassVar[bool] = False
-    """Whether it is the result of a loop over time, whose steps are written out when somebody asks for the inputs."""
     requires_grad: bool
-    inputs: tuple[Node | None, ...]
+    sources: tuple[Node | None, ...]
     shape: tuple[int, ...]
     dtype: Any
     place: Place
     name: str | None
     serial: int
     watch: Watch | None
+    role: str | None
+    """What a leaf is to its model: "parameter", "input", "initial state", "cut" (a state whose history was cut off here)."""
+
+    @property
+    def inputs(self) -> tuple[Node | None, ...]:
+        """The sources as if every operation had been recorded by itself: what a picture, or `walk`, shows."""
+        return tuple([None if source is None else source.written_out() for source in self.sources])
+
+    @inputs.setter
+    def inputs(self, nodes: tuple[Node | None, ...]) -> None:
+        self.sources = nodes
+
+    def written_out(self) -> Node:
+        """The node itself; or, where one operation stands for many, the one of them that has this result."""
+        return self
+
+    def watched(self) -> Node:
+        """The node whose gradient is the whole gradient of this value, also where one operation stands for many."""
+        return self
 
     @property
     def time(self) -> int | None:
@@ -122,7 +142,7 @@ class Leaf(Node):
     leaf that earlier results lead to, and that the tensor gets back when ``requires_grad`` is switched on again.
     """
 
-    __slots__ = ("grad", "requires_grad", "thawed")
+    __slots__ = ("grad", "requires_grad", "role", "thawed")
 
     label = "leaf"
     symbol = ""
@@ -131,7 +151,8 @@ class Leaf(Node):
     thawed: Leaf | None
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, requires_grad: bool, name: str | None = None) -> None:
-        self.inputs = ()
+        self.sources = ()
+        self.role = None
         self.shape = shape
         self.dtype = dtype
         self.place = state.place
@@ -159,6 +180,7 @@ class Operation(Node):
 
     is_leaf = False
     requires_grad = True
+    role = None
     keeps: ClassVar[tuple[int, ...]] = ()
     compute: Any = None
     entrywise: ClassVar[bool] = False
@@ -168,20 +190,12 @@ class Operation(Node):
         """The gradient for each input, given ``g``, the gradient of the result; None where none is needed."""
         raise NotImplementedError
 
-    def way_back(self) -> tuple[Node | None, ...]:
-        """Where a plain backward pass goes on: at the inputs; from the result of a loop, at the loop."""
-        return self.inputs
-
-    def shares(self, g: Gradient) -> Sequence[Gradient]:
-        """What a plain backward pass sends there."""
-        return self.vjp(g, *self.needed())
-
     def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
         """The saved values as Tensors that know where they came from."""
         saved = self.needed()
-        origins = (self, *self.inputs)
+        origins = (self, *self.sources)
         return [
-            value if value is None or kept == CONSTANT or kept >= len(self.inputs) else lift(value, origins[kept + 1])
+            value if value is None or kept == CONSTANT or kept >= len(self.sources) else lift(value, origins[kept + 1])
             for value, kept in zip(saved, self.keeps, strict=True)
         ]
 
@@ -193,11 +207,6 @@ class Operation(Node):
                 "call the first one with retain_graph=True to go through it again, or compute the forward pass anew"
             )
         return self.saved
-
-
-def reserve_serials(count: int) -> int:
-    """The first of ``count`` serial numbers in a row that nothing else will have."""
-    return deque(itertools.islice(serials, count), maxlen=1).pop() - count + 1
 
 
 def walk(*roots: Any) -> list[Node]:
@@ -217,22 +226,25 @@ def walk(*roots: Any) -> list[Node]:
     for start in starts:
         if start is not None and not isinstance(start, Node):
             raise DTypeError(f"walk: expected Tensors or nodes, got {type(start).__name__}")
-    return ancestors(starts)
+    return ancestors([start if start is None else start.written_out() for start in starts], INPUTS)
 
 
-def ancestors(starts: Iterable[Node | None], whole_loops: bool = False) -> list[Node]:
-    """The given nodes and all that they were computed from, in order; of loops over time their steps, or the ``whole``."""
+Edges: TypeAlias = Callable[[Any], tuple["Node | None", ...]]
+"""What a node was computed from: `SOURCES` as it was recorded, or `INPUTS` with every loop written out."""
+
+SOURCES: Edges = attrgetter("sources")
+INPUTS: Edges = attrgetter("inputs")
+
+
+def ancestors(starts: Iterable[Node | None], edges: Edges = SOURCES) -> list[Node]:
+    """The given nodes and all that they were computed from, inputs before their consumers."""
     stack, seen = list(starts), set[Node]()
     while stack:
         node = stack.pop()
         if node is not None and node not in seen:
             seen.add(node)
-            stack.extend(_sources(node, whole_loops))
+            stack.extend(edges(node))
     return sorted(seen, key=lambda node: node.serial)
-
-
-def _sources(node: Node, whole_loops: bool) -> tuple[Node | None, ...]:
-    return node.way_back() if whole_loops and isinstance(node, Operation) else node.inputs
 
 
 class Sums(Protocol):
@@ -272,7 +284,7 @@ def sweep(
     targets: set[Node] | None = None,
     relevant: set[Node | None] | None = None,
     on_edge: Callable[[Operation, int, Gradient], None] | None = None,
-    whole_loops: bool = False,
+    edges: Edges = SOURCES,
 ) -> tuple[dict[Node, Gradient], list[Operation]]:
     """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
 
@@ -285,7 +297,7 @@ def sweep(
         targets: the nodes whose gradients are asked for; None for all leaves (and results that keep theirs).
         relevant: the only nodes to visit; None for all.
         on_edge: called with (operation, input number, gradient sent there), for every edge; hooks are then not called.
-        whole_loops: pass loops over time as a whole, not step by step. Only for sums of arrays.
+        edges: which graph to go through.
 
     Returns:
         The gradient of every target that was reached, and the operations that were passed. The graph is not changed.
@@ -312,12 +324,11 @@ def sweep(
             found[node] = g
         if not isinstance(node, Operation):
             continue
-        inputs = _sources(node, whole_loops)
+        inputs = edges(node)
         if relevant is not None and relevant.isdisjoint(inputs):
             continue
         passed.append(node)
-        shares = node.shares(g) if whole_loops and node.is_folded else sums.derivative(node, g)
-        for position, share in enumerate(shares):
+        for position, share in enumerate(sums.derivative(node, g)):
             source = inputs[position]
             if share is None or source is None or not source.requires_grad:
                 continue
@@ -333,11 +344,11 @@ def sweep(
     return found, passed
 
 
-def depends_on(nodes: Iterable[Node], targets: set[Node], whole_loops: bool = False) -> set[Node | None]:
+def depends_on(nodes: Iterable[Node], targets: set[Node], edges: Edges = SOURCES) -> set[Node | None]:
     """Those of ``nodes`` (inputs before consumers) that are targets or were computed from one."""
     relevant: set[Node | None] = set()
     for node in nodes:
-        if node in targets or any(source in relevant for source in _sources(node, whole_loops)):
+        if node in targets or any(source in relevant for source in edges(node)):
             relevant.add(node)
     return relevant
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["ends", "like", "mapped", "named_ends", "rebuilt"]
+__all__ = ["alike", "ends", "like", "mapped", "named_ends", "rebuilt"]
 
 
 def named_ends(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -52,6 +52,21 @@ def like(template: Any, nest: Any, where: str) -> list[Any]:
         return [end for key, part in template.items() for end in like(part, nest[key], f"{where}[{key!r}]")]
     pairs = zip(_parts(template), _parts(nest), strict=True)
     return [end for (key, part), (_, other) in pairs for end in like(part, other, where + key)]
+
+
+def alike(nest: Any, template: Any) -> bool:
+    """Whether two nests have the same structure, down to the types of their containers.
+
+    >>> alike((1, [2]), (3, [4])), alike((1, 2), [1, 2])
+    (True, False)
+    """
+    if not (_is_container(nest) or _is_container(template)):
+        return True
+    if type(nest) is not type(template) or _described(nest) != _described(template):
+        return False
+    return all(
+        alike(part, other) for (_, part), (_, other) in zip(_parts(nest), _parts(template), strict=True)
+    )
 
 
 def rebuilt(template: Any, values: Sequence[Any]) -> Any:

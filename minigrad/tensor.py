@@ -119,7 +119,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def node(self) -> Node | None:
         """The tensor's node in the recorded graph; None for an anonymous constant."""
-        return self._node
+        return None if self._node is None else self._node.written_out()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -334,7 +334,7 @@ class Tensor(Operators, ArrayMethods):
         if state.detector is None:
             found, passed = sweep_arrays(node, g)
         else:
-            found, passed = graph.sweep([(node, g)], state.detector.array_sums())
+            found, passed = graph.sweep([(node.written_out(), g)], state.detector.array_sums(), edges=graph.INPUTS)
         graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> graph.Removal:
@@ -386,6 +386,7 @@ class Tensor(Operators, ArrayMethods):
         reading(self, what)
         if self._node is None or not self._wants:
             raise GraphError(f"{what}: no gradient ever reaches a tensor that does not require one")
+        self._node = self._node.watched()
         if self._node.watch is None:
             self._node.watch = graph.Watch()
         return self._node.watch
@@ -395,7 +396,7 @@ class Tensor(Operators, ArrayMethods):
     @override
     def __repr__(self) -> str:
         reading(self, "repr()")
-        node, facts = self._node, [f"shape={self.shape}", f"dtype={self.dtype}"]
+        node, facts = self.node, [f"shape={self.shape}", f"dtype={self.dtype}"]
         if isinstance(node, Operation):
             facts.append(f"op={node.label}")
             if node.time is not None:
@@ -602,7 +603,7 @@ def record(
     """
     if type(data) is not ndarray:
         data = np.asarray(data)
-    node.inputs = inputs
+    node.sources = inputs
     node.saved = saved
     node.shape = data.shape
     node.dtype = data.dtype

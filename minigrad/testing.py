@@ -184,7 +184,7 @@ class _Point:
             cuts = np.cumsum([output.size for output in outputs])[:-1]
             shares = zip(outputs, np.split(upstream, cuts) if outputs else [], strict=True)
             seeds = [seed(y, g.reshape(y.shape), "gradcheck") for y, g in shares if y.requires_grad]
-            found, _ = graph.sweep(seeds, ArraySums(), whole_loops=True)
+            found, _ = graph.sweep(seeds, ArraySums())
             rows.append([found.get(v.node) if v.node is not None else None for v in variables])
         return [
             [np.zeros(v.shape) if row[k] is None else np.array(row[k]) for row in rows] for k, v in enumerate(variables)

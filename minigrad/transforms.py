@@ -18,7 +18,7 @@ from minigrad import graph, pytree
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
-from minigrad.graph import Gradient, Node, Operation
+from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.scope import Place, differentiating, enable_grad, state
 from minigrad.tensor import Tensor, record, seed, unrecorded
@@ -93,19 +93,20 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
         if source.node is None or not source.requires_grad:
             raise GraphError(f"{where}: the input {source!r} does not require a gradient")
     targets: set[Node] = {source.node for source in inputs if source.node is not None}
-    steps_wanted = any(target.is_folded for target in targets)
+    steps_wanted = any(source.node is not source._node for source in inputs)
 
     @functools.cache
-    def between(whole_loops: bool) -> set[Node | None]:
-        nodes = graph.ancestors([output.node for output in outputs], whole_loops)
-        return graph.depends_on(nodes, targets, whole_loops)
+    def between(edges: graph.Edges) -> set[Node | None]:
+        starts = [output.node if edges is INPUTS else output._node for output in outputs]
+        return graph.depends_on(graph.ancestors(starts, edges), targets, edges)
 
     def pull(upstream: Sequence[tuple[Tensor, Any]], create_graph: bool) -> tuple[list[Tensor], list[Operation]]:
-        whole_loops = not (create_graph or steps_wanted) and state.detector is None
-        relevant = between(whole_loops)
+        edges = INPUTS if create_graph or steps_wanted or state.detector is not None else SOURCES
+        relevant = between(edges)
         seeds: list[tuple[Node, Any]] = []
         for output, given in upstream:
             node, g = seed(output, given, where)
+            node = node.written_out() if edges is INPUTS else node
             if node not in relevant:
                 continue
             if not create_graph:
@@ -118,10 +119,10 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
         if create_graph:
             with enable_grad():
                 tensor_sums = TensorSums() if detector is None else detector.tensor_sums()
-                found, passed = graph.sweep(seeds, tensor_sums, targets, relevant)
+                found, passed = graph.sweep(seeds, tensor_sums, targets, relevant, edges=edges)
         else:
             array_sums = ArraySums() if detector is None else detector.array_sums()
-            found, passed = graph.sweep(seeds, array_sums, targets, relevant, whole_loops=whole_loops)
+            found, passed = graph.sweep(seeds, array_sums, targets, relevant, edges=edges)
         return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
 
     return pull
@@ -393,5 +394,6 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
     def note(operation: Operation, position: int, share: Any) -> None:
         edges[operation, position] = own(share)
 
-    graph.sweep([seed(output, gradient, "edge_gradients")], ArraySums(), on_edge=note)
+    node, g = seed(output, gradient, "edge_gradients")
+    graph.sweep([(node.written_out(), g)], ArraySums(), on_edge=note, edges=INPUTS)
     return edges

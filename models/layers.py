@@ -18,6 +18,7 @@ from minigrad.module import Module, Parameter, children_of
 from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability, switch
 from .head import Head
+from .promise import can_hoist
 from .recurrent import Recurrent, parts_of, with_parts
 from .unrolling import (
     checked_cell,
@@ -191,7 +192,7 @@ class RecurrentLayers(Module):
                     if isinstance(fed, Tensor):
                         checked_inputs(f"unroll {label_of(cell)}", cell, fed)
                     with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
-                        hoisted = hoist and hasattr(cell, "project") and hasattr(cell, "recur")
+                        hoisted = hoist and can_hoist(cell)
                         hs, final = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
                     finals.append(final)
                     ways.append(stacked_over_time(cell, fed, hs, final) if isinstance(fed, Tensor) else hs)

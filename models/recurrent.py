@@ -8,20 +8,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
-from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import override
 
-from minigrad import Tensor, current_place
+from minigrad import Tensor, current_place, pytree
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.loops import Memory
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.scope import Place
 
-from .alike import ADVANCING
 from .checks import Seed, positive_size
 
 __all__ = [
@@ -42,15 +38,10 @@ Array: TypeAlias = npt.NDArray[Any]
 Blocks: TypeAlias = dict[str, dict[str, Any]]
 
 
-recorded: dict[int, dict[tuple[Any, ...], Memory]] = {}
-"""For each cell (by `id`: cells may compare equal), and the methods that it then had, the steps that were recorded: not
-part of the cell, so that they are neither copied nor saved with it."""
-
-
 class Recurrent(Protocol[State]):
     """Anything that can be unrolled. A state is a Tensor (B, H), or a tuple of them whose last entry is the output h.
 
-    A class may say whether all steps are alike, ``steps_alike = True`` or False: see `Cell.steps_alike`.
+    A class may promise that its step is pure, ``pure_step = True``: its loops are then compiled (see `Cell.pure_step`).
     """
 
     def step(self, x: Tensor, state: State, /) -> State:
@@ -75,52 +66,18 @@ class Cell(Module, ABC, Generic[State]):
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     """The names of the parts of its state, in order."""
 
-    steps_alike: ClassVar[bool] = False
-    """Whether a step is the same computation at every time, on whatever values, and nothing else happens in it: `unroll`
-    then runs it once and repeats its record. A class that says so also says that, but for the attributes of its instances,
-    nothing that a step reads is another in a later call. This holds for the class that says so, not for classes derived
-    from it; where a class does not say, its source is read at each call (`models.alike`)."""
+    pure_step: ClassVar[bool]
+    """Whether a step depends on its arguments, on parameters and on constants alone, and does nothing but return its result.
+    A class that sets it to True promises that for itself, and for classes derived from it that override none of ``step``,
+    ``project`` and ``recur``; their loops are traced, and compiled. Without the promise every step is run as it is written."""
 
     blocks: Blocks
     """For a parameter that holds several matrices: where in it each per-gate matrix lies."""
-
-    _steps_as_defined: ClassVar[tuple[tuple[str, Any], ...]]
-    """The methods of a step that the class defines, as they were when it was made."""
-
-    @override
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls._steps_as_defined = tuple((name, vars(cls)[name]) for name in ADVANCING if name in vars(cls))
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         self.input_size = positive_size(self.label, "input_size", input_size)
         self.hidden_size = positive_size(self.label, "hidden_size", hidden_size)
         self.blocks = {}
-
-    @override
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        recorded.get(id(self), {}).clear()
-
-    @override
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        recorded.get(id(self), {}).clear()
-
-    @property
-    def recorded(self) -> Memory:
-        """The steps that were recorded since an attribute of the cell was last set; none if one may change unnoticed."""
-        kind = type(self)
-        if not vars(kind).get("steps_alike"):
-            return {}
-        memories = recorded.get(id(self))
-        if not memories:
-            if not all(map(_is_noticed, vars(self).items())):
-                return {}
-            if memories is None:
-                memories = recorded[id(self)] = {}
-                finalize(self, recorded.pop, id(self)).atexit = False
-        return memories.setdefault((kind.step, kind.project, kind.recur), {})
 
     @abstractmethod
     def project(self, x: Tensor) -> Any:
@@ -242,13 +199,6 @@ class Cell(Module, ABC, Generic[State]):
             raise DTypeError(f"{self.label}.load_by_gate: {name} must hold real numbers, got dtype {array.dtype}")
 
 
-def _is_noticed(attribute: tuple[str, Any]) -> bool:
-    """Whether an attribute can only change by being set, or is a parameter, whose values are looked up at every use."""
-    name, value = attribute
-    plain = value is None or isinstance(value, Parameter | str | int | float)
-    return plain or name == "blocks" or (isinstance(value, tuple) and all(isinstance(entry, str) for entry in value))
-
-
 def stacked_gates(gates: Iterable[str], hidden_size: int) -> Blocks:
     """Where the matrices of each gate lie in W_x, W_h and b: H rows each, one gate above the other.
 
@@ -270,16 +220,17 @@ def affine(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
 
 
 def parts_of(state: Any) -> tuple[Any, ...]:
-    """The tensors a state is made of: itself, or the entries of a tuple."""
-    return tuple(state) if isinstance(state, tuple) else (state,)
+    """The tensors a state is made of: itself, or those in a tuple, a list or a dict (see `minigrad.pytree`)."""
+    if isinstance(state, Tensor):
+        return (state,)
+    if isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state):
+        return tuple(state)
+    return tuple(pytree.ends(state))
 
 
 def with_parts(state: Any, parts: Iterable[Any]) -> Any:
     """A state of the same kind as ``state``, made of other parts: the inverse of `parts_of`."""
-    if not isinstance(state, tuple):
-        (part,) = parts
-        return part
-    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return pytree.rebuilt(state, list(parts))
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

@@ -7,21 +7,22 @@ courses: x_1 … x_T are xs[0] … xs[T−1], and time 0 is the initial state (t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, current_place, scope, stack, time_step, where
+from minigrad import Tensor, concatenate, current_place, pytree, scope, stack, time_step, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
-from minigrad.loops import Rolled, roll
+from minigrad.loops import MASK, CannotCompile, execute
 from minigrad.memory import collector_paused
 from minigrad.scope import Place
+from minigrad.scope import state as grad_state
 
-from .alike import steps_are_alike
 from .checks import positive_size
+from .promise import can_hoist, memory_of, why_not
 from .recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
 __all__ = ["Valid", "checked_cell", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
@@ -43,8 +44,9 @@ def unroll(
 ) -> tuple[Tensor, State]:
     """The cell's step repeated over time, state_t = step(x_t, state_{t−1}) for t = 1 … T, each recorded under its t.
 
-    Where all steps are alike (see `models.alike`), and there are no ``lengths`` and no truncation, the step is run once and
-    its record repeated (`minigrad.loops`): the same numbers up to rounding and the same graph, far faster.
+    Where the cell's class promises that its step is pure (``pure_step = True``, as minigrad's own do), the step is traced
+    once and the loop is compiled (`minigrad.loops`): the same numbers up to rounding and the same graph, far faster. Where it
+    does not, every step is run as it is written; `explain_loop` says which, and why.
 
     Args:
         cell: anything with ``step(x, state)`` and ``initial_state(batch)``. A state is a Tensor, or a tuple of them
@@ -52,8 +54,8 @@ def unroll(
         xs: (T, B, D), time first: row b of xs[t − 1] is x_t of example b, x^{(b)<t>} in C3. With T = 0 hs is empty, and
             all its gradients are zero; the final state is the initial one.
         state: the initial state, each part (B, H); Tensors or arrays. Left out: ``cell.initial_state(B)``.
-        hoist: do the input projection of all T steps in one product before the loop. The numbers are the same; it is
-            faster, and the graph shows one projection instead of T.
+        hoist: do the input projection of all T steps in one product before the loop, where the cell's step is known to be
+            ``recur`` of ``project``. The numbers are the same; it is faster, and the graph shows one projection instead of T.
         lengths: (B,) integers from 0 to T, in any order: how many steps of each example count. What xs holds beyond
             them is never looked at, not even NaN, and its gradient is exactly 0.
         reverse: read from the last step to the first, state_t = step(x_t, state_{t+1}); with ``lengths``, from each
@@ -78,6 +80,8 @@ def unroll(
     np.False_
     """
     label = f"unroll {label_of(checked_cell('unroll', cell))}"
+    if hoist and not (hasattr(cell, "project") and hasattr(cell, "recur")):
+        raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]
     valid = checked_lengths(label, lengths, T, B)
@@ -101,77 +105,153 @@ def run(
     """
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
-    times = range(T, 0, -1) if reverse else range(1, T + 1)
+    if valid is not None and T and valid.any() and not valid[-1].any():
+        length = int(valid.any(axis=1).sum())
+        hs, final = run(cell, xs[:length], state, batch, hoist, valid[:length], reverse, truncated)
+        return _padded(hs, T), final
+    times, place = range(T, 0, -1) if reverse else range(1, T + 1), current_place()
     with scope(label):
         with time_step(T + 1 if reverse else 0):
-            state = cell.initial_state(batch) if state is None else _as_initial(cell, state)
+            state = _as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
         if isinstance(cell, Cell):
             cell.check_state(state, batch)
-        inputs = _projected(cell, label, xs, valid) if hoist else xs
-        rolled = None
-        if valid is None and truncated is None and isinstance(xs, Tensor):
-            rolled = _rolled(cell, label, inputs, state, hoist, times)
-        if rolled is None:
-            step = _stepper(cell, label, inputs, hoist, valid)
-            with collector_paused():
-                return _one_by_one(cell, step, state, times, valid, window)
-    return rolled.outputs(), with_parts(state, rolled.state)
+        hoist = hoist and can_hoist(cell)
+        inputs = _projected(cell, xs, valid) if hoist else xs
+        loop = _Loop(cell, label, inputs, hoist, times, valid, window)
+        if isinstance(xs, Tensor) and T and loop.why_not(state) is None:
+            with suppress(CannotCompile):
+                hs, final = loop.compiled(state)
+                if hs._node is not None:
+                    hs._node.place = place
+                return hs, final
+        with collector_paused():
+            return loop.step_by_step(state)
 
 
-def _one_by_one(
-    cell: Any, step: Callable[[int, Any], Any], state: Any, times: range, valid: Valid, window: int
-) -> tuple[list[Tensor], Any]:
-    """The outputs of all steps, run one after the other, and the final state."""
-    hs = [parts_of(state)[-1]] * len(times)
-    for done, t in enumerate(times):
-        if done and done % window == 0:
-            with time_step(t - times.step):
-                state = _as_initial(cell, detached(state))
-        with time_step(t):
-            if valid is None or valid[t - 1].all():
-                state = step(t, state)
-                hs[t - 1] = parts_of(state)[-1]
-            else:
-                state, hs[t - 1] = _masked(step, t, state, valid[t - 1])
-    return hs, state
+def _padded(hs: Tensor | list[Tensor], T: int) -> Tensor | list[Tensor]:
+    """The outputs of the steps that there are, and zeros up to T."""
+    if isinstance(hs, Tensor):
+        return concatenate([hs, np.zeros((T - len(hs), *hs.shape[1:]), hs.dtype)])
+    return [*hs, *[Tensor(np.zeros(hs[0].shape, hs[0].dtype)) for _ in range(T - len(hs))]]
 
 
-def _projected(cell: Any, label: str, xs: Tensor | Sequence[Tensor], valid: Valid) -> Any:
+class _Loop:
+    """A cell's step over time: ``carry, y = step(carry, x)``, where the output y is the last part of the new state."""
+
+    def __init__(
+        self, cell: Any, label: str, inputs: Any, hoisted: bool, times: range, valid: Valid, window: int
+    ) -> None:
+        self.cell, self.label, self.inputs, self.hoisted = cell, label, inputs, hoisted
+        self.times, self.valid, self.window = times, valid, window
+        self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
+
+    def step(self, x: Any, state: Any, valid: Any) -> tuple[Any, Tensor]:
+        """The new state and the output, from x_t or the projection of it; where an example's ``valid`` (B, 1) does not hold,
+        it keeps its state, and its output is 0."""
+        if valid is not None and not self.hoisted:
+            x = where(_fitting(valid, x), x, 0.0).named("x")
+        new = _checked_state(self.label, self.advance(x, state), state)
+        parts = parts_of(new)
+        if valid is None:
+            return new, parts[-1]
+        kept = []
+        for part, old in zip(parts, parts_of(state), strict=True):
+            chosen = where(_fitting(valid, part), part, old)
+            kept.append(chosen if part.name is None else chosen.named(part.name))
+        return with_parts(new, kept), where(_fitting(valid, parts[-1]), parts[-1], 0.0)
+
+    # ---------------------------------------------------------------- every step as it is written
+
+    def step_by_step(self, state: Any) -> tuple[list[Tensor], Any]:
+        """The outputs of all steps, run one after the other, and the final state."""
+        valid, advance, inputs = self.valid, self.step, self.inputs
+        hs: list[Any] = [None] * len(self.times)
+        for done, t in enumerate(self.times):
+            if done:
+                state = self._cut(done, t, state)
+            mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
+            with time_step(t):
+                if mask is not None and not mask.any():
+                    h = parts_of(state)[-1]
+                    hs[t - 1] = Tensor(np.zeros(h.shape, h.dtype))
+                    continue
+                if self.hoisted:
+                    x = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
+                else:
+                    x = inputs[t - 1].named("x") if isinstance(inputs, Tensor) else inputs[t - 1]
+                state, hs[t - 1] = advance(x, state, mask)
+        return hs, state
+
+    def _cut(self, done: int, t: int, state: Any) -> Any:
+        """The state before the step at time t, without its history where a window ends."""
+        if self.valid is None or self.times.step > 0:
+            ends: Any = done % self.window == 0
+        else:  # each example's windows are counted from its own last step
+            left = self.valid.sum(axis=0) - t
+            ends = (left > 0) & (left % self.window == 0)
+            if (ends == (left > 0)).all() or not ends.any():
+                ends = bool(ends.any())
+        if ends is False:
+            return state
+        with time_step(t - self.times.step):
+            cut = _as_initial(self.cell, detached(state), True, "cut")
+            if ends is True:
+                return cut
+            parts = zip(parts_of(cut), parts_of(state), strict=True)
+            return with_parts(state, [where(_fitting(ends[:, None], new), new, old) for new, old in parts])
+
+    # ---------------------------------------------------------------- all steps at once
+
+    def why_not(self, state: Any) -> str | None:
+        """Why the loop is run step by step; None if it may be compiled."""
+        if grad_state.detector is not None:
+            return "detect_anomaly looks at every operation"
+        if grad_state.differentiating or grad_state.tracer is not None:
+            return "it is inside a function that is being differentiated or traced"
+        if self.valid is not None and self.times.step < 0 and self.window < len(self.times):
+            return "in reverse, the windows of truncation begin at each example's own last step"
+        return why_not(self.cell)
+
+    def compiled(self, state: Any) -> tuple[Tensor, Any]:
+        """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""
+        inputs, masks = self.inputs, []
+        if self.valid is not None:
+            masks = [Tensor(self.valid[:, :, None])]
+        streams = [_tensor(part) for part in parts_of(inputs)]
+
+        def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+            x = with_parts(inputs, rows[: len(streams)])
+            new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
+            if not pytree.alike(new, state):
+                raise CannotCompile("its state changes its structure")
+            return parts_of(new), [y]
+
+        carry = [_tensor(part) for part in parts_of(state)]
+        names = [None if self.hoisted else "x"] * len(streams) + [MASK] * len(masks)
+        method = "recur" if self.hoisted else "step"
+        final, (hs,) = execute(
+            flat,
+            carry,
+            [*streams, *masks],
+            self.times,
+            names,
+            key=(type(self.cell), method, len(masks)),
+            window=self.window if self.window < len(self.times) else None,
+            memory=memory_of(self.cell, method),
+        )
+        return hs, with_parts(state, final)
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _projected(cell: Any, xs: Tensor | Sequence[Tensor], valid: Valid) -> Any:
     """The input projection of all steps."""
-    if not (hasattr(cell, "project") and hasattr(cell, "recur")):
-        raise ArgumentError(f"unroll {label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     together = xs if isinstance(xs, Tensor) else stack(xs)
-    return cell.project(together if valid is None else _only(valid, together))
-
-
-def _rolled(cell: Any, label: str, inputs: Any, state: Any, hoist: bool, times: range) -> Rolled | None:
-    """All steps as one loop, if they are alike; None if they have to be run one by one."""
-    name = "recur" if hoist else "step"
-    if not times or not steps_are_alike(cell, name):
-        return None
-    advance = getattr(cell, name)
-
-    def step(rows: list[Tensor], parts: list[Tensor]) -> tuple[Tensor, ...]:
-        with time_step(times[0]):
-            return parts_of(_checked_state(label, advance(with_parts(inputs, rows), with_parts(state, parts)), state))
-
-    memory = cell.recorded if isinstance(cell, Cell) else {}
-    parameters = getattr(cell, "parameters", tuple)
-    return roll(step, parts_of(inputs), parts_of(state), times, parameters, memory, None if hoist else "x")
-
-
-def _stepper(cell: Any, label: str, inputs: Any, hoist: bool, valid: Valid) -> Callable[[int, Any], Any]:
-    """The step at time t as a function of t and the state."""
-
-    def step(t: int, state: Any) -> Any:
-        x = inputs[t - 1].named("x") if isinstance(inputs, Tensor) else inputs[t - 1]
-        return _checked_state(label, cell.step(x if valid is None else _only(valid[t - 1], x).named("x"), state), state)
-
-    def recur(t: int, state: Any) -> Any:
-        wx = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
-        return _checked_state(label, cell.recur(wx, state), state)
-
-    return recur if hoist else step
+    if valid is not None and not valid.all():
+        together = where(_fitting(valid, together), together, 0.0)
+    return cell.project(together)
 
 
 def _checked_state(label: str, new: Any, old: Any) -> Any:
@@ -191,26 +271,9 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(map(str, shapes))
 
 
-def _masked(step: Callable[[int, Any], Any], t: int, state: Any, valid: npt.NDArray[np.bool_]) -> tuple[Any, Tensor]:
-    """The state after step t, and its output, where only some examples take the step: the others keep their state."""
-    if not valid.any():
-        h = parts_of(state)[-1]
-        return state, Tensor(np.zeros(h.shape, h.dtype))
-    new = step(t, state)
-    kept = []
-    for part, old in zip(parts_of(new), parts_of(state), strict=True):
-        chosen = where(_along(valid, part), part, old)
-        kept.append(chosen if part.name is None else chosen.named(part.name))
-    return with_parts(new, kept), _only(valid, parts_of(new)[-1])
-
-
-def _only(valid: npt.NDArray[np.bool_], x: Tensor) -> Tensor:
-    """``x`` where ``valid``, 0 elsewhere; ``valid`` has the first axes of ``x``."""
-    return x if valid.all() else where(_along(valid, x), x, 0.0)
-
-
-def _along(valid: npt.NDArray[np.bool_], x: Tensor) -> npt.NDArray[np.bool_]:
-    return valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+def _fitting(valid: Any, x: Tensor) -> Any:
+    """``valid`` with as many axes as ``x``, whose first axes are its own."""
+    return valid if valid.ndim >= x.ndim else valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
 
 
 def detached(state: State) -> State:
@@ -302,13 +365,17 @@ def checked_lengths(where: str, lengths: npt.ArrayLike | None, T: int, B: int) -
     return None if valid.all() else valid
 
 
-def _as_initial(cell: Any, state: Any) -> Any:
-    """The given initial state as Tensors under the names of the cell's state; leaves belong to the time now."""
+def _as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:
+    """The initial state under the names of the cell's state; leaves belong to the time now. A ``given`` one as Tensors."""
     names = getattr(cell, "state_names", ())
-    parts = [part if isinstance(part, Tensor) else Tensor(part) for part in parts_of(state)]
-    for part, name in zip(parts, names, strict=False):
-        if part.name is None:
+    parts = [_tensor(part) if given else part for part in parts_of(state)]
+    for part, name in zip(parts, [*names, *[None] * len(parts)], strict=False):
+        if not isinstance(part, Tensor):
+            continue
+        if given and part.name is None and name is not None:
             part.named(name)
-        if isinstance(part.node, Leaf) and part.node.time is None:
-            part.node.place = current_place()
-    return with_parts(state, parts)
+        if isinstance(part._node, Leaf):
+            if given and part._node.place.time is None:
+                part._node.place = current_place()
+            part._node.role = part._node.role or role
+    return with_parts(state, parts) if given else state

@@ -1,21 +1,27 @@
-"""Loops over time that are recorded as one operation, run as fast as by hand, and written out when somebody looks.
+"""Loops over time, compiled: traced once, derived, and run over arrays as a loop written by hand would.
+
+Each pass takes a loop program and returns one; README.md in this folder takes an LSTM step through all of them.
 
 | file | holds |
 | --- | --- |
-| recording.py | one step as data: its operations, and where their operands come from |
-| derivation.py | the backward pass of one step, recorded by running each operation's own derivative once |
-| simplifying.py | algebra that takes work out of the loop of a backward pass |
-| schedule.py | which operations are computed for all steps at once, and which in the loop |
-| layout.py | where the results lie |
-| into.py | how an operation is computed into an array that is there already |
-| plan.py | the calls, one for several operations where that can be |
-| program.py | a step as a list of calls, and the loop that makes them |
-| workspace.py | the arrays that a run computes in, kept for the next one if they are small |
-| loop.py | all steps as one operation of the graph, and its results |
-| rolled.py | `roll`, which records a step, computes all of them and places them in the graph |
-| unfolding.py | the operations of every step, written out |
+| program.py | a step as a program: lines of operations on xs, carry, consts and locals |
+| trace.py | the step, run once on Tensors that stand for its operands; what depends on consts alone is hoisted |
+| differentiate.py | the backward pass of a step, by the operations' own vjp, as a program too |
+| simplify.py | algebra that takes factors out of the body of a backward pass |
+| schedule.py | prologue, body, epilogue |
+| buffers.py | where every result lies: liveness, parts side by side |
+| fuse.py | neighbouring lines that one call can do |
+| kernels.py | the NumPy backend's table from opcode to kernel |
+| backend.py | the loop itself, over one run's arrays |
+| pool.py | those arrays, kept for the next run if they are small |
+| compile.py | all passes one after the other, remembered by form |
+| execute.py | tracing, running, and checking that a step is what it promises to be |
+| loop.py | all steps as one operation of the graph, with several results |
+| written.py | the operations of every step, written out when somebody looks |
 """
 
-from minigrad.loops.rolled import Memory, Rolled, roll
+from minigrad.loops.execute import Memory, execute
+from minigrad.loops.program import CannotCompile
+from minigrad.loops.written import MASK
 
-__all__ = ["Memory", "Rolled", "roll"]
+__all__ = ["MASK", "CannotCompile", "Memory", "execute"]

@@ -23,7 +23,7 @@ from minigrad import ops
 from minigrad.gradients import unbroadcast
 from minigrad.graph import OUTPUT, Leaf, Operation
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref, Value
-from minigrad.loops.trace import Const, Tracer
+from minigrad.loops.trace import Tracer
 from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
@@ -62,7 +62,8 @@ class Derivative:
         carry: the parts of the forward carry whose cotangents its carry is.
         ys: the numbers of the forward ys whose cotangents it takes.
         xs: the numbers of the forward xs whose cotangents its ys are.
-        consts: its consts beside those of the forward program, whose numbers come before theirs.
+        initial: the parts of the forward carry that are sent anything by a step.
+        literals: the values of its consts beside those of the forward program, whose numbers come before theirs.
         contributions: what the consts are sent.
         cotangents: for forward values, where their cotangent stands in the program; CONST refs are not among them.
     """
@@ -72,19 +73,26 @@ class Derivative:
     carry: tuple[int, ...]
     ys: tuple[int, ...]
     xs: tuple[int, ...]
-    consts: tuple[Const, ...]
+    initial: frozenset[int]
+    literals: tuple[Any, ...]
     contributions: tuple[Contribution, ...]
     cotangents: dict[Ref, Ref]
 
+    def needed(self) -> list[Ref]:
+        """The forward values that it needs, those of the contributions too."""
+        return [*self.residuals, *(part.a for part in self.contributions if part.a is not None)]
 
-def flow(program: Program, wanted: Iterable[Ref]) -> set[Ref]:
-    """The values of a step that depend on ``wanted`` refs, in a loop of any length; with those themselves."""
+
+def flow(program: Program, wanted: Iterable[Ref], steps: int | None = None) -> set[Ref]:
+    """The values of a step that depend on ``wanted`` ones within so many ``steps`` (None: any number); with those themselves."""
     found = set(wanted)
     while True:
         before = len(found)
         for k, line in enumerate(program.lines):
-            if line.op.requires_grad and not found.isdisjoint(line.operands[: len(line.op.inputs)]):
+            if line.op.requires_grad and not found.isdisjoint(line.operands[: len(line.op.sources)]):
                 found.add(Ref(LOCAL, k))
+        if steps == 1:
+            return found
         found |= {Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found}
         if len(found) == before:
             return found
@@ -186,7 +194,8 @@ class _Backward:
             self.carry,
             self.ys,
             tuple(xs),
-            tuple(tracer.consts[len(program.consts) :]),
+            frozenset(i for i in range(len(program.carry)) if Ref(CARRY, i) in self.sums),
+            tuple([None if const is None else const._array for const in tracer.consts[len(program.consts) :]]),
             tuple([c._replace(g=place.get(g, g)) for c, g in zip(contributions, ends, strict=True)]),
             {ref: place.get(g, g) for ref, g in cotangents.items() if g.kind != LOCAL or g in place},
         )
@@ -223,7 +232,7 @@ class _Backward:
     def _send(self, line: Line, ref: Ref, g: Tensor) -> None:
         """Let a line send its operands what its derivative says."""
         op = line.op
-        sources = line.operands[: len(op.inputs)]
+        sources = line.operands[: len(op.sources)]
         if isinstance(op, Slice):
             self.cuts.setdefault(sources[0], []).append((op, g))
             return
@@ -251,7 +260,7 @@ class _Backward:
     def _again(self, line: Line, sources: Sequence[Ref]) -> Operation:
         """The operation with inputs that say which of them want a gradient."""
         again = copy.copy(line.op)
-        again.inputs = tuple([self._leaf(source) for source in sources])
+        again.sources = tuple([self._leaf(source) for source in sources])
         return again
 
     def _leaf(self, source: Ref) -> Leaf:

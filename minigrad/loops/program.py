@@ -128,11 +128,12 @@ class Program:
         place = {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(sorted(needed))}
         return self._moved(place, sorted(needed), self.consts), place
 
-    def with_consts(self, place: dict[Ref, Ref], values: Iterable[Value]) -> Program:
-        """The program with further consts, which stand in the ``place`` of some lines."""
+    def with_consts(self, lines: Iterable[int], values: Sequence[Value]) -> tuple[Program, dict[Ref, Ref]]:
+        """The program with further consts, which stand in the place of some lines; and where each local stands now."""
+        place = {Ref(LOCAL, k): Ref(CONST, len(self.consts) + number) for number, k in enumerate(lines)}
         left = [k for k in range(len(self.lines)) if Ref(LOCAL, k) not in place]
-        moved = place | {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(left)}
-        return self._moved(moved, left, (*self.consts, *values))
+        place |= {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(left)}
+        return self._moved(place, left, (*self.consts, *values)), place
 
     def _moved(self, place: dict[Ref, Ref], left: Iterable[int], consts: tuple[Value, ...]) -> Program:
         def moved(refs: Iterable[Ref]) -> tuple[Ref, ...]:

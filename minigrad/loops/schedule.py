@@ -1,103 +1,114 @@
-"""When each operation of a step is computed.
+"""Scheduling: what is computed before the loop, in it, and after it.
 
-What does not depend on the state is computed for all steps at once, before the loop; what the state does not depend on,
-after it.
+What does not depend on the carry is computed for all steps at once, in the prologue; what the carry does not depend on, in
+the epilogue. The body is what is left: the recurrence itself.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from minigrad.graph import Operation
-from minigrad.loops.into import NotRepeatable
-from minigrad.loops.recording import RESULT, STATE, Operand
-from minigrad.ops.indexing import Slice
+from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Program, Ref
+from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
 
-__all__ = ["AFTER", "BEFORE", "LOOP", "Schedule"]
+__all__ = ["BODY", "EPILOGUE", "PROLOGUE", "Schedule"]
 
-BEFORE, LOOP, AFTER = range(3)
+PROLOGUE, BODY, EPILOGUE = range(3)
 
 
 class Schedule:
-    """The operations of a step, with the phase in which each of them is computed.
+    """The lines of a program, with the phase in which each of them is computed.
 
     Args:
-        nodes: the operations, in order.
-        operands: where the operands of each come from.
-        new: for each part of the state, where its new value comes from.
-        kept: those results that are needed of all steps.
-        every_state: whether the states of all steps are needed, or only the last.
+        program: the step.
+        kept: those locals that are needed of all steps.
+        every_carry: whether the carries of all steps are needed, or only the last.
 
     Raises:
-        NotRepeatable: a part of the state does not depend on the state before; or what is needed of all steps is cut out
-            of a state that the next step overwrites.
+        CannotCompile: what is needed of all steps is cut out of a carry that the next step overwrites.
     """
 
-    __slots__ = ("every_state", "kept", "new", "nodes", "operands", "phase", "stacked", "uses")
+    __slots__ = ("every_carry", "kept", "new", "nodes", "operands", "phase", "program", "stacked", "uses")
 
-    def __init__(
-        self,
-        nodes: Sequence[Operation],
-        operands: Sequence[tuple[Operand, ...]],
-        new: Sequence[Operand],
-        kept: Iterable[int],
-        every_state: bool,
-    ) -> None:
-        self.nodes, self.operands, self.new, self.every_state = nodes, operands, new, every_state
+    def __init__(self, program: Program, kept: Iterable[int], every_carry: bool) -> None:
+        self.program, self.every_carry = program, every_carry
+        self.nodes = [line.op for line in program.lines]
+        self.operands = [line.operands for line in program.lines]
+        self.new = program.new_carry
         self.kept = set(kept)
-        self.uses = Counter([operand for sources in (*operands, new) for operand in sources])
+        self.uses = Counter([operand for sources in (*self.operands, self.new) for operand in sources])
         """How often each operand is used."""
-        if not every_state and any(self._is_of_state(Operand(RESULT, k)) for k in self.kept):
-            raise NotRepeatable("a part of a state of which only the last is kept")
+        if not every_carry and any(self._is_of_carry(Ref(LOCAL, k)) for k in self.kept):
+            raise CannotCompile("a part of a carry of which only the last is kept")
         self.phase = self._phases()
         self.stacked = self._stacked()
         """Whether a result has a row for each step."""
 
     def _phases(self) -> list[int]:
         count = len(self.nodes)
-        depends, feeds = [False] * count, [False] * count
-        for k, operands in enumerate(self.operands):
-            depends[k] = any(o.kind == STATE or (o.kind == RESULT and depends[o.number]) for o in operands)
+        single = [not self._at_once(k) for k in range(count)]
         for operand in self.new:
-            if operand.kind == RESULT:
-                feeds[operand.number] = True
+            single[operand.number] = True
+        depends, feeds = single.copy(), single.copy()
+        for k, operands in enumerate(self.operands):
+            depends[k] |= any(o.kind == CARRY or (o.kind == LOCAL and depends[o.number]) for o in operands)
         for k in reversed(range(count)):
-            of_state = any(map(self._is_of_state, self.operands[k]))
-            if feeds[k] or (of_state and not self.every_state):
-                feeds[k] = True
+            feeds[k] |= not self.every_carry and any(map(self._is_of_carry, self.operands[k]))
+            if feeds[k]:
                 for o in self.operands[k]:
-                    if o.kind == RESULT:
+                    if o.kind == LOCAL:
                         feeds[o.number] = True
-        if any(o.kind == RESULT and not depends[o.number] for o in self.new):
-            raise NotRepeatable("a state that does not depend on the one before")
-        return [BEFORE if not d else LOOP if f else AFTER for d, f in zip(depends, feeds, strict=True)]
+        return [PROLOGUE if not d else BODY if f else EPILOGUE for d, f in zip(depends, feeds, strict=True)]
 
-    def _is_of_state(self, operand: Operand) -> bool:
-        """Whether it is a part of the state before the step, or cut out of one."""
-        while operand.kind == RESULT and isinstance(self.nodes[operand.number], Slice):
+    def _at_once(self, k: int) -> bool:
+        """Whether a line can be computed for all steps in one call: the first axis of the stacked operands is then time."""
+        node, operands = self.nodes[k], self.operands[k]
+        if isinstance(node, Lookup):
+            return operands[0].kind == CONST
+        if isinstance(node, Matmul):
+            return self.is_product(k)
+        if not (node.entrywise or isinstance(node, Slice | Concatenate)):
+            return False
+        stacked = [self.program.value(operand) for operand in operands if operand.kind != CONST]
+        return isinstance(node, Slice | Concatenate) or all(len(value.shape) == len(node.shape) for value in stacked)
+
+    def _is_of_carry(self, operand: Ref) -> bool:
+        """Whether it is a part of the carry before the step, or cut out of one."""
+        while operand.kind == LOCAL and isinstance(self.nodes[operand.number], Slice):
             (operand,) = self.operands[operand.number]
-        return operand.kind == STATE
+        return operand.kind == CARRY
 
     def _stacked(self) -> list[bool]:
-        stacked = [phase != LOOP or k in self.kept for k, phase in enumerate(self.phase)]
+        stacked = [phase != BODY or k in self.kept for k, phase in enumerate(self.phase)]
         for k in reversed(range(len(self.nodes))):
-            if self.phase[k] == AFTER or (stacked[k] and isinstance(self.nodes[k], Slice)):
+            if self.phase[k] == EPILOGUE or (stacked[k] and isinstance(self.nodes[k], Slice)):
                 for operand in self.operands[k]:
-                    if operand.kind == RESULT:
+                    if operand.kind == LOCAL:
                         stacked[operand.number] = True
         return stacked
 
-    def is_computed(self, operand: Operand) -> bool:
-        """Whether it is the result of a call, not a part or a whole of other results."""
-        return operand.kind == RESULT and not isinstance(self.nodes[operand.number], Slice | Concatenate)
+    def is_product(self, k: int) -> bool:
+        """Whether a line is a product of rows with a matrix that is the same at every step."""
+        node = self.nodes[k]
+        return isinstance(node, Matmul) and node.rank_a == node.rank_b == 2 and self.operands[k][1].kind == CONST
 
-    def is_entrywise(self, operand: Operand) -> bool:
+    def is_computed(self, operand: Ref) -> bool:
+        """Whether it is the result of a call, not a part or a whole of other results."""
+        return operand.kind == LOCAL and not isinstance(self.nodes[operand.number], Slice | Concatenate)
+
+    def is_entrywise(self, operand: Ref) -> bool:
         """Whether it is the result of a call that computes each entry by itself, wherever it lies."""
-        return self.is_computed(operand) and not isinstance(self.nodes[operand.number], Matmul)
+        return operand.kind == LOCAL and self.nodes[operand.number].entrywise
+
+    def is_alike(self, k: int, m: int) -> bool:
+        """Whether two lines have the same opcode and results of the same kind."""
+        a, b = self.nodes[k], self.nodes[m]
+        same = type(a) is type(b) and getattr(a, "function", None) is getattr(b, "function", None)
+        return same and a.shape == b.shape and a.dtype == b.dtype
 
     def results_of(self, k: int) -> list[int]:
-        """The results that operation ``k`` takes."""
-        return [operand.number for operand in self.operands[k] if operand.kind == RESULT]
+        """The locals that line ``k`` takes."""
+        return [operand.number for operand in self.operands[k] if operand.kind == LOCAL]

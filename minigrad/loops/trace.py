@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from typing_extensions import override
@@ -25,7 +25,7 @@ from minigrad.ops.matmul import Matmul
 from minigrad.scope import Setting, state
 from minigrad.tensor import Constant, Tensor, record, unrecorded
 
-__all__ = ["Const", "Flat", "Pass", "Trace", "Tracer", "hoisted"]
+__all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted"]
 
 Const: TypeAlias = Tensor | Constant | None
 Flat: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]]
@@ -97,7 +97,7 @@ class Tracer(Setting):
 
     def note(self, node: Operation, result: Tensor, operands: Sequence[Const] | None) -> None:
         """An operation was recorded."""
-        varies = not self.varying.isdisjoint(node.inputs) or (operands is not None and self.knows(operands))
+        varies = not self.varying.isdisjoint(node.sources) or (operands is not None and self.knows(operands))
         if operands is None or node.compute is None:
             if varies:
                 self.end(f"{node.label!r} has no form that a compiled loop can repeat")
@@ -201,11 +201,13 @@ class Trace:
             )
         given, taken = ([Value(leaf.shape, leaf.dtype, leaf.name, True) for leaf in leaves] for leaves in (self.carry, self.xs))
         self.consts: list[Const] = tracer.consts
-        self.invariant: dict[int, Tensor] = tracer.invariant
-        self.program = Program(
-            tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys
-        )
-        for k, line in enumerate(tracer.lines):
+        whole = Program(tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys)
+        self.program, place = whole.pruned(())
+        self.invariant: dict[int, Tensor] = {
+            place[Ref(LOCAL, k)].number: tensor for k, tensor in tracer.invariant.items() if Ref(LOCAL, k) in place
+        }
+        """The results of the lines that depend on consts alone."""
+        for k, line in enumerate(self.program.lines):
             if k not in self.invariant:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
 
@@ -228,17 +230,20 @@ class Trace:
         return leaves[: len(parts)], leaves[len(parts) :], *refs
 
 
-def hoisted(trace: Trace) -> tuple[Program, list[Const]]:
-    """Loop-invariant code motion: the program without the lines that depend on consts alone, whose results are consts now.
+class Hoisted(NamedTuple):
+    """A program without the lines that depend on consts alone, its consts, and where each local of the trace is in it."""
+
+    program: Program
+    consts: list[Const]
+    place: dict[Ref, Ref]
+
+
+def hoisted(trace: Trace) -> Hoisted:
+    """Loop-invariant code motion: what depends on consts alone is a const.
 
     The operations of those lines stay what they are: operations of the graph, recorded once, before the loop.
-
-    Returns:
-        The program, and its consts.
     """
-    program, invariant = trace.program, trace.invariant
-    if not invariant:
-        return program.live(()), trace.consts
-    place = {Ref(LOCAL, k): Ref(CONST, len(trace.consts) + number) for number, k in enumerate(invariant)}
-    values = tuple(map(_value_of, invariant.values()))
-    return program.with_consts(place, values).live(()), [*trace.consts, *invariant.values()]
+    consts = [*trace.consts, *trace.invariant.values()]
+    program, moved = trace.program.with_consts(trace.invariant, tuple(map(_value_of, trace.invariant.values())))
+    program, place = program.pruned(())
+    return Hoisted(program, consts, {old: place.get(new, new) for old, new in moved.items()})

@@ -74,7 +74,7 @@ class Subtract(Operation):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        second = self.inputs[1]
+        second = self.sources[1]
         return g, -g if second is not None and second.requires_grad else None
 
 
@@ -181,7 +181,7 @@ class Power(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         a, b, y = saved
-        first, second = self.inputs
+        first, second = self.sources
         da = db = None
         with quiet():
             if first is not None and first.requires_grad:

@@ -32,7 +32,7 @@ class Cast(Operation):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        source = self.inputs[0]
+        source = self.sources[0]
         return (g if source is None else g.astype(source.dtype),)
 
 

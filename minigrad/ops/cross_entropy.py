@@ -38,7 +38,7 @@ class CrossEntropy(Operation):
         onehot = np.zeros_like(residual)
         onehot.reshape(-1)[chosen] = 1
         with np.errstate(divide="ignore"):
-            p = softmax(lift(np.log(residual + onehot), self.inputs[0]))
+            p = softmax(lift(np.log(residual + onehot), self.sources[0]))
         return p - onehot, chosen, weights
 
     @override

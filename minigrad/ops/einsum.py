@@ -36,13 +36,13 @@ class Einsum(Operation):
 
     @override
     def lifted(self, lift: Any) -> Sequence[Any]:
-        return [lift(array, source) for array, source in zip(self.needed(), self.inputs, strict=True)]
+        return [lift(array, source) for array, source in zip(self.needed(), self.sources, strict=True)]
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return [
             self._share(k, g, saved) if source is not None and source.requires_grad else None
-            for k, source in enumerate(self.inputs)
+            for k, source in enumerate(self.sources)
         ]
 
     def _share(self, k: int, g: Gradient, saved: Sequence[Any]) -> Gradient:

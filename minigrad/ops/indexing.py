@@ -37,7 +37,7 @@ class GetItem(View):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         if isinstance(g, Tensor):
-            source = self.inputs[0]
+            source = self.sources[0]
             return (scatter(g, self.index, self.exact, () if source is None else source.shape),)
         return (Partial(g, self.index, self.exact),)
 
@@ -88,7 +88,7 @@ class Slice(View):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         if isinstance(g, Tensor):
-            source = self.inputs[0]
+            source = self.sources[0]
             return (scatter(g, self.span[3], True, () if source is None else source.shape),)
         return (Piece(g, self.span),)
 

@@ -94,10 +94,10 @@ def _joined(parts: list[Any], axis: int, where: str) -> Tensor:
 def _remembered(result: Tensor, parts: list[Any]) -> Tensor:
     """``result``, which within a time step remembers the constants with names that it was made of."""
     if state.recording and state.place.time is not None:
-        inputs = tuple(None if part._node is None or part._node.inputs else part._node for part in parts)
+        inputs = tuple(None if part._node is None or part._node.sources else part._node for part in parts)
         if any(inputs):
             result._node = Joined(result.shape, result.dtype, False)
-            result._node.inputs = inputs
+            result._node.sources = inputs
     return result
 
 
@@ -138,7 +138,7 @@ class Stack(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         before = (slice(None),) * self.axis
-        return [g[(*before, k)] for k in range(len(self.inputs))]
+        return [g[(*before, k)] for k in range(len(self.sources))]
 
 
 @implements(np.stack)

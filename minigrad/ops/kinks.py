@@ -128,7 +128,7 @@ class Larger(Operation):
         ahead = np.logical_not(self.behind(a, b)), np.logical_not(self.behind(b, a))
         return [
             switch(g, mask, x) + switch(g * 0.5, tied, x) if source is not None and source.requires_grad else None
-            for source, x, mask in zip(self.inputs, saved, ahead, strict=True)
+            for source, x, mask in zip(self.sources, saved, ahead, strict=True)
         ]
 
 
@@ -191,7 +191,7 @@ class Clip(Operation):
         )
         return [
             switch(g, mask, x) if source is not None and source.requires_grad else None
-            for source, x, mask in zip(self.inputs, saved, masks, strict=True)
+            for source, x, mask in zip(self.sources, saved, masks, strict=True)
         ]
 
 
@@ -253,7 +253,7 @@ class Where(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (condition,) = saved
-        first, second = (source is not None and source.requires_grad for source in self.inputs)
+        first, second = (source is not None and source.requires_grad for source in self.sources)
         return np.where(condition, g, 0) if first else None, np.where(condition, 0, g) if second else None
 
 

@@ -29,7 +29,7 @@ class Loss(Operation):
 
     def wanted(self, k: int) -> bool:
         """Whether operand number ``k`` needs a gradient."""
-        source = self.inputs[k]
+        source = self.sources[k]
         return source is not None and source.requires_grad
 
 

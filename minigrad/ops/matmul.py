@@ -121,6 +121,6 @@ def matmul(a: Any, b: Any) -> Tensor:
     if isinstance(weight, Transpose) and weight.of_matrix and weight.saved is not None:
         node.transpose_b = True
         kept_b = b._array.T if a._wants else None
-        return record(node, y, (a._node, weight.inputs[0]), (kept_b, kept_a), (a, b))
+        return record(node, y, (a._node, weight.sources[0]), (kept_b, kept_a), (a, b))
     node.transpose_b = False
     return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a), (a, b))

@@ -38,7 +38,7 @@ class GatedRNN(Cell[Tensor]):
     """
 
     label = "gated_rnn"
-    steps_alike = True
+    pure_step = True
     state_names = ("s",)
 
     def __init__(

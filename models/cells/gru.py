@@ -52,7 +52,7 @@ class GRU(Cell[Tensor]):
     """
 
     label = "gru"
-    steps_alike = True
+    pure_step = True
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ class LSTM(Cell[LSTMState]):
     """
 
     label = "lstm"
-    steps_alike = True
+    pure_step = True
     state_names = ("c", "h")
 
     def __init__(

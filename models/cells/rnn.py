@@ -49,7 +49,7 @@ class RNN(Cell[Tensor]):
     """
 
     label = "rnn"
-    steps_alike = True
+    pure_step = True
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.gradients import ArraySums, Arriving, OuterProduct, Partial, Piece, added_up
+from minigrad.gradients import ArraySums, OfResult, OuterProduct, Partial, Piece, added_up
 from minigrad.graph import Leaf, Node
 from minigrad.guard import Array
 from minigrad.sums import column_sums, row_sums
@@ -156,7 +156,7 @@ def test_shares_of_several_results_stay_apart() -> None:
     to, x, y = node(2), matrix((2,)), matrix((2,)) + 1
     sums = ArraySums()
     for which, share in ((0, x), (-1, y), (0, y)):
-        sums.send(to, Arriving(share, which))
+        sums.send(to, OfResult(share, which))
     found = sums.take(to)
     assert found.keys() == {0, -1}
     np.testing.assert_array_equal(found[0], x + y)

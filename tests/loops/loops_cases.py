@@ -1,6 +1,6 @@
 """The same cell twice: rolled, its loop recorded as one operation, and plain, recorded step by step.
 
-A class that is derived from a cell does not inherit ``steps_alike``, so `unroll` runs its steps one by one: that is the
+A class that is derived from a cell does not inherit ``pure_step``, so `unroll` runs its steps one by one: that is the
 yardstick.
 """
 
@@ -53,7 +53,7 @@ both_directions = pytest.mark.parametrize("reverse", [False, True], ids=["", "re
 @cache
 def plain(kind: type[Any]) -> type[Any]:
     """The same cell, whose steps are run one by one."""
-    return type("Plain", (kind,), {"steps_alike": False})
+    return type("Plain", (kind,), {"pure_step": False})
 
 
 def pair(name: str, **more: Any) -> tuple[Any, Any]:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from loops_cases import assert_close, rolled
+from minigrad.loops.plan import Plan
+from minigrad.loops.recording import RESULT, Operand, Step, placeholder
+from minigrad.loops.runner import Program
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of
 
 from minigrad import Module, Parameter, Tensor, no_grad
-from minigrad.loops.plan import Plan
-from minigrad.loops.runner import Program
-from minigrad.loops.recording import RESULT, Operand, Step, placeholder
 from minigrad.loops.schedule import Schedule
 
 D = 3
@@ -28,7 +28,7 @@ def weights(*shape: int, seed: int = 0) -> np.ndarray:
 class OfFormula(Module):
     """A cell whose step is a formula: (cell, x, parts of the state …) ↦ new state."""
 
-    steps_alike = True
+    pure_step = True
 
     def __init__(self, formula: Callable[..., Any], H: int, state_names: tuple[str, ...] = ("h",), dtype: Any = float) -> None:
         self.formula, self.H, self.state_names = formula, H, state_names
@@ -65,7 +65,7 @@ class OfFormula(Module):
 class StepByStep(OfFormula):
     """The same, not as a loop."""
 
-    steps_alike = False
+    pure_step = False
 
 
 class Case(NamedTuple):

@@ -18,7 +18,7 @@ def weights(*shape: int) -> np.ndarray:
 class Own:
     """The simple RNN, without any base class and without a bias."""
 
-    steps_alike = True
+    pure_step = True
     state_names = ("h",)
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Own:
 class OwnModule(Module):
     """The same with a bias, as a Module."""
 
-    steps_alike = True
+    pure_step = True
     state_names: tuple[str, ...] = ("h",)
     initial_state = Own.initial_state
 
@@ -51,7 +51,7 @@ class OwnModule(Module):
 class GatesBySlicing(OwnModule):
     """An LSTM with plain operators, whose gates are slices; the state is a plain tuple."""
 
-    steps_alike = True
+    pure_step = True
     state_names = ("c", "h")
 
     def initial_state(self, batch: int) -> Any:
@@ -69,7 +69,7 @@ class GatesBySlicing(OwnModule):
 class OneGate(OwnModule):
     """Slices that leave parts of a product unused, and a weight that is cut at every step."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         a = x @ self.W[:H].T + h @ self.U[H : 2 * H].T + self.b[:H]
@@ -80,7 +80,7 @@ class OneGate(OwnModule):
 class UnusedParts(OwnModule):
     """Of a product only two parts are used, and not those that lie side by side."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         a = x @ self.W.T + h @ self.U.T + self.b
@@ -90,7 +90,7 @@ class UnusedParts(OwnModule):
 class WholeAndParts(Own):
     """A sum is used as a whole and in parts."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         a = x @ self.W.T + h @ self.U.T
@@ -100,7 +100,7 @@ class WholeAndParts(Own):
 class OnePartTwice(Own):
     """Of a sum one half is used twice, the other not at all."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         a = x @ self.W.T + h @ self.U.T
@@ -110,7 +110,7 @@ class OnePartTwice(Own):
 class Residual(OwnModule):
     """x is used as it is, and so is the old state."""
 
-    steps_alike = True
+    pure_step = True
 
     def __init__(self) -> None:
         self.U, self.b = Parameter(weights(H, D + H)), Parameter(weights(H))
@@ -122,7 +122,7 @@ class Residual(OwnModule):
 class UnrecordedInput(Own):
     """What is computed of x is not recorded when xs needs no gradient; the product with W is."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return tanh((x * 2.0) @ self.W.T + h @ self.U.T + self.b)
@@ -131,7 +131,7 @@ class UnrecordedInput(Own):
 class Detached(Own):
     """Part of the step is cut off from its history, and differs from step to step all the same."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return tanh(x @ self.W.T + h.detach() @ self.U.T + self.b) + 0.0 * h
@@ -140,7 +140,7 @@ class Detached(Own):
 class CutOffAndNamed(Own):
     """The same under a name."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return tanh(h @ self.U.T + (x * 2.0).named("y") @ self.W.T - self.b)
@@ -149,7 +149,7 @@ class CutOffAndNamed(Own):
 class Scaled(Own):
     """Numbers stand in the step."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return 0.5 * h + 0.5 * tanh(x @ self.W.T / 2.0 + h @ self.U.T) - 0.1
@@ -158,7 +158,7 @@ class Scaled(Own):
 class Leaky(Own):
     """A number times the old state, and a number minus it."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return 0.5 * h + (1.0 - h) * tanh(x @ self.W.T + h @ self.U.T)
@@ -167,7 +167,7 @@ class Leaky(Own):
 class OutputPassedOn(Own):
     """The memory's new value is the old output: a part of the state that no operation computes."""
 
-    steps_alike = True
+    pure_step = True
     state_names = ("c", "h")
 
     def initial_state(self, batch: int) -> Any:
@@ -181,7 +181,7 @@ class OutputPassedOn(Own):
 class Twice(Own):
     """Both parts of the state are the same tensor."""
 
-    steps_alike = True
+    pure_step = True
     state_names = ("c", "h")
     initial_state = OutputPassedOn.initial_state
 
@@ -193,7 +193,7 @@ class Twice(Own):
 class NoState(Own):
     """A step that does not look at the state."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return tanh(x @ self.W.T + self.b)
@@ -202,7 +202,7 @@ class NoState(Own):
 class BiasOfNoModule(Own):
     """A bias that no operation keeps, of a cell that does not say what its parameters are."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return tanh(x @ self.W.T + h @ self.U.T + self.b)
@@ -211,7 +211,7 @@ class BiasOfNoModule(Own):
 class NotTransposed(Own):
     """Matrices that stand on the right as they are."""
 
-    steps_alike = True
+    pure_step = True
 
     def __init__(self) -> None:
         self.W, self.U = (Tensor(weights(*s), requires_grad=True) for s in ((D, H), (H, H)))
@@ -223,7 +223,7 @@ class NotTransposed(Own):
 class ByMaxima(Own):
     """An operation that nobody knows how to repeat."""
 
-    steps_alike = True
+    pure_step = True
 
     def step(self, x: Tensor, h: Any) -> Any:
         return relu(x @ self.W.T + h @ self.U.T + self.b)

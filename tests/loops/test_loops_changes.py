@@ -174,7 +174,7 @@ def test_a_method_of_the_class_that_is_replaced_is_run_at_every_step(monkeypatch
 
 def test_cells_that_compare_equal_do_not_share_what_was_recorded() -> None:
     class Equal(RNN):
-        steps_alike = True
+        pure_step = True
 
         def __eq__(self, other: object) -> bool:
             return isinstance(other, Equal)
@@ -191,7 +191,7 @@ def test_cells_that_compare_equal_do_not_share_what_was_recorded() -> None:
 
 def test_an_attribute_that_is_deleted_and_then_found_in_the_class_takes_effect() -> None:
     class WithGain(LSTM):
-        steps_alike = True
+        pure_step = True
         gain = 1.0
 
         def project(self, x: Tensor) -> Tensor:
@@ -265,7 +265,7 @@ class Composed(Cell[Tensor]):
     """A cell that has another module in it, and things that change without being set."""
 
     label = "composed"
-    steps_alike = True
+    pure_step = True
 
     def __init__(self) -> None:
         super().__init__(D, H)

@@ -17,11 +17,11 @@ from loops_formulas import (
     every_case,
     weights,
 )
+from minigrad.loops.layout import SCRATCH
+from minigrad.loops.runner import Program
 from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
-from minigrad.loops.layout import SCRATCH
-from minigrad.loops.runner import Program
 
 
 def halves(a: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from loops_cases import D, H, Pass, each_kind, pair, rolled
+from minigrad.loops.workspace import forget_workspaces
 from minigrad.models.cells import GRU, LSTM
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of, recorded
 
 from minigrad import edge_gradients, grad, no_grad, walk
-from minigrad.loops.workspace import forget_workspaces
 
 USES: dict[str, Callable[[Pass], object]] = {
     "dropped": lambda each: None,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, pair, plain, rolled, signature
 from loops_own_cells import EITHER, LOOKALIKES, ROLLED, STEP_BY_STEP, Own, weights
+from minigrad.loops.into import NotRepeatable
+from minigrad.loops.recording import Step, placeholder
 from minigrad.models.cells import LSTM, RNN
 from minigrad.models.layers import unroll
 
 from minigrad import Module, Parameter, Tensor, concatenate, detect_anomaly, tanh, walk
 from minigrad.errors import AnomalyError, ArgumentError, ShapeError
-from minigrad.loops.into import NotRepeatable
-from minigrad.loops.recording import Step, placeholder
 
 
 @pytest.mark.parametrize("kind", [*ROLLED, *STEP_BY_STEP, *EITHER])
@@ -32,7 +32,7 @@ def test_a_users_cell_whose_steps_are_alike_is_right(kind: Any, wants_xs: bool, 
 
 @pytest.mark.parametrize("kind", ROLLED)
 def test_its_graph_is_that_of_the_steps_one_by_one(kind: Any) -> None:
-    plainly = type(kind.__name__, (kind,), {"steps_alike": False})
+    plainly = type(kind.__name__, (kind,), {"pure_step": False})
     one, other = (signature(walk(Pass(k(), T=3).loss)) for k in (kind, plainly))
     assert one == other
 
@@ -41,8 +41,8 @@ def test_its_graph_is_that_of_the_steps_one_by_one(kind: Any) -> None:
 def test_a_derived_class_says_nothing_of_its_steps_unless_it_says_so_itself(name: str) -> None:
     kind = type(pair(name)[0])
     xs = np.ones((3, 2, 3))
-    again = type("Again", (kind,), {"steps_alike": True})
-    not_alike = type("NotAlike", (kind,), {"steps_alike": False})
+    again = type("Again", (kind,), {"pure_step": True})
+    not_alike = type("NotAlike", (kind,), {"pure_step": False})
     assert [rolled(unroll(k(D, H), xs)[0]) for k in (kind, plain(kind), again, not_alike)] == [True, False, True, False]
 
 
@@ -86,7 +86,7 @@ def test_a_relu_has_no_recipe_and_runs_step_by_step() -> None:
 @pytest.mark.parametrize("wants_xs", [False, True])
 def test_a_step_that_returns_another_shape_is_refused_by_the_same_words(wants_xs: bool, reverse: bool) -> None:
     class Growing(Own):
-        steps_alike = True
+        pure_step = True
 
         def step(self, x: Tensor, h: Any) -> Any:
             return concatenate([h, h], axis=1)
@@ -102,7 +102,7 @@ def test_a_step_that_returns_another_shape_is_refused_by_the_same_words(wants_xs
 @pytest.mark.parametrize("reverse", [False, True])
 def test_an_error_in_a_step_is_the_same_and_leaves_nothing_behind(reverse: bool) -> None:
     class Failing(Own):
-        steps_alike = True
+        pure_step = True
 
         def step(self, x: Tensor, h: Any) -> Any:
             return super().step(x, h) @ self.W.T
@@ -144,7 +144,7 @@ def test_a_step_whose_state_has_another_dtype_than_its_results_is_not_repeatable
 @pytest.mark.parametrize("wants_xs", [False, True])
 def test_steps_that_look_much_alike_are_not_taken_for_each_other(difference: str, wants_xs: bool) -> None:
     class Either(Module):
-        steps_alike = True
+        pure_step = True
 
         def __init__(self, choice: int) -> None:
             self.choice, self.U = choice, Parameter(weights(H, H))

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from loops_formulas import OfFormula, assert_program_right, weights
+from minigrad.loops.runner import Program
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.loops import rolled
-from minigrad.loops.runner import Program
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
     "rnn": (RNN, {}, 3, 3),

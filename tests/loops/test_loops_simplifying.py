@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from loops_formulas import CASES, assert_right, every_case, record, weights
-
-from minigrad import Parameter, Tensor, sigmoid, tanh
 from minigrad.loops.into import ELEMENTWISE
 from minigrad.loops.recording import CONSTANT, RESULT, STATE, STREAM, Operand
 from minigrad.loops.simplifying import Simplified
+
+from minigrad import Parameter, Tensor, sigmoid, tanh
 from minigrad.ops.arithmetic import Negative
 
 Linear = Callable[..., list[Tensor]]

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, bits, each_kind, pair
 from loops_formulas import OfFormula, StepByStep, weights
+from minigrad.loops.workspace import CHUNK, MOST, MOST_BYTES, RUNS, Workspace, forget_workspaces, rows_of
 from minigrad.models.cells import GRU, LSTM, RNN
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of, with_parts
 
 from minigrad import Tensor, concatenate, grad, no_grad, tanh, walk
 from minigrad.loops import workspace
-from minigrad.loops.workspace import CHUNK, MOST, MOST_BYTES, RUNS, Workspace, forget_workspaces, rows_of
 
 
 @pytest.fixture(autouse=True)

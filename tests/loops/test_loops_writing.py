@@ -56,7 +56,7 @@ class OfTwoFactors(Cell[Tensor]):
     """A cell whose recurrent matrix is a product: a constant of every step that is computed anew at each call."""
 
     label = "of two factors"
-    steps_alike = True
+    pure_step = True
 
     def __init__(self) -> None:
         super().__init__(D, H)
@@ -98,7 +98,7 @@ def test_under_no_grad_nothing_is_lent() -> None:
 def test_parameters_can_be_written_to_when_a_step_failed_while_it_was_recorded() -> None:
     class Failing(Cell[Tensor]):
         label = "failing"
-        steps_alike = True
+        pure_step = True
 
         def __init__(self) -> None:
             super().__init__(D, H)

@@ -356,7 +356,7 @@ MUTANTS = [
         ("the Hessian of several numbers", "def _gradient", "math.prod(y.shape) != 1", "math.prod(y.shape) < 1"),
     ),
     *rows(
-        "scanning",
+        "scan",
         ("time steps counted from 0", "def scan", "with time_step(k + 1):", "with time_step(k):"),
         ("reverse is ignored", "def scan", "range(T - 1, -1, -1) if reverse else range(T)", "range(T)"),
         ("outputs in the order of computation", "def scan", "outputs[k] = pytree.like", "outputs[T - 1 - k] = pytree.like"),

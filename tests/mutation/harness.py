@@ -85,7 +85,7 @@ LOOPS = tuple(
 FIRST = {
     "transforms.py": ("transforms",),
     "jacobians.py": ("transforms",),
-    "scanning.py": ("scan",),
+    "scan.py": ("scan",),
     "pytree.py": ("transforms",),
     "testing.py": ("gradcheck",),
     "comparing.py": ("gradcheck",),

@@ -1,16 +1,19 @@
-"""scan: the loop over time as one function, for any carry."""
+"""scan: the loop over time as one function, for any carry. It is the primitive: everything that is unrolled goes this way."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from minigrad import ops, pytree
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
+from minigrad.loops import CannotCompile, execute
 from minigrad.ops.indexing import cut, entry
-from minigrad.scope import no_grad, time_step
+from minigrad.scope import no_grad, state, time_step
 from minigrad.tensor import Tensor
 
 __all__ = ["scan"]
@@ -24,6 +27,22 @@ def scan(
     reverse: bool = False,
 ) -> tuple[Any, Any]:
     """``carry_t, y_t = f(carry_{t−1}, x_t)`` for t = 1 … T, each step recorded under its time step t (C4; JAX's signature).
+
+    What it computes is this loop::
+
+        def scan(f, init, xs):
+            carry, ys = init, []
+            for t in range(1, len(xs) + 1):
+                with time_step(t):
+                    carry, y = f(carry, xs[t - 1])
+                ys.append(y)
+            return carry, stack(ys)
+
+    The contract is JAX's: **f is pure**. It depends on its arguments and on what is the same at every step, and does nothing
+    but return its result. So it is traced, once, on Tensors that stand for the carry and the slice of one step, and the loop
+    is compiled (`minigrad.loops`): the same numbers up to rounding, the same graph, far faster. An f that reads the values
+    of a tensor in Python (``if h.item() > 0``), or uses an operation that cannot be compiled, is run step by step, as above;
+    `explain_loop` says why. An f that is seen not to be pure is an error.
 
     Args:
         f: one step. It takes the carry and one slice of ``xs`` and returns the new carry and an output (None for none).
@@ -44,6 +63,7 @@ def scan(
         DTypeError: ``f`` is not a function.
         ArgumentError: the number of steps is not known or contradictory, ``f`` does not return a pair, or the carry or
             the output changes its structure.
+        PurityError: ``f`` is not pure: it kept a tensor, or does another thing at the last step than at the first.
 
     >>> h, hs = scan(lambda h, x: (h + x, h * x), Tensor(0.0), np.array([1.0, 2.0, 3.0]))
     >>> h.item(), hs.tolist()
@@ -56,17 +76,48 @@ def scan(
     T = _length(inputs, length)
     if T == 0:
         return carry, _no_outputs(f, carry, inputs)
+    times = range(T, 0, -1) if reverse else range(1, T + 1)
+    if state.detector is None and state.tracer is None and not state.differentiating:
+        with suppress(CannotCompile):
+            return _compiled(f, carry, inputs, times)
+    return _step_by_step(f, carry, inputs, times)
+
+
+def _step_by_step(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: range) -> tuple[Any, Any]:
+    """The loop as it is written."""
     sequences = pytree.ends(inputs)
-    outputs: list[list[Any]] = [[]] * T
+    outputs: list[list[Any]] = [[]] * len(times)
     template: Any = None
-    for k in range(T - 1, -1, -1) if reverse else range(T):
-        with time_step(k + 1):
-            x = pytree.rebuilt(inputs, [cut(sequence, [entry(0, k)])[0] for sequence in sequences])
-            carry, y = _step(f, carry, x, f"scan, time step {k + 1}")
+    for t in times:
+        with time_step(t):
+            x = pytree.rebuilt(inputs, [cut(sequence, [entry(0, t - 1)])[0] for sequence in sequences])
+            carry, y = _step(f, carry, x, f"scan, time step {t}")
         if template is None:
             template = pytree.mapped(_tensor, y)
-        outputs[k] = pytree.like(template, y, f"scan, time step {k + 1}: the output")
+        outputs[t - 1] = pytree.like(template, y, f"scan, time step {t}: the output")
     return carry, pytree.rebuilt(template, [ops.stack(list(column)) for column in zip(*outputs, strict=True)])
+
+
+def _compiled(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: range) -> tuple[Any, Any]:
+    """The loop, compiled. Raises CannotCompile where it has to be run step by step."""
+    output: Any = None
+
+    def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        nonlocal output
+        new, y = _step(f, pytree.rebuilt(carry, parts), pytree.rebuilt(inputs, rows), "scan")
+        output = pytree.mapped(lambda _: 0, y)
+        return pytree.ends(new), [_tensor(end) for end in pytree.ends(y)]
+
+    sequences = pytree.ends(inputs)
+    final, ys = execute(flat, pytree.ends(carry), sequences, times, [None] * len(sequences), key=code_of(f))
+    return pytree.rebuilt(carry, final), pytree.rebuilt(output, ys)
+
+
+def code_of(f: Any) -> Any:
+    """What tells a function from others that do something else, though it be made anew at each call."""
+    while isinstance(f, functools.partial):
+        f = f.func
+    return getattr(getattr(f, "__func__", f), "__code__", type(f))
 
 
 def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, where: str) -> tuple[Any, Any]:

@@ -13,55 +13,89 @@ identities: 1 ⊙ a = a and x + (−y) = x − y.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from minigrad.graph import Operation
-from minigrad.loops.recording import RESULT, STATE, Operand
+from minigrad.loops.differentiate import Derivative
+from minigrad.loops.program import CARRY, CONST, LOCAL, Line, Program, Ref
+from minigrad.loops.trace import Pass
 from minigrad.ops.arithmetic import Add, Multiply, Negative, Subtract
 
-__all__ = ["Simplified"]
+__all__ = ["Factor", "simplified"]
 
-Operands: TypeAlias = tuple[Operand, ...]
+Operands: TypeAlias = tuple[Ref, ...]
+
+
+class Factor(Multiply):
+    """A product of two factors, multiplied ahead of what they apply to. Where it underflows it would be worth less than they
+    are one after the other, so its kernel raises FloatingPointError there."""
+
+    __slots__ = ()
 
 
 class Product(NamedTuple):
     """What is known of ``arriving ⊙ factor`` before it is computed; ``like`` is an operation with a result of that kind."""
 
-    arriving: Operand
-    factor: Operand
+    arriving: Ref
+    factor: Ref
     like: Operation
 
 
-class Simplified:
-    """The same results by fewer operations in the loop: ``nodes`` and ``operands``, and where a result is found `now`.
+def simplified(derivative: Derivative) -> Derivative:
+    """The same derivative by fewer lines in the body of the loop."""
+    program = derivative.program
+    ones = {Ref(CONST, k) for k, value in enumerate(program.consts) if value.number == 1}
+    ends = [*program.new_carry, *program.ys, *(part.g for part in derivative.contributions)]
+    simple = _Simplified(program, ends, ones)
+    lines = tuple([Line(op, operands) for op, operands in zip(simple.nodes, simple.operands, strict=True)])
+    new_carry, ys = tuple(map(simple.end, program.new_carry)), tuple(map(simple.end, program.ys))
+    contributions = tuple([part._replace(g=simple.end(part.g)) for part in derivative.contributions])
+    whole = Program(program.xs, program.carry, program.consts, lines, new_carry, ys)
+    short, place = whole.pruned([part.g for part in contributions])
+    return replace(
+        derivative,
+        program=short,
+        contributions=tuple([part._replace(g=place[part.g]) for part in contributions]),
+        cotangents={},
+    )
+
+
+class _Simplified:
+    """The lines of a program, rewritten: ``nodes`` and ``operands``, and where a result is found `now`.
 
     Args:
-        nodes: operations, in order.
-        operands: where the operands of each come from.
+        program: the lines.
         wanted: the results that others need.
-        ones: the constants that are the number 1.
+        ones: the consts that are the number 1.
     """
 
-    def __init__(
-        self, nodes: Sequence[Operation], operands: Sequence[Operands], wanted: Iterable[Operand], ones: set[Operand]
-    ) -> None:
+    def __init__(self, program: Program, wanted: Iterable[Ref], ones: set[Ref]) -> None:
         self.nodes: list[Operation] = []
         self.operands: list[Operands] = []
-        self._given, self._ones = nodes, ones
+        self._given, self._ones = [line.op for line in program.lines], ones
         self._depends: list[bool] = []
-        self._now: dict[Operand, Operand] = {}
-        self._products: dict[Operand, Product] = {}
-        self._negatives: dict[Operand, tuple[Operand, Operation]] = {}
-        for k, (node, given) in enumerate(zip(nodes, operands, strict=True)):
-            self._depends.append(any(map(self._depends_on_state, given)))
-            self._rewrite(node, given, Operand(RESULT, k))
+        self._now: dict[Ref, Ref] = {}
+        self._products: dict[Ref, Product] = {}
+        self._negatives: dict[Ref, tuple[Ref, Operation]] = {}
+        self._program = program
+        for k, line in enumerate(program.lines):
+            self._depends.append(any(map(self._depends_on_state, line.operands)))
+            self._rewrite(line.op, line.operands, Ref(LOCAL, k))
         for operand in wanted:
-            self.now(operand)
+            self.end(operand)
 
-    def now(self, operand: Operand) -> Operand:
+    def end(self, operand: Ref) -> Ref:
+        """Where an end of the program is found: always a line."""
+        found = self.now(operand)
+        if found.kind != LOCAL:
+            found = self._now[operand] = self._add(Pass, self._given[operand.number], found)
+        return found
+
+    def now(self, operand: Ref) -> Ref:
         """Where what ``operand`` says is found."""
-        if operand.kind != RESULT:
+        if operand.kind != LOCAL:
             return operand
         if operand not in self._now:
             if operand in self._products:
@@ -72,7 +106,7 @@ class Simplified:
                 self._now[operand] = self._add(Negative, like, self.now(negated))
         return self._now[operand]
 
-    def _rewrite(self, node: Operation, operands: Operands, result: Operand) -> None:
+    def _rewrite(self, node: Operation, operands: Operands, result: Ref) -> None:
         product = self._as_product(node, operands)
         if product is not None:
             self._products[result] = product
@@ -97,7 +131,7 @@ class Simplified:
                 if self._depends_on_state(g) and not self._depends_on_state(a):
                     if product is None:
                         return Product(self.now(g), self.now(a), node)
-                    return Product(product.arriving, self._add(Multiply, node, product.factor, self.now(a)), node)
+                    return Product(product.arriving, self._add(Factor, node, product.factor, self.now(a)), node)
         elif isinstance(node, Add | Subtract | Negative):
             first, *others = known
             if first is not None and all(other is not None and other.arriving == first.arriving for other in others):
@@ -105,19 +139,20 @@ class Simplified:
                 return Product(first.arriving, self._add(type(node), node, *factors), node)
         return None
 
-    def _add(self, kind: type[Operation], like: Operation, *operands: Operand) -> Operand:
+    def _add(self, kind: type[Operation], like: Operation, *operands: Ref) -> Ref:
         node = kind()
-        node.shape, node.dtype, node.inputs, node.saved = like.shape, like.dtype, (None,) * len(operands), None
+        node.shape, node.dtype, node.name, node.place = like.shape, like.dtype, None, like.place
+        node.sources, node.saved = (None,) * len(operands), None
         return self._append(node, operands)
 
-    def _append(self, node: Operation, operands: Operands) -> Operand:
+    def _append(self, node: Operation, operands: Operands) -> Ref:
         self.nodes.append(node)
         self.operands.append(operands)
-        return Operand(RESULT, len(self.nodes) - 1)
+        return Ref(LOCAL, len(self.nodes) - 1)
 
-    def _depends_on_state(self, operand: Operand) -> bool:
-        return operand.kind == STATE or (operand.kind == RESULT and self._depends[operand.number])
+    def _depends_on_state(self, operand: Ref) -> bool:
+        return operand.kind == CARRY or (operand.kind == LOCAL and self._depends[operand.number])
 
     def _fit(self, operands: Operands, node: Operation) -> bool:
         """Whether the operands that are results have the shape of the node's own."""
-        return all(operand.kind != RESULT or self._given[operand.number].shape == node.shape for operand in operands)
+        return all(operand.kind != LOCAL or self._given[operand.number].shape == node.shape for operand in operands)

@@ -15,14 +15,13 @@ from typing import Any, Final, NamedTuple, cast
 
 from minigrad.graph import Operation
 from minigrad.guard import Array
-from minigrad.loops.recording import CONSTANT, RESULT, Operand
-from minigrad.loops.schedule import BEFORE, LOOP, Schedule
+from minigrad.loops.program import CONST, LOCAL, Ref
+from minigrad.loops.schedule import BODY, PROLOGUE, Schedule
 from minigrad.ops.arithmetic import Multiply
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
-from minigrad.ops.matmul import Matmul
 
-__all__ = ["MINUS_UNIT", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Layout", "Parts", "Slot"]
+__all__ = ["MINUS_UNIT", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Buffers", "Parts", "Slot"]
 
 NEW: Final = "new"
 STACK: Final = "stack"
@@ -44,6 +43,13 @@ class Slot(NamedTuple):
     path: tuple[Any, ...] = ()
 
 
+class Row(NamedTuple):
+    """What an array holds of one step."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
 class Parts(NamedTuple):
     """In the path of a slot: cut the columns into so many parts of that width, and put the parts first."""
 
@@ -56,7 +62,7 @@ class Parts(NamedTuple):
         return parts[:, None] if array.ndim == 1 else parts.swapaxes(-3, -2)
 
 
-class Layout:
+class Buffers:
     """The arrays, and the slots of all values in them.
 
     Args:
@@ -72,7 +78,7 @@ class Layout:
         self.slots: list[Slot] = []
         self.results: dict[int, int] = {}
         """The slot of each result."""
-        self.copies: dict[int, list[tuple[Operand, int]]] = {}
+        self.copies: dict[int, list[tuple[Ref, int]]] = {}
         """What has to be copied where, for each result that others are put side by side in."""
         self._given: dict[tuple[str, Any], int] = {}
         self.cut: dict[int, Parts] = {}
@@ -87,7 +93,7 @@ class Layout:
 
     def slot_of(self, kind: str, number: Any) -> int:
         """The slot of a result, or of something given."""
-        if kind == RESULT:
+        if kind == LOCAL:
             return self.results[number]
         if (kind, number) not in self._given:
             self._given[kind, number] = self._new_array(kind, number)
@@ -98,10 +104,11 @@ class Layout:
         return self.slot(len(self.arrays) - 1)
 
     def _fresh(self, k: int) -> int:
-        shape: tuple[int, ...] = self.schedule.nodes[k].shape
+        node = self.schedule.nodes[k]
+        shape: tuple[int, ...] = node.shape
         if k in self.cut:
             shape = (self.cut[k].number, shape[0], self.cut[k].width)
-        return self._new_array(STACK if self.schedule.stacked[k] else SCRATCH, shape)
+        return self._new_array(STACK if self.schedule.stacked[k] else SCRATCH, Row(shape, node.dtype))
 
     # ---------------------------------------------------------------- the order in which places are given
 
@@ -109,12 +116,12 @@ class Layout:
         schedule = self.schedule
         self._place_new_state()
         joins = [k for k, node in enumerate(schedule.nodes) if isinstance(node, Concatenate)]
-        for k in sorted(joins, key=lambda k: schedule.phase[k] != LOOP):
+        for k in sorted(joins, key=lambda k: schedule.phase[k] != BODY):
             self._place_joined(k)
         self._alike = self._find_alike()
         self.cut = {k: parts for k in range(len(schedule.nodes)) if (parts := self._only_cut(k)) is not None}
         for k in reversed(range(len(schedule.nodes))):
-            if schedule.is_computed(Operand(RESULT, k)):
+            if schedule.is_computed(Ref(LOCAL, k)):
                 if k not in self.results:
                     self._place_side_by_side([m for m in self._alike.get(k, [k]) if m not in self.results])
                 self._give_place_to_operand(k)
@@ -124,7 +131,7 @@ class Layout:
 
     def _place_new_state(self) -> None:
         for i, operand in enumerate(self.schedule.new):
-            stays = self.schedule.every_state or operand.kind != RESULT or not self.schedule.stacked[operand.number]
+            stays = self.schedule.every_carry or operand.kind != LOCAL or not self.schedule.stacked[operand.number]
             if stays and self.schedule.is_computed(operand):
                 self.results.setdefault(operand.number, self.slot_of(NEW, i))
 
@@ -134,7 +141,8 @@ class Layout:
             self.results[members[0]] = self._fresh(members[0])
             return
         kind = STACK if any(self.schedule.stacked[member] for member in members) else SCRATCH
-        self.arrays.append((kind, (len(members), *self.schedule.nodes[members[0]].shape)))
+        node = self.schedule.nodes[members[0]]
+        self.arrays.append((kind, Row((len(members), *node.shape), node.dtype)))
         for j, member in enumerate(members):
             self.results[member] = self.slot(len(self.arrays) - 1, ((j,),))
 
@@ -145,14 +153,15 @@ class Layout:
         an array: it needs one piece of memory.
         """
         schedule, (array, path) = self.schedule, self.slots[self.results[k]]
-        if isinstance(schedule.nodes[k], Matmul) or k in self.cut or any(len(index) > 1 for index in path):
+        if not schedule.nodes[k].entrywise or k in self.cut or any(len(index) > 1 for index in path):
             return
         kind, _ = self.arrays[array]
-        over_time = kind == STACK or (kind == NEW and schedule.every_state)
+        over_time = kind == STACK or (kind == NEW and schedule.every_carry)
         for r in schedule.results_of(k):
-            free = r not in self.results and r not in schedule.kept and schedule.uses[Operand(RESULT, r)] == 1
-            fits = schedule.nodes[r].shape == schedule.nodes[k].shape and (over_time or not schedule.stacked[r])
-            fits = fits and (schedule.is_entrywise(Operand(RESULT, r)) or (not path and isinstance(schedule.nodes[r], Matmul)))
+            free = r not in self.results and r not in schedule.kept and schedule.uses[Ref(LOCAL, r)] == 1
+            here, there = schedule.nodes[r], schedule.nodes[k]
+            fits = (here.shape, here.dtype) == (there.shape, there.dtype) and (over_time or not schedule.stacked[r])
+            fits = fits and (here.entrywise or (not path and schedule.is_product(r)))
             group = self._alike.get(r, [r])
             if free and fits and (len(group) == 1 or path == ((group.index(r),),)):
                 self.results[r] = self.results[k]
@@ -163,7 +172,7 @@ class Layout:
     def _place_part(self, k: int, node: Slice) -> None:
         (operand,) = self.schedule.operands[k]
         whole, (_, start, _, index) = self.slots[self.slot_of(*operand)], node.span
-        if operand.kind == RESULT and operand.number in self.cut:
+        if operand.kind == LOCAL and operand.number in self.cut:
             index = start // self.cut[operand.number].width
         self.results[k] = self.slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
 
@@ -172,8 +181,8 @@ class Layout:
 
         It is then laid out part by part, so that whatever is computed from a part finds it in one piece.
         """
-        schedule, node, result = self.schedule, self.schedule.nodes[k], Operand(RESULT, k)
-        if schedule.phase[k] != LOOP or k in self.results or k in schedule.kept:
+        schedule, node, result = self.schedule, self.schedule.nodes[k], Ref(LOCAL, k)
+        if schedule.phase[k] != BODY or k in self.results or k in schedule.kept:
             return None
         if len(self._alike.get(k, [k])) > 1 or not schedule.is_entrywise(result):
             return None
@@ -183,29 +192,30 @@ class Layout:
         even = len(places) == schedule.uses[result] > 1 and all(place[0] == width for place in places)
         if not even or node.shape[1] % width:
             return None
-        shapes = [None if source is None else source.shape for source in node.inputs]
-        for shape, operand in zip(shapes, schedule.operands[k], strict=True):
-            if shape != node.shape and not (shape == node.shape[1:] and operand.kind == CONSTANT):
+        for operand in schedule.operands[k]:
+            shape = schedule.program.value(operand).shape
+            if shape != node.shape and not (shape == node.shape[1:] and operand.kind == CONST):
                 return None
         return Parts(node.shape[1] // width, width)
 
     def _find_alike(self) -> dict[int, list[int]]:
         """The operations of the loop that do the same with parts side by side; for each of them all of its group."""
-        parts: dict[Operand, tuple[Any, int]] = {}  # what it is a part of, and which
+        parts: dict[Ref, tuple[Any, int]] = {}  # what it is a part of, and which
         groups: dict[int, list[int]] = {}
         latest: dict[Any, tuple[list[int], list[int]]] = {}
         for k, node in enumerate(self.schedule.nodes):
-            operands, result = self.schedule.operands[k], Operand(RESULT, k)
+            operands, result = self.schedule.operands[k], Ref(LOCAL, k)
             place, of_parts = _columns(node), all(operand in parts for operand in operands)
             if place is not None:
                 parts[result] = (operands[0], place[0]), place[1]
-            elif of_parts and self.schedule.phase[k] == LOOP and self.schedule.is_entrywise(result):
+            elif of_parts and self.schedule.phase[k] == BODY and self.schedule.is_entrywise(result):
                 wholes, which = zip(*[parts[operand] for operand in operands], strict=True)
-                group, following = latest.get((type(node), wholes), ([], []))
+                opcode = type(node), getattr(node, "function", None), node.dtype, wholes
+                group, following = latest.get(opcode, ([], []))
                 if list(which) != following:
                     group = []
                 group.append(k)
-                latest[type(node), wholes] = group, [number + 1 for number in which]
+                latest[opcode] = group, [number + 1 for number in which]
                 groups[k] = group
                 parts[result] = group[0], len(group) - 1
         return groups
@@ -216,30 +226,30 @@ class Layout:
         """Let the parts that are joined be computed where they belong, as far as that can be; the others are copied."""
         schedule, node = self.schedule, cast(Concatenate, self.schedule.nodes[k])
         parts = schedule.results_of(k)
-        homeless = {r for r in parts if r not in self.results and schedule.is_entrywise(Operand(RESULT, r))}
+        homeless = {r for r in parts if r not in self.results and schedule.is_entrywise(Ref(LOCAL, r))}
         schedule.stacked[k] = schedule.stacked[k] or any(schedule.stacked[r] for r in homeless)
         self.results[k], self.copies[k] = self._fresh(k), []
         before = (slice(None),) * node.axis
         for operand, (start, stop) in zip(schedule.operands[k], node.bounds, strict=True):
             place = self.slot(self.slots[self.results[k]].array, ((*before, slice(start, stop)),))
-            if operand.kind == RESULT and operand.number in homeless:
+            if operand.kind == LOCAL and operand.number in homeless:
                 homeless.remove(operand.number)
                 self.results[operand.number] = place
             else:
                 self.copies[k].append((operand, place))
-        if schedule.phase[k] == LOOP:
+        if schedule.phase[k] == BODY:
             for shared, members in groupby(parts, self._multiplied):
                 factors = [] if shared is None else list(dict.fromkeys(schedule.operands[m][1].number for m in members))
                 if factors:
                     self._place_side_by_side(factors)
 
-    def _multiplied(self, m: int) -> tuple[Operand, tuple[int, ...]] | None:
+    def _multiplied(self, m: int) -> tuple[Ref, tuple[int, ...]] | None:
         """What is multiplied with a factor that is computed before the loop and has no place yet, and the factor's shape."""
         schedule, node = self.schedule, self.schedule.nodes[m]
         if not isinstance(node, Multiply):
             return None
         g, factor = schedule.operands[m]
-        free = schedule.is_entrywise(factor) and schedule.phase[factor.number] == BEFORE and factor.number not in self.results
+        free = schedule.is_entrywise(factor) and schedule.phase[factor.number] == PROLOGUE and factor.number not in self.results
         return (g, node.shape) if free and schedule.nodes[factor.number].shape == node.shape else None
 
     # ---------------------------------------------------------------- several slots as one

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minigrad.loops.into import OUT, Into, NotRepeatable, copy, recipe
-from minigrad.loops.layout import MINUS_UNIT, NEW, TRANSPOSED, UNIT, Layout
-from minigrad.loops.recording import CONSTANT, RESULT, Operand
-from minigrad.loops.schedule import BEFORE, LOOP, Schedule
+from minigrad.loops.buffers import MINUS_UNIT, NEW, TRANSPOSED, UNIT, Buffers
+from minigrad.loops.kernels import OUT, Kernel, assign, copy, kernels, matrix_kernel
+from minigrad.loops.program import CONST, LOCAL, CannotCompile, Ref, Value
+from minigrad.loops.schedule import BODY, PROLOGUE, Schedule
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
@@ -21,7 +21,7 @@ __all__ = ["Call", "Plan"]
 class Call(NamedTuple):
     """One call: the function, and the numbers of the slots of its operands and its result."""
 
-    function: Into
+    function: Kernel
     slots: tuple[int, ...]
 
 
@@ -32,13 +32,13 @@ class Plan:
         schedule: its operations, and when they are computed.
 
     Raises:
-        NotRepeatable: it is not known how to repeat one of the operations.
+        CannotCompile: it is not known how to repeat one of the operations.
     """
 
-    __slots__ = ("_written", "calls", "layout", "schedule")
+    __slots__ = ("_written", "calls", "layout", "quiet", "schedule")
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule, self.layout = schedule, Layout(schedule)
+    def __init__(self, schedule: Schedule, quiet: bool = False) -> None:
+        self.schedule, self.layout, self.quiet = schedule, Buffers(schedule), quiet
         self.calls: tuple[list[Call], list[Call], list[Call]] = ([], [], [])
         """Those before, in and after the loop."""
         self._written: set[int] = set()
@@ -51,35 +51,38 @@ class Plan:
         node, phase, layout = self.schedule.nodes[k], self.schedule.phase[k], self.layout
         calls = self.calls[phase]
         if isinstance(node, Concatenate):
-            calls += [Call(copy, (layout.slot_of(*operand), place)) for operand, place in layout.copies[k]]
+            calls += [Call(self._copy(operand), (layout.slot_of(*operand), place)) for operand, place in layout.copies[k]]
         elif not isinstance(node, Slice):
             members, places = self._together(k)
             self._written.update(members)
-            if isinstance(node, Matmul):
-                places[1] = self._matrix(node, self.schedule.operands[k][1])
+            if isinstance(node, Matmul) and self.schedule.is_product(k):
+                matrix = layout.slot_of(TRANSPOSED if node.transpose_b else CONST, self.schedule.operands[k][1].number)
+                calls.append(Call(matrix_kernel(phase != BODY), (places[0], matrix, places[OUT])))
+                return
+            operands = len(places) - 1
             places[OUT:OUT] = [layout.slot_of(MINUS_UNIT, None), layout.slot_of(UNIT, None)]
-            for function, taken in recipe(node, phase != LOOP):
+            for function, taken in kernels(node, operands, self.quiet):
                 calls.append(Call(function, (*[places[number] for number in taken], places[OUT])))
 
-    def _matrix(self, node: Matmul, operand: Operand) -> int:
-        if operand.kind != CONSTANT:
-            raise NotRepeatable("a product with a matrix that differs from step to step")
-        return self.layout.slot_of(TRANSPOSED if node.transpose_b else CONSTANT, operand.number)
+    def _copy(self, operand: Ref) -> Kernel:
+        value = self.schedule.program.value(operand)
+        number = isinstance(value, Value) and value.number is not None
+        return assign if number or value.dtype.kind not in "fiu" else copy
 
     def _copy_new_state(self) -> None:
         for i, operand in enumerate(self.schedule.new):
             here, there = self.layout.slot_of(*operand), self.layout.slot_of(NEW, i)
             if here != there:
-                if self.schedule.every_state:
-                    raise NotRepeatable("a state that is part of something")
-                self.calls[LOOP].append(Call(copy, (here, there)))
+                if self.schedule.every_carry:
+                    raise CannotCompile("a carry that is part of something")
+                self.calls[BODY].append(Call(self._copy(operand), (here, there)))
 
     # ---------------------------------------------------------------- several operations as one call
 
     def _together(self, k: int) -> tuple[list[int], list[int]]:
         """The operations that one call can do, ``k`` among them, and the slots of its operands and of its result."""
         node, members, places = self.schedule.nodes[k], [k], self._places(k)
-        if self.schedule.phase[k] != LOOP or len(node.shape) != 2 or isinstance(node, Matmul):
+        if self.schedule.phase[k] != BODY or len(node.shape) != 2 or not node.entrywise:
             return members, places
         others = [m for m in range(k + 1, len(self.schedule.nodes)) if self._is_like(k, m)]
         position = 0
@@ -107,13 +110,12 @@ class Plan:
 
     def _is_like(self, k: int, m: int) -> bool:
         """Whether ``m`` is an operation like ``k`` that could be done together with it."""
-        nodes = self.schedule.nodes
-        alike = type(nodes[m]) is type(nodes[k]) and nodes[m].shape == nodes[k].shape and self.schedule.phase[m] == LOOP
+        alike = self.schedule.is_alike(k, m) and self.schedule.phase[m] == BODY
         return alike and m not in self._written and all(map(self._is_there, self.schedule.operands[m]))
 
-    def _is_there(self, operand: Operand) -> bool:
+    def _is_there(self, operand: Ref) -> bool:
         """Whether an operand has been computed when the next call of the loop is made."""
-        if operand.kind != RESULT or self.schedule.phase[operand.number] == BEFORE or operand.number in self._written:
+        if operand.kind != LOCAL or self.schedule.phase[operand.number] == PROLOGUE or operand.number in self._written:
             return True
         source = self.schedule.nodes[operand.number]
         return isinstance(source, Slice) and self._is_there(self.schedule.operands[operand.number][0])

@@ -1,0 +1,203 @@
+"""The NumPy backend: a program as calls over arrays that are there already, and the loop that makes them.
+
+The loop itself is a `zip` of one `map` for each call: asking it for the next item makes the calls of one step, in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import islice, repeat
+from typing import Any, Final
+
+import numpy as np
+
+from minigrad.guard import Array
+from minigrad.loops.buffers import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Buffers, Parts
+from minigrad.loops.fuse import Call, Plan
+from minigrad.loops.pool import CHUNK, part, pooled, rows_of
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Ref
+
+__all__ = ["Executable", "Run"]
+
+WHOLE: Final = slice(None)
+
+
+class Executable:
+    """How a loop over a program is run, according to a plan.
+
+    Args:
+        plan: the calls, and where what they compute lies.
+    """
+
+    __slots__ = (
+        "__weakref__", "arrays", "body", "dtypes", "epilogue", "every_carry", "given", "paths", "prologue",
+        "results", "rows", "units",
+    )  # fmt: skip
+
+    def __init__(self, plan: Plan) -> None:
+        layout, schedule = plan.layout, plan.schedule
+        self.dtypes = [value.dtype for value in schedule.program.carry]
+        floats = [node.dtype for node in schedule.nodes if node.dtype.kind == "f"]
+        dtype = floats[0] if floats else np.dtype(float)
+        self.units = {UNIT: np.array(1, dtype), MINUS_UNIT: np.array(-1, dtype)}
+        self.every_carry = schedule.every_carry
+        self.arrays = layout.arrays
+        self.results = {k: layout.results[k] for k in schedule.kept}
+        """The slot of each result that is kept."""
+        self.prologue, body, self.epilogue = plan.calls
+        used = list(dict.fromkeys(slot for call in body for slot in call.slots))
+        over_time = (XS, STACK, *((CARRY, NEW) if self.every_carry else ()))
+        places = {slot: layout.slots[slot] for calls in plan.calls for call in calls for slot in call.slots}
+        places |= {slot: layout.slots[slot] for slot in self.results.values()}
+        kinds = {slot: layout.arrays[array][0] for slot, (array, _) in places.items()}
+        self.paths = [
+            (slot, array, _of_all(path) if kinds[slot] in over_time else path) for slot, (array, path) in places.items()
+        ]
+        """The slots that are used, each with its array, and the indices that lead from it to what lies in the slot."""
+        self.given = [
+            (slot, *layout.arrays[number], path)
+            for slot, number, path in self.paths
+            if kinds[slot] in (XS, CONST, TRANSPOSED) or (kinds[slot] in (CARRY, NEW) and self.every_carry)
+        ]
+        """The slots in arrays that are another's at each run: the slot, the kind, which of the kind, and the path."""
+        self.rows = [(slot, kinds[slot] in over_time, *self._carry(layout, slot)) for slot in used]
+        """The slots that the body uses, whether they have a row for each step, and which part of the carry they are, if any."""
+        self.body = [Call(call.function, tuple(map(used.index, call.slots))) for call in body]
+        """The calls of one step, with numbers in ``rows``."""
+
+    def _carry(self, layout: Buffers, slot: int) -> tuple[str | None, Any]:
+        """Which part of the carry of all times a slot holds, as a kind and a number."""
+        array, path = layout.slots[slot]
+        kind, what = layout.arrays[array]
+        return (kind, what) if self.every_carry and kind in (CARRY, NEW) and not path else (None, None)
+
+    def run(
+        self,
+        T: int,
+        xs: Sequence[Array],
+        carry: Sequence[Array],
+        consts: Sequence[Any],
+        reverse: bool = False,
+        cuts: Sequence[int] = (),
+    ) -> Run:
+        """Compute all T steps, from the first, or in ``reverse`` from the last.
+
+        Args:
+            T: how many there are.
+            xs: the arrays over all steps, each (T, …).
+            carry: the parts of the carry to begin with.
+            consts: what is the same at every step.
+            reverse: the direction.
+            cuts: before which steps, counted from 0 as they are computed, the carry is set to zero.
+        """
+        run = Run(self, T, xs, carry, consts, reverse, cuts)
+        run.compute()
+        return run
+
+
+class Run:
+    """One run of an executable: what it was given, and what it has computed."""
+
+    __slots__ = ("T", "__weakref__", "arrays", "chains", "cuts", "executable", "given", "reverse", "values")
+
+    def __init__(
+        self,
+        executable: Executable,
+        T: int,
+        xs: Sequence[Array],
+        carry: Sequence[Array],
+        consts: Sequence[Any],
+        reverse: bool,
+        cuts: Sequence[int],
+    ) -> None:
+        self.executable, self.T, self.reverse, self.cuts = executable, T, reverse, cuts
+        self.arrays = pooled(executable, carry, T, reverse, self)
+        self.chains: list[Array] = []
+        """The parts of the carry at all times, if all are needed."""
+        old, new = self._begun(carry)
+        self.given: dict[str, Sequence[Any]] = {XS: xs, CONST: consts, CARRY: old, NEW: new}
+        self.values = self.arrays.values.copy()
+        for slot, kind, what, path in executable.given:
+            array = consts[what].T if kind == TRANSPOSED else self.given[kind][what]
+            self.values[slot] = part(array, path) if path else array
+
+    def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The parts of the carry before and after each step: two arrays that change places, or all rows of one."""
+        if not self.executable.every_carry:
+            for (here, _), value in zip(self.arrays.old, carry, strict=True):
+                here[...] = value
+            return self.arrays.old, self.arrays.new
+        dtypes = self.executable.dtypes
+        self.chains = [np.empty((self.T + 1, *value.shape), dtype) for value, dtype in zip(carry, dtypes, strict=True)]
+        for chain, value in zip(self.chains, carry, strict=True):
+            chain[self.T if self.reverse else 0] = value
+        first, last = [chain[:-1] for chain in self.chains], [chain[1:] for chain in self.chains]
+        return (last, first) if self.reverse else (first, last)
+
+    def compute(self) -> None:
+        """Make all calls."""
+        values, executable = self.values, self.executable
+        self._at_once(executable.prologue)
+        starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
+        for start, stop in zip(starts, [*starts[1:], self.T], strict=True):
+            if start in self.cuts:
+                for pair in self.arrays.old:
+                    pair[start % 2][...] = 0
+            chains = [rows_of(chain, start, stop, self.T, self.reverse, 1) for chain in self.chains]
+            carries = {CARRY: chains, NEW: [rows[1:] for rows in chains]}
+            rows = [
+                kept[start // CHUNK]
+                if kept is not None and not self.cuts
+                else self._rows(values[slot], over_time, start, stop)
+                if kind is None
+                else carries[kind][what]
+                for (slot, over_time, kind, what), kept in zip(executable.rows, self.arrays.rows, strict=True)
+            ]
+            calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in executable.body]
+            deque(islice(zip(*calls, strict=False), stop - start), maxlen=0)
+        self._at_once(executable.epilogue)
+
+    def _at_once(self, calls: Iterable[Call]) -> None:
+        values = self.values
+        for function, slots in calls:
+            function(*[values[slot] for slot in slots])
+
+    def _rows(self, value: Any, over_time: bool, start: int, stop: int) -> Iterable[Any]:
+        """What a slot holds at the steps of a chunk, one after the other."""
+        if over_time:
+            return rows_of(value, start, stop, self.T, self.reverse)
+        if type(value) is not tuple:
+            return repeat(value)
+        return (value if start % 2 == 0 else value[::-1]) * (CHUNK // 2)
+
+    def of(self, operand: Ref) -> Any:
+        """A value of all steps, (T, …); a const as it is."""
+        kind, number = operand
+        value: Any = self.values[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
+        return value.view() if isinstance(value, np.ndarray) else value  # the pool sees others' views, not its own
+
+    def row(self, operand: Ref, number: int) -> Any:
+        """A value at one step, given by the number of its row."""
+        value = self.of(operand)
+        return value if operand.kind == CONST else value[number]
+
+    def again(self, executable: Executable) -> Run:
+        """The same computation by another executable of the same program."""
+        carry = [old[-1 if self.reverse else 0] for old in self.given[CARRY]]
+        return executable.run(self.T, self.given[XS], carry, self.given[CONST], self.reverse)
+
+    def last(self, number: int) -> Array:
+        """A part of the carry after the last step."""
+        new = self.given[NEW][number]
+        row: Array = new[(self.T - 1) % 2] if type(new) is tuple else new[0 if self.reverse else -1]
+        return row
+
+    def before_last(self) -> list[Array]:
+        """The carry before the last step, where all are kept."""
+        return [old[0 if self.reverse else -1] for old in self.given[CARRY]]
+
+
+def _of_all(path: Sequence[Any]) -> list[Any]:
+    """A path that leads to the same part of every row."""
+    return [index if isinstance(index, Parts) else (WHOLE, *index) for index in path]

@@ -1,0 +1,321 @@
+"""Writing a loop out: the operations of every step, as they would have been recorded one by one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from minigrad.graph import OUTPUT, STRIDE, Leaf, Node, Operation
+from minigrad.loops.backend import Executable, Run
+from minigrad.loops.program import LOCAL, XS, Program, Ref
+from minigrad.loops.trace import Pass, Trace
+from minigrad.memory import collector_paused
+from minigrad.ops.constants import Flat
+from minigrad.ops.indexing import Lookup, Slice, entry
+from minigrad.ops.joining import Stack
+from minigrad.ops.kinks import Where
+from minigrad.scope import Place
+
+__all__ = ["MASK", "Steps", "Values"]
+
+MASK = "mask of lengths"
+"""What the rows are called that say which examples take a step: where all do, or none, nothing is selected."""
+
+Nodes = dict[Node | None, Node | None]
+"""For nodes of the trace of a step, those that stand for them in one of the steps."""
+
+
+class Values:
+    """What the steps of a loop have computed, until it is released.
+
+    Args:
+        run: the run that the loop made.
+        everything: the executable that keeps all locals of all steps.
+        program: the step as it was traced.
+        place: where its locals are in the program that was run.
+    """
+
+    __slots__ = ("_everything", "_full", "place", "program", "run")
+
+    def __init__(self, run: Run, everything: Executable, program: Program, place: dict[Ref, Ref]) -> None:
+        self.run: Run | None = run
+        self._full: Run | None = None
+        self._everything, self.program, self.place = everything, program, place
+
+    def release(self) -> None:
+        """Forget them."""
+        self.run = self._full = None
+
+    def at(self, operand: Ref, row: int) -> Any:
+        """A value at one step, given by the number of its row."""
+        if self._full is None and self.run is not None:
+            self._full = self.run.again(self._everything)
+        return None if self._full is None else self._full.row(self.place.get(operand, operand), row)
+
+    def kept(self, k: int, row: int) -> tuple[Any, ...] | None:
+        """What the operation of a line would have kept at one step."""
+        if self.run is None:
+            return None
+        line = self.program.lines[k]
+        return tuple(
+            None if kept is None else self.at(Ref(LOCAL, k) if place == OUTPUT else line.operands[place], row)
+            for place, kept in zip(line.op.keeps, line.op.saved or (), strict=True)
+        )
+
+
+class Written(Operation):
+    """An operation of one step of a loop, written out. What it keeps is looked up in the values of the loop."""
+
+    if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `_like` makes
+        __slots__ = ()
+    values: Values
+    line: int
+    row: int
+    is_first: bool
+    is_released: bool
+    steps: Steps | None
+    """Set while the steps have not been written out."""
+    own: tuple[Node | None, ...]
+
+    @property
+    def sources(self) -> tuple[Node | None, ...]:
+        """What it was computed from; asking has all steps written out."""
+        if self.steps is not None:
+            self.steps.write()
+        return self.own
+
+    @sources.setter
+    def sources(self, sources: tuple[Node | None, ...]) -> None:
+        self.own, self.steps = sources, None
+
+    @property
+    def saved(self) -> tuple[Any, ...] | None:
+        """What the derivative needs; None once it has been released."""
+        return None if self.is_released else self.values.kept(self.line, self.row)
+
+    @saved.setter
+    def saved(self, saved: tuple[Any, ...] | None) -> None:
+        self.is_released = saved is None
+        if self.is_released and self.is_first:  # a backward pass that got to the first step needs nothing more
+            self.values.release()
+
+
+class Outputs(Stack):
+    """The outputs of all steps, stacked; asking what they were computed from has all steps written out."""
+
+    __slots__ = ("own", "steps", "which")
+    steps: Steps | None
+    which: int
+    own: tuple[Node | None, ...]
+
+    @property
+    def sources(self) -> tuple[Node | None, ...]:
+        """The outputs of the steps."""
+        if self.steps is not None:
+            self.own, self.steps = self.steps.outputs(self.which), None
+        return self.own
+
+    @sources.setter
+    def sources(self, sources: tuple[Node | None, ...]) -> None:
+        self.own, self.steps = sources, None
+
+
+class Steps:
+    """A traced step, repeated in the graph.
+
+    Args:
+        trace: the trace whose operations the steps are copies of.
+        xs: the nodes of the xs, each of all steps.
+        carry: the nodes of the initial carry.
+        times: the time steps, in the order in which they are computed.
+        place: where the loop was recorded.
+        serial: the serial number of the loop.
+        window: after how many steps each time the carry loses its history.
+        values: what the steps have computed.
+        masks: by the number of the xs, the masks of lengths.
+    """
+
+    __slots__ = (
+        "_last", "_outputs", "_state", "carry", "masks", "place", "program", "serial", "times", "trace", "values", "window",
+        "xs",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        trace: Trace,
+        xs: Sequence[Node | None],
+        carry: Sequence[Node | None],
+        times: range,
+        place: Place,
+        serial: int,
+        window: int,
+        values: Values,
+        masks: dict[int, Any],
+    ) -> None:
+        self.trace, self.program, self.xs, self.carry = trace, trace.program, xs, carry
+        self.times, self.place, self.serial, self.window, self.values = times, place, serial, window, values
+        self.masks = masks
+        self._last: dict[Operation, weakref.ref[Any]] = {}
+        """The operations of the last step that somebody has asked for."""
+        self._outputs: list[list[Node | None]] | None = None
+        self._state: list[Node | None] = []
+
+    def node(self, number: int) -> Node:
+        """The node of a result: a part of the last carry, or, after those, the stacked outputs."""
+        if number < len(self.carry):
+            return self.result(number)
+        node = Outputs()
+        which = number - len(self.carry)
+        op = self.program.lines[self.program.ys[which].number].op
+        node.axis, node.saved, node.watch, node.name, node.place = 0, (), None, None, self.place
+        node.shape, node.dtype, node.serial = (len(self.times), *op.shape), op.dtype, self.serial + STRIDE - 1
+        node.own, node.steps, node.which = (), self, which
+        return node
+
+    def cuts(self) -> list[int]:
+        """Before which steps of a backward pass its carry is zero."""
+        T = len(self.times)
+        return [T - number for number in range(self.window, T, self.window)][::-1]
+
+    def result(self, i: int) -> Node:
+        """The node of a part of the last carry."""
+        k = self.program.new_carry[i].number
+        op = self.program.lines[k].op
+        if type(op) in (Pass, Where) or self._outputs is not None:
+            self.write()
+            node = self._state[i]
+            return Leaf(op.shape, op.dtype, False) if node is None else node
+        node = self._asked_for(op)
+        if node is None:
+            node = self._made(len(self.times) - 1, k)
+            node.steps = self
+            self._last[op] = weakref.ref(node)
+        return node
+
+    def _asked_for(self, op: Operation) -> Any:
+        return self._last[op]() if op in self._last else None
+
+    def outputs(self, j: int) -> tuple[Node | None, ...]:
+        """The node of each step's output, in the order of time."""
+        self.write()
+        nodes = [] if self._outputs is None else self._outputs[j]
+        return tuple(nodes if self.times.step > 0 else nodes[::-1])
+
+    def write(self) -> None:
+        """Write all steps out, if that has not been done."""
+        if self._outputs is not None:
+            return
+        program = self.program
+        outputs: list[list[Node | None]] = [[] for _ in program.ys]
+        state: list[Node | None] = list(self.carry)
+        with collector_paused():
+            for number in range(len(self.times)):
+                if number and number % self.window == 0:
+                    state = [self._cut(number, i) for i in range(len(state))]
+                nodes = self._begun(number, state)
+                for k in range(len(program.lines)):
+                    self._write(number, k, nodes)
+                state = [nodes[program.lines[ref.number].op] for ref in program.new_carry]
+                for column, ref in zip(outputs, program.ys, strict=True):
+                    column.append(nodes[program.lines[ref.number].op])
+        self._outputs, self._state = outputs, state
+
+    def _begun(self, number: int, state: Sequence[Node | None]) -> Nodes:
+        """The carry and the row of the xs that a step takes."""
+        t = self.times[number]
+        nodes: Nodes = dict(zip(self.trace.carry, state, strict=True))
+        for j, (leaf, stream) in enumerate(zip(self.trace.xs, self.xs, strict=True)):
+            row: Leaf | Slice | None = None
+            if stream is not None and stream.requires_grad:
+                row = _row_of(stream, leaf, t)
+            elif leaf.name is not None:
+                row = Leaf(leaf.shape, leaf.dtype, False)
+                row.role = "input"
+            if row is not None:
+                row.name, row.place, row.serial = leaf.name, Place(t, self.place.scope), self._serial(number, j)
+            nodes[leaf] = row
+        return nodes
+
+    def _cut(self, number: int, i: int) -> Leaf | None:
+        """A part of the carry whose history is cut off before a step."""
+        op = self.program.lines[self.program.new_carry[i].number].op
+        leaf = Leaf(op.shape, op.dtype, False, op.name)
+        leaf.role, leaf.place = "cut", Place(self.times[number - 1], self.place.scope)
+        leaf.serial = self._serial(number, len(self.xs) + i)
+        return leaf
+
+    def _serial(self, number: int, k: int) -> int:
+        """Serial numbers between that of the loop and the next, in the order in which the steps would have been recorded."""
+        return self.serial + 1 + number * (len(self.xs) + len(self.carry) + len(self.program.lines)) + k
+
+    def _write(self, number: int, k: int, nodes: Nodes) -> None:
+        """Add to the nodes of a step the one that stands for a line."""
+        op = self.program.lines[k].op
+        sources = tuple([nodes.get(source, source) for source in op.sources])
+        chosen = self._chosen(number, k) if type(op) is Where else None
+        if chosen is not None:
+            nodes[op] = sources[0 if chosen else 1]
+        elif type(op) is Flat:
+            nodes[op] = None
+        elif type(op) is Pass:
+            nodes[op] = sources[0]
+        elif any(source is not None and source.requires_grad for source in sources):
+            node = self._asked_for(op) if number == len(self.times) - 1 else None
+            nodes[op] = node = self._made(number, k) if node is None else node
+            node.sources = sources
+        else:
+            nodes[op] = None
+            if op.name is not None:
+                leaf = nodes[op] = Leaf(op.shape, op.dtype, False, op.name)
+                leaf.place, leaf.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
+
+    def _chosen(self, number: int, k: int) -> bool | None:
+        """Which operand a selection by a mask of lengths takes at a step; None if some examples take one, some the other."""
+        *_, condition = self.program.lines[k].operands
+        if condition.kind != XS or self.program.xs[condition.number].name != MASK:
+            return None
+        taken = self.masks[condition.number][self.times[number] - 1]
+        return True if taken.all() else None if taken.any() else False
+
+    def _of_line(self, number: int, k: int) -> int:
+        return self._serial(number, len(self.xs) + len(self.carry) + k)
+
+    def _made(self, number: int, k: int) -> Any:
+        """The operation of a line at one step."""
+        op, row = self.program.lines[k].op, self.times[number] - 1
+        node = _like(op)
+        node.values, node.line, node.row, node.is_first, node.is_released = self.values, k, row, number == 0, False
+        node.steps, node.own = None, ()
+        node.shape, node.dtype, node.name, node.watch = op.shape, op.dtype, op.name, None
+        node.place, node.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
+        if isinstance(op, Lookup):
+            node.index, node.exact = self.values.at(self.program.lines[k].operands[1], row), False
+        return node
+
+
+def _row_of(stream: Node, leaf: Leaf, t: int) -> Slice:
+    """The row of a stream that belongs to time t."""
+    node = Slice()
+    node.span = entry(0, t - 1)
+    node.sources, node.saved = (stream,), ()
+    node.shape, node.dtype, node.watch = leaf.shape, leaf.dtype, None
+    return node
+
+
+kinds: dict[type, tuple[type, list[str]]] = {}
+
+
+def _like(op: Operation) -> Any:
+    """A new operation of the kind of ``op``, with what operations of that kind have, that is written out."""
+    kind = op.kind if isinstance(op, Lookup) else type(op)
+    if kind not in kinds:
+        bases = kind.__mro__[: kind.__mro__.index(Operation)]
+        both = type(kind.__name__, (Written, kind), {"__slots__": (*Written.__annotations__, "__weakref__")})
+        kinds[kind] = both, [slot for base in bases for slot in vars(base).get("__slots__", ())]
+    both, slots = kinds[kind]
+    node = both()
+    for slot in slots:
+        if hasattr(op, slot):
+            setattr(node, slot, getattr(op, slot))
+    return node

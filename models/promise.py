@@ -7,8 +7,9 @@ can be (`minigrad.loops.execute`). The cells of minigrad say it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from operator import is_
+from operator import attrgetter, methodcaller
 from types import FunctionType
 from typing import Any, Final
 from weakref import ref
@@ -22,6 +23,8 @@ __all__ = ["ADVANCING", "can_hoist", "memory_of", "why_not"]
 
 ADVANCING: Final = ("step", "project", "recur")
 """The methods that compute a step."""
+
+PROMISING: Final = (*ADVANCING, "pure_step")
 
 
 def why_not(cell: Any) -> str | None:
@@ -37,18 +40,19 @@ def why_not(cell: Any) -> str | None:
     >>> why_not(RNN(3, 4)), why_not(Halved(3, 4))
     (None, 'Halved overrides step, and does not promise pure_step = True')
     """
-    own = [name for name in (*ADVANCING, "pure_step") if name in getattr(cell, "__dict__", {})]
-    if own:
-        return f"its {own[0]} was replaced on the object; promises are made by classes"
+    attributes = getattr(cell, "__dict__", {})
+    for name in PROMISING:
+        if name in attributes:
+            return f"its {name} was replaced on the object; promises are made by classes"
     for kind in type(cell).__mro__:
-        promised = vars(kind).get("pure_step")
-        overridden = [name for name in ADVANCING if name in vars(kind)]
+        promised = kind.__dict__.get("pure_step")
         if promised is True:
             return None
         if promised is not None:
             return f"{kind.__name__} says pure_step = {promised!r}"
-        if overridden:
-            return f"{kind.__name__} overrides {overridden[0]}, and does not promise pure_step = True"
+        for name in ADVANCING:
+            if name in kind.__dict__:
+                return f"{kind.__name__} overrides {name}, and does not promise pure_step = True"
     return f"{type(cell).__name__} does not promise pure_step = True"
 
 
@@ -57,37 +61,39 @@ def can_hoist(cell: Any) -> bool:
     return isinstance(cell, Cell) and type(cell).step is Cell.step and why_not(cell) is None
 
 
+CODE: Final = attrgetter("__code__")
+
+
 class Snapshot:
     """What the step of one of minigrad's own cells reads, as it is now: attributes, methods, their code and globals."""
 
-    __slots__ = ("_codes", "_dicts", "_functions", "_globals", "_values")
+    __slots__ = ("_dicts", "_functions", "_globals", "_then", "_values")
 
     def __init__(self, cell: Cell[Any]) -> None:
         kinds = [kind for kind in type(cell).__mro__ if kind.__module__.startswith(__package__ or "")]
         self._dicts: list[Any] = [vars(cell), *map(vars, kinds)]
-        self._values = [list(attributes.values()) for attributes in self._dicts]
-        self._functions = list(dict.fromkeys(_functions(self._values[1:])))
-        self._codes = [function.__code__ for function in self._functions]
+        self._functions = list(dict.fromkeys(_functions(kinds)))
         self._globals = [
-            (function.__globals__, name, function.__globals__[name])
+            (function.__globals__, name)
             for function in self._functions
             for name in function.__code__.co_names
             if name in function.__globals__
         ]
+        self._values = self._now()
+        self._then = list(map(id, self._values))
+
+    def _now(self) -> list[Any]:
+        attributes = itertools.chain.from_iterable(map(methodcaller("values"), self._dicts))
+        return [*attributes, *map(CODE, self._functions), *[names.get(name) for names, name in self._globals]]
 
     def holds(self) -> bool:
         """Whether all of it is still the same."""
-        attributes = zip(self._dicts, self._values, strict=True)
-        return (
-            all(len(now) == len(then) and all(map(is_, now.values(), then)) for now, then in attributes)
-            and all(function.__code__ is code for function, code in zip(self._functions, self._codes, strict=True))
-            and all(names.get(name) is value for names, name, value in self._globals)
-        )
+        return list(map(id, self._now())) == self._then
 
 
-def _functions(values: list[list[Any]]) -> Iterator[FunctionType]:
-    for attributes in values:
-        for value in attributes:
+def _functions(kinds: list[type]) -> Iterator[FunctionType]:
+    for kind in kinds:
+        for value in vars(kind).values():
             function = getattr(value, "__func__", getattr(value, "fget", value))
             if isinstance(function, FunctionType):
                 yield function

@@ -210,7 +210,7 @@ class Buffers:
                 parts[result] = (operands[0], place[0]), place[1]
             elif of_parts and self.schedule.phase[k] == BODY and self.schedule.is_entrywise(result):
                 wholes, which = zip(*[parts[operand] for operand in operands], strict=True)
-                opcode = type(node), getattr(node, "function", None), node.dtype, wholes
+                opcode = self.schedule.kind_of(k), wholes
                 group, following = latest.get(opcode, ([], []))
                 if list(which) != following:
                     group = []

@@ -17,6 +17,7 @@ from minigrad.loops.fuse import Plan
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
+from minigrad.ops.indexing import Slice
 
 __all__ = ["Compiled", "compiled"]
 
@@ -152,6 +153,8 @@ slots: dict[type, list[str]] = {}
 def attributes(op: Operation) -> Hashable:
     """What decides the result of an operation beside its operands."""
     kind = type(op)
+    if isinstance(op, Slice):
+        return op.span[:3]
     if kind not in slots:
         bases = kind.__mro__[: kind.__mro__.index(Operation)]
         slots[kind] = [slot for base in bases for slot in vars(base).get("__slots__", ())]

@@ -9,12 +9,14 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.errors import PurityError
+from minigrad.graph import Operation
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import compiled
 from minigrad.loops.loop import Loop, Result
-from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Program, Ref
+from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
 from minigrad.loops.trace import Const, Flat, Trace, hoisted
-from minigrad.loops.written import MASK, Steps, Values
+from minigrad.loops.written import Values
+from minigrad.module import Parameter
 from minigrad.scope import Place, state
 from minigrad.tensor import Constant, Tensor, unrecorded
 
@@ -36,14 +38,27 @@ class Recipe:
         CannotCompile: there is no way.
     """
 
-    __slots__ = ("compiled", "consts", "is_lasting", "place", "program", "trace")
+    __slots__ = ("_nodes", "compiled", "consts", "is_lasting", "place", "program", "trace")
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.program, self.consts, self.place = hoisted(trace)
         self.compiled = compiled(self.program)
-        self.is_lasting = not trace.invariant
-        """Whether the same consts serve the next run: none of them was computed from others."""
+        self.is_lasting = all(map(_is_lasting, trace.consts)) and not any(
+            trace.program.lines[k].op.keeps for k in trace.invariant
+        )
+        """Whether it serves the next run: its consts are parameters and numbers, or computed from those by what keeps nothing."""
+        self._nodes = [None if const is None else const._node for const in trace.consts]
+
+    def refresh(self) -> bool:
+        """Compute anew what depends on consts alone, for the next run; whether the consts stand where they did in the graph."""
+        trace = self.trace
+        if any([const is not None and const._node is not node for const, node in zip(trace.consts, self._nodes, strict=True)]):
+            return False
+        if trace.invariant:
+            trace.compute_invariant()
+            self.consts = [*trace.consts, *trace.invariant.values()]
+        return True
 
 
 Memory: TypeAlias = dict[Hashable, Recipe]
@@ -84,14 +99,17 @@ def execute(
         PurityError: the step is not pure.
     """
     for tensor in (*carry, *xs):
-        if type(tensor) is not Tensor and type(tensor).__mro__[1] is not Tensor:
+        if type(tensor) is not Tensor and type(tensor) is not Parameter:
             raise CannotCompile(f"a {type(tensor).__name__} may have operators of its own")
-    found = None if memory is None else memory.get(_key(carry, xs, names))
+    place = None if memory is None else _key(carry, xs, names)
+    found = None if memory is None else memory.get(place)
+    if found is not None and not found.refresh():
+        found = None
     recipe = recipe_for(step, carry, xs, times, names) if found is None else found
     if memory is not None and found is None and recipe.is_lasting:
         if len(memory) == MOST:
             memory.clear()
-        memory[_key(carry, xs, names)] = recipe
+        memory[place] = recipe
     loop = _Loop(recipe, carry, xs, times, window)
     run = loop.run()
     if found is None and not _is_proven(key, recipe):
@@ -152,6 +170,10 @@ def _is_same(first: Const, second: Const) -> bool:
     return a is b or (a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
 
+def _is_lasting(const: Const) -> bool:
+    return const is None or type(const) is Parameter or (isinstance(const, Constant) and not isinstance(const._array, np.ndarray))
+
+
 class _Loop:
     """One loop: its operands, and what becomes of its results."""
 
@@ -181,11 +203,12 @@ class _Loop:
         raise CannotCompile("numbers overflow, or are not defined: the plain loop says where")
 
     def _array(self, tensor: Tensor, is_needed: bool) -> Any:
-        """The values of an operand: lent if the derivative needs them; else copied, in case steps are to be written out."""
+        """The values of an operand: lent if the derivative needs them; else copied if they may change before steps are written
+        out."""
         if not self.wanted:
             return tensor._array
         if not is_needed:
-            return tensor._array.copy()
+            return tensor._array if isinstance(tensor._node, Operation) else tensor._array.copy()
         array = tensor.lend(Loop)
         self.lent.append(array)
         return array
@@ -208,7 +231,7 @@ class _Loop:
         if not self.wanted:
             return finals, outputs
         final_wants, output_wants = self.recipe.compiled.results(self.wanted, len(self.times))
-        loop = self._node(run, program)
+        loop = self._node(run)
         for i, (tensor, wants) in enumerate(zip(finals, final_wants, strict=True)):
             op = program.lines[program.new_carry[i].number].op
             self._place(loop, tensor, wants, i, Place(self.times[-1], op.place.scope), op.name)
@@ -216,27 +239,16 @@ class _Loop:
             self._place(loop, tensor, wants, count + j, state.place, None)
         return finals, outputs
 
-    def _node(self, run: Run, program: Program) -> Loop:
-        loop = Loop()
-        xs, carry = [x._node for x in self.xs], [part._node for part in self.carry]
-        loop.consts = [ref.number for ref in sorted(self.wanted) if ref.kind == CONST]
-        consts = [self.recipe.consts[k] for k in loop.consts]
-        loop.sources = (*xs, *carry, *[None if const is None else const._node for const in consts])
-        loop.compiled, loop.wanted, loop.lent, loop.is_written = self.recipe.compiled, self.wanted, tuple(self.lent), False
+    def _node(self, run: Run) -> Loop:
+        loop, recipe = Loop(), self.recipe
+        wanted = [const for k, const in enumerate(recipe.consts) if Ref(CONST, k) in self.wanted]
+        loop.consts = [k for k in range(len(recipe.consts)) if Ref(CONST, k) in self.wanted]
+        loop.sources = tuple([None if tensor is None else tensor._node for tensor in (*self.xs, *self.carry, *wanted)])
+        loop.compiled, loop.wanted, loop.lent, loop.is_written = recipe.compiled, self.wanted, tuple(self.lent), False
         loop.shape, loop.dtype, loop.name, loop.watch = (), np.dtype(float), None, None
         loop.place, loop.serial = state.place, graph.next_serial()
-        loop.values = Values(run, self.recipe.compiled.everything(), self.recipe.trace.program, self.recipe.place)
-        loop.steps = Steps(
-            self.recipe.trace,
-            xs,
-            carry,
-            self.times,
-            loop.place,
-            loop.serial,
-            self.window,
-            loop.values,
-            {j: x._array for j, (x, value) in enumerate(zip(self.xs, program.xs, strict=True)) if value.name == MASK},
-        )
+        loop.times, loop.window, loop.trace, loop.written = self.times, self.window, recipe.trace, None
+        loop.values = Values(run, recipe.compiled.everything, recipe.trace.program, recipe.place)
         return loop
 
     @staticmethod

@@ -23,6 +23,7 @@ from minigrad.loops.backend import Run
 from minigrad.loops.compile import Compiled
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
 from minigrad.loops.program import CONST, CannotCompile, Ref
+from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values
 
 __all__ = ["Loop", "Result"]
@@ -31,7 +32,7 @@ __all__ = ["Loop", "Result"]
 class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
-    __slots__ = ("compiled", "consts", "is_written", "lent", "steps", "values", "wanted")
+    __slots__ = ("compiled", "consts", "is_written", "lent", "times", "trace", "values", "wanted", "window", "written")
     label, symbol = "loop", "↻"
     compiled: Compiled
     consts: list[int]
@@ -40,9 +41,27 @@ class Loop(Operation):
     """Whether a backward pass goes through the single steps."""
     lent: tuple[Any, ...]
     """The arrays of others that the derivative needs."""
-    steps: Steps
+    times: range
+    trace: Trace
     values: Values
     wanted: frozenset[Ref]
+    window: int
+    """After how many steps each time the carry loses its history."""
+    written: Steps | None
+
+    @property
+    def steps(self) -> Steps:
+        """The single steps."""
+        if self.written is None:
+            count = len(self.trace.xs)
+            xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
+            self.written = Steps(self.trace, xs, carry, self.times, self.place, self.serial, self.window, self.values)
+        return self.written
+
+    def cuts(self) -> list[int]:
+        """Before which steps of the backward pass its carry is set to zero."""
+        T = len(self.times)
+        return [T - number for number in range(self.window, T, self.window)][::-1]
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
@@ -58,7 +77,7 @@ class Loop(Operation):
     @override
     def described(self) -> str:
         """The loop in a sentence."""
-        first, last = self.steps.times[0], self.steps.times[-1]
+        first, last = self.times[0], self.times[-1]
         return f"the loop over time steps {first} to {last}{f' ({self.place})' if str(self.place) else ''}"
 
     @override
@@ -90,18 +109,19 @@ class Loop(Operation):
         ]
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
-        back = executable.run(run.T, xs, carry, consts, not run.reverse, self.steps.cuts())
-        sent: dict[int, Gradient] = dict.fromkeys(range(len(self.sources)))
+        back = executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
+        sent: list[Gradient] = [None] * len(self.sources)
+        after_xs = len(self.trace.xs)
+        after_carry = after_xs + len(self.trace.carry)
         for j, ref in zip(derivative.xs, program.ys, strict=True):
             sent[j] = back.of(ref)
         for number, i in enumerate(derivative.carry):
             if i in derivative.initial:
-                sent[len(self.steps.xs) + i] = back.last(number)
-        finite = all(math.isfinite(float(back.last(number).sum())) for number in range(len(derivative.carry)))
+                sent[after_xs + i] = back.last(number)
+        if not all(math.isfinite(np.add.reduce(back.of(ref), None)) for ref in {part.g for part in derivative.contributions}):
+            return None
         for const, form, local, factor, transposed in derivative.contributions:
-            position = len(self.steps.xs) + len(self.steps.carry) + self.consts.index(const)
-            d = back.of(local)
-            finite = finite and math.isfinite(float(d.sum()))
+            position, d = after_carry + self.consts.index(const), back.of(local)
             part: Gradient = d
             if form == OUTER and factor is not None:
                 left, right = _rows(d), _rows(run.of(factor))
@@ -109,7 +129,7 @@ class Loop(Operation):
             elif form == SCATTER and factor is not None:
                 part = Partial(d, run.of(factor), False)
             sent[position] = part if sent[position] is None else _added(self.sources[position], sent[position], part)
-        return list(sent.values()) if finite else None
+        return sent
 
     def _plainly(self, g: dict[int, Array]) -> list[Gradient]:
         """The same by a backward pass through the single steps, where numbers are not finite and every step counts."""

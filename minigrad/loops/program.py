@@ -39,6 +39,18 @@ class Ref(NamedTuple):
     number: int
 
 
+class _Locals(dict[int, Ref]):
+    """The refs of locals, made once."""
+
+    @override
+    def __missing__(self, number: int) -> Ref:
+        ref = self[number] = Ref(LOCAL, number)
+        return ref
+
+
+LOCALS: Final = _Locals()
+
+
 class Value(NamedTuple):
     """What stands for one of the xs, a part of the carry, or a const. ``number`` is set where a const is a Python number."""
 
@@ -121,25 +133,27 @@ class Program:
 
     def pruned(self, wanted: Iterable[Ref]) -> tuple[Program, dict[Ref, Ref]]:
         """The same as `live`, and where each local that is left stands now."""
-        needed = {ref.number for ref in (*wanted, *self.new_carry, *self.ys) if ref.kind == LOCAL}
+        needed = {number for kind, number in (*wanted, *self.new_carry, *self.ys) if kind == LOCAL}
         for k in reversed(range(len(self.lines))):
             if k in needed:
-                needed.update(ref.number for ref in self.lines[k].operands if ref.kind == LOCAL)
-        place = {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(sorted(needed))}
+                needed.update([number for kind, number in self.lines[k].operands if kind == LOCAL])
+        if len(needed) == len(self.lines):
+            return self, {LOCALS[k]: LOCALS[k] for k in range(len(self.lines))}
+        place = {Ref(LOCAL, old): LOCALS[new] for new, old in enumerate(sorted(needed))}
         return self._moved(place, sorted(needed), self.consts), place
 
     def with_consts(self, lines: Iterable[int], values: Sequence[Value]) -> tuple[Program, dict[Ref, Ref]]:
         """The program with further consts, which stand in the place of some lines; and where each local stands now."""
         place = {Ref(LOCAL, k): Ref(CONST, len(self.consts) + number) for number, k in enumerate(lines)}
         left = [k for k in range(len(self.lines)) if Ref(LOCAL, k) not in place]
-        place |= {Ref(LOCAL, old): Ref(LOCAL, new) for new, old in enumerate(left)}
+        place |= {Ref(LOCAL, old): LOCALS[new] for new, old in enumerate(left)}
         return self._moved(place, left, (*self.consts, *values)), place
 
     def _moved(self, place: dict[Ref, Ref], left: Iterable[int], consts: tuple[Value, ...]) -> Program:
         def moved(refs: Iterable[Ref]) -> tuple[Ref, ...]:
             return tuple([place.get(ref, ref) for ref in refs])
 
-        lines = tuple([self.lines[k]._replace(operands=moved(self.lines[k].operands)) for k in left])
+        lines = tuple([Line(line.op, moved(line.operands), line.origin) for line in map(self.lines.__getitem__, left)])
         return Program(self.xs, self.carry, consts, lines, moved(self.new_carry), moved(self.ys))
 
     @override

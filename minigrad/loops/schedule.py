@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Program, Ref
+from minigrad.ops.constants import Flat
 from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
@@ -105,9 +107,12 @@ class Schedule:
 
     def is_alike(self, k: int, m: int) -> bool:
         """Whether two lines have the same opcode and results of the same kind."""
-        a, b = self.nodes[k], self.nodes[m]
-        same = type(a) is type(b) and getattr(a, "function", None) is getattr(b, "function", None)
-        return same and a.shape == b.shape and a.dtype == b.dtype
+        return self.kind_of(k) == self.kind_of(m) and self.nodes[k].shape == self.nodes[m].shape
+
+    def kind_of(self, k: int) -> tuple[Any, ...]:
+        """What an entrywise line computes, whatever its shape."""
+        node = self.nodes[k]
+        return type(node), node.function if isinstance(node, Flat) else None, node.dtype
 
     def results_of(self, k: int) -> list[int]:
         """The locals that line ``k`` takes."""

@@ -8,6 +8,7 @@ randomness. So what is noted is all that was computed, and the same at every ste
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from typing_extensions import override
 from minigrad.errors import PurityError
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array
-from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref, Value
+from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Value
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
 from minigrad.scope import Setting, state
@@ -105,7 +106,7 @@ class Tracer(Setting):
         refs = tuple([self.ref(operand) for operand in operands])
         if isinstance(node, Matmul) and node.transpose_b:
             refs = self._with_matrix(node, refs)
-        self.refs[node] = Ref(LOCAL, len(self.lines))
+        self.refs[node] = LOCALS[len(self.lines)]
         self.lines.append(Line(node, refs, self.origin))
         if varies:
             self.varying.add(node)
@@ -211,6 +212,16 @@ class Trace:
             if k not in self.invariant:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
 
+    def compute_invariant(self) -> None:
+        """Record the lines that depend on consts alone once more, from the values that the consts have now."""
+        for k in self.invariant:
+            line = self.program.lines[k]
+            operands = [self.invariant[number] if kind == LOCAL else self.consts[number] for kind, number in line.operands]
+            node = copy.copy(line.op)
+            y = node.compute(*[None if operand is None else operand._array for operand in operands])
+            sources = tuple([None if operand is None else operand._node for operand in operands[: len(node.sources)]])
+            self.invariant[k] = record(node, y, sources, ())
+
     @staticmethod
     def _noted(
         tracer: Tracer, step: Flat, carry: Sequence[Array], xs: Sequence[Array], names: Sequence[str | None]
@@ -244,6 +255,8 @@ def hoisted(trace: Trace) -> Hoisted:
     The operations of those lines stay what they are: operations of the graph, recorded once, before the loop.
     """
     consts = [*trace.consts, *trace.invariant.values()]
+    if not trace.invariant:
+        return Hoisted(trace.program, trace.consts, {})
     program, moved = trace.program.with_consts(trace.invariant, tuple(map(_value_of, trace.invariant.values())))
     program, place = program.pruned(())
     return Hoisted(program, consts, {old: place.get(new, new) for old, new in moved.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minigrad.graph import OUTPUT, STRIDE, Leaf, Node, Operation
@@ -31,14 +31,14 @@ class Values:
 
     Args:
         run: the run that the loop made.
-        everything: the executable that keeps all locals of all steps.
+        everything: makes the executable that keeps all locals of all steps.
         program: the step as it was traced.
         place: where its locals are in the program that was run.
     """
 
     __slots__ = ("_everything", "_full", "place", "program", "run")
 
-    def __init__(self, run: Run, everything: Executable, program: Program, place: dict[Ref, Ref]) -> None:
+    def __init__(self, run: Run, everything: Callable[[], Executable], program: Program, place: dict[Ref, Ref]) -> None:
         self.run: Run | None = run
         self._full: Run | None = None
         self._everything, self.program, self.place = everything, program, place
@@ -50,7 +50,7 @@ class Values:
     def at(self, operand: Ref, row: int) -> Any:
         """A value at one step, given by the number of its row."""
         if self._full is None and self.run is not None:
-            self._full = self.run.again(self._everything)
+            self._full = self.run.again(self._everything())
         return None if self._full is None else self._full.row(self.place.get(operand, operand), row)
 
     def kept(self, k: int, row: int) -> tuple[Any, ...] | None:
@@ -133,11 +133,10 @@ class Steps:
         serial: the serial number of the loop.
         window: after how many steps each time the carry loses its history.
         values: what the steps have computed.
-        masks: by the number of the xs, the masks of lengths.
     """
 
     __slots__ = (
-        "_last", "_outputs", "_state", "carry", "masks", "place", "program", "serial", "times", "trace", "values", "window",
+        "_last", "_outputs", "_state", "carry", "place", "program", "serial", "times", "trace", "values", "window",
         "xs",
     )  # fmt: skip
 
@@ -151,11 +150,9 @@ class Steps:
         serial: int,
         window: int,
         values: Values,
-        masks: dict[int, Any],
     ) -> None:
         self.trace, self.program, self.xs, self.carry = trace, trace.program, xs, carry
         self.times, self.place, self.serial, self.window, self.values = times, place, serial, window, values
-        self.masks = masks
         self._last: dict[Operation, weakref.ref[Any]] = {}
         """The operations of the last step that somebody has asked for."""
         self._outputs: list[list[Node | None]] | None = None
@@ -172,11 +169,6 @@ class Steps:
         node.shape, node.dtype, node.serial = (len(self.times), *op.shape), op.dtype, self.serial + STRIDE - 1
         node.own, node.steps, node.which = (), self, which
         return node
-
-    def cuts(self) -> list[int]:
-        """Before which steps of a backward pass its carry is zero."""
-        T = len(self.times)
-        return [T - number for number in range(self.window, T, self.window)][::-1]
 
     def result(self, i: int) -> Node:
         """The node of a part of the last carry."""
@@ -275,7 +267,7 @@ class Steps:
         *_, condition = self.program.lines[k].operands
         if condition.kind != XS or self.program.xs[condition.number].name != MASK:
             return None
-        taken = self.masks[condition.number][self.times[number] - 1]
+        taken = self.values.at(condition, self.times[number] - 1)
         return True if taken.all() else None if taken.any() else False
 
     def _of_line(self, number: int, k: int) -> int:

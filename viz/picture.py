@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import graphviz
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, DTypeError, GraphError
+from minigrad.files import replace_file
 from minigrad.graph import Node, Operation, walk
 from minigrad.tensor import Tensor, seed
 
@@ -99,17 +99,11 @@ class Picture:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write beside the target, then rename, so that a half-written file is never seen."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(target, lambda file: file.write(content))
     except OSError as problem:
         raise PictureFileError(
-            f"{target} cannot be written: {problem.strerror}; give a folder that exists and may be written to"
+            f"{target} cannot be written: {problem.strerror}; give the path of a file that can be"
         ) from None
 
 

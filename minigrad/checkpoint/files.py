@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from minigrad.checkpoint.contents import DAMAGE, LARGEST_CONTENTS, Contents, Kind, kinds_of
 from minigrad.checkpoint.npz import Npz, write_npz
 from minigrad.checkpoint.tensors import Safetensors, safetensors_package, write_safetensors
 from minigrad.errors import CheckpointError
+from minigrad.files import StrPath, replace_file
 from minigrad.guard import Array
 
 __all__ = ["Opened", "load_arrays", "load_notes", "save_arrays", "write"]
 
-StrPath = str | os.PathLike[str]
 _MOST_PROBLEMS = 100
 
 
@@ -25,13 +24,14 @@ def save_arrays(path: StrPath, arrays: Mapping[str, Array], notes: Mapping[str, 
     """Write a file: first under another name beside its place, which is then renamed; never half of one.
 
     Args:
-        path: the file, ``something.npz`` or ``something.safetensors``; replaced if it is there.
+        path: the file, ``something.npz`` or ``something.safetensors``; replaced if it is there, whose mode and owner it
+            keeps. A link is followed.
         arrays: numbers or booleans, by name.
         notes: anything that JSON can hold.
 
     Raises:
-        CheckpointError: the file cannot be written, an array holds objects, or the notes are not JSON; what was there
-            before is unchanged.
+        CheckpointError: the file cannot be written or is none (a folder, a device, a pipe), an array holds objects, or
+            the notes are not JSON; what was there before is unchanged.
 
     >>> import tempfile
     >>> import numpy as np
@@ -96,22 +96,17 @@ def write(path: StrPath, arrays: Mapping[str, Array], notes: dict[str, Any], mor
         raise CheckpointError(f"{target}: this cannot be saved: {problem}") from None
     if len(contents) > LARGEST_CONTENTS:
         raise CheckpointError(f"{target}: this cannot be saved: the notes take more than {LARGEST_CONTENTS:,} bytes")
-    temporary = target.parent / f".minigrad-{secrets.token_hex(8)}.part"
+    def fill(file: IO[bytes]) -> None:
+        if package is None:
+            write_npz(file, contents, arrays)
+        else:
+            write_safetensors(file, contents, arrays, package)
+
     try:
-        try:
-            with temporary.open("xb+") as file:
-                if package is None:
-                    write_npz(file, contents, arrays)
-                else:
-                    write_safetensors(file, contents, arrays, package)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(target, fill)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise CheckpointError(f"{target} cannot be written: {reason}; give a folder that can be") from None
+        raise CheckpointError(f"{target} cannot be written: {reason}; give the path of a file that can be") from None
 
 
 class Container(Protocol):
@@ -157,9 +152,9 @@ class Opened:
         self._container = self._open()
         try:
             self.contents = Contents.from_text(self._container.contents())
-        except DAMAGE as problem:
+        except BaseException as problem:
             self._container.close()
-            raise self._damaged(problem) from None
+            raise (self._damaged(problem) if isinstance(problem, DAMAGE) else problem) from None
         return self
 
     def __exit__(self, *_: object) -> None:

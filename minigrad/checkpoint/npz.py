@@ -32,7 +32,8 @@ _LARGEST_OVERHEAD = 256
 
 def write_npz(file: IO[bytes], contents: str, arrays: Mapping[str, Array]) -> None:
     """Write an archive to an empty file that can be read and written."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+    try:
         archive.writestr(zipfile.ZipInfo(_CONTENTS), contents)
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
@@ -40,6 +41,10 @@ def write_npz(file: IO[bytes], contents: str, arrays: Mapping[str, Array]) -> No
                 member.write(_header(Kind(little.shape, little.dtype)))
                 member.write(little.tobytes())
         archive.comment = _SEAL + b"0" * _DIGEST_SIZE
+        archive.close()
+    except BaseException:
+        archive.fp = None  # to complete what is thrown away would only hide why
+        raise
     digest = _digest_of_all_but_the_digest(file)
     file.seek(-_DIGEST_SIZE, os.SEEK_END)
     file.write(digest)

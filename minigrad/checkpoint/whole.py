@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from minigrad.checkpoint.contents import Kind
-from minigrad.checkpoint.files import Opened, StrPath, differences, write
+from minigrad.checkpoint.files import Opened, differences, write
 from minigrad.checkpoint.random_state import bad_random_state, random_state, set_random_state
 from minigrad.errors import CheckpointError
+from minigrad.files import StrPath
 from minigrad.guard import Array
 from minigrad.module import Module
 from minigrad.optim import Optimizer

@@ -288,6 +288,36 @@ MUTANTS = [
         ("the newest operation is named", "def needed_by", "min(borrowers", "max(borrowers"),
     ),
     *rows(
+        "files",
+        ("a link is replaced by a file", "def replace_file", "Path(os.path.realpath(path))", "Path(path)"),
+        ("a device is replaced by a file", "def _replaceable", "not stat.S_ISREG(found.st_mode)", "False"),
+        ("a write-protected file is replaced", "def _replaceable", "not os.access", "False and not os.access"),
+        (
+            "what cannot be kept is given up without a word",
+            "def _hand_on",
+            "            raise OSError(errno.EPERM, reason) from None\n",
+            "            return\n",
+        ),
+        ("the mode of a file is lost", "def _hand_on", "    part.chmod(stat.S_IMODE(found.st_mode))\n", ""),
+        ("the owner of a file is lost", "def _hand_on", "os.chown(part, found.st_uid, found.st_gid)", "part.stat()"),
+        ("a private file can be read while it is written", "def replace_file", "else 0o600", "else 0o666"),
+        ("a new file is private", "def replace_file", "0o666 if", "0o600 if"),
+        ("what killed writers left stays", "def _remove_left_behind", "            part.unlink()\n", "            pass\n"),
+        ("the part of a living writer is removed", "def _locked", "        fcntl.flock(file, fcntl.LOCK_EX)\n", ""),
+        ("a part that is gone is written to", "def _locked", "if os.fstat(file.fileno()).st_nlink:", "if True:"),
+        ("what other writers left is removed too", "def _remove_left_behind", 'f"{mark}*.part"', '".minigrad-*.part"'),
+        ("after an error the part stays", "def replace_file", "        part.unlink(missing_ok=True)\n", "        pass\n"),
+    ),
+    *rows(
+        "checkpoint/npz",
+        (
+            "an interrupt becomes an error of the archive",
+            "def write_npz",
+            "        archive.fp = None  # to complete what is thrown away would only hide why\n",
+            "        archive.close()\n",
+        ),
+    ),
+    *rows(
         "scope",
         ("no_grad is not restored", "class _Recording", "        state.recording = found\n", "        pass\n"),
         ("the state is shared by all threads", "class State", "class State(threading.local):", "class State:"),
@@ -312,8 +342,8 @@ MUTANTS = [
         (
             "what is taken back was first taken off",
             "def _leave",
-            "            setting.leave(settings[-1][2])\n            del settings[-1]\n",
-            "            setting.leave(settings.pop()[2])\n",
+            "        setting.leave(settings[-1][2])\n        del settings[-1]\n",
+            "        setting.leave(settings.pop()[2])\n",
         ),
         (
             "a decorated generator leaks to its consumer",
@@ -422,6 +452,12 @@ MUTANTS = [
     ),
     *rows(
         "anomaly",
+        (
+            "an interrupt leaves NumPy silent",
+            "class detect_anomaly",
+            "            np.seterr(**found[2])\n            raise\n",
+            "            raise\n",
+        ),
         ("the forward pass is not looked at", "class Detector", "kind = trouble(y, self.infinity)", "kind = None"),
         (
             "the backward pass is not looked at",

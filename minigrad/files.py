@@ -13,12 +13,30 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["StrPath", "replace_file"]
+from minigrad.errors import DTypeError
+
+__all__ = ["StrPath", "as_path", "replace_file"]
 
 StrPath = str | os.PathLike[str]
 
 fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 """Locks of files. Windows has none of these, and there a file that is open can be neither renamed nor deleted."""
+
+
+def as_path(path: StrPath, where: str) -> Path:
+    """The path.
+
+    Raises:
+        DTypeError: it is none.
+
+    >>> as_path(None, "save_arrays")
+    Traceback (most recent call last):
+    minigrad.errors.DTypeError: save_arrays: expected a path (text or a pathlib.Path), got NoneType
+    """
+    try:
+        return Path(path)
+    except TypeError:
+        raise DTypeError(f"{where}: expected a path (text or a pathlib.Path), got {type(path).__name__}") from None
 
 
 def replace_file(path: StrPath, write: Callable[[IO[bytes]], Any]) -> None:

@@ -14,7 +14,6 @@ backward pass and Tensors when the backward pass is itself recorded.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
@@ -24,6 +23,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from typing_extensions import override
 
 from minigrad.errors import DTypeError, GraphError
+from minigrad.locks import lock
 from minigrad.scope import Place, state
 
 __all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
@@ -36,7 +36,7 @@ CONSTANT = -2
 
 serials = itertools.count(1)
 next_serial = serials.__next__
-commit_lock = threading.Lock()
+commit_lock = lock()
 
 
 class Watch:

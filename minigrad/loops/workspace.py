@@ -8,7 +8,6 @@ as nobody refers to their arrays any more: no result, no graph, nothing that was
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from minigrad.guard import Array
+from minigrad.locks import lock
 from minigrad.loops.layout import NEW, SCRATCH, STACK, Parts
 from minigrad.loops.recording import STATE
 
@@ -43,7 +43,7 @@ Pair: TypeAlias = tuple[Array, Array]
 kept: list[Workspace] = []
 latest: weakref.WeakKeyDictionary[Program, tuple[int, bool, int]] = weakref.WeakKeyDictionary()
 """For each program the length and direction of its latest runs, and how many there were in a row."""
-lock = threading.Lock()
+kept_lock = lock()
 
 
 class Workspace:
@@ -114,7 +114,7 @@ class Workspace:
 
 def workspace(program: Program, states: Sequence[Array], T: int, reverse: bool, user: Run) -> Workspace:
     """A workspace for a run, that of an earlier one if there is one."""
-    with lock:
+    with kept_lock:
         for found in kept:
             if found.program is program and found.T == T and found.reverse == reverse and found.is_free():
                 return found.lend(user)
@@ -130,7 +130,7 @@ def workspace(program: Program, states: Sequence[Array], T: int, reverse: bool, 
 
 def forget_workspaces() -> None:
     """Free the workspaces that are kept, and begin to count the runs anew."""
-    with lock:
+    with kept_lock:
         kept.clear()
         latest.clear()
 

@@ -207,6 +207,7 @@ def walk(*roots: Any) -> list[Node]:
 
     Raises:
         DTypeError: something else than a tensor or a node is given.
+        GraphError: the inputs of a node have been changed so that there is a cycle.
 
     >>> import minigrad as mg
     >>> x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -227,8 +228,20 @@ def ancestors(starts: Iterable[Node | None], whole_loops: bool = False) -> list[
         node = stack.pop()
         if node is not None and node not in seen:
             seen.add(node)
-            stack.extend(_sources(node, whole_loops))
+            sources = _sources(node, whole_loops)
+            for source in sources:
+                if source is not None and source.serial >= node.serial:
+                    raise cycle(node, source)
+            stack.extend(sources)
     return sorted(seen, key=lambda node: node.serial)
+
+
+def cycle(node: Node, source: Node) -> GraphError:
+    """The error for a node that has a newer one among its inputs: only there can a cycle close."""
+    return GraphError(
+        f"graph: among the inputs of {node!r} is {source!r}, which was made after it, so there is a cycle or will be one. "
+        "Operations read what was there before them: do not set the inputs of a node, compute anew"
+    )
 
 
 def _sources(node: Node, whole_loops: bool) -> tuple[Node | None, ...]:
@@ -323,9 +336,11 @@ def sweep(
                 continue
             if relevant is not None and source not in relevant:
                 continue
+            serial = source.serial
+            if serial >= node.serial:
+                raise cycle(node, source)
             if on_edge is not None:
                 on_edge(node, position, sums.whole(source, share))
-            serial = source.serial
             if serial not in waiting:
                 waiting[serial] = source
                 heappush(newest_first, -serial)

@@ -102,7 +102,10 @@ def kinds_of(arrays: Mapping[str, Array]) -> dict[str, Kind]:
         if len(name.encode()) > _LONGEST_NAME:
             raise ValueError(f"an array has the name {name[:20]!r}…; {_LONGEST_NAME:,} bytes are the most a name may take")
         if not isinstance(array, np.ndarray | np.generic) or isinstance(array, np.ma.MaskedArray):
-            raise ValueError(f"{name} is a {type(array).__name__}; pass an array: .filled(...) of a masked one, np.array(...)")
+            raise ValueError(
+                f"{name} is a {type(array).__name__}, not a NumPy array; np.asarray(...) makes one, of a Tensor t.numpy(), "
+                "of a masked array .filled(...)"
+            )
         if array.dtype.newbyteorder("<").str not in _DTYPES:
             raise ValueError(f"{name} has dtype {array.dtype}; only numbers and booleans can be saved")
         if array.ndim > _LARGEST_NDIM:

@@ -67,9 +67,13 @@ class detect_anomaly(Setting):
     def enter(self) -> Any:
         end_trace("detect_anomaly")
         found = state.place, state.detector, np.geterr()
-        state.place = Place(state.place.time, state.place.scope, SOUGHT)
-        state.detector = Detector(self._infinity)
-        np.seterr(all="ignore")
+        place, detector = Place(state.place.time, state.place.scope, SOUGHT), Detector(self._infinity)
+        try:
+            np.seterr(all="ignore")
+        except BaseException:
+            np.seterr(**found[2])
+            raise
+        state.place, state.detector = place, detector
         return found
 
     @override

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gradients import ArraySums, Gathered, added_up
-from minigrad.graph import Gradient, Node, Operation
+from minigrad.graph import Gradient, Node, Operation, cycle
 
 __all__ = ["sweep_arrays"]
 
@@ -30,9 +30,9 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
 
     send(output, gradient)
     while newest_first:
-        serial = -heappop(newest_first)
-        node = waiting.pop(serial)
-        g = totals.pop(serial)
+        newest = -heappop(newest_first)
+        node = waiting.pop(newest)
+        g = totals.pop(newest)
         if type(g) is not array:
             g = added_up(g, node)
         if node.watch is not None:
@@ -56,6 +56,8 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             if share is None or source is None or not source.requires_grad:
                 continue
             serial = source.serial
+            if serial >= newest:
+                raise cycle(node, source)
             total = totals.get(serial)
             if total is None:
                 waiting[serial] = source

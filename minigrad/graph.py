@@ -14,7 +14,6 @@ backward pass and Tensors when the backward pass is itself recorded.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
@@ -25,6 +24,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from typing_extensions import override
 
 from minigrad.errors import DTypeError, GraphError
+from minigrad.locks import lock
 from minigrad.scope import Place, state
 
 __all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
@@ -39,7 +39,7 @@ STRIDE = 2**32
 """Between two serial numbers lie those of the operations that stand for one when a loop is written out."""
 
 next_serial = itertools.count(STRIDE, STRIDE).__next__
-commit_lock = threading.Lock()
+commit_lock = lock()
 
 
 class Watch:
@@ -216,6 +216,7 @@ def walk(*roots: Any) -> list[Node]:
 
     Raises:
         DTypeError: something else than a tensor or a node is given.
+        GraphError: the inputs of a node have been changed so that there is a cycle.
 
     >>> import minigrad as mg
     >>> x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -243,8 +244,20 @@ def ancestors(starts: Iterable[Node | None], edges: Edges = SOURCES) -> list[Nod
         node = stack.pop()
         if node is not None and node not in seen:
             seen.add(node)
-            stack.extend(edges(node))
+            inputs = edges(node)
+            for source in inputs:
+                if source is not None and source.serial >= node.serial:
+                    raise cycle(node, source)
+            stack.extend(inputs)
     return sorted(seen, key=lambda node: node.serial)
+
+
+def cycle(node: Node, source: Node) -> GraphError:
+    """The error for a node that has a newer one among its inputs: only there can a cycle close."""
+    return GraphError(
+        f"graph: among the inputs of {node!r} is {source!r}, which was made after it, so there is a cycle or will be one. "
+        "Operations read what was there before them: do not set the inputs of a node, compute anew"
+    )
 
 
 class Sums(Protocol):
@@ -334,9 +347,11 @@ def sweep(
                 continue
             if relevant is not None and source not in relevant:
                 continue
+            serial = source.serial
+            if serial >= node.serial:
+                raise cycle(node, source)
             if on_edge is not None:
                 on_edge(node, position, sums.whole(source, share))
-            serial = source.serial
             if serial not in waiting:
                 waiting[serial] = source
                 heappush(newest_first, -serial)

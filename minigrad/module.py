@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, MinigradError
+from minigrad.graph import set_all
 from minigrad.guard import Array
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, plain
 
 __all__ = ["Module", "Parameter", "children_of"]
 
@@ -123,21 +124,29 @@ class Module:
         """Give every parameter the values under its path.
 
         Raises:
-            ArgumentError: keys are missing or unknown, or shapes differ; all problems are listed and nothing is changed.
+            ArgumentError: keys are missing or unknown, shapes differ, or something is no array of numbers; all problems are
+                listed and nothing is changed.
         """
+        if not isinstance(state, Mapping):
+            raise ArgumentError(f"load_state_dict: expected arrays by the paths of parameters, got {state!r:.60}")
         own = dict(self.named_parameters())
-        values = {name: np.asarray(value) for name, value in state.items()}
-        problems = [f"missing: {name}" for name in own if name not in values]
-        problems += [f"unknown: {name}" for name in values if name not in own]
-        for name in own.keys() & values.keys():
+        problems = [f"missing: {name}" for name in own if name not in state]
+        problems += [f"unknown: {name}" for name in state if name not in own]
+        values = {}
+        for name in own.keys() & state.keys():
+            try:
+                values[name] = plain(state[name], name)
+            except MinigradError as problem:
+                problems.append(str(problem))
+                continue
             if values[name].shape != own[name].shape:
                 problems.append(f"{name}: expected shape {own[name].shape}, got {values[name].shape}")
             elif values[name].dtype.kind not in "fiu":
                 problems.append(f"{name}: expected numbers, got dtype {values[name].dtype}")
         if problems:
             raise ArgumentError("load_state_dict: nothing was loaded; " + "; ".join(sorted(problems)))
-        for name, parameter in own.items():
-            parameter.data = values[name]
+        arrays = {name: np.array(values[name], own[name].dtype) for name in own}
+        set_all([(parameter, "_array", arrays[name]) for name, parameter in own.items()])
 
     @override
     def __repr__(self) -> str:

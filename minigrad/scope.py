@@ -1,7 +1,7 @@
 """Where in time and in the model an operation is recorded, and whether it is recorded at all.
 
 The state is one small object for each thread. Every setting is a context manager and a decorator, and puts back what
-it found, also after an exception.
+it found, also after an exception, and also when Ctrl-C comes while it is being put back.
 
 >>> import minigrad as mg
 >>> x = mg.Tensor([1.0], requires_grad=True)
@@ -17,10 +17,11 @@ import functools
 import inspect
 import operator
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
@@ -49,6 +50,10 @@ class Place(NamedTuple):
         return f"{path} at time step {self.time}" if path else f"time step {self.time}"
 
 
+Exit: TypeAlias = "functools.partial[None]"
+NOTHING = 0, None
+
+
 class State(threading.local):
     """What the current thread records with, and the settings that made it so, in the order they were entered."""
 
@@ -58,7 +63,8 @@ class State(threading.local):
         self.differentiating = False
         self.detector: Any = None
         self.tracer: Any = None
-        self.settings: list[tuple[Setting, Any]] = []
+        self.settings: list[tuple[weakref.ref[Exit] | None, Setting, Any]] = []
+        self.looked_up: tuple[int, weakref.ref[Exit] | None] = NOTHING
 
 
 state = State()
@@ -68,6 +74,57 @@ def end_trace(what: str) -> None:
     """Say that something depends on more than the values of a step: a trace ends here."""
     if state.tracer is not None:
         state.tracer.end(what)
+
+
+class _Exit:
+    """The ``__exit__`` of a setting: a fresh callable for each ``with`` statement, which alone holds it.
+
+    Ctrl-C may be heard before the first line of an ``__exit__`` has run, and then no line of it ever does. But however
+    the statement ends, it drops what it had looked up: with that callable dies the last reason for the setting to last.
+    """
+
+    def __get__(self, setting: Setting | None, kind: type[Setting]) -> Callable[..., None]:
+        if setting is None:
+            return _leave
+        found = functools.partial(_leave, setting)
+        state.looked_up = id(setting), weakref.ref(found, _take_back)
+        return found
+
+
+def _leave(
+    setting: Setting, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """The end of a block: take back the setting's own change, which need not be the latest."""
+    settings = state.settings
+    if settings and settings[-1][1] is setting:
+        setting.leave(settings[-1][2])
+        del settings[-1]
+        return
+    position = len(settings) - 1
+    while position >= 0 and settings[position][1] is not setting:
+        position -= 1
+    if position < 0:
+        raise GraphError(
+            f"{type(setting).__name__}: left in another thread than it was entered in. If a generator moves between "
+            "threads, decorate its function instead of using a with block inside it"
+        )
+    _undo(position)
+
+
+def _take_back(dropped: weakref.ref[Exit]) -> None:
+    """The end of a block whose ``__exit__`` was interrupted: nothing holds what its ``with`` statement had looked up."""
+    for position, (exit, _, _) in enumerate(state.settings):
+        if exit is dropped:
+            _undo(position)
+            return
+
+
+def _undo(position: int) -> None:
+    """Take back one setting and leave those that were entered later. Begun again after an interrupt, it comes out the same."""
+    settings = state.settings
+    for _, setting, found in reversed(settings[position:]):
+        setting.leave(found)
+    settings[position:] = [(exit, setting, setting.enter()) for exit, setting, _ in settings[position + 1 :]]
 
 
 class Setting(ABC):
@@ -82,34 +139,18 @@ class Setting(ABC):
 
     @abstractmethod
     def enter(self) -> Any:
-        """Change the state; return what ``leave`` needs to put it back."""
+        """Change the state, wholly or (interrupted) not at all; return what ``leave`` needs to put it back."""
 
     @abstractmethod
     def leave(self, found: Any) -> None:
         """Put back what ``enter`` found."""
 
     def __enter__(self) -> None:
-        state.settings.append((self, self.enter()))
+        owner, exit = state.looked_up
+        state.looked_up = NOTHING  # a with statement looks up anew each time; contextlib.ExitStack never binds an __exit__
+        state.settings.append((exit if owner == id(self) else None, self, self.enter()))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        settings = state.settings
-        if settings and settings[-1][0] is self:
-            self.leave(settings.pop()[1])
-            return
-        position = len(settings) - 1
-        while position >= 0 and settings[position][0] is not self:
-            position -= 1
-        if position < 0:
-            raise GraphError(
-                f"{type(self).__name__}: left in another thread than it was entered in. If a generator moves between "
-                "threads, decorate its function instead of using a with block inside it"
-            )
-        undone = settings[position:]
-        del settings[position:]
-        for setting, found in reversed(undone):
-            setting.leave(found)
-        for setting, _ in undone[1:]:
-            setting.__enter__()
+    __exit__ = _Exit()
 
     def __call__(self, function: F) -> F:
         """Decorate a function; of a generator function, each resumption runs under the setting and nothing between."""

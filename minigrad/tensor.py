@@ -37,7 +37,8 @@ class Tensor(Operators, ArrayMethods):
         data: numbers, nested lists of numbers, or an array; always copied. Lists of Python floats give float64, lists
             of integers int64, an array keeps its dtype.
         requires_grad: whether gradients with respect to this tensor are wanted (floating-point data only).
-        dtype: the dtype to convert to, None to keep it.
+        dtype: the dtype to convert to, None to keep it. Operations keep float16, float32 and float64 as they are. float16
+            ends at 65 504: beyond that results are infinite, of which NumPy warns and `detect_anomaly` names the first.
         name: what pictures and messages call it, such as ``"W_hh"``.
 
     Raises:
@@ -105,7 +106,7 @@ class Tensor(Operators, ArrayMethods):
                 f"data: this tensor is the result of {self._node.described()}; only a tensor you made can get new values. "
                 "Make a new Tensor from the values instead"
             )
-        array = _numbers(values, self.dtype)
+        array = _numbers(values, self.dtype, "data")
         if array.shape != self.shape:
             raise ShapeError(f"data: expected values of shape {self.shape}, got {array.shape}")
         self._array = array
@@ -236,7 +237,7 @@ class Tensor(Operators, ArrayMethods):
             return
         if keeper is None or not self._wants or not self.is_leaf:
             raise GraphError("grad: only a tensor with requires_grad=True that is not a result has a gradient to set")
-        value = _numbers(value, None)
+        value = _numbers(value, None, "grad")
         if value.shape != self.shape or value.dtype.kind != "f":
             raise ShapeError(f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}")
         keeper.grad = value.astype(self.dtype)
@@ -651,7 +652,7 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
                 ".sum() or .mean(), or pass the upstream gradient of that shape"
             )
         return output._node, np.ones(output.shape, output.dtype)
-    values = np.array(gradient._array) if isinstance(gradient, Tensor) else _numbers(gradient, None)
+    values = np.array(gradient._array) if isinstance(gradient, Tensor) else _numbers(gradient, None, f"{where}: gradient")
     if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
         raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")
     if values.shape != output.shape:
@@ -659,8 +660,8 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
     return output._node, values.astype(output.dtype)
 
 
-def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
-    """A new array of real numbers or booleans."""
+def _numbers(data: Any, dtype: npt.DTypeLike | None, where: str = "Tensor") -> Array:
+    """A new array of real numbers or booleans; ``where`` begins the message of an error."""
     if isinstance(data, Tensor):
         data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
         data = data._array
@@ -669,19 +670,19 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
     except TypeError:
         wanted = np.dtype(object)
     if wanted is not None and wanted.kind not in "fiub":
-        raise DTypeError(f"Tensor: expected a dtype of real numbers, got {dtype!r}")
+        raise DTypeError(f"{where}: expected a dtype of real numbers, got {dtype!r}")
     try:
         array = np.array(bare(data), dtype=wanted)
     except ConversionError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ShapeError(
-            f"Tensor: expected numbers or evenly nested lists of numbers, got {_without_layout(data, error)}"
+            f"{where}: expected numbers or evenly nested lists of numbers, got {_without_layout(data, error)}"
         ) from None
     if array.dtype.kind not in "fiub":
         if array.dtype.kind == "c":
-            raise DTypeError("Tensor: expected real numbers, got complex ones; pass the real and imaginary parts separately")
-        raise DTypeError(f"Tensor: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
+            raise DTypeError(f"{where}: expected real numbers, got complex ones; pass the real and imaginary parts separately")
+        raise DTypeError(f"{where}: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

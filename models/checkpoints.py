@@ -23,15 +23,16 @@ True
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.checkpoint import load_checkpoint, load_notes, save_checkpoint
-from minigrad.errors import CheckpointError, MinigradError
+from minigrad.errors import CheckpointError, DTypeError, MinigradError
+from minigrad.files import StrPath
 
 from .cells import CELLS
 from .language import LanguageModel
@@ -40,7 +41,6 @@ from .vocabulary import Vocabulary
 
 __all__ = ["SavedModel", "load_language_model", "resume_training", "save_language_model", "save_training"]
 
-StrPath = str | os.PathLike[str]
 _SIZES = ("vocabulary_size", "hidden_size", "embedding_size", "cell", "dtype", "tied")
 _DTYPES = ("float32", "float64")
 
@@ -66,8 +66,9 @@ def save_language_model(
 
     Raises:
         CheckpointError: the file cannot be written, or the model holds NaN or infinity.
+        DTypeError: an argument is of another kind.
     """
-    save_checkpoint(path, model, notes=_notes(model, vocabulary, notes))
+    save_checkpoint(path, model, notes=_notes("save_language_model", model, vocabulary, notes))
 
 
 def save_training(
@@ -78,7 +79,8 @@ def save_training(
     That is the optimiser's memory and options, the schedule, the state carried from chunk to chunk, the random numbers of
     the model and how many updates have been made.
     """
-    save_checkpoint(path, trainer.model, notes=_notes(trainer.model, vocabulary, notes), trainer=trainer)
+    _expect("save_training", trainer, Trainer)
+    save_checkpoint(path, trainer.model, notes=_notes("save_training", trainer.model, vocabulary, notes), trainer=trainer)
 
 
 def resume_training(path: StrPath, trainer: Trainer, vocabulary: Vocabulary | None = None) -> dict[str, Any]:
@@ -93,6 +95,7 @@ def resume_training(path: StrPath, trainer: Trainer, vocabulary: Vocabulary | No
         CheckpointError: missing, damaged, or of another model, optimiser, text cut in another way or vocabulary; all
             problems are listed and nothing has changed.
     """
+    _expect("resume_training", trainer, Trainer)
     notes = _own_notes(path)
     if vocabulary is not None and notes["vocabulary"] != _as_json(vocabulary):
         raise CheckpointError(f"{path}: it was saved with another vocabulary; nothing has changed")
@@ -119,7 +122,19 @@ def load_language_model(path: StrPath) -> SavedModel:
     return SavedModel(model, vocabulary, dict(notes["notes"]))
 
 
-def _notes(model: LanguageModel, vocabulary: Vocabulary | None, notes: Mapping[str, Any] | None) -> dict[str, Any]:
+def _expect(where: str, given: object, *kinds: type[Any]) -> None:
+    """Raise DTypeError for something of another kind."""
+    if not isinstance(given, kinds):
+        names = " or ".join("None" if kind is NoneType else f"a {kind.__name__}" for kind in kinds)
+        raise DTypeError(f"{where}: expected {names}, got {given!r:.60}")
+
+
+def _notes(
+    where: str, model: LanguageModel, vocabulary: Vocabulary | None, notes: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    _expect(where, model, LanguageModel)
+    _expect(where, vocabulary, Vocabulary, NoneType)
+    _expect(where, notes, Mapping, NoneType)
     cell, dtype = model.cell, model.head.W_yh.dtype.name
     values = (model.vocabulary_size, cell.hidden_size, model.embedding_size, cell.label, dtype, model.tied)
     sizes = dict(zip(_SIZES, values, strict=True))

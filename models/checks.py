@@ -14,8 +14,11 @@ __all__ = ["Seed", "generator", "is_number", "one_of", "positive_size", "probabi
 Seed: TypeAlias = int | np.random.Generator | None
 
 
+LARGEST_SIZE = int(np.iinfo(np.intp).max)
+
+
 def positive_size(where: str, name: str, size: int) -> int:
-    """``size`` if it is an integer ≥ 1; ArgumentError otherwise.
+    """``size`` if it is an integer ≥ 1 that NumPy can count to; ArgumentError otherwise.
 
     >>> positive_size("lstm", "hidden_size", 0)
     Traceback (most recent call last):
@@ -23,6 +26,8 @@ def positive_size(where: str, name: str, size: int) -> int:
     """
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ArgumentError(f"{where}: {name} must be an integer ≥ 1, got {size!r}")
+    if size > LARGEST_SIZE:
+        raise ArgumentError(f"{where}: {name} must be at most {LARGEST_SIZE}, got {size:.3g}")
     return int(size)
 
 

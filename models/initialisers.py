@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.errors import DTypeError
+from minigrad.errors import ArgumentError, DTypeError
 from minigrad.module import Parameter
 
 from .checks import Seed, generator, one_of
@@ -96,7 +96,8 @@ class Initialiser:
         seed: integer or ``numpy.random.Generator``; None: new each time.
 
     Raises:
-        ArgumentError: another ``init`` (the message lists the right ones), or another kind of seed.
+        ArgumentError: another ``init`` (the message lists the right ones), or another kind of seed. Of its methods: so many
+            numbers do not fit into memory.
         DTypeError: ``dtype`` is not floating-point.
 
     >>> make = Initialiser("orthogonal", hidden_size=3, seed=0)
@@ -131,5 +132,8 @@ class Initialiser:
         return self._drawn(self._rules.bias, name, shape, gates)
 
     def _drawn(self, rule: Rule, name: str, shape: tuple[int, ...], gates: int) -> Parameter:
-        values = [rule(self._rng, shape, self._hidden_size) for _ in range(gates)]
-        return Parameter(np.concatenate(values).astype(self._dtype), name=name)
+        try:
+            values = [rule(self._rng, shape, self._hidden_size) for _ in range(gates)]
+            return Parameter(np.concatenate(values).astype(self._dtype), name=name)
+        except (MemoryError, ValueError):  # ValueError: more bytes than there are addresses
+            raise ArgumentError(f"{name}: {gates} × {shape} numbers do not fit into memory; choose smaller sizes") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import graphviz
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, DTypeError, GraphError
+from minigrad.files import StrPath, as_path, replace_file
 from minigrad.graph import Node, Operation, walk
 from minigrad.tensor import Tensor, seed
 
@@ -57,7 +57,7 @@ class Picture:
         """The picture as a ``graphviz.Digraph`` with the same positions; its ``source`` needs no Graphviz program."""
         return dot.digraph(self.scene)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: StrPath) -> Path:
         """Write the picture to a file: .svg, .dot or .gv by itself, .png or .pdf with Graphviz's program.
 
         The file appears complete or not at all.
@@ -67,10 +67,11 @@ class Picture:
 
         Raises:
             ArgumentError: the name ends in none of these.
+            DTypeError: ``path`` is no path.
             GraphvizError: the program is needed and cannot be found, or fails.
             PictureFileError: the file cannot be written; what was there before is unchanged.
         """
-        target = Path(path)
+        target = as_path(path, "save")
         ending = target.suffix.lower()
         if ending == ".svg":
             content = self.svg().encode()
@@ -99,17 +100,11 @@ class Picture:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write beside the target, then rename, so that a half-written file is never seen."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(target, lambda file: file.write(content))
     except OSError as problem:
         raise PictureFileError(
-            f"{target} cannot be written: {problem.strerror}; give a folder that exists and may be written to"
+            f"{target} cannot be written: {problem.strerror}; give the path of a file that can be"
         ) from None
 
 

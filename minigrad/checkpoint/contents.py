@@ -21,6 +21,7 @@ LARGEST_CONTENTS = 16 * 2**20
 _DTYPES = {np.dtype(code).newbyteorder("<").str for code in "?bBhHiIlLqQefd"}
 _LARGEST_NDIM = 32
 _MOST_ARRAYS = 10_000
+_LONGEST_NAME = 10_000
 
 DAMAGE = (
     OSError,
@@ -97,7 +98,14 @@ def kinds_of(arrays: Mapping[str, Array]) -> dict[str, Kind]:
     kinds = {}
     for name, array in arrays.items():
         if not isinstance(name, str) or "\0" in name or not _is_text(name):
-            raise ValueError(f"an array has the name {name!r}; names are text")
+            raise ValueError(f"an array has the name {name!r:.60}; names are text")
+        if len(name.encode()) > _LONGEST_NAME:
+            raise ValueError(f"an array has the name {name[:20]!r}…; {_LONGEST_NAME:,} bytes are the most a name may take")
+        if not isinstance(array, np.ndarray | np.generic) or isinstance(array, np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} is a {type(array).__name__}, not a NumPy array; np.asarray(...) makes one, of a Tensor t.numpy(), "
+                "of a masked array .filled(...)"
+            )
         if array.dtype.newbyteorder("<").str not in _DTYPES:
             raise ValueError(f"{name} has dtype {array.dtype}; only numbers and booleans can be saved")
         if array.ndim > _LARGEST_NDIM:

@@ -44,6 +44,8 @@ def write_safetensors(file: IO[bytes], contents: str, arrays: Mapping[str, Array
 class Safetensors:
     """A file opened for reading, its header checked by the package. Methods raise ValueError on damage."""
 
+    flaw: str | None = None
+
     def __init__(self, path: Path, package: Any) -> None:
         try:
             self._file = package.safe_open(path, framework="numpy")
@@ -65,6 +67,13 @@ class Safetensors:
     def names(self) -> set[str]:
         """The names of all arrays."""
         return set(self._file.keys())
+
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of every array, as the header says."""
+        slices = {name: self._file.get_slice(name) for name in self.names()}
+        return {
+            name: Kind(tuple(found.get_shape()), np.dtype(_NAMES[found.get_dtype()])) for name, found in slices.items()
+        }
 
     def check(self, name: str, kind: Kind) -> None:
         """Raise ValueError unless the header says that the array is of this kind."""

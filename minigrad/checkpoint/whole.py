@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from minigrad.checkpoint.contents import Kind
-from minigrad.checkpoint.files import Opened, StrPath, differences, write
+from minigrad.checkpoint.files import Opened, differences, write
 from minigrad.checkpoint.random_state import bad_random_state, random_state, set_random_state
-from minigrad.errors import CheckpointError
+from minigrad.errors import CheckpointError, DTypeError
+from minigrad.files import StrPath
 from minigrad.guard import Array
 from minigrad.module import Module
 from minigrad.optim import Optimizer
@@ -23,6 +24,7 @@ Value = TypeVar("Value")
 _MODEL, _OPTIMIZER = "model", "optimizer"
 
 
+@runtime_checkable
 class Part(Protocol):
     """Anything that is saved beside a model: an optimiser, a schedule of learning rates, a training of one's own."""
 
@@ -59,6 +61,7 @@ def save_checkpoint(
     Raises:
         CheckpointError: the file cannot be written, or a number in it is NaN or infinite, so that a training that has
             failed never replaces what it had learnt; what was there before is unchanged.
+        DTypeError: an argument is not what it should be: no path, no Module, no optimiser or part, no mapping.
 
     >>> import tempfile
     >>> from minigrad import Parameter
@@ -75,7 +78,7 @@ def save_checkpoint(
     >>> other.b.numpy()
     array([7.])
     """
-    saved = _with_optimizer(parts, optimizer)
+    saved = _checked("save_checkpoint", model, optimizer, parts)
     arrays = {f"{_MODEL}.{name}": values for name, values in model.state_dict().items()}
     for part, holder in saved.items():
         arrays |= {f"{part}.{name}": values for name, values in holder.state_dict().items()}
@@ -83,7 +86,7 @@ def save_checkpoint(
     if problems:
         raise CheckpointError(f"{path} was not written: {'; '.join(problems)}; use save_arrays to keep such numbers")
     kinds = {part: type(holder).__name__ for part, holder in saved.items()}
-    write(path, arrays, dict(notes or {}), {"parts": kinds, "random": random_state(model)})
+    write("save_checkpoint", path, arrays, notes, {"parts": kinds, "random": random_state(model)})
 
 
 def load_checkpoint(path: StrPath, model: Module, optimizer: Optimizer | None = None, **parts: Part) -> dict[str, Any]:
@@ -97,9 +100,10 @@ def load_checkpoint(path: StrPath, model: Module, optimizer: Optimizer | None = 
     Raises:
         CheckpointError: missing, damaged, or not the checkpoint of such a model, optimiser or part: all problems in one
             message.
+        DTypeError: an argument is not what it should be: no path, no Module, no optimiser or part.
     """
-    wanted = _with_optimizer(parts, optimizer)
-    with Opened(path) as opened:
+    wanted = _checked("load_checkpoint", model, optimizer, parts)
+    with Opened(path, "load_checkpoint") as opened:
         opened.refuse(_misfits(opened, model, wanted))
         names = [name for name in opened.kinds if name.partition(".")[0] in (_MODEL, *wanted)]
         arrays = opened.read(names)
@@ -110,7 +114,7 @@ def load_checkpoint(path: StrPath, model: Module, optimizer: Optimizer | None = 
             *bad_random_state(model, random),
             *(f"{part}: {problem}" for part, holder in wanted.items() for problem in holder.bad_values(states[part])),
         ])
-        notes = opened.contents.notes
+        notes = opened.notes()
     for part, holder in wanted.items():
         holder.load_state_dict(states[part])
     model.load_state_dict(below(_MODEL, arrays))
@@ -118,20 +122,30 @@ def load_checkpoint(path: StrPath, model: Module, optimizer: Optimizer | None = 
     return notes
 
 
-def _with_optimizer(parts: Mapping[str, Part], optimizer: Optimizer | None) -> dict[str, Part]:
-    return dict(parts) if optimizer is None else {_OPTIMIZER: optimizer, **parts}
+def _checked(where: str, model: Module, optimizer: Optimizer | None, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """All parts but the model, by name. Raises DTypeError for what is none."""
+    if not isinstance(model, Module):
+        raise DTypeError(f"{where}: expected a Module to save or load, got {model!r:.60}")
+    wanted = dict(parts) if optimizer is None else {_OPTIMIZER: optimizer, **parts}
+    for name, part in wanted.items():
+        if not isinstance(part, Part):
+            raise DTypeError(
+                f"{where}: {name}: expected an optimiser, a schedule, a Trainer or something with the same methods, got "
+                f"{part!r:.60}"
+            )
+    return wanted
 
 
 def _misfits(opened: Opened, model: Module, wanted: Mapping[str, Part]) -> list[str]:
     """What can be seen to be wrong before any array is read."""
+    parameters = {name: Kind(parameter.shape, parameter.dtype) for name, parameter in model.named_parameters()}
+    problems = [f"{_MODEL}: {problem}" for problem in differences(below(_MODEL, opened.kinds), parameters)]
     there, random = opened.contents.more.get("parts"), opened.contents.more.get("random")
     if not isinstance(there, dict) or not isinstance(random, dict):
-        return ["it holds arrays but no model; load it with load_arrays"]
-    problems = [
+        return ["it does not say that it holds a model; load its arrays with load_arrays", *problems]
+    problems += [
         f"{name} belongs to nothing in it" for name in opened.kinds if name.partition(".")[0] not in (_MODEL, *there)
     ]
-    parameters = {name: Kind(parameter.shape, parameter.dtype) for name, parameter in model.named_parameters()}
-    problems += [f"{_MODEL}: {problem}" for problem in differences(below(_MODEL, opened.kinds), parameters)]
     for part, holder in wanted.items():
         if part not in there:
             problems.append(f"it holds no {part}")

@@ -186,7 +186,7 @@ class Result(Operation):
         if self.twin is None:
             twin = self.loop.steps.node(self.number)
             if isinstance(twin, Outputs):
-                twin.place, twin.serial, twin.name = self.place, self.serial, self.name
+                twin.place, twin.serial, twin.name = self.place, self.serial - 1, self.name
             self.twin = twin
         if self.twin.name is None:
             self.twin.name = self.name

@@ -8,7 +8,6 @@ nobody refers to their arrays any more: no result, no graph, nothing that was ha
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from minigrad.guard import Array
+from minigrad.locks import lock
 from minigrad.loops.buffers import NEW, SCRATCH, STACK, Parts, Row
 from minigrad.loops.program import CARRY
 
@@ -43,7 +43,7 @@ Pair: TypeAlias = tuple[Array, Array]
 kept: list[Arrays] = []
 latest: weakref.WeakKeyDictionary[Executable, tuple[int, bool, int]] = weakref.WeakKeyDictionary()
 """For each executable the length and direction of its latest runs, and how many there were in a row."""
-lock = threading.Lock()
+kept_lock = lock()
 
 
 class Arrays:
@@ -115,7 +115,7 @@ class Arrays:
 
 def pooled(executable: Executable, carry: Sequence[Array], T: int, reverse: bool, user: Run) -> Arrays:
     """The arrays for a run, those of an earlier one if there are any."""
-    with lock:
+    with kept_lock:
         for found in kept:
             if found.executable is executable and found.T == T and found.reverse == reverse and found.is_free():
                 return found.lend(user)
@@ -131,7 +131,7 @@ def pooled(executable: Executable, carry: Sequence[Array], T: int, reverse: bool
 
 def forget_pool() -> None:
     """Free the arrays that are kept, and begin to count the runs anew."""
-    with lock:
+    with kept_lock:
         kept.clear()
         latest.clear()
 

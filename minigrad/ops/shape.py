@@ -97,7 +97,7 @@ def reshape(x: Any, shape: Any) -> Tensor:
     """The entries of ``x``, in order, in another shape; one length may be −1 and is then found.
 
     Raises:
-        ShapeError: the number of entries differs, or a length is below −1.
+        ShapeError: the number of entries differs, a length is below −1, or several are −1.
 
     >>> reshape(Tensor([1.0, 2.0, 3.0, 4.0]), (2, -1)).shape
     (2, 2)
@@ -105,7 +105,8 @@ def reshape(x: Any, shape: Any) -> Tensor:
     x = operand(x, "reshape")
     if shape is None:
         raise ShapeError("reshape: expected a shape, got None; for one axis write −1")
-    if any(isinstance(n, int) and n < -1 for n in (shape if isinstance(shape, tuple | list) else (shape,))):
+    lengths = [n for n in (shape if isinstance(shape, tuple | list) else (shape,)) if isinstance(n, int | np.integer)]
+    if any(n < -1 for n in lengths) or lengths.count(-1) > 1:
         raise ShapeError(f"reshape: expected lengths ≥ 0, or −1 for one that is to be found, got {shape!r}")
     try:
         y = np.asarray(x._array).reshape(shape)

@@ -104,6 +104,12 @@ def test_einsum_takes_diagonals(subscripts: str) -> None:
         (lambda: mg.reshape(V, None), ShapeError, "reshape: expected a shape, got None"),
         (lambda: V.std(ddof=-1), ArgumentError, "std: expected ddof ≥ 0 and below 3, the number of entries, got -1"),
         (lambda: Tensor([1, [2, 3]]), ShapeError, r"Tensor: expected .* got \[1, \[2, 3\]\], whose parts differ"),
+        (lambda: V.backward("a"), DTypeError, "^backward: gradient: expected real numbers, got str"),
+        (lambda: V.backward([1, [2]]), ShapeError, r"^backward: gradient: expected numbers or .* got \[1, \[2\]\]"),
+        (lambda: V.backward([1j, 2j, 3j]), DTypeError, "^backward: gradient: expected real numbers, got complex ones"),
+        (lambda: mg.grad(V, V, grad_outputs="a"), DTypeError, "^grad: gradient: expected real numbers, got str"),
+        (lambda: setattr(V, "grad", "a"), DTypeError, "^grad: expected real numbers, got str"),
+        (lambda: setattr(V, "data", ["a", "b", "c"]), ShapeError, r"^data: expected numbers or evenly nested lists"),
     ],
 )
 def test_a_wrong_argument_is_refused_by_name(bad: Callable[[], Any], kind: type[MinigradError], message: str) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from interrupting import interrupts
 
 from minigrad import Module, Parameter, Tensor
 from minigrad.errors import ArgumentError
@@ -85,6 +86,39 @@ def test_loading_lists_all_problems_and_changes_nothing():
     with pytest.raises(ArgumentError, match="missing: b"):
         model.load_state_dict({"W": np.zeros((2, 3))})
     np.testing.assert_array_equal(model.W.numpy(), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("state", [None, [1, 2], "W", 3.0])
+def test_loading_what_is_no_mapping_is_refused(state):
+    with pytest.raises(ArgumentError, match="load_state_dict: expected arrays by the paths of parameters, got"):
+        Affine().load_state_dict(state)
+
+
+def test_loading_names_what_is_no_array_and_keys_that_are_no_text():
+    with pytest.raises(ArgumentError) as error:
+        Affine().load_state_dict({"W": [[1, 2, 3], [4]], "b": np.ones(2), 7: 1.0})
+    assert str(error.value) == (
+        "load_state_dict: nothing was loaded; W: expected numbers or evenly nested lists of numbers, got [[1, 2, 3], [4]]; "
+        "unknown: 7"
+    )
+
+
+def test_an_interrupt_while_loading_loads_everything_or_nothing():
+    model, fresh = Affine(), {"W": np.full((2, 3), 5.0), "b": np.full(2, 7.0)}
+    before = model.state_dict()
+    for moment in interrupts(lambda: model.load_state_dict(fresh)):
+        now = model.state_dict()
+        assert any(all((now[name] == state[name]).all() for name in now) for state in (before, fresh)), moment
+        model.W.data, model.b.data = before["W"], before["b"]
+    np.testing.assert_array_equal(model.W.numpy(), fresh["W"])
+
+
+def test_values_saved_by_an_earlier_operation_are_not_changed_by_loading():
+    model = Affine()
+    loss = (model.W * model.W).sum()
+    model.load_state_dict({"W": np.full((2, 3), 5.0), "b": np.ones(2)})
+    loss.backward()
+    np.testing.assert_array_equal(model.W.grad, np.full((2, 3), 2.0))
 
 
 def test_modules_that_refer_to_each_other_are_each_visited_once():

@@ -114,6 +114,21 @@ def test_sizes_that_are_not_positive_integers_are_refused(cell_class: Any, size:
         cell_class(size, 2)
 
 
+@every_cell
+@pytest.mark.parametrize(("size", "shown"), [(10**30, "1e.30"), (2**63, "9.22e.18")])
+def test_sizes_beyond_counting_are_refused(cell_class: Any, size: int, shown: str) -> None:
+    message = rf"{cell_class.label}: hidden_size must be at most 9223372036854775807, got {shown}"
+    with pytest.raises(ArgumentError, match=message):
+        cell_class(2, size)
+
+
+@every_cell
+@pytest.mark.parametrize("init", ["uniform", "xavier_normal"])
+def test_sizes_beyond_memory_are_refused_by_the_name_of_the_parameter(cell_class: Any, init: str) -> None:
+    with pytest.raises(ArgumentError, match=r"^W_\w+: \d × \(\d+, \d+\) numbers do not fit into memory; choose smaller sizes"):
+        cell_class(2, 2**62, init=init)
+
+
 def test_options_that_do_not_exist_are_refused_with_those_that_do() -> None:
     with pytest.raises(ArgumentError, match="expected one of 'rnn', 'gated_rnn', 'gru', 'lstm', got 'LSTM'"):
         make_cell("LSTM", 2, 3)

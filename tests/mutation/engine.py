@@ -229,7 +229,7 @@ MUTANTS = [
         (
             "new values share the caller's array",
             "class Tensor",
-            "array = _numbers(values, self.dtype)",
+            'array = _numbers(values, self.dtype, "data")',
             "array = np.asarray(values, self.dtype)",
         ),
         (
@@ -293,9 +293,27 @@ MUTANTS = [
         ("the state is shared by all threads", "class State", "class State(threading.local):", "class State:"),
         (
             "a block left out of order takes back another's change",
+            "def _undo",
+            "[(exit, setting, setting.enter()) for exit, setting, _ in settings[position + 1 :]]",
+            "[]",
+        ),
+        (
+            "an interrupted __exit__ is not made up for",
+            "class _Exit",
+            "weakref.ref(found, _take_back)",
+            "weakref.ref(found)",
+        ),
+        (
+            "an __exit__ is the same for every block of an object",
             "class Setting",
-            "        for setting, _ in undone[1:]:\n            setting.__enter__()\n",
-            "",
+            "(exit if owner == id(self) else None, self, self.enter())",
+            "(None, self, self.enter())",
+        ),
+        (
+            "what is taken back was first taken off",
+            "def _leave",
+            "        setting.leave(settings[-1][2])\n        del settings[-1]\n",
+            "        setting.leave(settings.pop()[2])\n",
         ),
         (
             "a decorated generator leaks to its consumer",
@@ -404,6 +422,12 @@ MUTANTS = [
     ),
     *rows(
         "anomaly",
+        (
+            "an interrupt leaves NumPy silent",
+            "class detect_anomaly",
+            "            np.seterr(**found[2])\n            raise\n",
+            "            raise\n",
+        ),
         ("the forward pass is not looked at", "class Detector", "kind = trouble(y, self.infinity)", "kind = None"),
         (
             "the backward pass is not looked at",

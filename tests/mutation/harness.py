@@ -19,13 +19,13 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-from mutation import derivatives, engine, loops
+from mutation import derivatives, engine, loops, robustness
 from mutation.mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = Path(__file__).parent / "report.txt"
 FILES = {path.stem: str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS)
 
 OPERATIONS = (
     "ops_against_torch",
@@ -89,9 +89,16 @@ FIRST = {
     "pytree.py": ("transforms",),
     "testing.py": ("gradcheck",),
     "comparing.py": ("gradcheck",),
-    "anomaly.py": ("anomaly",),
+    "anomaly.py": ("anomaly", "engine_interrupts"),
     "diagnosis.py": ("anomaly",),
-    "scope.py": ("engine_state",),
+    "scope.py": ("engine_state", "engine_interrupts"),
+    "files.py": ("files",),
+    "locks.py": ("engine_forks",),
+    "backward.py": ("engine_cycles",),
+    "graph.py": ("engine_cycles",),
+    "checkpoint/npz.py": ("files", "checkpoint_names", "checkpoint_damage"),
+    "checkpoint/files.py": ("checkpoint_names", "checkpoint_words"),
+    "checkpoint/contents.py": ("checkpoint_words",),
     "guard.py": ("engine_mutation",),
     "module.py": ("module",),
     "clipping.py": ("optim",),

@@ -94,7 +94,9 @@ REDUCTIONS: list[Bad] = [
 ]
 ARRANGING: list[Bad] = [
     (lambda: M.reshape(4), ShapeError, r"reshape: 6 entries of shape \(2, 3\) do not fit into 4"),
-    (lambda: M.reshape(-1, -1), ShapeError, r"reshape: .* do not fit into \(-1, -1\)"),
+    (lambda: M.reshape(-1, -1), ShapeError, r"reshape: expected lengths ≥ 0, or −1 for one .* found, got \(-1, -1\)"),
+    (lambda: M.reshape(np.int64(-1), -1), ShapeError, "reshape: expected lengths ≥ 0, or −1 for one that is to be found"),
+    (lambda: M.reshape(np.int64(-2), 3), ShapeError, "reshape: expected lengths ≥ 0, or −1 for one that is to be found"),
     (lambda: M.reshape("a"), ShapeError, "reshape: .* do not fit into 'a'"),
     (lambda: mg.transpose(M, (0,)), ArgumentError, r"transpose: expected each of the 2 axes once, got \(0,\)"),
     (lambda: mg.transpose(M, (0, 0)), ArgumentError, "transpose: expected each axis once"),

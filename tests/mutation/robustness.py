@@ -1,0 +1,129 @@
+"""Mistakes in what holds under fire: the writer of files, checkpoints that were tampered with, locks, circles, interrupts."""
+
+from mutation.engine import rows
+
+MUTANTS = [
+    *rows(
+        "files",
+        ("a link is replaced by a file", "def replace_file", "Path(os.path.realpath(path))", "Path(path)"),
+        ("a device is replaced by a file", "def _replaceable", "not stat.S_ISREG(found.st_mode)", "False"),
+        ("a write-protected file is replaced", "def _replaceable", "not os.access", "False and not os.access"),
+        (
+            "what cannot be kept is given up without a word",
+            "def _hand_on",
+            "            raise OSError(errno.EPERM, reason) from None\n",
+            "            return\n",
+        ),
+        ("the mode of a file is lost", "def _hand_on", "    part.chmod(stat.S_IMODE(found.st_mode))\n", ""),
+        ("the owner of a file is lost", "def _hand_on", "os.chown(part, found.st_uid, found.st_gid)", "part.stat()"),
+        ("a private file can be read while it is written", "def replace_file", "else 0o600", "else 0o666"),
+        ("a new file is private", "def replace_file", "0o666 if", "0o600 if"),
+        ("what killed writers left stays", "def _remove_left_behind", "            part.unlink()\n", "            pass\n"),
+        ("the part of a living writer is removed", "def _locked", "        fcntl.flock(file, fcntl.LOCK_EX)\n", ""),
+        ("a part that is gone is written to", "def _locked", "if os.fstat(file.fileno()).st_nlink:", "if True:"),
+        ("what other writers left is removed too", "def _remove_left_behind", 'f"{mark}*.part"', '".minigrad-*.part"'),
+        ("after an error the part stays", "def replace_file", "        part.unlink(missing_ok=True)\n", "        pass\n"),
+    ),
+    *rows(
+        "checkpoint/npz",
+        (
+            "an interrupt becomes an error of the archive",
+            "def write_npz",
+            "        archive.fp = None  # to complete what is thrown away would only hide why\n",
+            "        archive.close()\n",
+        ),
+        (
+            "an array in Fortran's order is read in C's",
+            "class Npz",
+            "flat.reshape(kind.shape, order=order)",
+            "flat.reshape(kind.shape)",
+        ),
+        (
+            "an array in Fortran's order is refused",
+            "class Npz",
+            'orders: tuple[Literal["C", "F"], ...] = "C", "F"',
+            'orders: tuple[Literal["C", "F"], ...] = ("C",)',
+        ),
+        (
+            "arrays of an unsealed file are not named",
+            "class Npz",
+            "return None if sealed else unsealed",
+            "raise ValueError(unsealed)",
+        ),
+        ("contents are unpacked", "class Npz", " or member.compress_type:", ":"),
+        ("an unsealed file is as good as a sealed one", "class Npz", "return None if sealed else unsealed", "return None"),
+    ),
+    *rows(
+        "checkpoint/files",
+        (
+            "notes of a file with a flaw are given out",
+            "class Opened",
+            "        self.refuse_flaw()\n        return self.contents.notes\n",
+            "        return self.contents.notes\n",
+        ),
+        (
+            "arrays of a file with a flaw are given out",
+            "class Opened",
+            "        self.refuse(problems)\n        self.refuse_flaw()\n",
+            "        self.refuse(problems)\n",
+        ),
+        (
+            "the flaw of a file is not told with its arrays",
+            "class Opened",
+            "[*filter(None, [self._container.flaw]), *shown]",
+            "shown",
+        ),
+        (
+            "what a file holds is not seen when it says nothing",
+            "class Opened",
+            "Contents(self._container.kinds(), {}, {})",
+            "Contents({}, {}, {})",
+        ),
+        ("anything counts as notes", "def write", "if not isinstance(given, Mapping):", "if False:"),
+    ),
+    *rows(
+        "checkpoint/contents",
+        ("lists are taken for arrays", "def kinds_of", "not isinstance(array, np.ndarray | np.generic) or ", ""),
+        ("masks are lost", "def kinds_of", " or isinstance(array, np.ma.MaskedArray)", ""),
+        ("a name may be endless", "def kinds_of", "len(name.encode()) > _LONGEST_NAME", "False"),
+    ),
+    *rows(
+        "locks",
+        ("forks do not wait for locks", "def lock", 'hasattr(os, "register_at_fork")', "False"),
+        ("the child's locks stay taken", "def lock", ", after_in_child=made.release", ""),
+    ),
+    *rows(
+        "backward",
+        (
+            "a circle is followed for ever",
+            "def sweep_arrays",
+            "            if serial >= newest:\n                raise cycle(node, source)\n",
+            "            if serial >= newest:\n                return found, passed\n",
+        ),
+    ),
+    *rows(
+        "graph",
+        (
+            "a circle is walked",
+            "def ancestors",
+            "                    raise cycle(node, source)\n",
+            "                    continue\n",
+        ),
+        (
+            "a circle is swept",
+            "def sweep",
+            "                raise cycle(node, source)\n",
+            "                return found, passed\n",
+        ),
+    ),
+    *rows(
+        "module",
+        (
+            "an interrupt can divide the loading",
+            "class Module",
+            'set_all([(parameter, "_array", arrays[name]) for name, parameter in own.items()])',
+            'set_all((parameter, "_array", arrays[name]) for name, parameter in own.items())',
+        ),
+        ("anything is loaded", "class Module", "if not isinstance(state, Mapping):", "if False:"),
+    ),
+]

@@ -9,6 +9,8 @@ array([2., 4.])
 
 from pathlib import Path
 
+__version__ = "0.2.0"
+
 if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders models/ and viz/ stand beside this one
     __path__.append(str(Path(__file__).parent.parent))
 
@@ -29,6 +31,7 @@ __all__ = [
     "Module",
     "Parameter",
     "Tensor",
+    "__version__",
     "assert_gradients_close",
     "checkpoint",
     "compare_gradients",

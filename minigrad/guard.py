@@ -6,7 +6,9 @@ memory (``np.asarray``, a memoryview, an iterator, ``out=``). What is written th
 a recorded operation still needs the memory, and is refused, naming the operation, if one does.
 
 Nothing is noted down for this when an operation is recorded. An array that nobody else refers to cannot be needed, which
-CPython's count of references tells at once; otherwise the operations alive are looked through.
+CPython's count of references tells at once; otherwise the operations alive are looked through. The count is always asked of
+an attribute or of a result, never of a local name: from Python 3.14 on the interpreter lends those without counting. An
+interpreter that counts otherwise is refused when minigrad is imported.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from minigrad.errors import MutationError
+from minigrad.errors import MutationError, UnsupportedInterpreterError
 from minigrad.graph import Operation
 
 __all__ = ["Array", "GuardedArray", "bare", "needed_by", "refuse_if_needed"]
@@ -184,6 +186,34 @@ class GuardedEntries:
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.array(bare(self._array).ravel(), dtype=dtype)
+
+
+class Holder:
+    """Something that refers to an array and to nothing else."""
+
+    def __init__(self) -> None:
+        self.array = np.empty(1)
+
+
+def check_counts(count: Callable[[Any], int]) -> None:
+    """Make sure that ``count`` tells an array that is referred to once from one that is referred to twice.
+
+    Raises:
+        UnsupportedInterpreterError: it does not.
+
+    >>> check_counts(sys.getrefcount)
+    """
+    holder = Holder()
+    alone = count(holder.array)
+    others = [holder.array]
+    if (alone, count(holder.array)) != (2, 2 + len(others)):
+        raise UnsupportedInterpreterError(
+            "minigrad needs an interpreter that counts references as CPython 3.11 to 3.14 do; this one does not, so a "
+            "change of an array that a gradient needs would not be noticed"
+        )
+
+
+check_counts(sys.getrefcount)
 
 
 def bare(value: Any) -> Any:

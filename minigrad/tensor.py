@@ -298,8 +298,7 @@ class Tensor(Operators, ArrayMethods):
                 f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
                 "Call backward() first, or work on a copy: t.numpy()"
             )
-        base = self._array.base
-        if base is not None and sys.getrefcount(base) > 3:  # the view, this name and the argument
+        if self._array.base is not None and sys.getrefcount(self._array.base) > 2:  # the view and the argument
             raise MutationError(
                 "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
                 "the original, or work on a copy: t.numpy()"

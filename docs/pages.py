@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import itertools
 import os
 import pkgutil
 import re
@@ -146,10 +147,13 @@ def made_pages() -> dict[str, str]:
 
 def on_config(config: Any) -> Any:
     """MkDocs asks for the order of the pages."""
-    lessons = ["lessons/index.md", *(f"lessons/{path.stem}.md" for path in lesson_files())]
+    lessons: list[Any] = ["lessons/index.md"]
+    for course, paths in itertools.groupby(lesson_files(), lambda path: path.stem.split("_")[0]):
+        lessons.append({"Traps" if course == "trap" else course.upper(): [f"lessons/{path.stem}.md" for path in paths]})
     reference: list[Any] = []
     for floor in FLOORS:
-        listed = [{name: f"reference/{name}.md"} for name, above in sorted(modules()) if above == floor]
+        own = [name for name, above in sorted(modules()) if above == floor]
+        listed = [{name.removeprefix(f"{floor}."): f"reference/{name}.md"} for name in own]
         reference.append({floor: [f"reference/{floor}.md", *listed]})
     config.nav = [
         {"minigrad": "index.md"},

@@ -16,6 +16,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -28,6 +29,7 @@ from minigrad.testing import assert_gradients_close, compare_gradients, gradchec
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
+    "Function",
     "Module",
     "Parameter",
     "Tensor",

@@ -477,8 +477,8 @@ class Tensor(Operators, ArrayMethods):
         subclass has; no hooks and no history."""
         if isinstance(self._node, Operation):
             raise GraphError(
-                f"copy: a result (of {self._node.label!r}) cannot be copied, pickled or plotted with its history; use .detach() "
-                "for a tensor with its values, or .numpy() for an array of them"
+                f"copy: a result (of {self._node.label!r}) cannot be copied, pickled or plotted with its history; use "
+                ".detach() for a tensor with its values, or .numpy() for an array of them"
             )
         attributes = getattr(self, "__dict__", None)
         return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad), attributes

@@ -11,7 +11,7 @@ from typing_extensions import override
 from minigrad import pytree
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, GraphError, ShapeError
 from minigrad.guard import Array
-from minigrad.tensor import Tensor
+from minigrad.tensor import plain
 
 __all__ = ["Comparison", "Difference", "assert_gradients_close", "compare_gradients"]
 
@@ -184,7 +184,7 @@ def _refuse_missing(name: str, source: Any, path: str = "") -> None:
 
 
 def _array(value: Any, where: str) -> Array:
-    array = np.asarray(value.numpy() if isinstance(value, Tensor) else value)
+    array = plain(value, f"compare_gradients: {where}")
     if array.dtype.kind not in "fiu":
         raise DTypeError(f"compare_gradients: {where}: expected an array of real numbers, got {type(value).__name__}")
     return array

@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from minigrad.errors import MutationError, UnsupportedInterpreterError
+from minigrad.errors import DTypeError, MutationError, UnsupportedInterpreterError
 from minigrad.graph import Operation
 
-__all__ = ["Array", "GuardedArray", "bare", "needed_by", "refuse_if_needed"]
+__all__ = ["Array", "GuardedArray", "bare", "entering", "needed_by", "refuse_if_needed"]
 
 Array = npt.NDArray[Any]
 
@@ -223,6 +223,39 @@ def bare(value: Any) -> Any:
     if type(value) in (tuple, list):
         return type(value)(bare(part) for part in value)
     return value
+
+
+def entering(value: Any, where: str) -> Any:
+    """``value`` as `bare` gives it, once it is sure that no array in it means more than its numbers.
+
+    Raises:
+        DTypeError: a masked array, a matrix or another subclass of ndarray, whose meaning would be lost.
+
+    >>> entering([np.ones(2), 3.0], "add")
+    [array([1., 1.]), 3.0]
+    """
+    kind = type(value)
+    if kind is np.ndarray:
+        return value
+    if kind is list or kind is tuple:
+        return kind(entering(part, where) for part in value)
+    if not isinstance(value, np.ndarray) or kind is np.memmap:
+        return value
+    if isinstance(value, GuardedArray):
+        return value.view(np.ndarray)
+    raise DTypeError(f"{where}: expected an array, got {kind.__module__}.{kind.__qualname__}, {_meaning(value)}")
+
+
+def _meaning(array: Array) -> str:
+    """What a subclass of ndarray means beside its numbers, and what to pass instead."""
+    if isinstance(array, np.ma.MaskedArray):
+        return (
+            "whose mask would be lost; pass .filled(…) and take the masked entries out of the result, as with mask= or "
+            "where(valid, loss, 0)"
+        )
+    if isinstance(array, np.matrix):
+        return "for which * means the matrix product; pass np.asarray(m) and write @ for products"
+    return "a subclass of ndarray whose own meaning would be lost; pass np.asarray(x) if its numbers are all you want"
 
 
 def _unlocked(value: Any) -> Any:

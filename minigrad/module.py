@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, plain
 
 __all__ = ["Module", "Parameter", "children_of"]
 
@@ -19,7 +18,7 @@ __all__ = ["Module", "Parameter", "children_of"]
 class Parameter(Tensor):
     """A tensor that is trained: a leaf that needs a gradient.
 
-    >>> Parameter(np.zeros(2), name="b_h")
+    >>> Parameter([0.0, 0.0], name="b_h")
     Tensor([0., 0.], shape=(2,), dtype=float64, requires_grad=True, name='b_h')
     """
 
@@ -126,7 +125,7 @@ class Module:
             ArgumentError: keys are missing or unknown, or shapes differ; all problems are listed and nothing is changed.
         """
         own = dict(self.named_parameters())
-        values = {name: np.asarray(value) for name, value in state.items()}
+        values = {name: plain(value, f"load_state_dict: {name}") for name, value in state.items()}
         problems = [f"missing: {name}" for name in own if name not in values]
         problems += [f"unknown: {name}" for name in values if name not in own]
         for name in own.keys() & values.keys():

@@ -18,7 +18,7 @@ from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphErr
 from minigrad.flags import flag
 from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
-from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
+from minigrad.guard import Array, GuardedArray, entering, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
 from minigrad.scope import state
@@ -580,7 +580,7 @@ def plain(value: Any, where: str) -> Array:
     if isinstance(value, Tensor):
         reading(value, where)
     try:
-        return np.asarray(value._array if isinstance(value, Tensor) else bare(value))
+        return np.asarray(value._array if isinstance(value, Tensor) else entering(value, where))
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
@@ -671,8 +671,8 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None) -> Array:
     if wanted is not None and wanted.kind not in "fiub":
         raise DTypeError(f"Tensor: expected a dtype of real numbers, got {dtype!r}")
     try:
-        array = np.array(bare(data), dtype=wanted)
-    except ConversionError:
+        array = np.array(entering(data, "Tensor"), dtype=wanted)
+    except (ConversionError, DTypeError):
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ShapeError(

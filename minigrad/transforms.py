@@ -19,7 +19,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
-from minigrad.guard import Array
+from minigrad.guard import Array, entering
 from minigrad.scope import Place, differentiating, enable_grad, state
 from minigrad.tensor import Tensor, record, seed, unrecorded
 
@@ -61,7 +61,7 @@ class TensorSums:
 
     def replacement(self, node: Node, changed: Any) -> Gradient:
         """What a hook returned, as a Tensor of the dtype of ``node``."""
-        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(changed))
+        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(entering(changed, f"hook on {node!r}")))
         check_replacement(node, tensor.shape, tensor.dtype)
         return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
 
@@ -183,9 +183,8 @@ def grad(
     """
     if callable(outputs):
         raise DTypeError(
-            "grad: expected what a function returned, and what to differentiate it by, as in grad(loss, [W, b]); got a function. "
-            "For derivatives of functions there are y, pullback = vjp(f, x), whose pullback() is the gradient; jacobian(f, x); "
-            "and hvp(f, x, v)"
+            "grad: expected results, and what to differentiate them by, as in grad(loss, [W, b]); got a function. "
+            "For a function there are y, pullback = vjp(f, x), whose pullback() is the gradient, jacobian(f, x), hvp(f, x, v)"
         )
     if inputs is None:
         raise ArgumentError("grad: expected the inputs to differentiate by as well, as in grad(loss, [W, b])")

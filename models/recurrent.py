@@ -17,6 +17,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.scope import Place
+from minigrad.tensor import plain
 
 from .checks import Seed, positive_size
 
@@ -163,7 +164,7 @@ class Cell(Module, ABC, Generic[State]):
         numbers; then nothing is changed.
         """
         wanted = self.by_gate()
-        arrays = {name: np.asarray(value) for name, value in values.items()}
+        arrays = {name: plain(value, f"{self.label}.load_by_gate: {name}") for name, value in values.items()}
         for joined, (state_part, input_part) in self._pairs(wanted).items():
             if joined in arrays:
                 both = arrays.pop(joined)

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minigrad.models import LSTM, LSTMState, unroll
 
 import minigrad as mg
 from minigrad import Function, Tensor, compare_gradients, gradcheck, gradgradcheck
 from minigrad.errors import ConversionError, DTypeError, GradientMismatchError, GraphError, MutationError, ShapeError
-from minigrad.models import LSTM, LSTMState, unroll
 
 RNG = np.random.default_rng(0)
 
@@ -199,7 +199,7 @@ def test_what_is_saved_is_released_by_backward_and_a_second_one_says_so() -> Non
 
 def test_a_forward_that_does_not_say_what_it_saves_is_refused() -> None:
     for returned, got in ((np.ones(3), "ndarray"), ((np.ones(3),), "a tuple of 1")):
-        with pytest.raises(DTypeError, match=rf"<lambda>: expected forward to return its result and what vjp needs.*; got {got}"):
+        with pytest.raises(DTypeError, match=rf"expected forward to return its result and what vjp needs.*; got {got}"):
             Function(lambda x, returned=returned: returned, lambda g, _: g)(*leaves((3,)))
     for returned, got in ((np.arange(3), "an array of dtype int64"), ("abc", "str"), ([1.0], "list")):
         with pytest.raises(DTypeError, match=rf"expected forward to return floating-point arrays, .*; got {got}"):

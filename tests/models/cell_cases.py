@@ -17,8 +17,7 @@ def cell_of(variant: Variant, D: int, H: int, **more: Any) -> Cell[Any]:
     options = dict(variant.options)
     if variant.module.__name__.endswith(".rnn"):
         options = {"nonlinearity": variant.options.get("activation", "tanh")}
-    if not any(name[0] == "b" for name in variant.shapes) and not variant.module.__name__.endswith("gated_rnn"):
-        options["bias"] = False
+    options["bias"] = any(name[0] == "b" for name in variant.shapes)
     return CLASSES[variant.module.__name__.split(".")[-1]](D, H, **options, **more)
 
 

@@ -16,6 +16,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.creation import ones, zeros
 from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
@@ -52,6 +53,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "ones",
     "ops",
     "optim",
     "scan",
@@ -59,6 +61,7 @@ __all__ = [
     "time_step",
     "vjp",
     "walk",
+    "zeros",
 ]
 __all__ += ops.__all__
 

@@ -15,7 +15,6 @@ from ops_properties import PROPERTIES
 import minigrad as mg
 from minigrad import Tensor, ops
 from minigrad.errors import GraphError, MutationError
-from minigrad.function import Custom
 from minigrad.graph import Operation
 
 assert ops_properties_arranging.__doc__
@@ -29,8 +28,7 @@ def abstract(kind: type[Operation]) -> bool:
 
 
 def kinds_of_operations(kind: type[Operation] = Operation) -> set[type[Operation]]:
-    """The engine's own, not those that a `Function` defines."""
-    below = {sub for direct in kind.__subclasses__() if direct is not Custom for sub in kinds_of_operations(direct)}
+    below = {sub for direct in kind.__subclasses__() for sub in kinds_of_operations(direct)}
     return below if abstract(kind) else below | {kind}
 
 

@@ -89,8 +89,8 @@ def cross_entropy(
     labels = _labels(logits, targets)
     counts = _counting(labels, ignore_index, mask)
     if weight is not None or label_smoothing != 0:
-        weights, smoothing = _weights(weight, logits), _smoothing(label_smoothing)
-        return _weighted(logits, labels, counts, reduction, weights, smoothing)
+        importance, smoothing = _weights(weight, logits), _smoothing(label_smoothing)
+        return _weighted(logits, labels, counts, reduction, importance, smoothing)
     classes = logits.shape[-1]
     z = np.ascontiguousarray(below_peak(logits._array, -1)).reshape(-1, classes)
     entries = z.reshape(-1)
@@ -128,7 +128,7 @@ def _weighted(
     if counts is not None:
         logits = where(valid[..., None], logits, 0.0)
     own = np.where(valid, weights[labels], 0)
-    rows = cross_entropy(logits, labels, "none", mask=own != 0) * own
+    rows: Tensor = cross_entropy(logits, labels, "none", mask=own != 0) * own
     if smoothing:
         spread = where(weights != 0, log_softmax(logits), 0.0) * weights
         rows = rows * (1 - smoothing) - where(valid, spread.sum(axis=-1), 0.0) * (smoothing / logits.shape[-1])

@@ -76,9 +76,9 @@ def norm(x: Any, ord: float | None = None, axis: Any = None, keepdims: bool = Fa
             return total(absolute(x), axes, keepdims)
         if ord == np.inf:
             return largest(absolute(x), axes, keepdims)
-    values_of_x = np.asarray(x._array)
-    entries = values_of_x if values_of_x.dtype.kind == "f" else values_of_x.astype(np.float64)
-    y = np.sqrt(np.add.reduce(entries * entries, axis=axes, keepdims=bool(keepdims)))
+    entries: Any = np.asarray(x._array)
+    entries = entries if entries.dtype.kind == "f" else entries.astype(np.float64)
+    y = np.sqrt((entries * entries).sum(axis=axes, keepdims=keepdims))
     if x._wants and state.recording:
         return record(Norm(axes, x.shape), y, (x._node,), (x.lend(Norm), np.asarray(y)), (x,))
     return unrecorded(y)

@@ -154,7 +154,7 @@ def _suffixed(layers: Layers) -> dict[str, Cell[Any]]:
     }
 
 
-def _below(prefix: str, state_dict: Mapping[str, Any]) -> Any:
+def _below(prefix: str, state_dict: Any) -> Any:
     """What stands under ``prefix``, which must be that of recurrent layers if there are any under another."""
     if not isinstance(state_dict, Mapping):
         return state_dict

@@ -27,6 +27,7 @@ from minigrad.scan import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
 from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
+from minigrad.tracebacks import hide_frames
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
@@ -66,3 +67,4 @@ __all__ = [
 __all__ += ops.__all__
 
 keep_freed_memory()
+hide_frames(__name__)

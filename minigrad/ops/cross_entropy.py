@@ -136,7 +136,7 @@ def _weighted(
         return rows
     if reduction == "sum":
         return rows.sum()
-    total = own.sum()
+    total = float(own.sum())
     if not total:
         raise ArgumentError("cross_entropy: no target is left to average over whose class has a weight")
     return rows.sum() / total

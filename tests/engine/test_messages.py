@@ -15,7 +15,7 @@ from minigrad.testing import numerical_gradient, numerical_gradients
 
 
 def test_grad_of_a_function_points_to_the_transforms() -> None:
-    with pytest.raises(DTypeError, match=r"grad: .* got a function\. .* pullback = vjp\(f, x\).* jacobian\(f, x\), hvp\(f, x, v\)$"):
+    with pytest.raises(DTypeError, match=r"grad: .* got a function\. .* pullback = vjp\(f, x\).* jacobian.*hvp\(f, x, v\)$"):
         mg.grad(lambda x: x * x)  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match="got a function"):
         mg.grad(np.tanh, Tensor([1.0], requires_grad=True))  # type: ignore[arg-type]

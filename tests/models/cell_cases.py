@@ -5,7 +5,7 @@ from typing import Any
 from by_hand_cases import Case, Leaves, Variant, as_tuple, state_leaves
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import Cell
+from minigrad.models.recurrent import Cell, with_parts
 
 from minigrad import Tensor
 
@@ -32,7 +32,7 @@ def gradients(cell: Cell[Any], case: Case, hoist: bool) -> Leaves:
     """The gradient of the case's loss by a cell that has its parameters already."""
     xs = Tensor(case.xs, requires_grad=True)
     starts = tuple(Tensor(part, requires_grad=True) for part in as_tuple(case.state))
-    hs, final = unroll(cell, xs, starts if isinstance(case.state, tuple) else starts[0], hoist=hoist)
+    hs, final = unroll(cell, xs, with_parts(cell.initial_state(1), starts), hoist=hoist)
     loss = (hs * case.d_hs).sum()
     for part, sent in zip(as_tuple(final), as_tuple(case.d_state), strict=True):
         loss = loss + (part * sent).sum()

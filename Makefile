@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 FILES := $(shell find minigrad models viz -name '*.py' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
 
-.PHONY: demo lessons test lint types mutants coverage readme bench bench-quick clean
+.PHONY: demo lessons test lint types mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "minigrad needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@rm -rf build/__editable__.*
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict --editable '.[dev]'
 	@rm -f $(VENV)/.installed* && touch $@
 
@@ -48,6 +49,15 @@ coverage: $(STAMP)
 
 readme: $(STAMP)
 	$(BIN)/python tests/project/write_readme.py
+
+# The site, in build/site: open index.html. Every lesson is run for its page, every docstring has its place.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "the site is in build/site/index.html"
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict --editable '.[docs]'
+	@touch $@
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -9,11 +9,15 @@ array([2., 4.])
 
 from pathlib import Path
 
+__version__ = "0.2.0"
+
 if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders models/ and viz/ stand beside this one
     __path__.append(str(Path(__file__).parent.parent))
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.creation import ones, zeros
+from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -23,12 +27,15 @@ from minigrad.scan import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
 from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
+from minigrad.tracebacks import hide_frames
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
+    "Function",
     "Module",
     "Parameter",
     "Tensor",
+    "__version__",
     "assert_gradients_close",
     "checkpoint",
     "compare_gradients",
@@ -47,6 +54,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "ones",
     "ops",
     "optim",
     "scan",
@@ -54,7 +62,9 @@ __all__ = [
     "time_step",
     "vjp",
     "walk",
+    "zeros",
 ]
 __all__ += ops.__all__
 
 keep_freed_memory()
+hide_frames(__name__)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from typing_extensions import override
 
 from minigrad import pytree
-from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, ShapeError
+from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, GraphError, ShapeError
 from minigrad.guard import Array
-from minigrad.tensor import Tensor
+from minigrad.tensor import plain
 
 __all__ = ["Comparison", "Difference", "assert_gradients_close", "compare_gradients"]
 
@@ -109,6 +109,7 @@ def compare_gradients(
 
     Raises:
         ArgumentError: the sources have different keys or lengths, or the wrong number of names is given.
+        GraphError: a gradient is None: there was no backward pass yet.
         ShapeError: a gradient has another shape in another source.
         DTypeError: something is not an array of real numbers.
 
@@ -123,6 +124,8 @@ def compare_gradients(
         names = ["reference", "other", *(f"other {k}" for k in range(2, len(others) + 1))][: len(others) + 1]
     if len(names) != len(others) + 1:
         raise ArgumentError(f"compare_gradients: expected {len(others) + 1} names, one for each source, got {len(names)}")
+    for name, source in zip(names, (reference, *others), strict=True):
+        _refuse_missing(name, source)
     labels = [path[3:] for path, _ in pytree.named_ends((reference,))]
     labels = [label[2:-2] if label.startswith("['") and label.count("[") == 1 else label or "x" for label in labels]
     wanted = [_array(end, f"{names[0]}, {label}") for label, end in zip(labels, pytree.ends(reference), strict=True)]
@@ -164,8 +167,24 @@ def assert_gradients_close(
     return comparison
 
 
+def _refuse_missing(name: str, source: Any, path: str = "") -> None:
+    """Raise GraphError if a gradient is None, which is what ``grad`` holds before a backward pass."""
+    if source is None:
+        what = f"the gradient of {path}" if path else "the gradient"
+        raise GraphError(
+            f"compare_gradients: {name}: {what} is None: no backward pass has reached it. Call backward() on a loss that "
+            "depends on it first"
+        )
+    if isinstance(source, dict):
+        parts: Iterable[tuple[Any, Any]] = source.items()
+    else:
+        parts = enumerate(source) if isinstance(source, tuple | list) else ()
+    for key, part in parts:
+        _refuse_missing(name, part, f"{path}.{key}" if path else str(key))
+
+
 def _array(value: Any, where: str) -> Array:
-    array = np.asarray(value.numpy() if isinstance(value, Tensor) else value)
+    array = plain(value, f"compare_gradients: {where}")
     if array.dtype.kind not in "fiu":
         raise DTypeError(f"compare_gradients: {where}: expected an array of real numbers, got {type(value).__name__}")
     return array

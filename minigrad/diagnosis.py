@@ -7,7 +7,6 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -19,7 +18,9 @@ from minigrad.tensor import Constant, Tensor
 
 __all__ = ["ADVICE", "CLIP", "Growth", "Line", "magnitude", "operands", "range_of", "trouble", "user_line"]
 
-HERE = str(Path(__file__).parent)
+LIBRARY = __name__.partition(".")[0]
+FLOORS_ABOVE = tuple(f"{LIBRARY}.{floor}." for floor in ("models", "viz"))
+"""The modules that are part of minigrad and stand on its engine: their lines are formulas, but not the user's."""
 
 CLIP = (
     "clip gradients at every update (minigrad.clipping.clip_grad_norm_), use a smaller learning rate, or start from smaller or "
@@ -37,14 +38,18 @@ ADVICE = {
 
 
 class Line(NamedTuple):
-    """A line of code outside minigrad, and the lines that called it, innermost first: (file, number, function)."""
+    """A line of code outside minigrad, and the lines that called it, innermost first: (file, number, function).
+
+    ``formula`` is the line of a cell of minigrad's own, if the user's line led there.
+    """
 
     calls: tuple[tuple[str, int, str], ...]
+    formula: tuple[str, int, str] | None = None
 
     @property
     def source(self) -> str:
         """The innermost line itself, as far as it can be found."""
-        file, number, _ = self.calls[0]
+        file, number, _ = self.formula or self.calls[0]
         return linecache.getline(file, number).strip()
 
     @property
@@ -55,27 +60,38 @@ class Line(NamedTuple):
 
     def shown(self) -> Iterator[str]:
         """The lines as in a traceback."""
-        for position, (file, number, function) in enumerate(self.calls):
-            said = "recorded at" if position == 0 else "called from"
+        said = "recorded at"
+        for file, number, function in [self.formula, *self.calls] if self.formula else self.calls:
             yield f'  {said} File "{file}", line {number}, in {function}'
             source = linecache.getline(file, number).strip()
             if source:
                 yield f"    {source}"
+            said = "called from"
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(HERE)
+    """Whether the code belongs to minigrad, whatever folder it is installed in."""
+    name = str(frame.f_globals.get("__name__"))
+    return name == LIBRARY or name.startswith(f"{LIBRARY}.")
+
+
+def _is_engine(frame: FrameType) -> bool:
+    return _is_ours(frame) and not f"{frame.f_globals['__name__']}.".startswith(FLOORS_ABOVE)
 
 
 def user_line(depth: int = 3) -> Line | None:
     """The line outside minigrad that is being executed now, with up to ``depth`` − 1 callers, as far as its own module."""
     frame: FrameType | None = sys._getframe(1)
     calls: list[tuple[str, int, str]] = []
+    formula: tuple[str, int, str] | None = None
     while frame is not None and len(calls) < depth:
+        place = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
         if not _is_ours(frame):
-            calls.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+            calls.append(place)
+        elif not (calls or formula or _is_engine(frame)):
+            formula = place
         frame = None if frame.f_code.co_name == "<module>" else frame.f_back
-    return Line(tuple(calls)) if calls else None
+    return Line(tuple(calls), formula) if calls else None
 
 
 def operands(node: Node) -> list[tuple[Node | None, Any]]:

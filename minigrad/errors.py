@@ -15,10 +15,12 @@ __all__ = [
     "IndexingError",
     "LabelError",
     "MinigradError",
+    "MissingPackageError",
     "MutationError",
     "NonFiniteGradientError",
     "PurityError",
     "ShapeError",
+    "UnsupportedInterpreterError",
 ]
 
 
@@ -54,6 +56,10 @@ class GraphError(MinigradError, RuntimeError):
     """The recorded graph cannot do what was asked: nothing recorded, already released, not a scalar."""
 
 
+class MissingPackageError(MinigradError, ImportError):
+    """A package that is only needed for what was just asked is not installed; the message says how to get it."""
+
+
 class MutationError(MinigradError, ValueError):
     """An array that a recorded operation still needs was about to be changed."""
 
@@ -76,3 +82,7 @@ class NonFiniteGradientError(MinigradError, FloatingPointError):
 
 class GradientMismatchError(MinigradError, AssertionError):
     """Two sources of the same gradient disagree; the message names the worst entry and both numbers."""
+
+
+class UnsupportedInterpreterError(MinigradError, ImportError):
+    """The Python that runs this cannot keep one of minigrad's promises."""

@@ -6,7 +6,9 @@ memory (``np.asarray``, a memoryview, an iterator, ``out=``). What is written th
 a recorded operation still needs the memory, and is refused, naming the operation, if one does.
 
 Nothing is noted down for this when an operation is recorded. An array that nobody else refers to cannot be needed, which
-CPython's count of references tells at once; otherwise the operations alive are looked through.
+CPython's count of references tells at once; otherwise the operations alive are looked through. The count is always asked of
+an attribute or of a result, never of a local name: from Python 3.14 on the interpreter lends those without counting. An
+interpreter that counts otherwise is refused when minigrad is imported.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from minigrad.errors import MutationError
+from minigrad.errors import DTypeError, MutationError, UnsupportedInterpreterError
 from minigrad.graph import Operation
 
-__all__ = ["Array", "GuardedArray", "bare", "needed_by", "refuse_if_needed"]
+__all__ = ["Array", "GuardedArray", "bare", "entering", "needed_by", "refuse_if_needed"]
 
 Array = npt.NDArray[Any]
 
@@ -186,6 +188,34 @@ class GuardedEntries:
         return np.array(bare(self._array).ravel(), dtype=dtype)
 
 
+class Holder:
+    """Something that refers to an array and to nothing else."""
+
+    def __init__(self) -> None:
+        self.array = np.empty(1)
+
+
+def check_counts(count: Callable[[Any], int]) -> None:
+    """Make sure that ``count`` tells an array that is referred to once from one that is referred to twice.
+
+    Raises:
+        UnsupportedInterpreterError: it does not.
+
+    >>> check_counts(sys.getrefcount)
+    """
+    holder = Holder()
+    alone = count(holder.array)
+    others = [holder.array]
+    if (alone, count(holder.array)) != (2, 2 + len(others)):
+        raise UnsupportedInterpreterError(
+            "minigrad needs an interpreter that counts references as CPython 3.11 to 3.14 do; this one does not, so a "
+            "change of an array that a gradient needs would not be noticed"
+        )
+
+
+check_counts(sys.getrefcount)
+
+
 def bare(value: Any) -> Any:
     """``value`` with every guarded array in it, also inside tuples and lists, replaced by its plain, read-only view."""
     if isinstance(value, GuardedArray):
@@ -193,6 +223,39 @@ def bare(value: Any) -> Any:
     if type(value) in (tuple, list):
         return type(value)(bare(part) for part in value)
     return value
+
+
+def entering(value: Any, where: str) -> Any:
+    """``value`` as `bare` gives it, once it is sure that no array in it means more than its numbers.
+
+    Raises:
+        DTypeError: a masked array, a matrix or another subclass of ndarray, whose meaning would be lost.
+
+    >>> entering([np.ones(2), 3.0], "add")
+    [array([1., 1.]), 3.0]
+    """
+    kind = type(value)
+    if kind is np.ndarray:
+        return value
+    if kind is list or kind is tuple:
+        return kind(entering(part, where) for part in value)
+    if not isinstance(value, np.ndarray) or kind is np.memmap:
+        return value
+    if isinstance(value, GuardedArray):
+        return value.view(np.ndarray)
+    raise DTypeError(f"{where}: expected an array, got {kind.__module__}.{kind.__qualname__}, {_meaning(value)}")
+
+
+def _meaning(array: Array) -> str:
+    """What a subclass of ndarray means beside its numbers, and what to pass instead."""
+    if isinstance(array, np.ma.MaskedArray):
+        return (
+            "whose mask would be lost; pass .filled(…) and take the masked entries out of the result, as with mask= or "
+            "where(valid, loss, 0)"
+        )
+    if isinstance(array, np.matrix):
+        return "for which * means the matrix product; pass np.asarray(m) and write @ for products"
+    return "a subclass of ndarray whose own meaning would be lost; pass np.asarray(x) if its numbers are all you want"
 
 
 def _unlocked(value: Any) -> Any:

@@ -34,6 +34,14 @@ class ArrayMethods:
         """The mean over ``axis``; see :func:`minigrad.mean`."""
         return minigrad.mean(self, axis, keepdims)
 
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The product over ``axis``; see :func:`minigrad.prod`."""
+        return minigrad.prod(self, axis, keepdims)
+
+    def norm(self, ord: float | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The length along ``axis``; see :func:`minigrad.norm`."""
+        return minigrad.norm(self, ord, axis, keepdims)
+
     def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
         """The variance over ``axis``; see :func:`minigrad.var`."""
         return minigrad.var(self, axis, ddof, keepdims)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
@@ -20,7 +19,7 @@ __all__ = ["Module", "Parameter", "children_of"]
 class Parameter(Tensor):
     """A tensor that is trained: a leaf that needs a gradient.
 
-    >>> Parameter(np.zeros(2), name="b_h")
+    >>> Parameter([0.0, 0.0], name="b_h")
     Tensor([0., 0.], shape=(2,), dtype=float64, requires_grad=True, name='b_h')
     """
 

@@ -47,7 +47,7 @@ def like(template: Any, nest: Any, where: str) -> list[Any]:
             raise ArgumentError(f"{where}: expected one value, got {_described(nest)}")
         return [nest]
     if _described(nest) != _described(template):
-        raise ArgumentError(f"{where}: expected {_described(template)}, got {_described(nest)}")
+        raise ArgumentError(f"{where}: expected {_described(template)}, got {_described(nest)}{_difference(template, nest)}")
     if isinstance(template, dict):
         return [end for key, part in template.items() for end in like(part, nest[key], f"{where}[{key!r}]")]
     pairs = zip(_parts(template), _parts(nest), strict=True)
@@ -119,7 +119,16 @@ def _described(nest: Any) -> str:
     if nest is None:
         return "None"
     if isinstance(nest, dict):
-        return f"a dict with the keys {sorted(map(repr, nest))}"
+        return f"a dict with the keys {', '.join(sorted(map(str, nest))) or '(none)'}"
     if isinstance(nest, tuple | list):
         return f"a {type(nest).__name__} of {len(nest)}"
     return f"one {type(nest).__name__}"
+
+
+def _difference(template: Any, nest: Any) -> str:
+    """Which keys of two dicts are missing or not wanted."""
+    if not (isinstance(template, dict) and isinstance(nest, dict)):
+        return ""
+    missing = ", ".join(str(key) for key in template if key not in nest)
+    unknown = ", ".join(str(key) for key in nest if key not in template)
+    return f"{'; missing: ' * bool(missing)}{missing}{'; unknown: ' * bool(unknown)}{unknown}"

@@ -18,7 +18,7 @@ from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphErr
 from minigrad.flags import flag
 from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
-from minigrad.guard import Array, GuardedArray, bare, refuse_if_needed
+from minigrad.guard import Array, GuardedArray, entering, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
 from minigrad.scope import state
@@ -299,8 +299,7 @@ class Tensor(Operators, ArrayMethods):
                 f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
                 "Call backward() first, or work on a copy: t.numpy()"
             )
-        base = self._array.base
-        if base is not None and sys.getrefcount(base) > 3:  # the view, this name and the argument
+        if self._array.base is not None and sys.getrefcount(self._array.base) > 2:  # the view and the argument
             raise MutationError(
                 "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
                 "the original, or work on a copy: t.numpy()"
@@ -479,7 +478,8 @@ class Tensor(Operators, ArrayMethods):
         subclass has; no hooks and no history."""
         if isinstance(self._node, Operation):
             raise GraphError(
-                f"copy: a result (of {self._node.label!r}) cannot be copied with its history; use .detach() to copy its values"
+                f"copy: a result (of {self._node.label!r}) cannot be copied, pickled or plotted with its history; use "
+                ".detach() for a tensor with its values, or .numpy() for an array of them"
             )
         attributes = getattr(self, "__dict__", None)
         return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad), attributes
@@ -581,7 +581,7 @@ def plain(value: Any, where: str) -> Array:
     if isinstance(value, Tensor):
         reading(value, where)
     try:
-        return np.asarray(value._array if isinstance(value, Tensor) else bare(value))
+        return np.asarray(value._array if isinstance(value, Tensor) else entering(value, where))
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
@@ -672,8 +672,8 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None, where: str = "Tensor") -> A
     if wanted is not None and wanted.kind not in "fiub":
         raise DTypeError(f"{where}: expected a dtype of real numbers, got {dtype!r}")
     try:
-        array = np.array(bare(data), dtype=wanted)
-    except ConversionError:
+        array = np.array(entering(data, "Tensor"), dtype=wanted)
+    except (ConversionError, DTypeError):
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ShapeError(

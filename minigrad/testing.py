@@ -39,11 +39,15 @@ def numerical_gradient(function: Callable[[], float], array: Array, eps: float =
         array: float64 and writable, such as ``parameter.data``.
         eps: the step ε.
 
+    Raises:
+        DTypeError: it is another dtype, in which ± ε changes nothing or far too much, or no array.
+
     >>> a = np.array([1.0, 3.0])
     >>> numerical_gradient(lambda: (a**2).sum(), a).round(6)
     array([2., 6.])
     """
-    gradient = np.empty(array.shape, array.dtype)
+    _check_differences("numerical_gradient", "the array", array)
+    gradient = np.empty(array.shape)
     for index in np.ndindex(*array.shape):
         gradient[index] = _slope(function, array, index, eps)
     return gradient
@@ -52,6 +56,14 @@ def numerical_gradient(function: Callable[[], float], array: Array, eps: float =
 def numerical_gradients(function: Callable[[], float], variables: Any, eps: float = 1e-6) -> Any:
     """`numerical_gradient` of several variables: a nest (dict, tuple, …) of Tensors or arrays gives a nest of arrays."""
     return pytree.mapped(lambda v: numerical_gradient(function, v.data if isinstance(v, Tensor) else v, eps), variables)
+
+
+def _check_differences(where: str, words: str, array: Any) -> None:
+    """Raise DTypeError unless differences say something of this array (or Tensor)."""
+    if not isinstance(array, np.ndarray | Tensor):
+        raise DTypeError(f"{where}: expected {words} to be a NumPy array, got {type(array).__name__}")
+    if array.dtype != np.float64:
+        raise DTypeError(f"{where}: {words} is {array.dtype}; finite differences need float64, as in a.astype(np.float64)")
 
 
 def _slope(function: Callable[[], Any], array: Array, where: Any, eps: float, direction: Any = 1.0) -> Any:
@@ -79,7 +91,7 @@ def gradcheck(
 ) -> bool:
     """Compare autograd's gradient of ``function(*inputs)`` with central differences.
 
-    The outputs are weighted with random numbers and added up, so that no two errors can cancel by symmetry, and each
+    Several outputs are weighted with random numbers and added up, so that no two errors can cancel by symmetry, and each
     input moves along a few random directions, which takes a handful of evaluations whatever its size. If something is
     wrong, every entry is looked at, to name the worst. With ``full`` every entry of the Jacobian is compared instead.
 
@@ -113,8 +125,7 @@ def gradcheck(
     if not variables:
         raise DTypeError("gradcheck: no input has requires_grad=True, so there is nothing to check")
     for words, variable in variables.items():
-        if variable.dtype != np.float64:
-            raise DTypeError(f"gradcheck: {words} is {variable.dtype}; finite differences need float64")
+        _check_differences("gradcheck", words, variable)
     point = _Point(lambda: pytree.ends(function(*copies)), seed_value)
     tolerance = _Tolerance(atol, rtol)
     for (words, variable), rows in zip(variables.items(), point.derivatives(list(variables.values()), full), strict=True):
@@ -178,7 +189,7 @@ class _Point:
             raise ArgumentError(
                 "gradcheck: the function returned something else the second time; fix its seed, or switch dropout off"
             )
-        self.weights = self.rng.standard_normal(first.shape)
+        self.weights = np.ones(1) if first.size == 1 else self.rng.standard_normal(first.shape)
         rows = []
         for upstream in np.eye(first.size) if full else [self.weights]:
             cuts = np.cumsum([output.size for output in outputs])[:-1]
@@ -221,9 +232,10 @@ def _compare_along_directions(
                 f"no entry alone differs by more than {tolerance}, but along a random direction autograd says {along!r} and "
                 f"central differences say {numerical_along!r}"
             )
+        weighted = ", for the outputs weighted with random numbers (full=True compares them one by one)"
         raise GradientMismatchError(
-            f"gradcheck: {words}, entry {place}: {_both(claimed[place], numerical[place])}, for the outputs weighted with "
-            f"random numbers; {summary}"
+            f"gradcheck: {words}, entry {place}: {_both(claimed[place], numerical[place])}"
+            f"{weighted if point.weights.size > 1 else ''}; {summary}"
         )
 
 

@@ -19,7 +19,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
-from minigrad.guard import Array
+from minigrad.guard import Array, entering
 from minigrad.scope import Place, differentiating, enable_grad, state
 from minigrad.tensor import Tensor, record, seed, unrecorded
 
@@ -61,7 +61,7 @@ class TensorSums:
 
     def replacement(self, node: Node, changed: Any) -> Gradient:
         """What a hook returned, as a Tensor of the dtype of ``node``."""
-        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(changed))
+        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(entering(changed, f"hook on {node!r}")))
         check_replacement(node, tensor.shape, tensor.dtype)
         return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
 
@@ -149,7 +149,7 @@ def _tensors(value: Any, where: str) -> list[Tensor]:
 
 def grad(
     outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor] | None = None,
     create_graph: bool | None = None,
     retain_graph: bool | None = None,
     grad_outputs: Any = None,
@@ -159,7 +159,7 @@ def grad(
     Args:
         outputs: one tensor or several, whose gradients are added up. Each has one entry unless ``grad_outputs`` says
             where to start.
-        inputs: one tensor or several: leaves or intermediate results.
+        inputs: one tensor or several: leaves or intermediate results. They cannot be left out.
         create_graph: record the backward pass too, so that the gradients can be differentiated again. By default it is
             recorded only inside a function that another transform differentiates.
         retain_graph: keep what the graph saved; by default only if ``create_graph``.
@@ -172,7 +172,8 @@ def grad(
         GraphError: an input needs no gradient, nothing was recorded, or the graph was released.
         ArgumentError: there are no outputs or inputs, or not one entry in ``grad_outputs`` for each output; or an option is
             neither True nor False.
-        ShapeError, DTypeError: an upstream gradient does not fit its output.
+        ShapeError: an upstream gradient does not fit its output.
+        DTypeError: likewise; or a function is given in place of the outputs.
 
     >>> x = Tensor([3.0], requires_grad=True)
     >>> (dy,) = grad((x**3).sum(), x, create_graph=True)
@@ -180,6 +181,13 @@ def grad(
     >>> dy.numpy(), ddy.numpy()
     (array([27.]), array([18.]))
     """
+    if callable(outputs):
+        raise DTypeError(
+            "grad: expected results, and what to differentiate them by, as in grad(loss, [W, b]); got a function. "
+            "For a function there are y, pullback = vjp(f, x), whose pullback() is the gradient, jacobian(f, x), hvp(f, x, v)"
+        )
+    if inputs is None:
+        raise ArgumentError("grad: expected the inputs to differentiate by as well, as in grad(loss, [W, b])")
     results, sources = _tensors(outputs, "grad"), _tensors(inputs, "grad")
     if grad_outputs is None:
         grad_outputs = [None] * len(results)

@@ -1,5 +1,7 @@
 """Recurrent networks composed from minigrad operations."""
 
+from minigrad.tracebacks import hide_frames
+
 from . import by_hand, interop
 from .architectures import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
 from .cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
@@ -27,3 +29,5 @@ __all__ = [
     "make_cell",
     "unroll",
 ]
+
+hide_frames(__name__)

@@ -6,6 +6,7 @@ in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -67,6 +68,9 @@ class RecurrentLayers(Module):
     Raises:
         ArgumentError: a name, option or value that does not exist; sizes beside cells that have their own.
 
+    Warns:
+        UserWarning: ``dropout`` with one layer, which has no other to pass anything to.
+
     >>> import numpy as np
     >>> layers = RecurrentLayers("lstm", 3, 4, num_layers=2, bidirectional=True, seed=0)
     >>> hs, states = layers(np.ones((5, 2, 3)))
@@ -112,6 +116,12 @@ class RecurrentLayers(Module):
             raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")
         self.residual = switch("layers: residual", residual)
         self.dropout = probability("layers: dropout", dropout)
+        if self.dropout and len(self.cells) == 1:
+            warnings.warn(
+                f"layers: dropout={dropout} does nothing with one layer: it acts between layers. Take num_layers=2 or more, or "
+                "minigrad.dropout on what the layer returns",
+                stacklevel=2,
+            )
         self.initial_states: list[list[Parameter]] | None = None
         if switch("layers: learn_initial_state", learn_initial_state):
             self.initial_states = [

@@ -17,6 +17,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.scope import Place
+from minigrad.tensor import plain
 
 from .checks import Seed, positive_size
 
@@ -103,7 +104,12 @@ class Cell(Module, ABC, Generic[State]):
         return self.recur(self.project(x), state)
 
     def check_state(self, state: State, batch: int) -> None:
-        """Raise ShapeError unless every part of ``state`` is (batch, H)."""
+        """Raise ShapeError unless every part of ``state`` is (batch, H).
+
+        Raise ArgumentError if its parts do not say which is which, as a plain tuple's do not, where the cell's have names.
+        """
+        if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
+            self._refuse_without_names(state)
         parts = parts_of(state)
         names = ", ".join(self.state_names)
         if len(parts) != len(self.state_names):
@@ -114,6 +120,17 @@ class Cell(Module, ABC, Generic[State]):
                     f"{self._here()}: the state {name} must be (B, H) = ({batch}, {self.hidden_size}), "
                     f"got {shape_of(part)}"
                 )
+
+    def _refuse_without_names(self, state: Any) -> None:
+        kind = type(self.initial_state(0))
+        if isinstance(state, tuple) and hasattr(kind, "_fields"):
+            named = ", ".join(f"{name}={name}_0" for name in self.state_names)
+            fields = getattr(state, "_fields", ())
+            got = f"a {type(state).__name__} of {', '.join(fields)}" if fields else f"a plain {type(state).__name__}"
+            raise ArgumentError(
+                f"{self._here()}: the state must be a {kind.__name__}, got {got}, which does not say what is what: the order "
+                f"is ({', '.join(self.state_names)}) here and (h, c) in torch and Keras. Write {kind.__name__}({named})"
+            )
 
     def _here(self) -> str:
         return str(Place(current_place().time, (self.label,)))
@@ -163,7 +180,7 @@ class Cell(Module, ABC, Generic[State]):
         numbers; then nothing is changed.
         """
         wanted = self.by_gate()
-        arrays = {name: np.asarray(value) for name, value in values.items()}
+        arrays = {name: plain(value, f"{self.label}.load_by_gate: {name}") for name, value in values.items()}
         for joined, (state_part, input_part) in self._pairs(wanted).items():
             if joined in arrays:
                 both = arrays.pop(joined)

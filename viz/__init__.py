@@ -6,7 +6,11 @@
 <Picture '': 3 boxes, 3 arrows, 0 steps>
 """
 
+from minigrad.tracebacks import hide_frames
+
 from .errors import GraphvizError, PictureFileError
 from .picture import Picture, draw
 
 __all__ = ["GraphvizError", "Picture", "PictureFileError", "draw"]
+
+hide_frames(__name__)

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad.checkpoint.contents import LARGEST_CONTENTS, Kind
 from minigrad.errors import CheckpointError
+from minigrad.extras import installing
 from minigrad.guard import Array
 
 __all__ = ["Safetensors", "safetensors_package", "write_safetensors"]
@@ -31,7 +32,7 @@ def safetensors_package(path: Path) -> Any:
     except ImportError:
         raise CheckpointError(
             f"{path}: .safetensors files need the safetensors package, which is not installed; "
-            "pip install 'minigrad[safetensors]', or give the file a name that ends in .npz"
+            f"{installing('safetensors')}, or give the file a name that ends in .npz"
         ) from None
 
 

@@ -84,7 +84,7 @@ class Derivative:
 
 
 def flow(program: Program, wanted: Iterable[Ref], steps: int | None = None) -> set[Ref]:
-    """The values of a step that depend on ``wanted`` ones within so many ``steps`` (None: any number); with those themselves."""
+    """The values of a step that depend on ``wanted`` ones within so many ``steps`` (None: any number), and those themselves."""
     found = set(wanted)
     while True:
         before = len(found)

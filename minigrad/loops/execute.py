@@ -47,13 +47,13 @@ class Recipe:
         self.is_lasting = all(map(_is_lasting, trace.consts)) and not any(
             trace.program.lines[k].op.keeps for k in trace.invariant
         )
-        """Whether it serves the next run: its consts are parameters and numbers, or computed from those by what keeps nothing."""
+        """Whether it serves the next run: consts are parameters and numbers, or computed from those by what keeps nothing."""
         self._nodes = [None if const is None else const._node for const in trace.consts]
 
     def refresh(self) -> bool:
         """Compute anew what depends on consts alone, for the next run; whether the consts stand where they did in the graph."""
         trace = self.trace
-        if any([const is not None and const._node is not node for const, node in zip(trace.consts, self._nodes, strict=True)]):
+        if any(const is not None and const._node is not node for const, node in zip(trace.consts, self._nodes, strict=True)):
             return False
         if trace.invariant:
             trace.compute_invariant()
@@ -171,7 +171,8 @@ def _is_same(first: Const, second: Const) -> bool:
 
 
 def _is_lasting(const: Const) -> bool:
-    return const is None or type(const) is Parameter or (isinstance(const, Constant) and not isinstance(const._array, np.ndarray))
+    number = isinstance(const, Constant) and not isinstance(const._array, np.ndarray)
+    return const is None or type(const) is Parameter or number
 
 
 class _Loop:

@@ -14,6 +14,7 @@ from minigrad.ops.joining import concatenate, hstack, split, stack, unbind, vsta
 from minigrad.ops.kinks import absolute, clip, maximum, minimum, relu, where
 from minigrad.ops.losses import binary_cross_entropy_with_logits, mse_loss
 from minigrad.ops.matmul import matmul
+from minigrad.ops.norms import norm, prod
 from minigrad.ops.padding import flip, pad, repeat, tile
 from minigrad.ops.products import dot, outer, vdot
 from minigrad.ops.reductions import mean, std, sum, var
@@ -28,6 +29,7 @@ from minigrad.ops.shape import (
     transpose,
 )
 from minigrad.ops.softmax import log_softmax, logsumexp, softmax
+from minigrad.ops.torch_names import cat, gather
 from minigrad.ops.transcendental import (
     cos,
     exp,
@@ -65,6 +67,7 @@ __all__ = [
     "astype",
     "binary_cross_entropy_with_logits",
     "broadcast_to",
+    "cat",
     "clip",
     "compare",
     "concat",
@@ -83,6 +86,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "flip",
+    "gather",
     "getitem",
     "hstack",
     "log",
@@ -103,10 +107,12 @@ __all__ = [
     "multiply",
     "neg",
     "negative",
+    "norm",
     "outer",
     "pad",
     "pow",
     "power",
+    "prod",
     "ravel",
     "relu",
     "repeat",

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from minigrad.axes import exchanged, misplaced
 from minigrad.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from minigrad.graph import CONSTANT, Gradient, Operation
 from minigrad.guard import Array
+from minigrad.ops.kinks import where
 from minigrad.ops.losses import average, checked_reduction
 from minigrad.ops.shape import as_tensor
-from minigrad.ops.softmax import below_peak, softmax
+from minigrad.ops.softmax import below_peak, log_softmax, softmax
 from minigrad.scope import state
 from minigrad.sums import row_sums
 from minigrad.tensor import Tensor, plain, record, unrecorded
@@ -48,9 +50,18 @@ class CrossEntropy(Operation):
 
 
 def cross_entropy(
-    logits: Any, targets: Any, reduction: str = "mean", ignore_index: int | None = None, mask: Any = None
+    logits: Any,
+    targets: Any,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    mask: Any = None,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """−ln of the probability that ``softmax(logits)`` gives to each target, averaged over all of them.
+
+    With weights w and smoothing ε, as in PyTorch: ℓ = −(1 − ε) w_y ln p_y − ε/N Σ_c w_c ln p_c for the target y, and a mean
+    is Σ ℓ / Σ w_y.
 
     Args:
         logits: (..., N) floating-point scores, such as (T, B, N).
@@ -58,12 +69,17 @@ def cross_entropy(
         reduction: ``"mean"`` (over the targets that count), ``"sum"``, or ``"none"`` for a loss of shape (...), in nats.
         ignore_index: a label whose positions do not count: loss 0 and gradient 0.
         mask: (...) booleans, False where a position does not count, whatever its logits and target hold.
+        weight: (N,) real numbers ≥ 0, what a target of each class counts; None: 1.
+        label_smoothing: ε from 0 to 1, how much of each target is spread over all classes.
 
     Raises:
-        ShapeError: the shape of ``targets`` or ``mask`` is not that of ``logits`` without its last axis.
-        DTypeError: the logits are not floating-point numbers, or the mask is not made of booleans.
+        ShapeError: the shape of ``targets`` or ``mask`` is not that of ``logits`` without its last axis, or there is not one
+            weight for each class.
+        DTypeError: the logits are not floating-point numbers, the mask is not made of booleans, or the weights not of real
+            numbers.
         LabelError: a target that counts is not an integer, or not from 0 to N − 1.
-        ArgumentError: unknown reduction, ``ignore_index`` is not an integer, or a mean over no target at all.
+        ArgumentError: unknown reduction, ``ignore_index`` is not an integer, a weight is negative or not finite,
+            ``label_smoothing`` is outside of 0 … 1, or a mean over no target at all, or none whose class has a weight.
 
     >>> cross_entropy(Tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1]).item()
     0.6931471805599453
@@ -72,6 +88,9 @@ def cross_entropy(
     checked_reduction(reduction, "cross_entropy")
     labels = _labels(logits, targets)
     counts = _counting(labels, ignore_index, mask)
+    if weight is not None or label_smoothing != 0:
+        importance, smoothing = _weights(weight, logits), _smoothing(label_smoothing)
+        return _weighted(logits, labels, counts, reduction, importance, smoothing)
     classes = logits.shape[-1]
     z = np.ascontiguousarray(below_peak(logits._array, -1)).reshape(-1, classes)
     entries = z.reshape(-1)
@@ -100,6 +119,54 @@ def cross_entropy(
     return record(CrossEntropy(), loss, (logits._node,), (p.reshape(logits.shape), chosen, weights))
 
 
+def _weighted(
+    logits: Tensor, labels: Array, counts: Array | None, reduction: str, weights: Array, smoothing: float
+) -> Tensor:
+    """The loss with weights of classes and smoothed labels, made of the plain loss of each target and log_softmax."""
+    valid = np.ones(labels.shape, bool) if counts is None else counts.reshape(labels.shape)
+    labels = _indices(labels, counts, logits.shape[-1]).reshape(labels.shape)
+    if counts is not None:
+        logits = where(valid[..., None], logits, 0.0)
+    own = np.where(valid, weights[labels], 0)
+    rows: Tensor = cross_entropy(logits, labels, "none", mask=own != 0) * own
+    if smoothing:
+        spread = where(weights != 0, log_softmax(logits), 0.0) * weights
+        rows = rows * (1 - smoothing) - where(valid, spread.sum(axis=-1), 0.0) * (smoothing / logits.shape[-1])
+    if reduction == "none":
+        return rows
+    if reduction == "sum":
+        return rows.sum()
+    total = float(own.sum())
+    if not total:
+        raise ArgumentError("cross_entropy: no target is left to average over whose class has a weight")
+    return rows.sum() / total
+
+
+def _weights(weight: Any, logits: Tensor) -> Array:
+    """What a target of each class counts, in the dtype of the logits."""
+    classes = logits.shape[-1]
+    if weight is None:
+        return np.ones(classes, logits.dtype)
+    if isinstance(weight, Tensor):
+        weight._refuse_conversion("cross_entropy", "weight= is a constant: pass weight.detach()")
+    values = plain(weight, "cross_entropy, weight")
+    if values.dtype.kind not in "fiub":
+        raise DTypeError(f"cross_entropy: expected weights that are real numbers, got dtype {values.dtype}")
+    if values.shape != (classes,):
+        raise ShapeError(f"cross_entropy: expected a weight for each of {classes} classes, ({classes},), got {values.shape}")
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise ArgumentError(f"cross_entropy: expected finite weights ≥ 0, got {values[place]} for class {place}")
+    return values.astype(logits.dtype)
+
+
+def _smoothing(ε: Any) -> float:
+    if isinstance(ε, bool) or not isinstance(ε, int | float | np.number) or not 0 <= ε <= 1:
+        raise ArgumentError(f"cross_entropy: expected label_smoothing from 0 to 1, got {ε!r}")
+    return float(ε)
+
+
 def _labels(logits: Tensor, targets: Any) -> Array:
     """The targets: integers, one for each row of ``logits``."""
     if logits.dtype.kind != "f":
@@ -114,6 +181,7 @@ def _labels(logits: Tensor, targets: Any) -> Array:
     if labels.shape != logits.shape[:-1]:
         raise ShapeError(
             f"cross_entropy: logits of shape {logits.shape} need targets of shape {logits.shape[:-1]}, got {labels.shape}"
+            + (exchanged("targets", labels.shape, logits.shape[:-1]) or misplaced("logits", logits.shape, labels.shape))
         )
     return labels
 
@@ -126,7 +194,8 @@ def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array | Non
         if wanted.dtype != bool:
             raise DTypeError(f"cross_entropy: expected a mask of booleans, got dtype {wanted.dtype}")
         if wanted.shape != labels.shape:
-            raise ShapeError(f"cross_entropy: expected a mask of shape {labels.shape}, got {wanted.shape}")
+            hint = exchanged("mask", wanted.shape, labels.shape)
+            raise ShapeError(f"cross_entropy: expected a mask of shape {labels.shape}, got {wanted.shape}{hint}")
         counts = wanted
     if ignore_index is not None:
         if isinstance(ignore_index, bool) or not isinstance(ignore_index, int | np.integer):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, LabelError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.elementwise import quiet, quietly
@@ -57,7 +58,7 @@ def _operands(prediction: Any, target: Any, reduction: str, where: str) -> tuple
     if prediction.shape != target.shape:
         raise ShapeError(
             f"{where}: expected a prediction and a target of one shape, got {prediction.shape} and {target.shape}; losses do "
-            "not broadcast, so reshape one of them"
+            f"not broadcast, so reshape one of them{exchanged('target', target.shape, prediction.shape)}"
         )
     if reduction == "mean" and 0 in prediction.shape:
         raise ArgumentError(f"{where}: expected at least one entry to average over, got shape {prediction.shape}")

@@ -1,9 +1,9 @@
-"""The RNN with one gate, by hand (C1: no bias).
+"""The RNN with one gate, by hand. C1 has no biases: b_g = b_s = 0.
 
 FORWARD, one example, t = 1 … T        x_t ∈ ℝᴰ,  s_t ∈ ℝᴴ,  s_0 given
 
-    a_g = W_gs s_{t−1} + W_gx x_t          g_t = σ(a_g)              the gate
-    a_s = W_ss s_{t−1} + W_sx x_t          s̃_t = tanh(a_s)           what would be written
+    a_g = W_gs s_{t−1} + W_gx x_t + b_g    g_t = σ(a_g)              the gate
+    a_s = W_ss s_{t−1} + W_sx x_t + b_s    s̃_t = tanh(a_s)           what would be written
     s_t = (1 − g_t) ⊙ s_{t−1} + g_t ⊙ s̃_t
 
 BACKWARD        dz stands for ∂L/∂z, a column of the same shape as z
@@ -24,12 +24,12 @@ BACKWARD        dz stands for ∂L/∂z, a column of the same shape as z
          σ′(a) = σ(a)(1 − σ(a))                 da_g = dg ⊙ g_t ⊙ (1 − g_t)
          tanh′(a) = 1 − tanh²(a)                da_s = ds̃ ⊙ (1 − s̃_t ⊙ s̃_t)
 
-  4  Through the two linear maps. a_g[j] = Σ_k W_gs[j,k] s_{t−1}[k] + Σ_k W_gx[j,k] x_t[k], so step t alone
-     contributes the outer product da_g s_{t−1}ᵀ to dW_gs. Every step uses the same matrix, so L depends
-     on it through T places and the total derivative is the sum over them:
+  4  Through the two affine maps. a_g[j] = Σ_k W_gs[j,k] s_{t−1}[k] + Σ_k W_gx[j,k] x_t[k] + b_g[j], so step t
+     alone contributes the outer product da_g s_{t−1}ᵀ to dW_gs. Every step uses the same matrix, so L
+     depends on it through T places and the total derivative is the sum over them:
 
-         dW_gs = Σ_t da_g s_{t−1}ᵀ              dW_gx = Σ_t da_g x_tᵀ
-         dW_ss = Σ_t da_s s_{t−1}ᵀ              dW_sx = Σ_t da_s x_tᵀ
+         dW_gs = Σ_t da_g s_{t−1}ᵀ              dW_gx = Σ_t da_g x_tᵀ              db_g = Σ_t da_g
+         dW_ss = Σ_t da_s s_{t−1}ᵀ              dW_sx = Σ_t da_s x_tᵀ              db_s = Σ_t da_s
          dx_t  = W_gxᵀ da_g + W_sxᵀ da_s         x_t is read by the gate and by the candidate
 
   5  What step t sends to s_{t−1}. Three paths: the carry, the gate, the candidate:
@@ -51,10 +51,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .common import Array, Gradients, Sizes, sigmoid, zeros_like_params
+from .common import Array, Gradients, Sizes, all_or_none, sigmoid, zeros_like_params
 
-SHAPES = {"W_gx": "HD", "W_gs": "HH", "W_sx": "HD", "W_ss": "HH"}
+SHAPES = {"W_gx": "HD", "W_gs": "HH", "W_sx": "HD", "W_ss": "HH", "b_g": "H", "b_s": "H"}
 """The parameters and their shapes, in letters."""
+
+BIASES = ("b_g", "b_s")
+"""Leave both out for the RNN of C1."""
 
 
 class Step(NamedTuple):
@@ -79,7 +82,7 @@ class Trace(NamedTuple):
 def forward(params: Mapping[str, npt.ArrayLike], xs: npt.ArrayLike, state: npt.ArrayLike | None = None) -> Trace:
     """s_t = (1 − g_t) ⊙ s_{t−1} + g_t ⊙ s̃_t for t = 1 … T.
 
-    params  W_gx, W_sx (H, D), W_gs, W_ss (H, H)
+    params  W_gx, W_sx (H, D), W_gs, W_ss (H, H), b_g, b_s (H,); without both there are no biases
     xs      (T, B, D), time first: x_t is xs[t − 1]
     state   s_0 (B, H), zeros when left out
 
@@ -90,8 +93,9 @@ def forward(params: Mapping[str, npt.ArrayLike], xs: npt.ArrayLike, state: npt.A
     array([0.3, 0.3])
     """
     sizes = Sizes("gated_rnn.forward")
-    p = sizes.check_params(params, SHAPES)
-    W_gx, W_gs, W_sx, W_ss = p["W_gx"], p["W_gs"], p["W_sx"], p["W_ss"]
+    p = sizes.check_params(params, SHAPES, all_or_none(BIASES, params))
+    W_gx, W_gs, b_g = p["W_gx"], p["W_gs"], p.get("b_g", 0.0)
+    W_sx, W_ss, b_s = p["W_sx"], p["W_ss"], p.get("b_s", 0.0)
     xs = sizes.check("xs", xs, "TBD")
     T, B, H = xs.shape[0], xs.shape[1], sizes["H"]
     s = np.zeros((B, H), xs.dtype) if state is None else sizes.check("state", state, "BH")
@@ -99,8 +103,8 @@ def forward(params: Mapping[str, npt.ArrayLike], xs: npt.ArrayLike, state: npt.A
     steps = []
     for t in range(1, T + 1):
         x, s_prev = xs[t - 1], s
-        g = sigmoid(s_prev @ W_gs.T + x @ W_gx.T)
-        s_tilde = np.tanh(s_prev @ W_ss.T + x @ W_sx.T)
+        g = sigmoid(s_prev @ W_gs.T + x @ W_gx.T + b_g)
+        s_tilde = np.tanh(s_prev @ W_ss.T + x @ W_sx.T + b_s)
         s = (1 - g) * s_prev + g * s_tilde
         steps.append(Step(x, s_prev, g, s_tilde, s))
     return Trace(xs, steps, np.reshape([step.s for step in steps], (T, B, H)), s)
@@ -127,7 +131,7 @@ def backward(
     array([[1.]])
     """
     sizes = Sizes("gated_rnn.backward")
-    p = sizes.check_params(params, SHAPES)
+    p = sizes.check_params(params, SHAPES, all_or_none(BIASES, params))
     W_gx, W_gs, W_sx, W_ss = p["W_gx"], p["W_gs"], p["W_sx"], p["W_ss"]
     sizes.check("trace.xs", trace.xs, "TBD")
     ds = np.zeros_like(trace.state) if d_state is None else sizes.check("d_state", d_state, "BH")
@@ -149,6 +153,9 @@ def backward(
         dp["W_gx"] += da_g.T @ x
         dp["W_ss"] += da_s.T @ s_prev
         dp["W_sx"] += da_s.T @ x
+        if "b_g" in dp:
+            dp["b_g"] += da_g.sum(axis=0)
+            dp["b_s"] += da_s.sum(axis=0)
         dxs[t - 1] = da_g @ W_gx + da_s @ W_sx
 
         ds = (1 - g) * ds + da_g @ W_gs + da_s @ W_ss      # 5

@@ -8,9 +8,9 @@ from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, tanh
 
-from ..checks import Seed
+from ..checks import Seed, switch
 from ..initialisers import Initialiser
-from ..recurrent import Cell
+from ..recurrent import Cell, affine
 
 __all__ = ["GatedRNN"]
 
@@ -18,16 +18,17 @@ __all__ = ["GatedRNN"]
 class GatedRNN(Cell[Tensor]):
     """The RNN with one gate (C1).
 
-        g_t = σ(W_gs s_{t−1} + W_gx x_t)
-        s_t = (1 − g_t) ⊙ s_{t−1} + g_t ⊙ tanh(W_ss s_{t−1} + W_sx x_t)
+        g_t = σ(W_gs s_{t−1} + W_gx x_t)                                  bias=True: … + b_g
+        s_t = (1 − g_t) ⊙ s_{t−1} + g_t ⊙ tanh(W_ss s_{t−1} + W_sx x_t)    bias=True: … + b_s
 
     g_t[i] = 0 copies s_{t−1}[i] unchanged, g_t[i] = 1 overwrites it.
 
-    Parameters: W_gx, W_sx (H, D), W_gs, W_ss (H, H); no bias. State: s (B, H).
+    Parameters: W_gx, W_sx (H, D), W_gs, W_ss (H, H); with biases b_g, b_s (H,). State: s (B, H).
 
     Args:
         input_size: D.
         hidden_size: H.
+        bias: whether there are b_g and b_s; C1 has none.
         init: the rule for the initial values, see `models.initialisers`.
         dtype: of the parameters.
         seed: integer or ``numpy.random.Generator`` for the initial values; None: new each time.
@@ -46,6 +47,7 @@ class GatedRNN(Cell[Tensor]):
         input_size: int,
         hidden_size: int,
         *,
+        bias: bool = False,
         init: str = "uniform",
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
@@ -56,6 +58,8 @@ class GatedRNN(Cell[Tensor]):
         self.W_gs = make.recurrent("W_gs", hidden_size, hidden_size)
         self.W_sx = make.input("W_sx", hidden_size, input_size)
         self.W_ss = make.recurrent("W_ss", hidden_size, hidden_size)
+        self.b_g = make.bias("b_g", hidden_size) if switch("gated_rnn: bias", bias) else None
+        self.b_s = make.bias("b_s", hidden_size) if bias else None
 
     @override
     def initial_state(self, batch: int) -> Tensor:
@@ -63,7 +67,7 @@ class GatedRNN(Cell[Tensor]):
 
     @override
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x @ self.W_gx.T, x @ self.W_sx.T
+        return affine(x, self.W_gx, self.b_g), affine(x, self.W_sx, self.b_s)
 
     @override
     def recur(self, wx: tuple[Tensor, Tensor], state: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ from .weights import (
 __all__ = ["from_torch", "load_torch", "to_torch"]
 
 GATES = {"rnn": "h", "gru": "ruc", "lstm": "ifgo"}
+_FIRST = "weight_ih_l0"
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _KEY = re.compile(r"(?:weight|bias)_(?:ih|hh)_l([0-9]+)(_reverse)?")
 
@@ -132,6 +133,15 @@ def from_torch(
     return layers
 
 
+def prefixes(state_dict: Mapping[str, Any]) -> list[str]:
+    """What stands before the names of recurrent layers in the state_dict of a network.
+
+    >>> prefixes({"embedding.weight": 0, "rnn.weight_ih_l0": 0, "rnn.weight_hh_l0": 0})
+    ['rnn.']
+    """
+    return sorted(name.removesuffix(_FIRST) for name in map(str, state_dict) if name.endswith(f".{_FIRST}"))
+
+
 def _suffixed(layers: Layers) -> dict[str, Cell[Any]]:
     """Every cell under the end of torch's names, such as ``"l0_reverse"``."""
     cells = cells_of("torch", layers, reset_before=False)
@@ -144,10 +154,18 @@ def _suffixed(layers: Layers) -> dict[str, Cell[Any]]:
     }
 
 
-def _below(prefix: str, state_dict: Mapping[str, Any]) -> Any:
-    if not prefix or not isinstance(state_dict, Mapping):
+def _below(prefix: str, state_dict: Any) -> Any:
+    """What stands under ``prefix``, which must be that of recurrent layers if there are any under another."""
+    if not isinstance(state_dict, Mapping):
         return state_dict
-    return {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
+    below = {name.removeprefix(prefix): value for name, value in state_dict.items() if str(name).startswith(prefix)}
+    others = prefixes(state_dict)
+    if _FIRST not in below and others:
+        raise WeightsError(
+            f"torch: nothing was loaded: there is no {prefix}{_FIRST}. This is the state_dict of a whole network, whose "
+            f"recurrent layers are read with {' or '.join(f'prefix={name!r}' for name in others)}"
+        )
+    return below
 
 
 def _projections(arrays: Mapping[str, Array]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, DTypeError, ShapeError
+from minigrad.guard import entering
 
 from ..cells import GRU, LSTM, RNN
 from ..layers import RecurrentLayers
@@ -233,7 +234,9 @@ def arrays_of(where: str, weights: Mapping[str, Any]) -> dict[str, Array]:
     arrays, problems = {}, []
     for name, value in weights.items():
         try:
-            arrays[str(name)] = array = np.asarray(value)
+            arrays[str(name)] = array = np.asarray(entering(value, str(name)))
+        except DTypeError as problem:
+            problems.append(str(problem))
         except (TypeError, ValueError, RuntimeError) as problem:
             problems.append(f"{name} cannot become an array ({problem})")
         else:

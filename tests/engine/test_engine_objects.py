@@ -36,7 +36,6 @@ def leaf(*shape, seed=0, name=None):
         (range(3), np.int64, (3,)),
         (Tensor([1.0, 2.0], dtype=np.float32), np.float32, (2,)),
         ([Tensor(1.0), Tensor(2.0)], np.float64, (2,)),
-        (np.ma.array([1.0, 2.0]), np.float64, (2,)),
         (np.arange(6.0)[::-2], np.float64, (3,)),
         (np.broadcast_to(1.0, (2, 3)), np.float64, (2, 3)),
         (np.arange(3.0).astype(">f8"), np.float64, (3,)),
@@ -146,7 +145,6 @@ CONVERSIONS = {
     "math.floor": lambda h: math.floor(h[0]),
     "out -= h": lambda h: np.zeros(2).__isub__(h),
     "np.vectorize": lambda h: np.vectorize(lambda x: x)(h),
-    "np.linalg.norm": np.linalg.norm,
     "np.save": lambda h: np.save("/dev/null", h),
     "np.savetxt": lambda h: np.savetxt("/dev/null", h),
     "np.random.shuffle": lambda h: np.random.default_rng(0).permutation(h),
@@ -436,7 +434,7 @@ def test_a_copy_of_a_constant_or_a_parameter_is_one(duplicate):
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 def test_a_result_cannot_be_copied_with_its_history_and_the_error_says_detach(duplicate):
     h = mg.tanh(leaf(2))
-    with pytest.raises(GraphError, match=r"a result \(of 'tanh'\) cannot be copied with its history; use \.detach\(\)"):
+    with pytest.raises(GraphError, match=r"a result \(of 'tanh'\) cannot be copied, .* with its history; use \.detach\(\)"):
         duplicate(h)
     np.testing.assert_array_equal(duplicate(h.detach()).numpy(), h.numpy())
     with no_grad():

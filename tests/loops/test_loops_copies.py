@@ -38,7 +38,7 @@ def test_a_cell_that_was_run_is_copied_pickled_and_saved_as_before(name: str) ->
 def test_results_of_a_loop_are_neither_pickled_nor_copied_with_their_history(name: str) -> None:
     for each in (Pass(cell, learnt=False) for cell in pair(name)):
         for make in (copy.deepcopy, pickle.dumps):
-            with pytest.raises(GraphError, match="cannot be copied with its history"):
+            with pytest.raises(GraphError, match="cannot be copied, pickled or plotted with its history"):
                 make(each.hs)
         np.testing.assert_array_equal(copy.deepcopy(each.hs.detach()).numpy(), each.hs.numpy())
 

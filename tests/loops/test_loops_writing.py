@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, rolled
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import Cell, parts_of
+from minigrad.models.recurrent import Cell, parts_of, with_parts
 
 from minigrad import Parameter, Tensor, concatenate, edge_gradients, no_grad, walk
 from minigrad.errors import MutationError, ShapeError
@@ -127,8 +127,8 @@ def test_writing_to_the_given_arrays_after_the_call_changes_nothing(name: str) -
     for k in (0, 1):
         cell = pair(name)[k]
         xs = np.random.default_rng(0).standard_normal((5, 2, D))
-        start = tuple(np.full((2, H), 0.3) for _ in cell.state_names)
-        hs, _ = unroll(cell, xs, start if len(start) > 1 else start[0])
+        start = [np.full((2, H), 0.3) for _ in cell.state_names]
+        hs, _ = unroll(cell, xs, with_parts(cell.initial_state(2), start))
         if k == 0:
             xs[...] = np.nan
             start[0][...] = np.nan

@@ -5,7 +5,7 @@ from typing import Any
 from by_hand_cases import Case, Leaves, Variant, as_tuple, state_leaves
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import Cell
+from minigrad.models.recurrent import Cell, with_parts
 
 from minigrad import Tensor
 
@@ -17,8 +17,7 @@ def cell_of(variant: Variant, D: int, H: int, **more: Any) -> Cell[Any]:
     options = dict(variant.options)
     if variant.module.__name__.endswith(".rnn"):
         options = {"nonlinearity": variant.options.get("activation", "tanh")}
-    if not any(name[0] == "b" for name in variant.shapes) and not variant.module.__name__.endswith("gated_rnn"):
-        options["bias"] = False
+    options["bias"] = any(name[0] == "b" for name in variant.shapes)
     return CLASSES[variant.module.__name__.split(".")[-1]](D, H, **options, **more)
 
 
@@ -33,7 +32,7 @@ def gradients(cell: Cell[Any], case: Case, hoist: bool) -> Leaves:
     """The gradient of the case's loss by a cell that has its parameters already."""
     xs = Tensor(case.xs, requires_grad=True)
     starts = tuple(Tensor(part, requires_grad=True) for part in as_tuple(case.state))
-    hs, final = unroll(cell, xs, starts if isinstance(case.state, tuple) else starts[0], hoist=hoist)
+    hs, final = unroll(cell, xs, with_parts(cell.initial_state(1), starts), hoist=hoist)
     loss = (hs * case.d_hs).sum()
     for part, sent in zip(as_tuple(final), as_tuple(case.d_state), strict=True):
         loss = loss + (part * sent).sum()

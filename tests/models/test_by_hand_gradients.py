@@ -100,6 +100,8 @@ MISTAKES = [
     ("gated_rnn", "da_g @ W_gs + da_s @ W_ss", "da_g @ W_ss + da_s @ W_gs"),
     ("gated_rnn", "da_g @ W_gs +", ""),
     ("gated_rnn", "da_g @ W_gx + ", ""),
+    ("gated_rnn-bias", 'dp["b_g"] += da_g', 'dp["b_g"] = da_g'),
+    ("gated_rnn-bias", 'dp["b_s"] += da_s.sum', 'dp["b_s"] += da_g.sum'),
     ("gru-before", "dh_through_candidate = r * dk", "dh_through_candidate = dk"),
     ("gru-before", "da_c.T @ (r * h_prev)", "da_c.T @ h_prev"),
     ("gru-before", "dr = dk * h_prev", "dr = da_c * h_prev"),

@@ -175,7 +175,7 @@ def test_the_lstm_wants_both_parts_of_its_state() -> None:
     with pytest.raises(ShapeError, match=r"lstm: the state must be \(c, h\), got 1 parts"):
         unroll(LSTM(3, 4), np.ones((5, 2, 3)), Tensor(np.ones((2, 4))))
     with pytest.raises(ShapeError, match=r"lstm: the state h must be \(B, H\) = \(2, 4\), got \(2, 5\)"):
-        unroll(LSTM(3, 4), np.ones((5, 2, 3)), (np.ones((2, 4)), np.ones((2, 5))))
+        unroll(LSTM(3, 4), np.ones((5, 2, 3)), LSTMState(np.ones((2, 4)), np.ones((2, 5))))
 
 
 @pytest.mark.parametrize("batch", [-1, 2.5, None, True])

@@ -6,6 +6,7 @@ from by_hand_cases import LOSSES, SIZES, VARIANTS, Variant, central_differences,
 from cell_cases import by_autograd, cell_of
 from minigrad.models.by_hand import head as head_by_hand
 from minigrad.models.layers import Head, unroll
+from minigrad.models.recurrent import with_parts
 
 from minigrad import Tensor, gradcheck, no_grad
 
@@ -41,7 +42,7 @@ def test_gradcheck_passes_on_inputs_and_state(variant: Variant) -> None:
     starts = [Tensor(rng.normal(size=(2, 3)), requires_grad=True) for _ in cell.state_names]
 
     def hs(xs: Tensor, *state: Tensor) -> Tensor:
-        return unroll(cell, xs, state if len(state) > 1 else state[0])[0]
+        return unroll(cell, xs, with_parts(cell.initial_state(2), state))[0]
 
     assert gradcheck(hs, [Tensor(rng.normal(size=(4, 2, 2)), requires_grad=True), *starts])
 

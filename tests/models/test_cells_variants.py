@@ -65,6 +65,7 @@ def test_the_concatenated_rnn_has_one_leaf_with_the_state_first_and_the_values_o
         (RNN(3, 4), ["W_h", "b_h"]),
         (RNN(3, 4, form="concatenated"), ["W_h", "b_h"]),
         (make_cell("gated_rnn", 3, 4), ["W_g", "W_s"]),
+        (make_cell("gated_rnn", 3, 4, bias=True), ["W_g", "W_s", "b_g", "b_s"]),
         (GRU(3, 4), ["W_u", "W_r", "W_c", "b_u", "b_r", "b_c"]),
         (GRU(3, 4, reset="after"), ["W_u", "W_r", "W_c", "b_u", "b_r", "b_c", "b_ch"]),
         (LSTM(3, 4), ["W_i", "W_f", "W_g", "W_o", "b_i", "b_f", "b_g", "b_o"]),
@@ -231,6 +232,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("rnn", {"form": "concatenated"}),
     ("rnn", {"form": "concatenated", "nonlinearity": "relu", "bias": False}),
     ("gated_rnn", {}),
+    ("gated_rnn", {"bias": True}),
     *[
         ("gru", {"reset": reset, "update_gate": u, "reset_gate": r})
         for reset in ("before", "after")
@@ -295,7 +297,8 @@ def test_every_variant_loads_what_it_gives_and_hoisting_changes_no_number(name: 
         ("lstm", {"forget_bias": "one"}, "lstm: forget_bias: expected None, or a finite number and bias=True, got 'one'"),
         ("lstm", {"forget_bias": 1.0, "bias": False}, "lstm: forget_bias: expected None, or a finite number and bias=True"),
         ("gated_rnn", {"init": "glorot"}, "init: expected one of 'uniform', 'xavier_uniform', .*, got 'glorot'"),
-        ("gated_rnn", {"bias": True}, "gated_rnn: an option: expected one of 'init', 'dtype', 'seed', got 'bias'"),
+        ("gated_rnn", {"bias": None}, "gated_rnn: bias: expected True or False, got None"),
+        ("gated_rnn", {"reset": "after"}, "gated_rnn: an option: expected one of 'bias', 'init', 'dtype', 'seed', got 'reset'"),
         ("lstm", {"reset": "after"}, "lstm: an option: expected one of 'output_tanh', .*, 'seed', got 'reset'"),
     ],
 )

@@ -276,5 +276,5 @@ def test_the_hidden_bias_gradient_is_the_double_sum_and_none_of_the_wrong_answer
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_cell_has_its_hand_derivation_under_the_same_name(name: str) -> None:
-    assert set(by_hand.CELLS[name].SHAPES) == set(CLASSES[name](2, 3).by_gate())
+    assert set(by_hand.CELLS[name].SHAPES) == set(CLASSES[name](2, 3, bias=True).by_gate())
     assert set(gru_by_hand.SHAPES_AFTER) == set(GRU(2, 3, reset="after").by_gate())

@@ -62,6 +62,7 @@ CELLS = [
     ("rnn", {}),
     ("rnn", {"form": "concatenated", "bias": False}),
     ("gated_rnn", {}),
+    ("gated_rnn", {"bias": True}),
     ("gru", {"dtype": np.float32}),
     ("gru", {"reset": "after"}),
     ("gru", {"reset_gate": False, "bias": False}),
@@ -107,7 +108,7 @@ def test_weights_that_do_not_fit_are_refused_with_all_problems_and_nothing_chang
 @pytest.mark.parametrize(
     ("name", "weights", "problem"),
     [
-        ("rnn", {}, r"expected matrices W_· \(H, H \+ D\)"),
+        ("rnn", {}, r"expected matrices W_· \(H, H \+ D\), .* names W_h \(or Waa and Wax\); found nothing"),
         ("rnn", {"W_h": np.zeros((4, 4))}, r"expected matrices W_· \(H, H \+ D\)"),
         ("rnn", {"W_h": np.zeros((0, 4))}, r"expected matrices W_· \(H, H \+ D\)"),
         ("gru", {"W_u": np.zeros((2, 5))}, "W_r is missing; W_c is missing"),
@@ -122,3 +123,44 @@ def test_weights_of_no_cell_are_refused(name: str, weights: Any, problem: str) -
 def test_a_cell_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ArgumentError, match="expected one of 'rnn'"):
         from_courses("lsmt", {"W_h": np.zeros((2, 5))})
+
+
+def programs(cell: Any) -> dict[str, np.ndarray]:
+    """The weights of a cell as the courses' programs hold them: no underscores, biases as columns, Wi for Γ_u."""
+    written = {name.replace("_", ""): array for name, array in to_courses(cell).items()}
+    if cell.label == "lstm":
+        written = {{"Wu": "Wi", "bu": "bi"}.get(name, name): array for name, array in written.items()}
+    return {name: array[:, None] if array.ndim == 1 else array for name, array in written.items()}
+
+
+@pytest.mark.parametrize("cell", [LSTM(3, 4, seed=0), GRU(3, 4, seed=0), LSTM(3, 4, bias=False, seed=0)])
+def test_the_names_and_columns_of_the_courses_programs_are_read(cell: Any) -> None:
+    assert same_bits(from_courses(cell.label, programs(cell)), cell)
+
+
+def test_an_rnns_two_matrices_are_put_side_by_side() -> None:
+    cell = RNN(3, 4, seed=0)
+    apart = {"Waa": cell.W_hh.numpy(), "Wax": cell.W_hx.numpy(), "ba": cell.b_h.numpy()[:, None]}
+    assert same_bits(from_courses("rnn", apart), cell)
+    assert same_bits(from_courses("rnn", cell.state_dict()), cell)
+    with pytest.raises(WeightsError, match=r"Waa \(3, 3\) and Wax \(4, 3\) differ in H"):
+        from_courses("rnn", apart | {"Waa": np.zeros((3, 3))})
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"Wy": np.zeros((2, 4))}, r"Wy belongs to the output layer, a Head\(H, N\): its W_yh and b_y"),
+        ({"W_f": np.zeros((4, 7))}, "Wf and W_f are one and the same"),
+        ({"bf": np.zeros((1, 4))}, r"b_f should be \(4,\) and is \(1, 4\)"),
+        ({"Wz": np.zeros((4, 7))}, "Wz does not belong here"),
+    ],
+)
+def test_names_that_are_not_of_the_cell_are_refused(more: dict[str, Any], problem: str) -> None:
+    with pytest.raises(WeightsError, match=problem):
+        from_courses("lstm", programs(LSTM(3, 4, seed=0)) | more)
+
+
+def test_where_nothing_fits_the_names_that_are_there_and_that_are_wanted_are_listed() -> None:
+    with pytest.raises(WeightsError, match=r"W_u, W_f, W_c, W_o \(or Wi, Wf, Wc, Wo\); found kernel \(4, 7\), bias \(4,\)"):
+        from_courses("lstm", {"kernel": np.zeros((4, 7)), "bias": np.zeros(4)})

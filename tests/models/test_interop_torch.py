@@ -275,3 +275,23 @@ def test_tensors_that_cannot_become_arrays_are_named() -> None:
         from_torch(dict(module.named_parameters()))
     with pytest.raises(WeightsError, match="weight_ih_l0 cannot become an array"):
         from_torch(module.to(torch.bfloat16).state_dict())
+
+
+NETWORK = {
+    "embedding.weight": np.zeros((10, 3)),
+    "norm.num_batches_tracked": np.array(7),
+    **to_torch(RecurrentLayers("gru", 3, 4, reset="after", seed=0), prefix="rnn."),
+    "fc.weight": np.zeros((2, 4)),
+}
+
+
+@pytest.mark.parametrize("given", ["", "rnn", "encoder."])
+def test_of_a_whole_network_the_message_names_the_prefix_that_there_is(given: str) -> None:
+    layers = RecurrentLayers("gru", 3, 4, reset="after", seed=1)
+    for load in (lambda: from_torch(NETWORK, prefix=given), lambda: load_torch(layers, NETWORK, prefix=given)):
+        with pytest.raises(WeightsError, match=r"state_dict of a whole network.*read with prefix='rnn\.'$"):
+            load()
+    both = NETWORK | to_torch(layers, prefix="decoder.rnn.")
+    with pytest.raises(WeightsError, match=r"with prefix='decoder\.rnn\.' or prefix='rnn\.'$"):
+        from_torch(both, prefix=given)
+    assert from_torch(NETWORK, prefix="rnn.").cells[0][0].hidden_size == 4

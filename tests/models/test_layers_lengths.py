@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cell_cases import CLASSES
 from differences import assert_gradients, leaves_of, weighted
-from minigrad.models.cells import LSTM, RNN, make_cell
+from minigrad.models.cells import LSTM, RNN, LSTMState, make_cell
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of, with_parts
 from own_cells import Leaky, Queue, WithMemory
@@ -144,12 +144,12 @@ def test_full_lengths_leave_the_very_graph_of_no_lengths() -> None:
 @pytest.mark.parametrize("hoist", [False, True])
 def test_lengths_with_no_steps_or_no_examples_are_defined(hoist: bool) -> None:
     cell = LSTM(D, 3, seed=0)
-    hs, (c, _) = unroll(cell, np.ones((0, 2, D)), (np.ones((2, 3)), np.ones((2, 3))), hoist, lengths=[0, 0])
+    hs, (c, _) = unroll(cell, np.ones((0, 2, D)), LSTMState(np.ones((2, 3)), np.ones((2, 3))), hoist, lengths=[0, 0])
     assert hs.shape == (0, 2, 3)
     np.testing.assert_array_equal(c.numpy(), np.ones((2, 3)))
     hs, (c, _) = unroll(cell, np.ones((4, 0, D)), hoist=hoist, lengths=[])
     assert (hs.shape, c.shape) == ((4, 0, 3), (0, 3))
-    hs, (c, _) = unroll(cell, np.full((4, 2, D), np.nan), (np.ones((2, 3)), np.ones((2, 3))), hoist, lengths=[0, 0])
+    hs, (c, _) = unroll(cell, np.full((4, 2, D), np.nan), LSTMState(np.ones((2, 3)), np.ones((2, 3))), hoist, lengths=[0, 0])
     np.testing.assert_array_equal(hs.numpy(), np.zeros((4, 2, 3)))
     np.testing.assert_array_equal(c.numpy(), np.ones((2, 3)))
 

@@ -8,7 +8,7 @@ from cell_cases import CLASSES
 from differences import assert_gradients, leaves_of, weighted
 from minigrad.models.cells import GRU, LSTM, RNN, LSTMState
 from minigrad.models.layers import RecurrentLayers, unroll
-from minigrad.models.recurrent import parts_of
+from minigrad.models.recurrent import parts_of, with_parts
 from own_cells import Leaky, WithMemory
 
 from minigrad import Tensor, concatenate, walk
@@ -54,7 +54,7 @@ def test_layers_are_cells_unrolled_over_each_other_and_states_are_ordered_as_tor
         below, outputs = y, []
         for cell, reverse in zip(cells, (False, True), strict=False):
             start = [part.numpy()[k] for part in parts_of(state)]
-            one, final = unroll(cell, below, tuple(start) if len(start) > 1 else start[0], reverse=reverse)
+            one, final = unroll(cell, below, with_parts(cell.initial_state(B), start), reverse=reverse)
             for part, stacked in zip(parts_of(final), parts_of(finals), strict=True):
                 np.testing.assert_allclose(stacked.numpy()[k], part.numpy(), rtol=1e-12, atol=1e-15)
             outputs.append(one)
@@ -179,7 +179,8 @@ def test_dropout_acts_between_layers_in_training_and_never_in_evaluation() -> No
     np.testing.assert_array_equal(dropping(inputs())[0].numpy(), expected)
     dropping.train()
     assert np.abs(dropping(inputs())[0].numpy() - expected).max() > 1e-3
-    alone = RecurrentLayers("gru", D, H, dropout=0.9, seed=12)
+    with pytest.warns(UserWarning, match=r"layers: dropout=0\.9 does nothing with one layer: .* num_layers=2 or more"):
+        alone = RecurrentLayers("gru", D, H, dropout=0.9, seed=12)
     np.testing.assert_array_equal(alone(inputs())[0].numpy(), alone.eval()(inputs())[0].numpy())
 
 
@@ -236,7 +237,7 @@ def test_learnt_initial_states_are_parameters_that_every_example_shares(name: st
         parameter.data = rng.normal(size=parameter.shape)
     hs, _ = layers(inputs())
     parts = [np.repeat([p.numpy() for p in learnt[k :: len(states)]], B, axis=1) for k in range(len(states))]
-    given, _ = layers(inputs(), tuple(parts) if len(parts) > 1 else parts[0])
+    given, _ = layers(inputs(), with_parts(layers.cells[0][0].initial_state(B), parts))
     np.testing.assert_array_equal(hs.numpy(), given.numpy())
     assert_gradients(lambda: weighted(layers(inputs())[0]), leaves_of(layers), every_entry=False, tolerance=1e-8)
 
@@ -317,9 +318,9 @@ def test_what_does_not_fit_is_refused_with_the_expected_shape() -> None:
     with pytest.raises(ShapeError, match=r"layers: xs must be \(T, B, D\) with D = 2, time first, got \(5, 3, 4\)"):
         layers(np.ones((5, 3, 4)))
     with pytest.raises(ShapeError, match=r"layers: a state must be \(layers · directions, B, H\) = \(2, 3, …\), got \(3, 4\)"):
-        layers(np.ones((T, B, D)), (np.ones((B, H)), np.ones((B, H))))
+        layers(np.ones((T, B, D)), LSTMState(np.ones((B, H)), np.ones((B, H))))
     with pytest.raises(ShapeError, match=r"lstm: the state c must be \(B, H\) = \(3, 4\), got \(2, 4\)"):
-        layers(np.ones((T, B, D)), (np.ones((2, 2, H)), np.ones((2, B, H))))
+        layers(np.ones((T, B, D)), LSTMState(np.ones((2, 2, H)), np.ones((2, B, H))))
     with pytest.raises(ShapeError, match="layers: expected 2 states, one for each layer and direction, got 1"):
         layers(np.ones((T, B, D)), [None])
     with pytest.raises(ArgumentError, match="layers: lengths must be from 0 to T = 5, got 6 for example 0"):

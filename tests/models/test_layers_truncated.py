@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from by_hand_cases import BY_NAME, make_case, worst
+from by_hand_cases import BY_NAME, as_tuple, make_case, worst
 from cell_cases import CLASSES, cell_of
 from differences import weighted
-from minigrad.models.cells import LSTM, make_cell
+from minigrad.models.cells import LSTM, LSTMState, make_cell
 from minigrad.models.layers import RecurrentLayers, detached, unroll
-from minigrad.models.recurrent import parts_of
+from minigrad.models.recurrent import parts_of, with_parts
 
 from minigrad import Tensor, walk
 from minigrad.errors import ArgumentError
@@ -25,7 +25,7 @@ def test_gradients_are_the_hand_derived_ones_of_the_windows_each_begun_with_the_
     cell = cell_of(case.variant, D, H)
     cell.load_by_gate(case.params)
     xs = Tensor(case.xs, requires_grad=True)
-    hs, _ = unroll(cell, xs, case.state, truncated=k)
+    hs, _ = unroll(cell, xs, with_parts(cell.initial_state(B), as_tuple(case.state)), truncated=k)
     (hs * case.d_hs).sum().backward()
 
     module, state = case.variant.module, case.state
@@ -77,7 +77,7 @@ def test_no_number_of_the_forward_pass_changes(k: int) -> None:
 
 def test_the_first_window_alone_reaches_the_initial_state() -> None:
     cell = LSTM(D, H, seed=6)
-    start = tuple(Tensor(np.ones((B, H)), requires_grad=True) for _ in "ch")
+    start = LSTMState(*(Tensor(np.ones((B, H)), requires_grad=True) for _ in "ch"))
     hs, _ = unroll(cell, np.ones((T, B, D)), start, truncated=3)
     hs[3:].sum().backward(retain_graph=True)
     assert start[0].grad is None or not start[0].grad.any()

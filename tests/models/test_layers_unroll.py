@@ -11,6 +11,7 @@ from by_hand_cases import VARIANTS, Variant
 from cell_cases import CLASSES, cell_of
 from minigrad.models.cells import GRU, LSTM, RNN, LSTMState
 from minigrad.models.layers import unroll
+from minigrad.models.recurrent import with_parts
 from own_cells import Leaky, Queue, WithMemory
 
 from minigrad import Tensor, no_grad, tanh, walk
@@ -44,9 +45,10 @@ def test_every_operation_of_a_step_knows_its_time_and_cell_and_every_gate_its_na
 @every_cell
 def test_the_initial_state_stands_at_time_0_under_its_names(cell_class: Any) -> None:
     cell = cell_class(3, 4)
-    given = tuple(Tensor(np.ones((2, 4)), requires_grad=True) for _ in cell.state_names)
-    arrays = tuple(np.ones((2, 4)) for _ in cell.state_names)
-    for state in (None, given if len(given) > 1 else given[0], arrays if len(arrays) > 1 else arrays[0]):
+    template = cell.initial_state(2)
+    given = with_parts(template, [Tensor(np.ones((2, 4)), requires_grad=True) for _ in cell.state_names])
+    arrays = with_parts(template, [np.ones((2, 4)) for _ in cell.state_names])
+    for state in (None, given, arrays):
         nodes = walk(unroll(cell, np.ones((5, 2, 3)), state)[0])
         assert sorted(node.name for node in nodes if node.time == 0) == sorted(cell.state_names)
 

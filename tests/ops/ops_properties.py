@@ -241,6 +241,29 @@ def _(draw: Draw, name: str) -> Call:
     return Call(inputs, lambda *xs: mg.einsum(spec, *xs), lambda *xs: np.einsum(spec, *xs), exact=False)
 
 
+@drawn("norm")
+def _(draw: Draw, name: str) -> Call:
+    shape = draw.shape(least=1, empty=False)
+    axes, keepdims, ord = draw.axes(len(shape)), draw.chance(), draw.choice((None, 2))
+    x = draw.inputs_apart(shape)[0]
+    if ord is None or isinstance(axes, int):
+
+        def reference(x: Any) -> Any:
+            return np.sqrt(np.sum(x * x, axis=axes, keepdims=keepdims))
+
+        return Call([x], lambda x: mg.norm(x, ord, axes, keepdims), reference, exact=False)
+    axis, ord = draw.axis(len(shape)), draw.choice((1, np.inf))
+    return Call([x], lambda x: mg.norm(x, ord, axis), lambda x: np.linalg.norm(x, ord, axis), exact=False)
+
+
+@drawn("prod")
+def _(draw: Draw, name: str) -> Call:
+    shape = draw.shape()
+    axes, keepdims = draw.axes(len(shape)), draw.chance()
+    x = draw.input(shape)
+    return Call([x], lambda x: mg.prod(x, axes, keepdims), lambda x: np.prod(x, axis=axes, keepdims=keepdims), exact=False)
+
+
 @drawn("cross_entropy")
 def _(draw: Draw, name: str) -> Call:
     shape, classes = draw.shape(most=2, empty=False), draw.integer(1, 4)
@@ -253,9 +276,19 @@ def _(draw: Draw, name: str) -> Call:
     if draw.chance():
         given = {"targets": np.where(counts, labels, -1), "ignore_index": -1}
 
+    weight = draw.values((classes,), 0.2, 2.0) if draw.chance() else np.ones(classes)
+    smoothing = draw.choice((0.0, 0.3, 1.0))
+    if weight.max() != 1 or draw.chance():
+        given |= {"weight": weight, "label_smoothing": smoothing}
+    else:
+        smoothing = 0.0
+
     def reference(x: Any) -> Any:
-        losses = np.where(counts, logsumexp(x, -1) - np.take_along_axis(x, labels[..., None], -1)[..., 0], 0)
-        return losses if reduction == "none" else losses.sum() / (counts.sum() if reduction == "mean" else 1)
+        onehot = np.eye(classes)[labels]
+        wanted = weight * ((1 - smoothing) * onehot + smoothing / classes)
+        losses = np.where(counts, (wanted * (logsumexp(x, -1, True) - x)).sum(-1), 0).astype(x.dtype)
+        counted = (counts * weight[labels]).sum()
+        return losses if reduction == "none" else losses.sum() / (counted if reduction == "mean" else 1)
 
     x = draw.input((*shape, classes))
     return Call([x], lambda x: mg.cross_entropy(x, reduction=reduction, **given), reference, exact=False)

@@ -88,7 +88,7 @@ def _(draw: Draw, name: str) -> Call:
     return Call([x], lambda x: mg.tile(x, reps), lambda x: np.tile(x, reps))
 
 
-@drawn("concatenate", "stack", "vstack", "hstack")
+@drawn("concatenate", "cat", "stack", "vstack", "hstack")
 def _(draw: Draw, name: str) -> Call:
     shape, count = draw.shape(least=1), draw.integer(1, 3)
     axis = draw.axis(len(shape))
@@ -161,6 +161,16 @@ def _(draw: Draw, name: str) -> Call:
     ours = index[0] if len(index) == 1 else tuple(index)
     plain = tuple(part.numpy() if isinstance(part, mg.Tensor) else part for part in index)
     return Call([x], lambda x: x[ours], lambda x: x[plain])
+
+
+@drawn("gather")
+def _(draw: Draw, name: str) -> Call:
+    x = draw.input(shape := draw.shape(least=1, empty=False))
+    axis = draw.axis(len(shape))
+    lengths = tuple(draw.integer(0, 3) if k == axis % len(shape) else draw.integer(1, size) for k, size in enumerate(shape))
+    index = integer_array(draw, shape[axis], lengths, low=0)
+    part = tuple(slice(None) if k == axis % len(shape) else slice(size) for k, size in enumerate(lengths))
+    return Call([x], lambda x: mg.gather(x, axis, index), lambda x: np.take_along_axis(x[part], index, axis))
 
 
 @drawn("take", "take_along_axis", "embedding")

@@ -113,6 +113,7 @@ def test_strided_and_stretched_arrays_are_taken_as_they_are() -> None:
 ON_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
     "astype": lambda a, b: mg.astype(a, np.float64),
     "broadcast_to": lambda a, b: mg.broadcast_to(a, (2, 2)),
+    "cat": lambda a, b: mg.cat([a, b]),
     "clip": lambda a, b: mg.clip(a, 0.0, 1.0),
     "compare": lambda a, b: mg.compare(np.less, a, b),
     "concatenate": lambda a, b: mg.concatenate([a, b]),
@@ -121,6 +122,7 @@ ON_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
     "einsum": lambda a, b: mg.einsum("ij->ij", a),
     "embedding": lambda a, b: mg.embedding([0, 1], a),
     "expand_dims": lambda a, b: mg.expand_dims(a, 0),
+    "gather": lambda a, b: mg.gather(a, 0, [[0, 1], [1, 0]]),
     "getitem": lambda a, b: mg.getitem(a, ...),
     "hstack": lambda a, b: mg.hstack([a]),
     "moveaxis": lambda a, b: mg.moveaxis(a, 0, 1),

@@ -8,10 +8,11 @@ import pytest
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.errors import ArgumentError, DTypeError, IndexingError, LabelError, MinigradError, ShapeError
+from minigrad.errors import ArgumentError, ConversionError, DTypeError, IndexingError, LabelError, MinigradError, ShapeError
 
 M = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
 V = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+HS = Tensor(np.zeros((5, 2, 3)), requires_grad=True)
 NUMBER = Tensor(1.0, requires_grad=True)
 WHOLE = Tensor([1, 2, 3])
 TRUTH = Tensor([True, False, True])
@@ -161,6 +162,11 @@ INDEXING: list[Bad] = [
     (lambda: mg.take_along_axis(M, [0, 1], 1), ShapeError, r"take_along_axis: expected indices of the shape \(2, 3\)"),
     (lambda: mg.take_along_axis(M, np.zeros((4, 1), int), 1), ShapeError, "take_along_axis: expected indices of the shape"),
     (lambda: mg.take_along_axis(NUMBER, [0], 0), ArgumentError, "take_along_axis: expected no axis"),
+    (lambda: mg.gather(M, 1, [[-1], [0]]), IndexingError, r"take_along_axis: expected integers from 0 to 2, got -1"),
+    (lambda: mg.gather(M, 1, [0]), ShapeError, r"gather: expected an index of at most the shape \(2, 3\), off axis 1, got"),
+    (lambda: mg.gather(M, 1, [[0], [0], [0]]), ShapeError, r"gather: expected an index of at most .*, got \(3, 1\)"),
+    (lambda: mg.gather(M, 2, [[0]]), ArgumentError, "gather: expected an axis from -2 to 1, got 2"),
+    (lambda: mg.gather(M, 0, [[0.5]]), DTypeError, "gather: expected integers, got dtype float64"),
     (lambda: mg.embedding([-1], M), IndexingError, r"embedding: expected integers from 0 to 1, got -1 at position \(0,\)"),
     (lambda: mg.embedding([[0, 2]], M), IndexingError, r"embedding: expected integers from 0 to 1, got 2 at position \(0, 1\)"),
     (lambda: mg.embedding([0.5], M), DTypeError, "embedding: expected integers, got dtype float64"),
@@ -185,6 +191,29 @@ LOSSES: list[Bad] = [
     (lambda: mg.cross_entropy(M, [0, 1], mask=[False, False]), ArgumentError, "cross_entropy: no target is left"),
     (lambda: mg.cross_entropy(Tensor([[1, 2]]), [0]), DTypeError, "cross_entropy: expected floating-point logits, got dtype"),
     (lambda: mg.cross_entropy(NUMBER, 0), ShapeError, r"cross_entropy: expected logits of shape \(\.\.\., N\) with N ≥ 1, got"),
+    (lambda: mg.cross_entropy(M, [0, 1], weight=[1.0, 2.0]), ShapeError, r"a weight for each of 3 classes, \(3,\), got"),
+    (lambda: mg.cross_entropy(M, [0, 1], weight=[1, -2, 1]), ArgumentError, "expected finite weights ≥ 0, got -2 for class 1"),
+    (lambda: mg.cross_entropy(M, [0, 1], weight=[1, 1, np.nan]), ArgumentError, "expected finite weights ≥ 0, got nan for"),
+    (lambda: mg.cross_entropy(M, [0, 1], weight=["a"] * 3), DTypeError, "expected weights that are real numbers, got dtype"),
+    (lambda: mg.cross_entropy(M, [0, 1], weight=V * 1.0), ConversionError, r"weight= is a constant: pass weight\.detach\(\)"),
+    (lambda: mg.cross_entropy(M, [0, 1], weight=[0, 0, 1.0]), ArgumentError, "no target is left to average over whose class"),
+    (lambda: mg.cross_entropy(M, [0, 1], label_smoothing=1.5), ArgumentError, "expected label_smoothing from 0 to 1, got 1.5"),
+    (lambda: mg.cross_entropy(M, [0, 1], label_smoothing=True), ArgumentError, "label_smoothing from 0 to 1, got True"),
+    (lambda: mg.cross_entropy(M, [0, 3], label_smoothing=0.1), LabelError, "expected labels from 0 to 2, got 3"),
+    (lambda: mg.cross_entropy(HS, np.zeros((2, 5), int)), ShapeError, r"axes 0 and 1 look exch.*targets\.swapaxes\(0, 1\)"),
+    (lambda: mg.cross_entropy(HS, np.zeros((5, 3), int)), ShapeError, r"axis 1 looks like .* np\.moveaxis\(logits, 1, -1\)"),
+    (
+        lambda: mg.cross_entropy(HS, np.zeros((5, 2), int), mask=np.ones((2, 5), bool)),
+        ShapeError,
+        r"expected a mask of shape \(5, 2\), got \(2, 5\); axes 0 and 1 look exchanged.*mask\.swapaxes\(0, 1\)",
+    ),
+    (lambda: mg.mse_loss(HS, np.zeros((2, 5, 3))), ShapeError, r"axes 0 and 1 look exchanged.*target\.swapaxes"),
+    (lambda: mg.norm(M, 2), ArgumentError, "norm: ord=2 over 2 axes is a norm of matrices.* Of each row or column take axis="),
+    (lambda: mg.norm(M, 3, 0), ArgumentError, "norm: expected ord None, 1, 2 or np.inf, got 3"),
+    (lambda: mg.prod(M, 2), ArgumentError, "prod: expected an axis from -2 to 1, got 2"),
+    (lambda: mg.zeros(2, -1), ShapeError, r"zeros: expected lengths that are integers ≥ 0, as in zeros\(2, 3\), got 2, -1"),
+    (lambda: mg.ones("a"), ShapeError, "ones: expected lengths that are integers ≥ 0, .*, got 'a'"),
+    (lambda: mg.ones((2, 3), 4), ShapeError, r"ones: .*, got \(2, 3\), 4"),
     (lambda: mg.mse_loss(np.ones((3, 1)), V), ShapeError, r"mse_loss: .* got \(3, 1\) and \(3,\); losses do not broadcast"),
     (lambda: mg.mse_loss(V, 0.0), ShapeError, r"mse_loss: .* got \(3,\) and \(\)"),
     (lambda: mg.mse_loss(V, V, "avg"), ArgumentError, "mse_loss: expected reduction"),

@@ -25,6 +25,7 @@ KINDS = (
     arrays.reductions,
     arrays.shaping,
     arrays.indexing,
+    arrays.products_and_norms,
     arrays.softmaxes,
 )
 

@@ -198,6 +198,13 @@ def indexing() -> Iterator[Case]:
             lambda mg, x, i=picked, a=axis: mg.take_along_axis(x * x, i, a),
             lambda torch, x, i=picked, a=axis: torch.take_along_dim(x * x, torch.tensor(i), a),
         )
+    for axis, entries in ((0, [[2, 0], [1, 1]]), (1, [[3, 3, 0, 1, 2], [0, 0, 0, 2, 2]]), (-1, [[0]])):
+        yield Case(
+            f"gather {axis} {np.shape(entries)}",
+            (numbers(3, 4),),
+            lambda mg, x, i=entries, a=axis: mg.gather(x * x, a, i),
+            lambda torch, x, i=entries, a=axis: torch.gather(x * x, a, torch.tensor(i)),
+        )
     for shape in ((), (4,), (2, 3), (0,)):
         ids = (np.arange(math.prod(shape)) * 2 % 5).reshape(shape)
         yield Case(
@@ -206,6 +213,23 @@ def indexing() -> Iterator[Case]:
             lambda mg, table, i=ids: mg.embedding(i, table * table),
             lambda torch, table, i=ids: torch.nn.functional.embedding(torch.tensor(i), table * table),
         )
+
+
+def products_and_norms() -> Iterator[Case]:
+    """The product of many numbers, some of them 0, and the length of vectors, one of them 0."""
+    for zeros in ((), (1,), (1, 3)):
+        x = numbers(5)
+        x[list(zeros)] = 0
+        yield Case(f"prod zeros at {zeros}", (x,), lambda mg, x: mg.prod(x), lambda torch, x: torch.prod(x))
+    yield Case("prod axis", (numbers(3, 4),), lambda mg, x: mg.prod(x, 1), lambda torch, x: torch.prod(x, 1))
+    for ord in (1, 2, np.inf):
+        yield Case(
+            f"norm {ord}",
+            (numbers(3, 4),),
+            lambda mg, x, p=ord: mg.norm(x, p, axis=1),
+            lambda torch, x, p=ord: torch.linalg.vector_norm(x, p, dim=1),
+        )
+    yield Case("norm of all", (numbers(3, 4),), lambda mg, x: x.norm(), lambda torch, x: x.norm())
 
 
 def _torch_index(torch: Any, index: Any) -> Any:
@@ -272,6 +296,18 @@ def softmaxes() -> Iterator[Case]:
             lambda mg, x, t, r=reduction: mg.binary_cross_entropy_with_logits(x, t, r),
             lambda torch, x, t, r=reduction: torch.nn.functional.binary_cross_entropy_with_logits(x, t, reduction=r),
         )
+        for smoothing, weighted in ((0.2, False), (0.0, True), (0.2, True), (1.0, True)):
+            importance = np.array([0.5, 0.0, 2.0, 1.5]) if weighted else None
+            yield Case(
+                f"cross_entropy smoothing {smoothing} weighted {weighted} {reduction}",
+                (numbers(3, 2, 4),),
+                lambda mg, x, t=some, r=reduction, w=importance, e=smoothing: mg.cross_entropy(
+                    x, t, r, ignore_index=-100, weight=w, label_smoothing=e
+                ),
+                lambda torch, x, t=some, r=reduction, w=importance, e=smoothing: _cross_entropy(
+                    torch, x, t, r, weight=None if w is None else torch.tensor(w), label_smoothing=e
+                ),
+            )
     for number, scores in enumerate(LARGE):
         label = np.array(int(np.argmax(scores)))
         yield Case(
@@ -302,8 +338,8 @@ LARGE = (
 )
 
 
-def _cross_entropy(torch: Any, x: Any, targets: Array, reduction: str) -> Any:
+def _cross_entropy(torch: Any, x: Any, targets: Array, reduction: str, **options: Any) -> Any:
     """torch's, with our convention that the classes are on the last axis."""
     t = torch.tensor(targets)
-    loss = torch.nn.functional.cross_entropy(x.reshape(-1, x.shape[-1]), t.reshape(-1), reduction=reduction)
+    loss = torch.nn.functional.cross_entropy(x.reshape(-1, x.shape[-1]), t.reshape(-1), reduction=reduction, **options)
     return loss.reshape(t.shape) if reduction == "none" else loss

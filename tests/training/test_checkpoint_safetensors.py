@@ -145,7 +145,7 @@ def test_a_missing_package_is_named_with_what_to_do(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     for call in (lambda: load_arrays(path), lambda: load_notes(path), lambda: save_arrays(path, {"a": np.ones(1)})):
-        with pytest.raises(CheckpointError, match=r"pip install 'minigrad\[safetensors\]', or give the file a name") as caught:
+        with pytest.raises(CheckpointError, match=r"minigrad-bptt\[safetensors\]', or give the file a name") as caught:
             call()
         assert str(path) in str(caught.value)
     monkeypatch.undo()

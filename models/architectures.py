@@ -72,10 +72,11 @@ class ManyToOne(Architecture):
     (6, 2)
     """
 
-    def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
+    def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """Logits (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
         _, finals = self.layers.read(xs, lengths=lengths)
-        return self.head(parts_of(self.layers.final_state(finals))[-1])
+        logits: Tensor = self.head(parts_of(self.layers.final_state(finals))[-1])
+        return logits
 
     def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """The cross-entropy averaged over the batch; targets (B,)."""
@@ -89,10 +90,11 @@ class OneToOne(Architecture):
     (6, 2)
     """
 
-    def __call__(self, x: Tensor | npt.ArrayLike) -> Tensor:
+    def forward(self, x: Tensor | npt.ArrayLike) -> Tensor:
         """Logits (B, N) from x (B, D)."""
         hs, _ = self.layers(one_step(x))
-        return self.head(hs[0])
+        logits: Tensor = self.head(hs[0])
+        return logits
 
     def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """The cross-entropy averaged over the batch; targets (B,)."""
@@ -108,10 +110,11 @@ class ManyToMany(Architecture):
     (5, 6, 2)
     """
 
-    def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
+    def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """Logits (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
         hs, _ = self.layers(xs, lengths=lengths)
-        return self.head(hs)
+        logits: Tensor = self.head(hs)
+        return logits
 
     def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """The cross-entropy averaged over all steps that count; targets (T, B), whatever they hold beyond a length."""
@@ -149,7 +152,7 @@ class OneToMany(Architecture):
             raise ArgumentError("one-to-many: what is written step by step cannot be read backward; bidirectional=False")
         self.E = Parameter(rng.normal(size=(output_size, input_size)), dtype=dtype, name="E")
 
-    def __call__(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
+    def forward(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """Logits (T, B, N) of y_1 … y_T, given x (B, D) and the true y_1 … y_{T−1} in targets (T, B)."""
         first, ys = one_step(x), symbols("one-to-many: targets", targets)
         if first.ndim != 3 or first.shape[2] != self.E.shape[1]:
@@ -157,7 +160,8 @@ class OneToMany(Architecture):
         same_batch("one-to-many", x=first.shape[1], targets=ys.shape[1])
         fed = concatenate([first, embedding(ys[:-1], self.E)])
         hs, _ = self.layers(fed)
-        return self.head(hs)
+        logits: Tensor = self.head(hs)
+        return logits
 
     def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """The cross-entropy averaged over time and batch."""

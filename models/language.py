@@ -101,7 +101,7 @@ class LanguageModel(Module):
             return self.E[symbols]
         return Tensor(np.eye(self.vocabulary_size, dtype=self.head.W_yh.dtype)[symbols])
 
-    def __call__(self, symbols: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, symbols: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:
         """What is predicted after every symbol.
 
         Args:

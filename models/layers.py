@@ -6,14 +6,14 @@ in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.module import Module, Parameter, children_of
+from minigrad.module import Module, Parameter
 
 from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability, switch
@@ -51,8 +51,8 @@ class RecurrentLayers(Module):
 
     Args:
         cell: the name of a cell; or cells of one's own, from the lowest layer up, each anything with ``step`` and
-            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer. Their Parameters belong
-            to the layers, whether or not a cell is a Module; other tensors of theirs do not.
+            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer. Their parameters belong
+            to the layers, whether or not a cell is a Module.
         input_size: D; only with a name.
         hidden_size: H; only with a name.
         num_layers: how many layers; only with a name.
@@ -120,13 +120,6 @@ class RecurrentLayers(Module):
                 for cell in layer
             ]
 
-    def _children(self) -> Iterator[tuple[str, Any]]:
-        yield from super()._children()
-        for layer, cells in enumerate(self.cells):
-            for direction, cell in enumerate(cells):
-                if not isinstance(cell, Module):
-                    yield from ((f"cells.{layer}.{direction}.{name}", child) for name, child in children_of(cell))
-
     @property
     def num_layers(self) -> int:
         """How many layers there are."""
@@ -137,7 +130,7 @@ class RecurrentLayers(Module):
         """1, or 2 if the layers are bidirectional."""
         return len(self.cells[0])
 
-    def __call__(
+    def forward(
         self,
         xs: Tensor | npt.ArrayLike,
         state: Any = None,
@@ -200,8 +193,6 @@ class RecurrentLayers(Module):
                 if self.residual and number > 1:
                     y = at_every_step(_added, below, y)
         return y if isinstance(y, Tensor) else stack(y), finals
-
-    forward = __call__
 
     def _drop(self, y: Tensor) -> Tensor:
         return dropout(y, self.dropout, self.training, rng=self.rng)

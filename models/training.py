@@ -20,7 +20,7 @@ from minigrad.checkpoint import below
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import Optimizer, clip_grad_norm_
 from minigrad.optim.lr_scheduler import LRScheduler
-from minigrad.optim.optimizer import Described
+from minigrad.optim.options import Described
 
 from .interruption import deferred_interrupt
 from .language import LanguageModel
@@ -168,18 +168,10 @@ class Trainer:
         self.norms.append(norm)
 
     def _step(self) -> None:
-        """The optimiser's step, taken back if numbers leave the range there is."""
-        parameters = self.optimizer.parameters
-        before = [parameter.numpy() for parameter in parameters]
-        self.optimizer.step()
-        spoilt = [f"{n} ({p.name})" for n, p in enumerate(parameters) if not np.isfinite(p.data).all()]
-        if spoilt:
-            for parameter, values in zip(parameters, before, strict=True):
-                parameter.data = values
-            raise NonFiniteGradientError(
-                f"update {self.updates + 1}: with the learning rate {self.optimizer.lr:.3g} it would have made these "
-                f"parameters NaN or infinite, and was taken back: {', '.join(spoilt)}. Lower the learning rate"
-            )
+        try:
+            self.optimizer.step(error_if_nonfinite=True)
+        except NonFiniteGradientError as error:
+            raise NonFiniteGradientError(f"update {self.updates + 1}: {error}") from None
 
     def _backward(self, chunk: Chunk, state: Any) -> tuple[float, Any]:
         loss, state = self.model.loss(chunk.inputs, chunk.targets, state)

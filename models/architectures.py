@@ -75,8 +75,7 @@ class ManyToOne(Architecture):
     def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """Logits (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
         _, finals = self.layers.read(xs, lengths=lengths)
-        logits: Tensor = self.head(parts_of(self.layers.final_state(finals))[-1])
-        return logits
+        return self.head.forward(parts_of(self.layers.final_state(finals))[-1])
 
     def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """The cross-entropy averaged over the batch; targets (B,)."""
@@ -93,8 +92,7 @@ class OneToOne(Architecture):
     def forward(self, x: Tensor | npt.ArrayLike) -> Tensor:
         """Logits (B, N) from x (B, D)."""
         hs, _ = self.layers(one_step(x))
-        logits: Tensor = self.head(hs[0])
-        return logits
+        return self.head.forward(hs[0])
 
     def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """The cross-entropy averaged over the batch; targets (B,)."""
@@ -113,8 +111,7 @@ class ManyToMany(Architecture):
     def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """Logits (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
         hs, _ = self.layers(xs, lengths=lengths)
-        logits: Tensor = self.head(hs)
-        return logits
+        return self.head.forward(hs)
 
     def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
         """The cross-entropy averaged over all steps that count; targets (T, B), whatever they hold beyond a length."""
@@ -160,8 +157,7 @@ class OneToMany(Architecture):
         same_batch("one-to-many", x=first.shape[1], targets=ys.shape[1])
         fed = concatenate([first, embedding(ys[:-1], self.E)])
         hs, _ = self.layers(fed)
-        logits: Tensor = self.head(hs)
-        return logits
+        return self.head.forward(hs)
 
     def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """The cross-entropy averaged over time and batch."""

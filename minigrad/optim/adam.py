@@ -37,6 +37,7 @@ class Adam(Optimizer):
     Raises ArgumentError for an lr, eps or weight_decay that is negative or not finite, and for betas that are not two numbers
     in 0 … 1, 1 excluded.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = Adam([theta], lr=0.1)
     >>> (theta * theta).sum().backward()
@@ -98,6 +99,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019; torch.optim.AdamW): θ ← θ − η λ θ, then Adam's step.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = AdamW([theta], lr=0.1)
     >>> (theta * theta).sum().backward()

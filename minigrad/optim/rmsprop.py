@@ -27,6 +27,7 @@ class RMSprop(Optimizer):
     Raises ArgumentError for an lr, eps, weight_decay or momentum that is negative or not finite, and for an alpha that is not
     in 0 … 1, 1 excluded.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = RMSprop([theta], lr=0.1, alpha=0.75)
     >>> (theta * theta).sum().backward()

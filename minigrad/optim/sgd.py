@@ -26,6 +26,7 @@ class SGD(Optimizer):
     Raises ArgumentError for an lr, momentum or weight_decay that is negative or not finite, and for nesterov without momentum
     or with dampening.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = SGD([theta], lr=0.1)
     >>> (theta * theta).sum().backward()

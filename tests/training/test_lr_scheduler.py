@@ -107,6 +107,14 @@ def test_a_plateau_goes_on_where_it_was_saved() -> None:
             of_resumed.load_state_dict({**of_stopped.state_dict(), **saved})
 
 
+def test_a_number_that_is_none_is_never_the_best_one() -> None:
+    schedule = ReduceLROnPlateau(optimizer(), patience=1)
+    schedule.step(math.nan)
+    assert schedule.best is None
+    schedule.step(5.0)
+    assert (schedule.best, schedule.num_bad_epochs) == (5.0, 0)
+
+
 def test_a_plateau_and_a_schedule_together_multiply() -> None:
     descent = optimizer(1.0)
     decay, plateau = ExponentialLR(descent, 0.5), ReduceLROnPlateau(descent, factor=0.1, patience=0)

@@ -6,6 +6,7 @@ in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -112,6 +113,11 @@ class RecurrentLayers(Module):
             raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")
         self.residual = switch("layers: residual", residual)
         self.dropout = probability("layers: dropout", dropout)
+        if self.dropout and len(self.cells) == 1:
+            warnings.warn(
+                f"layers: dropout={dropout} does nothing to one layer: it acts on what passes from one layer to the next",
+                stacklevel=2,
+            )
         self.initial_states: list[list[Parameter]] | None = None
         if switch("layers: learn_initial_state", learn_initial_state):
             self.initial_states = [
@@ -196,6 +202,16 @@ class RecurrentLayers(Module):
 
     def _drop(self, y: Tensor) -> Tensor:
         return dropout(y, self.dropout, self.training, rng=self.rng)
+
+    def initial_state(self, batch: int) -> Any:
+        """The states before the first step, stacked as a call returns them.
+
+        >>> RecurrentLayers("lstm", 3, 4, num_layers=2, seed=0).initial_state(5).c.shape
+        (2, 5, 4)
+        """
+        cells = [cell for layer in self.cells for cell in layer]
+        given = zip(cells, self._initial(batch, None), strict=True)
+        return _stacked([cell.initial_state(batch) if state is None else state for cell, state in given])
 
     def final_state(self, states: Any, layer: int = -1) -> Any:
         """The final state of one layer out of all that a call returned, its directions side by side.

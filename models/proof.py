@@ -110,7 +110,8 @@ def _autograd(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dic
     if model.tied:
         del wanted["W_yh"]
     gradients = {name: np.zeros(t.shape) if t.grad is None else t.grad for name, t in wanted.items()}
-    return model.cell.by_gate(grad=True) | gradients
+    of_cell: dict[str, Array] = model.cell.by_gate(grad=True)
+    return of_cell | gradients
 
 
 def _hand(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dict[str, Array]:

@@ -179,7 +179,8 @@ def test_dropout_acts_between_layers_in_training_and_never_in_evaluation() -> No
     np.testing.assert_array_equal(dropping(inputs())[0].numpy(), expected)
     dropping.train()
     assert np.abs(dropping(inputs())[0].numpy() - expected).max() > 1e-3
-    alone = RecurrentLayers("gru", D, H, dropout=0.9, seed=12)
+    with pytest.warns(UserWarning, match=r"layers: dropout=0.9 does nothing to one layer"):
+        alone = RecurrentLayers("gru", D, H, dropout=0.9, seed=12)
     np.testing.assert_array_equal(alone(inputs())[0].numpy(), alone.eval()(inputs())[0].numpy())
 
 

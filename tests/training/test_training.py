@@ -100,9 +100,9 @@ def test_a_saved_training_of_another_kind_is_refused_and_nothing_changes() -> No
         assert problem in str(caught.value)
     with pytest.raises(ArgumentError, match=r"unknown: 0\.momentum"):
         training.load_state_dict({**before, "optimizer.0.momentum": np.zeros(1)})
-    negative, others = np.asarray(-1.0), np.array([3, 9, 10])
-    with pytest.raises(ArgumentError, match=r"base_lr: .* got -1.0; optimizer: lr must .*; streams: expected batch 3, 8 st"):
-        training.load_state_dict({**before, "base_lr": negative, "optimizer.lr": negative, "streams": others})
+    negative, others = np.asarray(-1.0), np.asarray(9)
+    with pytest.raises(ArgumentError, match=r"data.steps: expected 8, got 9; max_norm: .* got -1.0; optimizer: lr must "):
+        training.load_state_dict({**before, "max_norm": negative, "optimizer.lr": negative, "data.steps": others})
     assert same(training.state_dict(), before)
 
 

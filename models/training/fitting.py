@@ -125,6 +125,8 @@ def fit(
     trainer.log.finished = trainer.run(updates, epochs=epochs, seconds=seconds, schedule=schedule, progress=progress)
     if checkpoint is not None:
         trainer.save(checkpoint)
+    if trainer.stopping is not None and trainer.log.finished:
+        trainer.stopping.restore()
     return trainer.log
 
 

@@ -26,7 +26,7 @@ class Log(Mapping[str, list[float]]):
     def __init__(self) -> None:
         self._columns: dict[str, tuple[list[int], list[float]]] = {}
 
-    def add(self, update: int, **numbers: float) -> None:
+    def add(self, update: int, /, **numbers: float) -> None:
         """Note numbers as they are after an update."""
         for name, number in numbers.items():
             updates, values = self._columns.setdefault(name, ([], []))

@@ -28,10 +28,10 @@ class EarlyStopping:
 
     >>> from minigrad.models import RNN
     >>> stopping = EarlyStopping(RNN(3, 4, seed=0), patience=2)
-    >>> [stopping.look(loss) for loss in (2.0, 1.0, 1.5, 1.25)]
-    [False, False, False, True]
-    >>> stopping.best
-    1.0
+    >>> for loss in (2.0, 1.0, 1.5, 1.25):
+    ...     stopping.look(loss)
+    >>> stopping.over, stopping.best
+    (True, 1.0)
     """
 
     def __init__(self, model: Module, patience: int) -> None:
@@ -41,13 +41,17 @@ class EarlyStopping:
         self.bad = 0
         self.weights: dict[str, Array] = {}
 
-    def look(self, loss: float) -> bool:
-        """Take note of a validation loss; whether it is time to end. NaN is never the best."""
+    @property
+    def over(self) -> bool:
+        """Whether it is time to end."""
+        return self.bad >= self.patience
+
+    def look(self, loss: float) -> None:
+        """Take note of a validation loss. NaN is never the best."""
         if loss < (math.inf if self.best is None else self.best):
             self.best, self.bad, self.weights = loss, 0, self.model.state_dict()
         else:
             self.bad += 1
-        return self.bad >= self.patience
 
     def restore(self) -> None:
         """Give the model the best weights, if there are any."""

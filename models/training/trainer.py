@@ -186,7 +186,7 @@ class Trainer:
         self._check_limits(updates, epochs, seconds)
         if schedule is not None and self.scheduler is not None:
             raise ArgumentError("Trainer.run: this trainer has a scheduler, and a schedule would set the same learning rate")
-        began, seen, self.stopped = time.monotonic(), 0, False
+        began, seen, self.stopped = time.monotonic(), 0, self.stopping is not None and self.stopping.over
         with self.team.together(), deferred_interrupt() as interruption, make_bar(progress) as bar:
             share, interrupted = self._share(updates, epochs, 0.0, seconds), False
             while share < 1 and not interrupted and not self.stopped:
@@ -201,7 +201,7 @@ class Trainer:
                 if bar is not None:
                     speed = seen / max(elapsed, 1e-9)
                     bar.show(min(share, 1.0), f"{self._recent()}  {speed:,.0f} {unit or self._unit()}/s")
-            if self.stopping is not None and not interrupted:
+            if self.stopping is not None and self.stopping.over:
                 self.stopping.restore()
         return not interrupted
 
@@ -306,8 +306,9 @@ class Trainer:
             self.scheduler.step(watched)
         elif self.scheduler is not None and self.step_scheduler == "epoch":
             self.scheduler.step()
-        if self.stopping is not None and self.stopping.look(watched):
-            self.stopped = True
+        if self.stopping is not None:
+            self.stopping.look(watched)
+            self.stopped |= self.stopping.over
         self._tell("epoch")
 
     def _tell(self, event: Literal["update", "epoch"]) -> None:

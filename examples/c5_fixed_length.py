@@ -33,10 +33,10 @@ def main(folder: Path) -> None:
 
     def recurrent(which: np.ndarray) -> Tensor:
         hs, _ = unroll(cell, bits[:, which, None])
-        return head(hs[T - 1])
+        return head.forward(hs[T - 1])
 
     def feed_forward(which: np.ndarray) -> Tensor:
-        return above(tanh(below(Tensor(bits[:, which].T))))
+        return above.forward(tanh(below(Tensor(bits[:, which].T))))
 
     def right(network: Callable[[np.ndarray], Tensor], which: np.ndarray) -> float:
         with no_grad():

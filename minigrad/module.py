@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from types import FunctionType, MappingProxyType, MemberDescriptorType, ModuleType, NoneType
 from typing import Any
 
 import numpy.typing as npt
@@ -13,7 +15,15 @@ from minigrad.graph import set_all
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, plain
 
-__all__ = ["Module", "Parameter", "children_of"]
+__all__ = ["Module", "Parameter", "is_parameter", "parts_of"]
+
+_CONTAINERS = (list, tuple, dict, deque, MappingProxyType, ValuesView)
+_UNORDERED = (set, frozenset)
+_PLAIN = (NoneType, str, int, float, slice, np.ndarray, np.generic, type, ModuleType, FunctionType)
+"""What holds no parameters."""
+
+_CODE = {FunctionType, property, classmethod, staticmethod, str, bool, int, NoneType}
+"""What classes are mostly made of, and is no parameter of an instance."""
 
 
 class Parameter(Tensor):
@@ -29,72 +39,109 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True, dtype=dtype, name=name)
 
 
-def children_of(owner: object) -> Iterator[tuple[str, Any]]:
-    """The parameters and modules among the attributes of any object, also in lists and dicts, with their paths.
+def attributes_of(owner: object) -> dict[str, Any]:
+    """What an object holds, by name: its own attributes, those in slots, and those of its class that are data."""
+    own = getattr(owner, "__dict__", None)
+    found = dict(own) if isinstance(own, dict) else {}
+    for kind in type(owner).__mro__[:-1]:
+        for name, value in vars(kind).items():
+            if type(value) in _CODE or name in found or name.startswith("__"):
+                continue
+            if isinstance(value, MemberDescriptorType):
+                if hasattr(owner, name):
+                    found[name] = getattr(owner, name)
+            elif not hasattr(value, "__get__"):
+                found[name] = value
+    return found
+
+
+def parts_of(owner: object) -> Iterator[tuple[str, Any]]:
+    """Everything that belongs to an object, with its path, such as ``"cell.W_hh"``: parameters, modules, other objects.
+
+    Looked through are modules, lists, tuples, dicts and objects of any class, each once; for a parameter that is reached
+    twice the first path counts. What is found in one place of the program is a part of it wherever it lies.
+
+    Raises:
+        ArgumentError: two parts have one path; or a set holds a parameter or a module, and a set has no order.
 
     >>> from types import SimpleNamespace
-    >>> [name for name, _ in children_of(SimpleNamespace(W=Parameter([2.0]), rest=[1, Parameter([3.0])]))]
-    ['W', 'rest.1']
+    >>> parts = parts_of(SimpleNamespace(W=Parameter([2.0]), rest=[1, SimpleNamespace(b=Parameter([3.0]))]))
+    >>> [path for path, part in parts if is_parameter(part)]
+    ['W', 'rest.1.b']
     """
-    stack = list(reversed(getattr(owner, "__dict__", {}).items()))
+    seen = {id(owner): owner}
+    paths: set[str] = set()
+    stack: list[tuple[str, Any]] = []
+
+    def look_into(inner: Iterable[tuple[Any, Any]], prefix: str) -> None:
+        stack.extend(reversed([(f"{prefix}{name}", part) for name, part in inner if not isinstance(part, _PLAIN)]))
+
+    look_into(attributes_of(owner).items(), "")
     while stack:
-        name, value = stack.pop()
-        if isinstance(value, Parameter | Module):
-            yield name, value
-        elif isinstance(value, list | tuple):
-            stack.extend((f"{name}.{i}", part) for i, part in reversed(list(enumerate(value))))
-        elif isinstance(value, dict):
-            stack.extend((f"{name}.{key}", part) for key, part in reversed(value.items()))
+        path, value = stack.pop()
+        if id(value) in seen:
+            if isinstance(value, np.random.Generator):
+                yield path, value
+            continue
+        seen[id(value)] = value
+        if isinstance(value, _UNORDERED):
+            if any(isinstance(entry, Tensor | Module) for entry in value):
+                raise ArgumentError(f"{path} is a {type(value).__name__}, whose order is not fixed; keep parameters in a list")
+        elif isinstance(value, _CONTAINERS):
+            look_into(value.items() if isinstance(value, Mapping) else enumerate(value), f"{path}.")
+        else:
+            if isinstance(value, Tensor | Module) and path in paths:
+                raise ArgumentError(f"two parts have the path {path!r}; one of them would be neither saved nor loaded")
+            paths.add(path)
+            yield path, value
+            if not isinstance(value, Tensor):
+                look_into(attributes_of(value).items(), f"{path}.")
+
+
+def is_parameter(part: object) -> bool:
+    """Whether a part is trained and saved: a Parameter, or another tensor that you made and that needs a gradient."""
+    return isinstance(part, Parameter) or (isinstance(part, Tensor) and part.requires_grad and part.is_leaf)
 
 
 class Module:
-    """A part of a model. Parameters and modules assigned to its attributes (also in lists and dicts) belong to it.
+    """A part of a model. Parameters and modules assigned to its attributes belong to it.
+
+    So do those inside of lists, tuples, dicts and objects that are no modules, such as a cell with methods of its own, and
+    those of its class; a plain ``Tensor(…, requires_grad=True)`` is a parameter too. Calling a module calls its `forward`.
 
     >>> class Affine(Module):
     ...     def __init__(self):
     ...         self.W = Parameter([[2.0, 0.0]])
     ...         self.b = Parameter([1.0])
+    ...     def forward(self, x):
+    ...         return x @ self.W.T + self.b
     >>> sorted(Affine().state_dict())
     ['W', 'b']
+    >>> Affine()(np.ones((3, 2))).shape
+    (3, 1)
     """
 
     training: bool = True
 
-    def _children(self) -> Iterator[tuple[str, Any]]:
-        return children_of(self)
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """What `forward` returns for the same arguments."""
+        forward = getattr(self, "forward", None)
+        if forward is None:
+            raise ArgumentError(f"{type(self).__name__} was called, and it has no method forward; define forward(self, …)")
+        return forward(*inputs, **options)
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter once, with its path, such as ``"cell.W_hh"``, in the order of assignment."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Any]] = [("", self)]
-        while stack:
-            path, value = stack.pop()
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(value, Module):
-                prefix = f"{path}." if path else ""
-                stack.extend((prefix + name, child) for name, child in reversed(list(value._children())))
-            else:
-                yield path, value
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter once, with its path, such as ``"cell.W_hh"``, in the order of assignment; see `parts_of`."""
+        return ((path, part) for path, part in parts_of(self) if is_parameter(part))
 
-    def parameters(self) -> list[Parameter]:
+    def parameters(self) -> list[Tensor]:
         """Every parameter once."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module, whose path is empty, and all modules in it, each once, with their paths."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Module]] = [("", self)]
-        while stack:
-            path, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield path, module
-            prefix = f"{path}." if path else ""
-            inner = [(prefix + name, child) for name, child in module._children() if isinstance(child, Module)]
-            stack.extend(reversed(inner))
+        yield "", self
+        yield from ((path, part) for path, part in parts_of(self) if isinstance(part, Module))
 
     def modules(self) -> Iterator[Module]:
         """This module and all modules in it, each once."""
@@ -127,7 +174,7 @@ class Module:
                 listed and nothing is changed.
         """
         if not isinstance(state, Mapping):
-            raise ArgumentError(f"load_state_dict: expected arrays by the paths of parameters, got {state!r:.60}")
+            raise ArgumentError(f"load_state_dict: expected the arrays by name that state_dict() returned, got {state!r}")
         own = dict(self.named_parameters())
         problems = [f"missing: {name}" for name in own if name not in state]
         problems += [f"unknown: {name}" for name in state if name not in own]

@@ -6,7 +6,9 @@ from . import by_hand, interop
 from .architectures import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
 from .cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
 from .initialisers import INITIALISERS
+from .language import LanguageModel
 from .layers import Head, RecurrentLayers, detached, unroll
+from .training import Batches, Trainer, evaluate, fit
 
 __all__ = [
     "CELLS",
@@ -14,17 +16,22 @@ __all__ = [
     "INITIALISERS",
     "LSTM",
     "RNN",
+    "Batches",
     "EncoderDecoder",
     "GatedRNN",
     "Head",
     "LSTMState",
+    "LanguageModel",
     "ManyToMany",
     "ManyToOne",
     "OneToMany",
     "OneToOne",
     "RecurrentLayers",
+    "Trainer",
     "by_hand",
     "detached",
+    "evaluate",
+    "fit",
     "interop",
     "make_cell",
     "unroll",

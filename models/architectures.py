@@ -8,11 +8,13 @@
 | `ManyToMany` | any | T_x | from words to their names' tags; a language model |
 | `EncoderDecoder` (`models.encoder_decoder`) | any | any other | translation |
 
-Inputs are time-major, xs (T, B, D); outputs are logits (…, N), which softmax makes distributions; targets are integers.
+Inputs are time-major, xs (T, B, D). Outputs are logits (…, N), which softmax makes distributions, and targets are
+integers; with a loss of one's own they are what it says: ``loss=mse_loss`` makes a regression.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,10 +39,13 @@ class Architecture(Module):
     """Recurrent layers and a head over them.
 
     Args:
-        cell: the name of a cell.
-        input_size: D.
-        hidden_size: H.
+        cell: the name of a cell; or a cell of one's own, anything with ``step`` and ``initial_state``, or a list of them from
+            the lowest layer up.
+        input_size: D; only with a name.
+        hidden_size: H; only with a name.
         output_size: N.
+        loss: from outputs and targets to one number, the mean over all targets: `cross_entropy`, ``minigrad.mse_loss``,
+            ``minigrad.binary_cross_entropy_with_logits`` or any function. It is given the steps that count only.
         dtype: of the parameters.
         seed: integer or ``numpy.random.Generator``; None: new each time.
         options: those of `models.layers.RecurrentLayers` and of the cell, such as ``bidirectional=True``.
@@ -48,18 +53,29 @@ class Architecture(Module):
 
     def __init__(
         self,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
+        cell: Any,
+        input_size: int | None = None,
+        hidden_size: int | None = None,
+        output_size: int | None = None,
         *,
+        loss: Callable[[Tensor, Any], Tensor] = cross_entropy,
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
         **options: Any,
     ) -> None:
         rng = generator(seed)
-        self.layers = RecurrentLayers(cell, input_size, hidden_size, dtype=dtype, seed=rng, **options)
-        self.head = Head(hidden_size * self.layers.num_directions, output_size, dtype=dtype, seed=rng)
+        if output_size is None:
+            raise ArgumentError(f"{type(self).__name__}: output_size is missing")
+        if isinstance(cell, str):
+            self.layers = RecurrentLayers(cell, input_size, hidden_size, dtype=dtype, seed=rng, **options)
+        else:
+            cells = cell if isinstance(cell, list | tuple) else [cell]
+            self.layers = RecurrentLayers(cells, input_size, hidden_size, seed=rng, **options)
+        width = sum(parts_of(top.initial_state(1))[-1].shape[-1] for top in self.layers.cells[-1])
+        self.head = Head(width, output_size, dtype=dtype, seed=rng)
+        if not callable(loss):
+            raise ArgumentError(f"{type(self).__name__}: loss must be a function of outputs and targets, got {loss!r}")
+        self.criterion = loss
 
 
 class ManyToOne(Architecture):
@@ -72,14 +88,16 @@ class ManyToOne(Architecture):
     (6, 2)
     """
 
-    def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
-        """Logits (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
-        _, finals = self.layers.read(xs, lengths=lengths)
-        return self.head(parts_of(self.layers.final_state(finals))[-1])
+    def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True) -> Tensor:
+        """Outputs (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out; hoist as in layers."""
+        _, finals = self.layers.read(xs, lengths=lengths, hoist=hoist)
+        return self.head.forward(parts_of(self.layers.final_state(finals))[-1])
 
-    def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
-        """The cross-entropy averaged over the batch; targets (B,)."""
-        return cross_entropy(self(xs, lengths), targets)
+    def loss(
+        self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+    ) -> Tensor:
+        """The loss averaged over the batch; targets (B,), or what a loss of one's own takes."""
+        return self.criterion(self.forward(xs, lengths, hoist=hoist), targets)
 
 
 class OneToOne(Architecture):
@@ -89,14 +107,14 @@ class OneToOne(Architecture):
     (6, 2)
     """
 
-    def __call__(self, x: Tensor | npt.ArrayLike) -> Tensor:
-        """Logits (B, N) from x (B, D)."""
-        hs, _ = self.layers(one_step(x))
-        return self.head(hs[0])
+    def forward(self, x: Tensor | npt.ArrayLike, *, hoist: bool = True) -> Tensor:
+        """Outputs (B, N) from x (B, D); hoist as in layers."""
+        hs, _ = self.layers(one_step(x), hoist=hoist)
+        return self.head.forward(hs[0])
 
-    def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
-        """The cross-entropy averaged over the batch; targets (B,)."""
-        return cross_entropy(self(x), targets)
+    def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike, *, hoist: bool = True) -> Tensor:
+        """The loss averaged over the batch; targets (B,), or what a loss of one's own takes."""
+        return self.criterion(self.forward(x, hoist=hoist), targets)
 
 
 class ManyToMany(Architecture):
@@ -108,16 +126,25 @@ class ManyToMany(Architecture):
     (5, 6, 2)
     """
 
-    def __call__(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
-        """Logits (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out."""
-        hs, _ = self.layers(xs, lengths=lengths)
-        return self.head(hs)
+    def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True) -> Tensor:
+        """Outputs (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out; hoist as in layers."""
+        hs, _ = self.layers(xs, lengths=lengths, hoist=hoist)
+        return self.head.forward(hs)
 
-    def loss(self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Tensor:
-        """The cross-entropy averaged over all steps that count; targets (T, B), whatever they hold beyond a length."""
-        logits = self(xs, lengths)
-        T, B, _ = logits.shape
-        return cross_entropy(logits, targets, mask=checked_lengths("loss", lengths, T, B))
+    def loss(
+        self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+    ) -> Tensor:
+        """The loss averaged over all steps that count; targets (T, B), or what a loss of one's own takes, whatever they hold
+        beyond a length."""
+        outputs = self.forward(xs, lengths, hoist=hoist)
+        T, B, _ = outputs.shape
+        valid = checked_lengths("loss", lengths, T, B)
+        if valid is None:
+            return self.criterion(outputs, targets)
+        wanted = np.asarray(targets)
+        if wanted.shape[:2] != (T, B):
+            raise ShapeError(f"loss: targets must be (T, B, …) = ({T}, {B}, …), got {wanted.shape}")
+        return self.criterion(outputs[valid], wanted[valid])
 
 
 class OneToMany(Architecture):
@@ -134,34 +161,37 @@ class OneToMany(Architecture):
 
     def __init__(
         self,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
+        cell: Any,
+        input_size: int | None = None,
+        hidden_size: int | None = None,
+        output_size: int | None = None,
         *,
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
         **options: Any,
     ) -> None:
         rng = generator(seed)
-        super().__init__(cell, input_size, hidden_size, output_size, dtype=dtype, seed=rng, **options)
+        if input_size is None:
+            raise ArgumentError("one-to-many: input_size is missing; the rows of E are as long as x")
+        of_layers = input_size if isinstance(cell, str) else None
+        super().__init__(cell, of_layers, hidden_size, output_size, dtype=dtype, seed=rng, **options)
         if self.layers.num_directions > 1:
             raise ArgumentError("one-to-many: what is written step by step cannot be read backward; bidirectional=False")
-        self.E = Parameter(rng.normal(size=(output_size, input_size)), dtype=dtype, name="E")
+        self.E = Parameter(rng.normal(size=(self.head.output_size, input_size)), dtype=dtype, name="E")
 
-    def __call__(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
+    def forward(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike, *, hoist: bool = True) -> Tensor:
         """Logits (T, B, N) of y_1 … y_T, given x (B, D) and the true y_1 … y_{T−1} in targets (T, B)."""
         first, ys = one_step(x), symbols("one-to-many: targets", targets)
         if first.ndim != 3 or first.shape[2] != self.E.shape[1]:
             raise ShapeError(f"one-to-many: x must be (B, D) with D = {self.E.shape[1]}, got {first.shape[1:]}")
         same_batch("one-to-many", x=first.shape[1], targets=ys.shape[1])
         fed = concatenate([first, embedding(ys[:-1], self.E)])
-        hs, _ = self.layers(fed)
-        return self.head(hs)
+        hs, _ = self.layers(fed, hoist=hoist)
+        return self.head.forward(hs)
 
-    def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
-        """The cross-entropy averaged over time and batch."""
-        return cross_entropy(self(x, targets), targets)
+    def loss(self, x: Tensor | npt.ArrayLike, targets: npt.ArrayLike, *, hoist: bool = True) -> Tensor:
+        """The loss averaged over time and batch."""
+        return self.criterion(self.forward(x, targets, hoist=hoist), targets)
 
     @no_grad()
     def generate(

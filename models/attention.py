@@ -63,7 +63,7 @@ class Attention(Module, ABC):
             raise ArgumentError("attention: every example needs at least one input step to attend to")
         return Memory(ms, self.keys(ms), valid)
 
-    def __call__(self, q: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """The context (B, E) for a query (B, H), and the weights α (T, B); steps that do not count have weight 0."""
         e = self.score(q, memory.keys)
         if memory.valid is not None:

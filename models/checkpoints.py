@@ -31,17 +31,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.checkpoint import load_checkpoint, load_notes, save_checkpoint
-from minigrad.errors import CheckpointError, DTypeError, MinigradError
+from minigrad.errors import ArgumentError, CheckpointError, DTypeError, MinigradError
 from minigrad.files import StrPath
 
 from .cells import CELLS
 from .language import LanguageModel
+from .layers import RecurrentLayers
 from .training import Trainer
 from .vocabulary import Vocabulary
 
 __all__ = ["SavedModel", "load_language_model", "resume_training", "save_language_model", "save_training"]
 
-_SIZES = ("vocabulary_size", "hidden_size", "embedding_size", "cell", "dtype", "tied")
+_SIZES = ("vocabulary_size", "hidden_size", "embedding_size", "cell", "dtype", "tied", "num_layers", "options")
+_SINGLE = {"num_layers": 1, "options": {}}
 _DTYPES = ("float32", "float64")
 
 
@@ -80,7 +82,9 @@ def save_training(
     the model and how many updates have been made.
     """
     _expect("save_training", trainer, Trainer)
-    save_checkpoint(path, trainer.model, notes=_notes("save_training", trainer.model, vocabulary, notes), trainer=trainer)
+    if not isinstance(trainer.model, LanguageModel):
+        raise ArgumentError(f"save_training: expected the training of a LanguageModel, got {type(trainer.model).__name__}")
+    trainer.save(path, _notes("save_training", trainer.model, vocabulary, notes))
 
 
 def resume_training(path: StrPath, trainer: Trainer, vocabulary: Vocabulary | None = None) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def resume_training(path: StrPath, trainer: Trainer, vocabulary: Vocabulary | No
     notes = _own_notes(path)
     if vocabulary is not None and notes["vocabulary"] != _as_json(vocabulary):
         raise CheckpointError(f"{path}: it was saved with another vocabulary; nothing has changed")
-    load_checkpoint(path, trainer.model, trainer=trainer)
+    trainer.load(path)
     return dict(notes["notes"])
 
 
@@ -117,9 +121,16 @@ def load_language_model(path: StrPath) -> SavedModel:
         raise _unusable(path, f"its vocabulary cannot be used: {problem}") from None
     if vocabulary is not None and len(vocabulary) != sizes["vocabulary_size"]:
         raise _unusable(path, f"the model has {sizes['vocabulary_size']} symbols and the vocabulary {len(vocabulary)}")
-    model = LanguageModel(**sizes, seed=0)
+    model = _made(path, sizes)
     load_checkpoint(path, model)
     return SavedModel(model, vocabulary, dict(notes["notes"]))
+
+
+def _made(path: StrPath, sizes: dict[str, Any]) -> LanguageModel:
+    try:
+        return LanguageModel(**{name: size for name, size in sizes.items() if name != "options"}, **sizes["options"], seed=0)
+    except (MinigradError, TypeError) as problem:
+        raise _unusable(path, f"its model cannot be made: {problem}") from None
 
 
 def _expect(where: str, given: object, *kinds: type[Any]) -> None:
@@ -135,9 +146,15 @@ def _notes(
     _expect(where, model, LanguageModel)
     _expect(where, vocabulary, Vocabulary, NoneType)
     _expect(where, notes, Mapping, NoneType)
-    cell, dtype = model.cell, model.head.W_yh.dtype.name
-    values = (model.vocabulary_size, cell.hidden_size, model.embedding_size, cell.label, dtype, model.tied)
-    sizes = dict(zip(_SIZES, values, strict=True))
+    cell: Any = model.cell.cells[0][0] if isinstance(model.cell, RecurrentLayers) else model.cell
+    if type(cell) not in CELLS.values():
+        raise ArgumentError(
+            f"a {type(cell).__name__} cannot be made from a file: save the model with minigrad.checkpoint.save_checkpoint, and "
+            "load it into one that you have made"
+        )
+    dtype = model.head.W_yh.dtype.name
+    named = (model.vocabulary_size, model.hidden_size, model.embedding_size, cell.label, dtype, model.tied)
+    sizes = dict(zip(_SIZES, (*named, model.num_layers, model.options), strict=True))
     return {"model": sizes, "vocabulary": None if vocabulary is None else _as_json(vocabulary), "notes": dict(notes or {})}
 
 
@@ -150,12 +167,14 @@ def _own_notes(path: StrPath) -> dict[str, Any]:
 
 def _checked_sizes(path: StrPath, sizes: Any) -> dict[str, Any]:
     """The arguments of LanguageModel, once they have turned out to describe a model that the file has room for."""
-    N, H, D, cell, dtype, tied = values = [sizes.get(name) for name in _SIZES]
-    exists = all(type(n) is int and n >= 1 for n in values[: 2 if D is None else 3])
+    sizes = _SINGLE | sizes
+    N, H, D, cell, dtype, tied, layers, options = (sizes.get(name) for name in _SIZES)
+    exists = all(type(n) is int and n >= 1 for n in (N, H, layers, *([] if D is None else [D])))
+    exists = exists and isinstance(options, dict)
     exists = exists and (tied is False or (tied is True and D == H))
     if not exists or cell not in list(CELLS) or dtype not in _DTYPES or sizes.keys() != set(_SIZES):
         raise _unusable(path, f"it describes a language model that does not exist: {str(sizes)[:200]}")
-    least = H * (H + N + (N if D is None else D))
+    least = H * (H * layers + N + (N if D is None else D))
     if least * np.dtype(dtype).itemsize > Path(path).stat().st_size:
         raise _unusable(path, "it describes a language model larger than the file")
     return dict(sizes)

@@ -155,7 +155,7 @@ class EncoderDecoder(Module):
             x = parts_of(new[-1])[-1]
         return new, x, α
 
-    def __call__(
+    def forward(
         self,
         xs: Tensor | npt.ArrayLike,
         ys: Tensor | npt.ArrayLike,

@@ -42,7 +42,7 @@ class Head(Module):
         self.W_yh = make.input("W_yh", output_size, hidden_size)
         self.b_y = make.bias("b_y", output_size)
 
-    def __call__(self, hs: Tensor) -> Tensor:
+    def forward(self, hs: Tensor) -> Tensor:
         """Logits (..., N) from hidden states (..., H). Raises ShapeError for another last axis."""
         if hs.ndim == 0 or hs.shape[-1] != self.hidden_size:
             raise ShapeError(f"head: hs must be (..., H) with H = {self.hidden_size}, got {hs.shape}")

@@ -19,6 +19,7 @@ from minigrad.module import Module, Parameter
 from .cells import make_cell
 from .checks import Seed, generator, is_number, positive_size, switch
 from .head import Head
+from .layers import RecurrentLayers
 from .sampling import symbols as time_major
 from .streams import check_symbols
 from .unrolling import unroll
@@ -27,6 +28,7 @@ from .vocabulary import IntArray
 __all__ = ["LanguageModel"]
 
 _STEPS_AT_ONCE = 256
+_OF_LAYERS = {"residual", "dropout", "learn_initial_state"}
 _NO_TARGET = -1
 
 
@@ -44,14 +46,17 @@ class LanguageModel(Module):
     Args:
         vocabulary_size: N.
         hidden_size: H.
-        cell: ``"rnn"``, ``"gated_rnn"``, ``"gru"`` or ``"lstm"``.
+        cell: ``"rnn"``, ``"gated_rnn"``, ``"gru"`` or ``"lstm"``; or a cell of one's own, or a list of them.
         embedding_size: D, or None to feed symbols in one-hot.
+        num_layers: how many layers of cells.
         tied: whether E and W_yh are one parameter; D must be H then.
         dtype: of the parameters.
         seed: integer or ``numpy.random.Generator`` for the initial values; None: new each time.
+        options: those of the cell, such as ``reset="after"``, and of `models.layers.RecurrentLayers`, such as ``dropout=0.2``.
 
     Raises:
-        ArgumentError: a size that is not an integer ≥ 1, a cell that does not exist, or tied=True with D ≠ H.
+        ArgumentError: a size that is not an integer ≥ 1, a cell or an option that does not exist, tied=True with D ≠ H, or
+            layers that would read what they are to predict.
 
     >>> model = LanguageModel(vocabulary_size=5, hidden_size=8, cell="gru", seed=0)
     >>> logits, state = model(np.array([[0, 1], [2, 3], [4, 0]]))
@@ -64,13 +69,16 @@ class LanguageModel(Module):
         vocabulary_size: int,
         hidden_size: int,
         *,
-        cell: str = "lstm",
+        cell: Any = "lstm",
         embedding_size: int | None = None,
+        num_layers: int = 1,
         tied: bool = False,
         dtype: npt.DTypeLike = np.float64,
         seed: Seed = None,
+        **options: Any,
     ) -> None:
         self.vocabulary_size = positive_size("language model", "vocabulary_size", vocabulary_size)
+        self.hidden_size = positive_size("language model", "hidden_size", hidden_size)
         self.embedding_size = embedding_size
         rng = generator(seed)
         if embedding_size is None:
@@ -78,7 +86,8 @@ class LanguageModel(Module):
         else:
             positive_size("language model", "embedding_size", embedding_size)
             self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
-        self.cell = make_cell(cell, embedding_size or vocabulary_size, hidden_size, dtype=dtype, seed=rng)
+        self.num_layers, self.options = positive_size("language model", "num_layers", num_layers), options
+        self.cell = self._layers(cell, embedding_size or vocabulary_size, hidden_size, dtype, rng)
         self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
         self.tied = switch("language model: tied", tied)
         if tied:
@@ -88,6 +97,24 @@ class LanguageModel(Module):
                     f"{hidden_size}, got {embedding_size}"
                 )
             self.E = self.head.W_yh = Parameter(self.head.W_yh.numpy(), name="E")
+
+    def _layers(self, cell: Any, input_size: int, hidden_size: int, dtype: npt.DTypeLike, rng: np.random.Generator) -> Any:
+        """One cell, or layers of them."""
+        options, number = self.options, self.num_layers
+        if options.get("bidirectional"):
+            raise ArgumentError("language model: layers that read backward would read what they are to predict")
+        if not isinstance(cell, str):
+            cells = cell if isinstance(cell, list) else [cell]
+            if len(cells) != number:
+                raise ArgumentError(f"language model: num_layers={number} needs a list of as many cells, got {len(cells)}")
+            return cells[0] if number == 1 and not options else RecurrentLayers(cells, seed=rng, **options)
+        if number == 1 and not options.keys() & _OF_LAYERS:
+            return make_cell(cell, input_size, hidden_size, dtype=dtype, seed=rng, **options)
+        return RecurrentLayers(cell, input_size, hidden_size, num_layers=number, dtype=dtype, seed=rng, **options)
+
+    def initial_state(self, batch: int) -> Any:
+        """The state before the first symbol."""
+        return self.cell.initial_state(batch)
 
     def embed(self, symbols: npt.ArrayLike) -> Tensor:
         """The inputs (..., D) of the cell for symbols (...).
@@ -101,12 +128,13 @@ class LanguageModel(Module):
             return self.E[symbols]
         return Tensor(np.eye(self.vocabulary_size, dtype=self.head.W_yh.dtype)[symbols])
 
-    def __call__(self, symbols: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, symbols: npt.ArrayLike, state: Any = None, *, hoist: bool = True) -> tuple[Tensor, Any]:
         """What is predicted after every symbol.
 
         Args:
             symbols: (T, B), time first.
             state: the state before the first of them, zeros when left out.
+            hoist: as in `models.layers`; False shows every step whole in the graph.
 
         Returns:
             Logits (T, B, N), row t−1 those of the symbol after symbols[t−1], and the final state.
@@ -115,7 +143,10 @@ class LanguageModel(Module):
             ShapeError, LabelError: the symbols are not (T, B), T ≥ 1, or not integers 0 .. N−1.
         """
         inputs = self.embed(time_major("language model: symbols", symbols))
-        hs, state = unroll(self.cell, inputs, state, hoist=True)
+        if isinstance(self.cell, RecurrentLayers):
+            hs, state = self.cell(inputs, state, hoist=hoist)
+        else:
+            hs, state = unroll(self.cell, inputs, state, hoist=hoist)
         return self.head(hs), state
 
     def loss(self, symbols: npt.ArrayLike, targets: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:

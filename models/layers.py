@@ -7,14 +7,14 @@ in torch's order: layer 1 forward, layer 1 backward, layer 2 forward, and so on.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.module import Module, Parameter, children_of
+from minigrad.module import Module, Parameter
 
 from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability, switch
@@ -52,8 +52,8 @@ class RecurrentLayers(Module):
 
     Args:
         cell: the name of a cell; or cells of one's own, from the lowest layer up, each anything with ``step`` and
-            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer. Their Parameters belong
-            to the layers, whether or not a cell is a Module; other tensors of theirs do not.
+            ``initial_state``, or a pair (forward, backward) of them for a bidirectional layer. Their parameters belong
+            to the layers, whether or not a cell is a Module.
         input_size: D; only with a name.
         hidden_size: H; only with a name.
         num_layers: how many layers; only with a name.
@@ -130,13 +130,6 @@ class RecurrentLayers(Module):
                 for cell in layer
             ]
 
-    def _children(self) -> Iterator[tuple[str, Any]]:
-        yield from super()._children()
-        for layer, cells in enumerate(self.cells):
-            for direction, cell in enumerate(cells):
-                if not isinstance(cell, Module):
-                    yield from ((f"cells.{layer}.{direction}.{name}", child) for name, child in children_of(cell))
-
     @property
     def num_layers(self) -> int:
         """How many layers there are."""
@@ -147,7 +140,7 @@ class RecurrentLayers(Module):
         """1, or 2 if the layers are bidirectional."""
         return len(self.cells[0])
 
-    def __call__(
+    def forward(
         self,
         xs: Tensor | npt.ArrayLike,
         state: Any = None,
@@ -211,10 +204,18 @@ class RecurrentLayers(Module):
                     y = at_every_step(_added, below, y)
         return y if isinstance(y, Tensor) else stack(y), finals
 
-    forward = __call__
-
     def _drop(self, y: Tensor) -> Tensor:
         return dropout(y, self.dropout, self.training, rng=self.rng)
+
+    def initial_state(self, batch: int) -> Any:
+        """The states before the first step, stacked as a call returns them.
+
+        >>> RecurrentLayers("lstm", 3, 4, num_layers=2, seed=0).initial_state(5).c.shape
+        (2, 5, 4)
+        """
+        cells = [cell for layer in self.cells for cell in layer]
+        given = zip(cells, self._initial(batch, None), strict=True)
+        return _stacked([cell.initial_state(batch) if state is None else state for cell, state in given])
 
     def final_state(self, states: Any, layer: int = -1) -> Any:
         """The final state of one layer out of all that a call returned, its directions side by side.

@@ -1,16 +1,29 @@
-"""A progress bar in a few lines: one that redraws itself on a terminal, and plain lines everywhere else."""
+"""A progress bar: one that redraws itself on a terminal, and plain lines everywhere else; tqdm's where it is installed."""
 
+import importlib.util
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
-__all__ = ["Progress"]
+from minigrad.errors import ArgumentError
+
+__all__ = ["Bar", "Progress", "TqdmBar", "make_bar"]
 
 _BAR_WIDTH = 24
 _SECONDS_BETWEEN_REDRAWS = 0.1
 _PLAIN_LINES = 10
+
+
+class Bar(Protocol):
+    """Anything that shows how far a long job is."""
+
+    def show(self, share: float, text: str) -> None:
+        """Say that a share of the job (0 to 1) is done, and how it goes in a few words."""
+        ...
 
 
 class Progress:
@@ -77,3 +90,51 @@ class Progress:
         self._stream.write("\r\x1b[K" + f"{'━' * done}{'╌' * (width - done)}{report}"[:columns])
         self._stream.flush()
         self._unfinished_line = True
+
+
+class TqdmBar:
+    """How far a long job is, as a bar of the package tqdm, in a notebook as one of its widgets.
+
+    >>> import io
+    >>> log = io.StringIO()
+    >>> with TqdmBar(log) as bar:
+    ...     bar.show(0.5, "loss 1.23")
+    >>> "50%" in log.getvalue(), "loss 1.23" in log.getvalue()
+    (True, True)
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        from tqdm.auto import tqdm
+
+        self._bar: Any = tqdm(total=100, file=stream, bar_format="{percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}")
+
+    def __enter__(self) -> "TqdmBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def show(self, share: float, text: str) -> None:
+        """Say that a share of the job (0 to 1) is done, and how it goes in a few words."""
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(100 * share - self._bar.n)
+        self._bar.refresh()
+
+
+@contextmanager
+def make_bar(wanted: Bar | bool | None) -> Iterator[Bar | None]:
+    """The bar that is asked for: one of one's own, none for None or False, and for True tqdm's, or without tqdm a `Progress`.
+
+    Raises ArgumentError for anything else.
+    """
+    if wanted is None or wanted is False:
+        yield None
+    elif wanted is True:
+        with TqdmBar() if importlib.util.find_spec("tqdm") else Progress() as bar:
+            yield bar
+    elif hasattr(wanted, "show"):
+        yield wanted
+    else:
+        raise ArgumentError(f"progress: expected True, False or an object with show(share, text), got {wanted!r}")

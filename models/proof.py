@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Parameter, Tensor
+from minigrad.errors import ArgumentError
 
 from . import by_hand
 from .language import LanguageModel
-from .recurrent import parts_of, with_parts
+from .recurrent import Cell, parts_of, with_parts
 from .unrolling import unroll
 from .vocabulary import IntArray
 
@@ -55,11 +56,15 @@ def compare_by_hand(model: LanguageModel, symbols: IntArray, targets: IntArray) 
         symbols: (T, B), time first.
         targets: (T, B), the symbol after each of them.
 
+    Raises ArgumentError for a model of several layers, or of a cell of one's own.
+
     >>> model = LanguageModel(vocabulary_size=5, hidden_size=3, cell="rnn", embedding_size=2, seed=0)
     >>> rows = compare_by_hand(model, np.array([[0], [3], [3]]), np.array([[3], [3], [1]]))
     >>> [(row.name, row.shape) for row in rows][:3], all(row.equal for row in rows)
     ([('W_hx', (3, 2)), ('W_hh', (3, 3)), ('b_h', (3,))], True)
     """
+    if not isinstance(model.cell, Cell) or model.cell.label not in by_hand.CELLS:
+        raise ArgumentError(f"the proof is of one layer of {', '.join(by_hand.CELLS)}, not of a {type(model.cell).__name__}")
     exact = _in_float64(model)
     autograd = _autograd(exact, symbols, targets)
     hand = _hand(exact, symbols, targets)
@@ -91,6 +96,7 @@ def _in_float64(model: LanguageModel) -> LanguageModel:
         tied=model.tied,
         dtype=np.float64,
         seed=0,
+        **model.options,
     )
     exact.load_state_dict(model.state_dict())
     return exact
@@ -110,7 +116,8 @@ def _autograd(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dic
     if model.tied:
         del wanted["W_yh"]
     gradients = {name: np.zeros(t.shape) if t.grad is None else t.grad for name, t in wanted.items()}
-    return model.cell.by_gate(grad=True) | gradients
+    of_cell: dict[str, Array] = model.cell.by_gate(grad=True)
+    return of_cell | gradients
 
 
 def _hand(model: LanguageModel, symbols: IntArray, targets: IntArray) -> dict[str, Array]:

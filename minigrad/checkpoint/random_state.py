@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.module import Module
+from minigrad.module import Module, parts_of
 
 __all__ = ["bad_random_state", "random_state", "set_random_state"]
 
@@ -15,7 +15,7 @@ _WORDS = {"uint32": np.uint32, "uint64": np.uint64}
 
 
 def random_state(model: Module) -> dict[str, Any]:
-    """The state of every ``numpy.random.Generator`` that is an attribute of the model or of a module in it, by its path.
+    """The state of every ``numpy.random.Generator`` in the model, by its path.
 
     >>> class Noise(Module):
     ...     def __init__(self):
@@ -50,12 +50,7 @@ def set_random_state(model: Module, saved: Mapping[str, Any]) -> None:
 
 
 def _generators(model: Module) -> dict[str, np.random.Generator]:
-    return {
-        f"{path}.{name}" if path else name: value
-        for path, module in model.named_modules()
-        for name, value in vars(module).items()
-        if isinstance(value, np.random.Generator)
-    }
+    return {path: part for path, part in parts_of(model) if isinstance(part, np.random.Generator)}
 
 
 def _as_json(state: Any) -> Any:

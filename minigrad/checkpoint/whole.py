@@ -15,7 +15,7 @@ from minigrad.files import StrPath
 from minigrad.guard import Array
 from minigrad.module import Module
 from minigrad.optim import Optimizer
-from minigrad.optim.optimizer import Described
+from minigrad.optim.options import Described
 
 __all__ = ["Part", "below", "load_checkpoint", "save_checkpoint"]
 

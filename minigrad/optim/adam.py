@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
-from minigrad.optim.optimizer import Optimizer, State, as_float, at_least_zero, switch
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Group, Optimizer, State
+from minigrad.optim.options import at_least_zero, below_one, switch
 
 __all__ = ["Adam", "AdamW"]
+
+
+def two_below_one(name: str, betas: Any) -> tuple[float, float]:
+    """``betas`` as two floats in 0 … 1, 1 excluded; ArgumentError or DTypeError otherwise."""
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise ArgumentError(f"{name} must be two numbers, got {betas!r}")
+    beta1, beta2 = (below_one(f"{name}: beta {number}", beta) for number, beta in enumerate(betas, 1))
+    return beta1, beta2
 
 
 class Adam(Optimizer):
@@ -25,8 +34,10 @@ class Adam(Optimizer):
         θ ← θ − η m̂ / (√v̂ + ε)                   m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
         amsgrad: the largest v so far takes the place of v in v̂
 
-    Raises ArgumentError for a negative lr, eps or weight_decay, and for betas that are not two numbers in 0 … 1, 1 excluded.
+    Raises ArgumentError for an lr, eps or weight_decay that is negative or not finite, and for betas that are not two numbers
+    in 0 … 1, 1 excluded.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = Adam([theta], lr=0.1)
     >>> (theta * theta).sum().backward()
@@ -35,13 +46,20 @@ class Adam(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    options = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize")
+    options = {
+        "lr": at_least_zero,
+        "betas": two_below_one,
+        "eps": at_least_zero,
+        "weight_decay": at_least_zero,
+        "amsgrad": switch,
+        "maximize": switch,
+    }
     remembers = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     squares = ("exp_avg_sq", "max_exp_avg_sq")
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Any],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -50,41 +68,38 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, maximize=maximize)
-        self.betas = _checked_betas(betas)
-        self.eps = at_least_zero("eps", eps)
-        self.weight_decay = at_least_zero("weight_decay", weight_decay)
-        self.amsgrad = switch("amsgrad", amsgrad)
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize)
 
     @override
-    def _remembered(self) -> tuple[str, ...]:
-        return self.remembers if self.amsgrad else self.remembers[:2]
+    def _remembered(self, group: Group) -> tuple[str, ...]:
+        return self.remembers if group["amsgrad"] else self.remembers[:2]
 
     @override
-    def _update(self, theta: Array, g: Array, state: State) -> None:
-        if self.weight_decay:
-            g = g + self.weight_decay * theta
-        self._move(theta, g, state)
+    def _update(self, theta: Array, g: Array, state: State, group: Group) -> None:
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * theta
+        self._move(theta, g, state, group)
 
-    def _move(self, theta: Array, g: Array, state: State) -> None:
-        (beta1, beta2), t = self.betas, int(state["step"])
+    def _move(self, theta: Array, g: Array, state: State, group: Group) -> None:
+        (beta1, beta2), t = group["betas"], int(state["step"])
         m = state.setdefault("exp_avg", np.zeros_like(g))
         v = state.setdefault("exp_avg_sq", np.zeros_like(g))
         m += (1 - beta1) * (g - m)
         v *= beta2
         v += (1 - beta2) * g * g
-        if self.amsgrad:
+        if group["amsgrad"]:
             v = np.maximum(v, state.get("max_exp_avg_sq", v))
             state["max_exp_avg_sq"] = v
         root = np.sqrt(v)
         root /= math.sqrt(1 - beta2**t)
-        root += self.eps
-        theta -= self.lr / (1 - beta1**t) * (m / root)
+        root += group["eps"]
+        theta -= group["lr"] / (1 - beta1**t) * (m / root)
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019; torch.optim.AdamW): θ ← θ − η λ θ, then Adam's step.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = AdamW([theta], lr=0.1)
     >>> (theta * theta).sum().backward()
@@ -95,7 +110,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Any],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -107,16 +122,6 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
     @override
-    def _update(self, theta: Array, g: Array, state: State) -> None:
-        theta *= 1 - self.lr * self.weight_decay
-        self._move(theta, g, state)
-
-
-def _checked_betas(betas: tuple[float, float]) -> tuple[float, float]:
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise ArgumentError(f"betas must be two numbers, got {betas!r}")
-    beta1, beta2 = (as_float(f"beta {number}", beta) for number, beta in enumerate(betas, 1))
-    for number, beta in enumerate((beta1, beta2), 1):
-        if not 0 <= beta < 1:
-            raise ArgumentError(f"beta {number} must be at least 0 and below 1, got {beta}")
-    return beta1, beta2
+    def _update(self, theta: Array, g: Array, state: State, group: Group) -> None:
+        theta *= 1 - group["lr"] * group["weight_decay"]
+        self._move(theta, g, state, group)

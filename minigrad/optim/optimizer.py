@@ -1,33 +1,32 @@
-"""What all optimisers share: the parameters, the options, and what is remembered from update to update."""
+"""What all optimisers share: groups of parameters, their options, and what is remembered from update to update."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Protocol, cast
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import starmap
+from operator import setitem
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 import numpy as np
+from typing_extensions import override
 
-from minigrad.errors import ArgumentError, DTypeError
+from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.guard import Array, GuardedArray
+from minigrad.optim.options import MOST, Check, Described, at_least_zero, named_arrays, switch
 from minigrad.tensor import Tensor
 
-__all__ = ["Described", "Optimizer", "State", "as_float", "at_least_zero", "switch"]
+if TYPE_CHECKING:
+    from minigrad.optim.lr_scheduler import LRScheduler
 
-State = dict[str, Array]
+__all__ = ["Group", "Optimizer", "State"]
+
+State: TypeAlias = dict[str, Array]
 """What an optimiser remembers of one parameter: 0-d arrays and arrays of the parameter's shape, by torch's names."""
 
-
-class Described(Protocol):
-    """An array, or what the header of a file says of one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Its kind of number."""
+Group: TypeAlias = dict[str, Any]
+"""Parameters that share their options, as in torch: ``{"params": [...], "lr": 0.1, ...}``, every option by name."""
 
 
 class Optimizer(ABC):
@@ -37,20 +36,34 @@ class Optimizer(ABC):
     ``remembers`` what it may keep of every parameter.
 
     Args:
-        params: leaf tensors that need gradients, each once; usually ``model.parameters()``.
-        lr: the learning rate η; may be changed between updates by assigning to ``optimizer.lr``.
+        params: leaf tensors that need gradients, each once, usually ``model.parameters()``; or groups of them in torch's
+            form, ``[{"params": cell.parameters()}, {"params": head.parameters(), "lr": 0.1}]``, each with options of its
+            own beside or in place of those that follow.
+        lr: the learning rate η.
         maximize: go up instead of down: −g takes the place of g.
+        options: what else the formula of a subclass has.
 
     Attributes:
-        initial_lr: the learning rate that schedules start from, once there is one; see `minigrad.optim.lr_scheduler`.
+        param_groups: the groups, one if none were given. Every option is an attribute too: ``optimizer.lr`` is the learning
+            rate if the groups agree on one; assigned to, it is that of all groups.
+        schedules: what sets the learning rate, in the order they were made; see `minigrad.optim.lr_scheduler`.
 
     Raises:
-        ArgumentError: no parameters, one given twice, one that is not a leaf that needs a gradient, or η < 0.
+        ArgumentError: no parameters, one given twice, one that is not a leaf that needs a gradient; an option that does
+            not exist, or whose value is out of range.
         DTypeError: parameters that are not tensors, or an option of the wrong kind.
+
+    >>> from minigrad.optim import SGD
+    >>> W, b = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
+    >>> optimizer = SGD([{"params": [W]}, {"params": [b], "lr": 0.5}], lr=0.1)
+    >>> (W + b).sum().backward()
+    >>> optimizer.step()
+    >>> W.item(), b.item()
+    (0.9, 0.5)
     """
 
-    options: ClassVar[tuple[str, ...]] = ("lr", "maximize")
-    """The arguments of the constructor besides ``params``; attributes of the same names hold their values."""
+    options: ClassVar[Mapping[str, Check]] = {"lr": at_least_zero, "maximize": switch}
+    """The arguments of the constructor besides ``params``, each with its check."""
 
     remembers: ClassVar[tuple[str, ...]] = ()
     """What is kept of every parameter, besides the number of its updates; with some options only a part of it."""
@@ -58,62 +71,122 @@ class Optimizer(ABC):
     squares: ClassVar[tuple[str, ...]] = ()
     """What of it is never negative."""
 
-    def __init__(self, params: Iterable[Tensor], lr: float, *, maximize: bool = False) -> None:
-        self.parameters = _checked(params)
-        self.lr = lr
-        self.initial_lr: float | None = None
-        self.maximize = switch("maximize", maximize)
-        self._states: list[State] = [{} for _ in self.parameters]
+    lr: float
+    """The learning rate of all groups."""
+
+    def __init__(self, params: Iterable[Any], lr: float, *, maximize: bool = False, **options: Any) -> None:
+        self.param_groups: list[Group] = []
+        self.schedules: list[LRScheduler] = []
+        self._states: list[State] = []
+        self._defaults = self._checked({"lr": lr, "maximize": maximize, **options}, "")
+        for group in _groups(params):
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Train more parameters: ``{"params": tensors}``, and options where they differ from the optimiser's."""
+        number = len(self.param_groups)
+        where = f"group {number}: " if number else ""
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise DTypeError(f"{where}a group of parameters is a dict with the key 'params', got {group!r}")
+        unknown = [name for name in group if name not in ("params", *self.options)]
+        if unknown:
+            raise ArgumentError(f"{where}expected params and the options {', '.join(self.options)}; got {unknown[0]!r}")
+        parameters = _parameters(group["params"], where, len(self._states))
+        known = {id(parameter) for parameter in self.parameters}
+        if any(id(parameter) in known for parameter in parameters):
+            raise ArgumentError(f"{where}a parameter was given twice; it would be updated twice")
+        given = {name: value for name, value in group.items() if name != "params"}
+        self.param_groups.append({"params": parameters, **self._checked(self._defaults | given, where)})
+        self._states += [{} for _ in parameters]
+
+    def _checked(self, given: Mapping[str, Any], where: str) -> Group:
+        """The options of a group, each as its check returns it. A subclass adds what must hold between them."""
+        return {name: check(where + name, given[name]) for name, check in self.options.items()}
 
     @property
-    def lr(self) -> float:
-        """The learning rate η."""
-        return self._lr
+    def parameters(self) -> list[Tensor]:
+        """The parameters of all groups."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
 
-    @lr.setter
-    def lr(self, lr: float) -> None:
-        self._lr = at_least_zero("lr", lr)
+    def __getattr__(self, name: str) -> Any:
+        if name not in type(self).options or not vars(self).get("param_groups"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        value, *others = (group[name] for group in self.param_groups)
+        if any(other != value for other in others):
+            raise ArgumentError(f"{name}: the groups of parameters differ; read optimizer.param_groups[k][{name!r}]")
+        return value
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in type(self).options:
+            return super().__setattr__(name, value)
+        checked = [self._checked(self._options_of(group) | {name: value}, "")[name] for group in self.param_groups]
+        set_all_items((group, name, new) for group, new in zip(self.param_groups, checked, strict=True))
+        return None
+
+    def _options_of(self, group: Group) -> Group:
+        return {name: group[name] for name in self.options}
 
     def zero_grad(self) -> None:
         """Forget the gradients collected so far (each ``grad`` becomes None)."""
         for parameter in self.parameters:
             parameter.grad = None
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient: all of them, or on an error none.
+    def step(self, *, error_if_nonfinite: bool = False) -> None:
+        """Update every parameter that has a gradient: all of them, or, after any error and after Ctrl-C, none.
+
+        A gradient that is NaN or infinite is written into its parameter unless that is refused.
+
+        Args:
+            error_if_nonfinite: whether NaN and infinity are refused, in gradients and in what parameters would become.
 
         Raises:
             MutationError: a recorded operation still needs a parameter's values; call ``backward`` first.
+            NonFiniteGradientError: numbers that are not finite, if that is refused; the parameters are named.
         """
-        updates = [
-            (cast(GuardedArray, parameter.data).unlocked(), parameter.grad, state)
-            for parameter, state in zip(self.parameters, self._states, strict=True)
-            if parameter.grad is not None
-        ]
-        for theta, g, state in updates:
-            state["step"] = np.asarray(state.get("step", 0) + 1)
-            self._update(theta, -g if self.maximize else g, state)
+        states = list(self._states)
+        moved: list[tuple[Any, Any, Any]] = []
+        spoilt: list[str] = []
+        for number, (parameter, group) in enumerate(self._trained()):
+            if (g := parameter.grad) is None:
+                continue
+            kept = cast(GuardedArray, parameter.data).unlocked()
+            theta = kept.copy()
+            states[number] = {name: value.copy() for name, value in self._states[number].items()}
+            states[number]["step"] = np.asarray(states[number].get("step", 0) + 1)
+            self._update(theta, -g if group["maximize"] else g, states[number], group)
+            moved.append((kept, ..., theta))
+            if error_if_nonfinite and not (np.isfinite(g).all() and np.isfinite(theta).all()):
+                spoilt.append(f"{number}" if parameter.name is None else f"{number} ({parameter.name})")
+        if spoilt:
+            raise NonFiniteGradientError(
+                f"{type(self).__name__}.step: it would have made these parameters NaN or infinite, and was not done: "
+                f"{', '.join(spoilt)}. Lower the learning rate, which is {_rates(self.param_groups)}, or clip the gradients"
+            )
+        set_all_items([*moved, (self._states, slice(None), states)])
 
     @abstractmethod
-    def _update(self, theta: Array, g: Array, state: State) -> None:
-        """Change ``theta`` and ``state`` in place; ``g`` must stay as it is."""
+    def _update(self, theta: Array, g: Array, state: State, group: Group) -> None:
+        """Change ``theta`` and ``state`` in place with the options in ``group``; ``g`` must stay as it is."""
+
+    def _trained(self) -> Iterator[tuple[Tensor, Group]]:
+        return ((parameter, group) for group in self.param_groups for parameter in group["params"])
 
     # ---------------------------------------------------------------- saving and resuming
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of all that the next update depends on, besides parameters and gradients.
 
-        The options are there under their names; ``"3.exp_avg"`` is ``exp_avg`` of parameter number 3.
+        The options are there under their names, those of groups after the first as ``"groups.1.lr"``; ``"3.exp_avg"`` is
+        ``exp_avg`` of parameter number 3. ``"initial_lr"`` is what schedules start from, once there is one.
 
         >>> from minigrad.optim import SGD
         >>> {name: value.item() for name, value in SGD([Tensor([1.0], requires_grad=True)], momentum=0.9).state_dict().items()}
         ... # doctest: +NORMALIZE_WHITESPACE
         {'lr': 0.001, 'momentum': 0.9, 'dampening': 0.0, 'weight_decay': 0.0, 'nesterov': False, 'maximize': False}
         """
-        return {name: np.asarray(getattr(self, name)) for name in self.options} | {
-            f"{number}.{name}": value.copy()
-            for number, state in enumerate(self._states)
-            for name, value in state.items()
+        return self._options_now() | {
+            f"{number}.{name}": value.copy() for number, state in enumerate(self._states) for name, value in state.items()
         }
 
     def load_state_dict(self, saved: Mapping[str, Array]) -> None:
@@ -122,22 +195,27 @@ class Optimizer(ABC):
         Raises:
             ArgumentError: names, shapes, dtypes or values that do not belong here; all are listed, nothing is changed.
         """
+        named_arrays(type(self).__name__, saved)
         problems = self.mismatches(saved) or self.bad_values(saved)
         if problems:
             raise ArgumentError(f"{type(self).__name__}: nothing was loaded; " + "; ".join(sorted(problems)))
-        for name, value in self._options_in(saved).items():
-            setattr(self, name, value)
-        self._states = [{} for _ in self.parameters]
-        for key in saved.keys() - set(self.options):
+        states: list[State] = [{} for _ in self._states]
+        for key in saved.keys() - self._option_kinds():
             number, _, name = key.partition(".")
-            self._states[int(number)][name] = np.array(saved[key])
+            states[int(number)][name] = np.array(saved[key])
+        groups = [
+            {"params": group["params"], **self._options_in(saved, number)} | _initial_lr(saved, number)
+            for number, group in enumerate(self.param_groups)
+        ]
+        set_all_items([(self.param_groups, slice(None), groups), (self._states, slice(None), states)])
 
     def mismatches(self, saved: Mapping[str, Described]) -> list[str]:
         """Names that are missing or unknown in ``saved``, and shapes and dtypes that do not fit."""
-        wanted: dict[str, Described] = {name: np.asarray(getattr(self, name)) for name in self.options}
-        problems = [f"missing: {name}" for name in wanted if name not in saved]
+        options = self._option_kinds()
+        wanted: dict[str, Described] = dict(options)
         for number, parameter in enumerate(self.parameters):
             wanted |= {f"{number}.{name}": parameter for name in self.remembers} | {f"{number}.step": np.asarray(0)}
+        problems = [f"missing: {name}" for name in options if name not in saved and not name.endswith("initial_lr")]
         for name, found in saved.items():
             if name not in wanted:
                 problems.append(f"unknown: {name}")
@@ -149,63 +227,99 @@ class Optimizer(ABC):
 
     def bad_values(self, saved: Mapping[str, Array]) -> list[str]:
         """What ``saved`` cannot hold even though its names, shapes and dtypes fit."""
-        try:
-            like_saved = type(self)(self.parameters, **self._options_in(saved))
-        except ArgumentError as problem:
-            return [str(problem)]
-        problems = []
-        for number in sorted({key.partition(".")[0] for key in saved.keys() - set(self.options)}):
-            needed = ("step", *like_saved._remembered())
-            problems += [f"missing: {number}.{name}" for name in needed if f"{number}.{name}" not in saved]
-            if saved.get(f"{number}.step", np.asarray(1)) < 1:
-                problems.append(f"{number}.step: expected at least 1, got {saved[f'{number}.step']}")
+        problems: list[str] = []
+        groups: list[Group] = []
+        for number in range(len(self.param_groups)):
+            prefix = _prefix(number)
+            try:
+                groups.append(self._checked(self._options_in(saved, number), prefix))
+                at_least_zero(f"{prefix}initial_lr", _initial_lr(saved, number).get("initial_lr", 0.0))
+            except ArgumentError as problem:
+                problems.append(str(problem))
+        sizes = self._options_now().get("groups.sizes")
+        if sizes is not None and (saved["groups.sizes"] != sizes).any():
+            problems.append(f"groups.sizes: expected {sizes.tolist()} parameters, got {saved['groups.sizes'].tolist()}")
+        if problems:
+            return problems
+        owners = [group for group, own in zip(groups, self.param_groups, strict=True) for _ in own["params"]]
+        for key in sorted({key.partition(".")[0] for key in saved.keys() - self._option_kinds()}):
+            needed = ("step", *self._remembered(owners[int(key)]))
+            problems += [f"missing: {key}.{name}" for name in needed if f"{key}.{name}" not in saved]
+            if not 1 <= saved.get(f"{key}.step", np.asarray(1)) < MOST:
+                problems.append(f"{key}.step: expected at least 1 and below 2⁵³, got {saved[f'{key}.step']}")
             for name in self.squares:
-                if np.any(saved.get(f"{number}.{name}", np.asarray(0)) < 0):
-                    problems.append(f"{number}.{name}: a mean of squares has negative entries")
+                if np.any(saved.get(f"{key}.{name}", np.asarray(0)) < 0):
+                    problems.append(f"{key}.{name}: a sum or mean of squares has negative entries")
         return problems
 
-    def _remembered(self) -> tuple[str, ...]:
-        """What is kept of every parameter with the options as they are now."""
+    def _remembered(self, group: Group) -> tuple[str, ...]:
+        """What is kept of every parameter with these options."""
         return self.remembers
 
-    def _options_in(self, saved: Mapping[str, Array]) -> dict[str, Any]:
-        return {name: tuple(value) if isinstance(value := saved[name].tolist(), list) else value for name in self.options}
+    def _options_now(self) -> dict[str, Array]:
+        """The options of all groups under the names they are saved by."""
+        names = (*self.options, "initial_lr")
+        found = {
+            f"{_prefix(number)}{name}": np.asarray(group[name])
+            for number, group in enumerate(self.param_groups)
+            for name in names
+            if name in group
+        }
+        sizes = [len(group["params"]) for group in self.param_groups]
+        return found if len(sizes) == 1 else found | {"groups.sizes": np.asarray(sizes)}
+
+    def _option_kinds(self) -> dict[str, Array]:
+        """The same, with the initial learning rates that may be there."""
+        return {f"{_prefix(k)}initial_lr": np.zeros(()) for k in range(len(self.param_groups))} | self._options_now()
+
+    def _options_in(self, saved: Mapping[str, Array], number: int) -> dict[str, Any]:
+        found = {name: saved[_prefix(number) + name].tolist() for name in self.options}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
-def at_least_zero(name: str, value: Any) -> float:
-    """``value`` as a float; ArgumentError if it is negative or NaN, DTypeError if it is no number."""
-    found = as_float(name, value)
-    if not found >= 0:
-        raise ArgumentError(f"{name} must be at least 0, got {found}")
-    return found
+def set_all_items(changes: Iterable[tuple[Any, Any, Any]]) -> None:
+    """``container[key] = value`` for many (container, key, value), in one call that no interrupt can divide."""
+    deque(starmap(setitem, changes), maxlen=0)
 
 
-def as_float(name: str, value: Any) -> float:
-    """``value`` as a float, so that it never widens a float32 array; DTypeError if it is no number."""
-    if not isinstance(value, int | float | np.number) or np.iscomplexobj(value):
-        raise DTypeError(f"{name} must be a number, got {value!r}")
-    return float(value)
+def _prefix(number: int) -> str:
+    return f"groups.{number}." if number else ""
 
 
-def switch(name: str, value: Any) -> bool:
-    """``value`` if it is True or False; DTypeError otherwise, so that ``"no"`` does not count as yes."""
-    if not isinstance(value, bool | np.bool_):
-        raise DTypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
+def _initial_lr(saved: Mapping[str, Array], number: int) -> dict[str, float]:
+    name = f"{_prefix(number)}initial_lr"
+    return {"initial_lr": saved[name].item()} if name in saved else {}
 
 
-def _checked(params: Any) -> list[Tensor]:
-    if isinstance(params, Tensor) or not isinstance(params, Iterable):
-        raise DTypeError(f"params must be a list of tensors such as model.parameters(), got {params!r}")
-    parameters = list(params)
-    if not parameters:
+def _rates(groups: Iterable[Group]) -> str:
+    """The learning rates of all groups, in words."""
+    return ", ".join(f"{rate:.3g}" for rate in dict.fromkeys(group["lr"] for group in groups))
+
+
+def _groups(params: Any) -> list[Any]:
+    """What was given as params, as a list of groups."""
+    if isinstance(params, Tensor | Mapping) or not isinstance(params, Iterable):
+        raise DTypeError(f"params must be a list of tensors such as model.parameters(), or of groups of them, got {params!r}")
+    given = list(params)
+    if not given:
         raise ArgumentError("an optimiser needs at least one parameter, and none was given")
-    for number, parameter in enumerate(parameters):
+    return given if any(isinstance(entry, Mapping) for entry in given) else [{"params": given}]
+
+
+def _parameters(given: Any, where: str, first: int) -> list[Tensor]:
+    """The tensors of one group; ``first`` is the number of the first of them."""
+    if isinstance(given, Tensor):
+        given = [given]
+    if not isinstance(given, Iterable):
+        raise DTypeError(f"{where}params must be a list of tensors such as model.parameters(), got {given!r}")
+    parameters = list(given)
+    if not parameters:
+        raise ArgumentError(f"{where}at least one parameter is needed, and none was given")
+    for number, parameter in enumerate(parameters, first):
         if not isinstance(parameter, Tensor):
-            advice = "; make one optimiser for each group of parameters" if isinstance(parameter, dict) else ""
-            raise DTypeError(f"parameter {number} is not a tensor but {type(parameter).__name__}{advice}")
+            raise DTypeError(f"{where}parameter {number} is not a tensor but {type(parameter).__name__}")
         if not (parameter.requires_grad and parameter.is_leaf):
-            raise ArgumentError(f"parameter {number} is not a leaf tensor with requires_grad=True: {parameter!r}")
+            raise ArgumentError(f"{where}parameter {number} is not a leaf tensor with requires_grad=True: {parameter!r}")
     if len({id(parameter) for parameter in parameters}) < len(parameters):
-        raise ArgumentError("a parameter was given twice; it would be updated twice")
+        raise ArgumentError(f"{where}a parameter was given twice; it would be updated twice")
     return parameters

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
 from minigrad.guard import Array
-from minigrad.optim.optimizer import Optimizer, State, at_least_zero, switch
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Group, Optimizer, State
+from minigrad.optim.options import at_least_zero, below_one, switch
 
 __all__ = ["RMSprop"]
 
@@ -23,8 +24,10 @@ class RMSprop(Optimizer):
         b ← μ b + g / (√v + ε)             momentum μ
         θ ← θ − η b
 
-    Raises ArgumentError for a negative lr, alpha, eps, weight_decay or momentum.
+    Raises ArgumentError for an lr, eps, weight_decay or momentum that is negative or not finite, and for an alpha that is not
+    in 0 … 1, 1 excluded.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = RMSprop([theta], lr=0.1, alpha=0.75)
     >>> (theta * theta).sum().backward()
@@ -33,13 +36,21 @@ class RMSprop(Optimizer):
     array([ 0.8, -1.8])
     """
 
-    options = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+    options = {
+        "lr": at_least_zero,
+        "alpha": below_one,
+        "eps": at_least_zero,
+        "weight_decay": at_least_zero,
+        "momentum": at_least_zero,
+        "centered": switch,
+        "maximize": switch,
+    }
     remembers = ("square_avg", "grad_avg", "momentum_buffer")
     squares = ("square_avg",)
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Any],
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -49,33 +60,31 @@ class RMSprop(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, maximize=maximize)
-        self.alpha = at_least_zero("alpha", alpha)
-        self.eps = at_least_zero("eps", eps)
-        self.weight_decay = at_least_zero("weight_decay", weight_decay)
-        self.momentum = at_least_zero("momentum", momentum)
-        self.centered = switch("centered", centered)
+        super().__init__(
+            params, lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered, maximize=maximize
+        )
 
     @override
-    def _remembered(self) -> tuple[str, ...]:
-        used = {"square_avg": True, "grad_avg": self.centered, "momentum_buffer": self.momentum > 0}
+    def _remembered(self, group: Group) -> tuple[str, ...]:
+        used = {"square_avg": True, "grad_avg": group["centered"], "momentum_buffer": group["momentum"] > 0}
         return tuple(name for name, is_used in used.items() if is_used)
 
     @override
-    def _update(self, theta: Array, g: Array, state: State) -> None:
-        if self.weight_decay:
-            g = g + self.weight_decay * theta
+    def _update(self, theta: Array, g: Array, state: State, group: Group) -> None:
+        alpha, momentum = group["alpha"], group["momentum"]
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * theta
         v = state.setdefault("square_avg", np.zeros_like(g))
-        v *= self.alpha
-        v += (1 - self.alpha) * g * g
-        if self.centered:
+        v *= alpha
+        v += (1 - alpha) * g * g
+        if group["centered"]:
             a = state.setdefault("grad_avg", np.zeros_like(g))
-            a += (1 - self.alpha) * (g - a)
+            a += (1 - alpha) * (g - a)
             v = np.maximum(v - a * a, 0)
-        b = g / (np.sqrt(v) + self.eps)
-        if self.momentum:
+        b = g / (np.sqrt(v) + group["eps"])
+        if momentum:
             buffer = state.setdefault("momentum_buffer", np.zeros_like(g))
-            buffer *= self.momentum
+            buffer *= momentum
             buffer += b
             b = buffer
-        theta -= self.lr * b
+        theta -= group["lr"] * b

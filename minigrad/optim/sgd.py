@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
-from minigrad.optim.optimizer import Optimizer, State, as_float, at_least_zero, switch
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Group, Optimizer, State
+from minigrad.optim.options import as_float, at_least_zero, switch
 
 __all__ = ["SGD"]
 
@@ -22,8 +23,10 @@ class SGD(Optimizer):
         g ← g + μ b  (nesterov)  or  b
         θ ← θ − η g
 
-    Raises ArgumentError for a negative lr, momentum or weight_decay, and for nesterov without momentum or with dampening.
+    Raises ArgumentError for an lr, momentum or weight_decay that is negative or not finite, and for nesterov without momentum
+    or with dampening.
 
+    >>> from minigrad import Tensor
     >>> theta = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = SGD([theta], lr=0.1)
     >>> (theta * theta).sum().backward()
@@ -32,12 +35,19 @@ class SGD(Optimizer):
     array([ 0.8, -1.6])
     """
 
-    options = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+    options = {
+        "lr": at_least_zero,
+        "momentum": at_least_zero,
+        "dampening": as_float,
+        "weight_decay": at_least_zero,
+        "nesterov": switch,
+        "maximize": switch,
+    }
     remembers = ("momentum_buffer",)
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Any],
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -46,28 +56,32 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, maximize=maximize)
-        self.momentum = at_least_zero("momentum", momentum)
-        self.dampening = as_float("dampening", dampening)
-        self.weight_decay = at_least_zero("weight_decay", weight_decay)
-        self.nesterov = switch("nesterov", nesterov)
-        if nesterov and (momentum == 0 or dampening != 0):
-            raise ArgumentError("nesterov needs a momentum above 0 and no dampening")
+        super().__init__(
+            params, lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize
+        )
 
     @override
-    def _remembered(self) -> tuple[str, ...]:
-        return self.remembers if self.momentum else ()
+    def _checked(self, given: Mapping[str, Any], where: str) -> Group:
+        group = super()._checked(given, where)
+        if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+            raise ArgumentError(f"{where}nesterov needs a momentum above 0 and no dampening")
+        return group
 
     @override
-    def _update(self, theta: Array, g: Array, state: State) -> None:
-        if self.weight_decay:
-            g = g + self.weight_decay * theta
-        if self.momentum:
+    def _remembered(self, group: Group) -> tuple[str, ...]:
+        return self.remembers if group["momentum"] else ()
+
+    @override
+    def _update(self, theta: Array, g: Array, state: State, group: Group) -> None:
+        momentum = group["momentum"]
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * theta
+        if momentum:
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = g.copy()
             else:
-                state["momentum_buffer"] *= self.momentum
-                state["momentum_buffer"] += (1 - self.dampening) * g
+                state["momentum_buffer"] *= momentum
+                state["momentum_buffer"] += (1 - group["dampening"]) * g
             b = state["momentum_buffer"]
-            g = g + self.momentum * b if self.nesterov else b
-        theta -= self.lr * g
+            g = g + momentum * b if group["nesterov"] else b
+        theta -= group["lr"] * g

@@ -1,10 +1,14 @@
 """Module and Parameter: which parameters there are, under which names, and loading all or nothing."""
 
+from collections import deque
+from types import MappingProxyType, SimpleNamespace
+
 import numpy as np
 import pytest
 from interrupting import interrupts
 
 from minigrad import Module, Parameter, Tensor
+from minigrad.checkpoint.random_state import random_state
 from minigrad.errors import ArgumentError
 
 
@@ -137,3 +141,131 @@ def test_a_parameter_is_a_leaf_that_needs_a_gradient_and_stays_one():
     assert (p.requires_grad, p.is_leaf, p.name, p.dtype) == (True, True, "p", np.float32)
     assert type(p * 2.0) is Tensor
     assert type(p.detach()) is Tensor
+
+
+class PlainCell:
+    """A cell that is no Module, with parameters in an object within."""
+
+    def __init__(self):
+        self.W = Parameter([[0.5]])
+        self.gate = SimpleNamespace(b=Parameter([0.1]), inner=Affine())
+
+
+class Slotted:
+    __slots__ = ("W", "__hidden", "unset")
+
+    def __init__(self):
+        self.W, self.__hidden = Parameter([1.0]), Parameter([2.0])
+
+
+class SlottedModule(Module):
+    __slots__ = ("kept",)
+
+    def __init__(self):
+        self.kept = Parameter([1.0])
+
+
+def names_of(**attributes):
+    module = Module()
+    vars(module).update(attributes)
+    return [name for name, _ in module.named_parameters()]
+
+
+@pytest.mark.parametrize(
+    ("held", "names"),
+    [
+        (PlainCell(), ["x.W", "x.gate.b", "x.gate.inner.W", "x.gate.inner.b"]),
+        (Slotted(), ["x.W", "x._Slotted__hidden"]),
+        (SlottedModule(), ["x.kept"]),
+        (Tensor([1.0], requires_grad=True), ["x"]),
+        (deque([Affine(), 3]), ["x.0.W", "x.0.b"]),
+        (MappingProxyType({"a": Parameter([1.0])}), ["x.a"]),
+        ({"a": Parameter([1.0])}.values(), ["x.0"]),
+        ([[PlainCell().gate]], ["x.0.0.b", "x.0.0.inner.W", "x.0.0.inner.b"]),
+        ({"a": {"b": (Parameter([1.0]),)}}, ["x.a.b.0"]),
+        (Tensor([1.0]), []),
+        (Tensor([1.0], requires_grad=True) * 2, []),
+        (range(10**12), []),
+        (np, []),
+        ({1, 2}, []),
+    ],
+)
+def test_parameters_are_found_wherever_an_attribute_keeps_them(held, names):
+    assert names_of(x=held) == names
+
+
+def test_parameters_of_the_class_are_found_and_those_of_the_instance_take_their_place():
+    class Shared(Module):
+        W = Parameter([1.0])
+        part = Affine()
+        rule = staticmethod(np.tanh)
+
+    shared = Shared()
+    assert [name for name, _ in shared.named_parameters()] == ["W", "part.W", "part.b"]
+    own = shared.W = Parameter([2.0])
+    assert next(iter(shared.parameters())) is own
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+@pytest.mark.parametrize("part", [Parameter([1.0]), Affine()])
+def test_a_set_with_a_part_in_it_is_refused_by_its_path(kind, part):
+    with pytest.raises(ArgumentError, match=rf"layers.weights is a {kind.__name__}, whose order is not fixed; keep"):
+        names_of(layers={"weights": kind([part])})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "path"),
+    [
+        ({"x": {"a.b": Parameter([1.0]), "a": {"b": Parameter([2.0])}}}, "x.a.b"),
+        ({"x": {1: Parameter([1.0]), "1": Parameter([2.0])}}, "x.1"),
+        ({"x": {1: Affine(), "1": Affine()}}, "x.1"),
+    ],
+)
+def test_two_parts_with_one_path_are_refused(attributes, path):
+    with pytest.raises(ArgumentError, match=rf"two parts have the path '{path}'"):
+        names_of(**attributes)
+
+
+def test_one_part_that_is_reached_on_two_ways_is_no_collision():
+    W = Parameter([1.0])
+    assert names_of(x={"a.b": W, "a": {"b": W}}) == ["x.a.b"]
+
+
+def test_a_module_inside_of_a_plain_object_is_switched_and_found():
+    module = Module()
+    module.cell = PlainCell()
+    module.eval()
+    assert not module.cell.gate.inner.training
+    assert [name for name, _ in module.named_modules()] == ["", "cell.gate.inner"]
+
+
+def test_lists_and_objects_that_hold_themselves_are_looked_through_once():
+    held = [Parameter([1.0])]
+    held.append(held)
+    plain = SimpleNamespace(held=held)
+    plain.itself = plain
+    assert names_of(x=plain) == ["x.held.0"]
+
+
+def test_random_numbers_of_plain_objects_are_saved_too():
+    module = Module()
+    module.noise = SimpleNamespace(rng=np.random.default_rng(0))
+    module.shared = [module.noise.rng]
+    assert list(random_state(module)) == ["noise.rng", "shared.0"]
+
+
+def test_calling_a_module_calls_its_forward():
+    class Doubled(Affine):
+        def forward(self, x, *, times=2.0):
+            return x * times
+
+    assert Doubled()(3.0) == 6.0
+    assert Doubled()(3.0, times=4.0) == 12.0
+    with pytest.raises(ArgumentError, match="Affine was called, and it has no method forward; define forward"):
+        Affine()(3.0)
+
+
+@pytest.mark.parametrize("state", [None, [1.0]])
+def test_what_is_no_state_is_refused_in_words(state):
+    with pytest.raises(ArgumentError, match=r"load_state_dict: expected the arrays by name that state_dict\(\) returned"):
+        Affine().load_state_dict(state)

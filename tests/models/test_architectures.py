@@ -10,7 +10,7 @@ from minigrad.models.architectures import ManyToMany, ManyToOne, OneToMany, OneT
 from minigrad.models.cells import CELLS
 from minigrad.models.layers import unroll
 
-from minigrad import Tensor
+from minigrad import Parameter, Tensor, binary_cross_entropy_with_logits, mse_loss, tanh
 from minigrad.errors import ArgumentError, IndexingError, LabelError, ShapeError
 
 T, B, D, H, N = 5, 3, 2, 4, 6
@@ -157,3 +157,76 @@ def test_an_input_and_targets_of_different_batches_are_named() -> None:
         model.loss(np.ones((2, 3)), np.ones((4, 5), int))
     with pytest.raises(ShapeError, match=r"one-to-many: x must be \(B, D\) with D = 3, got \(2, 4\)"):
         model.loss(np.ones((2, 4)), np.ones((4, 2), int))
+
+
+class OwnCell:
+    """As a user writes it: h_t = tanh(W x_t + h_{t−1} / 2)."""
+
+    def __init__(self, D: int, H: int) -> None:
+        self.W = Parameter(np.random.default_rng(0).normal(size=(H, D)))
+
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        return tanh(x @ self.W.T + 0.5 * h)
+
+    def initial_state(self, batch: int) -> Tensor:
+        return Tensor(np.zeros((batch, len(self.W))))
+
+
+@pytest.mark.parametrize("kind", [ManyToOne, ManyToMany])
+def test_a_cell_of_ones_own_or_several_are_as_good_as_a_name(kind: Any) -> None:
+    alone, stacked = kind(OwnCell(3, 4), output_size=2, seed=0), kind([OwnCell(3, 5), OwnCell(5, 4)], output_size=2, seed=0)
+    xs = np.random.default_rng(1).normal(size=(5, 2, 3))
+    h = np.zeros((2, 4))
+    for x in xs:
+        h = np.tanh(x @ alone.layers.cells[0][0].W.numpy().T + 0.5 * h)
+    expected = h @ alone.head.W_yh.numpy().T + alone.head.b_y.numpy()
+    found = alone(xs).numpy()
+    np.testing.assert_allclose(found[-1] if kind is ManyToMany else found, expected, rtol=1e-12)
+    assert len(stacked.parameters()) == 4
+    both_ways = kind([(OwnCell(3, 4), OwnCell(3, 4))], output_size=2, seed=0)
+    assert both_ways.head.hidden_size == 8
+
+
+def test_one_to_many_takes_a_cell_of_ones_own() -> None:
+    model = OneToMany(OwnCell(3, 4), input_size=3, output_size=7, seed=0)
+    assert model.generate(np.ones((2, 3)), steps=5, seed=1).shape == (5, 2)
+    with pytest.raises(ArgumentError, match="one-to-many: input_size is missing"):
+        OneToMany(OwnCell(3, 4), output_size=7)
+
+
+@pytest.mark.parametrize("hoist", [False, True])
+def test_a_loss_of_ones_own_makes_a_regression_and_hoist_changes_no_number(hoist: bool) -> None:
+    rng = np.random.default_rng(2)
+    xs, lengths = rng.normal(size=(5, 3, 2)), [5, 2, 3]
+    wanted = rng.normal(size=(5, 3, 1))
+    model = ManyToMany("gru", 2, 4, 1, loss=mse_loss, seed=0)
+    outputs = model(xs, lengths, hoist=hoist).numpy()
+    valid = np.arange(5)[:, None] < lengths
+    wanted[~valid] = np.nan
+    expected = ((outputs - wanted)[valid] ** 2).mean()
+    assert model.loss(xs, wanted, lengths, hoist=hoist).item() == pytest.approx(expected, rel=1e-12)
+    assert model.forward(xs, lengths).shape == (5, 3, 1)
+    last = ManyToOne("gru", 2, 4, 1, loss=binary_cross_entropy_with_logits, seed=0)
+    assert last.loss(xs, np.ones((3, 1)), lengths, hoist=hoist).item() == pytest.approx(
+        np.logaddexp(0, -last(xs, lengths).numpy()).mean(), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ManyToOne("gru", 2, 4), "ManyToOne: output_size is missing"),
+        (lambda: ManyToOne("gru", 2, 4, 1, loss="mse"), "loss must be a function of outputs and targets, got 'mse'"),
+        (lambda: ManyToOne(OwnCell(3, 4), 3, 4, 1), "go with the name of a cell"),
+        (lambda: ManyToOne(3, output_size=1), "a cell needs step"),
+    ],
+)
+def test_architectures_that_cannot_be_made_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+def test_targets_that_do_not_fit_the_steps_are_refused() -> None:
+    model = ManyToMany("gru", 2, 4, 3, seed=0)
+    with pytest.raises(ShapeError, match=r"loss: targets must be \(T, B, …\) = \(5, 3, …\), got \(3, 5\)"):
+        model.loss(np.ones((5, 3, 2)), np.zeros((3, 5), int), [5, 2, 3])

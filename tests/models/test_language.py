@@ -1,13 +1,17 @@
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from minigrad.models.cells import CELLS
+from minigrad.models.checkpoints import load_language_model, save_language_model
 from minigrad.models.language import LanguageModel
+from minigrad.models.proof import compare_by_hand
 from minigrad.models.unrolling import unroll
 from minigrad.models.vocabulary import IntArray
 
-from minigrad import no_grad
+from minigrad import Parameter, Tensor, no_grad, tanh
 from minigrad.errors import ArgumentError, LabelError, NonFiniteGradientError, ShapeError
 from minigrad.optim import SGD
 from minigrad.testing import numerical_gradient
@@ -269,3 +273,59 @@ def test_a_model_whose_weights_are_not_finite_has_no_distribution_and_says_so(va
         model.distribution(some_text(3))
     with pytest.raises(NonFiniteGradientError, match="lower the learning rate"):
         model.sample(3, prompt=some_text(3))
+
+
+@pytest.mark.parametrize("options", [{"num_layers": 2, "dropout": 0.3}, {"bias": False, "init": "orthogonal"}])
+def test_a_model_of_layers_or_with_options_of_its_cell_is_saved_and_made_again(options: Any, tmp_path: Path) -> None:
+    options = dict(options)
+    model = LanguageModel(5, 4, cell="gru", embedding_size=3, seed=1, **options)
+    save_language_model(tmp_path / "model.npz", model)
+    loaded = load_language_model(tmp_path / "model.npz").model
+    symbols = np.array([0, 3, 1, 4, 2, 2])
+    assert loaded.eval().perplexity(symbols) == model.eval().perplexity(symbols)
+    assert (loaded.num_layers, loaded.options) == (options.pop("num_layers", 1), options)
+
+
+def test_layers_read_as_layers_do() -> None:
+    model = LanguageModel(5, 4, cell="lstm", num_layers=2, seed=0)
+    symbols = np.array([[0, 1], [2, 3], [4, 0]])
+    hs, _ = model.cell(model.embed(symbols))
+    np.testing.assert_array_equal(model(symbols)[0].numpy(), model.head(hs).numpy())
+    whole, state = model(symbols)
+    _, begun = model(symbols[:2])
+    np.testing.assert_allclose(model(symbols[2:], begun)[0].numpy()[0], whole.numpy()[2], rtol=1e-12)
+    assert model.initial_state(2).h.shape == state.h.shape == (2, 2, 4)
+
+
+def test_a_cell_of_ones_own_makes_a_language_model_that_no_file_can_make_again(tmp_path: Path) -> None:
+    class Decaying:
+        def __init__(self) -> None:
+            self.W = Parameter(np.random.default_rng(0).normal(size=(4, 5)))
+
+        def step(self, x: Any, h: Any) -> Any:
+            return tanh(x @ self.W.T + 0.5 * h)
+
+        def initial_state(self, batch: int) -> Any:
+            return Tensor(np.zeros((batch, 4)))
+
+    model = LanguageModel(5, 4, cell=Decaying(), seed=0)
+    assert "cell.W" in model.state_dict()
+    assert LanguageModel(5, 4, cell=[Decaying()], dropout=0.0).num_layers == 1
+    with pytest.raises(ArgumentError, match="a Decaying cannot be made from a file: save the model with"):
+        save_language_model(tmp_path / "model.npz", model)
+    with pytest.raises(ArgumentError, match="the proof is of one layer of rnn"):
+        compare_by_hand(model, np.array([[0], [1]]), np.array([[1], [2]]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bidirectional": True}, "would read what they are to predict"),
+        ({"num_layers": 0}, "num_layers must be an integer ≥ 1"),
+        ({"cell": [object()], "num_layers": 2}, "num_layers=2 needs a list of as many cells, got 1"),
+        ({"colour": 1}, "lstm: an option: expected one of"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        LanguageModel(5, 4, **options)

@@ -95,8 +95,8 @@ def test_problems_of_values_are_told_at_once(file: Path) -> None:
     message = refused(file)
     assert "model.W has 12 of 12 entries NaN or infinite" in message
     assert "the random state of rng is missing" in message
-    assert "optimizer: 0.exp_avg_sq: a mean of squares has negative entries" in message
-    assert "optimizer: 0.step: expected at least 1, got 0" in message
+    assert "optimizer: 0.exp_avg_sq: a sum or mean of squares has negative entries" in message
+    assert "optimizer: 0.step: expected at least 1 and below 2⁵³, got 0" in message
 
 
 def test_a_message_about_very_many_problems_ends(file: Path) -> None:

@@ -1,6 +1,7 @@
 """Learning-rate schedules against torch's numbers (torch_trajectories.py), and what they refuse."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,19 @@ from minigrad import Parameter
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.optim import SGD, lr_scheduler
 from minigrad.optim.lr_scheduler import (
-    ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
     LRScheduler,
-    MultiplicativeLR,
     MultiStepLR,
-    OneCycleLR,
-    PolynomialLR,
+    ReduceLROnPlateau,
     SequentialLR,
     StepLR,
 )
 
-STORED = json.loads(torch_trajectories.FILE.read_text())["schedules"]
+EVERYTHING = json.loads(torch_trajectories.FILE.read_text())
+STORED = EVERYTHING["schedules"]
 
 
 def optimizer(lr: float = 0.3) -> SGD:
@@ -55,20 +54,116 @@ def test_any_function_of_the_step_is_a_schedule() -> None:
     assert rates(LambdaLR(optimizer(2.0), lambda t: 1 / (1 + t)), 3) == [2.0, 1.0, 2 / 3]
 
 
-def test_any_factor_from_step_to_step_is_a_schedule_and_is_restored() -> None:
-    schedule = MultiplicativeLR(optimizer(2.0), lambda t: 1 / (1 + t))
-    assert rates(schedule, 4) == pytest.approx([2, 1, 1 / 3, 1 / 12])
-    restored = MultiplicativeLR(optimizer(1.0), lambda t: 1 / (1 + t))
-    restored.load_state_dict(schedule.state_dict())
-    assert rates(restored, 3) == rates(schedule, 3)
+@pytest.mark.parametrize("case", EVERYTHING["beside"], ids=lambda case: " and ".join(name for name, _ in case["schedules"]))
+def test_schedules_side_by_side_and_a_rate_set_by_hand_follow_torch(case: dict[str, Any]) -> None:
+    descent = optimizer()
+    schedules = [getattr(lr_scheduler, name)(descent, **options) for name, options in case["schedules"]]
+    found = []
+    for step in range(20):
+        if step == 8:
+            descent.lr = 0.2
+        found.append(descent.lr)
+        for schedule in schedules:
+            schedule.step()
+    np.testing.assert_allclose(found, case["rates"], rtol=1e-12, atol=1e-16)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
-def test_a_cycle_of_any_length_ends_at_its_last_rate_and_stays_there(steps: int, share: float) -> None:
-    schedule = OneCycleLR(optimizer(), 1.0, steps, pct_start=share)
-    last = 1.0 if share == 1 else 1 / 25e4
-    assert rates(schedule, steps + 2)[steps - 1 :] == pytest.approx([last] * 3)
+@pytest.mark.parametrize("case", EVERYTHING["plateaus"], ids=lambda case: str(case["options"]))
+def test_on_a_plateau_the_rate_falls_as_torchs(case: dict[str, Any]) -> None:
+    descent = optimizer()
+    schedule = ReduceLROnPlateau(descent, **case["options"])
+    found = []
+    for value in torch_trajectories.WATCHED:
+        schedule.step(value)
+        found.append(descent.lr)
+    np.testing.assert_allclose(found, case["rates"], rtol=1e-12)
+    assert len(set(found)) > 2
+
+
+def test_the_stored_compositions_and_plateaus_are_those_that_the_script_lists() -> None:
+    listed = [[[name, options] for name, options in several] for several in torch_trajectories.BESIDE]
+    assert [case["schedules"] for case in EVERYTHING["beside"]] == listed
+    assert [case["options"] for case in EVERYTHING["plateaus"]] == torch_trajectories.PLATEAUS
+
+
+def test_a_plateau_goes_on_where_it_was_saved() -> None:
+    whole, stopped, resumed = optimizer(), optimizer(), optimizer(0.9)
+    of_whole, of_stopped, of_resumed = (ReduceLROnPlateau(o, patience=1, cooldown=1) for o in (whole, stopped, resumed))
+    for value in torch_trajectories.WATCHED:
+        of_whole.step(value)
+    assert "best" not in of_stopped.state_dict()
+    for value in torch_trajectories.WATCHED[:6]:
+        of_stopped.step(value)
+    resumed.load_state_dict(stopped.state_dict())
+    of_resumed.load_state_dict(of_stopped.state_dict())
+    for value in torch_trajectories.WATCHED[6:]:
+        of_resumed.step(value)
+    assert resumed.lr == whole.lr
+    for saved, message in (
+        ({"best": np.ones(2)}, r"best: expected one float64, got float64 \(2,\)"),
+        ({"num_bad_epochs": np.asarray(-1)}, "num_bad_epochs: expected 0"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            of_resumed.load_state_dict({**of_stopped.state_dict(), **saved})
+
+
+def test_a_number_that_is_none_is_never_the_best_one() -> None:
+    schedule = ReduceLROnPlateau(optimizer(), patience=1)
+    schedule.step(math.nan)
+    assert schedule.best is None
+    schedule.step(5.0)
+    assert (schedule.best, schedule.num_bad_epochs) == (5.0, 0)
+
+
+def test_a_plateau_and_a_schedule_together_multiply() -> None:
+    descent = optimizer(1.0)
+    decay, plateau = ExponentialLR(descent, 0.5), ReduceLROnPlateau(descent, factor=0.1, patience=0)
+    for value in (1.0, 1.0):
+        decay.step()
+        plateau.step(value)
+    decay.step()
+    assert descent.lr == pytest.approx(0.1 * 0.5**3)
+
+
+def test_a_schedule_made_after_loading_starts_from_the_rate_that_was_given_at_first() -> None:
+    descent = optimizer(1e-3)
+    rates(ExponentialLR(descent, 0.1), 2)
+    assert descent.lr == pytest.approx(1e-5)
+    loaded = optimizer(7.0)
+    loaded.load_state_dict(descent.state_dict())
+    schedule = StepLR(loaded, step_size=1)
+    assert schedule.base_lrs == [1e-3]
+
+
+def test_a_rate_set_in_a_group_is_kept_and_the_schedule_goes_on_from_there() -> None:
+    one, other = Parameter([1.0]), Parameter([1.0])
+    descent = SGD([{"params": [one]}, {"params": [other], "lr": 0.5}], lr=1.0)
+    schedule = ExponentialLR(descent, 0.5)
+    schedule.step()
+    assert schedule.get_last_lr() == [0.5, 0.25]
+    descent.param_groups[1]["lr"] = 3.0
+    descent.add_param_group({"params": [Parameter([1.0])], "lr": 8.0})
+    schedule.step()
+    assert schedule.get_last_lr() == [0.25, 1.5, 4.0]
+
+
+def test_a_rate_set_where_the_schedule_is_at_zero_is_what_it_goes_on_from() -> None:
+    descent = optimizer(1.0)
+    schedule = CosineAnnealingLR(descent, T_max=2)
+    schedule.step()
+    schedule.step()
+    assert descent.lr == 0
+    descent.lr = 4.0
+    schedule.step()
+    assert descent.lr == pytest.approx(2.0)
+
+
+def test_a_schedule_that_belongs_to_a_row_takes_no_steps_of_its_own() -> None:
+    descent = optimizer()
+    parts = [LinearLR(descent), StepLR(descent, 2)]
+    SequentialLR(descent, parts, [3])
+    with pytest.raises(ArgumentError, match="it is part of a SequentialLR"):
+        parts[1].step()
 
 
 def test_schedules_in_a_row_each_begin_at_their_own_start() -> None:
@@ -97,7 +192,7 @@ def test_a_restored_schedule_goes_on_bit_for_bit(stop: int) -> None:
         ({"last_epoch": np.asarray(3), "base_lr": np.asarray(1.0), "x": np.asarray(1)}, "unknown: x"),
         ({"last_epoch": np.asarray(3.0), "base_lr": np.asarray(1.0)}, "last_epoch: expected one int64, got float64"),
         ({"last_epoch": np.asarray(3), "base_lr": np.ones(2)}, r"base_lr: expected one float64, got float64 \(2,\)"),
-        ({"last_epoch": np.asarray(-1), "base_lr": np.asarray(np.nan)}, "base_lr: .* got nan; last_epoch: .* got -1"),
+        ({"last_epoch": np.asarray(-1), "base_lr": np.asarray(np.nan)}, "base_lr: .* got nan; last_epoch: .* 2⁵³, got -1"),
     ],
 )
 def test_a_wrong_state_is_refused_and_nothing_changes(saved: Any, message: str) -> None:
@@ -105,7 +200,7 @@ def test_a_wrong_state_is_refused_and_nothing_changes(saved: Any, message: str) 
     schedule.step()
     with pytest.raises(ArgumentError, match=message):
         schedule.load_state_dict(saved)
-    assert (schedule.last_epoch, schedule.base_lr, schedule.optimizer.lr) == (1, 0.3, 0.3)
+    assert (schedule.last_epoch, schedule.base_lrs, schedule.optimizer.lr) == (1, [0.3], 0.3)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +212,14 @@ def test_a_wrong_state_is_refused_and_nothing_changes(saved: Any, message: str) 
         (lambda: LinearLR(optimizer(), start_factor=0.0), "start_factor=0.0 must be above 0"),
         (lambda: LinearLR(optimizer(), end_factor=1.5), "end_factor=1.5 from 0 to 1"),
         (lambda: LinearLR(optimizer(), total_iters=0), "total_iters must be"),
-        (lambda: ConstantLR(optimizer(), 1.5), "factor must be from 0 to 1, got 1.5"),
-        (lambda: PolynomialLR(optimizer(), power=-1), "power must be at least 0, got -1"),
-        (lambda: OneCycleLR(optimizer(), 1.0, 0), "total_steps must be an integer ≥ 1"),
-        (lambda: OneCycleLR(optimizer(), 1.0, 9, pct_start=2), "expected pct_start from 0 to 1"),
-        (lambda: OneCycleLR(optimizer(), 1.0, 9, anneal_strategy="sin"), "'cos' or 'linear', got 0.3 and 'sin'"),
-        (lambda: OneCycleLR(optimizer(), 1.0, 9, div_factor=0), "must be above 0"),
+        (lambda: StepLR(optimizer(), 2, gamma=-1), "gamma must be at least 0"),
+        (lambda: ExponentialLR(optimizer(), math.inf), "gamma must be a finite number"),
+        (lambda: MultiStepLR(optimizer(), [1.5]), "a milestone must be an integer ≥ 0"),
+        (lambda: CosineAnnealingLR(optimizer(), 5, eta_min=math.nan), "eta_min must be a finite number"),
+        (lambda: ReduceLROnPlateau(optimizer(), "least"), "expected mode 'min' or 'max' .* got 'least'"),
+        (lambda: ReduceLROnPlateau(optimizer(), factor=1.0), "factor must be below 1"),
+        (lambda: ReduceLROnPlateau(optimizer(), patience=-1), "patience must be an integer ≥ 0"),
+        (lambda: SequentialLR(d := optimizer(), [ReduceLROnPlateau(d)], []), "cannot be one of several in a row"),
         (lambda: LambdaLR(optimizer(), lambda t: -1.0), "lr must be at least 0"),
         (lambda: StepLR(Parameter([1.0]), 2), "needs an optimiser"),
         (lambda: SequentialLR(descent := optimizer(), [StepLR(descent, 1)], [2]), "one milestone fewer"),

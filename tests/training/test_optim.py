@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from minigrad import Parameter, Tensor
 from minigrad.errors import ArgumentError, DTypeError, MutationError, NonFiniteGradientError
-from minigrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm_, clip_grad_value_
+from minigrad.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm_, clip_grad_value_
+from minigrad.optim.lr_scheduler import StepLR
 
 STORED = json.loads(torch_trajectories.FILE.read_text())
-CLASSES = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop}
+CLASSES = {"SGD": SGD, "Adagrad": Adagrad, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop}
 
 
 def parameters(dtype: Any = np.float64) -> list[Parameter]:
@@ -97,7 +99,7 @@ def test_an_optimiser_restored_in_the_middle_goes_on_bit_for_bit(make: Any) -> N
     np.testing.assert_array_equal(flat([t.numpy() for t in second]), flat([t.numpy() for t in whole]))
 
 
-@pytest.mark.parametrize("make", [SGD, Adam, AdamW, RMSprop, lambda p: SGD(p, momentum=0.9, weight_decay=0.1)])
+@pytest.mark.parametrize("make", [SGD, Adagrad, Adam, AdamW, RMSprop, lambda p: SGD(p, momentum=0.9, weight_decay=0.1)])
 def test_float32_parameters_stay_float32_with_all_that_is_remembered(make: Any) -> None:
     tensors = parameters(np.float32)
     optimizer = make(tensors)
@@ -167,6 +169,175 @@ def test_zero_grad_forgets_every_gradient() -> None:
     assert all(tensor.grad is None for tensor in tensors)
 
 
+@pytest.mark.parametrize("case", STORED["groups"], ids=lambda case: case["optimizer"])
+def test_groups_with_options_of_their_own_under_one_schedule_follow_torch(case: dict[str, Any]) -> None:
+    tensors = parameters()
+    groups = [{"params": [tensor], **group} for tensor, group in zip(tensors, case["groups"], strict=True)]
+    optimizer = CLASSES[case["optimizer"]](groups, **case["options"])
+    schedule = StepLR(optimizer, step_size=5, gamma=0.5)
+    for step, expected in enumerate(case["path"]):
+        set_gradients(tensors, step)
+        optimizer.step()
+        schedule.step()
+        np.testing.assert_allclose(flat([t.numpy() for t in tensors]), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_the_stored_groups_are_those_that_the_script_lists() -> None:
+    assert [(case["optimizer"], case["options"], case["groups"]) for case in STORED["groups"]] == torch_trajectories.GROUPS
+
+
+def test_an_option_is_an_attribute_where_the_groups_agree_and_is_set_for_all_of_them() -> None:
+    one, other = parameters()
+    optimizer = SGD([{"params": one, "lr": 0.5}, {"params": [other]}], lr=0.1, momentum=0.9)
+    assert optimizer.momentum == 0.9
+    with pytest.raises(ArgumentError, match=r"lr: the groups of parameters differ; read optimizer\.param_groups"):
+        _ = optimizer.lr
+    optimizer.lr = 1
+    assert [group["lr"] for group in optimizer.param_groups] == [1.0, 1.0]
+    with pytest.raises(ArgumentError, match="lr must be at least 0"):
+        optimizer.lr = -1.0
+    with pytest.raises(AttributeError, match="'SGD' object has no attribute 'betas'"):
+        _ = optimizer.betas
+
+
+def test_a_group_added_later_is_trained_with_the_options_of_the_optimiser() -> None:
+    one, other = Parameter([1.0]), Parameter([1.0])
+    optimizer = SGD([one], lr=0.5)
+    optimizer.add_param_group({"params": [other], "maximize": True})
+    one.grad, other.grad = np.ones(1), np.ones(1)
+    optimizer.step()
+    assert (one.item(), other.item()) == (0.5, 1.5)
+    with pytest.raises(ArgumentError, match="given twice"):
+        optimizer.add_param_group({"params": [one]})
+    assert optimizer.parameters == [one, other]
+
+
+def test_one_state_holds_all_groups_and_refuses_other_ones() -> None:
+    def make(tensors: list[Parameter], lr: float = 0.5) -> Adam:
+        return Adam([{"params": tensors[:1]}, {"params": tensors[1:], "lr": lr, "betas": (0.5, 0.6)}])
+
+    tensors = [Parameter([1.0]) for _ in range(3)]
+    optimizer, restored = make(tensors), make([Parameter([1.0]) for _ in range(3)], lr=0.1)
+    for tensor in tensors:
+        tensor.grad = np.ones(1)
+    optimizer.step()
+    restored.load_state_dict(optimizer.state_dict())
+    assert [(g["lr"], g["betas"]) for g in restored.param_groups] == [(1e-3, (0.9, 0.999)), (0.5, (0.5, 0.6))]
+    assert restored.state_dict().keys() == optimizer.state_dict().keys()
+    cut_elsewhere = Adam([{"params": tensors[:2]}, {"params": tensors[2:]}])
+    with pytest.raises(ArgumentError, match=r"groups.sizes: expected \[2, 1\] parameters, got \[1, 2\]"):
+        cut_elsewhere.load_state_dict(optimizer.state_dict())
+    with pytest.raises(ArgumentError, match=r"unknown: groups.1.lr; .*unknown: groups.sizes"):
+        Adam(tensors).load_state_dict(optimizer.state_dict())
+
+
+@pytest.mark.parametrize("saved", [None, [1.0], {"lr": 0.1}])
+def test_what_is_no_state_is_refused_in_words(saved: Any) -> None:
+    message = r"SGD: expected (the arrays by name that state_dict\(\) returned|an array under every name), got"
+    with pytest.raises(ArgumentError, match=message):
+        SGD(parameters()).load_state_dict(saved)
+
+
+def everything(optimizer: Optimizer) -> list[bytes]:
+    arrays = [*(tensor.numpy() for tensor in optimizer.parameters), *optimizer.state_dict().values()]
+    return [array.tobytes() for array in arrays]
+
+
+EVERY_KIND: list[Any] = [
+    lambda p: SGD(p, lr=0.1, momentum=0.9),
+    lambda p: Adagrad(p, lr=0.1),
+    lambda p: Adam(p, lr=0.1, amsgrad=True),
+    lambda p: AdamW(p, lr=0.1),
+    lambda p: RMSprop(p, lr=0.1, momentum=0.5, centered=True),
+    lambda p: Adam([{"params": p[:1]}, {"params": p[1:], "lr": 0.2}], lr=0.1),
+]
+
+
+@pytest.mark.parametrize("make", EVERY_KIND)
+def test_an_update_that_leaves_the_range_of_numbers_changes_nothing_at_all(make: Any) -> None:
+    tensors = parameters()
+    optimizer = make(tensors)
+    set_gradients(tensors, 0)
+    optimizer.step()
+    tensors[1].data = np.full(4, -1.7e308)  # SGD, which squares nothing, needs it
+    tensors[0].grad, tensors[1].grad = np.ones((2, 3)), np.full(4, 1.7e308)
+    before = everything(optimizer)
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        optimizer.step()
+    assert everything(optimizer) == before
+
+
+@pytest.mark.parametrize("make", EVERY_KIND)
+def test_ctrl_c_at_any_line_of_a_step_leaves_all_of_it_or_nothing(make: Any) -> None:
+    def fresh() -> Any:
+        tensors = parameters()
+        optimizer = make(tensors)
+        set_gradients(tensors, 0)
+        optimizer.step()
+        set_gradients(tensors, 1)
+        return optimizer
+
+    nothing, done = fresh(), fresh()
+    done.step()
+    outcomes = []
+    for line in range(10_000):
+        interrupted = fresh()
+        if not interrupted_at(line, interrupted.step):
+            break
+        outcomes.append(everything(interrupted))
+    assert len(outcomes) > 20
+    assert all(outcome in (everything(nothing), everything(done)) for outcome in outcomes)
+    assert outcomes[0] == everything(nothing)
+
+
+def interrupted_at(line: int, function: Any) -> bool:
+    """Call a function and raise KeyboardInterrupt before line number ``line`` that it runs; whether there was one."""
+    left = [line]
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if event == "line":
+            left[0] -= 1
+            if left[0] < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    found = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(found)
+    return False
+
+
+@pytest.mark.parametrize("make", EVERY_KIND)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_gradients_that_are_not_finite_are_refused_on_request_and_nothing_changes(make: Any, bad: float) -> None:
+    tensors = parameters()
+    tensors[1] = Parameter(tensors[1].numpy(), name="W_hh")
+    optimizer = make(tensors)
+    set_gradients(tensors, 0)
+    tensors[1].grad[0] = bad
+    before = everything(optimizer)
+    with np.errstate(all="ignore"):
+        with pytest.raises(NonFiniteGradientError, match=r"step: it would have made these .* infinite, .*: 1 \(W_hh\)\. Lower"):
+            optimizer.step(error_if_nonfinite=True)
+        assert everything(optimizer) == before
+        optimizer.step()
+    assert not np.isfinite(tensors[1].numpy()).all()
+
+
+def test_finite_gradients_that_would_make_a_parameter_infinite_are_refused_on_request() -> None:
+    theta = Parameter([1e308])
+    theta.grad = np.array([-1e308])
+    with np.errstate(over="ignore"), pytest.raises(NonFiniteGradientError, match="learning rate, which is 5"):
+        SGD([theta], lr=5.0).step(error_if_nonfinite=True)
+    assert theta.item() == 1e308
+
+
 def test_the_learning_rate_may_change_between_updates() -> None:
     theta = Parameter([1.0])
     optimizer = SGD([theta], lr=0.5)
@@ -221,8 +392,12 @@ def test_a_wrong_state_lists_all_problems_and_changes_nothing() -> None:
         ({"lr": None, "betas": None}, "missing: betas; missing: lr"),
         ({"0.exp_avg": np.zeros((2, 3), np.float32)}, "0.exp_avg: expected float64, got float32"),
         ({"0.step": np.asarray(1.0)}, "0.step: expected int64, got float64"),
-        ({"0.step": np.asarray(0), "1.step": np.asarray(-3)}, "0.step: expected at least 1, got 0; 1.step: .* got -3"),
-        ({"0.exp_avg_sq": -np.ones((2, 3))}, "0.exp_avg_sq: a mean of squares has negative entries"),
+        ({"0.step": np.asarray(0), "1.step": np.asarray(-3)}, "0.step: expected at least 1 .*, got 0; 1.step: .* got -3"),
+        ({"0.exp_avg_sq": -np.ones((2, 3))}, "0.exp_avg_sq: a sum or mean of squares has negative entries"),
+        ({"0.step": np.asarray(2**63 - 1)}, r"0.step: expected at least 1 and below 2⁵³, got 9223372036854775807"),
+        ({"lr": np.asarray(math.inf)}, "lr must be a finite number, got inf"),
+        ({"initial_lr": np.asarray(-1.0)}, "initial_lr must be at least 0"),
+        ({"initial_lr": np.ones(2)}, r"initial_lr: expected shape \(\), got \(2,\)"),
         ({"lr": np.asarray(-1.0)}, "lr must be at least 0, got -1.0"),
         ({"betas": np.array([0.9, 1.0])}, "beta 2 must be at least 0 and below 1"),
         ({"betas": np.array([0.9])}, r"betas: expected shape \(2,\), got \(1,\)"),
@@ -261,7 +436,12 @@ def test_a_restored_optimiser_has_the_options_of_the_saved_one_as_in_torch() -> 
         (lambda: SGD(Parameter([1.0])), "params must be a list of tensors"),
         (lambda: SGD(None), "params must be a list of tensors"),
         (lambda: SGD([np.ones(1)]), "parameter 0 is not a tensor but ndarray"),
-        (lambda: SGD([{"params": []}]), "one optimiser for each group"),
+        (lambda: SGD([Parameter([1.0])], lr=True), "lr must be a number, got True"),
+        (lambda: SGD([{"params": None}]), "params must be a list of tensors"),
+        (lambda: SGD([{"params": [1.0]}]), "parameter 0 is not a tensor but float"),
+        (lambda: SGD([{"params": [Parameter([1.0])]}, {"lr": 0.1}]), "group 1: a group of parameters is a dict with the key"),
+        (lambda: SGD([{"params": [Parameter([1.0])]}, Parameter([1.0])]), "group 1: a group of parameters is a dict"),
+        (lambda: SGD([Parameter([1.0])], maximize=1), "maximize must be True or False"),
         (lambda: SGD([Parameter([1.0])], lr="0.1"), "lr must be a number"),
         (lambda: SGD([Parameter([1.0])], lr=1j), "lr must be a number"),
         (lambda: SGD([Parameter([1.0])], nesterov="no"), "nesterov must be True or False"),
@@ -286,7 +466,22 @@ def test_options_of_the_wrong_kind_are_refused(make: Any, message: str) -> None:
         (lambda: SGD([Parameter([1.0]) * 2.0]), "parameter 0 is not a leaf"),
         (lambda: SGD([p := Parameter([1.0]), p]), "given twice"),
         (lambda: SGD([Parameter([1.0])], lr=-1.0), "lr must be at least 0"),
-        (lambda: SGD([Parameter([1.0])], lr=math.nan), "lr must be at least 0"),
+        (lambda: SGD([Parameter([1.0])], lr=math.nan), "lr must be a finite number, got nan"),
+        (lambda: SGD([Parameter([1.0])], lr=math.inf), "lr must be a finite number, got inf"),
+        (lambda: SGD([Parameter([1.0])], lr=10**400), "lr must be a finite number"),
+        (lambda: SGD([Parameter([1.0])], momentum=math.inf), "momentum must be a finite number"),
+        (lambda: SGD([Parameter([1.0])], dampening=math.nan), "dampening must be a finite number"),
+        (lambda: RMSprop([Parameter([1.0])], alpha=2), "alpha must be at least 0 and below 1, got 2.0"),
+        (lambda: Adagrad([Parameter([1.0])], lr_decay=-1), "lr_decay must be at least 0"),
+        (lambda: SGD([{"params": []}]), "at least one parameter"),
+        (lambda: SGD([{"params": [Parameter([1.0])], "momentun": 0.9}]), "expected params and the options .* got 'momentun'"),
+        (lambda: SGD([{"params": (p := [Parameter([1.0])])}, {"params": p}]), "group 1: a parameter was given twice"),
+        (lambda: SGD([{"params": [Parameter([1.0])]}, {"params": [Parameter([1.0])], "lr": -1}]), "group 1: lr must be"),
+        (
+            lambda: SGD([{"params": [Parameter([1.0])], "nesterov": True}, {"params": [Parameter([1.0])]}]),
+            "nesterov needs a momentum",
+        ),
+        (lambda: setattr(SGD([Parameter([1.0])]), "nesterov", True), "nesterov needs a momentum"),
         (lambda: SGD([Parameter([1.0])], nesterov=True), "nesterov needs a momentum"),
         (lambda: Adam([Parameter([1.0])], betas=(0.9, 1.0)), "beta 2 must be"),
         (lambda: Adam([Parameter([1.0])], eps=-1e-8), "eps must be"),
@@ -306,9 +501,9 @@ class SignSGD(Optimizer):
     def __init__(self, params: Any, lr: float = 0.1, *, maximize: bool = False) -> None:
         super().__init__(params, lr, maximize=maximize)
 
-    def _update(self, theta: Any, g: Any, state: Any) -> None:
+    def _update(self, theta: Any, g: Any, state: Any, group: Any) -> None:
         state["mean"] = 0.5 * state.get("mean", 0 * g) + 0.5 * g
-        theta -= self.lr * np.sign(state["mean"])
+        theta -= group["lr"] * np.sign(state["mean"])
 
 
 def test_an_optimiser_of_ones_own_is_saved_checked_and_restored_like_the_others() -> None:

@@ -28,6 +28,7 @@ OPTIMIZERS: dict[str, Any] = {
 }
 WORDS = Vocabulary.from_text("to be or not to be", unit="word")
 TEXT = np.array([0, 1, 2, 3, 0, 1] * 40)
+STREAMS, CUT_ELSEWHERE = Streams(TEXT, batch=3, steps=8), Streams(TEXT, batch=3, steps=7)
 
 
 @pytest.fixture(params=["npz", "safetensors"])
@@ -199,8 +200,8 @@ def test_a_training_with_a_schedule_of_the_optimiser_goes_on_bit_for_bit(path: P
     [
         (lambda: trainer(cell="gru"), WORDS, r"trainer: state.1: expected|trainer: unknown: state.1"),
         (trainer, Vocabulary.from_text("a b c d", unit="word"), "saved with another vocabulary"),
-        (lambda: Trainer(trainer().model, Streams(TEXT, batch=3, steps=7), trainer().optimizer), WORDS, "streams: expected"),
-        (lambda: Trainer((t := trainer()).model, t.streams, SGD(t.model.parameters())), WORDS, "unknown: 0.exp_avg"),
+        (lambda: Trainer((t := trainer()).model, CUT_ELSEWHERE, t.optimizer), WORDS, "data.steps: expected 7, got 8"),
+        (lambda: Trainer((t := trainer()).model, STREAMS, SGD(t.model.parameters())), WORDS, "unknown: 0.exp_avg"),
     ],
 )
 def test_another_training_is_refused_and_nothing_changes(path: Path, other: Any, vocabulary: Any, message: str) -> None:

@@ -55,12 +55,19 @@ OPTIMIZERS: dict[str, list[dict[str, Any]]] = {
         {"lr": 0.02, "alpha": 0.9, "momentum": 0.9, "centered": True, "weight_decay": 0.2, "eps": 1e-4},
         {"lr": 0.02, "alpha": 0.9, "momentum": 0.5, "weight_decay": 0.2, "maximize": True},
     ],
+    "Adagrad": [
+        {},
+        {"lr": 0.5, "lr_decay": 0.2},
+        {"lr": 0.1, "initial_accumulator_value": 0.3, "eps": 1e-3},
+        {"lr": 0.1, "weight_decay": 0.4, "maximize": True},
+    ],
 }
 CIRCUMSTANCES: list[dict[str, Any]] = [
     {"dtype": "float32", "optimizer": "SGD", "options": {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}},
     {"dtype": "float32", "optimizer": "Adam", "options": {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True}},
     {"dtype": "float32", "optimizer": "AdamW", "options": {"lr": 0.1, "weight_decay": 0.5}},
     {"dtype": "float32", "optimizer": "RMSprop", "options": {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.2}},
+    {"dtype": "float32", "optimizer": "Adagrad", "options": {"lr": 0.1, "lr_decay": 0.1}},
     {"every_third": True, "optimizer": "SGD", "options": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}},
     {"every_third": True, "optimizer": "Adam", "options": {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True}},
     {"every_third": True, "optimizer": "AdamW", "options": {"lr": 0.1, "weight_decay": 0.5}},
@@ -77,13 +84,31 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("CosineAnnealingLR", {"T_max": 30, "eta_min": 0.01}),
     ("LinearLR", {}),
     ("LinearLR", {"start_factor": 0.1, "end_factor": 0.5, "total_iters": 9}),
-    ("ConstantLR", {}),
-    ("ConstantLR", {"factor": 0.2, "total_iters": 3}),
-    ("PolynomialLR", {}),
-    ("PolynomialLR", {"total_iters": 12, "power": 2.5}),
-    ("OneCycleLR", {"max_lr": 0.7, "total_steps": 21}),
-    ("OneCycleLR", {"max_lr": 0.7, "total_steps": 22, "pct_start": 0.45, "anneal_strategy": "linear", "div_factor": 4.0}),
 ]
+BESIDE: list[list[tuple[str, dict[str, Any]]]] = [
+    [("LinearLR", {"start_factor": 0.1, "total_iters": 6}), ("ExponentialLR", {"gamma": 0.9})],
+    [("StepLR", {"step_size": 4}), ("CosineAnnealingLR", {"T_max": 30})],
+    [("MultiStepLR", {"milestones": [3, 9]}), ("LinearLR", {"total_iters": 8}), ("StepLR", {"step_size": 5, "gamma": 0.7})],
+    [("CosineAnnealingLR", {"T_max": 30, "eta_min": 0.01})],
+]
+"""Schedules stepped side by side; the learning rate is set by hand to 0.2 after the eighth step."""
+
+WATCHED = [3.0, 2.0, 2.0, 1.9999, 2.1, 1.5, 1.5, 1.5, 1.4, 1.6, 1.6, math.nan, 1.6, 1.6, 1.6, 1.3, 1.3, 1.3, 1.3, 1.3]
+PLATEAUS: list[dict[str, Any]] = [
+    {"patience": 1},
+    {"patience": 0, "factor": 0.5, "min_lr": 0.05},
+    {"patience": 1, "threshold": 0.2, "threshold_mode": "abs", "cooldown": 2},
+    {"patience": 2, "mode": "max", "factor": 0.7},
+]
+GROUPS: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
+    ("SGD", {"lr": 0.1, "momentum": 0.9}, [{}, {"lr": 0.02, "momentum": 0.5, "nesterov": True}]),
+    ("Adam", {"lr": 0.1}, [{"betas": [0.7, 0.95]}, {"amsgrad": True, "weight_decay": 0.3}]),
+    ("AdamW", {"lr": 0.1}, [{"weight_decay": 0.0}, {"weight_decay": 0.5, "maximize": True}]),
+    ("RMSprop", {"lr": 0.02}, [{"alpha": 0.8, "centered": True}, {"momentum": 0.5}]),
+    ("Adagrad", {"lr": 0.2}, [{"lr_decay": 0.1}, {"lr": 0.5, "eps": 0.1}]),
+]
+"""One group for each of the two parameters, under a StepLR of step_size 5 and γ = 0.5."""
+
 CLIPPINGS: list[dict[str, float]] = [
     {"max_norm": max_norm, "norm_type": norm_type}
     for max_norm in (0.0, 0.5, 3.0, 1e6)
@@ -140,14 +165,55 @@ def clipped(torch: Any, clip: Any) -> tuple[Any, list[float]]:
 def scheduled(torch: Any, name: str, options: dict[str, Any]) -> list[float]:
     """The learning rate before each step of a schedule."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
-    fixed = {"cycle_momentum": False} if name == "OneCycleLR" else {}
-    schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **options | fixed)
+    schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
     rates = []
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
     return rates
+
+
+def beside(torch: Any, several: list[tuple[str, dict[str, Any]]]) -> list[float]:
+    """The learning rate before each step of several schedules, set by hand once."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    schedules = [getattr(torch.optim.lr_scheduler, name)(optimizer, **options) for name, options in several]
+    rates = []
+    for step in range(STEPS):
+        if step == 8:
+            optimizer.param_groups[0]["lr"] = 0.2
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for schedule in schedules:
+            schedule.step()
+    return rates
+
+
+def plateau(torch: Any, options: dict[str, Any]) -> list[float]:
+    """The learning rate after each number watched."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+    rates = []
+    for value in WATCHED:
+        schedule.step(value)
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def in_groups(torch: Any, name: str, options: dict[str, Any], groups: list[dict[str, Any]]) -> list[list[float]]:
+    """All parameters after each of the updates, each in a group of its own, with a schedule."""
+    parameters = [torch.nn.Parameter(torch.tensor(theta)) for theta in start()]
+    given = [{"params": [p], **group} for p, group in zip(parameters, groups, strict=True)]
+    optimizer = getattr(torch.optim, name)(given, **options)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=5, gamma=0.5)
+    path = []
+    for step in range(STEPS):
+        for parameter in parameters:
+            parameter.grad = torch.tensor(gradient(parameter.detach().numpy(), step))
+        optimizer.step()
+        schedule.step()
+        path.append([value for p in parameters for value in p.detach().numpy().ravel().tolist()])
+    return path
 
 
 def generate() -> dict[str, Any]:
@@ -168,6 +234,12 @@ def generate() -> dict[str, Any]:
         "clippings": clippings,
         "clip_values": values,
         "schedules": [{"name": n, "options": options, "rates": scheduled(torch, n, options)} for n, options in SCHEDULES],
+        "beside": [{"schedules": several, "rates": beside(torch, several)} for several in BESIDE],
+        "plateaus": [{"options": options, "rates": plateau(torch, options)} for options in PLATEAUS],
+        "groups": [
+            {"optimizer": n, "options": options, "groups": groups, "path": in_groups(torch, n, options, groups)}
+            for n, options, groups in GROUPS
+        ],
     }
 
 

@@ -1,0 +1,73 @@
+"""The loss of a batch: the model's own, or any function of its outputs and the targets."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from minigrad import Module, Tensor
+from minigrad.errors import ArgumentError, ShapeError
+
+from .batches import Batch
+
+__all__ = ["Loss", "loss_of"]
+
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+"""From outputs and targets to one number: the mean over all targets."""
+
+
+def loss_of(model: Module, loss: Loss | None, batch: Batch, state: Any = None) -> tuple[Tensor, Any]:
+    """The loss of a batch, and the state after it where the model returns one.
+
+    Args:
+        model: is called with the batch's inputs, with ``lengths=`` where sequences have different ones, and with the state
+            where the batch is a chunk of streams.
+        loss: what compares its outputs with the targets; of sequences with different lengths only the steps that count.
+            None: ``model.loss`` does all of it.
+
+    Raises:
+        ArgumentError: there is no loss, or a model that takes no lengths is given sequences of different lengths.
+        ShapeError: the loss is not one number.
+
+    >>> import numpy as np
+    >>> from minigrad import mse_loss
+    >>> from minigrad.models import Head
+    >>> batch = Batch((Tensor(np.ones((5, 4))),), np.ones((5, 1)), axes=(0, 0))
+    >>> loss_of(Head(4, 1, seed=0), mse_loss, batch)[0].shape
+    ()
+    """
+    called = getattr(model, "loss", None) if loss is None else model
+    if called is None:
+        raise ArgumentError(f"{type(model).__name__} has no method loss; give one: loss=mse_loss, or any function of outputs")
+    options: dict[str, Any] = {}
+    if batch.lengths is not None:
+        if not _takes_lengths(getattr(model, "loss" if loss is None else "forward", called)):
+            raise ArgumentError(
+                f"the sequences have different lengths, and {type(model).__name__}."
+                f"{'loss' if loss is None else 'forward'} takes no argument lengths"
+            )
+        options["lengths"] = batch.lengths
+    carried = () if batch.starts is None else (state,)
+    targets = () if loss is not None or batch.targets is None else (batch.targets,)
+    result = called(*batch.inputs, *targets, *carried, **options)
+    outputs, state = (result[0], result[1]) if isinstance(result, tuple) else (result, None)
+    if loss is not None:
+        valid = batch.valid
+        wanted = batch.targets
+        outputs = loss(outputs, wanted) if valid is None else loss(outputs[valid], wanted[valid])
+    if not isinstance(outputs, Tensor) or outputs.shape != ():
+        raise ShapeError(f"a loss is one number, a Tensor of shape (); got {getattr(outputs, 'shape', type(outputs).__name__)}")
+    return outputs, state
+
+
+@lru_cache(maxsize=256)
+def _parameters(function: Any) -> tuple[str, ...]:
+    kinds = inspect.signature(function).parameters.values()
+    return tuple("**" if kind.kind is kind.VAR_KEYWORD else kind.name for kind in kinds)
+
+
+def _takes_lengths(method: Any) -> bool:
+    names = _parameters(getattr(method, "__func__", method))
+    return "lengths" in names or "**" in names

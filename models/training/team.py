@@ -1,0 +1,97 @@
+"""Who trains: one process, or several that share every batch. This file says what is asked of them; it knows one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from minigrad import Tensor
+
+from ..recurrent import parts_of
+from .batches import Array, Batch
+
+__all__ = ["OneProcess", "Team", "alone"]
+
+
+class Team(Protocol):
+    """Processes that make every update together, each from its part of the batch."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes and shows."""
+        ...
+
+    def begin(self, parameters: Sequence[Tensor]) -> None:
+        """Give the parameters the same values in all processes."""
+        ...
+
+    def together(self) -> Any:
+        """A context in which an error of one process ends all of them."""
+        ...
+
+    def part(self, batch: Batch) -> Batch:
+        """What this process learns of a batch."""
+        ...
+
+    def add_up(self, parameters: Sequence[Tensor], loss: float) -> float:
+        """Make every gradient the sum over all processes; the sum of their losses."""
+        ...
+
+    def total(self, *numbers: float) -> tuple[float, ...]:
+        """The sums of numbers over all processes."""
+        ...
+
+    def agreed(self, share: float, interrupted: bool) -> tuple[float, bool]:
+        """How far all have come, and whether one of them was interrupted."""
+        ...
+
+    def whole(self, state: Any) -> list[Array]:
+        """The parts of a carried state, of all examples."""
+        ...
+
+    def own(self, state: Any) -> Any:
+        """What this process carries of a state of all examples."""
+        ...
+
+
+class OneProcess:
+    """A team of one."""
+
+    leads = True
+
+    def begin(self, parameters: Sequence[Tensor]) -> None:
+        """Nothing to do."""
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Errors are everybody's already."""
+        yield
+
+    def part(self, batch: Batch) -> Batch:
+        """All of it."""
+        return batch
+
+    def add_up(self, parameters: Sequence[Tensor], loss: float) -> float:
+        """The loss as it is."""
+        return loss
+
+    def total(self, *numbers: float) -> tuple[float, ...]:
+        """The numbers as they are."""
+        return numbers
+
+    def agreed(self, share: float, interrupted: bool) -> tuple[float, bool]:
+        """Both as they are."""
+        return share, interrupted
+
+    def whole(self, state: Any) -> list[Array]:
+        """The parts of the state."""
+        return [] if state is None else [part.numpy() for part in parts_of(state)]
+
+    def own(self, state: Any) -> Any:
+        """All of it."""
+        return state
+
+
+alone = OneProcess()
+"""The team of one process."""

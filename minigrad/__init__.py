@@ -14,6 +14,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.checks import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -22,7 +23,6 @@ from minigrad.ops import *  # noqa: F403
 from minigrad.scanning import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
-from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [

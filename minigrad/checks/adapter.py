@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
@@ -158,11 +159,21 @@ class Adapter:
             found[label if label not in found else f"{label} ({k})"] = part
         return found
 
-    def problem(self, traces_of: Traces, seed: int, as_given: bool = False) -> Problem:
-        """A random problem of the example's shapes."""
+    def values(self, seed: int, as_given: bool = False) -> dict[str, Array]:
+        """Values for all arrays among the arguments: random ones of the example's shapes."""
         rng = np.random.default_rng([2026, seed])
-        values = {leaf.name: np.array(leaf.value, float) if as_given else generic(leaf, rng) for leaf in self.leaves}
-        return Problem(values, {name: _random_like(lines, rng) for name, lines in traces_of.outputs.items()})
+        return {leaf.name: np.array(leaf.value, float) if as_given else generic(leaf, rng) for leaf in self.leaves}
+
+    def problem(self, values: dict[str, Array], traces: Traces, seed: int) -> Problem:
+        """These values, and random gradients of the outputs; 1 for a loss."""
+        rng = np.random.default_rng([2027, seed])
+        return Problem(values, {name: _random_like(lines, rng) for name, lines in traces.outputs.items()})
+
+    def with_arguments(self, arguments: dict[str, Any]) -> Adapter:
+        """The same for another example."""
+        other = copy.copy(self)
+        other.arguments, other.leaves = arguments, leaves(arguments)
+        return other
 
     # ---------------------------------------------------------------- running the backward pass
 

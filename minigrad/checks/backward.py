@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.checks.adapter import Adapter, Answer, Problem, Traces
-from minigrad.checks.chain import Chain
+from minigrad.checks.chain import Chain, Change, Run
 from minigrad.checks.comparison import Comparison, compare_gradients
 from minigrad.checks.conventions import convention
-from minigrad.checks.naming import named
+from minigrad.checks.effects import EFFECTS
+from minigrad.checks.naming import Explanation, equal, search
+from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.report import Finding, Report, Stage
-from minigrad.checks.sequences import Length, lengths
-from minigrad.errors import ArgumentError, BackwardCheckError, ShapeError
+from minigrad.checks.sequences import lengths
+from minigrad.checks.words import Words
+from minigrad.errors import BackwardError, MinigradError
 from minigrad.guard import Array
 
 __all__ = ["assert_backward_correct", "check_backward"]
@@ -28,12 +31,18 @@ PROBLEMS = 2
 
 
 class Trial(NamedTuple):
-    """One problem: the chain rule over the user's forward pass, and what his backward pass says."""
+    """One random problem: the chain rule over the user's forward pass, and what his backward pass says."""
 
     chain: Chain
+    words: Words
     answer: Answer
     problem: Problem
-    traces: Traces
+    steps: int
+
+    @property
+    def given(self) -> dict[str, Array]:
+        """The user's gradients."""
+        return self.answer.gradients
 
 
 def check_backward(
@@ -41,39 +50,39 @@ def check_backward(
     backward: Callable[..., Any],
     arguments: Any,
     *,
-    T: int | None = None,
     outputs: Sequence[str] | None = None,
     upstream: Mapping[str, str] | None = None,
     returns: Mapping[str, str] | Sequence[str | None] | None = None,
     rtol: float = 1e-6,
     seed: int = 0,
     as_given: bool = False,
-    name_mistakes: bool = True,
+    seconds: float = 8.0,
 ) -> Report:
-    """Hold a backward pass that was derived by hand to the forward pass that it belongs to.
+    """Hold a backward pass that was derived by hand to the forward pass that it belongs to, and name what is wrong with it.
 
     Both stay as they are, plain NumPy in whatever layout: examples in columns or in rows, weights apart, side by side or
     stacked in any order. Which returned value is the gradient of what is told by the names (``dWf``, ``dW_f``, ``grad_Wf``,
     ``"da_prev"`` in a dict), and so is what the backward pass wants: gradients of outputs, caches, arguments.
 
-    The check goes from shapes over side effects to one step, then to 2 and to all steps if the forward pass is a loop over
-    time, and stops at the first stage that fails. Then it looks for the mistake: which change of the right derivation gives
-    exactly these numbers? What it names is equal within ``rtol`` on two random problems; what it cannot name it
-    narrows down.
+    The check goes from shapes to one step, then to 2 and to all steps if the forward pass is a loop over time, and stops
+    at the first stage that fails. Then it looks for the mistake: which changes of the right derivation give exactly these
+    numbers? What it names is equal within ``rtol`` on two random problems; what it cannot name it narrows down.
 
     Args:
         forward: a function of arrays (or of nests or objects that hold them), or a method.
         backward: a function that returns gradients (or stores them as attributes of the object whose method it is).
         arguments: an example of the arguments of ``forward``, in order or by name. Only shapes matter: values are drawn
             anew, except of integers and of arrays of zeros and ones.
-        T: ``forward`` is one step and ``backward`` goes through a whole sequence of T steps.
         outputs: the names of what ``forward`` returns, where its source does not tell.
         upstream: {parameter of ``backward``: the output whose gradient it is}, where names do not tell.
         returns: of what each returned value is the gradient, in order (None for what is none), or by name.
         rtol: the largest difference, relative to the largest entry of each gradient.
         seed: of the random problems.
         as_given: use the values of the example instead.
-        name_mistakes: look for the mistake; False only says what differs.
+        seconds: of processor time for the search; 0 only says what differs.
+
+    Returns:
+        A report: printed, it is for a person; ``passed``, ``named`` and ``findings`` are for a program.
 
     Raises:
         ArgumentError: it cannot be told what is the gradient of what, or the forward pass cannot be followed: the
@@ -86,27 +95,263 @@ def check_backward(
     ...     x, h_prev, h, W, U = cache
     ...     dz = dh * (1 - h)
     ...     return W.T @ dz, U.T @ dz, dz @ x.T, dz @ h_prev.T, dz.sum(axis=1, keepdims=True)
-    >>> shapes = (3, 4), (5, 4), (5, 3), (5, 5), (5, 1)
-    >>> report = check_backward(step, step_backward, [np.ones(s) for s in shapes], returns=("x", "h_prev", "W", "U", "b"))
-    >>> report.passed, report.named, report.findings[0].kind
-    (False, True, 'activation derivative')
+    >>> example = [np.ones(shape) for shape in ((3, 4), (5, 4), (5, 3), (5, 5), (5, 1))]
+    >>> report = check_backward(step, step_backward, example, outputs=("h", "cache"), returns=("x", "h_prev", "W", "U", "b"))
+    >>> report.passed, report.named, report.findings[0].missing
+    (False, True, 'the derivative of tanh in dh_pre is without the square: 1 - h')
     """
     adapter = Adapter(forward, backward, arguments, outputs, upstream, returns)
-    label = getattr(forward, "__name__", "forward"), getattr(backward, "__name__", "backward")
+    called = getattr(forward, "__name__", "forward"), getattr(backward, "__name__", "backward")
+    example = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
+    plan = adapter.plan(example)
     stages: list[Stage] = []
     notes: list[str] = []
+    known: tuple[Change, ...] = ()
+    last: Trial | None = None
+    for label, sized in lengths(adapter, example):
+        try:
+            trials = [_trial(sized, plan, seed + k, as_given) for k in range(PROBLEMS)]
+        except UserError as error:
+            if stages and sized is not adapter:
+                continue
+            return Report(called, [*stages, Stage("runs", False, str(error))], notes=tuple(notes))
+        last = trials[0]
+        if not stages:
+            findings = _shapes(trials, stages, notes, rtol)
+            if findings:
+                return Report(called, stages, None, tuple(findings), tuple(notes))
+            _behaviour(sized, plan, last, stages, notes)
+        findings = []
+        if not _agree(last, rtol):
+            said = convention(last.given, last.chain.right, last.problem.values, _sizes(last), rtol)
+            if said is None:
+                findings, said = _diagnosed(trials, rtol, seconds, known)
+            if said is not None:
+                notes.append(said)
+        stages.append(Stage(label, not findings, "" if not findings else _differing(last, rtol)))
+        if findings:
+            return Report(called, stages, _comparison(last, rtol), tuple(findings), tuple(dict.fromkeys(notes)))
+    return Report(called, stages, None if last is None else _comparison(last, rtol), (), tuple(dict.fromkeys(notes)))
+
+
+def assert_backward_correct(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Any, **options: Any) -> None:
+    """`check_backward` for tests: nothing if the backward pass is right, and an error with the report if it is not.
+
+    Raises:
+        BackwardError: an AssertionError; pytest shows the report alone, without a line of minigrad's own code.
+
+    >>> def square(x):
+    ...     return x * x
+    >>> def square_backward(dout, x):
+    ...     return 2 * x
+    >>> assert_backward_correct(square, square_backward, [np.ones(3)], returns=("x",))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    minigrad.errors.BackwardError: square_backward is WRONG, for square
+    ...
+    """
+    __tracebackhide__ = True
+    report = check_backward(forward, backward, arguments, **options)
+    if not report.passed:
+        raise BackwardError(str(report)) from None
+
+
+class UserError(Exception):
+    """The user's own code raised an error."""
+
+
+def _trial(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool) -> Trial:
+    values = adapter.values(seed, as_given)
+    traces = adapter.traced(values)
+    problem = adapter.problem(values, traces, seed)
+    answer = _run(lambda: adapter.answer(plan, problem), adapter.backward)
+    wanted = {what for kind, what in plan.values() if kind == "upstream"}
+    seeds: dict[int, list[tuple[str, Array]]] = {}
+    receives = wanted or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
+    for name in receives:
+        lines, arrays = traces.outputs[name], problem.upstream[name]
+        for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
+            seeds.setdefault(line.number, []).append((name, array))
+    chain = Chain(traces.tape.lines, seeds, {name: traces.arguments[name] for name in answer.gradients})
+    words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
+    return Trial(chain, words, answer, problem, chain.steps)
+
+
+def _is_scalar(lines: Any) -> bool:
+    return not isinstance(lines, list) and lines.value.size == 1
+
+
+def _run(call: Callable[[], Any], function: Any) -> Any:
+    """What the user's code returns; its errors with the line that raised them."""
     try:
-        example = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
-        plan = adapter.plan(example)
-        for length in lengths(adapter, example, T):
-            trials = [_trial(length, plan, seed + k, as_given) for k in range(PROBLEMS)]
-            if not stages:
-                stages += _first_stages(length.adapter, plan, trials[0], notes)
-                if not stages[-1].passed:
-                    return Report(label, stages, None, _shape_findings(trials[0]), tuple(notes))
-            report = _compared(length, trials, rtol, label, stages, notes, name_mistakes)
-            if report is not None:
-                return report
-    except _Refusal as refusal:
-        raise ArgumentError(str(refusal)) from None
-    return Report(label, stages, _comparison(trials[0], rtol), (), tuple(dict.fromkeys(notes)))
+        with np.errstate(all="ignore"):
+            return call()
+    except MinigradError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        place = ""
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if code is getattr(function, "__code__", None):
+                place = f" (line {trace.tb_lineno} of {code.co_name})"
+            trace = trace.tb_next
+        raise UserError(f"{getattr(function, '__name__', 'backward')} raises {type(error).__name__}: {error}{place}") from error
+
+
+# -------------------------------------------------------------------- stages
+
+
+def _shapes(trials: list[Trial], stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
+    """The stage of shapes; harmless differences are put right and noted."""
+    findings: list[Finding] = []
+    first = trials[0]
+    for name in list(first.given):
+        right = first.chain.right[name]
+        called, shape = first.answer.called.get(name, f"d{name}"), first.given[name].shape
+        if shape == right.shape:
+            continue
+        squeezed = tuple(n for n in shape if n != 1) == tuple(n for n in right.shape if n != 1)
+        if squeezed:
+            notes.append(f"{called} has the shape {shape}, {name} has {right.shape}: compared as if they were the same")
+            for trial in trials:
+                trial.given[name] = trial.given[name].reshape(trial.chain.right[name].shape)
+            continue
+        findings.append(_misshapen(first, name, called, rtol))
+    said = "; ".join(f"{f.gradients[0]}" for f in findings)
+    stages.append(Stage("shapes", not findings, said))
+    return findings
+
+
+def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
+    given, right = trial.given[name], trial.chain.right[name]
+    wanted = f"{called} has the shape {given.shape}, but {name} has {right.shape}"
+    if given.shape == right.shape[::-1] and equal(given, right.T, rtol):
+        return Finding(
+            "transposed", f"{called} is transposed: it has the shape {given.shape}, {name} has {right.shape}", "",
+            f"it cannot be subtracted from {name}", f"{called} = {called}.T", (), (called,),
+        )  # fmt: skip
+    line = trial.chain.wanted[name]
+    for user, _ in trial.chain.users[line.number]:
+        g = trial.chain.base.cotangent(user, None)
+        if g is None:
+            continue
+        if equal(given, g, rtol):
+            return Finding(
+                "not summed", f"{called} is not summed over the examples: {wanted}", trial.words.derivation(line),
+                f"it cannot be subtracted from {name}, or broadcasts and is added {given.size // max(right.size, 1)} times", "", (),
+                (called,),
+            )  # fmt: skip
+        for axis in range(g.ndim):
+            if equal(given.ravel(), g.sum(axis=axis).ravel(), rtol):
+                return Finding(
+                    "summed over the wrong axis", f"{called} is summed over axis {axis}, the wrong one: {wanted}",
+                    trial.words.derivation(line), f"each example has a gradient instead of each entry of {name}", "", (), (called,),
+                )  # fmt: skip
+        if given.size == 1 and equal(given.ravel(), g.sum().reshape(1), rtol):
+            return Finding(
+                "summed over the wrong axis", f"{called} is summed over all axes: {wanted}", trial.words.derivation(line),
+                f"all entries of {name} get the same gradient", "", (), (called,),
+            )  # fmt: skip
+    return Finding("", wanted, trial.words.derivation(line), "", "", (), (called,))
+
+
+def _behaviour(adapter: Adapter, plan: dict[str, tuple[str, Any]], trial: Trial, stages: list[Stage], notes: list[str]) -> None:
+    """Whether two calls agree, and what the backward pass changes that is not its own."""
+    changed: dict[str, None] = {}
+    again = _run(lambda: adapter.answer(plan, trial.problem, lambda kind, name: changed.setdefault(f"{kind} {name}")), adapter.backward)
+    agree = all(
+        name in again.gradients and np.array_equal(np.ravel(again.gradients[name]), np.ravel(trial.given[name]), equal_nan=True)
+        for name in trial.given
+    )
+    if changed:
+        notes.append(f"the backward pass changes {', '.join(changed)} in place: a second call would see the changed values")
+    stages.append(Stage("two calls agree", agree, "" if agree else "the second call returns something else: is it random?"))
+    missing = [name for name in (leaf.name for leaf in adapter.leaves) if name not in trial.given]
+    reached = {line.name for line in trial.chain.lines if line.op == "argument" and trial.chain.live[line.number]}
+    missing = [name for name in missing if name in reached]
+    if missing:
+        notes.append(f"no gradient of {', '.join(missing)} is returned, so none was compared")
+
+
+def _agree(trial: Trial, rtol: float) -> bool:
+    return all(equal(given, trial.chain.right[name], rtol) for name, given in trial.given.items())
+
+
+def _differing(trial: Trial, rtol: float) -> str:
+    wrong = [trial.answer.called.get(n, n) for n, g in trial.given.items() if not equal(g, trial.chain.right[n], rtol)]
+    return f"{', '.join(wrong)} {'differs' if len(wrong) == 1 else 'differ'}"
+
+
+def _comparison(trial: Trial, rtol: float) -> Comparison:
+    return compare_gradients(trial.chain.right, dict(trial.given), names=("autograd", "yours"), rtol=rtol)
+
+
+def _sizes(trial: Trial) -> dict[int, str]:
+    """Numbers that gradients are divided by, with what they are."""
+    found: dict[int, str] = {}
+    if trial.steps > 1:
+        found[trial.steps] = "the number of steps"
+    shapes = [array.shape for seeds in trial.chain.seeds.values() for _, array in seeds]
+    shapes += [line.value.shape for line in trial.chain.lines if line.op == "matmul"]
+    for shape in shapes:
+        for axis, size in enumerate(shape):
+            found.setdefault(size, f"the length of axis {axis} of an output")
+        if shape:
+            found.setdefault(int(np.prod(shape)), "the number of entries of an output")
+    for size in list(found):
+        if trial.steps > 1:
+            found.setdefault(size * trial.steps, f"{found[size]} times the number of steps")
+    return found
+
+
+# -------------------------------------------------------------------- the mistakes
+
+
+def _diagnosed(
+    trials: list[Trial], rtol: float, seconds: float, known: tuple[Change, ...]
+) -> tuple[list[Finding], str | None]:
+    """What is wrong: findings, or what is done by convention."""
+    first = trials[0]
+    best = Explanation((), frozenset(n for n, g in first.given.items() if equal(g, first.chain.right[n], rtol)))
+    if seconds > 0:
+        for explanation in search(first.chain, first.words, first.given, rtol, seconds, known):
+            holds = all(_holds(trial, explanation, rtol) for trial in trials[1:])
+            if holds:
+                best = explanation
+                break
+    if best.changes and all(change.kind == "truncated" for change in best.changes) and len(best.explained) == len(first.given):
+        return [], "; ".join(change.words for change in best.changes)
+    run = Run(first.chain, best.changes)
+    results = {name: run.gradient(first.chain.wanted[name]) for name in first.given}
+    open_names = {name: g for name, g in first.given.items() if not equal(g, results[name], rtol)}
+    out = on_the_way_out(open_names, results, first.answer.called, _sizes(first), rtol)
+    findings = [_finding(first, change, best, rtol) for change in best.changes] + out
+    settled = {label for finding in out for label in finding.gradients}
+    left = {name: g for name, g in open_names.items() if first.answer.called.get(name, f"d{name}") not in settled}
+    if left:
+        fine = [name for name, g in first.given.items() if equal(g, first.chain.right[name], rtol)]
+        findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol))
+    return findings, None
+
+
+def _holds(trial: Trial, explanation: Explanation, rtol: float) -> bool:
+    """Whether an explanation gives the user's numbers on another problem too."""
+    run = Run(trial.chain, explanation.changes)
+    return all(equal(trial.given[name], run.gradient(trial.chain.wanted[name]), rtol) for name in explanation.explained)
+
+
+def _finding(trial: Trial, change: Change, explanation: Explanation, rtol: float) -> Finding:
+    line = change.fields["line"]
+    source = trial.words.source(change.fields.get("user", line))
+    formula = trial.words.derivation(line)
+    alone = Run(trial.chain, (change,))
+    touched = [
+        trial.answer.called.get(name, f"d{name}") for name in trial.given
+        if not equal(alone.gradient(trial.chain.wanted[name]), trial.chain.right[name], rtol)
+    ]  # fmt: skip
+    synonyms = tuple(dict.fromkeys(other.words for other in explanation.synonyms.get(change, ())[:3] if other.words != change.words))
+    return Finding(
+        change.kind, change.words, f"in {trial.words.gradient(line)}" + (f", from {source}" if source else ""),
+        EFFECTS.get(change.kind, ""), formula, synonyms, tuple(touched),
+    )  # fmt: skip
+

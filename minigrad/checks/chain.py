@@ -209,20 +209,52 @@ class Run:
     def terms(self, line: Line, context: Context) -> Any:
         """The sum of the terms of ∂L/∂line."""
         chain, total = self.chain, None
+        half = self.splits.get(context[0]) if type(context) is tuple else None
         for name, seed in chain.seeds.get(line.number, ()):
-            total = plus(total, self._changed(("seed", name), line, -1, seed, context, lambda seed=seed: seed))
+            edge: Edge = ("seed", name)
+            if half is None or not half.fields["drop"](edge, context[1]):
+                total = plus(total, self._changed(edge, line, -1, seed, context, lambda seed=seed: seed))
+        weighted = self.changes.get(("weighted", line.site))
+        crossed = False
         for user, position in chain.users[line.number]:
-            if chain.live[user.number]:
-                crossed = chain.states.get(line.site, line.site) if chain.crossing(line, user) else context
-                total = plus(total, self.share(user, position, crossed))
-        after = self.changes.get(("total", line.site))
-        if after is not None:
-            for change in after:
-                total = change.term(self, line, -1, total, context)
+            if not chain.live[user.number]:
+                continue
+            if half is not None and half.fields["drop"]((user.site, position), context[1]):
+                continue
+            if chain.crossing(line, user):
+                crossed = True
+            else:
+                term = self.share(user, position, context)
+                if weighted is not None and term is not None and chain.looped(user):
+                    for change in weighted:
+                        term = term * change.term(self, user, user.time, None, context)
+                total = plus(total, term)
+        if crossed:
+            total = plus(total, self.carried(line))
+        return total
+
+    def carried(self, line: Line) -> Any:
+        """What the step after hands back to a state."""
+        key = line.number, "carried"
+        if key not in self.memo:
+            terms = self.right_carried(line)
+            for change in self.changes.get(("carried", line.site), ()):
+                terms = change.term(self, line, line.time, terms, None)
+            self.memo[key] = terms
+        return self.memo[key]
+
+    def right_carried(self, line: Line) -> Any:
+        """The terms of a state's gradient that come from the step after."""
+        chain, total = self.chain, None
+        for user, position in chain.users[line.number]:
+            if chain.live[user.number] and chain.crossing(line, user):
+                total = plus(total, self.share(user, position, chain.states.get(line.site, line.site)))
         return total
 
     def share(self, user: Line, position: int, context: Context) -> Any:
         """The term that one use contributes."""
+        if ("skipped", user.time) in self.changes and self.chain.looped(user):
+            return None
         g = self.cotangent(user, context)
         if g is None:
             return None
@@ -243,11 +275,8 @@ class Run:
             self.visited.add((edge, context))
         for change in self.changes.get(edge, ()):
             if change.split:
-                if type(context) is tuple and context[0] == change.context:
-                    if change.fields["drop"](edge, context[1]):
-                        return None
-                    if edge in change.split and context[1] == 1:
-                        return self._fitted(g, user, position)
+                if type(context) is tuple and context == (change.context, 1) and edge in change.split:
+                    return self._fitted(g, user, position)
                 continue
             plain = context[0] if type(context) is tuple else context
             if change.context is not None and change.context != plain:
@@ -266,17 +295,19 @@ class Run:
 def affected(chain: Chain, change: Change) -> int:
     """The lines whose gradient a change can change, as a mask."""
     mask = 0
-    for edge in change.edges:
-        if edge[0] == "seed":
+    for kind, what in change.edges:
+        if kind == "skipped":
+            return -1
+        if kind == "seed":
             for number, seeds in chain.seeds.items():
-                if any(name == edge[1] for name, _ in seeds):
+                if any(name == what for name, _ in seeds):
                     mask |= chain.below[number]
-        elif edge[0] == "total":
-            for line in chain.at[edge[1]].values():
+        elif kind in ("carried", "weighted"):
+            for line in chain.at.get(what, {}).values():
                 mask |= chain.below[line.number]
         else:
-            for line in chain.at[edge[0]].values():
-                mask |= chain.below[line.operands[edge[1]].number]
+            for line in chain.at.get(kind, {}).values():
+                mask |= chain.below[line.operands[what].number]
     return mask
 
 

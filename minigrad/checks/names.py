@@ -74,11 +74,12 @@ def _loose(name: str) -> Any:
     return {"input": "x", "inputs": "x", "hidden": "h", "cell": "c", "ct": "c", "ht": "h"}.get(word, word), marks
 
 
-def _unmarked(name: str) -> Any:
+def unmarked(name: str) -> Any:
+    """The name without what says before or after: that of ``h_prev`` and of ``h_next``."""
     return _loose(name)[0]
 
 
-LEVELS: tuple[Callable[[str], Any], ...] = (_exact, _ordered, _loose, _unmarked)
+LEVELS: tuple[Callable[[str], Any], ...] = (_exact, _ordered, _loose, unmarked)
 
 
 def match(given: Iterable[str], wanted: Sequence[str], fits: Callable[[str, str], bool]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import linecache
 import operator
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ __all__ = ["Hole", "Line", "Site", "Source", "Tape", "Traced", "followed", "vjp_
 HERE = str(Path(__file__).parent.parent)
 OUTSIDE = (HERE, str(Path(np.__file__).parent), str(Path(linecache.__file__).parent))
 """Code that is not the user's."""
+
+HELPER = re.compile(r"sigm|tanh|softmax|relu|logistic|activat|^act$|^sig$|<lambda>", re.IGNORECASE)
+"""Functions whose own names for things say nothing: x, z, s."""
 
 Site: TypeAlias = int
 """A place in the user's code where an operation stands (with the calls that lead there), or an argument, as a number."""
@@ -206,7 +210,8 @@ class Tape:
         before = sys.getprofile()
 
         def noticed(frame: FrameType, event: str, argument: Any) -> None:
-            if event == "return" and not frame.f_code.co_filename.startswith(OUTSIDE):
+            code = frame.f_code
+            if event == "return" and not code.co_filename.startswith(OUTSIDE) and not HELPER.search(code.co_name):
                 self._learn(frame.f_locals)
 
         with followed(users, self):

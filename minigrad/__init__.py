@@ -14,7 +14,14 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
-from minigrad.checks import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
+from minigrad.checks import (
+    assert_backward_correct,
+    assert_gradients_close,
+    check_backward,
+    compare_gradients,
+    gradcheck,
+    gradgradcheck,
+)
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -29,7 +36,9 @@ __all__ = [
     "Module",
     "Parameter",
     "Tensor",
+    "assert_backward_correct",
     "assert_gradients_close",
+    "check_backward",
     "checkpoint",
     "compare_gradients",
     "current_place",

@@ -109,7 +109,8 @@ class Adapter:
     def called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What ``function`` returns for arguments by name."""
         signature = inspect.signature(function)
-        positional, keywords = [], {}
+        positional: list[Any] = []
+        keywords: dict[str, Any] = {}
         for name, parameter in signature.parameters.items():
             if name not in arguments:
                 continue
@@ -149,8 +150,8 @@ class Adapter:
     def _named_outputs(self, result: Any) -> dict[str, Any]:
         if isinstance(result, dict) and all(isinstance(key, str) for key in result):
             return dict(result)
-        parts = list(result) if isinstance(result, tuple | list) and not isinstance(result, Traced) else [result]
-        called = self.declared_outputs or names.returned_names(self.forward) or []
+        parts = list(result) if isinstance(result, tuple | list) else [result]
+        called: Sequence[str | None] = self.declared_outputs or names.returned_names(self.forward) or []
         if len(called) != len(parts):
             called = [None] * len(parts)
         found: dict[str, Any] = {}
@@ -198,9 +199,9 @@ class Adapter:
                         f"{sorted(plain)} or of the arguments {sorted(self._sources())}"
                     )
                 plan[name] = (kind, declared)
-            elif k == 0 and self.owner is not None and isinstance(self.backward, type(self.forward)) and name == self.owner:
-                plan[name] = ("argument", name)
-            elif name in self.arguments:
+            elif (
+                k == 0 and self.owner is not None and isinstance(self.backward, type(self.forward)) and name == self.owner
+            ) or name in self.arguments:
                 plan[name] = ("argument", name)
             elif name in plain and not names.is_upstream(name):
                 plan[name] = ("output", name)
@@ -243,12 +244,14 @@ class Adapter:
         if len(left) == 1 and len(free_caches) == 1 and not names.is_gradient(left[0]):
             plan[left[0]] = ("output", free_caches[0])
 
-    def answer(self, plan: dict[str, tuple[str, Any]], problem: Problem, keep: Callable[[str, Any], None] | None = None) -> Answer:
+    def answer(
+        self, plan: dict[str, tuple[str, Any]], problem: Problem, keep: Callable[[str, Any], None] | None = None
+    ) -> Answer:
         """What the user's backward pass says about a problem."""
         arguments = self.filled(lambda leaf: np.array(problem.values[leaf.name]))
         by_leaf: dict[str, Array] = {}
+        paths = {leaf.path: leaf.name for leaf in self.leaves}
         for name, value in arguments.items():
-            paths = {leaf.path: leaf.name for leaf in self.leaves}
             mapped(value, lambda path, array, attribute: by_leaf.setdefault(paths.get(path, path), array), name)
         before = {name: np.array(value) for name, value in by_leaf.items()}
         outputs = self._named_outputs(self.called(self.forward, arguments))
@@ -301,7 +304,7 @@ class Adapter:
         for k, (name, part) in enumerate(zip(called, parts, strict=True)):
             if isinstance(part, dict):
                 found |= {key: value for key, value in _flat(part).items() if key not in found}
-            elif isinstance(part, tuple) and not isinstance(part, np.ndarray):
+            elif isinstance(part, tuple):
                 found |= {f"{name or f'result {k}'}[{j}]": value for j, value in enumerate(part)}
             else:
                 label = name or (f"result {k}" if len(parts) > 1 else "result")
@@ -317,7 +320,9 @@ class Adapter:
         if isinstance(self.declared_returns, Mapping):
             for name, what in self.declared_returns.items():
                 if what not in shapes:
-                    raise ArgumentError(f"check_backward: returns: expected one of the arguments {sorted(shapes)}, got {what!r}")
+                    raise ArgumentError(
+                        f"check_backward: returns: expected one of the arguments {sorted(shapes)}, got {what!r}"
+                    )
                 if name in arrays:
                     pairs[name] = what
         elif self.declared_returns is not None:
@@ -340,9 +345,10 @@ class Adapter:
                 pairs[name] = candidates[0]
         if not pairs:
             shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing that is an array"
+            expected = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise ArgumentError(
-                f"check_backward: of what is each value that {_called(self.backward)} returns the gradient? It returned {shown}; "
-                f"the arguments are {', '.join(f'{k} {v}' for k, v in shapes.items())}. Say so: returns=('x', 'h_prev', …), in the "
+                f"check_backward: of what is each value that {_called(self.backward)} returns the gradient? It returned "
+                f"{shown}; the arguments are {expected}. Say so: returns=('x', 'h_prev', …), in the "
                 "order of the returned values, with None for what is no gradient, or returns={'its name': 'the argument'}"
             )
         ambiguous = [name for name in arrays if name not in pairs and name.startswith("result") and arrays[name].ndim]

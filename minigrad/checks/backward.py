@@ -6,12 +6,13 @@ minigrad's derivative of every line. Nothing is known here of any particular cel
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.checks.adapter import Adapter, Answer, Problem, Traces
+from minigrad.checks.adapter import Adapter, Answer, Problem
 from minigrad.checks.chain import Chain, Change, Run
 from minigrad.checks.comparison import Comparison, compare_gradients
 from minigrad.checks.conventions import convention
@@ -106,32 +107,36 @@ def check_backward(
     plan = adapter.plan(example)
     stages: list[Stage] = []
     notes: list[str] = []
-    known: tuple[Change, ...] = ()
-    last: Trial | None = None
-    for label, sized in lengths(adapter, example):
+    said: str | None = None
+    trials: list[Trial] = []
+    sized = lengths(adapter, example)
+    for number, (label, at_length) in enumerate(sized):
         try:
-            trials = [_trial(sized, plan, seed + k, as_given) for k in range(PROBLEMS)]
+            trials = [_trial(at_length, plan, seed + k, as_given) for k in range(PROBLEMS)]
         except UserError as error:
-            if stages and sized is not adapter:
+            if number < len(sized) - 1:
                 continue
             return Report(called, [*stages, Stage("runs", False, str(error))], notes=tuple(notes))
-        last = trials[0]
         if not stages:
             findings = _shapes(trials, stages, notes, rtol)
             if findings:
                 return Report(called, stages, None, tuple(findings), tuple(notes))
-            _behaviour(sized, plan, last, stages, notes)
-        findings = []
-        if not _agree(last, rtol):
-            said = convention(last.given, last.chain.right, last.problem.values, _sizes(last), rtol)
-            if said is None:
-                findings, said = _diagnosed(trials, rtol, seconds, known)
-            if said is not None:
-                notes.append(said)
-        stages.append(Stage(label, not findings, "" if not findings else _differing(last, rtol)))
-        if findings:
-            return Report(called, stages, _comparison(last, rtol), tuple(findings), tuple(dict.fromkeys(notes)))
-    return Report(called, stages, None if last is None else _comparison(last, rtol), (), tuple(dict.fromkeys(notes)))
+            _behaviour(at_length, plan, trials[0], stages, notes)
+        for trial in trials:
+            _reshaped(trial)
+        if _agree(trials[0], rtol):
+            stages.append(Stage(label, True))
+            continue
+        said = _convention(trials[0], rtol)
+        if said is None:
+            longer = _others(sized[number + 1 :], plan, seed, as_given)
+            findings, said = _diagnosed(trials, longer, rtol, seconds)
+            if findings:
+                stages.append(Stage(label, False, _differing(trials[0], rtol)))
+                return Report(called, stages, _comparison(trials[0], rtol), tuple(findings), tuple(notes))
+        stages.append(Stage(label, True, "by convention"))
+    notes += [said] if said else []
+    return Report(called, stages, _comparison(trials[0], rtol), (), tuple(notes))
 
 
 def assert_backward_correct(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Any, **options: Any) -> None:
@@ -210,11 +215,8 @@ def _shapes(trials: list[Trial], stages: list[Stage], notes: list[str], rtol: fl
         called, shape = first.answer.called.get(name, f"d{name}"), first.given[name].shape
         if shape == right.shape:
             continue
-        squeezed = tuple(n for n in shape if n != 1) == tuple(n for n in right.shape if n != 1)
-        if squeezed:
+        if _squeezed(shape) == _squeezed(right.shape):
             notes.append(f"{called} has the shape {shape}, {name} has {right.shape}: compared as if they were the same")
-            for trial in trials:
-                trial.given[name] = trial.given[name].reshape(trial.chain.right[name].shape)
             continue
         findings.append(_misshapen(first, name, called, rtol))
     said = "; ".join(f"{f.gradients[0]}" for f in findings)
@@ -222,14 +224,52 @@ def _shapes(trials: list[Trial], stages: list[Stage], notes: list[str], rtol: fl
     return findings
 
 
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
+
+
+def _reshaped(trial: Trial) -> None:
+    """Give gradients that differ by axes of length 1 alone the shape of their arguments."""
+    for name, given in trial.given.items():
+        shape = trial.chain.right[name].shape
+        if given.shape != shape and given.size == trial.chain.right[name].size:
+            trial.given[name] = given.reshape(shape)
+
+
+def _convention(trial: Trial, rtol: float) -> str | None:
+    """What is done by convention. Where the forward pass has a loss of its own, its mean or sum is none."""
+    said = convention(trial.given, trial.chain.right, trial.problem.values, _sizes(trial), rtol)
+    own_loss = all(trial.chain.lines[number].value.size == 1 for number in trial.chain.seeds)
+    return None if said is not None and own_loss and "divided by" in said else said
+
+
+def _others(sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool) -> list[Trial]:
+    """The same problem at other lengths, as far as it runs."""
+    found: list[Trial] = []
+    for _, at_length in sized:
+        try:
+            trial = _trial(at_length, plan, seed, as_given)
+        except UserError:
+            continue
+        _reshaped(trial)
+        if all(given.shape == trial.chain.right[name].shape for name, given in trial.given.items()):
+            found.append(trial)
+    return found
+
+
 def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
     given, right = trial.given[name], trial.chain.right[name]
     wanted = f"{called} has the shape {given.shape}, but {name} has {right.shape}"
     if given.shape == right.shape[::-1] and equal(given, right.T, rtol):
         return Finding(
-            "transposed", f"{called} is transposed: it has the shape {given.shape}, {name} has {right.shape}", "",
-            f"it cannot be subtracted from {name}", f"{called} = {called}.T", (), (called,),
-        )  # fmt: skip
+            "transposed",
+            f"{called} is transposed: it has the shape {given.shape}, {name} has {right.shape}",
+            "",
+            f"it cannot be subtracted from {name}",
+            f"{called} = {called}.T",
+            (),
+            (called,),
+        )
     line = trial.chain.wanted[name]
     for user, _ in trial.chain.users[line.number]:
         g = trial.chain.base.cotangent(user, None)
@@ -237,28 +277,44 @@ def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
             continue
         if equal(given, g, rtol):
             return Finding(
-                "not summed", f"{called} is not summed over the examples: {wanted}", trial.words.derivation(line),
-                f"it cannot be subtracted from {name}, or broadcasts and is added {given.size // max(right.size, 1)} times", "", (),
+                "not summed",
+                f"{called} is not summed over the examples: {wanted}",
+                trial.words.derivation(line),
+                f"it cannot be subtracted from {name}, or broadcasts and is added {given.size // max(right.size, 1)} times",
+                "",
+                (),
                 (called,),
-            )  # fmt: skip
+            )
         for axis in range(g.ndim):
             if equal(given.ravel(), g.sum(axis=axis).ravel(), rtol):
                 return Finding(
-                    "summed over the wrong axis", f"{called} is summed over axis {axis}, the wrong one: {wanted}",
-                    trial.words.derivation(line), f"each example has a gradient instead of each entry of {name}", "", (), (called,),
-                )  # fmt: skip
+                    "summed over the wrong axis",
+                    f"{called} is summed over axis {axis}, the wrong one: {wanted}",
+                    trial.words.derivation(line),
+                    f"each example has a gradient instead of each entry of {name}",
+                    "",
+                    (),
+                    (called,),
+                )
         if given.size == 1 and equal(given.ravel(), g.sum().reshape(1), rtol):
             return Finding(
-                "summed over the wrong axis", f"{called} is summed over all axes: {wanted}", trial.words.derivation(line),
-                f"all entries of {name} get the same gradient", "", (), (called,),
-            )  # fmt: skip
+                "summed over the wrong axis",
+                f"{called} is summed over all axes: {wanted}",
+                trial.words.derivation(line),
+                f"all entries of {name} get the same gradient",
+                "",
+                (),
+                (called,),
+            )
     return Finding("", wanted, trial.words.derivation(line), "", "", (), (called,))
 
 
 def _behaviour(adapter: Adapter, plan: dict[str, tuple[str, Any]], trial: Trial, stages: list[Stage], notes: list[str]) -> None:
     """Whether two calls agree, and what the backward pass changes that is not its own."""
     changed: dict[str, None] = {}
-    again = _run(lambda: adapter.answer(plan, trial.problem, lambda kind, name: changed.setdefault(f"{kind} {name}")), adapter.backward)
+    again = _run(
+        lambda: adapter.answer(plan, trial.problem, lambda kind, name: changed.setdefault(f"{kind} {name}")), adapter.backward
+    )
     agree = all(
         name in again.gradients and np.array_equal(np.ravel(again.gradients[name]), np.ravel(trial.given[name]), equal_nan=True)
         for name in trial.given
@@ -307,37 +363,78 @@ def _sizes(trial: Trial) -> dict[int, str]:
 # -------------------------------------------------------------------- the mistakes
 
 
-def _diagnosed(
-    trials: list[Trial], rtol: float, seconds: float, known: tuple[Change, ...]
-) -> tuple[list[Finding], str | None]:
-    """What is wrong: findings, or what is done by convention."""
+def _diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, seconds: float) -> tuple[list[Finding], str | None]:
+    """What is wrong: findings, or what is done by convention.
+
+    What is wrong at the shortest length is looked for there, and must hold at the others; else it is looked for at the
+    longest, where nothing is hidden.
+    """
     first = trials[0]
-    best = Explanation((), frozenset(n for n, g in first.given.items() if equal(g, first.chain.right[n], rtol)))
-    if seconds > 0:
-        for explanation in search(first.chain, first.words, first.given, rtol, seconds, known):
-            holds = all(_holds(trial, explanation, rtol) for trial in trials[1:])
-            if holds:
-                best = explanation
-                break
-    if best.changes and all(change.kind == "truncated" for change in best.changes) and len(best.explained) == len(first.given):
+    best = _explained(first, [*trials[1:], *longer], rtol, seconds)
+    if longer and not _whole(best, first):
+        other = _explained(longer[-1], longer[:-1], rtol, seconds, best.changes)
+        if _whole(other, longer[-1]) or len(other.changes) > len(best.changes):
+            first, best = longer[-1], other
+    if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
         return [], "; ".join(change.words for change in best.changes)
-    run = Run(first.chain, best.changes)
-    results = {name: run.gradient(first.chain.wanted[name]) for name in first.given}
-    open_names = {name: g for name, g in first.given.items() if not equal(g, results[name], rtol)}
-    out = on_the_way_out(open_names, results, first.answer.called, _sizes(first), rtol)
+    swapped = _returned(first, Explanation((), _right(first, rtol)), rtol)
+    if len(best.changes) > len(swapped[0]) and not swapped[1]:
+        return swapped[0], None
+    out, left = _returned(first, best, rtol)
     findings = [_finding(first, change, best, rtol) for change in best.changes] + out
-    settled = {label for finding in out for label in finding.gradients}
-    left = {name: g for name, g in open_names.items() if first.answer.called.get(name, f"d{name}") not in settled}
     if left:
-        fine = [name for name, g in first.given.items() if equal(g, first.chain.right[name], rtol)]
+        fine = sorted(_right(first, rtol))
         findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol))
     return findings, None
 
 
-def _holds(trial: Trial, explanation: Explanation, rtol: float) -> bool:
-    """Whether an explanation gives the user's numbers on another problem too."""
+def _whole(explanation: Explanation, trial: Trial) -> bool:
+    return len(explanation.explained) == len(trial.given)
+
+
+def _right(trial: Trial, rtol: float) -> frozenset[str]:
+    return frozenset(name for name, given in trial.given.items() if equal(given, trial.chain.right[name], rtol))
+
+
+def _explained(trial: Trial, others: list[Trial], rtol: float, seconds: float, start: tuple[Change, ...] = ()) -> Explanation:
+    """The best explanation that holds on all other problems too, with synonyms that do."""
+    if seconds > 0:
+        for explanation in search(trial.chain, trial.words, trial.given, rtol, seconds, start)[:20]:
+            options = [[change, *explanation.synonyms.get(change, ())] for change in explanation.changes]
+            for changes in itertools.islice(itertools.product(*options), 64):
+                if all(_holds(other, changes, explanation.explained, rtol) for other in others):
+                    synonyms = {
+                        change: [
+                            s
+                            for s in among
+                            if s is not change
+                            and s.words != change.words
+                            and all(
+                                _holds(o, [s if c is change else c for c in changes], explanation.explained, rtol)
+                                for o in others
+                            )
+                        ]
+                        for change, among in zip(changes, options, strict=True)
+                    }
+                    return Explanation(tuple(changes), explanation.explained, synonyms)
+    return Explanation((), _right(trial, rtol))
+
+
+def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list[Finding], dict[str, Array]]:
+    """What went wrong on the way out, after the changes of an explanation, and what is still not explained."""
     run = Run(trial.chain, explanation.changes)
-    return all(equal(trial.given[name], run.gradient(trial.chain.wanted[name]), rtol) for name in explanation.explained)
+    results = {name: run.gradient(trial.chain.wanted[name]) for name in trial.given}
+    open_names = {name: g for name, g in trial.given.items() if not equal(g, results[name], rtol)}
+    out = on_the_way_out(open_names, results, trial.answer.called, _sizes(trial), rtol)
+    settled = {label for finding in out for label in finding.gradients}
+    return out, {name: g for name, g in open_names.items() if trial.answer.called.get(name, f"d{name}") not in settled}
+
+
+def _holds(trial: Trial, changes: Sequence[Change], names: frozenset[str], rtol: float) -> bool:
+    """Whether changes give the user's numbers on another problem too."""
+    run = Run(trial.chain, changes)
+    with np.errstate(all="ignore"):
+        return all(equal(trial.given[name], run.gradient(trial.chain.wanted[name]), rtol) for name in names)
 
 
 def _finding(trial: Trial, change: Change, explanation: Explanation, rtol: float) -> Finding:
@@ -346,12 +443,19 @@ def _finding(trial: Trial, change: Change, explanation: Explanation, rtol: float
     formula = trial.words.derivation(line)
     alone = Run(trial.chain, (change,))
     touched = [
-        trial.answer.called.get(name, f"d{name}") for name in trial.given
+        trial.answer.called.get(name, f"d{name}")
+        for name in trial.given
         if not equal(alone.gradient(trial.chain.wanted[name]), trial.chain.right[name], rtol)
-    ]  # fmt: skip
-    synonyms = tuple(dict.fromkeys(other.words for other in explanation.synonyms.get(change, ())[:3] if other.words != change.words))
+    ]
+    synonyms = tuple(
+        dict.fromkeys(other.words for other in explanation.synonyms.get(change, [])[:3] if other.words != change.words)
+    )
     return Finding(
-        change.kind, change.words, f"in {trial.words.gradient(line)}" + (f", from {source}" if source else ""),
-        EFFECTS.get(change.kind, ""), formula, synonyms, tuple(touched),
-    )  # fmt: skip
-
+        change.kind,
+        change.words,
+        f"in {trial.words.gradient(line)}" + (f", from {source}" if source else ""),
+        EFFECTS.get(change.kind, ""),
+        formula,
+        synonyms,
+        tuple(touched),
+    )

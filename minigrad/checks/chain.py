@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,16 +24,19 @@ from minigrad.checks.tracing import Line, Site
 from minigrad.gradients import unbroadcast
 from minigrad.guard import Array
 
-__all__ = ["Chain", "Change", "Context", "Edge", "Run"]
+__all__ = ["Chain", "Change", "CircularError", "Context", "Edge", "Run"]
 
 Edge: TypeAlias = tuple[Any, ...]
 """(site of the user, position), or ("seed", name of the output)."""
 Context: TypeAlias = Any
 """The site of a gate, an argument or a state; None before any of them."""
 
-STRAIGHT = frozenset({"add", "sub", "neg", "getitem", "split", "reshape", "transpose", "write", "concatenate", "copy", "einsum"})
+STRAIGHT = frozenset(
+    {"add", "sub", "neg", "getitem", "split", "reshape", "transpose", "write", "concatenate", "copy", "einsum"}
+)
 
-Term: TypeAlias = Callable[["Run", Line, int, Any, Context], Any]
+Term: TypeAlias = Callable[..., Any]
+"""(run, user, position, gradient of the user, context) → the term."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,7 @@ class Change:
         words: what a message says about it.
         simple: the smaller, the likelier.
         fields: what else a message can say.
+        inner: changes that hold for one part of the sum only: what ``fields["drop"]`` (edge, which half) leaves in half 1.
     """
 
     edges: frozenset[Edge]
@@ -58,7 +63,7 @@ class Change:
     when: Callable[[int], bool] | None = None
     simple: int = 1
     fields: dict[str, Any] = field(default_factory=dict)
-    split: tuple[Edge, ...] = ()
+    inner: tuple[Change, ...] = ()
 
 
 class Chain:
@@ -108,8 +113,10 @@ class Chain:
         return self.steps > 1 and len(self.at.get(line.site, ())) == self.steps
 
     def crossing(self, line: Line, user: Line) -> bool:
-        """Whether the user belongs to a later time step."""
-        return user.time > line.time and self.looped(line) and self.looped(user)
+        """Whether the line is a state, or its initial value, and the user belongs to the step after."""
+        if not self.looped(user):
+            return False
+        return line.site in self.carried if line.time == 0 else user.time > line.time and self.looped(line)
 
     def _contexts(self) -> tuple[set[Site], dict[Site, Site]]:
         """Where contexts begin: at gates and arguments; and for every state, what its contexts are called.
@@ -132,7 +139,9 @@ class Chain:
         for used in operands.values():
             carried = next((o for o in used if self.looped(o)), None)
             initial = next((o for o in used if not self.looped(o)), None)
-            if carried is not None and initial is not None and len(used) == self.steps:
+            if carried is None or carried.op == "write" or carried.value.size == 1:
+                continue  # an array that is filled, or a total that is added up
+            if initial is not None and len(used) == self.steps:
                 states[carried.site] = initial.site if initial.op == "argument" else carried.site
                 self.initial[carried.site] = initial
                 self.carried[initial.site] = carried.site
@@ -159,6 +168,13 @@ def is_linear(line: Line) -> bool:
     return line.op in STRAIGHT and any(is_linear(operand) for operand in line.operands)
 
 
+BUSY = object()
+
+
+class CircularError(Exception):
+    """Changes that together make a gradient depend on itself."""
+
+
 class Run:
     """One pass over the chain with some changes. What no change affects is taken from the unchanged run."""
 
@@ -171,7 +187,7 @@ class Run:
         for change in changes:
             for edge in change.edges:
                 self.changes[edge].append(change)
-            if change.split:
+            if change.inner:
                 self.splits[change.context] = change
             self.affected |= affected(chain, change)
         if not base:
@@ -182,8 +198,12 @@ class Run:
         self.recording = not base
 
     def gradient(self, line: Line) -> Array:
-        """∂L/∂line, zeros if nothing arrives."""
-        g = self.cotangent(line, None)
+        """∂L/∂line, zeros if nothing arrives; NaN where the changes make it depend on itself."""
+        try:
+            with np.errstate(all="ignore"):
+                g = self.cotangent(line, None)
+        except CircularError:
+            return np.full(line.value.shape, np.nan)
         return np.zeros(line.value.shape) if g is None else g
 
     def cotangent(self, line: Line, context: Context) -> Any:
@@ -195,7 +215,10 @@ class Run:
             return chain.base.cotangent(line, context[0] if type(context) is tuple else context)
         key = line.number, context
         if key in self.memo:
+            if self.memo[key] is BUSY:
+                raise CircularError
             return self.memo[key]
+        self.memo[key] = BUSY
         split = self.splits.get(line.site) if line.site in chain.roots else None
         if split is not None:
             total = None
@@ -213,7 +236,7 @@ class Run:
         for name, seed in chain.seeds.get(line.number, ()):
             edge: Edge = ("seed", name)
             if half is None or not half.fields["drop"](edge, context[1]):
-                total = plus(total, self._changed(edge, line, -1, seed, context, lambda seed=seed: seed))
+                total = plus(total, self._changed(edge, line, -1, seed, context, partial(plus, None, seed)))
         weighted = self.changes.get(("weighted", line.site))
         crossed = False
         for user, position in chain.users[line.number]:
@@ -229,7 +252,7 @@ class Run:
                     for change in weighted:
                         term = term * change.term(self, user, user.time, None, context)
                 total = plus(total, term)
-        if crossed:
+        if crossed or ("carried", chain_state(chain, line)) in self.changes:
             total = plus(total, self.carried(line))
         return total
 
@@ -237,10 +260,10 @@ class Run:
         """What the step after hands back to a state."""
         key = line.number, "carried"
         if key not in self.memo:
-            terms = self.right_carried(line)
-            for change in self.changes.get(("carried", line.site), ()):
-                terms = change.term(self, line, line.time, terms, None)
-            self.memo[key] = terms
+            terms = partial(self.right_carried, line)
+            for change in self.changes.get(("carried", chain_state(self.chain, line)), ()):
+                terms = partial(change.term, self, line, line.time, terms, None)
+            self.memo[key] = terms()
         return self.memo[key]
 
     def right_carried(self, line: Line) -> Any:
@@ -253,14 +276,12 @@ class Run:
 
     def share(self, user: Line, position: int, context: Context) -> Any:
         """The term that one use contributes."""
-        if ("skipped", user.time) in self.changes and self.chain.looped(user):
+        if ("skipped", user.time) in self.changes and self.chain.looped(user) and not collects(user, position):
             return None
         g = self.cotangent(user, context)
         if g is None:
             return None
-        return self._changed(
-            (user.site, position), user, position, g, context, lambda: self.shares(user, context, g)[position]
-        )
+        return self._changed((user.site, position), user, position, g, context, lambda: self.shares(user, context, g)[position])
 
     def shares(self, user: Line, context: Context, g: Array) -> Sequence[Any]:
         """The right terms for all operands of ``user``, given ∂L/∂user."""
@@ -274,9 +295,12 @@ class Run:
         if self.recording:
             self.visited.add((edge, context))
         for change in self.changes.get(edge, ()):
-            if change.split:
-                if type(context) is tuple and context == (change.context, 1) and edge in change.split:
-                    return self._fitted(g, user, position)
+            if change.inner:
+                if type(context) is tuple and context == (change.context, 1):
+                    for inner in change.inner:
+                        if edge in inner.edges:
+                            term = inner.term(self, user, position, g, context)
+                            return None if term is None else self._fitted(term, user, position)
                 continue
             plain = context[0] if type(context) is tuple else context
             if change.context is not None and change.context != plain:
@@ -292,6 +316,16 @@ class Run:
         return unbroadcast(term, shape) if np.shape(term) != shape else term
 
 
+def chain_state(chain: Chain, line: Line) -> Site:
+    """The site of the state that a line is, or is the initial value of."""
+    return chain.carried.get(line.site, line.site)
+
+
+def collects(user: Line, position: int) -> bool:
+    """Whether the operand is what a loop has collected so far: an array that it fills, a loss that it adds up."""
+    return position == 0 and (user.op == "write" or (user.op == "add" and user.value.size == 1))
+
+
 def affected(chain: Chain, change: Change) -> int:
     """The lines whose gradient a change can change, as a mask."""
     mask = 0
@@ -305,6 +339,8 @@ def affected(chain: Chain, change: Change) -> int:
         elif kind in ("carried", "weighted"):
             for line in chain.at.get(what, {}).values():
                 mask |= chain.below[line.number]
+            if what in chain.initial:
+                mask |= chain.below[chain.initial[what].number]
         else:
             for line in chain.at.get(kind, {}).values():
                 mask |= chain.below[line.operands[what].number]

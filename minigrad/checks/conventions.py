@@ -1,7 +1,7 @@
 """Conventions: gradients that differ from the derivative of the loss, and are meant to.
 
-The mean over the examples or steps where the loss is a sum, clipping, a penalty on the weights: nobody who does this is wrong, so it is
-recognised and said.
+The mean over the examples or steps where the loss is a sum, clipping, a penalty on the weights: nobody who does this is
+wrong, so it is recognised and said.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from minigrad.checks.narrowing import factor
 from minigrad.checks.naming import equal
+from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
 __all__ = ["convention"]
@@ -36,7 +36,12 @@ def convention(
 
 
 def _mean(
-    wrong: list[str], given: dict[str, Array], right: dict[str, Array], values: dict[str, Array], sizes: dict[int, str], rtol: float
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
 ) -> str | None:
     factors = {factor(given[name], right[name], rtol) for name in wrong}
     if None in factors or not factors or max(factors) - min(factors) > 1e-9 * max(factors):  # type: ignore[type-var, operator]
@@ -54,7 +59,12 @@ def _mean(
 
 
 def _clipped(
-    wrong: list[str], given: dict[str, Array], right: dict[str, Array], values: dict[str, Array], sizes: dict[int, str], rtol: float
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
 ) -> str | None:
     bound = max(float(np.abs(given[name]).max(initial=0.0)) for name in wrong)
     if not bound or not math.isfinite(bound) or sum(int((np.abs(given[n]) >= bound).sum()) for n in wrong) < 2:
@@ -65,7 +75,12 @@ def _clipped(
 
 
 def _scaled_to_norm(
-    wrong: list[str], given: dict[str, Array], right: dict[str, Array], values: dict[str, Array], sizes: dict[int, str], rtol: float
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
 ) -> str | None:
     factors = [factor(given[name], right[name], rtol) for name in wrong]
     if any(c is None or not 0 < c < 1 for c in factors) or not factors:
@@ -74,12 +89,19 @@ def _scaled_to_norm(
     total = math.sqrt(sum(float((given[name] ** 2).sum()) for name in wrong))
     for norm in (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0):
         if len(wrong) > 1 and max(c) - min(c) <= 1e-9 and abs(total - norm) <= 1e-6 * norm:
-            return f"gradients are scaled to the norm {norm:g} inside the backward pass; a check of gradients wants them unclipped"
+            return (
+                f"gradients are scaled to the norm {norm:g} inside the backward pass; a check of gradients wants them unclipped"
+            )
     return None
 
 
 def _penalty(
-    wrong: list[str], given: dict[str, Array], right: dict[str, Array], values: dict[str, Array], sizes: dict[int, str], rtol: float
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
 ) -> str | None:
     strengths = [factor(given[name] - right[name], values[name], 1e-5) for name in wrong]
     if not strengths or any(s is None for s in strengths) or any(values[name].ndim < 2 for name in wrong):

@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["EFFECTS"]
 
 EFFECTS = {
-    "path missing": "what was lost is part of the gradient's direction: training still goes down at first, and slower or not at all where "
-    "this path matters",
+    "path missing": "what was lost is part of the gradient's direction: training goes down at first, then slower or not at all "
+    "where this path matters",
     "activation derivative": "the gradient keeps its sign but not its size, most wrong where the unit is saturated",
     "factor missing": "the gradient no longer depends on the other factor: it is too large where that is near 0",
     "factor doubled": "the gradient is too small wherever the factor is below 1",
@@ -25,7 +25,8 @@ EFFECTS = {
     "sign": "this part goes uphill",
     "factor": "this part counts too much or too little against the rest",
     "softmax derivative": "the error that all else is multiplied by is wrong from the start",
-    "state gradient not carried": "nothing is learnt about what happened more than one step ago: it is no backpropagation through time",
+    "state gradient not carried": "nothing is learnt about what happened more than one step ago: it is no backpropagation "
+    "through time",
     "state gradient accumulated": "early steps get the gradients of all later ones again and again: they grow with T",
     "states exchanged": "each state gets the other's gradient at every step",
     "truncated": "dependencies longer than the window are not learnt",
@@ -34,4 +35,7 @@ EFFECTS = {
     "a step is skipped": "one step's part of the gradient is lost, which matters most for short sequences",
     "adds itself": "some steps count many times as much as others: the gradient explodes with T",
     "averaged over the steps": "this parameter learns slower than all others by the number of steps",
+    "factor too many": "the gradient is weighted by a quantity that has nothing to do with it",
+    "upstream of the wrong step": "each step learns from the error of another step",
+    "loop in the wrong direction": "what later steps need is never handed back to the steps that caused it",
 }

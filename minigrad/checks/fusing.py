@@ -10,17 +10,33 @@ from typing import Any
 
 import numpy as np
 
-import minigrad
+from minigrad import ops
 from minigrad.checks.tracing import Hole, Line, Tape, vjp_of
 
 __all__ = ["ACTIVATIONS", "fuse"]
 
 ACTIVATIONS = frozenset({"sigmoid", "tanh", "relu", "softplus", "softmax", "log_softmax"})
 PARTS = frozenset(
-    {"add", "sub", "mul", "div", "neg", "exp", "pow", "square", "max", "sum", "where", "maximum", "reshape", "log", "broadcast_to"}
+    {
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "exp",
+        "pow",
+        "square",
+        "max",
+        "sum",
+        "where",
+        "maximum",
+        "reshape",
+        "log",
+        "broadcast_to",
+    }
 )
 DEPTH = 12
-KNOWN: dict[str, Any] = {"sigmoid": minigrad.sigmoid, "tanh": minigrad.tanh, "relu": minigrad.relu}
+KNOWN: dict[str, Any] = {"sigmoid": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu}
 
 
 def fuse(tape: Tape) -> None:
@@ -32,7 +48,7 @@ def fuse(tape: Tape) -> None:
                 if found:
                     name, x, keywords = found[-1]  # the deepest: softmax sees through the maximum that is subtracted first
                     line.op, line.operands = name, (x,)
-                    line.compute, line.at = vjp_of(getattr(minigrad, name), keywords)
+                    line.compute, line.at = vjp_of(getattr(ops, name), keywords)
                     line.vjp, line.given = line.at((x.value,)), (Hole(0),)
 
 
@@ -48,11 +64,11 @@ def _recognised(line: Line) -> Iterator[tuple[str, Line, dict[str, Any]]]:
                 yield name, x, {}
         for axis in range(y.ndim):
             for name in ("softmax", "log_softmax"):
-                if y.shape[axis] > 1 and _equal(getattr(minigrad, name)(x.value, axis).numpy(), y):
+                if y.shape[axis] > 1 and _equal(getattr(ops, name)(x.value, axis).numpy(), y):
                     yield name, x, {"axis": axis}
         if y.ndim == 2 and 1 in y.shape:
             continue
-        if _equal(minigrad.softmax(x.value, tuple(range(y.ndim))).numpy(), y) and y.ndim > 1:
+        if _equal(ops.softmax(x.value, tuple(range(y.ndim))).numpy(), y) and y.ndim > 1:
             yield "softmax", x, {"axis": tuple(range(y.ndim))}
 
 
@@ -62,12 +78,16 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _bottlenecks(line: Line) -> Iterator[Line]:
     """Lines that everything which ``line`` depends on goes through, nearest first: seen through arithmetic alone."""
-    frontier, seen = set(line.operands), 0
+    frontier, seen = _varying(line), 0
     while frontier and seen < DEPTH:
         if len(frontier) == 1:
             yield next(iter(frontier))
         newest = max(frontier, key=lambda part: part.number)
         if newest.op not in PARTS:
             return
-        frontier = (frontier - {newest}) | set(newest.operands)
+        frontier = (frontier - {newest}) | _varying(newest)
         seen += 1
+
+
+def _varying(line: Line) -> set[Line]:
+    return {operand for operand in line.operands if operand.op != "constant"}

@@ -1,4 +1,4 @@
-"""Which gradient belongs to which quantity, by its name: ``dWf``, ``dW_f``, ``grad_Wf`` and ``Wf_grad`` are all that of ``Wf``."""
+"""Which gradient belongs to which quantity, by its name: ``dWf``, ``dW_f``, ``grad_Wf`` are all that of ``Wf``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from typing import Any
 
 __all__ = ["is_cache", "is_gradient", "is_upstream", "match", "parameters_of", "returned_names", "stem"]
 
-PREFIX = re.compile(r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE)
+PREFIX = re.compile(
+    r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE
+)
 SUFFIX = re.compile(r"_?(?:grads?|gradient|delta|bar)$", re.IGNORECASE)
-CACHE = re.compile(r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$", re.IGNORECASE)
+CACHE = re.compile(
+    r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$",
+    re.IGNORECASE,
+)
 UPSTREAM = re.compile(
-    r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$", re.IGNORECASE
+    r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$",
+    re.IGNORECASE,
 )
 BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1")
 AFTER = ("next", "new", "cur", "current", "out", "after")

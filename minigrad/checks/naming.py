@@ -1,8 +1,8 @@
 """The search for the mistake: which changes of the right derivation give exactly the numbers that the user has?
 
-Single changes first, then combinations: a change that makes some of the wrong gradients right, and none of the right ones wrong, is kept, and the
-search goes on from there for the others (a beam: the most promising few). Where no single change does, pairs are tried on
-the gradient that depends on the least. Whatever is found must give the same numbers on every problem.
+Single changes first, then combinations: a change that explains some of the wrong gradients, and spoils none that was
+explained, is kept, and the search goes on from there for the others (a beam: the most promising few). Where no single
+change does, pairs are tried on the gradient that depends on the least.
 """
 
 from __future__ import annotations
@@ -133,9 +133,7 @@ class Search:
         results = []
         for matched, options in found.items():
             for group in self._same(state, [candidate for candidate, _ in options]):
-                results.append(
-                    Explanation((*state.changes, group[0]), kept | matched, {**state.synonyms, group[0]: group[1:]})
-                )
+                results.append(Explanation((*state.changes, group[0]), kept | matched, {**state.synonyms, group[0]: group[1:]}))
         results.sort(key=lambda e: (-len(e.explained), e.simple))
         return results
 
@@ -159,20 +157,7 @@ class Search:
         kept = state.explained
         open_names = [name for name in self.smallest if name not in kept]
         for target in open_names[:4]:
-            bit = self.bit[target]
-            run = Run(self.chain, state.changes)
-            now = run.gradient(self.chain.wanted[target])
-            options: list[Change] = []
-            seen: list[Array] = []
-            for candidate in self.candidates:
-                if not self.mask(candidate) & bit or candidate.simple > 4 or self.late():
-                    continue
-                with np.errstate(all="ignore"):
-                    result = Run(self.chain, (*state.changes, candidate)).gradient(self.chain.wanted[target])
-                if equal(result, now, 1e-9) or any(equal(result, other, 1e-9) for other in seen):
-                    continue
-                seen.append(result)
-                options.append(candidate)
+            options = self._different(state, target, kept)
             options = options[:160]
             found = []
             for first, second in itertools.combinations(options, 2):
@@ -188,16 +173,34 @@ class Search:
                 return sorted(found, key=lambda e: (-len(e.explained), e.simple))[:BEAM]
         return []
 
+    def _different(self, state: Explanation, target: str, kept: frozenset[str]) -> list[Change]:
+        """Changes that change ``target``, none of ``kept``, and do so each in another way."""
+        options: list[Change] = []
+        seen: list[dict[str, Array]] = []
+        now = Run(self.chain, state.changes).gradient(self.chain.wanted[target])
+        for candidate in self.candidates:
+            if not self.mask(candidate) & self.bit[target] or candidate.simple > 4 or self.late():
+                continue
+            run = Run(self.chain, (*state.changes, candidate))
+            g = run.gradient(self.chain.wanted[target])
+            if equal(g, now, 1e-9) or not np.isfinite(g).all():
+                continue
+            if any(not equal(self.given[name], run.gradient(self.chain.wanted[name]), self.rtol) for name in kept):
+                continue
+            result = {name: run.gradient(self.chain.wanted[name]) for name in self.given if name not in kept}
+            if not any(all(equal(result[name], other[name], 1e-9) for name in result) for other in seen):
+                seen.append(result)
+                options.append(candidate)
+        return options
+
     def run(self, start: tuple[Change, ...] = ()) -> list[Explanation]:
         """Explanations, best first; the first explains all gradients if any does."""
         explained = self.right
         if start:
-            matched = self.tried(start, [n for n in self.smallest], frozenset())
+            run = Run(self.chain, start)
             explained = frozenset(
-                name for name in self.all
-                if equal(self.given[name], Run(self.chain, start).gradient(self.chain.wanted[name]), self.rtol)
-            )  # fmt: skip
-            del matched
+                name for name in self.all if equal(self.given[name], run.gradient(self.chain.wanted[name]), self.rtol)
+            )
         beam = [Explanation(start, explained)]
         best = beam
         for _ in range(DEPTH):

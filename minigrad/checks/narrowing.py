@@ -1,7 +1,7 @@
 """The narrowest true statement about gradients that no change of the derivation explains, and what can be wrong on the way out.
 
-A gradient that was computed rightly can still be returned in another's place, transposed, or with a factor. What is said here is
-said of the numbers, and holds of every entry.
+A gradient that was computed rightly can still be returned in another's place, transposed, or with a factor. What is said
+here is said of the numbers, and holds of every entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ __all__ = ["narrowed", "on_the_way_out"]
 Gradients = dict[str, Array]
 
 
-def on_the_way_out(given: Gradients, right: Gradients, called: dict[str, str], sizes: dict[int, str], rtol: float) -> list[Finding]:
+def on_the_way_out(
+    given: Gradients, right: Gradients, called: dict[str, str], sizes: dict[int, str], rtol: float
+) -> list[Finding]:
     """Findings about gradients that are those of the derivation, but not where or as they should be.
 
     Args:
@@ -42,32 +44,47 @@ def on_the_way_out(given: Gradients, right: Gradients, called: dict[str, str], s
     for name in sorted(open_names):
         if not given[name].any() and right[name].any():
             found(
-                [name], "never computed", f"{label(name)} is 0 in every entry: it is never computed, or never added to",
+                [name],
+                "never computed",
+                f"{label(name)} is 0 in every entry: it is never computed, or never added to",
                 f"{name} is never trained by it; where it is a state's gradient, nothing goes further back in time",
-            )  # fmt: skip
+            )
     for name in sorted(open_names):
         others = [o for o in right if o != name and equal(given[name], right[o], rtol)] if name in open_names else []
         for other in others[:1]:
             if other in open_names and equal(given[other], right[name], rtol):
                 found(
-                    [name, other], "gradients exchanged", f"{label(name)} and {label(other)} are exchanged",
+                    [name, other],
+                    "gradients exchanged",
+                    f"{label(name)} and {label(other)} are exchanged",
                     f"{name} and {other} are each moved along the other's gradient",
                     f"{label(name)}, {label(other)} = {label(other)}, {label(name)}",
-                )  # fmt: skip
+                )
             else:
                 found(
-                    [name], "wrong accumulator", f"your {label(name)} is the gradient of {other}: {label(other)} is in its place",
+                    [name],
+                    "wrong accumulator",
+                    f"your {label(name)} is the gradient of {other}: {label(other)} is in its place",
                     f"{name} is moved along the gradient of {other}",
-                )  # fmt: skip
+                )
     for name in sorted(open_names):
         if given[name].ndim == 2 and equal(given[name], right[name].T, rtol):
-            found([name], "transposed", f"{label(name)} is transposed", f"every entry of {name} gets another's gradient",
-                  f"{label(name)} = {label(name)}.T")  # fmt: skip
+            found(
+                [name],
+                "transposed",
+                f"{label(name)} is transposed",
+                f"every entry of {name} gets another's gradient",
+                f"{label(name)} = {label(name)}.T",
+            )
     for name in sorted(open_names):
         for axis in range(given[name].ndim):
             if given[name].shape[axis] > 1 and equal(given[name], np.flip(right[name], axis), rtol):
-                found([name], "in reverse order", f"{label(name)} is in reverse order along axis {axis}",
-                      "the first step gets the gradient of the last")  # fmt: skip
+                found(
+                    [name],
+                    "in reverse order",
+                    f"{label(name)} is in reverse order along axis {axis}",
+                    "the first step gets the gradient of the last",
+                )
                 break
     factors: dict[tuple[str, float], list[str]] = {}
     for name in sorted(open_names):
@@ -78,14 +95,24 @@ def on_the_way_out(given: Gradients, right: Gradients, called: dict[str, str], s
     for (words, c), names in factors.items():
         shown = ", ".join(label(name) for name in names)
         found(
-            names, "sign" if c == -1 else "factor", f"{shown} {'is' if len(names) == 1 else 'are'} {words}",
+            names,
+            "sign" if c == -1 else "factor",
+            f"{shown} {'is' if len(names) == 1 else 'are'} {words}",
             "the step goes uphill" if c < 0 else f"{', '.join(names)} learns {abs(c):.3g} times as fast as it should",
-        )  # fmt: skip
+        )
     for name in sorted(open_names):
         for other in right:
-            if other != name and right[other].shape == given[name].shape and equal(given[name], right[name] + right[other], rtol):
-                found([name], "wrong accumulator", f"{label(other)} is added to {label(name)}",
-                      f"{name} is moved along the gradient of {other} as well")  # fmt: skip
+            if (
+                other != name
+                and right[other].shape == given[name].shape
+                and equal(given[name], right[name] + right[other], rtol)
+            ):
+                found(
+                    [name],
+                    "wrong accumulator",
+                    f"{label(other)} is added to {label(name)}",
+                    f"{name} is moved along the gradient of {other} as well",
+                )
                 break
     return findings
 
@@ -127,7 +154,9 @@ def narrowed(given: Gradients, right: Gradients, called: dict[str, str], fine: l
     shown = ", ".join(label(name) for name in sorted(given))
     beside = f"; {', '.join(label(name) for name in fine)} {'is' if len(fine) == 1 else 'are'} right" if fine else ""
     text = f"{shown} {'is' if len(given) == 1 else 'are'} wrong{beside}"
-    return Finding("", ": ".join([text, "; ".join(facts)]) if facts else text, gradients=tuple(label(name) for name in sorted(given)))
+    return Finding(
+        "", ": ".join([text, "; ".join(facts)]) if facts else text, gradients=tuple(label(name) for name in sorted(given))
+    )
 
 
 def _about(given: Array, right: Array, steps: int, rtol: float) -> str:
@@ -158,5 +187,3 @@ def _steps(first: int, last: int, steps: int) -> str:
     if first == last:
         return "t = T" if first == steps else f"t = {first}"
     return f"t = {first} to {'T' if last == steps else last}"
-
-

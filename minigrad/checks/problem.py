@@ -45,7 +45,9 @@ def mapped(value: Any, change: Callable[[str, Array, bool], Any], path: str = ""
         return type(value)(*(mapped(p, change, f"{path}.{k}", attribute) for k, p in zip(value._fields, value, strict=True)))
     if isinstance(value, list | tuple):
         return type(value)(mapped(part, change, f"{path}[{k}]", attribute) for k, part in enumerate(value))
-    if hasattr(value, "__dict__") and not isinstance(value, type | ModuleType | FunctionType | MethodType | BuiltinFunctionType):
+    if hasattr(value, "__dict__") and not isinstance(
+        value, type | ModuleType | FunctionType | MethodType | BuiltinFunctionType
+    ):
         other = copy.copy(value)
         for name, part in vars(value).items():
             other.__dict__[name] = mapped(part, change, f"{path}.{name}", True)
@@ -76,11 +78,9 @@ def _is_gradient_store(path: str) -> bool:
 
 def _is_kept(array: Array) -> bool:
     """Whether it holds zeros and ones (not of one kind alone), or distributions."""
-    if array.size < 2 or array.ndim == 0:
+    if array.size < 2:
         return array.ndim == 0
-    if np.isin(array, (0.0, 1.0)).all() and array.min() != array.max():
-        return True
-    return False
+    return bool(np.isin(array, (0.0, 1.0)).all() and array.min() != array.max())
 
 
 def generic(leaf: Leaf, rng: np.random.Generator) -> Array:

@@ -95,9 +95,9 @@ class Report:
             "named": self.named,
             "stages": [stage._asdict() for stage in self.stages],
             "findings": [finding._asdict() for finding in self.findings],
-            "gradients": [] if self.comparison is None else [
-                {"of": d.gradient, "relative": d.relative, "agrees": d.agrees} for d in self.comparison.differences
-            ],
+            "gradients": []
+            if self.comparison is None
+            else [{"of": d.gradient, "relative": d.relative, "agrees": d.agrees} for d in self.comparison.differences],
             "notes": list(self.notes),
         }
 

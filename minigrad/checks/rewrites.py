@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,9 @@ from minigrad.guard import Array
 
 __all__ = ["catalogue"]
 
-ARRANGING = frozenset({"concatenate", "write", "transpose", "getitem", "reshape", "split", "stack", "copy", "expand_dims", "squeeze"})
+ARRANGING = frozenset(
+    {"concatenate", "write", "transpose", "getitem", "reshape", "split", "stack", "copy", "expand_dims", "squeeze"}
+)
 """Operations that put entries elsewhere: a wrong operand inside them is a wrong entry of the result."""
 
 
@@ -37,9 +41,12 @@ def catalogue(chain: Chain, words: Words) -> list[Change]:
     for edge, contexts in chain.visited.items():
         options: list[Context] = [None, *contexts] if len(contexts) > 1 else [None]
         for context in options:
-            found += _seed(chain, words, edge, context) if edge[0] == "seed" else _edge(chain, words, Spot(chain, edge), context)
+            found += (
+                _seed(chain, words, edge, context) if edge[0] == "seed" else _edge(chain, words, Spot(chain, edge), context)
+            )
     found += _everywhere(chain, found)
-    found += _precedence(chain, words)
+    found += _one_term(chain, words, found)
+    found += _permuted(chain, words)
     found += _between_steps(chain, words)
     found.sort(key=lambda change: change.simple)
     return found
@@ -82,22 +89,106 @@ def _seed(chain: Chain, words: Words, edge: Edge, context: Context) -> Iterator[
     line = next(chain.lines[number] for number, seeds in chain.seeds.items() if any(edge[1] == n for n, _ in seeds))
     about = {"line": line}
     yield Change(
-        frozenset({edge}), lambda run, user, k, g, c: None, "path missing",
-        f"{name}, the gradient that arrives from outside, is left out{place}", context, simple=2 + (context is not None), fields=about,
-    )  # fmt: skip
+        frozenset({edge}),
+        lambda run, user, k, g, c: None,
+        "path missing",
+        f"{name}, the gradient that arrives from outside, is left out{place}",
+        context,
+        simple=2 + (context is not None),
+        fields=about,
+    )
     for other, arrived in ((n, a) for seeds in chain.seeds.values() for n, a in seeds):
         if other != edge[1] and arrived.shape == line.value.shape:
             shown = words.seeds.get(other, f"d{other}")
             yield Change(
-                frozenset({edge}), lambda run, user, k, g, c, other=other: _seed_of(run, other), "wrong upstream gradient",
-                f"{shown} stands in the place of {name}{place}", context, simple=3 + (context is not None), fields=about,
-            )  # fmt: skip
+                frozenset({edge}),
+                lambda run, user, k, g, c, other=other: _seed_of(run, other),
+                "wrong upstream gradient",
+                f"{shown} stands in the place of {name}{place}",
+                context,
+                simple=3 + (context is not None),
+                fields=about,
+            )
+    yield from _shifted_seed(chain, name, edge, context, place, about)
+    for said, by in _factors(chain, words, line.value.shape):
+        yield Change(
+            frozenset({edge}),
+            lambda run, user, k, g, c, by=by: _by(run, user, g, by),
+            "factor too many",
+            f"{name} is multiplied by {said}, which belongs elsewhere{place}",
+            context,
+            simple=5 + (context is not None),
+            fields=about,
+        )
     for factor, kind in ((2.0, "counted twice"), (-1.0, "sign")):
         yield Change(
-            frozenset({edge}), lambda run, user, k, g, c, factor=factor: factor * g, kind,
+            frozenset({edge}),
+            lambda run, user, k, g, c, factor=factor: factor * g,
+            kind,
             f"{name} is {'counted twice' if factor == 2 else 'subtracted instead of added'}{place}",
-            context, simple=4 + (context is not None), fields=about,
-        )  # fmt: skip
+            context,
+            simple=4 + (context is not None),
+            fields=about,
+        )
+
+
+def _shifted_seed(chain: Chain, name: str, edge: Edge, context: Context, place: str, about: dict[str, Any]) -> Iterator[Change]:
+    """Gradients of outputs at all steps, taken at other steps."""
+    seed = next(arrived for seeds in chain.seeds.values() for n, arrived in seeds if n == edge[1])
+    axes = [axis for axis, size in enumerate(seed.shape) if size == chain.steps > 1]
+    ways: list[tuple[str, Callable[[Any, int], Any]]] = [
+        ("is read in reverse order of time", np.flip),
+        ("is read one step too late", lambda g, axis: _moved(g, axis, 1)),
+        ("is read one step too early", lambda g, axis: _moved(g, axis, -1)),
+        ("is read at the last step only, for every step", lambda g, axis: np.take(g, [-1] * g.shape[axis], axis)),
+        ("is read at the first step only, for every step", lambda g, axis: np.take(g, [0] * g.shape[axis], axis)),
+        ("is added up over all steps, for every step", lambda g, axis: g.sum(axis=axis, keepdims=True) + 0 * g),
+        ("is used at the last step only", lambda g, axis: _only(g, axis, -1)),
+    ]
+    for axis in axes[-1:]:
+        for said, way in ways:
+            yield Change(
+                frozenset({edge}),
+                lambda run, user, k, g, c, way=way, axis=axis: way(g, axis),
+                "upstream of the wrong step",
+                f"{name} {said}{place}",
+                context,
+                simple=3,
+                fields=about,
+            )
+
+
+def _moved(g: Any, axis: int, by: int) -> Any:
+    """``g`` shifted along an axis, zeros coming in."""
+    moved = np.roll(g, -by, axis)
+    return _only(moved, axis, -1 if by > 0 else 0, keep=False)
+
+
+def _only(g: Any, axis: int, where: int, keep: bool = True) -> Any:
+    mask = np.zeros(g.shape[axis]) if keep else np.ones(g.shape[axis])
+    mask[where] = 1.0 if keep else 0.0
+    return g * mask.reshape([-1 if a == axis else 1 for a in range(g.ndim)])
+
+
+def _factors(chain: Chain, words: Words, shape: tuple[int, ...]) -> list[tuple[str, tuple[Site, Callable[[Any], Any]]]]:
+    """What a gradient could be multiplied by without cause: values, and derivatives of activations."""
+    found: list[tuple[str, tuple[Site, Callable[[Any], Any]]]] = []
+    for site in _values(chain, shape):
+        line = _line(chain, site)
+        assert line is not None
+        name = words.name(line)
+        found.append((name, (site, lambda v: v)))
+        if line.op == "tanh":
+            found.append((f"(1 - {name}**2)", (site, lambda v: 1 - v * v)))
+        if line.op == "sigmoid":
+            found.append((f"{name} * (1 - {name})", (site, lambda v: v * (1 - v))))
+            found.append((f"(1 - {name})", (site, lambda v: 1 - v)))
+    return found
+
+
+def _by(run: Run, user: Line, g: Any, factor: tuple[Site, Callable[[Any], Any]]) -> Any:
+    value = run.chain.value(factor[0], user.time)
+    return None if value is None else g * factor[1](value)
 
 
 def _edge(chain: Chain, words: Words, spot: Spot, context: Context) -> Iterator[Change]:
@@ -118,36 +209,52 @@ def _edge(chain: Chain, words: Words, spot: Spot, context: Context) -> Iterator[
         return Change(edges, term, kind, said + place, context, when, simple + extra, fields)
 
     def right(run: Run, user: Line, g: Any, c: Context) -> Any:
-        return user.vjp(g)[position]
+        return None if g is None else user.vjp(g)[position]
 
     yield change(
-        "path missing", f"the path from {words.name(spot.operand)} through {through} is missing: the term {text} of {of}",
-        lambda run, user, k, g, c: None, 1,
-    )  # fmt: skip
+        "path missing",
+        f"the path from {words.name(spot.operand)} through {through} is missing: the term {text} of {of}",
+        lambda run, user, k, g, c: None,
+        1,
+    )
     if chain.steps > 1 and chain.looped(user):
         for when, said in _times(chain.steps):
             yield change(
-                "path missing", f"the path from {words.name(spot.operand)} through {through} is missing {said}",
-                lambda run, user, k, g, c: None, 4, when,
-            )  # fmt: skip
+                "path missing",
+                f"the path from {words.name(spot.operand)} through {through} is missing {said}",
+                lambda run, user, k, g, c: None,
+                4,
+                when,
+            )
     for factor, kind, said in (
-        (-1.0, "sign", "has the wrong sign"), (2.0, "counted twice", "is counted twice"), (0.5, "factor", "is halved"),
-    ):  # fmt: skip
+        (-1.0, "sign", "has the wrong sign"),
+        (2.0, "counted twice", "is counted twice"),
+        (0.5, "factor", "is halved"),
+    ):
         yield change(
-            kind, f"the term {text} of {of} {said}",
-            lambda run, user, k, g, c, factor=factor: _scaled(right(run, user, g, c), factor), 3,
-        )  # fmt: skip
+            kind,
+            f"the term {text} of {of} {said}",
+            lambda run, user, k, g, c, factor=factor: _scaled(right(run, user, g, c), factor),
+            3,
+        )
     if user.op in ACTIVATIONS:
         yield from _activation(chain, words, spot, change)
     if user.op == "mul":
         yield from _product(chain, words, spot, change)
     if user.op == "matmul":
         yield from _matmul(chain, words, spot, change)
-    if user.op in ("concatenate", "write", "getitem", "split"):
+    if user.op in ("concatenate", "write"):
         yield from _parts(chain, words, spot, change)
     yield from _stretched(words, spot, change)
     if user.op in ("mul", "matmul", "add", "sub") or user.op in ACTIVATIONS:
         yield from _upstream(chain, words, spot, change)
+        for said, by in _factors(chain, words, user.value.shape):
+            yield change(
+                "factor too many",
+                f"the term {text} of {of} is multiplied by {said}, which belongs elsewhere",
+                lambda run, user, k, g, c, by=by: right(run, user, _by(run, user, g, by), c),
+                5,
+            )
 
 
 def _scaled(term: Any, factor: float) -> Any:
@@ -169,15 +276,22 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("missing", "1", lambda x, y: 1.0),
         ("doubled", "(1 - {y}**2)**2", lambda x, y: (1 - y * y) ** 2),
         ("of the already activated value", "1 - tanh({y})**2", lambda x, y: 1 - np.tanh(y) ** 2),
-        ("of the wrong quantity: what is before the tanh in the place of what comes after", "1 - {x}**2", lambda x, y: 1 - x * x),
+        (
+            "of the wrong quantity: what is before the tanh in the place of what comes after",
+            "1 - {x}**2",
+            lambda x, y: 1 - x * x,
+        ),
         ("without the square", "1 - {y}", lambda x, y: 1 - y),
         ("with the square in the wrong place", "(1 - {y})**2", lambda x, y: (1 - y) ** 2),
         ("without 1 −", "{y}**2", lambda x, y: y * y),
         ("with a plus", "1 + {y}**2", lambda x, y: 1 + y * y),
         ("of a sigmoid", "{y} * (1 - {y})", lambda x, y: y * (1 - y)),
         ("of a sigmoid", "sigmoid({x}) * (1 - sigmoid({x}))", lambda x, y: _logistic(x) * (1 - _logistic(x))),
-        ("of a sigmoid, of the already activated value", "sigmoid({y}) * (1 - sigmoid({y}))",
-         lambda x, y: _logistic(y) * (1 - _logistic(y))),
+        (
+            "of a sigmoid, of the already activated value",
+            "sigmoid({y}) * (1 - sigmoid({y}))",
+            lambda x, y: _logistic(y) * (1 - _logistic(y)),
+        ),
         ("replaced by the value itself", "{y}", lambda x, y: y),
         ("without the square", "1 - {x}", lambda x, y: 1 - x),
         ("with a square root", "sqrt(1 - {y}**2)", lambda x, y: np.sqrt(1 - y * y)),
@@ -189,8 +303,11 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("missing", "1", lambda x, y: 1.0),
         ("doubled", "({y} * (1 - {y}))**2", lambda x, y: (y * (1 - y)) ** 2),
         ("of the already activated value", "sigmoid({y}) * (1 - sigmoid({y}))", lambda x, y: _logistic(y) * (1 - _logistic(y))),
-        ("of the wrong quantity: what is before the sigmoid in the place of what comes after", "{x} * (1 - {x})",
-         lambda x, y: x * (1 - x)),
+        (
+            "of the wrong quantity: what is before the sigmoid in the place of what comes after",
+            "{x} * (1 - {x})",
+            lambda x, y: x * (1 - x),
+        ),
         ("of a tanh", "1 - {y}**2", lambda x, y: 1 - y * y),
         ("of a tanh", "1 - tanh({x})**2", lambda x, y: 1 - np.tanh(x) ** 2),
         ("of a tanh, of the already activated value", "1 - tanh({y})**2", lambda x, y: 1 - np.tanh(y) ** 2),
@@ -213,7 +330,7 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("of a tanh", "1 - {y}**2", lambda x, y: 1 - y * y),
         ("of a sigmoid", "{y} * (1 - {y})", lambda x, y: y * (1 - y)),
     ],
-}  # fmt: skip
+}
 CURVES: dict[str, list[tuple[str, Callable[[Any], Any]]]] = {
     "tanh": [("1 - {v}**2", lambda v: 1 - v * v), ("1 - tanh({v})**2", lambda v: 1 - np.tanh(v) ** 2)],
     "sigmoid": [("{v} * (1 - {v})", lambda v: v * (1 - v)), ("sigmoid'({v})", lambda v: _logistic(v) * (1 - _logistic(v)))],
@@ -234,22 +351,40 @@ def _activation(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator
         reading = said if said == "missing" else f"{said}: {formula.format(x='x', y='y')}"
         said = f"the derivative of {user.op} in {of} is {said}" + ("" if said == "missing" else f": {shown}")
         yield change(
-            "activation derivative", said,
-            lambda run, user, k, g, c, factor=factor: g * factor(user.operands[0].value, user.value), 2 if rank < 6 else 3, None,
-            (user.op, rank), f"the derivative of every {user.op} is {reading}",
-        )  # fmt: skip
+            "activation derivative",
+            said,
+            lambda run, user, k, g, c, factor=factor: g * factor(user.operands[0].value, user.value),
+            2 if rank < 6 else 3,
+            None,
+            (user.op, rank),
+            f"the derivative of every {user.op} is {reading}",
+        )
     if user.op == "softmax":
         yield from _softmax(words, spot, change)
     for value in _values(chain, user.value.shape):
         if value in (user.site, spot.operand.site):
             continue
         name = words.name(_line(chain, value))  # type: ignore[arg-type]
+        if user.op == "sigmoid":
+            for formula, mixed in (
+                ("{y} * (1 - {v})", lambda v, y: y * (1 - v)),
+                ("{v} * (1 - {y})", lambda v, y: v * (1 - y)),
+            ):
+                yield change(
+                    "activation derivative",
+                    f"the derivative of sigmoid in {of} is taken of two quantities: {formula.format(v=name, y=tight_y)}",
+                    lambda run, user, k, g, c, mixed=mixed, value=value: _times_value(
+                        g, run.chain.value(value, user.time), partial(mixed, y=user.value)
+                    ),
+                    4,
+                )
         for formula, curve in CURVES.get(user.op, ()):
             yield change(
                 "activation derivative",
                 f"the derivative of {user.op} in {of} is taken of the wrong quantity: {formula.format(v=name)}, not of {y}",
-                lambda run, user, k, g, c, curve=curve, value=value: _times_value(g, run.chain.value(value, user.time), curve), 4,
-            )  # fmt: skip
+                lambda run, user, k, g, c, curve=curve, value=value: _times_value(g, run.chain.value(value, user.time), curve),
+                4,
+            )
 
 
 def _times_value(g: Any, value: Any, curve: Callable[[Any], Any] = lambda v: v) -> Any:
@@ -262,16 +397,21 @@ def _softmax(words: Words, spot: Spot, change: Any) -> Iterator[Change]:
         ("is missing", lambda g, y, right: g),
         (f"is that of a sigmoid: {y} * (1 - {y}), without the other entries", lambda g, y, right: g * y * (1 - y)),
         (f"is {y} alone: the label is not subtracted", lambda g, y, right: _label(g, y, right)[0] * y),
-        ("has the sign of the label wrong: y + label", lambda g, y, right: _label(g, y, right)[0] * (y + _label(g, y, right)[1])),
+        (
+            "has the sign of the label wrong: y + label",
+            lambda g, y, right: _label(g, y, right)[0] * (y + _label(g, y, right)[1]),
+        ),
         ("is applied twice", lambda g, y, right: right * y * (1 - y)),
         ("is not divided by the number of entries", lambda g, y, right: right / _label(g, y, right)[0]),
         ("is only the label's", lambda g, y, right: -_label(g, y, right)[0] * _label(g, y, right)[1]),
     ]
     for said, term in options:
         yield change(
-            "softmax derivative", f"the derivative of softmax with its loss in {of} {said}",
-            lambda run, user, k, g, c, term=term: term(g, user.value, user.vjp(g)[0]), 3,
-        )  # fmt: skip
+            "softmax derivative",
+            f"the derivative of softmax with its loss in {of} {said}",
+            lambda run, user, k, g, c, term=term: term(g, user.value, user.vjp(g)[0]),
+            3,
+        )
 
 
 def _label(g: Any, y: Any, right: Any) -> tuple[float, Any]:
@@ -293,7 +433,12 @@ def _values(chain: Chain, shape: tuple[int, ...]) -> list[Site]:
             if line.value.shape != shape or line.site in found or line.op == "constant" or not chain.live[line.number]:
                 continue
             users = [user for user, _ in chain.users[line.number]]
-            if line.names or line.op in ACTIVATIONS or any(user.op in ACTIVATIONS for user in users) or line.op in ("sub", "argument"):
+            if (
+                line.names
+                or line.op in ACTIVATIONS
+                or any(user.op in ACTIVATIONS for user in users)
+                or line.op in ("sub", "argument")
+            ):
                 found.append(line.site)
         cached[shape] = found
     return cached[shape]
@@ -308,14 +453,14 @@ def _bases(line: Line, depth: int = 5) -> list[Line]:
 
 def _with(line: Line, changed: dict[Site, Array], depth: int = 5) -> Array:
     """The value of ``line`` if the entries that come from one place were others."""
-    if line.site in changed and line.op != "constant":
+    if line.site in changed:
         return changed[line.site]
     if line.op not in ARRANGING or not depth:
         return line.value
     return line.compute(*(_with(operand, changed, depth - 1) for operand in line.operands))
 
 
-def _replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[str, Callable[[Run, Line, Line], Array | None], str, int, Any]]:
+def _replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[str, Callable[..., Any], str, int, Any]]:
     """What can stand in the place of an operand: (what is said, its value for (run, user, operand), kind, how simple)."""
     for base in _bases(operand):
         name = words.name(base)
@@ -324,28 +469,67 @@ def _replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[s
                 continue
             other = _line(chain, value)
             assert other is not None
-            state = chain.states.get(base.site, base.site) in (chain.states.get(value), chain.initial.get(value, base).site, value)
+            state = chain.states.get(base.site, base.site) in (
+                chain.states.get(value),
+                chain.initial.get(value, base).site,
+                value,
+            )
             kind = "operand of the wrong step" if _akin(chain, base, other) else "wrong factor"
             yield (
                 f"{words.name(other)} stands in the place of {name}",
-                lambda run, user, at, value=value, base=base: _swapped(run, user, at, base, value, 0), kind, 3 if not state else 2,
+                lambda run, user, at, value=value, base=base: _swapped(run, user, at, base, value, 0),
+                kind,
+                3 if not state else 2,
                 (base.site, value),
-            )  # fmt: skip
-        if chain.steps > 1 and base.site in chain.states or base.site in chain.carried:
+            )
+        if base.op in ("concatenate", "write") and len(_pieces(base)) == 2:
+            yield (
+                f"{name} is joined in the wrong order",
+                lambda run, user, at, base=base: _rejoined(run, user, at, base),
+                "parts in the wrong order",
+                3,
+                ("joined", len(_pieces(base))),
+            )
+        if (chain.steps > 1 and base.site in chain.states) or base.site in chain.carried:
             for shift, said in ((-1, "one step further back"), (1, "one step later")):
                 yield (
                     f"{name} is taken {said}",
                     lambda run, user, at, base=base, shift=shift: _swapped(run, user, at, base, None, shift),
-                    "operand of the wrong step", 3, (base.site, shift),
-                )  # fmt: skip
+                    "operand of the wrong step",
+                    3,
+                    (base.site, shift),
+                )
             yield (
                 f"{name} at the first step is that of the last step: the index −1 wraps round",
-                lambda run, user, at, base=base: _wrapped(run, user, at, base), "index −1 wraps round", 2, (base.site, "wrapped"),
-            )  # fmt: skip
+                lambda run, user, at, base=base: _wrapped(run, user, at, base),
+                "index −1 wraps round",
+                2,
+                (base.site, "wrapped"),
+            )
             yield (
                 f"{name} at the first step is taken as 0, not as the initial state",
-                lambda run, user, at, base=base: _zeroed(run, user, at, base), "initial state left out", 2, (base.site, "zero"),
-            )  # fmt: skip
+                lambda run, user, at, base=base: _zeroed(run, user, at, base),
+                "initial state left out",
+                2,
+                (base.site, "zero"),
+            )
+
+
+def _pieces(line: Line) -> list[Line]:
+    """What an array was joined of, in order."""
+    if line.op == "concatenate":
+        return list(line.operands)
+    base, part = line.operands
+    return [*(_pieces(base) if base.op == "write" else []), part]
+
+
+def _rejoined(run: Run, user: Line, operand: Line, base: Line) -> Array | None:
+    here = _site_at(run, operand, base)
+    if here is None:
+        return None
+    first, second = (piece.value for piece in _pieces(here))
+    axis = next((a for a in range(first.ndim) if first.shape[a] + second.shape[a] == here.value.shape[a]), None)
+    return None if axis is None else _with(operand, {here.site: np.concatenate([second, first], axis)})
 
 
 def _akin(chain: Chain, a: Line, b: Line) -> bool:
@@ -359,7 +543,11 @@ def _site_at(run: Run, operand: Line, base: Line) -> Line | None:
     """The line that ``base`` is at the time of another use."""
     found = _bases(operand)
     for line in found:
-        if line.site == base.site or run.chain.carried.get(line.site) == base.site or run.chain.carried.get(base.site) == line.site:
+        if (
+            line.site == base.site
+            or run.chain.carried.get(line.site) == base.site
+            or run.chain.carried.get(base.site) == line.site
+        ):
             return line
     return None
 
@@ -405,28 +593,45 @@ def _product(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[Ch
     name, own = words.name(other), words.name(spot.operand)
     yield change("factor missing", f"the factor {name} is missing in {of}", lambda run, user, k, g, c: g, 2)
     yield change(
-        "factor doubled", f"the factor {name} is there twice in {of}",
-        lambda run, user, k, g, c: g * user.operands[1 - k].value ** 2, 3,
-    )  # fmt: skip
+        "factor doubled",
+        f"the factor {name} is there twice in {of}",
+        lambda run, user, k, g, c: g * user.operands[1 - k].value ** 2,
+        3,
+    )
     yield change(
-        "wrong factor", f"{own} stands in the place of {name} in {of}",
-        lambda run, user, k, g, c: g * user.operands[k].value, 2,
-    )  # fmt: skip
+        "wrong factor",
+        f"{own} stands in the place of {name} in {of}",
+        lambda run, user, k, g, c: g * user.operands[k].value,
+        2,
+    )
     yield change(
-        "1 − z for z", f"1 - {name} stands in the place of {name} in {of}",
-        lambda run, user, k, g, c: g * (1 - user.operands[1 - k].value), 3,
-    )  # fmt: skip
-    for function, formula in ((np.tanh, "tanh({})"), (_logistic, "sigmoid({})"), (lambda v: 1 - v * v, "(1 - {}**2)"), (lambda v: v * (1 - v), "{0} * (1 - {0})")):
+        "1 − z for z",
+        f"1 - {name} stands in the place of {name} in {of}",
+        lambda run, user, k, g, c: g * (1 - user.operands[1 - k].value),
+        3,
+    )
+    for function, formula in (
+        (np.tanh, "tanh({})"),
+        (_logistic, "sigmoid({})"),
+        (lambda v: 1 - v * v, "(1 - {}**2)"),
+        (lambda v: v * (1 - v), "{0} * (1 - {0})"),
+    ):
         yield change(
-            "wrong factor", f"{formula.format(name)} stands in the place of {name} in {of}",
-            lambda run, user, k, g, c, function=function: g * function(user.operands[1 - k].value), 4,
-        )  # fmt: skip
+            "wrong factor",
+            f"{formula.format(name)} stands in the place of {name} in {of}",
+            lambda run, user, k, g, c, function=function: g * function(user.operands[1 - k].value),
+            4,
+        )
     for said, replaced, kind, simple, key in _replacements(chain, words, other):
         yield change(
-            kind, f"{said} in {of}",
-            lambda run, user, k, g, c, replaced=replaced: _times_value(g, replaced(run, user, user.operands[1 - k])), simple, None,
-            ("mul", *key), f"{said} in every product of entries",
-        )  # fmt: skip
+            kind,
+            f"{said} in {of}",
+            lambda run, user, k, g, c, replaced=replaced: _times_value(g, replaced(run, user, user.operands[1 - k])),
+            simple,
+            None,
+            ("mul", *key),
+            f"{said} in every product of entries",
+        )
 
 
 def _matmul(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[Change]:
@@ -439,25 +644,36 @@ def _matmul(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[Cha
     square = other.value.ndim == 2 and other.value.shape[0] == other.value.shape[1]
     if square:
         yield change(
-            "not transposed", f"{name} is not transposed in {of}",
-            lambda run, user, k, g, c: _matmul_share(user, k, g, user.operands[1 - k].value.T), 1, None,
-            ("T", other.value.shape), "the weights are not transposed",
-        )  # fmt: skip
+            "not transposed",
+            f"{name} is not transposed in {of}",
+            lambda run, user, k, g, c: _matmul_share(user, k, g, user.operands[1 - k].value.T),
+            1,
+            None,
+            ("T", other.value.shape),
+            "the weights are not transposed",
+        )
     for said, replaced, kind, simple, key in _replacements(chain, words, other):
         yield change(
-            kind, f"{said} in {of}",
+            kind,
+            f"{said} in {of}",
             lambda run, user, k, g, c, replaced=replaced: _matmul_share(user, k, g, replaced(run, user, user.operands[1 - k])),
-            simple, None, ("matmul", *key), f"{said} in the gradients of all weights",
-        )  # fmt: skip
+            simple,
+            None,
+            ("matmul", *key),
+            f"{said} in the gradients of all weights",
+        )
     if square:
         for value in _values(chain, other.value.shape):
             line = _line(chain, value)
             if line is not None and value != other.site:
                 yield change(
-                    "wrong factor", f"{words.name(line)}, not transposed, stands in the place of {name} in {of}",
-                    lambda run, user, k, g, c, value=value: _matmul_share(user, k, g, _transposed(run.chain.value(value, user.time))),
+                    "wrong factor",
+                    f"{words.name(line)}, not transposed, stands in the place of {name} in {of}",
+                    lambda run, user, k, g, c, value=value: _matmul_share(
+                        user, k, g, _transposed(run.chain.value(value, user.time))
+                    ),
                     5,
-                )  # fmt: skip
+                )
 
 
 def _transposed(value: Any) -> Any:
@@ -482,28 +698,62 @@ def _parts(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[Chan
         for other in range(len(sizes)):
             if other != position and sizes[other] == sizes[position]:
                 yield change(
-                    "parts in the wrong order", f"{of} is {words.name(user.operands[other])}'s part of {words.gradient(user)}",
-                    lambda run, user, k, g, c, other=other: user.vjp(g)[other], 3,
-                )  # fmt: skip
+                    "parts in the wrong order",
+                    f"{of} is {words.name(user.operands[other])}'s part of {words.gradient(user)}",
+                    lambda run, user, k, g, c, other=other: user.vjp(g)[other],
+                    3,
+                )
         yield change(
-            "parts in the wrong order", f"{of} is cut out of {words.gradient(user)} as if the parts were joined in reverse order",
-            lambda run, user, k, g, c: _reversed_part(user, k, g), 3,
-        )  # fmt: skip
+            "parts in the wrong order",
+            f"{of} is cut out of {words.gradient(user)} as if the parts were joined in reverse order",
+            lambda run, user, k, g, c: _reversed_part(user, k, g),
+            3,
+            None,
+            (user.op,),
+            "joined parts are taken apart in reverse order",
+        )
     if user.op == "write" and position == 1:
         yield change(
-            "parts in the wrong order", f"{of} is cut out of {words.gradient(user)} as if the parts were joined in reverse order",
-            lambda run, user, k, g, c: _reversed_write(run, user, g), 3,
-        )  # fmt: skip
-    if user.op in ("getitem", "split"):
-        siblings = {
-            sibling.site: sibling for sibling, _ in chain.users[spot.operand.number]
-            if sibling.op == user.op and sibling.site != user.site and sibling.value.shape == user.value.shape
-        }  # fmt: skip
-        for site, sibling in siblings.items():
-            yield change(
-                "parts in the wrong order", f"{words.gradient(user)} is put where {words.gradient(sibling)} belongs",
-                lambda run, user, k, g, c, site=site: _sibling_share(run, user, site, g), 3,
-            )  # fmt: skip
+            "parts in the wrong order",
+            f"{of} is cut out of {words.gradient(user)} as if the parts were joined in reverse order",
+            lambda run, user, k, g, c: _reversed_write(run, user, g),
+            3,
+            None,
+            (user.op,),
+            "joined parts are taken apart in reverse order",
+        )
+
+
+def _permuted(chain: Chain, words: Words) -> Iterator[Change]:
+    """Parts that were cut out of one array (gates out of one product), put back in another order."""
+    cut: dict[Site, dict[Site, Line]] = {}
+    for line in chain.lines:
+        if line.op in ("getitem", "split") and chain.live[line.number] and line.time <= 1:
+            cut.setdefault(line.operands[0].site, {})[line.site] = line
+    for parts in cut.values():
+        alike: dict[tuple[int, ...], list[Line]] = {}
+        for part in parts.values():
+            alike.setdefault(part.value.shape, []).append(part)
+        for group in alike.values():
+            if not 2 <= len(group) <= 4:
+                continue
+            sites = [part.site for part in group]
+            for order in itertools.permutations(range(len(group))):
+                moved = [k for k, other in enumerate(order) if k != other]
+                if not moved:
+                    continue
+                places = {sites[k]: sites[order[k]] for k in moved}
+                shown = ", ".join(
+                    f"{words.gradient(group[k])} is put where {words.gradient(group[order[k]])} belongs" for k in moved
+                )
+                yield Change(
+                    frozenset((site, 0) for site in places),
+                    lambda run, user, k, g, c, places=places: _sibling_share(run, user, places[user.site], g),
+                    "parts in the wrong order",
+                    shown,
+                    simple=2 + len(moved) // 3,
+                    fields={"line": group[moved[0]]},
+                )
 
 
 def _reversed_part(user: Line, position: int, g: Any) -> Any:
@@ -547,15 +797,21 @@ def _stretched(words: Words, spot: Spot, change: Any) -> Iterator[Change]:
     of = words.gradient(operand)
     if number > 1:
         yield change(
-            "averaged instead of summed", f"{of} is the mean over the {number} examples, not the sum",
-            lambda run, user, k, g, c: _scaled(user.vjp(g)[k], 1 / number), 1, None,
-            (number,), f"the gradient of every bias is the mean over the {number} examples, not the sum",
-        )  # fmt: skip
+            "averaged instead of summed",
+            f"{of} is the mean over the {number} examples, not the sum",
+            lambda run, user, k, g, c: _scaled(user.vjp(g)[k], 1 / number),
+            1,
+            None,
+            (number,),
+            f"the gradient of every bias is the mean over the {number} examples, not the sum",
+        )
         for which, said in ((0, "first"), (-1, "last")):
             yield change(
-                "one example only", f"{of} has only the {said} example",
-                lambda run, user, k, g, c, which=which: _one(user.vjp(g)[k], g, user.operands[k].value.shape, which), 4,
-            )  # fmt: skip
+                "one example only",
+                f"{of} has only the {said} example",
+                lambda run, user, k, g, c, which=which: _one(user.vjp(g)[k], g, user.operands[k].value.shape, which),
+                4,
+            )
 
 
 def _one(right: Any, g: Any, shape: tuple[int, ...], which: int) -> Any:
@@ -583,24 +839,32 @@ def _upstream(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[C
     for line in chain.lines:
         if line.value.shape != user.value.shape or line is user or line.site in seen or not chain.live[line.number]:
             continue
-        if line.op == "constant" or below >> line.number & 1 or (line.time != user.time and chain.looped(line) == chain.looped(user)):
+        if (
+            line.op == "constant"
+            or below >> line.number & 1
+            or (line.time != user.time and chain.looped(line) == chain.looped(user))
+        ):
             continue
         if not (line.names or line.op in ACTIVATIONS or line.site in chain.roots):
             continue
         seen.add(line.site)
         yield change(
-            "wrong upstream gradient", f"{words.gradient(line)} stands in the place of {right} in {of}",
-            lambda run, user, k, g, c, site=line.site: _from_other(run, user, k, site, c), 3,
-        )  # fmt: skip
+            "wrong upstream gradient",
+            f"{words.gradient(line)} stands in the place of {right} in {of}",
+            lambda run, user, k, g, c, site=line.site: _from_other(run, user, k, site, c),
+            3,
+        )
     if chain.steps == 1:
         for number, seeds in chain.seeds.items():
-            for name, seed in seeds:
+            for name, _ in seeds:
                 if chain.lines[number].value.shape == user.value.shape:
                     shown = words.seeds.get(name, f"d{name}")
                     yield change(
-                        "wrong upstream gradient", f"{shown} stands in the place of {right} in {of}",
-                        lambda run, user, k, g, c, name=name: user.vjp(_seed_of(run, name))[k], 3,
-                    )  # fmt: skip
+                        "wrong upstream gradient",
+                        f"{shown} stands in the place of {right} in {of}",
+                        lambda run, user, k, g, c, name=name: user.vjp(_seed_of(run, name))[k],
+                        3,
+                    )
 
 
 def _seed_of(run: Run, name: str) -> Any:
@@ -614,59 +878,91 @@ def _from_other(run: Run, user: Line, position: int, site: Site, context: Contex
     return None if g is None else user.vjp(g)[position]
 
 
-# -------------------------------------------------------------------- a factor that multiplies one term of a sum only
+# -------------------------------------------------------------------- one term of a sum treated unlike the others
 
 
-def _precedence(chain: Chain, words: Words) -> Iterator[Change]:
+def _one_term(chain: Chain, words: Words, found: list[Change]) -> Iterator[Change]:
+    """A gate's gradient is a sum times factors, d = (a + b) f: mistakes in what becomes of a or of b alone."""
     for root in sorted(chain.roots):
         times = chain.at.get(root)
         if not times:
             continue
         line = times[max(times)]
         path: list[Edge] = []
-        here, seen = line, 0
-        while seen < 6:
-            users = [(user, k) for user, k in chain.users[here.number] if chain.live[user.number] and not chain.crossing(here, user)]
-            later = [(user, k) for user, k in chain.users[here.number] if chain.live[user.number] and chain.crossing(here, user)]
-            terms: list[Edge] = [(user.site, k) for user, k in users + later]
-            terms += [("seed", name) for name, _ in chain.seeds.get(here.number, ())]
+        here = line
+        for _ in range(6):
+            users = [(user, k) for user, k in chain.users[here.number] if chain.live[user.number]]
+            terms: list[Edge] = [(user.site, k) for user, k in users] + [
+                ("seed", n) for n, _ in chain.seeds.get(here.number, ())
+            ]
             if len(set(terms)) > 1 and path:
-                yield from _split(chain, words, line, here, path, list(dict.fromkeys(terms)))
+                yield from _split(chain, words, line, path, list(dict.fromkeys(terms)), found)
                 break
             if len(users) != 1 or (here is not line and here.site in chain.roots):
                 break
             path.append((users[0][0].site, users[0][1]))
-            here, seen = users[0][0], seen + 1
+            here = users[0][0]
 
 
-def _split(chain: Chain, words: Words, line: Line, total: Line, path: list[Edge], terms: list[Edge]) -> Iterator[Change]:
+def _split(
+    chain: Chain, words: Words, line: Line, path: list[Edge], terms: list[Edge], found: list[Change]
+) -> Iterator[Change]:
     context = chain.states.get(line.site, line.site)
     factors = [edge for edge in path if _factor(chain, edge)]
+    edges = frozenset([*terms, *path])
+    single = [
+        change
+        for change in found
+        if change.edges <= set(factors)
+        and change.context in (None, context)
+        and change.when is None
+        and change.kind in SINGLE
+        and (change.context is not None or all(len(chain.visited[edge]) == 1 for edge in change.edges))
+    ]
     for term in terms:
         if term[0] == "seed":
             shown = words.seeds.get(term[1], f"d{term[1]}")
         else:
             times = chain.at[term[0]]
             shown = words.term(times[max(times)], term[1], 1)
-        subsets = [factors[:count] for count in range(1, len(factors) + 1)] + [[edge] for edge in factors[1:]]
-        for skipped in subsets:
-            texts = []
-            for edge in skipped:
-                times = chain.at[edge[0]]
-                texts.append(words.factor(times[max(times)], edge[1]))
-            for alone in (True, False):
 
-                def drop(edge: Edge, variant: int, term: Edge = term, alone: bool = alone) -> bool:
-                    kept = (edge == term) == alone
-                    return edge in terms and (kept if variant == 1 else not kept)
+        def drop(edge: Edge, half: int, term: Edge = term) -> bool:
+            return edge in terms and (edge == term) != (half == 1)
 
-                multiplied = "every term but" if alone is False else "only the term"
+        fields = {"line": line, "drop": drop}
+        for count in range(1, len(factors) + 1):
+            for skipped in {tuple(factors[:count]), (factors[count - 1],)}:
+                texts = " * ".join(words.factor(chain.at[edge[0]][max(chain.at[edge[0]])], edge[1]) for edge in skipped)
+                plain = tuple(Change(frozenset({edge}), lambda run, user, k, g, c: g, "factor missing", "") for edge in skipped)
                 yield Change(
-                    frozenset([*terms, *path]), lambda run, user, k, g, c: g, "operator precedence",
-                    f"in {words.gradient(line)} the factor {' * '.join(texts)} multiplies {multiplied} {shown}, "
-                    "not the whole sum: brackets are missing",
-                    context, None, 3, {"line": line, "drop": drop}, tuple(skipped),
-                )  # fmt: skip
+                    edges,
+                    lambda run, user, k, g, c: g,
+                    "operator precedence",
+                    f"in {words.gradient(line)} the factor {texts} does not multiply the term {shown}, only the rest of the "
+                    "sum: brackets are missing",
+                    context,
+                    None,
+                    3,
+                    fields,
+                    plain,
+                )
+        for change in single:
+            yield Change(
+                edges,
+                lambda run, user, k, g, c: g,
+                change.kind,
+                f"in the term {shown} of {words.gradient(line)} alone, {change.words}",
+                context,
+                None,
+                change.simple + 2,
+                fields,
+                (change,),
+            )
+
+
+SINGLE = frozenset(
+    {"wrong factor", "operand of the wrong step", "activation derivative", "factor doubled", "1 − z for z", "sign"}
+)
 
 
 def _factor(chain: Chain, edge: Edge) -> bool:
@@ -695,25 +991,40 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
         edges = frozenset(("carried", site) for site in group)
         about = {"line": lines[0]}
         yield Change(
-            edges, lambda run, line, t, terms, c: None, "state gradient not carried",
+            edges,
+            lambda run, line, t, terms, c: terms() if t == 0 else None,
+            "state gradient not carried",
             f"the gradient of {shown} is not handed to the step before: each step sees only its own loss",
-            simple=1, fields=about,
-        )  # fmt: skip
+            simple=0,
+            fields=about,
+        )
         yield Change(
-            edges, lambda run, line, t, terms, c: plus(terms, _later(run, line)), "state gradient accumulated",
+            edges,
+            lambda run, line, t, terms, c: plus(terms(), _later(run, line)),
+            "state gradient accumulated",
             f"the gradient of {shown} that is handed back is added up over the steps, not replaced at every step",
-            simple=3, fields=about,
-        )  # fmt: skip
+            simple=3,
+            fields=about,
+        )
         for k in range(2, chain.steps):
             yield Change(
-                edges, lambda run, line, t, terms, c, k=k: None if (run.chain.steps - t) % k == 0 else terms,
-                "truncated", f"the gradient of {shown} is cut every {k} steps (truncated backpropagation)", simple=3, fields=about,
-            )  # fmt: skip
+                edges,
+                lambda run, line, t, terms, c, k=k: None if t and (run.chain.steps - t) % k == 0 else terms(),
+                "truncated",
+                f"the gradient of {shown} is cut every {k} steps (truncated backpropagation)",
+                simple=3,
+                fields=about,
+            )
         for time, said in ((1, "first"), (chain.steps - 1, "last")):
             yield Change(
-                edges, lambda run, line, t, terms, c, time=time: None if t == time else terms, "state gradient not carried",
-                f"the gradient of {shown} is not handed back at the {said} step", simple=3, fields=about,
-            )  # fmt: skip
+                edges,
+                lambda run, line, t, terms, c, time=time: None if t == time else terms(),
+                "state gradient not carried",
+                f"the gradient of {shown} is not handed back at the {said} step",
+                simple=3,
+                fields=about,
+            )
+    yield from _forwards(chain, states)
     for first in states:
         for second in states:
             a, b = (chain.at[site][max(chain.at[site])] for site in (first, second))
@@ -723,22 +1034,60 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
                     lambda run, line, t, terms, c, first=first, second=second: _terms_of(
                         run, second if line.site == first else first, t
                     ),
-                    "states exchanged", f"the gradients of {words.name(a)} and {words.name(b)} that are handed back are exchanged",
-                    simple=4, fields={"line": a},
-                )  # fmt: skip
+                    "states exchanged",
+                    f"the gradients of {words.name(a)} and {words.name(b)} that are handed back are exchanged",
+                    simple=4,
+                    fields={"line": a},
+                )
+            if first != second and a.value.shape == b.value.shape:
+                yield Change(
+                    frozenset({("carried", first)}),
+                    lambda run, line, t, terms, c, second=second: _terms_of(run, second, t),
+                    "states exchanged",
+                    f"the gradient of {words.name(b)} is handed back as that of {words.name(a)}",
+                    simple=3,
+                    fields={"line": a},
+                )
+
+
+def _forwards(chain: Chain, states: list[Site]) -> Iterator[Change]:
+    """A loop over time that runs forwards: each step gets what the step before it handed on."""
+    if states:
+        yield Change(
+            frozenset(("carried", site) for site in states),
+            lambda run, line, t, terms, c: _handed(run, line, run.chain.steps - 1 if t == 0 else t - 2),
+            "loop in the wrong direction",
+            "the loop over time runs forwards: the gradient is handed from each step to the next",
+            simple=2,
+            fields={"line": chain.at[states[0]][chain.steps]},
+        )
+
+
+def _state_at(run: Run, line: Line, time: int) -> Line | None:
+    site = run.chain.carried.get(line.site, line.site)
+    return run.chain.initial.get(site) if time == 0 else run.chain.at.get(site, {}).get(time)
+
+
+def _handed(run: Run, line: Line, time: int) -> Any:
+    other = _state_at(run, line, time)
+    return None if other is None else run.right_carried(other)
 
 
 def _later(run: Run, line: Line) -> Any:
     """What was handed back at later steps, added up."""
-    later = run.chain.at[line.site].get(line.time + 1)
-    if later is None or later.time >= run.chain.steps:
-        return None
-    return plus(run.carried(later), None)
+    later = _state_at(run, line, line.time + 1)
+    return None if later is None or later.time >= run.chain.steps else run.carried(later)
 
 
 def _terms_of(run: Run, site: Site, time: int) -> Any:
-    line = run.chain.at[site].get(time)
+    line = run.chain.initial.get(site) if time == 0 else run.chain.at[site].get(time)
     return None if line is None else run.right_carried(line)
+
+
+def _same_part(chain: Chain, user: Line) -> bool:
+    """Whether a part that is cut out is the same at every step: of a weight, not of the inputs."""
+    indices = [str(other.index) for other in chain.at[user.site].values()]
+    return user.op not in ("getitem", "split", "take") or len(set(indices)) == 1
 
 
 def _accumulated(chain: Chain, words: Words) -> Iterator[Change]:
@@ -746,11 +1095,15 @@ def _accumulated(chain: Chain, words: Words) -> Iterator[Change]:
     steps = chain.steps
     totals: list[tuple[Line, list[Line]]] = []
     for line in chain.lines:
-        users = [user for user, _ in chain.users[line.number] if chain.live[user.number]]
+        users = [user for user, _ in chain.users[line.number] if chain.live[user.number] and _same_part(chain, user)]
         if not chain.looped(line) and len({user.time for user in users if chain.looped(user)}) == steps:
             totals.append((line, users))
     ways: list[tuple[str, str, Callable[[int], float]]] = [
-        ("overwritten, not accumulated", "has only the first step: at every step it is overwritten, not added to", lambda t: t == 1),
+        (
+            "overwritten, not accumulated",
+            "has only the first step: at every step it is overwritten, not added to",
+            lambda t: t == 1,
+        ),
         ("last step only", "has only the last step", lambda t: t == steps),
         ("a step is skipped", "lacks the first step", lambda t: t > 1),
         ("a step is skipped", "lacks the last step", lambda t: t < steps),
@@ -767,11 +1120,27 @@ def _accumulated(chain: Chain, words: Words) -> Iterator[Change]:
         shown = words.gradient(group[0]) if len(group) == 1 else "the gradient of every parameter"
         for kind, said, weight in ways:
             yield Change(
-                frozenset(("weighted", line.site) for line in group), lambda run, user, t, g, c, weight=weight: float(weight(t)), kind,
-                f"{shown} {said}", simple=2 if len(group) > 1 else 3, fields={"line": group[0]},
-            )  # fmt: skip
-    for time, said in ((1, "first"), (steps, "last")):
-        yield Change(
-            frozenset({("skipped", time)}), lambda run, user, t, g, c: None, "a step is skipped",
-            f"the loop over time leaves out the {said} step", simple=2, fields={"line": parameters[0] if parameters else chain.lines[0]},
-        )  # fmt: skip
+                frozenset(("weighted", line.site) for line in group),
+                lambda run, user, t, g, c, weight=weight: float(weight(t)),
+                kind,
+                f"{shown} {said}",
+                simple=2 if len(group) > 1 else 3,
+                fields={"line": group[0]},
+            )
+    line = parameters[0] if parameters else chain.lines[0]
+    yield Change(
+        frozenset({("skipped", steps)}),
+        lambda run, user, t, g, c: None,
+        "a step is skipped",
+        "the loop over time leaves out the last step",
+        simple=1,
+        fields={"line": line},
+    )
+    yield Change(
+        frozenset([("skipped", 1), *(("carried", site) for site in chain.initial)]),
+        lambda run, line, t, terms, c: _handed(run, line, 1) if t == 0 else terms(),
+        "a step is skipped",
+        "the loop over time leaves out the first step",
+        simple=1,
+        fields={"line": line},
+    )

@@ -12,7 +12,7 @@ from minigrad.tensor import Tensor
 
 __all__ = ["lengths"]
 
-FEW = (1, 2)
+FEW = (1, 2, 4)
 
 
 def lengths(adapter: Adapter, example: Traces) -> list[tuple[str, Adapter]]:
@@ -25,9 +25,10 @@ def lengths(adapter: Adapter, example: Traces) -> list[tuple[str, Adapter]]:
         if steps < 2:
             break
         shorter = [_resized(adapter, steps, few) for few in FEW if few < steps]
-        if all(found is not None for found in shorter):
+        if all(short is not None for short in shorter):
             labels = [f"T = {few}" for few in FEW if few < steps]
-            return [*((label, found) for label, found in zip(labels, shorter, strict=True) if found), (f"T = {steps}", adapter)]
+            found = [(label, short) for label, short in zip(labels, shorter, strict=True) if short is not None]
+            return found if steps > FEW[-1] else [*found, (f"T = {steps}", adapter)]
     looped = counts and counts[0] > 1
     return [("all steps" if looped else "one step", adapter)]
 

@@ -74,8 +74,20 @@ class Line:
     """
 
     __slots__ = (
-        "at", "compute", "given", "index", "names", "number", "op", "operands", "site", "sources", "time", "value", "vjp",
-    )  # fmt: skip
+        "at",
+        "compute",
+        "given",
+        "index",
+        "names",
+        "number",
+        "op",
+        "operands",
+        "site",
+        "sources",
+        "time",
+        "value",
+        "vjp",
+    )
 
     def __init__(
         self,
@@ -104,7 +116,9 @@ class Line:
 
     @override
     def __repr__(self) -> str:
-        return f"<{self.number}: {self.name or ''} = {self.op}({', '.join(str(o.number) for o in self.operands)}) at {self.time}>"
+        return (
+            f"<{self.number}: {self.name or ''} = {self.op}({', '.join(str(o.number) for o in self.operands)}) at {self.time}>"
+        )
 
 
 class Tape:
@@ -126,12 +140,19 @@ class Tape:
     def constant(self, value: Any) -> Traced:
         """An array of numbers that the function made by itself, and may write to."""
         array = np.array(value, float)
-        return Traced(self, self._kept(Line("constant", (), array, self._site("constant"), 0, lambda: array, lambda g: ())))
+        line = Line("constant", (), array, -1, 0, lambda: array, lambda g: ())
+        if not array.ndim:
+            line.names.append(f"{float(array):g}")
+        self._placed(line)
+        line.time = 0
+        return Traced(self, line)
 
     def apply(self, function: Callable[..., Any], args: Sequence[Any], keywords: dict[str, Any] | None = None) -> Any:
         """``function`` of stand-ins: a stand-in for the result (or a list of them), after a line about it."""
         operands: list[Line] = []
         keywords = keywords or {}
+        if function is np.add:  # 0 + x at the first step is total + x at the others: both have two operands
+            args = [self.constant(arg) if isinstance(arg, int | float | np.floating) else arg for arg in args]
 
         def hidden(value: Any) -> Any:
             if isinstance(value, Traced):
@@ -229,7 +250,7 @@ class Tape:
         found: dict[Site, list[str]] = {}
         for name, value in list(variables.items()):
             for suffix, part in _named_parts(value):
-                if part.line.op not in ("argument", "constant"):
+                if part.line.op != "argument":
                     found.setdefault(part.line.site, []).append(suffix or name)
         for site, names in found.items():
             self.names[site] = list(dict.fromkeys([*names, *self.names.get(site, ())]))
@@ -357,10 +378,29 @@ def _apart(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 
 
 VALUES_ONLY = {
-    np.shape, np.ndim, np.size, np.argmax, np.argmin, np.isnan, np.isfinite, np.isinf, np.allclose, np.array_equal,
-    np.any, np.all, np.argsort, np.sign, np.isclose, np.array_repr, np.array_str, np.array2string, np.floor, np.round,
-    np.floor_divide, np.remainder,
-}  # fmt: skip
+    np.shape,
+    np.ndim,
+    np.size,
+    np.argmax,
+    np.argmin,
+    np.isnan,
+    np.isfinite,
+    np.isinf,
+    np.allclose,
+    np.array_equal,
+    np.any,
+    np.all,
+    np.argsort,
+    np.sign,
+    np.isclose,
+    np.array_repr,
+    np.array_str,
+    np.array2string,
+    np.floor,
+    np.round,
+    np.floor_divide,
+    np.remainder,
+}
 """Functions whose results have no derivative: they are given the bare values."""
 
 
@@ -407,22 +447,27 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self.line.value.shape
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.line.value.ndim
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return self.line.value.size
 
     @property
     def dtype(self) -> Any:
+        """The dtype of the values."""
         return self.line.value.dtype
 
     @property
     def T(self) -> Traced:
+        """The transposed."""
         return self if self.ndim < 2 else self.tape.apply(np.transpose, (self,))
 
     def __getattr__(self, name: str) -> Any:
@@ -433,26 +478,33 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         raise AttributeError(f"{name!r}: not a method of arrays that check_backward can follow")
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
+        """As of an array."""
         return self.tape.apply(np.reshape, (self, shape[0] if len(shape) == 1 else shape))
 
     def transpose(self, *axes: Any) -> Any:
+        """As of an array."""
         return self.tape.apply(np.transpose, (self, axes[0] if len(axes) == 1 else axes) if axes else (self,))
 
     def copy(self, *_: Any) -> Traced:
+        """A stand-in with the same values, which can be written to by itself."""
         return Traced(self.tape, self.line)
 
     __copy__ = __deepcopy__ = copy
 
     def astype(self, dtype: Any, **_: Any) -> Any:
+        """Floats stay followed; other numbers are bare values."""
         return self.copy() if np.dtype(dtype).kind == "f" else self.line.value.astype(dtype)
 
     def item(self, *where: Any) -> Any:
+        """The only entry, as a number."""
         return self.line.value.item(*where)
 
     def tolist(self) -> Any:
+        """The entries, as numbers."""
         return self.line.value.tolist()
 
     def fill(self, value: Any) -> None:
+        """Every entry becomes ``value``."""
         self[...] = value
 
     def __len__(self) -> int:
@@ -503,26 +555,44 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         self._become(result.line)
         return self
 
-    def __iadd__(self, other: Any) -> Traced:  # type: ignore[misc]
+    def __iadd__(self, other: Any) -> Traced:
         return self._in_place(np.add, other)
 
-    def __isub__(self, other: Any) -> Traced:  # type: ignore[misc]
+    def __isub__(self, other: Any) -> Traced:
         return self._in_place(np.subtract, other)
 
-    def __imul__(self, other: Any) -> Traced:  # type: ignore[misc]
+    def __imul__(self, other: Any) -> Traced:
         return self._in_place(np.multiply, other)
 
-    def __itruediv__(self, other: Any) -> Traced:  # type: ignore[misc]
+    def __itruediv__(self, other: Any) -> Traced:
         return self._in_place(np.divide, other)
 
 
 METHODS: dict[str, Any] = {
     name: getattr(np, name)
     for name in (
-        "sum", "mean", "dot", "max", "min", "clip", "ravel", "squeeze", "argmax", "argmin", "var", "std", "swapaxes",
-        "cumsum", "repeat", "take", "prod", "any", "all", "round",
+        "sum",
+        "mean",
+        "dot",
+        "max",
+        "min",
+        "clip",
+        "ravel",
+        "squeeze",
+        "argmax",
+        "argmin",
+        "var",
+        "std",
+        "swapaxes",
+        "cumsum",
+        "repeat",
+        "take",
+        "prod",
+        "any",
+        "all",
+        "round",
     )
-} | {"flatten": np.ravel}  # fmt: skip
+} | {"flatten": np.ravel}
 
 
 def _values(args: Any) -> tuple[Any, ...]:
@@ -689,7 +759,7 @@ def _namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
             file = getattr(value, "__file__", None)
             if file and not file.startswith(OUTSIDE):
                 waiting += [part for part in vars(value).values() if isinstance(part, FunctionType | type)]
-        elif hasattr(value, "__call__") and isinstance(getattr(type(value), "__call__", None), FunctionType):
+        elif callable(value) and isinstance(vars(type(value)).get("__call__"), FunctionType):
             waiting.append(type(value))
     return list(found.values())
 

@@ -61,8 +61,7 @@ class Words:
             return self._named(line.operands[given.number], depth)
         if isinstance(given, list | tuple):
             return "[" + ", ".join(self._operand(part, line, depth) for part in given) + "]"
-        text = f"{given:g}" if isinstance(given, int | float) and not isinstance(given, bool) else "…"
-        return text
+        return f"{given:g}" if isinstance(given, int | float) and not isinstance(given, bool) else "…"
 
     def _named(self, line: Line, depth: int) -> str:
         return self._own(line) or ("…" if not depth else self.formula(line, depth - 1))
@@ -87,7 +86,9 @@ class Words:
 
     def _sum(self, line: Line, depth: int) -> str:
         terms = [self.seeds.get(name, f"d{name}") for name, _ in self.chain.seeds.get(line.number, ())]
-        terms += [self.term(user, position, depth) for user, position in self.chain.users[line.number] if self.chain.live[user.number]]
+        terms += [
+            self.term(user, position, depth) for user, position in self.chain.users[line.number] if self.chain.live[user.number]
+        ]
         return " + ".join(terms).replace("+ -", "- ") or "0"
 
     def upstream(self, user: Line, depth: int) -> str:

@@ -16,6 +16,14 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.checks import (
+    assert_backward_correct,
+    assert_gradients_close,
+    check_backward,
+    compare_gradients,
+    gradcheck,
+    gradgradcheck,
+)
 from minigrad.creation import ones, zeros
 from minigrad.function import Function
 from minigrad.graph import walk
@@ -26,7 +34,6 @@ from minigrad.ops import *  # noqa: F403
 from minigrad.scan import scan
 from minigrad.scope import current_place, enable_grad, is_recording, no_grad, scope, time_step
 from minigrad.tensor import Tensor
-from minigrad.testing import assert_gradients_close, compare_gradients, gradcheck, gradgradcheck
 from minigrad.tracebacks import hide_frames
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
@@ -36,7 +43,9 @@ __all__ = [
     "Parameter",
     "Tensor",
     "__version__",
+    "assert_backward_correct",
     "assert_gradients_close",
+    "check_backward",
     "checkpoint",
     "compare_gradients",
     "current_place",

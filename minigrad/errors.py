@@ -7,6 +7,7 @@ catches ``ValueError`` or ``TypeError`` keeps working.
 __all__ = [
     "AnomalyError",
     "ArgumentError",
+    "BackwardError",
     "CheckpointError",
     "ConversionError",
     "DTypeError",
@@ -82,6 +83,10 @@ class NonFiniteGradientError(MinigradError, FloatingPointError):
 
 class GradientMismatchError(MinigradError, AssertionError):
     """Two sources of the same gradient disagree; the message names the worst entry and both numbers."""
+
+
+class BackwardError(MinigradError, AssertionError):
+    """A backward pass that was derived by hand is wrong; the message is the report that names the mistake."""
 
 
 class UnsupportedInterpreterError(MinigradError, ImportError):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from types import FunctionType, MappingProxyType, MemberDescriptorType, ModuleType, NoneType
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 

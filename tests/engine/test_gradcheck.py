@@ -8,16 +8,16 @@ from typing_extensions import override
 
 import minigrad as mg
 from minigrad import Module, Parameter, Tensor, gradcheck, no_grad, scope, time_step
-from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, ShapeError
-from minigrad.graph import Operation
-from minigrad.tensor import record, unrecorded
-from minigrad.testing import (
+from minigrad.checks.finite_differences import (
     assert_gradients_close,
     compare_gradients,
     gradgradcheck,
     numerical_gradient,
     numerical_gradients,
 )
+from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, ShapeError
+from minigrad.graph import Operation
+from minigrad.tensor import record, unrecorded
 
 RNG = np.random.default_rng(0)
 

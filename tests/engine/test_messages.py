@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minigrad.checks.finite_differences import numerical_gradient, numerical_gradients
 
 import minigrad as mg
 from minigrad import Tensor, compare_gradients, gradcheck
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GradientMismatchError, GraphError, MissingPackageError
 from minigrad.extras import optional_package
-from minigrad.testing import numerical_gradient, numerical_gradients
 
 
 def test_grad_of_a_function_points_to_the_transforms() -> None:

@@ -12,9 +12,9 @@ from minigrad.models.unrolling import unroll
 from minigrad.models.vocabulary import IntArray
 
 from minigrad import Parameter, Tensor, no_grad, tanh
+from minigrad.checks.finite_differences import numerical_gradient
 from minigrad.errors import ArgumentError, LabelError, NonFiniteGradientError, ShapeError
 from minigrad.optim import SGD
-from minigrad.testing import numerical_gradient
 
 CELL_NAMES = list(CELLS)
 

@@ -8,8 +8,8 @@ from minigrad.models.checkpoints import load_language_model, save_language_model
 from minigrad.models.language import LanguageModel
 from minigrad.models.proof import compare_by_hand
 
+from minigrad.checks.finite_differences import numerical_gradient
 from minigrad.errors import ArgumentError
-from minigrad.testing import numerical_gradient
 
 SYMBOLS, TARGETS = np.array([[0, 4], [2, 2], [3, 1]]), np.array([[2, 2], [3, 1], [4, 0]])
 

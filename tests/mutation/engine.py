@@ -396,7 +396,7 @@ MUTANTS = [
         ),
     ),
     *rows(
-        "testing",
+        "checks/finite_differences",
         ("gradcheck passes everything", "class _Tolerance", "np.abs(claimed - numerical) - (", "-("),
         ("gradcheck passes NaN", "def _compare_every_pair", "if not (excess <= 0).all():", "if (excess > 0).any():"),
         ("gradcheck: one-sided differences", "def _slope", "(above - below) / (2 * eps)", "(above - below) / eps"),
@@ -411,7 +411,7 @@ MUTANTS = [
         ("the worst entry is the first", "def _worst", "int(np.argmax(np.where(np.isnan(excess), np.inf, excess)))", "0"),
     ),
     *rows(
-        "comparing",
+        "checks/comparison",
         (
             "NaN agrees",
             "def _difference",

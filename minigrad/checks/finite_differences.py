@@ -1,4 +1,4 @@
-"""Checks of gradients: autograd against finite differences. (Any two sources against each other: `minigrad.comparing`.)
+"""Checks of gradients: autograd against finite differences. (Any two sources against each other: `minigrad.checks.comparison`.)
 
 Finite differences are honest but blunt: with step ε the error is about ε² from the curvature and 10⁻¹⁶/ε from rounding.
 So they are taken in float64 only, centrally, with ε = 10⁻⁶, and what they can show is agreement to some 8 digits.
@@ -13,7 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph, pytree
-from minigrad.comparing import assert_gradients_close, compare_gradients
+from minigrad.checks.comparison import assert_gradients_close, compare_gradients
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
 from minigrad.gradients import ArraySums
 from minigrad.guard import Array

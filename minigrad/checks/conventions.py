@@ -1,0 +1,112 @@
+"""Conventions: gradients that differ from the derivative of the loss, and are meant to.
+
+The mean over the examples or steps where the loss is a sum, clipping, a penalty on the weights: nobody who does this is
+wrong, so it is recognised and said.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigrad.checks.naming import equal
+from minigrad.checks.narrowing import factor
+from minigrad.guard import Array
+
+__all__ = ["convention"]
+
+
+def convention(
+    given: dict[str, Array], right: dict[str, Array], values: dict[str, Array], sizes: dict[int, str], rtol: float
+) -> str | None:
+    """What is done by convention, if that explains all gradients; None if not.
+
+    Args:
+        given, right: the user's gradients and autograd's.
+        values: those of the arguments.
+        sizes: the number of examples, of steps, and so on, with what they are.
+    """
+    wrong = [name for name in given if not equal(given[name], right[name], rtol)]
+    for check in (_mean, _clipped, _scaled_to_norm, _penalty):
+        said = check(wrong, given, right, values, sizes, rtol)
+        if said:
+            return said
+    return None
+
+
+def _mean(
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
+) -> str | None:
+    factors = {factor(given[name], right[name], rtol) for name in wrong}
+    if None in factors or not factors or max(factors) - min(factors) > 1e-9 * max(factors):  # type: ignore[type-var, operator]
+        return None
+    c = factors.pop()
+    assert c is not None
+    for size, what in sizes.items():
+        if size < 2 or abs(c * size - 1) > 1e-7:
+            continue
+        shared = {name for name in given if size not in right[name].shape}
+        if set(wrong) == set(given) or (set(wrong) == shared and any(right[name].ndim > 1 for name in wrong)):
+            whose = "all gradients are" if set(wrong) == set(given) else "the gradients of the parameters are"
+            return f"{whose} divided by {size}, {what}: right for a loss that is the mean"
+    return None
+
+
+def _clipped(
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
+) -> str | None:
+    bound = max(float(np.abs(given[name]).max(initial=0.0)) for name in wrong)
+    if not bound or not math.isfinite(bound) or sum(int((np.abs(given[n]) >= bound).sum()) for n in wrong) < 2:
+        return None
+    if all(equal(given[name], np.clip(right[name], -bound, bound), rtol) for name in wrong):
+        return f"gradients are clipped to ±{bound:g} inside the backward pass; a check of gradients wants them unclipped"
+    return None
+
+
+def _scaled_to_norm(
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
+) -> str | None:
+    factors = [factor(given[name], right[name], rtol) for name in wrong]
+    if any(c is None or not 0 < c < 1 for c in factors) or not factors:
+        return None
+    c = [c for c in factors if c is not None]
+    total = math.sqrt(sum(float((given[name] ** 2).sum()) for name in wrong))
+    for norm in (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0):
+        if len(wrong) > 1 and max(c) - min(c) <= 1e-9 and abs(total - norm) <= 1e-6 * norm:
+            return (
+                f"gradients are scaled to the norm {norm:g} inside the backward pass; a check of gradients wants them unclipped"
+            )
+    return None
+
+
+def _penalty(
+    wrong: list[str],
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
+) -> str | None:
+    strengths = [factor(given[name] - right[name], values[name], 1e-5) for name in wrong]
+    if not strengths or any(s is None for s in strengths) or any(values[name].ndim < 2 for name in wrong):
+        return None
+    found = [s for s in strengths if s is not None]
+    if max(found) - min(found) > 1e-6 * abs(max(found)) or not (len(wrong) > 1 or len(given) == 1):
+        return None
+    return f"{found[0]:.4g} times the weights is added to their gradients: an L2 penalty that the forward pass does not have"

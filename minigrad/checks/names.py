@@ -1,0 +1,158 @@
+"""Which gradient belongs to which quantity, by its name: ``dWf``, ``dW_f``, ``grad_Wf`` are all that of ``Wf``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+__all__ = ["is_cache", "is_gradient", "is_upstream", "match", "parameters_of", "returned_names", "stem"]
+
+PREFIX = re.compile(
+    r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE
+)
+SUFFIX = re.compile(r"_?(?:grads?|gradient|delta|bar)$", re.IGNORECASE)
+CACHE = re.compile(
+    r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$",
+    re.IGNORECASE,
+)
+UPSTREAM = re.compile(
+    r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$",
+    re.IGNORECASE,
+)
+BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1")
+AFTER = ("next", "new", "cur", "current", "out", "after")
+
+
+def stem(name: str) -> str:
+    """The name without what says that it is a gradient.
+
+    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "da_prev", "d_h")]
+    ['Wf', 'W_f', 'Wf', 'Wf', 'a_prev', 'h']
+    """
+    shorter = SUFFIX.sub("", name)
+    if shorter and shorter != name:
+        return shorter
+    return PREFIX.sub("", name, count=1)
+
+
+def is_gradient(name: str) -> bool:
+    """Whether the name says that it is a gradient."""
+    return stem(name) != name
+
+
+def is_cache(name: str) -> bool:
+    """Whether the name is one that is usual for what a forward pass keeps."""
+    return bool(CACHE.match(name))
+
+
+def is_upstream(name: str) -> bool:
+    """Whether the name is one that is usual for the gradient of the only output."""
+    return bool(UPSTREAM.match(name))
+
+
+def _exact(name: str) -> Any:
+    return name.replace("_", "")
+
+
+def _ordered(name: str) -> Any:
+    """The parts in any order: prev_h and h_prev."""
+    word = name
+    marks = set()
+    for group, mark in ((BEFORE, "before"), (AFTER, "after")):
+        for part in group:
+            found = re.search(rf"(?:^{part}_?(?=[A-Za-z])|(?<=[A-Za-z0-9])_?{part}$)", word)
+            if found and found.group() != word:
+                word = word[: found.start()] + word[found.end() :]
+                marks.add(mark)
+    if word.endswith("0") and len(word) > 1:
+        word, marks = word[:-1].rstrip("_"), marks | {"before"}
+    return word.replace("_", ""), frozenset(marks)
+
+
+def _loose(name: str) -> Any:
+    word, marks = _ordered(name)
+    word = word.lower()
+    word = re.sub(r"(?<=[a-z])(?:s|t)$", "", word) if len(word) < 4 else word
+    return {"input": "x", "inputs": "x", "hidden": "h", "cell": "c", "ct": "c", "ht": "h"}.get(word, word), marks
+
+
+def unmarked(name: str) -> Any:
+    """The name without what says before or after: that of ``h_prev`` and of ``h_next``."""
+    return _loose(name)[0]
+
+
+LEVELS: tuple[Callable[[str], Any], ...] = (_exact, _ordered, _loose, unmarked)
+
+
+def match(given: Iterable[str], wanted: Sequence[str], fits: Callable[[str, str], bool]) -> dict[str, str]:
+    """For each given name the wanted one that it stands for, nearest readings first; what stays open is left out.
+
+    Args:
+        given: names, already without what says that they are gradients.
+        wanted: the names that there are.
+        fits: whether the two can belong together (by their shapes).
+
+    >>> match(["prev_h", "Wx", "b"], ["x", "h_prev", "W_x", "b"], lambda a, b: True)
+    {'Wx': 'W_x', 'b': 'b', 'prev_h': 'h_prev'}
+    """
+    open_given, open_wanted, found = list(given), list(wanted), dict[str, str]()
+    for level in LEVELS:
+        for name in list(open_given):
+            candidates = [other for other in open_wanted if level(name) == level(other)]
+            if len(candidates) > 1:
+                candidates = [other for other in candidates if fits(name, other)]
+            rivals = [other for other in open_given if candidates and level(other) == level(candidates[0])]
+            if len(candidates) == 1 and len(rivals) == 1:
+                found[name] = candidates[0]
+                open_given.remove(name)
+                open_wanted.remove(candidates[0])
+    return found
+
+
+def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a function, by name."""
+    return dict(inspect.signature(function).parameters)
+
+
+def returned_names(function: Any) -> list[str | None] | None:
+    """What the code calls each value that a function returns; None if its source cannot be read or it returns one value.
+
+    >>> def step(x, h):
+    ...     return x + h, {"a": h}, (x, h)
+    >>> returned_names(stem)
+    [None]
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return None
+    returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return | ast.Lambda)]
+    if not returns:
+        return None
+    last = max(returns, key=lambda node: (isinstance(node, ast.Return), node.lineno))
+    value = last.value if isinstance(last, ast.Return) else last.body
+    if isinstance(value, ast.Tuple | ast.List):
+        return [_name_of(part) for part in value.elts]
+    return [_name_of(value)]
+
+
+def _name_of(node: Any) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript):
+        inner = node.slice
+        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            return inner.value
+        return _name_of(node.value)
+    if isinstance(node, ast.Call):
+        name = node.func
+        if isinstance(name, ast.Attribute) and name.attr in ("copy", "reshape", "squeeze", "ravel", "transpose"):
+            return _name_of(name.value)
+        return _name_of(node.args[0]) if len(node.args) == 1 else None
+    return None

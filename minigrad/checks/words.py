@@ -1,0 +1,183 @@
+"""How the lines of a derivation are written: with the names of the user's code, as he would have written them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.checks.chain import Chain
+from minigrad.checks.tracing import Hole, Line
+
+__all__ = ["Words"]
+
+SHORT = 90
+INFIX = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / ", "matmul": " @ "}
+
+
+class Words:
+    """The texts of the lines of one chain."""
+
+    def __init__(self, chain: Chain, called: dict[str, str], seeds: dict[str, str]) -> None:
+        self.chain, self.called, self.seeds = chain, called, seeds
+
+    def name(self, line: Line) -> str:
+        """The name of a line; its formula if it has none."""
+        return self._own(line) or self.formula(line)
+
+    def _own(self, line: Line) -> str | None:
+        """The name in the user's code, if it has one."""
+        return line.name
+
+    def _depth(self) -> int:
+        depths = [len(line.sources) for line in self.chain.lines if line.op == "matmul"]
+        return min(depths, default=1)
+
+    def formula(self, line: Line, depth: int = 3) -> str:
+        """How the line is computed."""
+        if line.op in ("argument", "constant"):
+            return line.name or "0"
+        parts = [self._operand(given, line, depth) for given in line.given] or [self._named(o, depth) for o in line.operands]
+        if line.op in INFIX and len(parts) == 2:
+            if line.op != "add":
+                parts = [f"({part})" if " + " in part or " - " in part else part for part in parts]
+            return INFIX[line.op].join(parts)
+        if line.op == "transpose" and parts:
+            return f"{_tight(parts[0])}.T"
+        if line.op == "neg":
+            return f"-{_tight(parts[0])}"
+        if line.op == "getitem":
+            return f"{_tight(parts[0])}[{index_text(line.index)}]"
+        if line.op in ("write", "concatenate"):
+            return "[" + ", ".join(self._named(o, depth) for o in self._joined(line)) + "]"
+        return f"{line.op}({', '.join(parts)})"
+
+    def _joined(self, line: Line) -> list[Line]:
+        if line.op == "write":
+            base = line.operands[0]
+            return [*(self._joined(base) if base.op == "write" else []), line.operands[1]]
+        return list(line.operands)
+
+    def _operand(self, given: Any, line: Line, depth: int) -> str:
+        if isinstance(given, Hole):
+            return self._named(line.operands[given.number], depth)
+        if isinstance(given, list | tuple):
+            return "[" + ", ".join(self._operand(part, line, depth) for part in given) + "]"
+        return f"{given:g}" if isinstance(given, int | float) and not isinstance(given, bool) else "…"
+
+    def _named(self, line: Line, depth: int) -> str:
+        return self._own(line) or ("…" if not depth else self.formula(line, depth - 1))
+
+    # ---------------------------------------------------------------- gradients
+
+    def gradient(self, line: Line) -> str:
+        """What the gradient of a line is called."""
+        for number, name in ((line.number, name) for name, found in self.chain.wanted.items() if found is line):
+            return self.called.get(name, f"d{name}") if number >= 0 else ""
+        own = self._own(line)
+        if own is not None:
+            return f"d{own}"
+        users = [user for user, _ in self.chain.users[line.number]]
+        if len(users) == 1 and self._own(users[0]) and users[0].op in ("sigmoid", "tanh", "relu", "softmax"):
+            return f"d{self._own(users[0])}_pre"
+        return f"d({self.formula(line)})"
+
+    def derivation(self, line: Line) -> str:
+        """The right line of the derivation for the gradient of a line: ``dc = dh * o * (1 - tanh(c)**2) + dc_next``."""
+        return f"{self.gradient(line)} = {self._sum(line, 4)}"
+
+    def _sum(self, line: Line, depth: int) -> str:
+        terms = [self.seeds.get(name, f"d{name}") for name, _ in self.chain.seeds.get(line.number, ())]
+        terms += [
+            self.term(user, position, depth) for user, position in self.chain.users[line.number] if self.chain.live[user.number]
+        ]
+        return " + ".join(terms).replace("+ -", "- ") or "0"
+
+    def upstream(self, user: Line, depth: int) -> str:
+        """The gradient of ``user`` inside a formula: its name, or its own formula if it has none."""
+        seeds = self.chain.seeds.get(user.number, ())
+        users = self.chain.users[user.number]
+        if len(seeds) == 1 and not users:
+            return self.seeds.get(seeds[0][0], f"d{seeds[0][0]}")
+        if self._own(user) is not None or depth <= 0 or user.site in self.chain.roots:
+            return self.gradient(user)
+        text = self._sum(user, depth - 1)
+        return f"({text})" if " + " in text or " - " in text else text
+
+    def term(self, user: Line, position: int, depth: int = 3) -> str:
+        """What one use contributes."""
+        g = self.upstream(user, depth)
+        factor = self.factor(user, position)
+        if user.op == "matmul":
+            other = _tight(self.name(user.operands[1 - position])) if len(user.operands) == 2 else "…"
+            g = _tight(g)
+            return f"{g} @ {transposed(other)}" if position == 0 else f"{transposed(other)} @ {g}"
+        if user.op == "add":
+            shape = user.operands[position].value.shape
+            return g if shape == user.value.shape else f"sum over examples of {g}"
+        if user.op == "transpose":
+            return transposed(_tight(g))
+        if user.op == "concatenate" or (user.op == "write" and position == 1):
+            return f"{self.name(user.operands[position])}'s part of {g}"
+        if user.op in ("getitem", "split"):
+            return f"{g} at [{index_text(user.index)}]" if user.op == "getitem" else f"{g} in its place"
+        if user.op in ("write", "reshape", "copy"):
+            return g
+        return f"{g} * {factor}" if factor else g
+
+    def factor(self, user: Line, position: int) -> str:
+        """The derivative of an operation on entries, as a factor; with a minus where it is negative."""
+        y = _tight(self.name(user))
+        operands = [_tight(self.name(o)) for o in user.operands]
+        if user.op == "mul":
+            return self._other(user, position)
+        if user.op == "tanh":
+            return f"(1 - {y}**2)"
+        if user.op == "sigmoid":
+            return f"{y} * (1 - {y})"
+        if user.op == "relu":
+            return f"({operands[0]} > 0)"
+        if user.op == "div" and position == 0:
+            return f"(1 / {self._other(user, position)})"
+        if user.op == "neg" or (user.op == "sub" and self._second(user, position)):
+            return "(-1)"
+        if user.op in ("sub", "sum", "mean"):
+            return "" if user.op != "mean" else "(1 / number of entries)"
+        return f"∂{user.op}/∂{operands[position] if position < len(operands) else ''}"
+
+    def _second(self, user: Line, position: int) -> bool:
+        second = user.given[1] if len(user.given) > 1 else None
+        return isinstance(second, Hole) and second.number == position
+
+    def _other(self, user: Line, position: int) -> str:
+        for given in user.given:
+            if not isinstance(given, Hole):
+                return self._operand(given, user, 2)
+            if given.number != position:
+                return _tight(self.name(user.operands[given.number]))
+        return _tight(self.name(user.operands[position]))
+
+    def source(self, line: Line) -> str:
+        """Where the line stands in the user's code: the number and the text."""
+        if not line.sources:
+            return ""
+        chosen = line.sources[max(0, min(len(line.sources) - 1, len(line.sources) - self._depth()))]
+        text = chosen.text
+        return f"line {chosen.number}, {text[:SHORT]}" if text else f"line {chosen.number}"
+
+
+def _tight(text: str) -> str:
+    return f"({text})" if any(f" {sign} " in text for sign in "+-*/@") and not text.startswith(("(", "[")) else text
+
+
+def transposed(text: str) -> str:
+    """The text of the transposed."""
+    return text[:-2] if text.endswith(".T") else f"{text}.T"
+
+
+def index_text(index: Any) -> str:
+    """An index as it is written."""
+    if isinstance(index, tuple):
+        return ", ".join(index_text(part) for part in index)
+    if isinstance(index, slice):
+        step = f":{index.step}" if index.step is not None else ""
+        return f"{'' if index.start is None else index.start}:{'' if index.stop is None else index.stop}{step}"
+    return "…" if index is Ellipsis else str(index) if isinstance(index, int) else "…"

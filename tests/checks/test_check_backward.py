@@ -1,0 +1,163 @@
+"""check_backward: right derivations pass in every layout, and what is asked or refused is said clearly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from derivation_cases import CASES, Case, arrays, functions
+
+from minigrad import check_backward, errors
+from minigrad.checks import assert_backward_correct
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_a_right_derivation_passes_in_its_own_layout(case: Case) -> None:
+    report = check_backward(*functions(case), case.arguments(), **case.options)
+    assert report.passed, report
+    assert not report.findings
+
+
+def test_a_loop_over_time_is_checked_at_one_two_and_four_steps() -> None:
+    case = next(case for case in CASES if case.backward == "rnn_backward")
+    report = check_backward(*functions(case), case.arguments())
+    assert [stage.name for stage in report.stages] == ["shapes", "two calls agree", "T = 1", "T = 2", "T = 4"]
+
+
+def test_the_first_stage_that_fails_is_the_last_one_looked_at() -> None:
+    case = next(case for case in CASES if case.id == "course_columns:rnn_backward")
+    report = check_backward(*functions(case, ("da[:, :, t] + da_prevt", "da[:, :, t]")), case.arguments())
+    assert [(stage.name, stage.passed) for stage in report.stages][-2:] == [("T = 1", True), ("T = 2", False)]
+
+
+def linear(x: Any, W: Any, b: Any) -> Any:
+    return x @ W + b
+
+
+def test_an_upstream_that_is_called_dout_is_that_of_the_only_output() -> None:
+    def backward(dout: Any, x: Any, W: Any) -> Any:
+        return {"dx": dout @ W.T, "dW": x.T @ dout, "db": dout.sum(axis=0)}
+
+    assert check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values())).passed
+
+
+def test_a_parameter_nobody_can_know_is_asked_for() -> None:
+    def backward(dy: Any, banana: Any, W: Any) -> Any:
+        return {"dx": dy @ W.T}
+
+    with pytest.raises(errors.ArgumentError, match=r"what is 'banana'.*upstream={'banana': 'its name'}"):
+        check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+
+
+def test_gradients_without_names_are_asked_for_and_can_be_declared() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return dy @ W.T + 0, x.T @ dy + 0, np.array(dy.sum(axis=0))
+
+    example = tuple(arrays(x=(3, 3), W=(3, 3), b=(3,)).values())
+    with pytest.raises(errors.ArgumentError, match=r"the gradient\? Say so: returns="):
+        check_backward(linear, backward, example)
+    assert check_backward(linear, backward, example, returns=("x", "W", "b")).passed
+
+
+def test_a_forward_pass_that_returns_nothing_followable_is_refused() -> None:
+    with pytest.raises(errors.ArgumentError, match="nothing that the forward pass returns depends on its arguments"):
+        check_backward(lambda x: float(x.sum()), lambda x: {"dx": 0 * x}, (np.ones(3),))
+
+
+def test_writing_into_an_array_from_outside_is_refused_with_advice() -> None:
+    store = np.zeros(3)
+
+    def forward(x: Any) -> Any:
+        store[:] = x * 2
+        return store
+
+    with pytest.raises(errors.ConversionError, match="Make the array inside the function"):
+        check_backward(forward, lambda dout: {"dx": 2 * dout}, (np.ones(3),))
+
+
+def test_an_error_of_the_backward_pass_is_reported_with_its_line() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        raise ValueError("no such luck")
+
+    report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+    assert not report.passed
+    assert "raises ValueError: no such luck (line" in report.stages[-1].text
+
+
+def test_axes_of_length_one_are_noted_and_not_held_against_anybody() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return {"dx": dy @ W.T, "dW": x.T @ dy, "db": dy.sum(axis=0, keepdims=True)}
+
+    report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+    assert report.passed
+    assert any("compared as if they were the same" in note for note in report.notes)
+
+
+def test_a_side_effect_on_what_was_given_is_noted() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        x *= 1.0000001
+        return {"dW": x.T @ dy}
+
+    report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+    assert any("changes argument x in place" in note for note in report.notes)
+
+
+def test_what_is_random_fails_because_two_calls_do_not_agree() -> None:
+    rng = np.random.default_rng(0)
+
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return {"dW": x.T @ dy * rng.random()}
+
+    report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+    assert next(stage.name for stage in report.stages if not stage.passed) == "two calls agree"
+
+
+@pytest.mark.parametrize(
+    ("finish", "said"),
+    [
+        (lambda g, x: g / 4, "divided by 4"),
+        (lambda g, x: np.clip(g, -0.1, 0.1), r"clipped to ±0.1"),
+    ],
+)
+def test_a_convention_is_recognised_said_and_passes(finish: Any, said: str) -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        found = {"dx": dy @ W.T, "dW": x.T @ dy, "db": dy.sum(axis=0)}
+        return {name: finish(g, x) for name, g in found.items()}
+
+    report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+    assert report.passed, report
+    assert any(said.replace("\\", "") in note for note in report.notes), report.notes
+
+
+def test_an_l2_penalty_is_recognised() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return {"dx": dy @ W.T, "dW": x.T @ dy + 0.01 * W}
+
+    assert "L2" not in str(check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values())).findings)
+
+
+def test_the_assertion_fails_with_the_report_alone() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return {"dx": dy @ W.T, "dW": 2 * x.T @ dy}
+
+    example = tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values())
+    with pytest.raises(errors.BackwardError, match="backward is WRONG, for linear") as caught:
+        assert_backward_correct(linear, backward, example)
+    assert isinstance(caught.value, AssertionError)
+    assert_backward_correct(linear, lambda dy, x: {"dW": x.T @ dy}, example)
+
+
+def test_random_arrays_are_never_named() -> None:
+    rng = np.random.default_rng(3)
+
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return {"dx": rng_of(dy, x), "dW": rng_of(dy, W)}
+
+    def rng_of(dy: Any, like: Any) -> Any:
+        return np.random.default_rng(int(abs(dy[0, 0]) * 1e6)).standard_normal(like.shape)
+
+    for seed in rng.integers(0, 10_000, 20):
+        report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()), seed=int(seed))
+        assert not report.passed
+        assert not any(finding.kind for finding in report.findings), report

@@ -14,6 +14,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.bptt import contributions, gradient_by_time, state_jacobians
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -32,6 +33,7 @@ __all__ = [
     "assert_gradients_close",
     "checkpoint",
     "compare_gradients",
+    "contributions",
     "current_place",
     "detect_anomaly",
     "edge_gradients",
@@ -40,6 +42,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "gradient_by_time",
     "graph",
     "hessian",
     "hvp",
@@ -51,6 +54,7 @@ __all__ = [
     "optim",
     "scan",
     "scope",
+    "state_jacobians",
     "time_step",
     "vjp",
     "walk",

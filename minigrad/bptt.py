@@ -93,7 +93,8 @@ class Contributions:
     @property
     def norms(self) -> Array:
         """(number of losses, T): the Euclidean norm of each term."""
-        return _norms(self.table, 2)
+        norms: Array = _norms(self.table, 2)
+        return norms
 
     @property
     def gradient(self) -> Array:

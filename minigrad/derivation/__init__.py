@@ -1,0 +1,8 @@
+"""Derivations: the backward pass of a step of a recurrence, written out and made to run by itself."""
+
+from .derivation import Derivation, derive
+from .deriving import Parameter
+from .expression import Expr, Symbol
+from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+
+__all__ = ["COTANGENT", "FORWARD", "INPUT", "PARAMETER", "STATE", "Derivation", "Expr", "Formula", "Parameter", "Symbol", "derive"]

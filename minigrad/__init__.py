@@ -15,6 +15,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
 from minigrad.bptt import contributions, gradient_by_time, state_jacobians
+from minigrad.derivation import Derivation, derive
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -27,6 +28,7 @@ from minigrad.testing import assert_gradients_close, compare_gradients, gradchec
 from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
+    "Derivation",
     "Module",
     "Parameter",
     "Tensor",
@@ -35,6 +37,7 @@ __all__ = [
     "compare_gradients",
     "contributions",
     "current_place",
+    "derive",
     "detect_anomaly",
     "edge_gradients",
     "enable_grad",

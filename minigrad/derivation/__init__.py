@@ -5,4 +5,16 @@ from .deriving import Parameter
 from .expression import Expr, Symbol
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 
-__all__ = ["COTANGENT", "FORWARD", "INPUT", "PARAMETER", "STATE", "Derivation", "Expr", "Formula", "Parameter", "Symbol", "derive"]
+__all__ = [
+    "COTANGENT",
+    "FORWARD",
+    "INPUT",
+    "PARAMETER",
+    "STATE",
+    "Derivation",
+    "Expr",
+    "Formula",
+    "Parameter",
+    "Symbol",
+    "derive",
+]

@@ -14,7 +14,7 @@ from .deriving import Parameter, selected, traced
 from .expression import Expr, Symbol, ends
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .source import source
-from .writing import Latex, Notation, Text, in_columns
+from .writing import AS_CODED, COLUMNS, ROWS, Latex, Notation, Text, layout_of
 
 __all__ = ["Derivation", "derive"]
 
@@ -43,7 +43,7 @@ class Derivation:
         new_state, outputs: what the parts of the new state are, and the outputs.
         inlined: the values of the step that a program does not keep: it has their formula wherever they are used.
         batch: the length of the first axis of the input that was traced.
-        columns: whether formulas are written with columns, as on paper, where the code has rows.
+        layout: how formulas are written: COLUMNS, as on paper, where the code has rows; ROWS; or AS_CODED.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Derivation:
     outputs: tuple[Symbol, ...]
     inlined: frozenset[Symbol]
     batch: int
-    columns: bool
+    layout: str
 
     def parameter(self, name: str) -> Parameter:
         """The parameter that the formulas call so."""
@@ -80,7 +80,7 @@ class Derivation:
             lines = self.text_of(kind)
             if lines:
                 rows += [heading, "", *(f"    {line}" for line in lines), ""]
-        return "\n".join([*rows, *self._legend(Text(self.columns))])
+        return "\n".join([*rows, *self._legend(Text(self.layout))])
 
     @override
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Derivation:
 
     def text_of(self, kind: str) -> list[str]:
         """The lines of one kind in Unicode, their equal signs below each other."""
-        pairs = self._written(Text(self.columns), kind)
+        pairs = self._written(Text(self.layout), kind)
         width = max((len(_plain(left)) for left, _ in pairs), default=0)
         return [f"{left}{' ' * (width - len(_plain(left)))} = {right}" for left, right in pairs]
 
@@ -99,7 +99,7 @@ class Derivation:
             aligned = self._aligned(kind)
             if aligned:
                 rows += [f"**{heading}**", "", "$$", aligned, "$$", ""]
-        return "\n".join([*rows, *self._legend(Latex(self.columns), "$")])
+        return "\n".join([*rows, *self._legend(Latex(self.layout), "$")])
 
     def latex(self) -> str:
         r"""In LaTeX: one ``aligned`` environment for each part, to stand in display mathematics."""
@@ -117,7 +117,7 @@ class Derivation:
         return self.latex()
 
     def _aligned(self, kind: str) -> str:
-        pairs = self._written(Latex(self.columns), kind)
+        pairs = self._written(Latex(self.layout), kind)
         rows = [rf"{left} &= {right}" for left, right in pairs]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}" if rows else ""
 
@@ -145,8 +145,9 @@ class Derivation:
         if "L_t" in losses:
             own = f"{fence}{notation.symbol(self.outputs[0].differential('L_t'))}{fence}"
             rows.append(f"{own} is what the loss of step t itself sends to the output.")
-        if self.columns:
-            rows.append("For one example, a column; of a batch the parameters receive the sum.")
+        if self.layout != AS_CODED:
+            example = {COLUMNS: "column", ROWS: "row"}[self.layout]
+            rows.append(f"For one example, a {example}; of a batch the parameters receive the sum.")
         return rows
 
 
@@ -221,7 +222,7 @@ def derive(cell_or_step: Any, x: Any = None, state: Any = None) -> Derivation:
         outputs=tuple(_symbol_of(selection, ref) for ref in program.ys),
         inlined=frozenset(s for ref, s in selection.symbols.items() if ref.kind == LOCAL and ref not in selection.written),
         batch=program.xs[0].shape[0] if program.xs and program.xs[0].shape else -1,
-        columns=in_columns([line.formula for line in forward]),
+        layout=layout_of(line.formula for line in forward),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import pytree
 from minigrad.errors import ArgumentError, GraphError
+from minigrad.guard import Array
 from minigrad.loops.differentiate import Derivative, differentiate
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Program, Ref
 from minigrad.loops.trace import Const, Trace
@@ -68,17 +69,17 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
     """
     step = step_of(cell_or_step, "derive")
     x, state = _example(cell_or_step, x, state)
-    ys: list[Any] = []
 
     def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         new, y = step(pytree.rebuilt(state, parts), pytree.rebuilt(x, rows))
-        ys[:] = [path.strip(".[]'") for path, _ in pytree.named_ends((y,))]
         return tensors_of(pytree.ends(new)), tensors_of(pytree.ends(y))
 
+    with no_grad():
+        step(state, x)
     names_of_x = _names_of_x(x)
-    arrays = [[end.numpy() for end in pytree.ends(nest)] for nest in (state, x)]
+    carry, xs = ([end.numpy() for end in pytree.ends(nest)] for nest in (state, x))
     try:
-        trace = Trace(flat, *arrays, names_of_x)
+        trace = Trace(flat, carry, xs, names_of_x)
     except CannotCompile as reason:
         raise GraphError(
             f"derive: the step is not the same program at every time: {reason}. A derivation can be written of a step that is "
@@ -135,24 +136,21 @@ def _parameters(cell_or_step: Any, trace: Trace, program: Program, blocks: Seque
             keys[block.const] = names.new(value.name or known.get(id(const)) or fallback)
         key = keys[block.const]
         whole = np.shape(const._array) if const is not None else value.shape
-        if block.cut is None:
-            found.append(Parameter(key, key, None, 0, value.requires_grad))
-            continue
-        gate = next((gate for gate, index in declared.get(key, {}).items() if _is_cut(index, block.cut)), None)
+        part = block.of(np.arange(np.prod(whole)).reshape(whole))
+        gate = next((gate for gate, index in declared.get(key, {}).items() if _is_same(part, whole, index)), None)
         if gate is not None:
             found.append(Parameter(gate, gate, None, 0, value.requires_grad))
+        elif block.cut is None:
+            found.append(Parameter(key, key, None, 0, value.requires_grad))
         else:
             axis, start, stop = block.cut
             found.append(Parameter(f"{key}[{start}:{stop}]", key, block.cut, whole[axis], value.requires_grad))
     return tuple(found)
 
 
-def _is_cut(index: Any, cut: Cut) -> bool:
-    """Whether an index of an array means the part that is cut out."""
-    entries = index if isinstance(index, tuple) else (index,)
-    axis, start, stop = cut
-    expected = (*(slice(None),) * axis, slice(start, stop))
-    return tuple(entries) == expected
+def _is_same(part: Array, whole: tuple[int, ...], index: Any) -> bool:
+    """Whether an index of an array of that shape gives the part, whose entries are numbered."""
+    return np.array_equal(np.arange(np.prod(whole)).reshape(whole)[index], part)
 
 
 def _attributes(cell_or_step: Any) -> Iterator[tuple[str, Tensor]]:
@@ -197,7 +195,7 @@ def _by_gate(parameters: Sequence[Parameter], selection: Selection) -> tuple[Par
     used: dict[str, str] = {}
     for line in selection.forward_lines():
         for symbol in ends(line.formula):
-            used.setdefault(symbol.name, line.symbol.name)
+            used.setdefault(symbol.name, selection.gates.get(line.symbol, line.symbol.name))
     names, found = Names(parameter.name for parameter in parameters if parameter.cut is None), []
     for parameter in parameters:
         if parameter.cut is not None:

@@ -60,10 +60,10 @@ SUM, RESHAPE = "sum", "reshape"
 class Symbol(NamedTuple):
     """A name in a formula.
 
-    ``time`` says at which step: 0 for t, −1 for t − 1; None for what is the same at every step. ``loss`` is "" for the
-    value itself; "L" for the gradient of the whole loss with respect to it, "L_t" for that of the loss of step t alone, as
-    far as it reads the value itself, and "L₊" for what comes back from the steps after it. With a ``function`` such as ``"tanh"`` it is the value
-    that this function has there.
+    ``time`` says at which step: 0 for t, −1 for t − 1; None for what is the same at every step. With a ``function`` such as
+    "tanh" it is the value that this function has of it. ``loss`` is "" for the value itself; "L" for the gradient of the whole
+    loss with respect to it, "L_t" for what the loss of step t sends to it directly, and "L₊" for what comes back to it from
+    the step after it.
     """
 
     name: str
@@ -124,7 +124,7 @@ def replaced(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
 
 
 def rebuilt(expr: Expr, args: tuple[Expr, ...]) -> Expr:
-    """The same operation of other operands."""
+    """The same operation of other operands; the terms of a sum in their order."""
     if expr.kind == ADD:
         return add(*args)
     if expr.kind == MULTIPLY:

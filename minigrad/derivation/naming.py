@@ -1,21 +1,28 @@
-"""What the values of a step are called in a derivation: as in the code, and where the code has no name, by what they are for."""
+"""Names in formulas and programs: given out once each, and spelled out in the letters of a program."""
 
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["Names", "ascii_name"]
+__all__ = ["MARKS", "Names", "ascii_name", "spelled"]
 
-MARKS = {"\u0303": "_tilde", "\u0302": "_hat", "\u0304": "_bar", "\u0307": "_dot", "′": "_prime", "'": "_prime"}
-GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda_ mu nu xi pi rho sigma tau upsilon phi chi psi omega "
-        "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
-        strict=True,
-    )
-)
+MARKS = {"\u0303": "tilde", "\u0302": "hat", "\u0304": "bar", "\u0307": "dot"}
+"""The marks above letters that formulas use, by the names that LaTeX has for them."""
+
+
+def spelled(letter: str) -> str:
+    """The name of a Greek letter, as LaTeX has it; "" for any other.
+
+    >>> spelled("γ"), spelled("Γ"), spelled("g")
+    ('gamma', 'Gamma', '')
+    """
+    words = unicodedata.name(letter, "").split()
+    if words[:1] != ["GREEK"] or "LETTER" not in words:
+        return ""
+    name = words[-1].lower().replace("lamda", "lambda")
+    return name.capitalize() if "CAPITAL" in words else name
 
 
 def ascii_name(name: str) -> str:
@@ -24,8 +31,11 @@ def ascii_name(name: str) -> str:
     >>> ascii_name("c̃"), ascii_name("Γ_u"), ascii_name("layer 1/h"), ascii_name("in")
     ('c_tilde', 'Gamma_u', 'layer_1_h', 'in_')
     """
-    letters = [MARKS.get(letter, GREEK.get(letter, letter)) for letter in name]
-    joined = "".join(letter if letter.isalnum() or letter == "_" or len(letter) > 1 else "_" for letter in letters)
+    words = []
+    for letter in unicodedata.normalize("NFD", name):
+        mark = MARKS.get(letter)
+        words.append(f"_{mark}" if mark else spelled(letter) or (letter if letter.isalnum() or letter == "_" else "_"))
+    joined = "".join(words)
     joined = joined if joined[:1].isidentifier() else f"_{joined}"
     return f"{joined}_" if keyword.iskeyword(joined) else joined
 

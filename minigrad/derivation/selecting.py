@@ -96,6 +96,8 @@ class Selection:
         self.symbols: dict[Ref, Symbol] = {Ref(XS, k): Symbol(name, 0) for k, name in enumerate(x)}
         self.symbols |= {Ref(CARRY, k): Symbol(name, -1) for k, name in enumerate(carry)}
         self.symbols |= {Ref(CONST, k): Symbol(name) for k, name in enumerate(consts)}
+        self.gates: dict[Symbol, str] = {}
+        """For the argument of a gate, the name of the gate."""
         self.users = _users(program.lines)
         self.written: set[Ref] = set()
         """The forward values that have a line."""
@@ -171,10 +173,12 @@ class Selection:
             line = self.program.lines[consumers[0]]
             if line.op.label in ACTIVATIONS:
                 argument_of = self.symbols.get(result) or self._activation(result)
-                return Symbol(self.names.new(f"a_{argument_of.name}"), 0)
+                symbol = Symbol(self.names.new(f"a_{argument_of.name}"), 0)
+                self.gates[symbol] = argument_of.name
+                return symbol
         expr = self.formula(ref)
         if expr.kind == CALL and expr.what[0] in ACTIVATIONS and expr.args[0].kind == SYMBOL and not expr.args[0].what.function:
-            inner = expr.args[0].what
+            inner: Symbol = expr.args[0].what
             if inner.time == 0:
                 return inner._replace(function=expr.what[0])
         if expr.kind == CONCATENATE and all(arg.kind == SYMBOL for arg in expr.args):
@@ -285,12 +289,21 @@ class Selection:
     # ---------------------------------------------------------------- the lines
 
     def forward_lines(self) -> list[Formula]:
-        """The lines of the step, in the order of the code: for every value that has a name by now."""
-        lines = []
-        for ref in sorted((ref for ref in self.symbols if ref.kind == LOCAL), key=lambda ref: ref.number):
+        """The lines of the step, in the order of the code; what is not kept stands right before where it is used."""
+        named = {symbol: ref for ref, symbol in self.symbols.items() if ref.kind == LOCAL}
+        done: dict[Ref, Formula] = {}
+
+        def write(ref: Ref) -> None:
             expr = self.formula(ref)
-            lines.append(Formula(self.symbols[ref], expr, expr.shape, FORWARD, tuple(dict.fromkeys(ends(expr)))))
-        return lines
+            for symbol in ends(expr):
+                source = named.get(symbol)
+                if source is not None and source not in self.written and source not in done:
+                    write(source)
+            done[ref] = Formula(self.symbols[ref], expr, expr.shape, FORWARD, tuple(dict.fromkeys(ends(expr))))
+
+        for ref in sorted(self.written, key=lambda ref: ref.number):
+            write(ref)
+        return list(done.values())
 
     def backward_lines(self) -> list[Formula]:
         """The lines of the backward pass of a step, each after those that it needs."""

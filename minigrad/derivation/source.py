@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from .expression import Expr, Piece, Symbol, ends
+from .expression import SYMBOL, Expr, Piece, Symbol, ends, replaced
 from .naming import ascii_name
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .writing import LOOSEST, OF_MATRICES, OF_POWER, OF_PRODUCT, OF_SUM, TIGHTEST, Text, Writer
@@ -56,18 +56,13 @@ class NumPy(Writer):
 
     minus = "-"
 
-    def __init__(self, variables: dict[Symbol, str], inlined: dict[Symbol, Expr], x: str) -> None:
-        self.variables, self.inlined, self.x = variables, inlined, x
+    def __init__(self, variables: dict[Symbol, str], x: str) -> None:
+        self.variables, self.x = variables, x
         self.helpers: set[str] = set()
 
     @override
     def symbol(self, symbol: Symbol) -> str:
         return self.variables[symbol]
-
-    @override
-    def _symbol(self, expr: Expr) -> tuple[str, int]:
-        formula = self.inlined.get(expr.what)
-        return super()._symbol(expr) if formula is None else self.written(formula)
 
     def _multiply(self, expr: Expr) -> tuple[str, int]:
         first, *others = expr.args
@@ -193,13 +188,18 @@ class _Source:
         self.of = derivation
         self.variables = variables_of(derivation)
         x = derivation.x[0]
-        self.inlined = {line.symbol: line.formula for line in derivation.lines if line.symbol in derivation.inlined}
-        self.numpy = NumPy(self.variables, self.inlined, self.variables[Symbol(x, 0)])
+        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)])
         self.numpy.batch = derivation.batch
-        self.reading = Text(derivation.columns)
-        forward = [line for line in derivation.lines if line.kind == FORWARD]
-        self.forward_lines = [line for line in forward if line.symbol not in self.inlined]
-        self.backward_lines = [line for line in derivation.lines if line.kind != FORWARD]
+        self.reading = Text(derivation.layout)
+        inlined = {line.symbol: line.formula for line in derivation.lines if line.symbol in derivation.inlined}
+
+        def written_out(expr: Expr) -> Expr:
+            """The formula without values that the program does not keep."""
+            return replaced(expr, lambda e: written_out(inlined[e.what]) if e.kind == SYMBOL and e.what in inlined else None)
+
+        lines = [replace(line, formula=written_out(line.formula)) for line in derivation.lines if line.symbol not in inlined]
+        self.forward_lines = [line for line in lines if line.kind == FORWARD]
+        self.backward_lines = [line for line in lines if line.kind != FORWARD]
         self.kept = self._kept()
 
     def text(self) -> str:
@@ -219,8 +219,8 @@ class _Source:
                 "",
                 *rows,
                 "",
-                f"    trace     = forward(params, xs, state)                state = {parts} before the first step",
-                "    gradients = backward(params, trace, d_hs, d_state)    d_hs: what the loss of each step sends to its output,",
+                f"    trace     = forward(params, xs, state)                state: {parts} before the first step",
+                "    gradients = backward(params, trace, d_hs, d_state)    d_hs: what the loss sends to each output,",
                 "                                                          d_state: what is sent to the last state",
                 "",
                 "Time is the first axis of xs, hs and d_hs.",
@@ -236,7 +236,7 @@ class _Source:
         return "\n".join(
             [
                 "class Trace(NamedTuple):",
-                '    """A forward pass: its inputs, what each step leaves for the backward pass, the outputs, the last state."""',
+                '    """The inputs, what each step leaves for the backward pass, the outputs, and the last state."""',
                 "",
                 "    xs: Any",
                 "    steps: list[Any]",
@@ -363,24 +363,13 @@ class _Source:
 
     def _values(self, expr: Expr) -> set[Symbol]:
         """The values of the step that a formula reads, also where only their shape matters."""
-        found: set[Symbol] = set()
-        for symbol in ends(expr):
-            if symbol in self.inlined:
-                found |= self._values(self.inlined[symbol])
-            elif symbol.time is not None and not symbol.loss:
-                found.add(symbol)
-        pieces = [piece for piece in _indices(expr) if isinstance(piece, Piece)]
+        found = {symbol for symbol in ends(expr) if symbol.time is not None and not symbol.loss}
+        pieces = [index for index in _indices(expr) if isinstance(index, Piece)]
         return found.union(*(self._values(part) for piece in pieces for part in piece.parts))
 
     def _parameters_of(self, line: Formula) -> list[str]:
         """The parameters that a line reads, from left to right."""
-        found: list[str] = []
-        for symbol in ends(line.formula):
-            if symbol in self.inlined:
-                found += self._parameters_of(replace(line, formula=self.inlined[symbol]))
-            elif symbol.time is None and not symbol.loss:
-                found.append(symbol.name)
-        return found
+        return [symbol.name for symbol in ends(line.formula) if symbol.time is None and not symbol.loss]
 
     def _handed_on(self) -> list[tuple[str, str]]:
         """Parts of the new state that are another value of the step."""

@@ -1,30 +1,25 @@
 """Formulas written out: what all notations share, which is precedence, and the two notations that are read, Unicode and LaTeX.
 
 Where all products of a step are those of rows with the transpose of a matrix, ``x @ W.T``, formulas are written as on paper,
-with columns: W x. A value of the step is then one example's column, and of a product the transpose is written,
-(A B)ᵀ = Bᵀ Aᵀ. Otherwise products are written as the code has them.
+with COLUMNS: W x. A value of the step is then one example's column, and of a product the transpose is written,
+(A B)ᵀ = Bᵀ Aᵀ. Where all are products of rows with a matrix, ``x @ W``, a value is one example's row: ROWS. Otherwise
+everything is written AS_CODED.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from typing_extensions import override
 
 from .expression import (
     ADD,
-    CALL,
-    CONCATENATE,
-    DIVIDE,
     MATMUL,
-    MULTIPLY,
     NEGATIVE,
     NUMBER,
-    PART,
-    POWER,
-    RESHAPE,
     SUM,
     SYMBOL,
     TRANSPOSE,
@@ -32,24 +27,40 @@ from .expression import (
     Piece,
     Symbol,
 )
+from .naming import MARKS, spelled
 
-__all__ = ["Latex", "Notation", "Text", "Writer", "in_columns"]
+__all__ = ["AS_CODED", "COLUMNS", "ROWS", "Latex", "Notation", "Text", "Writer", "layout_of"]
 
 LOOSEST, OF_SUM, OF_PRODUCT, OF_MATRICES, OF_POWER, TIGHTEST = range(6)
+SUBSCRIPTS = str.maketrans("0123456789-", "₀₁₂₃₄₅₆₇₈₉₋")
+SUPERSCRIPTS = str.maketrans("0123456789−.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
 COMPARISONS = {"greater": ">", "less": "<", "greater_equal": "≥", "less_equal": "≤", "equal": "=", "not_equal": "≠"}
 
 
-def in_columns(formulas: Sequence[Expr]) -> bool:
-    """Whether every product in these formulas is one of rows (B, ·) with the transpose of a parameter."""
-    return all(_fits_columns(expr) for expr in formulas)
+COLUMNS, ROWS, AS_CODED = "columns", "rows", "as coded"
 
 
-def _fits_columns(expr: Expr) -> bool:
+def layout_of(formulas: Iterable[Expr]) -> str:
+    """How these formulas are written: COLUMNS, ROWS or AS_CODED."""
+    found = set[str]()
+    for expr in formulas:
+        found.update(_layouts(expr))
+    return found.pop() if len(found) == 1 else AS_CODED
+
+
+def _layouts(expr: Expr) -> Iterator[str]:
+    """For each product with a parameter, how the operands lie."""
     if expr.kind == MATMUL:
         a, b = expr.args
-        of_parameter = b.kind == TRANSPOSE and b.args[0].kind == SYMBOL and b.args[0].what.time is None
-        return of_parameter and len(a.shape) == 2 and _fits_columns(a)
-    return expr.kind != TRANSPOSE and all(map(_fits_columns, expr.args))
+        inner = b.args[0] if b.kind == TRANSPOSE else b
+        is_parameter = inner.kind == SYMBOL and inner.what.time is None
+        yield AS_CODED if not is_parameter or len(a.shape) != 2 else COLUMNS if b.kind == TRANSPOSE else ROWS
+        yield from _layouts(a)
+    elif expr.kind == TRANSPOSE:
+        yield AS_CODED
+    else:
+        for arg in expr.args:
+            yield from _layouts(arg)
 
 
 class Writer(ABC):
@@ -99,14 +110,14 @@ class Writer(ABC):
 
 
 class Notation(Writer):
-    """What Unicode and LaTeX have in common. ``columns`` says which way products are written."""
+    """What Unicode and LaTeX have in common. ``layout`` says which way products are written."""
 
     times = " ⊙ "
     beside = " "
     functions: dict[str, str] = {}
 
-    def __init__(self, columns: bool) -> None:
-        self.columns = columns
+    def __init__(self, layout: str) -> None:
+        self.layout = layout
 
     # ---------------------------------------------------------------- products
 
@@ -117,7 +128,7 @@ class Notation(Writer):
 
     def _matmul(self, expr: Expr) -> tuple[str, int]:
         a, b = expr.args
-        if self.columns:
+        if self.layout == COLUMNS:
             return f"{self.column(b)}{self.beside}{self.column(a)}", OF_MATRICES
         return f"{self.write(a, OF_MATRICES)}{self.beside}{self.write(b, OF_MATRICES)}", OF_MATRICES
 
@@ -132,15 +143,17 @@ class Notation(Writer):
 
     def over_time(self, expr: Expr) -> str:
         """What all steps add to the gradient of a parameter: in columns Σₜ g aᵀ, where the code has gᵀ a."""
-        if self.columns and expr.kind == ADD:
+        if expr.kind == ADD:
             return f"{self.sum_over_time}{self.beside}{self.parenthesised(' + '.join(map(self._added, expr.args)))}"
-        return f"{self.sum_over_time}{self.beside}{self._added(expr) if self.columns else self.write(expr, OF_PRODUCT)}"
+        return f"{self.sum_over_time}{self.beside}{self._added(expr)}"
 
     sum_over_time = "Σₜ"
 
     def _added(self, expr: Expr) -> str:
         """What one use adds at one step, of one example."""
-        if expr.kind == MATMUL and expr.args[0].kind == TRANSPOSE:
+        if self.layout == AS_CODED:
+            return self.write(expr, OF_PRODUCT)
+        if self.layout == COLUMNS and expr.kind == MATMUL and expr.args[0].kind == TRANSPOSE:
             left, right = expr.args
             return f"{self.write(left.args[0], OF_MATRICES)}{self.beside}{self.transposed(self.write(right, OF_POWER))}"
         return self.write(expr.args[0] if expr.kind == SUM and expr.what[0] == (0,) else expr, OF_PRODUCT)
@@ -155,7 +168,7 @@ class Notation(Writer):
     # ---------------------------------------------------------------- functions
 
     def _call(self, expr: Expr) -> tuple[str, int]:
-        function, options = expr.what
+        function, _ = expr.what
         if function in COMPARISONS:
             a, b = (self.write(arg, OF_SUM) for arg in expr.args)
             return f"{a} {self.relation(function)} {b}", LOOSEST
@@ -189,7 +202,11 @@ class Notation(Writer):
         return f"reshape{self.parenthesised(f'{self.write(expr.args[0])}, {expr.what}')}", TIGHTEST
 
     def _sum(self, expr: Expr) -> tuple[str, int]:
-        return f"{self.functions['sum']}{self.beside}{self.write(expr.args[0], OF_MATRICES)}", OF_PRODUCT
+        return f"{self.sum_over_axes(expr.what[0])}{self.beside}{self.write(expr.args[0], OF_MATRICES)}", OF_PRODUCT
+
+    @abstractmethod
+    def sum_over_axes(self, axes: tuple[int, ...]) -> str:
+        """The sign of a sum over some axes."""
 
 
 def _symbols(expr: Expr) -> list[Symbol]:
@@ -199,11 +216,11 @@ def _symbols(expr: Expr) -> list[Symbol]:
 class Text(Notation):
     """Unicode, for a terminal.
 
-    >>> Text(columns=True).symbol(Symbol("h", -1)), Text(columns=True).symbol(Symbol("c̃", 0, "L"))
+    >>> Text(COLUMNS).symbol(Symbol("h", -1)), Text(COLUMNS).symbol(Symbol("c̃", 0, "L"))
     ('hₜ₋₁', '∂L/∂c̃ₜ')
     """
 
-    functions = {"sigmoid": "σ", "log": "ln", "abs": "abs", "sum": "Σ"}
+    functions = {"sigmoid": "σ", "log": "ln", "abs": "abs"}
 
     @override
     def symbol(self, symbol: Symbol) -> str:
@@ -216,6 +233,10 @@ class Text(Notation):
     def transposed(self, written: str) -> str:
         return f"{written}ᵀ"
 
+    @override
+    def sum_over_axes(self, axes: tuple[int, ...]) -> str:
+        return "Σ" + ",".join(str(axis).translate(SUBSCRIPTS) for axis in axes)
+
     def _divide(self, expr: Expr) -> tuple[str, int]:
         a, b = expr.args
         return f"{self.write(a, OF_MATRICES)} / {self.write(b, OF_POWER)}", OF_PRODUCT
@@ -223,7 +244,7 @@ class Text(Notation):
     def _power(self, expr: Expr) -> tuple[str, int]:
         a, b = expr.args
         exponent = self.write(b)
-        raised = exponent.translate(str.maketrans("0123456789−.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")) if b.kind == NUMBER else f"^{self.write(b, TIGHTEST)}"
+        raised = exponent.translate(SUPERSCRIPTS) if b.kind == NUMBER else f"^{self.write(b, TIGHTEST)}"
         if a.kind == SYMBOL and a.what.function and not a.what.loss:
             inside = self.symbol(a.what).removeprefix(self.function(a.what.function))
             return f"{self.function(a.what.function)}{raised}{inside}", OF_POWER
@@ -234,7 +255,7 @@ class Text(Notation):
 class Latex(Notation):
     r"""LaTeX, also as KaTeX and MathJax read it.
 
-    >>> print(Latex(columns=True).symbol(Symbol("W_hx")), Latex(columns=True).symbol(Symbol("c̃", 0, "L")))
+    >>> print(Latex(COLUMNS).symbol(Symbol("W_hx")), Latex(COLUMNS).symbol(Symbol("c̃", 0, "L")))
     W_{hx} \frac{\partial L}{\partial \tilde{c}_{t}}
     """
 
@@ -243,17 +264,8 @@ class Latex(Notation):
     sum_over_time = r"\sum_t"
     functions = {
         "sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\ln", "sin": r"\sin", "cos": r"\cos",
-        "maximum": r"\max", "minimum": r"\min", "sum": r"\sum",
+        "maximum": r"\max", "minimum": r"\min",
     }  # fmt: skip
-    marks = {"\u0303": "tilde", "\u0302": "hat", "\u0304": "bar", "\u0307": "dot"}
-    greek = dict(
-        zip(
-            "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
-            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-            "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
-            strict=True,
-        )
-    )
 
     @override
     def parenthesised(self, written: str) -> str:
@@ -274,15 +286,20 @@ class Latex(Notation):
 
     def _letters(self, name: str) -> str:
         """A name, its Greek letters and the marks above its letters spelled out; of several letters upright."""
-        for mark, word in self.marks.items():
+        name = unicodedata.normalize("NFD", name)
+        for mark, word in MARKS.items():
             name = re.sub(rf"(.){mark}", lambda found, word=word: rf"\{word}{{{found[1]}}}", name)  # type: ignore[misc]
-        name = "".join(rf"\{self.greek[letter]}" if letter in self.greek else letter for letter in name)
-        plain = name.replace(" ", r"\ ").replace("/", "/")
+        name = "".join(rf"\{word}" if (word := spelled(letter)) else letter for letter in name)
+        plain = name.replace(" ", r"\ ")
         return rf"\mathrm{{{plain}}}" if len(plain) > 2 and plain.isalpha() else plain
 
     @override
     def transposed(self, written: str) -> str:
         return f"{written}^{{\\top}}"
+
+    @override
+    def sum_over_axes(self, axes: tuple[int, ...]) -> str:
+        return rf"\sum_{{{', '.join(map(str, axes))}}}"
 
     @override
     def relation(self, function: str) -> str:

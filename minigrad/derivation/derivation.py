@@ -137,7 +137,8 @@ class Derivation:
     def _legend(self, notation: Notation, fence: str = "") -> list[str]:
         """What the signs mean."""
         losses = {symbol.loss for line in self.lines for symbol in [line.symbol, *ends(line.formula)]}
-        part = Symbol(self.state[0], 0)
+        whole = {line.symbol for line in self.lines if line.symbol.loss == "L"}
+        part = next((Symbol(name, 0) for name in self.state if Symbol(name, 0, "L") in whole), Symbol(self.state[0], 0))
         rows = []
         if "L₊" in losses:
             back, here = (f"{fence}{notation.symbol(part.differential(loss))}{fence}" for loss in ("L₊", "L"))
@@ -179,7 +180,8 @@ def derive(cell_or_step: Any, x: Any = None, state: Any = None) -> Derivation:
     <BLANKLINE>
     The step
     <BLANKLINE>
-        hₜ = tanh(W_hh hₜ₋₁ + W_hx xₜ + b_h)
+        a_hₜ = W_hh hₜ₋₁ + W_hx xₜ + b_h
+        hₜ   = tanh(a_hₜ)
     <BLANKLINE>
     Backward, t = T … 1
     <BLANKLINE>

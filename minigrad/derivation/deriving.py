@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from minigrad.tensor import Tensor
 from .apart import Block, Cut, apart
 from .expression import ends
 from .naming import Names
+from .observing import Observer
+from .recognising import with_sigmoids
 from .selecting import Selection
 
 __all__ = ["Example", "Parameter", "selected", "traced"]
@@ -76,22 +79,26 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
 
     with no_grad():
         step(state, x)
-    names_of_x = _names_of_x(x)
+    observer = Observer(cell_or_step)
     carry, xs = ([end.numpy() for end in pytree.ends(nest)] for nest in (state, x))
     try:
-        trace = Trace(flat, carry, xs, names_of_x)
+        with observer:
+            trace = Trace(flat, carry, xs, [None] * len(xs))
     except CannotCompile as reason:
         raise GraphError(
             f"derive: the step is not the same program at every time: {reason}. A derivation can be written of a step that is "
             "made of operations on tensors alone"
         ) from None
-    program, blocks = apart(trace.program)
+    program, blocks = apart(with_sigmoids(trace.program))
     consts = tuple(trace.consts[block.const] for block in blocks)
     outputs = tuple(f"y_{k}" if len(program.ys) > 1 else "y" for k in range(1, len(program.ys) + 1))
-    state_names = tuple(part_names(cell_or_step, state))
-    parameters = _parameters(cell_or_step, trace, program, blocks)
+    variables = [[observer.leaves.get(leaf, "") for leaf in leaves] for leaves in (trace.carry, trace.xs)]
+    state_names = _names_of_state(cell_or_step, state, variables[0])
+    names_of_x = _names_of_x(x, variables[1])
+    known = {id(tensor): name for name, tensor in _attributes(cell_or_step)}
+    parameters = _parameters(cell_or_step, trace, program, blocks, observer.leaves | known)
     title = str(getattr(cell_or_step, "label", None) or getattr(cell_or_step, "__name__", type(cell_or_step).__name__))
-    return Example(program, parameters, consts, tuple(blocks), tuple(names_of_x), state_names, outputs, title)
+    return Example(program, parameters, consts, tuple(blocks), names_of_x, state_names, outputs, title)
 
 
 def _example(cell_or_step: Any, x: Any, state: Any) -> tuple[Any, Any]:
@@ -113,16 +120,34 @@ def _example(cell_or_step: Any, x: Any, state: Any) -> tuple[Any, Any]:
     return x, tensors_of(state)
 
 
-def _names_of_x(x: Any) -> list[str]:
-    ends = list(pytree.named_ends((x,)))
-    given = [end.name or (path.split(".")[-1] if "." in path else "") for path, end in ends]
-    names = Names()
-    return [names.new(name or ("x" if len(ends) == 1 else f"x_{k}")) for k, name in enumerate(given, start=1)]
+def _names_of_x(x: Any, variables: Sequence[str]) -> tuple[str, ...]:
+    """The inputs under the names that they were given with, or those of the step's variables."""
+    ends, names = list(pytree.named_ends((x,))), Names()
+    found = []
+    for k, ((path, end), variable) in enumerate(zip(ends, variables, strict=True), start=1):
+        field = path.split(".")[-1] if "." in path else ""
+        found.append(names.new(end.name or field or variable or ("x" if len(ends) == 1 else f"x_{k}")))
+    return tuple(found)
 
 
-def _parameters(cell_or_step: Any, trace: Trace, program: Program, blocks: Sequence[Block]) -> tuple[Parameter, ...]:
+def _names_of_state(cell_or_step: Any, state: Any, variables: Sequence[str]) -> tuple[str, ...]:
+    """The parts of the state under their names; those that have none under the names of the step's variables."""
+    found = part_names(cell_or_step, state)
+    is_numbered = [name == "h" if len(found) == 1 else name == f"h_{k}" for k, name in enumerate(found, start=1)]
+    plain = [PREVIOUS.sub("", variable) for variable in variables]
+    if all(is_numbered) and all(plain) and len(set(plain)) == len(plain) and not set(plain) & {"state", "carry"}:
+        return tuple(plain)
+    return tuple(found)
+
+
+PREVIOUS = re.compile("_?(prev|previous|old|last|tm1)_?|_t$|_0$")
+"""What in the name of a variable says that it is the state before, or at which time."""
+
+
+def _parameters(
+    cell_or_step: Any, trace: Trace, program: Program, blocks: Sequence[Block], known: dict[Any, str]
+) -> tuple[Parameter, ...]:
     """The consts under the names that the code has for them; blocks of stacked gates under the names of the gates."""
-    known = {id(tensor): name for name, tensor in _attributes(cell_or_step)}
     names, keys = Names(), dict[int, str]()
     declared = getattr(cell_or_step, "blocks", None) or {}
     found = []
@@ -133,7 +158,7 @@ def _parameters(cell_or_step: Any, trace: Trace, program: Program, blocks: Seque
             continue
         if block.const not in keys:
             fallback = {0: "a", 1: "b", 2: "W"}.get(len(value.shape), "A")
-            keys[block.const] = names.new(value.name or known.get(id(const)) or fallback)
+            keys[block.const] = names.new(value.name or known.get(id(const)) or known.get(_node_of(const)) or fallback)
         key = keys[block.const]
         whole = np.shape(const._array) if const is not None else value.shape
         part = block.of(np.arange(np.prod(whole)).reshape(whole))
@@ -146,6 +171,11 @@ def _parameters(cell_or_step: Any, trace: Trace, program: Program, blocks: Seque
             axis, start, stop = block.cut
             found.append(Parameter(f"{key}[{start}:{stop}]", key, block.cut, whole[axis], value.requires_grad))
     return tuple(found)
+
+
+def _node_of(const: Const) -> Any:
+    """The node of a const, if it has one."""
+    return None if const is None else const._node
 
 
 def _is_same(part: Array, whole: tuple[int, ...], index: Any) -> bool:

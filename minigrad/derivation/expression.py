@@ -275,6 +275,10 @@ def divide(a: Expr, b: Expr) -> Expr:
         return a
     if a.kind == NEGATIVE:
         return negative(divide(a.args[0], b))
+    if a.kind == SUM and b.kind == NUMBER:
+        (inner,), (axes, _) = a.args, a.what
+        if np.prod([inner.shape[axis] for axis in axes]) == b.what:
+            return call("mean", inner, shape=a.shape, options=a.what)
     return Expr(DIVIDE, (a, b), None, _broadcast((a, b)))
 
 
@@ -306,8 +310,16 @@ def transpose(a: Expr) -> Expr:
     return Expr(TRANSPOSE, (a,), None, a.shape[::-1])
 
 
+OPPOSITES = {"less_equal": "greater", "greater_equal": "less", "less": "greater_equal", "greater": "less_equal"}
+LINEAR = ("mean", "broadcast_to", "place", "transpose")
+
+
 def call(function: str, *args: Expr, shape: Shape | None = None, options: Any = None) -> Expr:
     """A function of arrays by its name, with its options."""
+    if function == "logical_not" and args[0].kind == CALL and args[0].what[0] in OPPOSITES:
+        return call(OPPOSITES[args[0].what[0]], *args[0].args)
+    if function in LINEAR and args[0].kind == NEGATIVE:
+        return negative(call(function, args[0].args[0], shape=shape, options=options))
     return Expr(CALL, args, (function, options), _broadcast(args) if shape is None else shape)
 
 
@@ -331,6 +343,8 @@ class Piece(NamedTuple):
 
 def summed(a: Expr, axes: tuple[int, ...], keepdims: bool, shape: Shape) -> Expr:
     """The sum over some axes."""
+    if a.kind == NEGATIVE:
+        return negative(summed(a.args[0], axes, keepdims, shape))
     return Expr(SUM, (a,), (axes, keepdims), shape)
 
 

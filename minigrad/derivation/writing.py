@@ -153,6 +153,8 @@ class Notation(Writer):
         """What one use adds at one step, of one example."""
         if self.layout == AS_CODED:
             return self.write(expr, OF_PRODUCT)
+        if expr.kind == NEGATIVE:
+            return self.parenthesised(f"{self.minus}{self._added(expr.args[0])}")
         if self.layout == COLUMNS and expr.kind == MATMUL and expr.args[0].kind == TRANSPOSE:
             left, right = expr.args
             return f"{self.write(left.args[0], OF_MATRICES)}{self.beside}{self.transposed(self.write(right, OF_POWER))}"

@@ -15,7 +15,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
 from minigrad.bptt import contributions, gradient_by_time, state_jacobians
-from minigrad.derivation import Derivation, derive
+from minigrad.derivation import Derivation, derive, explain
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.memory import keep_freed_memory
@@ -43,6 +43,7 @@ __all__ = [
     "enable_grad",
     "errors",
     "grad",
+    "explain",
     "gradcheck",
     "gradgradcheck",
     "gradient_by_time",

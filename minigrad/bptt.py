@@ -33,7 +33,7 @@ from typing_extensions import override
 from minigrad import graph, pytree
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArraySums, own
-from minigrad.graph import Leaf, Node, Operation
+from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.steps import is_cell, part_names, step_of, tensors_of
 from minigrad.tensor import Tensor, seed
@@ -83,8 +83,8 @@ class Contributions:
 
     Attributes:
         table: (number of losses, T, *θ.shape); ``table[t − 1, k − 1]`` is ∂L_t/∂θ through the use of θ at step k.
-        outside: (number of losses, *θ.shape); what reaches θ from each loss without any time step, such as an L2 penalty;
-            zeros for a parameter of a recurrence.
+        outside: (number of losses, or 1, *θ.shape); what reaches θ without any time step, such as from an L2 penalty; zeros
+            for a parameter of a recurrence.
     """
 
     table: Array
@@ -117,7 +117,8 @@ def contributions(losses: Tensor | Sequence[Tensor], parameter: Tensor) -> Contr
     the gradient that ``backward`` computes from the sum of the losses, up to the rounding of another order of addition.
 
     Args:
-        losses: L_1 … L_T, each with one entry: a sequence of Tensors, or one Tensor of shape (T,).
+        losses: L_1 … L_T, each with one entry: a sequence of Tensors, or one Tensor of shape (T,). Or one loss with one
+            entry, a sum or mean over time: L_t is then the part of it that reads the values of step t.
         parameter: θ, any tensor that they were computed from. It is used at step k where an operation recorded under
             ``time_step(k)`` takes it, or takes something computed from it outside of any step.
 
@@ -144,38 +145,82 @@ def contributions(losses: Tensor | Sequence[Tensor], parameter: Tensor) -> Contr
     >>> terms.gradient
     array([17.])
     """
-    outputs = _losses(losses, "contributions")
     leaf = _needing(parameter, "contributions")
-    nodes = graph.ancestors([output for output, _ in outputs])
-    entrance = Entrance(nodes, leaf)
-    T = max(_times(nodes), default=0)
-    table = np.zeros((len(outputs), T, *leaf.shape), leaf.dtype)
-    outside = np.zeros((len(outputs), *leaf.shape), leaf.dtype)
-    for row, (output, g) in enumerate(outputs):
-        for time, arriving in _arriving(output, g, entrance).items():
-            part = entrance.passed_on(arriving)
-            if time:
-                table[row, time - 1] = part
-            else:
-                outside[row] = part
-    return Contributions(table, outside)
+    if isinstance(losses, Tensor) and np.prod(losses.shape) == 1:
+        terms = Terms([seed(losses, None, "contributions")], leaf)
+        rows, outside = terms.read_at_each_step()
+        return Contributions(np.stack([terms.by_use(arriving)[0] for arriving in rows]), outside[None])
+    seeds = _losses(losses, "contributions")
+    terms = Terms(seeds, leaf)
+    parts = [terms.by_use([given]) for given in seeds]
+    return Contributions(np.stack([table for table, _ in parts]), np.stack([outside for _, outside in parts]))
 
 
-def _arriving(output: Node, g: Any, entrance: Entrance) -> dict[int | None, Seeds]:
-    """What arrives from each step at the entrance."""
-    found: dict[int | None, Seeds] = {}
-    if output not in entrance.relevant:
-        return found
-    if output in entrance.made_of_it:
-        return {None: [(output, g)]}
+class Terms:
+    """The terms of the double sum for one parameter, computed from gradients that arrive at nodes of the graph."""
 
-    def note(operation: Operation, position: int, share: Any) -> None:
-        source = operation.inputs[position]
-        if source is not None and entrance.is_crossed(operation, source):
-            found.setdefault(operation.time or None, []).append((source, own(share)))
+    def __init__(self, seeds: Seeds, leaf: Node) -> None:
+        self.seeds, self.leaf = seeds, leaf
+        nodes = graph.ancestors([output for output, _ in seeds])
+        self.entrance = Entrance(nodes, leaf)
+        self.T = max(_times(nodes), default=0)
 
-    graph.sweep([(output, g)], ArraySums(), relevant=entrance.relevant, on_edge=note)
-    return found
+    def by_use(self, arriving: Seeds, allowed: int | None = None) -> tuple[Array, Array]:
+        """What these gradients send to the parameter through its use at each step, (T, *θ.shape), and outside of any.
+
+        With ``allowed`` only by ways within that step.
+        """
+        entrance, found = self.entrance, dict[int, Seeds]()
+        for node, g in arriving:
+            if node in entrance.made_of_it:
+                found.setdefault(0, []).append((node, g))
+
+        def note(operation: Operation, position: int, share: Any) -> None:
+            source = operation.inputs[position]
+            if source is not None and entrance.is_crossed(operation, source):
+                found.setdefault(operation.time or 0, []).append((source, own(share)))
+
+        sums = ArraySums() if allowed is None else Within({allowed})
+        started = [(node, g) for node, g in arriving if node in entrance.relevant and node not in entrance.made_of_it]
+        graph.sweep(started, sums, relevant=entrance.relevant, on_edge=note)
+        table = np.zeros((self.T, *self.leaf.shape), self.leaf.dtype)
+        for k, seeds in found.items():
+            if k:
+                table[k - 1] = entrance.passed_on(seeds)
+        outside = entrance.passed_on(found[0]) if 0 in found else np.zeros(self.leaf.shape, self.leaf.dtype)
+        return table, outside
+
+    def read_at_each_step(self) -> tuple[list[Seeds], Array]:
+        """What the loss sends directly to the values of each step t = 1 … T, and to the parameter without any step."""
+        rows: list[Seeds] = [[] for _ in range(self.T)]
+
+        def note(operation: Operation, position: int, share: Any) -> None:
+            source = operation.inputs[position]
+            if source is not None and source.time and not operation.time:
+                rows[source.time - 1].append((source, own(share)))
+
+        (output, g), relevant = self.seeds[0], self.entrance.relevant
+        if output.time:
+            rows[output.time - 1].append((output, g))
+            return rows, np.zeros(self.leaf.shape, self.leaf.dtype)
+        seeds = self.seeds if output in relevant else []
+        found, _ = graph.sweep(seeds, Within({None, 0}), {self.leaf}, relevant, on_edge=note)
+        direct = found.get(self.leaf)
+        return rows, np.zeros(self.leaf.shape, self.leaf.dtype) if direct is None else own(direct)
+
+
+class Within(ArraySums):
+    """Sums of a sweep that goes no further than the operations of some times."""
+
+    __slots__ = ("times",)
+
+    def __init__(self, times: set[int | None]) -> None:
+        super().__init__()
+        self.times = times
+
+    @override
+    def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
+        return super().derivative(operation, g) if operation.time in self.times else (None,) * len(operation.inputs)
 
 
 def _times(nodes: Iterable[Node]) -> set[int]:

@@ -2,6 +2,7 @@
 
 from .derivation import Derivation, derive
 from .deriving import Parameter
+from .explaining import Explanation, explain
 from .expression import Expr, Symbol
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 
@@ -12,9 +13,11 @@ __all__ = [
     "PARAMETER",
     "STATE",
     "Derivation",
+    "Explanation",
     "Expr",
     "Formula",
     "Parameter",
     "Symbol",
     "derive",
+    "explain",
 ]

@@ -29,12 +29,13 @@ class Block(NamedTuple):
     const: int
     cut: Cut | None = None
 
-    def of(self, array: Any) -> Any:
-        """The part of an array."""
+    @property
+    def index(self) -> tuple[slice, ...]:
+        """The index of the part."""
         if self.cut is None:
-            return array
+            return ()
         axis, start, stop = self.cut
-        return array[(slice(None),) * axis + (slice(start, stop),)]
+        return (*(slice(None),) * axis, slice(start, stop))
 
 
 def apart(program: Program) -> tuple[Program, list[Block]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class Parameter:
         cut: which part: the axis, its first entry, and the first that does not belong to it; None for all of it.
         size: the length of the whole array along that axis.
         wants: whether it has a gradient.
+        tensor: the tensor that it is, or is a part of, in the code.
+        index: which part of that tensor.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Parameter:
     cut: Cut | None
     size: int
     wants: bool
+    tensor: Any = field(default=None, repr=False, compare=False)
+    index: tuple[slice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,15 +165,16 @@ def _parameters(
             keys[block.const] = names.new(value.name or known.get(id(const)) or known.get(_node_of(const)) or fallback)
         key = keys[block.const]
         whole = np.shape(const._array) if const is not None else value.shape
-        part = block.of(np.arange(np.prod(whole)).reshape(whole))
+        part = np.arange(np.prod(whole)).reshape(whole)[block.index]
         gate = next((gate for gate, index in declared.get(key, {}).items() if _is_same(part, whole, index)), None)
         if gate is not None:
-            found.append(Parameter(gate, gate, None, 0, value.requires_grad))
+            found.append(Parameter(gate, gate, None, 0, value.requires_grad, const, block.index))
         elif block.cut is None:
-            found.append(Parameter(key, key, None, 0, value.requires_grad))
+            found.append(Parameter(key, key, None, 0, value.requires_grad, const))
         else:
             axis, start, stop = block.cut
-            found.append(Parameter(f"{key}[{start}:{stop}]", key, block.cut, whole[axis], value.requires_grad))
+            name = f"{key}[{start}:{stop}]"
+            found.append(Parameter(name, key, block.cut, whole[axis], value.requires_grad, const, block.index))
     return tuple(found)
 
 

@@ -62,7 +62,7 @@ def _code_of(cell_or_step: Any) -> CodeType | None:
     function = inspect.unwrap(step)
     function = getattr(function, "__func__", function)
     if not hasattr(function, "__code__"):
-        function = getattr(type(function), "__call__", None)
+        function = vars(type(function)).get("__call__")
     if str(getattr(function, "__module__", "")).startswith("minigrad."):
         return None
     code = getattr(function, "__code__", None)

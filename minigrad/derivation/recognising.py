@@ -7,8 +7,6 @@ Nobody derives a gate through its exponential. As one operation it also has one 
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigrad.graph import Operation
 from minigrad.loops.program import LOCAL, Line, Program, Ref
 from minigrad.ops.arithmetic import Multiply
@@ -50,7 +48,7 @@ class _Rewriting:
             if is_negated and self._number(a) == 1:
                 return self._sigmoid(line, argument)
             if is_negated:
-                gate = self._sigmoid(self._line(below), argument, named=False)
+                gate = self._sigmoid(self.old.lines[below.number], argument, named=False)
                 return self._like(Multiply(), line, (self.place.get(a, a), gate))
             return self._sigmoid(line, argument) if self._is_exponential(a, argument) else None
         x_of_tanh = self._half_tanh(line)
@@ -68,8 +66,11 @@ class _Rewriting:
 
     # ---------------------------------------------------------------- what stands where
 
-    def _line(self, ref: Ref) -> Any:
+    def _line(self, ref: Ref) -> Line | None:
         return self.old.lines[ref.number] if ref.kind == LOCAL else None
+
+    def _operands(self, ref: Ref) -> tuple[Ref, ...]:
+        return self.old.lines[ref.number].operands
 
     def _number(self, ref: Ref) -> float | None:
         return getattr(self.old.value(ref), "number", None)
@@ -85,14 +86,12 @@ class _Rewriting:
             return None
         for one, exponential in (line.operands, line.operands[::-1]):
             if self._number(one) == 1 and self._is(exponential, "exp"):
-                (inner,) = self._line(exponential).operands
-                if self._is(inner, "neg"):
-                    return self._line(inner).operands[0], True
-                return inner, False
+                (inner,) = self._operands(exponential)
+                return (self._operands(inner)[0], True) if self._is(inner, "neg") else (inner, False)
         return None
 
     def _is_exponential(self, ref: Ref, argument: Ref) -> bool:
-        return self._is(ref, "exp") and self._line(ref).operands == (argument,)
+        return self._is(ref, "exp") and self._operands(ref) == (argument,)
 
     def _half_tanh(self, line: Line) -> Ref | None:
         """Of ½ tanh(½ x) + ½, or ½ (tanh(½ x) + 1), the x."""
@@ -100,13 +99,13 @@ class _Rewriting:
             for half, scaled in (line.operands, line.operands[::-1]):
                 tanh = self._halved(scaled)
                 if self._number(half) == 0.5 and tanh is not None and self._is(tanh, "tanh"):
-                    return self._halved(self._line(tanh).operands[0])
+                    return self._halved(self._operands(tanh)[0])
         if line.op.label == "mul":
             for half, total in (line.operands, line.operands[::-1]):
                 if self._number(half) == 0.5 and self._is(total, "add"):
-                    for one, tanh in (self._line(total).operands, self._line(total).operands[::-1]):
+                    for one, tanh in (self._operands(total), self._operands(total)[::-1]):
                         if self._number(one) == 1 and self._is(tanh, "tanh"):
-                            return self._halved(self._line(tanh).operands[0])
+                            return self._halved(self._operands(tanh)[0])
         return None
 
     def _halved(self, ref: Ref) -> Ref | None:

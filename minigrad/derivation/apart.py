@@ -9,7 +9,8 @@ way until they lie in the consts, which become blocks.
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from minigrad.graph import Operation
 from minigrad.loops.program import CONST, LOCAL, Line, Program, Ref, Value
@@ -23,7 +24,8 @@ Cut: TypeAlias = tuple[int, int, int]
 """Which part of an array: the axis, the first entry along it, and the first that does not belong to it any more."""
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """A part of a const: ``cut`` is None for all of it."""
 
     const: int

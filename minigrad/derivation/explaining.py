@@ -60,12 +60,13 @@ class Explanation:
     def vanished(self) -> Array:
         """(T, T) booleans: which terms with k ≤ t, though there is a way, are smaller than the largest by 10⁻⁶."""
         norms = self.terms.norms
-        below: Array = (norms < VANISHED * norms.max(initial=0)) & np.tri(*norms.shape, dtype=bool)
+        below: Array = np.tril(norms < VANISHED * norms.max(initial=0))
         return below
 
     def without(self, distance: int) -> float:
         """The relative error of the gradient if all terms with t − k > ``distance`` are left away, as truncation does."""
-        near = np.tri(*self.terms.norms.shape, dtype=bool) & ~np.tri(*self.terms.norms.shape, -distance - 1, dtype=bool)
+        t, k = np.indices(self.terms.norms.shape)
+        near = (k <= t) & (t - k <= distance)
         whole = self.terms.gradient
         kept = self.terms.table[near].sum(axis=0) + self.terms.outside.sum(axis=0)
         return float(np.linalg.norm((whole - kept).ravel()) / max(float(np.linalg.norm(whole.ravel())), np.finfo(float).tiny))
@@ -229,7 +230,7 @@ def _written(name: str, terms: Contributions, derivation: Derivation | None, out
     return formula, (*lines, *(_factors(name, derivation) if derivation is not None else ()))
 
 
-def _output_layer(output: Node) -> set[Node]:
+def _output_layer(output: Node) -> set[Node | None]:
     """The parameters that stand between the steps and the loss."""
     waiting, seen = [output], {output}
     while waiting:
@@ -238,7 +239,10 @@ def _output_layer(output: Node) -> set[Node]:
         seen |= sources
         waiting += sources
     in_steps = {source for node in graph.ancestors([output]) if node.time for source in node.inputs}
-    return {node for node in seen if isinstance(node, Leaf) and node.requires_grad and not node.time} - in_steps
+    parameters: set[Node | None] = {
+        node for node in seen if isinstance(node, Leaf) and node.requires_grad and not node.time
+    }
+    return parameters - in_steps
 
 
 def _factors(name: str, derivation: Derivation) -> list[str]:

@@ -33,7 +33,7 @@ from typing_extensions import override
 from minigrad import graph, pytree
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArraySums, own
-from minigrad.graph import Gradient, Leaf, Node, Operation
+from minigrad.graph import INPUTS, Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.steps import is_cell, part_names, step_of, tensors_of
 from minigrad.tensor import Tensor, seed
@@ -54,7 +54,7 @@ class Entrance:
 
     def __init__(self, nodes: Iterable[Node], leaf: Node) -> None:
         self.leaf = leaf
-        self.relevant = graph.depends_on(nodes, {leaf})
+        self.relevant = graph.depends_on(nodes, {leaf}, INPUTS)
         self.made_of_it: set[Node | None] = {leaf}
         for node in sorted((node for node in self.relevant if node is not None), key=lambda node: node.serial):
             if node is not leaf and not node.time:
@@ -68,7 +68,7 @@ class Entrance:
 
     def passed_on(self, arriving: Seeds) -> Array:
         """The gradient of the leaf, from what has arrived."""
-        found, _ = graph.sweep(arriving, ArraySums(), {self.leaf}, self.made_of_it, on_edge=_ignored)
+        found, _ = graph.sweep(arriving, ArraySums(), {self.leaf}, self.made_of_it, on_edge=_ignored, edges=INPUTS)
         g = found.get(self.leaf)
         return own(np.zeros(self.leaf.shape, self.leaf.dtype) if g is None else g)
 
@@ -147,7 +147,7 @@ def contributions(losses: Tensor | Sequence[Tensor], parameter: Tensor) -> Contr
     """
     leaf = _needing(parameter, "contributions")
     if isinstance(losses, Tensor) and np.prod(losses.shape) == 1:
-        terms = Terms([seed(losses, None, "contributions")], leaf)
+        terms = Terms([started(losses, None, "contributions")], leaf)
         rows, outside = terms.read_at_each_step()
         return Contributions(np.stack([terms.by_use(arriving)[0] for arriving in rows]), outside[None])
     seeds = _losses(losses, "contributions")
@@ -161,7 +161,7 @@ class Terms:
 
     def __init__(self, seeds: Seeds, leaf: Node) -> None:
         self.seeds, self.leaf = seeds, leaf
-        nodes = graph.ancestors([output for output, _ in seeds])
+        nodes = graph.ancestors([output for output, _ in seeds], INPUTS)
         self.entrance = Entrance(nodes, leaf)
         self.T = max(_times(nodes), default=0)
 
@@ -181,8 +181,8 @@ class Terms:
                 found.setdefault(operation.time or 0, []).append((source, own(share)))
 
         sums = ArraySums() if allowed is None else Within({allowed})
-        started = [(node, g) for node, g in arriving if node in entrance.relevant and node not in entrance.made_of_it]
-        graph.sweep(started, sums, relevant=entrance.relevant, on_edge=note)
+        begun = [(node, g) for node, g in arriving if node in entrance.relevant and node not in entrance.made_of_it]
+        graph.sweep(begun, sums, relevant=entrance.relevant, on_edge=note, edges=INPUTS)
         table = np.zeros((self.T, *self.leaf.shape), self.leaf.dtype)
         for k, seeds in found.items():
             if k:
@@ -204,7 +204,7 @@ class Terms:
             rows[output.time - 1].append((output, g))
             return rows, np.zeros(self.leaf.shape, self.leaf.dtype)
         seeds = self.seeds if output in relevant else []
-        found, _ = graph.sweep(seeds, Within({None, 0}), {self.leaf}, relevant, on_edge=note)
+        found, _ = graph.sweep(seeds, Within({None, 0}), {self.leaf}, relevant, on_edge=note, edges=INPUTS)
         direct = found.get(self.leaf)
         return rows, np.zeros(self.leaf.shape, self.leaf.dtype) if direct is None else own(direct)
 
@@ -228,11 +228,17 @@ def _times(nodes: Iterable[Node]) -> set[int]:
     return {node.time for node in nodes if node.time and isinstance(node, Operation)}
 
 
+def started(loss: Tensor, g: Any, where: str) -> tuple[Node, Any]:
+    """Where a backward pass through the single steps starts, and the gradient that it starts with."""
+    node, gradient = seed(loss, g, where)
+    return node.written_out(), gradient
+
+
 def _losses(losses: Tensor | Sequence[Tensor], where: str) -> list[tuple[Node, Any]]:
     """The node of each loss, and the gradient to start from."""
     if isinstance(losses, Tensor) and losses.ndim == 1:
         units = np.eye(len(losses), dtype=losses.dtype)
-        found = [seed(losses, unit, where) for unit in units]
+        found = [started(losses, unit, where) for unit in units]
     else:
         several = [losses] if isinstance(losses, Tensor) else list(losses)
         for number, loss in enumerate(several, start=1):
@@ -240,7 +246,7 @@ def _losses(losses: Tensor | Sequence[Tensor], where: str) -> list[tuple[Node, A
                 raise DTypeError(f"{where}: expected Tensors L_1 … L_T, got {type(loss).__name__} for L_{number}")
             if np.prod(loss.shape) != 1:
                 raise ShapeError(f"{where}: expected losses with one entry each, got shape {loss.shape} for L_{number}")
-        found = [seed(loss, None, where) for loss in several]
+        found = [started(loss, None, where) for loss in several]
     if not found:
         raise ArgumentError(f"{where}: expected at least one loss")
     return found
@@ -252,7 +258,7 @@ def _needing(parameter: Tensor, where: str) -> Node:
         raise DTypeError(f"{where}: expected the parameter as a Tensor, got {type(parameter).__name__}")
     if parameter.node is None or not parameter.requires_grad:
         raise GraphError(f"{where}: {parameter!r:.80} does not require a gradient")
-    return parameter.node
+    return parameter.node.written_out()
 
 
 @dataclass(frozen=True)
@@ -430,8 +436,8 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
     """
     if not isinstance(loss, Tensor):
         raise DTypeError(f"gradient_by_time: expected the loss as a Tensor, got {type(loss).__name__}")
-    output, g = seed(loss, None, "gradient_by_time")
-    nodes = graph.ancestors([output])
+    output, g = started(loss, None, "gradient_by_time")
+    nodes = graph.ancestors([output], INPUTS)
     times = sorted(_times(nodes))
     column = {t: i for i, t in enumerate(times)}
     named = _named(nodes, column, names)
@@ -445,7 +451,7 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
             if source is not None and operation.time and entrance.is_crossed(operation, source):
                 at.setdefault(operation.time, []).append((source, own(share)))
 
-    found, _ = graph.sweep([(output, g)], ArraySums(), set().union(*named.values()), on_edge=note)
+    found, _ = graph.sweep([(output, g)], ArraySums(), set().union(*named.values()), on_edge=note, edges=INPUTS)
     values = {}
     for label, members in named.items():
         values[label] = np.full(len(times), np.nan)

@@ -162,7 +162,7 @@ class _Apart:
                 return self._emit(line.op, (self._part(line.operands[0], (1 - axis, start, stop)),), shape=shape)
         cutting = Slice()
         cutting.span = (axis, start, stop, (*(slice(None),) * axis, slice(start, stop)))
-        cutting.inputs, cutting.saved, cutting.watch = (None,), (), None
+        cutting.sources, cutting.saved, cutting.watch = (None,), (), None
         cutting.shape, cutting.dtype, cutting.name = shape, value.dtype, None
         cutting.place = self.old.lines[0].op.place
         return self._emit(cutting, (self._here(ref),))

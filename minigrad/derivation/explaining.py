@@ -15,12 +15,12 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.bptt import Contributions, Seeds, Terms
+from minigrad.bptt import Contributions, Seeds, Terms, started
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArraySums
-from minigrad.graph import Leaf, Node
+from minigrad.graph import INPUTS, Leaf, Node
 from minigrad.guard import Array
-from minigrad.tensor import Tensor, seed
+from minigrad.tensor import Tensor
 
 from .derivation import Derivation, derive
 from .expression import Symbol, ends
@@ -144,10 +144,10 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
         raise DTypeError(f"explain: expected the loss as a Tensor, got {type(loss).__name__}")
     derivation = cell if isinstance(cell, Derivation) or cell is None else derive(cell)
     tensor, name, index = _parameter(parameter, cell, derivation)
-    start = seed(loss, None, "explain")
+    start = started(loss, None, "explain")
     if tensor.node is None or not tensor.requires_grad:
         raise GraphError(f"explain: {name} does not require a gradient")
-    terms = Terms([start], tensor.node)
+    terms = Terms([start], tensor.node.written_out())
     if start[0] not in terms.entrance.relevant:
         raise GraphError(f"explain: the loss was not computed from {name}")
     rows, outside = terms.read_at_each_step()
@@ -238,7 +238,7 @@ def _output_layer(output: Node) -> set[Node | None]:
         sources = {source for source in node.inputs if source is not None and not node.time} - seen
         seen |= sources
         waiting += sources
-    in_steps = {source for node in graph.ancestors([output]) if node.time for source in node.inputs}
+    in_steps = {source for node in graph.ancestors([output], INPUTS) if node.time for source in node.inputs}
     parameters: set[Node | None] = {
         node for node in seen if isinstance(node, Leaf) and node.requires_grad and not node.time
     }

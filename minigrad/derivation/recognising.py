@@ -59,7 +59,7 @@ class _Rewriting:
 
     def _like(self, op: Operation, line: Line, operands: tuple[Ref, ...], named: bool = True) -> Ref:
         """A new operation in the place of a line, on operands of the new program."""
-        op.inputs, op.shape, op.dtype = (None,) * len(operands), line.shape, line.dtype
+        op.sources, op.shape, op.dtype = (None,) * len(operands), line.shape, line.dtype
         op.name, op.place, op.watch, op.saved = line.name if named else None, line.op.place, None, ()
         self.lines.append(Line(op, operands))
         return Ref(LOCAL, len(self.lines) - 1)

@@ -281,7 +281,7 @@ class Selection:
         value: Any = self.derivative.program.consts[ref.number]
         if value.number is not None:
             return number(value.number)
-        array = np.asarray(self.derivative.consts[ref.number - len(self.program.consts)]._array)  # type: ignore[union-attr]
+        array = np.asarray(self.derivative.literals[ref.number - len(self.program.consts)])
         if array.size and (array == array.flat[0]).all():
             return call("full", number(float(array.flat[0])), shape=array.shape)
         return atom(Symbol("constant"), array.shape)

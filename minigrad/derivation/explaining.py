@@ -15,7 +15,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.bptt import Contributions, Seeds, Terms, started
+from minigrad.bptt.terms import Contributions, Seeds, Terms, started
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArraySums
 from minigrad.graph import INPUTS, Leaf, Node

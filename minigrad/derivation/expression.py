@@ -42,6 +42,7 @@ __all__ = [
     "negative",
     "number",
     "part",
+    "parts",
     "power",
     "replaced",
     "reshape",
@@ -106,12 +107,16 @@ def number(value: float) -> Expr:
 ONE, ZERO = number(1), number(0)
 
 
+def parts(expr: Expr) -> Iterator[Expr]:
+    """A formula and all formulas in it, from left to right."""
+    yield expr
+    for arg in expr.args:
+        yield from parts(arg)
+
+
 def ends(expr: Expr) -> Iterator[Symbol]:
     """The symbols of a formula, from left to right, each as often as it occurs."""
-    if expr.kind == SYMBOL:
-        yield expr.what
-    for arg in expr.args:
-        yield from ends(arg)
+    return (part.what for part in parts(expr) if part.kind == SYMBOL)
 
 
 def replaced(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
@@ -157,21 +162,19 @@ def multiply(*factors: Expr) -> Expr:
     for factor in factors:
         if factor.kind == NEGATIVE:
             sign, factor = -sign, factor.args[0]
-        for part in factor.args if factor.kind == MULTIPLY else (factor,):
-            if part.kind == NUMBER:
-                coefficient *= part.what
+        for inner in factor.args if factor.kind == MULTIPLY else (factor,):
+            if inner.kind == NUMBER:
+                coefficient *= inner.what
             else:
-                flat.append(part)
+                flat.append(inner)
     if coefficient < 0:
         sign, coefficient = -sign, -coefficient
     collected = _with_powers(flat)
     if coefficient == 0 or not collected:
         product = number(coefficient)
     else:
-        parts = (*((number(coefficient),) if coefficient != 1 else ()), *collected)
-        product = parts[0] if len(parts) == 1 and parts[0].shape == shape else Expr(MULTIPLY, parts, None, shape)
-        if len(parts) == 1 and product.kind == MULTIPLY:
-            product = parts[0]
+        front = () if coefficient == 1 else (number(coefficient),)
+        product = collected[0] if not front and len(collected) == 1 else Expr(MULTIPLY, (*front, *collected), None, shape)
     return product if sign > 0 else negative(product)
 
 
@@ -204,12 +207,12 @@ def add(*terms: Expr) -> Expr:
         flat.extend(_terms(term))
     constant = sum(term.what for term in flat if term.kind == NUMBER)
     others = _collected([term for term in flat if term.kind != NUMBER])
-    parts = [*([number(constant)] if constant > 0 else []), *others, *([number(constant)] if constant < 0 else [])]
-    if not parts:
+    flat = [*([number(constant)] if constant > 0 else []), *others, *([number(constant)] if constant < 0 else [])]
+    if not flat:
         return ZERO
-    if len(parts) == 1:
-        return parts[0]
-    return _sign(parts) or _factored(parts) or Expr(ADD, tuple(_positive_first(parts)), None, shape)
+    if len(flat) == 1:
+        return flat[0]
+    return _sign(flat) or _factored(flat) or Expr(ADD, tuple(_positive_first(flat)), None, shape)
 
 
 def _terms(term: Expr) -> Iterator[Expr]:
@@ -275,10 +278,8 @@ def divide(a: Expr, b: Expr) -> Expr:
         return a
     if a.kind == NEGATIVE:
         return negative(divide(a.args[0], b))
-    if a.kind == SUM and b.kind == NUMBER:
-        (inner,), (axes, _) = a.args, a.what
-        if np.prod([inner.shape[axis] for axis in axes]) == b.what:
-            return call("mean", inner, shape=a.shape, options=a.what)
+    if a.kind == SUM and b.kind == CALL and b.what[0] == "size" and a.what[0] == b.what[1]:
+        return call("mean", a.args[0], shape=a.shape, options=a.what)
     return Expr(DIVIDE, (a, b), None, _broadcast((a, b)))
 
 
@@ -319,7 +320,7 @@ def call(function: str, *args: Expr, shape: Shape | None = None, options: Any = 
     if function == "logical_not" and args[0].kind == CALL and args[0].what[0] in OPPOSITES:
         return call(OPPOSITES[args[0].what[0]], *args[0].args)
     if function in LINEAR and args[0].kind == NEGATIVE:
-        return negative(call(function, args[0].args[0], shape=shape, options=options))
+        return negative(call(function, args[0].args[0], *args[1:], shape=shape, options=options))
     return Expr(CALL, args, (function, options), _broadcast(args) if shape is None else shape)
 
 

@@ -109,7 +109,8 @@ def indexed(index: Any) -> str:
     words = []
     for entry in index if isinstance(index, tuple) else (index,):
         if isinstance(entry, slice):
-            words.append(":".join("" if bound is None else str(bound) for bound in (entry.start, entry.stop)))
+            bounds = (entry.start, entry.stop) if entry.step is None else (entry.start, entry.stop, entry.step)
+            words.append(":".join("" if bound is None else str(bound) for bound in bounds))
         else:
             words.append("..." if entry is Ellipsis else repr(entry.tolist() if hasattr(entry, "tolist") else entry))
     return f"[{', '.join(words)}]"
@@ -134,7 +135,7 @@ READERS: dict[str, Reader] = {
     "matmul": _matmul,
     "transpose": _transpose,
     "reshape": _reshape,
-    "broadcast_to": lambda op, args: call("broadcast_to", args[0], shape=op.shape),
+    "broadcast_to": lambda op, args: call("broadcast_to", *args, shape=op.shape),
     "astype": _same,
     "copy": _same,
     "concatenate": lambda op, args: concatenate(args, op.axis, op.shape),
@@ -144,6 +145,7 @@ READERS: dict[str, Reader] = {
     "split": _cut,
     "getitem": lambda op, args: _cut(op, args) if hasattr(op, "span") else _getitem(op, args),
     "scatter": lambda op, args: call("place", args[0], shape=op.shape, options=indexed(op.index)),
+    **dict.fromkeys(("take", "take_along_axis", "embedding", "flip", "repeat"), _getitem),
     "lookup": lambda op, args: call("lookup", *args, shape=op.shape),
     "softmax": _softmax,
     "flat": _flat,

@@ -38,6 +38,7 @@ from .expression import (
     matmul,
     number,
     part,
+    parts,
     summed,
     transpose,
 )
@@ -257,9 +258,24 @@ class Selection:
         """What a line of the backward program says."""
         if ref not in self._gradients:
             line = self.derivative.program.lines[ref.number]
-            args = [self.gradient(operand) for operand in line.operands]
+            args = self._sized(line, [self.gradient(operand) for operand in line.operands])
             self._gradients[ref] = self._piece(line, args) or formula(line.op, args)
         return self._gradients[ref]
+
+    def _sized(self, line: Line, args: list[Expr]) -> list[Expr]:
+        """Sizes of what was reduced as those of a value, not as the numbers that they are in the example."""
+        if line.origin is None or line.op.label not in ("broadcast_to", "div"):
+            return args
+        source = self.program.lines[line.origin]
+        atoms = [a for operand in source.operands for a in parts(self.value(operand)) if a.kind == SYMBOL]
+        if line.op.label == "broadcast_to":
+            like = [a for a in atoms if a.shape == line.shape]
+            return [*args, like[0]] if like else args
+        if source.op.label != "mean" or args[1].kind != NUMBER:
+            return args
+        op: Any = source.op
+        like = [a for a in atoms if a.shape == op.shape_x]
+        return [args[0], call("size", like[0], shape=(), options=op.axes)] if like else args
 
     def _piece(self, line: Line, args: Sequence[Expr]) -> Expr | None:
         """What a concatenation sends to one of its parts: the entries that stand where the part does."""
@@ -272,8 +288,8 @@ class Selection:
         bounds: Any = source.op
         if (start, stop) not in bounds.bounds or axis != bounds.axis:
             return None
-        parts = tuple(self.value(operand) for operand in source.operands)
-        return part(args[0], Piece(bounds.bounds.index((start, stop)), axis, parts), line.op.shape)
+        beside = tuple(self.value(operand) for operand in source.operands)
+        return part(args[0], Piece(bounds.bounds.index((start, stop)), axis, beside), line.op.shape)
 
     def _const(self, ref: Ref) -> Expr:
         if ref.number < len(self.program.consts):
@@ -403,10 +419,7 @@ def _users(lines: Iterable[Line]) -> dict[Ref, list[int]]:
 
 
 def _kinds(expr: Expr) -> set[str]:
-    found = {expr.kind}
-    for arg in expr.args:
-        found |= _kinds(arg)
-    return found
+    return {inner.kind for inner in parts(expr)}
 
 
 def _path(expr: Expr) -> tuple[Symbol, ...]:

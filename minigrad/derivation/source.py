@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from .expression import SYMBOL, Expr, Piece, Symbol, ends, replaced
+from .expression import SYMBOL, Expr, Piece, Symbol, ends, parts, replaced
 from .naming import ascii_name
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .writing import LOOSEST, OF_MATRICES, OF_POWER, OF_PRODUCT, OF_SUM, TIGHTEST, Text, Writer
@@ -106,12 +106,19 @@ class NumPy(Writer):
             words[0] = f"len({self.x})"
         return f"({', '.join(words)}{',' * (len(words) == 1)})"
 
+    def like(self, expr: Expr) -> str:
+        """A variable of the shape that a formula has."""
+        same = [inner for inner in parts(expr) if inner.kind == SYMBOL and inner.shape == expr.shape]
+        return self.write(same[0] if same else expr, TIGHTEST)
+
     batch = -1
 
     def _sum(self, expr: Expr) -> tuple[str, int]:
-        axes, keepdims = expr.what
-        along = axes[0] if len(axes) == 1 else axes
-        return f"{self.write(expr.args[0], TIGHTEST)}.sum(axis={along}{', keepdims=True' * keepdims})", TIGHTEST
+        return f"{self.write(expr.args[0], TIGHTEST)}.sum({self.axes(*expr.what)})", TIGHTEST
+
+    def axes(self, axes: tuple[int, ...], keepdims: bool) -> str:
+        """The arguments of a reduction."""
+        return f"axis={axes[0] if len(axes) == 1 else axes}{', keepdims=True' * keepdims}"
 
     def _call(self, expr: Expr) -> tuple[str, int]:
         function, options = expr.what
@@ -133,8 +140,7 @@ class NumPy(Writer):
             case "logical_not":
                 return f"~{self.write(args[0], TIGHTEST)}", OF_POWER
             case "mean":
-                axes, keepdims = options
-                return f"{self.write(args[0], TIGHTEST)}.mean(axis={axes}{', keepdims=True' * keepdims})", TIGHTEST
+                return f"{self.write(args[0], TIGHTEST)}.mean({self.axes(*options)})", TIGHTEST
             case "lookup":
                 return f"{self.write(args[0], TIGHTEST)}[{words[1]}]", TIGHTEST
             case "stack":
@@ -142,7 +148,11 @@ class NumPy(Writer):
             case "transpose":
                 return f"np.transpose({words[0]}, {options})", TIGHTEST
             case "broadcast_to":
-                return f"np.broadcast_to({words[0]}, {self.shape(expr.shape)})", TIGHTEST
+                shape = f"{self.like(args[1])}.shape" if len(args) > 1 else self.shape(expr.shape)
+                return f"np.broadcast_to({words[0]}, {shape})", TIGHTEST
+            case "size":
+                sizes = [f"{self.like(args[0])}.shape[{axis}]" for axis in options]
+                return " * ".join(sizes), TIGHTEST if len(sizes) == 1 else OF_PRODUCT
             case "full":
                 return f"np.full({self.shape(expr.shape)}, {float(args[0].what)})", TIGHTEST
         if function in INFIX:
@@ -364,7 +374,7 @@ class _Source:
     def _values(self, expr: Expr) -> set[Symbol]:
         """The values of the step that a formula reads, also where only their shape matters."""
         found = {symbol for symbol in ends(expr) if symbol.time is not None and not symbol.loss}
-        pieces = [index for index in _indices(expr) if isinstance(index, Piece)]
+        pieces = [part.what for part in parts(expr) if isinstance(part.what, Piece)]
         return found.union(*(self._values(part) for piece in pieces for part in piece.parts))
 
     def _parameters_of(self, line: Formula) -> list[str]:
@@ -431,11 +441,3 @@ class _Source:
 
     def _tuple(self, names: Sequence[str]) -> str:
         return names[0] if len(names) == 1 else f"({', '.join(names)})"
-
-
-
-def _indices(expr: Expr) -> Iterator[Any]:
-    """What else than their operands decides the parts of a formula."""
-    yield expr.what
-    for arg in expr.args:
-        yield from _indices(arg)

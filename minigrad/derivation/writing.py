@@ -8,6 +8,7 @@ everything is written AS_CODED.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from abc import ABC, abstractmethod
@@ -26,6 +27,7 @@ from .expression import (
     Expr,
     Piece,
     Symbol,
+    ends,
 )
 from .naming import MARKS, spelled
 
@@ -136,7 +138,7 @@ class Notation(Writer):
         """What stands for an operand of a product on paper, where it is the transpose of the code's."""
         if expr.kind == TRANSPOSE:
             inner = expr.args[0]
-            is_value = any(symbol.time is not None for symbol in _symbols(inner))
+            is_value = any(symbol.time is not None for symbol in ends(inner))
             return self.transposed(self.write(inner, OF_POWER)) if is_value else self.write(inner, OF_MATRICES)
         is_matrix = expr.kind == SYMBOL and expr.what.time is None and not expr.what.loss
         return self.transposed(self.write(expr, OF_POWER)) if is_matrix else self.write(expr, OF_MATRICES)
@@ -170,7 +172,9 @@ class Notation(Writer):
     # ---------------------------------------------------------------- functions
 
     def _call(self, expr: Expr) -> tuple[str, int]:
-        function, _ = expr.what
+        function, options = expr.what
+        if function == "size":
+            return str(math.prod(expr.args[0].shape[axis] for axis in options)), TIGHTEST
         if function in COMPARISONS:
             a, b = (self.write(arg, OF_SUM) for arg in expr.args)
             return f"{a} {self.relation(function)} {b}", LOOSEST
@@ -209,10 +213,6 @@ class Notation(Writer):
     @abstractmethod
     def sum_over_axes(self, axes: tuple[int, ...]) -> str:
         """The sign of a sum over some axes."""
-
-
-def _symbols(expr: Expr) -> list[Symbol]:
-    return [expr.what] if expr.kind == SYMBOL else [symbol for arg in expr.args for symbol in _symbols(arg)]
 
 
 class Text(Notation):

@@ -37,6 +37,8 @@ def test_of_a_cell_of_ones_own_it_equals_autograd(make: Any) -> None:
 def test_the_source_derived_at_one_size_runs_at_every_other(sizes: tuple[int, int]) -> None:
     for name, cell in of_models(*sizes).items():
         assert worst(cell, derive(MODELS[name]), 3, 2, sizes[0]) < 1e-12, name
+    for make in OWN:
+        assert worst(make(*sizes), derive(make(), np.full((2, D), 0.5)), 3, 2, sizes[0]) < 1e-12, make.__name__
 
 
 @every_cell

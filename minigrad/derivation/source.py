@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from .expression import SYMBOL, Expr, Piece, Symbol, ends, parts, replaced
+from .expression import ADD, SYMBOL, Expr, Piece, Symbol, ends, parts, replaced
 from .naming import ascii_name
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .writing import LOOSEST, OF_MATRICES, OF_POWER, OF_PRODUCT, OF_SUM, TIGHTEST, Text, Writer
@@ -22,6 +22,9 @@ RESERVED = {
     "np", "params", "xs", "hs", "state", "trace", "steps", "t", "dp", "dxs", "d_hs", "d_state", "Trace", "Gradients",
     "NamedTuple", "sigmoid", "softplus", "softmax", "scatter", "place",
 }  # fmt: skip
+
+LONGEST = 100
+"""How long a sum may be on one line."""
 
 HELPERS = {
     "sigmoid": '''def sigmoid(a):
@@ -296,7 +299,9 @@ class _Source:
         rows += self._states()
         width = max((len(code) for code, _ in rows if len(code) <= 72), default=0)
         loop = [f"{', '.join(name(symbol) for symbol in self.kept)}{',' * (len(self.kept) == 1)} = trace.steps[t - 1]"]
-        loop += [f"{code.ljust(width)}  # {comment}" if code else "" for code, comment in rows]
+        for code, comment in rows:
+            first, *others = code.split("\n")
+            loop += [f"{first.ljust(width)}  # {comment}" if comment else "", *others]
         wanted = {line.symbol.name for line in self.backward_lines if line.kind == INPUT}
         arrays = ["trace.xs"] if len(of.x) == 1 else [f"trace.xs[{k}]" for k in range(len(of.x))]
         dxs = self._tuple([self._dxs(x) if x in wanted else "None" for x in of.x])
@@ -321,14 +326,18 @@ class _Source:
         return self.variables[symbol]
 
     def _statement(self, line: Formula) -> str:
-        value = self.numpy.write(line.formula)
+        """The line of code; of a long sum a line for each term."""
+        target = f"{self._name(line.symbol)} ="
         if line.kind == PARAMETER:
             parameter = self.of.parameter(line.symbol.name)
-            target = f'dp["{parameter.key}"]' if parameter.cut is None else self._name(line.symbol)
-            return f"{target} += {value}"
-        if line.kind == INPUT:
-            return f"{self._dxs(line.symbol.name)}[t - 1] = {value}"
-        return f"{self._name(line.symbol)} = {value}"
+            target = f'dp["{parameter.key}"] +=' if parameter.cut is None else f"{self._name(line.symbol)} +="
+        elif line.kind == INPUT:
+            target = f"{self._dxs(line.symbol.name)}[t - 1] ="
+        value = self.numpy.write(line.formula)
+        if line.formula.kind != ADD or len(target) + len(value) < LONGEST:
+            return f"{target} {value}"
+        terms = [self.numpy.term(term, number == 0) for number, term in enumerate(line.formula.args)]
+        return "\n    ".join([f"{target} (", *terms]) + "\n)"
 
     def _dxs(self, x: str) -> str:
         return "dxs" if len(self.of.x) == 1 else f"d{self._name(Symbol(x, 0))}s"

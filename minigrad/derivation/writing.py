@@ -84,17 +84,17 @@ class Writer(ABC):
     minus = "−"
 
     def _add(self, expr: Expr) -> tuple[str, int]:
-        terms = []
-        for number, term in enumerate(expr.args):
-            negative = term.kind == NEGATIVE or (term.kind == NUMBER and term.what < 0)
-            bare = term.args[0] if term.kind == NEGATIVE else term
-            word = self.write(bare, OF_PRODUCT if negative or number else OF_SUM)
-            word = word.removeprefix(self.minus) if negative and bare is term else word
-            if number:
-                terms.append(f" {self.minus if negative else '+'} {word}")
-            else:
-                terms.append(f"{self.minus}{word}" if negative else word)
-        return "".join(terms), OF_SUM
+        return " ".join(self.term(term, number == 0) for number, term in enumerate(expr.args)), OF_SUM
+
+    def term(self, term: Expr, is_first: bool) -> str:
+        """A term of a sum, with its sign."""
+        negative = term.kind == NEGATIVE or (term.kind == NUMBER and term.what < 0)
+        bare = term.args[0] if term.kind == NEGATIVE else term
+        word = self.write(bare, OF_SUM if is_first and not negative else OF_PRODUCT)
+        word = word.removeprefix(self.minus) if term.kind == NUMBER and negative else word
+        if is_first:
+            return f"{self.minus}{word}" if negative else word
+        return f"{self.minus if negative else '+'} {word}"
 
     def _negative(self, expr: Expr) -> tuple[str, int]:
         return f"{self.minus}{self.write(expr.args[0], OF_PRODUCT)}", OF_SUM

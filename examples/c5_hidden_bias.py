@@ -7,7 +7,7 @@
 b_h enters at every step k and reaches every later L_t, through all the states between: a sum over t, a sum over k, and a
 product of Jacobians. It is written out here beside the quiz's four other answers, each of which leaves something away.
 ∂h_k/∂b_h means the use of b_h at step k alone, h_{k−1} held fixed. Since the five numbers differ, a gradient that was handed
-in says by itself which formula made it.
+in says by itself which formula made it: ``explain`` has the terms of any recurrence, and recognises it.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from lesson import output_folder, row
 from minigrad.models import RNN, Head, unroll
 from minigrad.viz import draw
 
-from minigrad import cross_entropy, no_grad, softmax
+from minigrad import cross_entropy, explain, no_grad, softmax
 
 T, D, H, N = 5, 2, 3, 4
 
@@ -70,12 +70,14 @@ def main(folder: Path) -> None:
         print(f"{answer:<35}{row(value)}   off by {off[answer]:.1e} of the largest")
     agrees = [answer for answer, distance in off.items() if distance < 1e-12]
 
+    explanation = explain(loss, cell.b_h, cell)
+    print(f"\n{explanation}\n")
     cell.zero_grad()
     cut, _ = unroll(cell, xs, truncated=1)                               # a learner's program detaches the state at every step
     cross_entropy(head(cut), targets, reduction="sum").backward()
     handed_in = cell.by_gate(grad=True)["b_h"]
-    named = [answer for answer, value in answers.items() if np.allclose(value, handed_in, rtol=1e-12, atol=0.0)]
-    print(f"handed in by a program that detaches the state at every step: {row(handed_in)}   this is: {', '.join(named)}")
+    named = ", ".join(explanation.recognise(handed_in))
+    print(f"handed in by a program that detaches the state at every step: {row(handed_in)}   this is: {named}")
 
     wrong = [f"{answer}: {distance:.0%}" for answer, distance in off.items() if answer not in agrees]
     print(f"Answer: {', '.join(agrees)}. Off are: {'; '.join(wrong)}.")

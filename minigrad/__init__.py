@@ -16,6 +16,7 @@ if not Path(__file__).with_name("models").is_dir():  # a checkout: its folders m
 
 from minigrad import checkpoint, errors, graph, ops, optim
 from minigrad.anomaly import detect_anomaly
+from minigrad.bptt import contributions, gradient_by_time, state_jacobians
 from minigrad.checks import (
     assert_backward_correct,
     assert_gradients_close,
@@ -25,6 +26,7 @@ from minigrad.checks import (
     gradgradcheck,
 )
 from minigrad.creation import ones, zeros
+from minigrad.derivation import Derivation, derive, explain
 from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
@@ -39,6 +41,7 @@ from minigrad.transforms import edge_gradients, grad, jvp, vjp
 
 __all__ = [
     "Function",
+    "Derivation",
     "Module",
     "Parameter",
     "Tensor",
@@ -48,14 +51,18 @@ __all__ = [
     "check_backward",
     "checkpoint",
     "compare_gradients",
+    "contributions",
     "current_place",
+    "derive",
     "detect_anomaly",
     "edge_gradients",
     "enable_grad",
     "errors",
     "grad",
+    "explain",
     "gradcheck",
     "gradgradcheck",
+    "gradient_by_time",
     "graph",
     "hessian",
     "hvp",
@@ -68,6 +75,7 @@ __all__ = [
     "optim",
     "scan",
     "scope",
+    "state_jacobians",
     "time_step",
     "vjp",
     "walk",

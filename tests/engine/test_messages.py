@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.checks.finite_differences import numerical_gradient, numerical_gradients
 
 import minigrad as mg
 from minigrad import Tensor, compare_gradients, gradcheck
+from minigrad.checks.finite_differences import numerical_gradient, numerical_gradients
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GradientMismatchError, GraphError, MissingPackageError
 from minigrad.extras import optional_package
 

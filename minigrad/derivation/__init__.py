@@ -1,0 +1,23 @@
+"""Derivations: the backward pass of a step of a recurrence, written out and made to run by itself."""
+
+from .derivation import Derivation, derive
+from .deriving import Parameter
+from .explaining import Explanation, explain
+from .expression import Expr, Symbol
+from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+
+__all__ = [
+    "COTANGENT",
+    "FORWARD",
+    "INPUT",
+    "PARAMETER",
+    "STATE",
+    "Derivation",
+    "Explanation",
+    "Expr",
+    "Formula",
+    "Parameter",
+    "Symbol",
+    "derive",
+    "explain",
+]

@@ -1,0 +1,99 @@
+"""One step of a recurrence, whatever form it was given in: a cell, or a function of the carry and the input.
+
+A cell is any object with ``step(x, state)`` and ``initial_state(batch)``; a function is what `minigrad.scan` takes,
+``step(carry, x)``, and returns the new carry and an output, or the new carry alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigrad import pytree
+from minigrad.errors import ArgumentError, DTypeError
+from minigrad.tensor import Tensor
+
+__all__ = ["is_cell", "part_names", "step_of", "tensors_of"]
+
+
+def is_cell(cell_or_step: Any) -> bool:
+    """Whether it is a cell, with a state of its own making, and not a function.
+
+    >>> is_cell(lambda carry, x: carry + x)
+    False
+    """
+    return hasattr(cell_or_step, "step") and hasattr(cell_or_step, "initial_state")
+
+
+def step_of(cell_or_step: Any, where: str) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """The step as `minigrad.scan` takes it: from the carry and x to the new carry and an output.
+
+    The output of a cell, and of a function that returns the carry alone, is the last part of the new carry.
+
+    Raises:
+        DTypeError: it is neither a cell nor a function.
+        ArgumentError: from the step, where it returns something else than a carry like the old one, alone or in a pair.
+
+    >>> carry, y = step_of(lambda h, x: 2 * h + x, "here")(Tensor(1.0), Tensor(3.0))
+    >>> carry.item(), y.item()
+    (5.0, 5.0)
+    """
+    if is_cell(cell_or_step):
+        function: Callable[[Any, Any], Any] = lambda carry, x: cell_or_step.step(x, carry)  # noqa: E731
+    elif callable(cell_or_step):
+        function = cell_or_step
+    else:
+        raise DTypeError(
+            f"{where}: expected a cell (an object with step(x, state) and initial_state(batch)) or a function "
+            f"step(carry, x), got {cell_or_step!r:.60}"
+        )
+
+    def step(carry: Any, x: Any) -> tuple[Any, Any]:
+        returned = function(carry, x)
+        if _is_like(carry, returned):
+            return returned, pytree.ends(returned)[-1]
+        if isinstance(returned, tuple) and len(returned) == 2 and _is_like(carry, returned[0]):
+            return returned[0], returned[1]
+        raise ArgumentError(
+            f"{where}: expected the step to return a new state like the old one, alone or in a pair (state, output); "
+            f"the old one is {_shown(carry)}, it returned {_shown(returned)}"
+        )
+
+    return step
+
+
+def _is_like(carry: Any, returned: Any) -> bool:
+    try:
+        pytree.like(carry, returned, "")
+    except ArgumentError:
+        return False
+    return True
+
+
+def _shown(nest: Any) -> str:
+    """The structure of a nest, with the shape of what stands at its ends."""
+    return str(pytree.mapped(lambda end: getattr(end, "shape", type(end).__name__), nest))
+
+
+def tensors_of(nest: Any) -> Any:
+    """The nest with Tensors at its ends."""
+    return pytree.mapped(lambda end: end if isinstance(end, Tensor) else Tensor(end), nest)
+
+
+def part_names(cell_or_step: Any, carry: Any) -> list[str]:
+    """What the parts of the carry are called: as the cell says, as the tensors or the fields are named, or h, or h_1, h_2, …
+
+    >>> part_names(None, {"c": Tensor(0.0), "h": Tensor(0.0)}), part_names(None, Tensor([0.0]))
+    (['c', 'h'], ['h'])
+    """
+    parts = list(pytree.named_ends((carry,)))
+    declared = getattr(cell_or_step, "state_names", None)
+    if isinstance(declared, tuple | list) and len(declared) == len(parts):
+        return [str(name) for name in declared]
+    names = []
+    for number, (path, part) in enumerate(parts, start=1):
+        field = path.rsplit(".")[-1] if "." in path else path.rsplit("['")[-1].removesuffix("']") if path.endswith("']") else ""
+        names.append(getattr(part, "name", None) or field or ("h" if len(parts) == 1 else f"h_{number}"))
+    if len(set(names)) < len(names):
+        names = [f"{name}_{number}" for number, name in enumerate(names, start=1)]
+    return names

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import graphviz
 from typing_extensions import override
 
-from minigrad.errors import ArgumentError, DTypeError, GraphError
-from minigrad.graph import Node, Operation, walk
-from minigrad.tensor import Tensor, seed
+from minigrad.errors import ArgumentError
+from minigrad.tensor import Tensor
 
 from . import dot, svg
-from .diagram import Diagram, build
+from .composing import compose
 from .errors import GraphvizError, PictureFileError
-from .layout import lay_out
-from .overlay import Overlay
-from .painting import paint
 from .scene import Scene
 
 __all__ = ["Picture", "draw"]
 
-MOST_BOXES = 20_000
-MOST_BOXES_IN_ONE_PLACE = 1_000
 FORMATS = (".svg", ".dot", ".gv", ".png", ".pdf")
 
 
@@ -155,72 +147,5 @@ def draw(
     >>> picture.svg()[:4]
     '<svg'
     """
-    outputs = _outputs(tensors)
-    nodes = walk(*outputs)
-    seeds = _seeds(tensors, gradient, nodes) if gradients else []
-    diagram = build(nodes, outputs, full)
-    _check_size(diagram)
-    overlay = Overlay(diagram, seeds) if gradients else None
-    return Picture(paint(diagram, lay_out(diagram), overlay, _default_title(diagram) if title is None else title))
-
-
-def _outputs(tensors: Sequence[Tensor]) -> list[Node]:
-    if not tensors:
-        raise ArgumentError("draw: expected at least one tensor")
-    outputs: list[Node] = []
-    for tensor in tensors:
-        if not isinstance(tensor, Tensor):
-            raise DTypeError(f"draw: expected Tensors, got {type(tensor).__name__}")
-        if tensor.node is None:
-            raise GraphError(
-                "draw: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, or "
-                "it was computed under no_grad()"
-            )
-        outputs.append(tensor.node)
-    return outputs
-
-
-def _seeds(tensors: Sequence[Tensor], gradient: Any, nodes: Sequence[Node]) -> list[tuple[Node, Any]]:
-    released = next((node for node in nodes if isinstance(node, Operation) and node.saved is None), None)
-    if released is not None:
-        raise GraphError(
-            f"draw: the graph was already released at {released!r}, so its gradients are gone. Draw before backward(), "
-            "call backward(retain_graph=True), or draw with gradients=False"
-        )
-    given = [gradient] if len(tensors) == 1 else [None] * len(tensors) if gradient is None else list(gradient)
-    if len(given) != len(tensors):
-        raise ArgumentError(f"draw: expected {len(tensors)} gradients, one for each tensor, got {len(given)}")
-    try:
-        return [seed(tensor, g, "draw") for tensor, g in zip(tensors, given, strict=True)]
-    except GraphError as error:
-        raise GraphError(f"{error}; or draw with gradients=False") from None
-
-
-def _check_size(diagram: Diagram) -> None:
-    boxes = len(diagram.items)
-    crowd = max((sum(1 for _ in group) for group in _by_place(diagram)), default=0)
-    if boxes > MOST_BOXES:
-        raise GraphError(
-            f"draw: {boxes} boxes are more than a picture of {MOST_BOXES} can hold; draw a shorter sequence: the tensors "
-            "of an earlier step, or fewer steps"
-        )
-    if crowd > MOST_BOXES_IN_ONE_PLACE:
-        raise GraphError(
-            f"draw: {crowd} boxes in one column are more than {MOST_BOXES_IN_ONE_PLACE}; mark the steps of a loop with "
-            "time_step(t), which gives each a column of its own, or draw a part of the graph"
-        )
-
-
-def _by_place(diagram: Diagram) -> list[list[int]]:
-    places: dict[int, list[int]] = {}
-    for item in diagram.items:
-        places.setdefault(item.place, []).append(item.index)
-    return list(places.values())
-
-
-def _default_title(diagram: Diagram) -> str:
-    if not diagram.steps:
-        return ""
-    scopes = dict.fromkeys(item.head.scope[0] for item in diagram.items if 0 <= item.place < diagram.after and item.head.scope)
-    laps = Counter(step.lap for step in diagram.steps)
-    return ", ".join([*scopes, "T = " + " + ".join(str(steps) for _, steps in sorted(laps.items()))])
+    detail = "operations" if full else "gates"
+    return Picture(compose(tensors, gradients=gradients, gradient=gradient, title=title, detail=detail))

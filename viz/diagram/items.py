@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from minigrad.graph import Node
-
 from ..text import Line, Span, plain, symbol_name
+from .cuts import CUT
 from .formula import join
 from .places import Step
+from .vertices import Vertex
 
 __all__ = ["Diagram", "Item", "Link", "operation_symbol"]
 
@@ -36,8 +36,8 @@ class Item:
     """
 
     index: int
-    nodes: tuple[Node, ...]
-    head: Node
+    nodes: tuple[Vertex, ...]
+    head: Vertex
     place: int
     role: str
     terms: list[Line]
@@ -88,16 +88,29 @@ class Link:
 
     source: int
     target: int
-    edges: list[tuple[Node, int]] = field(default_factory=list)
+    edges: list[tuple[Vertex, int]] = field(default_factory=list)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether truncation has cut the history here: no gradient goes back."""
+        sources = [vertex.inputs[slot] for vertex, slot in self.edges]
+        return any(source is not None and source.label == CUT for source in sources)
 
 
 @dataclass(slots=True)
 class Diagram:
-    """Items and links of one picture, with the steps that become its columns."""
+    """Items and links of one picture, with the steps that become its columns.
+
+    Attributes:
+        vertices: all that the items stand for, inputs first.
+        roots: the vertices of the tensors that were asked for.
+    """
 
     items: list[Item]
     links: list[Link]
     steps: list[Step]
+    vertices: list[Vertex] = field(default_factory=list)
+    roots: list[Vertex] = field(default_factory=list)
 
     @property
     def after(self) -> int:
@@ -105,9 +118,32 @@ class Diagram:
         return len(self.steps)
 
 
-def operation_symbol(node: Node) -> str:
-    """What a picture shows for an operation: 1− for what is subtracted from one."""
-    minuend = getattr(node, "minuend", None)
+def operation_symbol(vertex: Vertex) -> str:
+    """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, ^3; a number that is not kept is c."""
+    label = vertex.label
+    minuend = getattr(vertex.operation, "minuend", None)
     if minuend is not None:
-        return f"{minuend:g}{node.symbol}"
-    return "const −" if node.label == "sub" and node.inputs[0] is None else node.symbol
+        return f"{minuend:g}−"
+    if None not in vertex.inputs or label not in WITH_A_NUMBER or len(vertex.inputs) != 2:
+        return vertex.symbol
+    first = vertex.inputs[0] is None
+    written = _constant(vertex, 0 if first else 1)
+    if label == "pow" and not first:
+        return "x²" if written == "2" else f"x^{written}"
+    symbol = WITH_A_NUMBER[label]
+    if label in ("add", "mul"):
+        return f"{symbol} {written}" if label == "add" else f"{written}{symbol}"
+    return f"{written} {symbol}" if first else f"{symbol} {written}"
+
+
+WITH_A_NUMBER = {"add": "+", "sub": "−", "mul": "·", "div": "÷", "pow": "^"}
+
+
+def _constant(vertex: Vertex, slot: int) -> str:
+    """The number that an operation was given at ``slot``, if it kept it."""
+    operation = vertex.operation
+    if operation is not None and operation.saved is not None and slot in operation.keeps:
+        kept = operation.saved[operation.keeps.index(slot)]
+        if kept is not None and getattr(kept, "size", 1) == 1:
+            return f"{float(kept):.3g}"
+    return "c"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from minigrad.graph import Node
-
 from .formula import transposes
 from .items import Item, Link, operation_symbol
 from .places import BEFORE
+from .vertices import Vertex
 
 __all__ = ["assign_roles", "set_initial_lineages", "set_lineages"]
 
@@ -57,7 +56,7 @@ def assign_roles(items: list[Item], links: list[Link], after: int) -> None:
     for item in items:
         item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], after)
     targets: list[list[Item]] = [[] for _ in items]
-    uses: list[list[tuple[Node, int]]] = [[] for _ in items]
+    uses: list[list[tuple[Vertex, int]]] = [[] for _ in items]
     for link in links:
         targets[link.source].append(items[link.target])
         uses[link.source] += link.edges

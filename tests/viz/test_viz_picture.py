@@ -9,7 +9,7 @@ import pytest
 from graphs_to_draw import of_cell
 from minigrad.viz import GraphvizError, Picture, PictureFileError, draw
 
-from minigrad import Tensor, no_grad, tanh, time_step
+from minigrad import Tensor, no_grad
 from minigrad.errors import ArgumentError, DTypeError, GraphError, MinigradError
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program is not installed")
@@ -114,20 +114,3 @@ def test_what_cannot_be_drawn_is_refused_by_name() -> None:
         y = x * 2.0
     with pytest.raises(GraphError, match="no_grad"):
         draw(y)
-
-
-def test_a_graph_too_large_for_one_column_says_to_mark_the_steps() -> None:
-    y = Tensor([1.0], requires_grad=True)
-    for _ in range(1100):
-        y = tanh(y)
-    with pytest.raises(GraphError, match=r"1101 boxes in one column.*time_step\(t\)"):
-        draw(y)
-
-
-def test_a_sequence_too_long_for_any_picture_says_so_before_laying_it_out() -> None:
-    y = Tensor([1.0], requires_grad=True)
-    for t in range(1, 12_001):
-        with time_step(t):
-            y = tanh(y * y)
-    with pytest.raises(GraphError, match=r"24001 boxes are more than .* 20000"):
-        draw(y, gradients=False)

@@ -15,7 +15,7 @@ from .items import Diagram, Item, Link
 from .places import Recorded
 from .roles import assign_roles, set_initial_lineages, set_lineages
 from .unhoisting import unhoisted
-from .vertices import Vertex, vertices_of
+from .vertices import vertices_of
 
 __all__ = ["build"]
 

@@ -151,7 +151,7 @@ class Folding:
 
     def base(self, i: int) -> int:
         """What a nameless slice or reshape was made from."""
-        while not self.named[i] and self.label[i] in REARRANGEMENTS and self.recorded.inputs[i]:
+        while not self.named[i] and (self.label[i] in REARRANGEMENTS or self.label[i] == CUT) and self.recorded.inputs[i]:
             i = self.recorded.inputs[i][0][1]
         return i
 
@@ -165,7 +165,12 @@ class Folding:
         alike: dict[object, int] = {}
         for first, members in groups.items():
             inside = set(members)
-            outside = [(self.label[i], slot, self.base(j)) for i in members for slot, j in self.recorded.inputs[i] if j not in inside]
+            outside = {
+                (self.label[i], slot, self.base(j))
+                for i in members
+                for slot, j in self.recorded.inputs[i]
+                if j not in inside
+            }
             products = sum(self.label[i] == "matmul" for i in members)
             if not products or any(self.named[i] for i in members):
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..text import Line, Span, symbol_name
-from .folding import REARRANGEMENTS, Folding
+from .folding import Folding
 from .places import BEFORE
 from .vertices import Vertex
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import copy
-from typing import Any
+from functools import partial
 
 from minigrad.ops.indexing import Slice
 
-from .vertices import Vertex, numbered
+from .vertices import Saved, Vertex, numbered
 
 __all__ = ["by_gate"]
 
@@ -40,8 +40,7 @@ class Gates:
                 if source is not None:
                     self._users.setdefault(source, []).append(vertex)
         self._windows: dict[tuple[Vertex, Span], Vertex] = {}
-        kept_apart = set(kept)
-        whole = {vertex for vertex in vertices if self._goes_different_ways(vertex) and kept_apart.isdisjoint(self._chain(vertex))}
+        whole = {v for v in vertices if self._goes_different_ways(v) and self._chain(v).isdisjoint(kept)}
         if not whole:
             self.vertices = vertices
             return
@@ -97,21 +96,22 @@ class Gates:
             if source is None:
                 inputs.append(None)
             elif (vertex.label == "matmul" and slot == 1) or (vertex.label == "add" and source is _bias_of(vertex)):
-                inputs.append(self._window(source, span, made))
+                inputs.append(self._window(source, span, vertex, made))
             else:
                 inputs.append(source if vertex.label == "matmul" else self._part(source, span, made))
         part.inputs = tuple(inputs)
         if vertex.label == "matmul":
-            part.operation = _product_of_part(vertex, span)
+            part.adapt = (*vertex.adapt, partial(_rows_of_weight, span=span))
         made.append(part)
         return part
 
-    def _window(self, source: Vertex, span: Span, made: list[Vertex]) -> Vertex:
+    def _window(self, source: Vertex, span: Span, user: Vertex, made: list[Vertex]) -> Vertex:
         """Some rows of a weight, or entries of a bias."""
         key = (source, span)
         if key not in self._windows:
             shape = (span[1] - span[0], *source.shape[1:])
-            self._windows[key] = Vertex.view(source, source.node, label="split", shape=shape, span=(0, *span))
+            own = {"label": "split", "scope": user.scope, "shape": shape, "span": (0, *span)}
+            self._windows[key] = Vertex.view(source, source.node, **own)
             made.append(self._windows[key])
         return self._windows[key]
 
@@ -135,12 +135,7 @@ def _part_of(vertex: Vertex) -> Span | None:
     return (start, stop) if axis == len(source.shape) - 1 else None
 
 
-def _product_of_part(vertex: Vertex, span: Span) -> Any:
-    """The matrix product with some rows of the weight only."""
-    single: Any = copy(vertex.operation)
-    if single.saved is not None:
-        weight, operand = single.saved
-        single.saved = (None if weight is None else weight[span[0] : span[1]], operand)
-    return single
-
-
+def _rows_of_weight(saved: Saved, span: Span) -> Saved:
+    """What the product with some rows of the weight would have saved."""
+    weight, operand = saved
+    return (None if weight is None else weight[span[0] : span[1]]), operand

@@ -53,10 +53,11 @@ class Laps:
                     spans[scope] = (min(low, first), max(high, last))
                 self.made_by[vertex] = spans
             for source in vertex.inputs:
-                if source is not None and source.scope == vertex.scope and not source.is_leaf:
-                    if source.time is not None and vertex.time is not None and source.time != vertex.time:
-                        forward = 1 if source.time < vertex.time else -1
-                        self._direction[vertex.scope] = self._direction.get(vertex.scope, 0) + forward
+                if source is None or source.is_leaf or source.scope != vertex.scope:
+                    continue
+                if source.time is not None and vertex.time is not None and source.time != vertex.time:
+                    forward = 1 if source.time < vertex.time else -1
+                    self._direction[vertex.scope] = self._direction.get(vertex.scope, 0) + forward
 
     def _sources(self, vertex: Vertex) -> Iterable[tuple[Scope, Span]]:
         for source in vertex.inputs:

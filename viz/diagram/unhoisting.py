@@ -14,20 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from copy import copy
+from functools import partial
 from typing import Any
 
-from minigrad.graph import OUTPUT, Operation
+import numpy as np
+
+from minigrad.graph import OUTPUT
 from minigrad.ops.indexing import GetItem, Slice
 
-from .vertices import Vertex, numbered
+from .vertices import Saved, Vertex, numbered
 
 __all__ = ["unhoisted"]
 
 ROW_BY_ROW = frozenset({
-    "add", "sub", "mul", "div", "neg", "square", "pow", "tanh", "sigmoid", "relu", "softplus", "exp", "dropout", "where", "astype",
-    "copy", "matmul", "split", "getitem", "concatenate", "stack", "embedding",
+    "add", "sub", "mul", "div", "neg", "square", "pow", "tanh", "sigmoid", "relu", "softplus", "exp", "dropout", "where",
+    "astype", "copy", "matmul", "split", "getitem", "concatenate", "stack", "embedding",
 })  # fmt: skip
 """The operations of which a row of the result needs the same row of the operands only, as far as their axes allow."""
+
+INPUT = "x"
+"""What a step's row of inputs is called that were given without a name."""
 
 
 def unhoisted(vertices: list[Vertex], kept: Collection[Vertex] = ()) -> list[Vertex]:
@@ -53,6 +59,7 @@ class Rows:
                     self._users.setdefault(source, []).append((vertex, slot))
                     if row is not None:
                         self._readers.setdefault(source, []).append((vertex, row))
+        self._anonymous_operands: list[tuple[Vertex, Any]] = []
         self._hoisted = self._found()
         self._time: dict[tuple[Vertex, int], int | None] = {}
         self._row: dict[tuple[Vertex, int], Vertex | None] = {}
@@ -67,7 +74,8 @@ class Rows:
                 _row_read_by(user) is not None or (user in found and slot in _row_slots(user)) for user, slot in users
             ]
             may_stay = vertex.is_leaf or vertex.label == "stack"
-            if vertex.time is None and any(read) and (may_stay or (all(read) and vertex not in self._kept)) and self._has_rows(vertex):
+            is_only_read = all(read) and vertex not in self._kept
+            if vertex.time is None and any(read) and (may_stay or is_only_read) and self._has_rows(vertex):
                 found.add(vertex)
         return found
 
@@ -94,6 +102,8 @@ class Rows:
                 self._new = []
             if stays:
                 result.append(vertex)
+        drawn = {source for source, _ in self._row}
+        result += [vertex for vertex in self._given if vertex in self._hoisted and vertex not in drawn]
         return numbered(_inputs_first(result))
 
     def _set_times(self) -> None:
@@ -123,7 +133,7 @@ class Rows:
         time = self._time.get((vertex, row))
         changed: dict[str, Any] = {"time": time, "shape": vertex.shape[1:]}
         if vertex.is_leaf:
-            return _changed(vertex, **changed)
+            return _changed(vertex, name=vertex.name or INPUT, **changed)
         operation = vertex.operation
         sources = [source for source, _ in _row_sources(vertex, row)]
         if vertex.label == "stack" or (vertex.label == "concatenate" and _axis(vertex) == 0):
@@ -144,15 +154,16 @@ class Rows:
             single.index = single.index[row]
             return _changed(vertex, inputs=tuple(inputs), operation=single, **changed)
         rowwise = tuple(slot in slots for slot in range(len(inputs)))
-        return _changed(vertex, inputs=tuple(inputs), operation=_one_row(vertex, row), rowwise=rowwise, **changed)
+        adapt = (partial(_row_of_saved, vertex=vertex, row=row),)
+        return _changed(vertex, inputs=tuple(inputs), rowwise=rowwise, adapt=adapt, **changed)
 
     def _anonymous(self, vertex: Vertex, row: int, time: int | None) -> Vertex:
-        """A row of inputs that were given without a name."""
-        key = (vertex, -1 - row)
+        """A row of inputs that were given without a name; products of the same inputs share it."""
+        key = (self._first_with_inputs_of(vertex), -1 - row)
         if key not in self._row:
             width = vertex.node.inputs[1].shape[1] if vertex.node.inputs[1] is not None else 0
             leaf = _changed(
-                vertex, label="leaf", symbol="", name=None, inputs=(), operation=None, is_leaf=True, requires_grad=False,
+                vertex, label="leaf", symbol="", name=INPUT, inputs=(), operation=None, is_leaf=True, requires_grad=False,
                 time=time, shape=(*vertex.shape[1:-1], width), scope=(),
             )  # fmt: skip
             self._row[key] = leaf
@@ -160,6 +171,17 @@ class Rows:
         found = self._row[key]
         assert found is not None
         return found
+
+
+    def _first_with_inputs_of(self, vertex: Vertex) -> Vertex:
+        """The first product that was given the same numbers without a name."""
+        saved = vertex.operation.saved if vertex.operation is not None else None
+        operand = None if saved is None else saved[1]
+        for other, known in self._anonymous_operands:
+            if operand is known or (operand is not None and known is not None and np.array_equal(operand, known)):
+                return other
+        self._anonymous_operands.append((vertex, operand))
+        return vertex
 
 
 def _cut_out(source: Vertex, row: int, time: int | None) -> Vertex:
@@ -236,25 +258,18 @@ def _row_sources(vertex: Vertex, row: int) -> list[tuple[Vertex | None, int]]:
     return [(source, row) for source in vertex.inputs]
 
 
-def _one_row(vertex: Vertex, row: int) -> Operation:
-    """The operation as if it had been given one row alone, with what it saved of that row."""
-    operation = vertex.operation
-    assert operation is not None
-    single: Any = copy(operation)
-    if operation.saved is not None:
-        slots = _row_slots(vertex)
-        single.saved = tuple(
-            _row_of_saved(value, kept in slots or kept == OUTPUT, vertex, row)
-            for value, kept in zip(operation.saved, operation.keeps, strict=True)
-        )
-    return single  # type: ignore[no-any-return]
+def _row_of_saved(saved: Saved, vertex: Vertex, row: int) -> Saved:
+    """What the operation would have saved if it had been given one row alone. Masks and constants may have rows too."""
+    slots, keeps = _row_slots(vertex), getattr(vertex.operation, "keeps", ())
 
+    def has_rows(value: Any, kept: int) -> bool:
+        shape = getattr(value, "shape", ())
+        return kept in slots or kept == OUTPUT or (len(shape) == len(vertex.shape) and shape[0] == vertex.shape[0])
 
-def _row_of_saved(value: Any, is_row: bool, vertex: Vertex, row: int) -> Any:
-    shape = getattr(value, "shape", ())
-    if value is None or not (is_row or (len(shape) == len(vertex.shape) and shape[0] == vertex.shape[0])):
-        return value
-    return value[row : row + 1]
+    return tuple(
+        value[row : row + 1] if value is not None and has_rows(value, kept) else value
+        for value, kept in zip(saved, keeps, strict=True)
+    )
 
 
 def _inputs_first(vertices: Iterable[Vertex]) -> list[Vertex]:

@@ -8,19 +8,23 @@ is shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
+
+from typing_extensions import override
 
 from minigrad.gradients import ArraySums, Piece
 from minigrad.graph import Node, Operation
 from minigrad.ops.indexing import entry, piece
 
-__all__ = ["Vertex", "vertices_of"]
+__all__ = ["Saved", "Vertex", "numbered", "vertices_of"]
+
+Saved = tuple[Any, ...]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Vertex:
     """A value in the picture.
 
@@ -32,6 +36,7 @@ class Vertex:
         operation: what sends its gradient back; None for leaves and for what hands its input on as it is.
         rowwise: for one step's share of work that was done for all steps at once, of each input whether it is a share
             too: ``operation`` then has a leading axis of length 1 that vertex and input do not have. Else empty.
+        adapt: what makes of all that the operation saved what the vertex needs of it, in this order.
         span: for a part that was cut out, where it lies in its input: (axis, start, stop).
     """
 
@@ -49,6 +54,7 @@ class Vertex:
     operation: Operation | None = None
     rowwise: tuple[bool, ...] = ()
     span: tuple[int, int, int] | None = None
+    adapt: tuple[Callable[[Saved], Saved], ...] = ()
 
     @classmethod
     def of(cls, node: Node, inputs: Sequence[Vertex | None]) -> Vertex:
@@ -68,10 +74,19 @@ class Vertex:
             setattr(vertex, name, value)
         return vertex
 
+    @override
+    def __repr__(self) -> str:
+        return f"<{self.label}{f' {self.name!r}' if self.name else ''} {self.shape} of {self.node!r}>"
+
     @property
     def dtype(self) -> Any:
         """The dtype of the value."""
         return self.node.dtype
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a recorded node as it was recorded."""
+        return self.shape == self.node.shape and not self.adapt and (self.is_leaf or self.operation is self.node)
 
     @property
     def is_released(self) -> bool:
@@ -82,11 +97,14 @@ class Vertex:
         """What it sends to each of its inputs, given its gradient."""
         if self.operation is None:
             return [self._handed_on(g)] if self.inputs else []
+        saved = self.operation.needed()
+        for adapt in self.adapt:
+            saved = adapt(saved)
         if not self.rowwise:
-            return list(sums.derivative(self.operation, g))
+            return list(self.operation.vjp(g, *saved))
         return [
             _without_axis(share, source, sums) if is_row and share is not None and source is not None else share
-            for share, source, is_row in zip(sums.derivative(self.operation, g[None]), self.inputs, self.rowwise, strict=True)
+            for share, source, is_row in zip(self.operation.vjp(g[None], *saved), self.inputs, self.rowwise, strict=True)
         ]
 
     def _handed_on(self, g: Any) -> Any:

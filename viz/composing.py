@@ -11,6 +11,8 @@ from minigrad.graph import Node, walk
 from minigrad.tensor import Tensor, seed
 
 from .diagram import Diagram, build
+from .diagram.cells import closed
+from .diagram.shortening import shortened
 from .diagram.vertices import Vertex
 from .layout import lay_out
 from .overlay import Overlay
@@ -29,10 +31,16 @@ def compose(
     gradient: Any = None,
     title: str | None = None,
     detail: str = "gates",
+    fold: int | None = None,
+    opened: int | None = None,
 ) -> Scene:
     """The scene of how tensors were computed; see `draw` for the arguments and errors."""
     outputs = _outputs(tensors)
     diagram = build(walk(*outputs), outputs, detail == "operations")
+    if detail == "cells":
+        diagram = closed(diagram, {c for c, step in enumerate(diagram.steps) if step.time == opened and not step.between})
+    if fold:
+        diagram = shortened(diagram, fold)
     notes: list[str] = []
     overlay = None
     if gradients and any(vertex.is_released for vertex in diagram.vertices):

@@ -47,7 +47,9 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     for link in links:
         items[link.target].initial = False
     set_initial_lineages(items, links)
-    assign_roles(items, links, recorded.after)
+    for link in links:
+        link.lineage = items[link.source].lineage
+    assign_roles(items, links, recorded.after, [not step.between for step in recorded.steps])
     vertex_of = {vertex.node: vertex for vertex in asked_for}
     return Diagram(items, links, recorded.steps, recorded.nodes, [vertex_of[node] for node in outputs])
 

@@ -33,6 +33,11 @@ class Item:
         part: which of several parts with the same names it belongs to, by number or by layer and direction (2←); None
             where there is one.
         is_output: whether it is what was asked to be drawn.
+        kind: "cell" for a closed cell, "fold" for steps that are not shown, else empty.
+        title: what is written in it, for what stands for several items; their own captions otherwise.
+        symbol: a short name for it where there is little room.
+        inner: the lineages of the items that it stands for.
+        ports: the lineages of the states that it hands on, from top to bottom.
     """
 
     index: int
@@ -45,16 +50,21 @@ class Item:
     lineage: tuple[object, ...] = ()
     part: str | None = None
     is_output: bool = False
+    kind: str = ""
+    title: Line = ()
+    symbol: Line = ()
+    inner: frozenset[tuple[object, ...]] = frozenset()
+    ports: tuple[tuple[object, ...], ...] = ()
 
     @property
     def elementwise(self) -> bool:
         """Whether each entry of the result depends on the same entries of the operands only, linearly or by product."""
-        return self.head.label in ELEMENTWISE and not self.terms
+        return self.head.label in ELEMENTWISE and not self.terms and not self.kind
 
     @property
     def light(self) -> bool:
         """Whether it is an element-wise operation or activation, not a matrix product or a reduction."""
-        return self.head.label in LIGHT and not self.terms
+        return self.head.label in LIGHT and not self.terms and not self.kind
 
     @cached_property
     def spoken(self) -> str:
@@ -64,13 +74,16 @@ class Item:
     @cached_property
     def caption(self) -> Line:
         """Name and operation, as far as there are any."""
+        if self.title:
+            return self.title
         name = self.name
         if self.terms:
             return name or join(self.terms)
         if self.head.is_leaf and not self.head.inputs:
             return name or (Span("×".join(map(str, self.head.shape)) or "number"),)
         if self.role == "input":
-            return name
+            looked_up = self.head.inputs[0] if self.head.inputs and not name else None
+            return name or ((*symbol_name(looked_up.name), Span("[…]")) if looked_up and looked_up.name else name)
         symbol = Span(operation_symbol(self.head), soft=bool(name))
         return (*name, Span(" "), symbol) if name else (symbol,)
 
@@ -84,10 +97,14 @@ class Item:
 
 @dataclass(slots=True)
 class Link:
-    """An arrow from one item to another, and the inputs of recorded operations that it stands for."""
+    """An arrow from one item to another, and the inputs of recorded operations that it stands for.
+
+    ``lineage`` is that of what it carries, which may be a part of what its source stands for.
+    """
 
     source: int
     target: int
+    lineage: tuple[object, ...] = ()
     edges: list[tuple[Vertex, int]] = field(default_factory=list)
 
     @property

@@ -16,11 +16,15 @@ BEFORE = -1
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """A column of the picture: a time step of a lap, or what stands between a lap and the next (a memory)."""
+    """A column of the picture: a time step of a lap, or what stands between a lap and the next (a memory).
+
+    A column that stands for several steps goes from ``time`` to ``last``.
+    """
 
     lap: int
     between: bool
     time: int
+    last: int | None = None
 
 
 class Recorded:

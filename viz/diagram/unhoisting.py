@@ -60,6 +60,7 @@ class Rows:
                     if row is not None:
                         self._readers.setdefault(source, []).append((vertex, row))
         self._anonymous_operands: list[tuple[Vertex, Any]] = []
+        self._new: list[Vertex] = []
         self._hoisted = self._found()
         self._time: dict[tuple[Vertex, int], int | None] = {}
         self._row: dict[tuple[Vertex, int], Vertex | None] = {}
@@ -108,7 +109,6 @@ class Rows:
 
     def _set_times(self) -> None:
         """The time of each row is that of the first step that reads it."""
-        self._new: list[Vertex] = []
         for source in self._hoisted:
             for reader, row in self._readers.get(source, []):
                 self._time.setdefault((source, row), reader.time)
@@ -124,7 +124,8 @@ class Rows:
         if source is None:
             return None
         if (source, row) not in self._row:
-            made = self._make(source, row) if source in self._hoisted else _cut_out(source, row, self._time.get((source, row)))
+            whole = source not in self._hoisted
+            made = _cut_out(source, row, self._time.get((source, row))) if whole else self._make(source, row)
             self._row[source, row] = made
             self._new.append(made)
         return self._row[source, row]
@@ -263,7 +264,7 @@ def _row_of_saved(saved: Saved, vertex: Vertex, row: int) -> Saved:
     slots, keeps = _row_slots(vertex), getattr(vertex.operation, "keeps", ())
 
     def has_rows(value: Any, kept: int) -> bool:
-        shape = getattr(value, "shape", ())
+        shape: tuple[int, ...] = getattr(value, "shape", ())
         return kept in slots or kept == OUTPUT or (len(shape) == len(vertex.shape) and shape[0] == vertex.shape[0])
 
     return tuple(

@@ -6,7 +6,8 @@
 <Picture '': 3 boxes, 3 arrows, 0 steps>
 """
 
-from .errors import GraphvizError, PictureFileError
-from .picture import Picture, draw
+from .drawing import draw, render
+from .errors import GraphvizError, PictureFileError, RenderingError
+from .picture import Picture
 
-__all__ = ["GraphvizError", "Picture", "PictureFileError", "draw"]
+__all__ = ["GraphvizError", "Picture", "PictureFileError", "RenderingError", "draw", "render"]

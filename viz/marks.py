@@ -226,8 +226,7 @@ class Marker:
             )
         foot = box.y - (len(box.lines) - 1) / 2 * LINE_HEIGHT + BASELINE * box.font
         words = (self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines))
-        named = not box.full_name or box.full_name in box.tooltip
-        told = "\n".join(part for part in ("" if named else box.full_name, box.tooltip) if part)
+        told = box.tooltip if box.tooltip.startswith(box.full_name) else f"{box.full_name}\n{box.tooltip}"
         return Mark("boxes", box.key, (outline, *words), told, box.role, box.time, box.stage, box.group)
 
     def _badge(self, badge: Badge) -> Mark:

@@ -1,8 +1,11 @@
-"""Drawing tensors: from the graph recorded behind them to a picture that can be shown and saved."""
+"""A picture: a scene that can be shown, printed and saved, whatever it shows."""
 
 from __future__ import annotations
 
+import base64
 import os
+import shutil
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,47 +14,63 @@ import graphviz
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
-from minigrad.tensor import Tensor
+from minigrad.flags import flag
 
-from . import dot, svg
-from .composing import compose
 from .errors import GraphvizError, PictureFileError
+from .marks import Sheet, marked
+from .palette import THEMES
 from .scene import Scene
+from .writers import dot, png, svg, terminal
 
-__all__ = ["Picture", "draw"]
+__all__ = ["Picture"]
 
-FORMATS = (".svg", ".dot", ".gv", ".png", ".pdf")
+ENDINGS = (".svg", ".dot", ".gv", ".txt", ".png", ".pdf")
 
 
 class Picture:
-    """A drawn graph. In a notebook it shows itself.
+    """A drawn graph. A notebook shows it, ``print`` draws it in the terminal, `show` opens it in a browser.
 
-    Attributes:
+    Args:
         scene: everything in it, named, placed and coloured.
+        theme: "light" or "dark".
+        values: print the numbers of each box beneath it.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, theme: str = "light", values: bool = False) -> None:
         self.scene = scene
+        if theme not in THEMES:
+            raise ArgumentError(f"theme: expected one of {', '.join(map(repr, THEMES))}, got {theme!r:.60}")
+        self.theme = theme
+        self.values = flag(values, "values")
+
+    def sheet(self) -> Sheet:
+        """The picture as marks: rectangles, circles, lines and words, which is what writers of formats read."""
+        return marked(self.scene, THEMES[self.theme], self.values)
 
     def svg(self) -> str:
         """The picture as an SVG document; the same graph gives the same bytes. Needs no Graphviz."""
-        return svg.write(self.scene)
+        return svg.write(self.sheet())
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    @override
-    def __repr__(self) -> str:
-        scene = self.scene
-        return f"<Picture {scene.title!r}: {len(scene.boxes)} boxes, {len(scene.edges)} arrows, {len(scene.panels)} steps>"
+    def text(self, width: int = 80, ascii_only: bool = False) -> str:
+        """The picture in characters, for a terminal of so many columns."""
+        return terminal.write(self.sheet(), width, ascii_only)
 
     def graphviz(self) -> graphviz.Digraph:
         """The picture as a ``graphviz.Digraph`` with the same positions; its ``source`` needs no Graphviz program."""
-        return dot.digraph(self.scene)
+        return dot.digraph(self.sheet())
+
+    def png(self) -> bytes:
+        """The picture as a PNG: by the package resvg-py (``pip install 'minigrad[png]'``), or else by Graphviz.
+
+        Raises:
+            RenderingError: neither is there, or no font is.
+        """
+        return png.render(self.svg()) if png.available() else self._by_graphviz("png")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file: .svg, .dot or .gv by itself, .png or .pdf with Graphviz's program.
+        """Write the picture to a file; the ending of its name says in which format.
 
+        .svg, .dot (or .gv) and .txt need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
         The file appears complete or not at all.
 
         Returns:
@@ -59,34 +78,60 @@ class Picture:
 
         Raises:
             ArgumentError: the name ends in none of these.
-            GraphvizError: the program is needed and cannot be found, or fails.
+            RenderingError: a program or a package is needed and cannot be found, or fails.
             PictureFileError: the file cannot be written; what was there before is unchanged.
         """
         target = Path(path)
-        ending = target.suffix.lower()
-        if ending == ".svg":
-            content = self.svg().encode()
-        elif ending in (".dot", ".gv"):
-            content = self.graphviz().source.encode()
-        elif ending in FORMATS:
-            content = self._rendered(target)
-        else:
-            raise ArgumentError(f"save: expected a name that ends in {', '.join(FORMATS)}, got {os.fspath(path)!r}")
-        _write(target, content)
+        write = {
+            ".svg": self.svg,
+            ".dot": lambda: self.graphviz().source,
+            ".gv": lambda: self.graphviz().source,
+            ".txt": self.text,
+            ".png": self.png,
+            ".pdf": lambda: self._by_graphviz("pdf"),
+        }.get(target.suffix.lower())
+        if write is None:
+            raise ArgumentError(f"save: expected a name that ends in {', '.join(ENDINGS)}, got {os.fspath(path)!r}")
+        content = write()
+        _write(target, content.encode() if isinstance(content, str) else content)
         return target
 
-    def _rendered(self, target: Path) -> bytes:
-        graph = self.graphviz()
-        graph.graph_attr["dpi"] = "144"
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+        """What notebooks ask for: the SVG, the text, and a PNG where resvg-py is installed."""
+        bundle = {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        if png.available():
+            bundle["image/png"] = base64.b64encode(self.png()).decode()
+        return bundle, {"image/png": {"width": round(self.scene.width), "height": round(self.scene.height)}}
+
+    @override
+    def __repr__(self) -> str:
+        scene = self.scene
+        return f"<Picture {scene.title!r}: {len(scene.boxes)} boxes, {len(scene.edges)} arrows, {len(scene.panels)} steps>"
+
+    @override
+    def __str__(self) -> str:
+        """The picture in characters, as wide as the terminal."""
         try:
-            rendered: bytes = graph.pipe(format=target.suffix.lower()[1:])
+            "┄━▶₁█".encode(sys.stdout.encoding or "ascii")
+            ascii_only = False
+        except (UnicodeEncodeError, LookupError):
+            ascii_only = True
+        return self.text(shutil.get_terminal_size((100, 24)).columns, ascii_only).rstrip("\n")
+
+    def _by_graphviz(self, form: str) -> bytes:
+        graph = self.graphviz()
+        if form == "png":
+            graph.graph_attr["dpi"] = "144"
+        try:
+            rendered: bytes = graph.pipe(format=form)
         except graphviz.ExecutableNotFound:
+            without = "pip install 'minigrad[png]'" if form == "png" else "save as .svg, which needs nothing"
             raise GraphvizError(
-                f"save: {target.name} needs Graphviz's program 'dot', which is not installed here (see "
-                "graphviz.org/download); save as .svg, which needs nothing"
+                f"a .{form} needs Graphviz's program 'dot', which is not installed here (graphviz.org/download; Debian: "
+                f"apt-get install graphviz); or {without}"
             ) from None
         except graphviz.CalledProcessError as error:
-            raise GraphvizError(f"save: Graphviz failed on {target.name}: {error}") from None
+            raise GraphvizError(f"Graphviz failed on a .{form}: {error}") from None
         return rendered
 
 
@@ -103,49 +148,3 @@ def _write(target: Path, content: bytes) -> None:
         raise PictureFileError(
             f"{target} cannot be written: {problem.strerror}; give a folder that exists and may be written to"
         ) from None
-
-
-def draw(
-    *tensors: Tensor,
-    gradients: bool = True,
-    gradient: Any = None,
-    title: str | None = None,
-    full: bool = False,
-) -> Picture:
-    """A picture of how tensors were computed: one column for each time step, gradients as colours and widths of lines.
-
-    Affine expressions are drawn as one box, named tensors as boxes with their names, element-wise operations as
-    circles; each parameter is drawn once, with a wire to every step that uses it. What was recorded without time steps
-    is drawn from left to right.
-
-    Args:
-        tensors: what to draw, usually one loss.
-        gradients: colour each line by the norm of the gradient that flows back along it, and show what each step
-            contributes to the gradients of the parameters. It takes one backward sweep, which changes nothing, and so
-            must happen before ``backward()`` frees what it needs.
-        gradient: where the backward sweep starts, in the shape of the tensor; for several tensors one for each. May be
-            left out for tensors of one entry.
-        title: written above; by default the scopes and the number of steps.
-        full: draw every recorded operation by itself.
-
-    Raises:
-        DTypeError: something else than a Tensor.
-        ArgumentError: no tensors, or not as many gradients as tensors.
-        GraphError: nothing was recorded, the graph has been released, a tensor of several entries has no ``gradient``,
-            or the graph is too large for a picture.
-        ShapeError: a ``gradient`` of another shape.
-
-    >>> import numpy as np
-    >>> from minigrad import Parameter, Tensor, tanh, time_step
-    >>> W, h = Parameter([[0.5]], name="W"), Tensor([[1.0]], requires_grad=True, name="h")
-    >>> for t in (1, 2, 3):
-    ...     with time_step(t):
-    ...         h = tanh(h @ W.T).named("h")
-    >>> picture = draw(h.sum(), title="three steps")
-    >>> picture
-    <Picture 'three steps': 9 boxes, 10 arrows, 3 steps>
-    >>> picture.svg()[:4]
-    '<svg'
-    """
-    detail = "operations" if full else "gates"
-    return Picture(compose(tensors, gradients=gradients, gradient=gradient, title=title, detail=detail))

@@ -8,13 +8,14 @@ without meaning. The text can be made, read and saved without Graphviz's program
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import graphviz
 
 from ..marks import Circle, Mark, Path, Rectangle, Shape, Sheet, Words, arrow_size
 from ..paths import Point
-from ..text import legible, line_width, plain
+from ..text import Span, fit, legible, line_width, plain
 
 __all__ = ["digraph", "quoted"]
 
@@ -37,6 +38,11 @@ def digraph(sheet: Sheet) -> graphviz.Digraph:
     return graphviz.Digraph("minigrad", body=[f"\t{line}\n" for line in Writer(sheet).lines()])
 
 
+def _hover(text: str) -> str:
+    """Text for a tooltip: Graphviz 2 reads those twice, so that spaces of no width must keep backslashes from what follows."""
+    return re.sub(r"\\(?=[NGETHLlnr\\])", "\\\\\u200b", text)
+
+
 def _attributes(**values: str | float) -> str:
     shown = (f"{name}={quoted(value) if isinstance(value, str) else f'{value:.6g}'}" for name, value in values.items())
     return "[" + ", ".join(shown) + "]"
@@ -53,7 +59,7 @@ class Writer:
         sheet = self._sheet
         bounds = f"0,0,{sheet.width:.2f},{sheet.height:.2f}"
         yield "graph " + _attributes(
-            layout="nop2", bb=bounds, pad=0.0, bgcolor=sheet.page, outputorder="edgesfirst", fontname=FONT, tooltip=sheet.name
+            layout="nop2", bb=bounds, pad=0.0, margin=0.0, bgcolor=sheet.page, outputorder="edgesfirst", fontname=FONT, tooltip=_hover(sheet.name)
         )
         yield "node " + _attributes(fontname=FONT, fontcolor=sheet.ink, fixedsize="shape", margin=0.0, style="filled", label="")
         yield "edge " + _attributes(dir="none")
@@ -79,12 +85,12 @@ class Writer:
         assert isinstance(frame, Rectangle)
         assert isinstance(label, Words)
         width = line_width(label.line, label.size)
-        yield f"subgraph {quoted('cluster ' + panel.key)} {{"
+        yield f"subgraph {quoted('cluster_' + panel.key)} {{"
         yield "\tgraph " + _attributes(
             bb=f"{self._at((frame.x, frame.y + frame.height))},{self._at((frame.x + frame.width, frame.y))}",
             style="rounded,filled", fillcolor=frame.fill, color=frame.stroke or frame.fill, label=plain(label.line),
             lp=self._at((label.x + width / 2, label.y - 0.35 * label.size)), lwidth=width / INCH, lheight=label.size / INCH,
-            fontcolor=label.colour, fontsize=label.size, tooltip=plain(label.line),
+            fontcolor=label.colour, fontsize=label.size, tooltip=_hover(plain(label.line)),
         )  # fmt: skip
         yield from ("\t" + self._item(box) for box in inside)
         yield "}"
@@ -92,16 +98,17 @@ class Writer:
     def _item(self, box: Mark) -> str:
         outline, *words = box.shapes
         lines = [part for part in words if isinstance(part, Words)]
-        size = lines[0].size if lines else 10.0
+        room = outline.width if isinstance(outline, Rectangle) else 2 * lines[0].size
+        size = min((fit((Span(plain(line.line)),), line.size, room - 2.0) for line in lines), default=10.0)
         label = "\n".join(plain(line.line) for line in lines)
-        return self._node(box.key, outline, label=label, fontsize=size, tooltip=box.tooltip)
+        return self._node(box.key, outline, label=label, fontsize=size, tooltip=_hover(box.tooltip))
 
     def _parts(self, mark: Mark) -> Iterator[str]:
         for k, shape in enumerate(mark.shapes):
             if isinstance(shape, Path):
                 yield from self._line(mark, k, shape)
             else:
-                yield self._node(f"{mark.key} {k}", shape, tooltip=mark.tooltip)
+                yield self._node(f"{mark.key} {k}", shape, tooltip=_hover(mark.tooltip))
 
     def _node(self, name: str, shape: Shape, **more: str | float) -> str:
         match shape:
@@ -129,7 +136,7 @@ class Writer:
         width = line_width(words.line, words.size) * (1.1 if words.bold else 1.0)
         middle = max(words.x, width / 2 + 2) if words.rotated else words.start + width / 2
         return _attributes(
-            pos=self._at((middle, words.y - 0.35 * words.size)), width=width * 1.2 / INCH, height=words.size * 1.4 / INCH,
+            pos=self._at((middle, words.y - 0.35 * words.size)), width=width / INCH, height=words.size * 1.4 / INCH,
             shape="plaintext", style="", label=plain(words.line), fontsize=words.size, fontcolor=words.colour,
             fontname=f"{FONT} bold" if words.bold else FONT, **more,
         )  # fmt: skip
@@ -153,11 +160,11 @@ class Writer:
             head = {"dir": "forward", "arrowsize": arrow_size(path.width)[0] / 10.0}
         dashed = {"style": "dashed"} if path.dashed else {}
         yield f"{quoted(source)} -> {quoted(target)} " + _attributes(
-            id=mark.key, pos=pos, color=path.stroke, penwidth=path.width, tooltip=mark.tooltip, **head, **dashed
+            id=mark.key, pos=pos, color=path.stroke, penwidth=path.width, tooltip=_hover(mark.tooltip), **head, **dashed
         )
 
     def _point(self, name: str, point: Point) -> str:
-        return f"{quoted(name)} " + _attributes(pos=self._at(point), shape="point", width=0.01, height=0.01, style="invis")
+        return f"{quoted(name)} " + _attributes(pos=self._at(point), shape="point", width=0.0, height=0.0, style="invis")
 
 
 def _members(panels: Sequence[Mark], boxes: Sequence[Mark]) -> dict[str, list[Mark]]:

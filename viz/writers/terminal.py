@@ -27,9 +27,9 @@ HEAVY = (THINNEST + WIDEST) / 2
 EIGHTHS, SHADES = " ▁▂▃▄▅▆▇█", " ░▒▓█"
 KEY = "‖gradient‖: ┄ vanished or not needed, ─ weak, ━ strong"
 LIKENESS = {
-    **dict.fromkeys("─━┄╴╶╸╺╼╾−", "-"), **dict.fromkeys("│┃┆╵╷╹╻╽╿‖", "|"), **dict.fromkeys("⊙×", "*"),
+    **dict.fromkeys("─╴╶╸╺╼╾−", "-"), **dict.fromkeys("│╵╷╹╻╽╿‖", "|"), **dict.fromkeys("⊙×", "*"),
     **dict.fromkeys("⋯·░", "."), **dict.fromkeys("▁▂▃", "_"), **dict.fromkeys("▄▅▆▒", "="), **dict.fromkeys("▇█▓", "#"),
-    **dict(zip("▶◀▲▼●÷∂Σσ√∇✂", "><^vo/dSsVDx", strict=True)),
+    **dict(zip("━┃┄┆▶◀▲▼●÷∂√∇✂", "=H.:><^vo/dVDx", strict=True)),
 }  # fmt: skip
 Cell = tuple[int, int]
 
@@ -60,6 +60,10 @@ def _likeness(character: str) -> str:
         return "+"
     if unicodedata.combining(character):
         return ""
+    name = unicodedata.name(character, "")
+    if " LETTER " in name:
+        last = name.split(" LETTER ")[1][0]
+        return last.lower() if " SMALL " in name else last
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()[:1] or "?" * columns(character)
 
 

@@ -38,6 +38,15 @@ class Rectangle(NamedTuple):
     radius: float = 0.0
     dashed: bool = False
 
+    @property
+    def middle(self) -> Point:
+        """The point between its corners."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point is in it."""
+        return self.x <= point[0] <= self.x + self.width and self.y <= point[1] <= self.y + self.height
+
 
 class Circle(NamedTuple):
     """A circle around (x, y); ``fill`` None is hollow."""
@@ -47,6 +56,11 @@ class Circle(NamedTuple):
     r: float
     fill: str | None
     stroke: str | None = None
+
+    @property
+    def middle(self) -> Point:
+        """Its centre."""
+        return self.x, self.y
 
 
 class Path(NamedTuple):

@@ -85,7 +85,7 @@ def colour_at(fraction: float) -> str:
     """The colour a fraction (0 to 1) of the way along the scale.
 
     >>> colour_at(0.0), colour_at(1.0)
-    ('#ffeda0', '#54005c')
+    ('#de9e2e', '#480058')
     """
     position = min(max(fraction, 0.0), 1.0) * (len(RAMP) - 1)
     k = min(int(position), len(RAMP) - 2)
@@ -161,7 +161,7 @@ def dark(colour: str) -> str:
     """The same hue with its lightness turned round (in OKLab, where lightness is as the eye sees it).
 
     >>> dark(PAGE), dark(INK)
-    ('#121212', '#dae7ee')
+    ('#121212', '#d6e5ed')
     """
     lightness, a, b = _oklab(colour)
     turned = min(0.18 + 1.06 * (1.0 - lightness), 0.96)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from .scene import Scene
 from .writers import dot, png, svg, terminal
 
 __all__ = ["Picture"]
-
-ENDINGS = (".svg", ".dot", ".gv", ".txt", ".png", ".pdf")
 
 
 class Picture:
@@ -82,16 +81,17 @@ class Picture:
             PictureFileError: the file cannot be written; what was there before is unchanged.
         """
         target = Path(path)
-        write = {
+        writers: dict[str, Callable[[], str | bytes]] = {
             ".svg": self.svg,
-            ".dot": lambda: self.graphviz().source,
-            ".gv": lambda: self.graphviz().source,
+            ".dot": lambda: str(self.graphviz().source),
+            ".gv": lambda: str(self.graphviz().source),
             ".txt": self.text,
             ".png": self.png,
             ".pdf": lambda: self._by_graphviz("pdf"),
-        }.get(target.suffix.lower())
+        }
+        write = writers.get(target.suffix.lower())
         if write is None:
-            raise ArgumentError(f"save: expected a name that ends in {', '.join(ENDINGS)}, got {os.fspath(path)!r}")
+            raise ArgumentError(f"save: expected a name that ends in {', '.join(writers)}, got {os.fspath(path)!r}")
         content = write()
         _write(target, content.encode() if isinstance(content, str) else content)
         return target

@@ -59,7 +59,14 @@ class Writer:
         sheet = self._sheet
         bounds = f"0,0,{sheet.width:.2f},{sheet.height:.2f}"
         yield "graph " + _attributes(
-            layout="nop2", bb=bounds, pad=0.0, margin=0.0, bgcolor=sheet.page, outputorder="edgesfirst", fontname=FONT, tooltip=_hover(sheet.name)
+            layout="nop2",
+            bb=bounds,
+            pad=0.0,
+            margin=0.0,
+            bgcolor=sheet.page,
+            outputorder="edgesfirst",
+            fontname=FONT,
+            tooltip=_hover(sheet.name),
         )
         yield "node " + _attributes(fontname=FONT, fontcolor=sheet.ink, fixedsize="shape", margin=0.0, style="filled", label="")
         yield "edge " + _attributes(dir="none")
@@ -113,16 +120,15 @@ class Writer:
     def _node(self, name: str, shape: Shape, **more: str | float) -> str:
         match shape:
             case Rectangle():
-                x, y, width, height = shape.x + shape.width / 2, shape.y + shape.height / 2, shape.width, shape.height
                 style = ",".join(["filled", *["rounded"] * (shape.radius > 0), *["dashed"] * shape.dashed])
                 pen = shape.stroke_width if shape.stroke else 0.0
                 drawn = _attributes(
-                    pos=self._at((x, y)), width=width / INCH, height=height / INCH, shape="box", style=style,
+                    pos=self._at(shape.middle), width=shape.width / INCH, height=shape.height / INCH, shape="box", style=style,
                     fillcolor=shape.fill, color=shape.stroke or shape.fill, penwidth=pen, **more,
                 )  # fmt: skip
             case Circle():
                 drawn = _attributes(
-                    pos=self._at((shape.x, shape.y)), width=2 * shape.r / INCH, height=2 * shape.r / INCH, shape="circle",
+                    pos=self._at(shape.middle), width=2 * shape.r / INCH, height=2 * shape.r / INCH, shape="circle",
                     fillcolor=shape.fill or "transparent", color=shape.stroke or shape.fill or "transparent", **more,
                 )  # fmt: skip
             case Words():
@@ -175,12 +181,9 @@ def _members(panels: Sequence[Mark], boxes: Sequence[Mark]) -> dict[str, list[Ma
         of_step.setdefault(panel.time, []).append(panel)
     for box in boxes:
         outline = box.shapes[0]
-        x, y = (outline.x, outline.y)
-        if isinstance(outline, Rectangle):
-            x, y = x + outline.width / 2, y + outline.height / 2
         for panel in of_step.get(box.time, []):
             frame = panel.shapes[0]
-            if frame.x <= x <= frame.x + frame.width and frame.y <= y <= frame.y + frame.height:
+            if isinstance(frame, Rectangle) and isinstance(outline, Rectangle | Circle) and frame.holds(outline.middle):
                 members[panel.key].append(box)
                 break
     return members

@@ -25,6 +25,7 @@ SAME_ROW = 6.0
 POINTS_PER_ROW = 40.0
 SPARSEST = 60.0
 BROAD, TOUCHING = 90.0, 32.0
+NARROWEST_PANEL = 12
 BAR_POINTS, BAR_ROWS = 64.0, 4
 
 
@@ -126,7 +127,7 @@ class Grid:
         everything = [*self.blocks.values(), *feet]
         edges = [x for panel in self._panels for x in (panel.x, panel.x + panel.width)]
         points = min(max(sheet.width / max(width - 2, 1), 6.0), SPARSEST)
-        self._columns = Axis([0.0, sheet.width, *edges], self._apart(everything), points)
+        self._columns = Axis([0.0, sheet.width, *edges], self._apart(feet), points)
         self._rows = Axis([], _stacked(everything, self._panels, self.labels), POINTS_PER_ROW)
         for block in self.blocks.values():
             block.span = self._span(block)
@@ -135,17 +136,22 @@ class Grid:
     def _top_of(self, sheet: Sheet) -> float:
         return min([sheet.height, *(panel.y for panel in self._panels)])
 
-    def _apart(self, blocks: Sequence[Block]) -> list[tuple[float, float, int]]:
+    def _apart(self, bars: Sequence[Block]) -> list[tuple[float, float, int]]:
         """Neighbours in a row need room for their words and for an arrow between them."""
-        apart: list[tuple[float, float, int]] = []
-        for panel in self._panels:
-            apart.append((panel.x, panel.x + panel.width, 12))
-        for row in _rows(blocks):
+        apart = [(panel.x, panel.x + panel.width, NARROWEST_PANEL) for panel in self._panels]
+        for row in _rows(list(self.blocks.values())):
             y = row[0].y
-            ends = [x for p in self._panels if p.y <= y <= p.y + p.height for x in (p.x, p.x + p.width)]
-            places = sorted([*((block.x, block.size[1]) for block in row), *((x, 0) for x in ends)])
-            for (a, wide_a), (b, wide_b) in pairwise(places):
-                apart.append((a, b, (wide_a + wide_b + 1) // 2 + (2 if wide_a and wide_b else 3)))
+            places = [(0.0, 0), *((x, 0) for p in self._panels if p.y <= y <= p.y + p.height for x in (p.x, p.x + p.width))]
+            for block in row:
+                ends = (block.x - block.width / 2, block.x + block.width / 2)
+                places += [(x, 0) for x in ends] if block.width > BROAD else [(block.x, block.size[1])]
+                apart += [(*ends, block.size[1] - 1)] * (block.width > BROAD)
+            apart += _neighbours(places)
+        if bars:
+            top = min(bar.y - bar.height for bar in bars)
+            beside = [(words.x, columns(plain(words.line))) for words in self.labels if words.y > top]
+            feet = [(bar.x, bar.size[1]) for bar in bars]
+            apart += _neighbours([*((panel.x, 0) for panel in self._panels), *beside, *feet])
         return apart
 
     def _span(self, block: Block) -> Span:
@@ -182,15 +188,22 @@ class Grid:
         return bar.height / BAR_POINTS * BAR_ROWS
 
     def bands(self, width: int) -> Iterator[tuple[int, int]]:
-        """The first and the last column (not included) of each part that fits, cut before a step where that is possible."""
+        """The first and the last column (not included) of each part that fits, cut before a step or else before an item."""
         starts = sorted({self.column(panel.x) for panel in self._panels})
         first = 0
         while first < self._width:
             last = first + width
             if last < self._width:
-                last = max((start for start in starts if first < start <= last), default=last)
+                last = max((start for start in starts if first < start <= last), default=self._before_items(first, last))
             yield first, last
             first = last
+
+    def _before_items(self, first: int, last: int) -> int:
+        """The column, at most ``last``, that cuts no item in two; ``last`` if there is none."""
+        cut = last
+        while torn := [block.span.left for block in self.blocks.values() if block.span.left < cut <= block.span.right]:
+            cut = min(torn)
+        return cut if cut > first else last
 
     def walk(self, path: Path, source: str, target: str) -> list[Cell]:
         """The cells of a line, each beside the next, from the item where it starts to the one where it ends."""
@@ -211,8 +224,7 @@ def _block(mark: Mark) -> Block:
     outline = mark.shapes[0]
     lines = [plain(words.line) for words in mark.shapes if isinstance(words, Words)]
     if isinstance(outline, Rectangle):
-        x, y = outline.x + outline.width / 2, outline.y + outline.height / 2
-        return Block(x, y, outline.width, outline.height, lines, framed=True)
+        return Block(*outline.middle, outline.width, outline.height, lines, framed=True)
     assert isinstance(outline, Circle)
     return Block(outline.x, outline.y, 2 * outline.r, 2 * outline.r, lines, framed=False)
 
@@ -249,6 +261,12 @@ def _stacked(blocks: Sequence[Block], panels: Sequence[Rectangle], labels: Seque
         arrow = bool(high_a and high_b and b - a > TOUCHING)
         pairs.append((a, b, 0 if b - a < SAME_ROW else (max(high_a, 1) + max(high_b, 1)) // 2 + arrow))
     return pairs
+
+
+def _neighbours(places: Iterable[tuple[float, int]]) -> Iterator[tuple[float, float, int]]:
+    """How far apart things in a row must be, given where their middles are and how wide they are."""
+    for (a, wide_a), (b, wide_b) in pairwise(sorted(set(places))):
+        yield a, b, (wide_a + wide_b + 1) // 2 + (2 if wide_a or wide_b else 3)
 
 
 def _nearest(span: Span, cell: Cell) -> Cell:

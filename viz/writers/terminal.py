@@ -7,12 +7,13 @@ Colours cannot be counted on, so the strength of a line is its weight: ┄ vanis
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from ..marks import Circle, Mark, Path, Rectangle, Sheet, Words
 from ..palette import THINNEST, WIDEST, contrast
-from ..text import plain
+from ..text import clean, plain, shorten
 from .grid import Block, Grid, Span, columns
 
 __all__ = ["in_ascii", "write"]
@@ -36,11 +37,9 @@ Cell = tuple[int, int]
 
 def write(sheet: Sheet, width: int = 80, ascii_only: bool = False) -> str:
     """The sheet as lines no wider than ``width`` characters; ``ascii_only`` for terminals that know nothing else."""
-    canvas = Canvas(sheet, width)
-    lines = [sheet.name, *[KEY] * any(mark.layer == "legend" for mark in sheet.marks)]
-    for first, last in canvas.grid.bands(width):
-        lines += ["", *canvas.rows(first, last)]
-    text = "\n".join(line[:width].rstrip() for line in lines) + "\n"
+    name = "".join(c for c in clean(sheet.name) if columns(c) or unicodedata.combining(c))
+    heading = [shorten(name, width), *[KEY[:width]] * any(mark.layer == "legend" for mark in sheet.marks)]
+    text = "\n".join(line.rstrip() for line in [*heading, *Canvas(sheet, width).parts(width)]) + "\n"
     return in_ascii(text) if ascii_only else text
 
 
@@ -48,7 +47,7 @@ def in_ascii(text: str) -> str:
     """The text in ASCII; what has no likeness there becomes a question mark.
 
     >>> in_ascii("┌ c₁ ━▶ tanh")
-    '+ c1 -> tanh'
+    '+ c1 => tanh'
     """
     return "".join(c if c.isascii() else _likeness(c) for c in text)
 
@@ -80,7 +79,6 @@ class Canvas:
         self._taken: set[Cell] = set()
         for panel in layers.get("panels", []):
             self._frame(self.grid.frame(panel), "╭╮╰╯")
-            self._label(panel)
         for tile in layers.get("tiles", []):
             self._shade(tile, sheet.page)
         for block in self.grid.blocks.values():
@@ -88,6 +86,8 @@ class Canvas:
         for layer in ("wires", "curves", "edges"):
             for mark in layers.get(layer, []):
                 self._line(mark)
+        for panel in layers.get("panels", []):
+            self._label(panel)
         for mark in [*layers.get("junctions", []), *layers.get("badges", [])]:
             self._sign(mark)
         for bar in layers.get("bars", []):
@@ -95,28 +95,38 @@ class Canvas:
         for words in self.grid.labels:
             self._write(self.grid.row(words.y - 4), self.grid.column(words.start), plain(words.line), force=False)
 
-    def rows(self, first: int, last: int) -> Iterator[str]:
-        """The lines between two columns, without empty ones above and below."""
-        cells = {**self._ground, **{cell: self._glyph(cell) for cell in self._arms}, **self._top}
-        filled: dict[int, dict[int, str]] = {}
-        for (row, column), character in cells.items():
-            if first <= column < last and character != " ":
-                filled.setdefault(row, {})[column] = character
-        for row in range(min(filled, default=0), max(filled, default=-1) + 1):
-            there = filled.get(row, {})
-            yield "".join(there.get(column, " ") for column in range(first, max(there, default=first - 1) + 1))
+    def parts(self, width: int) -> Iterator[str]:
+        """The lines of one part after the other, each after an empty line, without empty ones around them."""
+        bands = list(self.grid.bands(width))
+        filled: list[dict[int, dict[int, str]]] = [{} for _ in bands]
+        starts = [first for first, _ in bands]
+        for (row, column), character in self._cells().items():
+            band = bisect_right(starts, column) - 1
+            if band >= 0 and character != " ":
+                filled[band].setdefault(row, {})[column] = character
+        for (first, last), rows in zip(bands, filled, strict=True):
+            yield ""
+            for row in range(min(rows, default=0), max(rows, default=-1) + 1):
+                there = rows.get(row, {})
+                yield "".join(there.get(column, " ") for column in range(first, min(max(there, default=-1) + 1, last)))
+
+    def _cells(self) -> dict[Cell, str]:
+        return {**self._ground, **{cell: self._glyph(cell) for cell in self._arms}, **self._top}
 
     def _glyph(self, cell: Cell) -> str:
         glyph = GLYPHS[sum(PLACE[arm] * weight for arm, weight in self._arms[cell].items())]
         return glyph if cell in self._solid else FAINT.get(glyph, glyph)
 
     def _write(self, row: int, column: int, text: str, force: bool = True) -> None:
+        last: Cell | None = None
         for character in text:
-            wide = columns(character)
-            cells = [(row, column + k) for k in range(wide)]
+            cells = [(row, column + k) for k in range(columns(character))]
             if cells and (force or not any(cell in self._top or cell in self._arms for cell in cells)):
                 self._top |= dict(zip(cells, [character, ""], strict=False))
-            column += wide
+                last = cells[0]
+            elif last is not None and unicodedata.combining(character):
+                self._top[last] += character
+            column += len(cells)
 
     def _frame(self, span: Span, corners: str, ground: bool = True) -> None:
         top, left, bottom, right = span
@@ -130,7 +140,7 @@ class Canvas:
         top, left, _, _ = self.grid.frame(panel)
         for words in panel.shapes[1:]:
             if isinstance(words, Words):
-                self._ground |= {(top, left + 2 + k): c for k, c in enumerate(f" {plain(words.line)} ")}
+                self._write(top, left + 2, f" {plain(words.line)} ")
 
     def _shade(self, tile: Mark, page: str) -> None:
         for shape in tile.shapes:

@@ -73,7 +73,9 @@ def draw(
         raise DTypeError(f"draw: expected title to be a str, got {type(title).__name__}")
     detail = "operations" if flag(full, "draw: full") else "gates"
     gradients = flag(gradients, "draw: gradients")
-    return Picture(compose(tensors, gradients=gradients, gradient=gradient, title=title, detail=detail), theme, values)
+    asked = {"gradients": gradients, "gradient": gradient, "title": title}
+    scene = compose(tensors, **asked, detail=detail)
+    return Picture(scene, theme, values, lambda: compose(tensors, **asked, detail="operations"))
 
 
 def render(tensors: Tensor | Sequence[Tensor], path: str | os.PathLike[str], **options: Any) -> Path:

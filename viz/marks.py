@@ -108,7 +108,8 @@ Shape = Rectangle | Circle | Path | Words
 class Mark(NamedTuple):
     """Shapes that belong together and have one hover text.
 
-    ``layer`` is its kind; ``role`` that of an item; ``source`` and ``target`` the keys of the items that a line joins.
+    ``layer`` is its kind; ``role`` that of an item; ``source`` and ``target`` the keys of the items that a line joins, or
+    of the parameter of a bar.
     """
 
     layer: str
@@ -182,6 +183,7 @@ class Marker:
     def __init__(self, scene: Scene, colour: Callable[[str], str]) -> None:
         self._scene = scene
         self._colour = colour
+        self._parameters = {box.lines[0]: box.key for box in scene.boxes if box.role == "parameter" and box.lines}
 
     def marks(self, values: bool) -> Iterator[Mark]:
         """All of them, in the order of painting."""
@@ -265,7 +267,8 @@ class Marker:
             self._words(bar.x, bar.y - bar.height - 4, (Span(value),), size, INK, "middle"),
             self._words(bar.x, bar.y + 14, bar.label, SMALL, INK, "middle"),
         )
-        return Mark("bars", f"b{k}", shapes, told, bar.parameter, bar.time, bar.stage, bar.group)
+        source = self._parameters.get(bar.label, "")
+        return Mark("bars", f"b{k}", shapes, told, "", bar.time, bar.stage, bar.group, source)
 
     def _text(self, k: int, text: Text) -> Mark:
         words = Words(text.x, text.y, text.line, text.size, self._colour(text.colour), text.anchor, text.bold, text.rotated)

@@ -6,7 +6,9 @@ import base64
 import os
 import shutil
 import sys
+import tempfile
 import threading
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from .errors import GraphvizError, PictureFileError
 from .marks import Sheet, marked
 from .palette import THEMES
 from .scene import Scene
-from .writers import dot, png, svg, terminal
+from .writers import dot, html, png, svg, terminal
 
 __all__ = ["Picture"]
 
@@ -33,10 +35,15 @@ class Picture:
         scene: everything in it, named, placed and coloured.
         theme: "light" or "dark".
         values: print the numbers of each box beneath it.
+        operations: makes the scene of the same computation with every operation by itself, which a page shows when a
+            step is opened.
     """
 
-    def __init__(self, scene: Scene, theme: str = "light", values: bool = False) -> None:
+    def __init__(
+        self, scene: Scene, theme: str = "light", values: bool = False, operations: Callable[[], Scene] | None = None
+    ) -> None:
         self.scene = scene
+        self._operations = operations
         if theme not in THEMES:
             raise ArgumentError(f"theme: expected one of {', '.join(map(repr, THEMES))}, got {theme!r:.60}")
         self.theme = theme
@@ -49,6 +56,11 @@ class Picture:
     def svg(self) -> str:
         """The picture as an SVG document; the same graph gives the same bytes. Needs no Graphviz."""
         return svg.write(self.sheet())
+
+    def html(self) -> str:
+        """The picture as a page of its own, which plays the backward sweep and opens steps; it needs no network."""
+        operations = None if self._operations is None else self._operations()
+        return html.write(self.scene, operations, self.theme, self.values)
 
     def text(self, width: int = 80, ascii_only: bool = False) -> str:
         """The picture in characters, for a terminal of so many columns."""
@@ -69,7 +81,7 @@ class Picture:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file; the ending of its name says in which format.
 
-        .svg, .dot (or .gv) and .txt need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
+        .svg, .html, .dot (or .gv) and .txt need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
         The file appears complete or not at all.
 
         Returns:
@@ -83,6 +95,7 @@ class Picture:
         target = Path(path)
         writers: dict[str, Callable[[], str | bytes]] = {
             ".svg": self.svg,
+            ".html": self.html,
             ".dot": lambda: str(self.graphviz().source),
             ".gv": lambda: str(self.graphviz().source),
             ".txt": self.text,
@@ -95,6 +108,17 @@ class Picture:
         content = write()
         _write(target, content.encode() if isinstance(content, str) else content)
         return target
+
+    def show(self) -> Path:
+        """Open the picture in a browser, as a page that can be played, searched and zoomed.
+
+        Returns:
+            The file that was opened; it stays until the system clears its temporary files.
+        """
+        path = self.save(Path(tempfile.mkdtemp(prefix="minigrad-")) / "picture.html")
+        if not webbrowser.open(path.as_uri()):
+            print(f"no browser was found here; the picture is in {path}", file=sys.stderr)
+        return path
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """What notebooks ask for: the SVG, the text, and a PNG where resvg-py is installed."""
@@ -125,7 +149,7 @@ class Picture:
         try:
             rendered: bytes = graph.pipe(format=form)
         except graphviz.ExecutableNotFound:
-            without = "pip install 'minigrad[png]'" if form == "png" else "save as .svg, which needs nothing"
+            without = "pip install 'minigrad[png]'" if form == "png" else "save as .svg or .html, which need nothing"
             raise GraphvizError(
                 f"a .{form} needs Graphviz's program 'dot', which is not installed here (graphviz.org/download; Debian: "
                 f"apt-get install graphviz); or {without}"

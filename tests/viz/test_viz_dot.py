@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import time
 import xml.etree.ElementTree as ET
@@ -15,9 +14,10 @@ from minigrad.viz import Picture, draw
 from minigrad.viz.text import legible
 from minigrad.viz.writers.dot import quoted
 from nasty_labels import NASTY, picture_of
+from programs import needs
 
 SVG, TITLE = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}title"
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program is not installed")
+needs_dot = needs("dot")
 
 
 def by_graphviz(picture: Picture) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import shutil
 import struct
 from pathlib import Path
 
@@ -12,11 +11,12 @@ import pytest
 from graphs_to_draw import of_cell
 from minigrad.viz import GraphvizError, Picture, PictureFileError, RenderingError, draw, render
 from minigrad.viz.writers import png
+from programs import needs
 
 from minigrad import Tensor, no_grad
 from minigrad.errors import ArgumentError, DTypeError, GraphError, MinigradError
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program is not installed")
+needs_dot = needs("dot")
 
 
 @pytest.fixture

@@ -37,12 +37,12 @@ def write(sheet: Sheet) -> str:
     return "\n".join(document(sheet)) + "\n"
 
 
-def document(sheet: Sheet) -> Iterator[str]:
-    """Its lines; each mark is one of them."""
+def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
+    """Its lines; each mark is one of them. ``role`` "img" is for a picture in which nothing can be chosen."""
     width, height = _n(sheet.width), _n(sheet.height)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'class="minigrad" role="img" font-family="{FONTS}" fill="{sheet.ink}">'
+        f'class="minigrad" role="{role}" font-family="{FONTS}" fill="{sheet.ink}">'
     )
     yield f"<style>{SHRINKING}</style>"
     yield f"<title>{escape(sheet.name)}</title>"

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The install links every file by itself, so it is made anew when files have come or gone.
-FILES := $(shell find minigrad models viz -name '*.py' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
+FILES := $(shell find minigrad models viz -name '*.py' -o -name 'page.*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
 
 .PHONY: demo lessons test lint types mutants coverage readme docs bench bench-quick clean
@@ -36,6 +36,7 @@ types: $(STAMP)
 	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy examples
 
 test: lint types
+	@mkdir -p build && bash tests/viz/install_programs.sh
 	$(BIN)/python -m pytest
 
 # Every planted mistake, one at a time (some minutes); make mutants ONLY='tanh clip' tries those whose names say so.

@@ -8,9 +8,10 @@
 
 from minigrad.tracebacks import hide_frames
 
-from .errors import GraphvizError, PictureFileError
-from .picture import Picture, draw
+from .drawing import draw, render
+from .errors import GraphvizError, PictureFileError, RenderingError
+from .picture import Picture
 
-__all__ = ["GraphvizError", "Picture", "PictureFileError", "draw"]
+__all__ = ["GraphvizError", "Picture", "PictureFileError", "RenderingError", "draw", "render"]
 
 hide_frames(__name__)

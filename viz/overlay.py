@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.gradients import ArraySums
-from minigrad.graph import Node, Operation, sweep, walk
 
 from .diagram.items import Diagram
 from .diagram.places import BEFORE
+from .diagram.vertices import Vertex
 
-__all__ = ["Overlay", "norm"]
-
-MOST_STEPS_PULLED_BACK = 64
+__all__ = ["Overlay", "norm", "send_back"]
 
 
 def norm(array: Any) -> float:
@@ -33,6 +31,36 @@ def norm(array: Any) -> float:
         return math.sqrt(float(np.dot(flat, flat)))
     scaled = flat / largest
     return largest * math.sqrt(float(np.dot(scaled, scaled)))
+
+
+def send_back(
+    vertices: Sequence[Vertex],
+    seeds: Mapping[Vertex, Any],
+    on_edge: Callable[[Vertex, int, Any], None],
+    on_vertex: Callable[[Vertex, Any], None],
+) -> None:
+    """One backward pass through the vertices of a picture (inputs first), which changes nothing.
+
+    Args:
+        vertices: all of them.
+        seeds: the gradients to start from.
+        on_edge: called with (vertex, input number, gradient sent there) for every edge that a gradient flows along.
+        on_vertex: called with every vertex that a gradient reaches and the whole of it.
+    """
+    sums = ArraySums()
+    reached: set[Vertex] = set(seeds)
+    for vertex, g in seeds.items():
+        sums.send(vertex, g)  # type: ignore[arg-type]
+    for vertex in reversed(vertices):
+        if vertex not in reached:
+            continue
+        g = sums.take(vertex)  # type: ignore[arg-type]
+        on_vertex(vertex, g)
+        for slot, (source, share) in enumerate(zip(vertex.inputs, vertex.shares(g, sums), strict=True)):
+            if share is not None and source is not None and source.requires_grad:
+                on_edge(vertex, slot, sums.whole(source, share))  # type: ignore[arg-type]
+                sums.send(source, share)  # type: ignore[arg-type]
+                reached.add(source)
 
 
 class Gathering:
@@ -67,104 +95,91 @@ class Gathering:
 
 
 class Overlay:
-    """The gradients of one picture, from one backward sweep that changes nothing.
+    """The gradients of one picture, from one backward pass that changes nothing.
 
     Attributes:
         of_link: for each link the norm of the gradient it sends back to its source; None where none is sent.
         of_item: for each item the norm of the gradient with respect to it.
-        share: for (parameter, step), both by number, the norm of what this step contributes to the gradient of the
-            parameter. What is computed once for all steps (a hoisted projection) is divided among them too, up to 64
-            steps, by sending each step's part back by itself.
+        share: for (parameter, place), both by number, the norm of what this step contributes to the gradient of the
+            parameter; a folded stretch of steps counts as one. What is computed from parameters once for all steps is
+            divided among them too, by sending each step's part back by itself. Of a parameter that is used in steps and
+            also after them, the place after the steps has a share as well.
         share_arrays: the contributions themselves, if asked for.
+        seed: the norm of the gradient that the pass began with: 1 for a loss.
     """
 
-    def __init__(self, diagram: Diagram, seeds: Sequence[tuple[Node, Any]], keep_shares: bool = False) -> None:
+    def __init__(self, diagram: Diagram, seeds: Mapping[Vertex, Any], keep_shares: bool = False) -> None:
         self.of_link: list[float | None] = [None] * len(diagram.links)
         self.of_item: dict[int, float] = {}
         self.share: dict[tuple[int, int], float] = {}
         self.share_arrays: dict[tuple[int, int], Any] = {}
+        self.seed = max((norm(g) for g in seeds.values()), default=1.0)
         self._keep_shares = keep_shares
         self._diagram = diagram
         self._lines = Gathering(self._line_done)
-        self._heads = Gathering(self._head_done)
         self._uses = Gathering(self._use_done)
         self._number = {item.head: item.index for item in diagram.items}
-        self._in_parts = self._leaves_used_in_parts()
-        keys = self._keys()
-        for node, g in seeds:
-            if node in self._number:
-                self._heads.expect(self._number[node])
-                self._heads.add(self._number[node], g)
+        self._place = {vertex: item.place for item in diagram.items for vertex in item.nodes if not item.initial}
+        self._before = [vertex for vertex in diagram.vertices if self._place.get(vertex) == BEFORE]
+        self._in_steps: set[int] = set()
+        self._waiting: dict[tuple[int, int], Any] = {}
+        self._keys = self._set_keys()
 
-        def note(operation: Operation, slot: int, share: Any) -> None:
-            for gathering, key in keys[operation, slot]:
+        def note(vertex: Vertex, slot: int, share: Any) -> None:
+            for gathering, key in self._keys.get((vertex, slot), ()):
                 gathering.add(key, share)
 
-        sweep(seeds, ArraySums(), on_edge=note)
-        for gathering in (self._lines, self._heads, self._uses):
+        send_back(diagram.vertices, seeds, note, self._reached)
+        for gathering in (self._lines, self._uses):
             gathering.finish()
+        for (number, place), array in self._waiting.items():
+            if place < diagram.after or number in self._in_steps:
+                self.share[number, place] = norm(array)
+                if keep_shares:
+                    self.share_arrays[number, place] = array
 
-    def _keys(self) -> dict[tuple[Node, int], list[tuple[Gathering, Hashable]]]:
-        """For every input of an operation the sums that its gradient belongs to."""
+    def _set_keys(self) -> dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]]:
+        """For every edge the sums that its gradient belongs to."""
         diagram = self._diagram
-        keys: dict[tuple[Node, int], list[tuple[Gathering, Hashable]]] = {}
-        for item in diagram.items:
-            for node in item.nodes:
-                for slot, source in enumerate(node.inputs):
-                    head = self._number.get(source) if source is not None else None
-                    keys[node, slot] = [] if head is None else [(self._heads, head)]
+        keys: dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]] = {}
         for k, link in enumerate(diagram.links):
-            origin, place = diagram.items[link.source], diagram.items[link.target].place
-            divided = origin.place == BEFORE and not origin.initial and 0 <= place < diagram.after
-            for node, slot in link.edges:
-                keys[node, slot].append((self._lines, (k, node.inputs[slot])))
-                if divided:
-                    keys[node, slot].append((self._uses, (node.inputs[slot], place)))
-        for (node, slot), sums in keys.items():
-            source_node = node.inputs[slot]
-            if source_node is not None and source_node.requires_grad:
+            for vertex, slot in link.edges:
+                keys.setdefault((vertex, slot), []).append((self._lines, (k, vertex.inputs[slot])))
+        for vertex in diagram.vertices:
+            place = self._place.get(vertex, BEFORE)
+            if place == BEFORE:
+                continue
+            for slot, source in enumerate(vertex.inputs):
+                if source is not None and self._place.get(source) == BEFORE:
+                    keys.setdefault((vertex, slot), []).append((self._uses, (source, place)))
+        for (vertex, slot), sums in keys.items():
+            source = vertex.inputs[slot]
+            if source is not None and source.requires_grad:
                 for gathering, key in sums:
                     gathering.expect(key)
         return keys
 
-    def _leaves_used_in_parts(self) -> set[int]:
-        """The leaves that reach the steps in more than one way, so that a step's share has several summands."""
-        diagram = self._diagram
-        sources = {
-            node.inputs[slot]
-            for link in diagram.links
-            if diagram.items[link.source].place == BEFORE and 0 <= diagram.items[link.target].place < diagram.after
-            for node, slot in link.edges
-        }
-        ways: dict[int, int] = {}
-        for source in sources:
-            for node in walk(source):
-                if node.is_leaf and node in self._number:
-                    ways[self._number[node]] = ways.get(self._number[node], 0) + 1
-        return {number for number, count in ways.items() if count > 1}
+    def _reached(self, vertex: Vertex, g: Any) -> None:
+        if vertex in self._number:
+            self.of_item[self._number[vertex]] = norm(g)
 
-    def _line_done(self, key: tuple[int, Node], total: Any) -> None:
+    def _line_done(self, key: tuple[int, Vertex], total: Any) -> None:
         k = key[0]
         self.of_link[k] = math.hypot(self.of_link[k] or 0.0, norm(total))
 
-    def _head_done(self, key: int, total: Any) -> None:
-        self.of_item[key] = norm(total)
+    def _use_done(self, key: tuple[Vertex, int], total: Any) -> None:
+        """A step has used what comes from before all steps: a parameter, a part of one, or something computed of some."""
+        source, place = key
 
-    def _use_done(self, key: tuple[Node, int], total: Any) -> None:
-        """A step has used what comes from before all steps: a parameter, a part of one, or something hoisted."""
-        source, step = key
+        def arrived(vertex: Vertex, g: Any) -> None:
+            if vertex.is_leaf and vertex in self._number:
+                number = self._number[vertex]
+                if place < self._diagram.after:
+                    self._in_steps.add(number)
+                known = self._waiting.get((number, place))
+                self._waiting[number, place] = np.array(g) if known is None else known + g
+
         if source.is_leaf:
-            self._add_share(source, step, total)
-        elif self._diagram.after <= MOST_STEPS_PULLED_BACK:
-            found, _ = sweep([(source, total)], ArraySums())
-            for leaf in sorted(found, key=lambda node: node.serial):
-                self._add_share(leaf, step, found[leaf])
-
-    def _add_share(self, leaf: Node, step: int, array: Any) -> None:
-        if leaf not in self._number:
-            return
-        key = (self._number[leaf], step)
-        if self._keep_shares or key[0] in self._in_parts:
-            array = self.share_arrays[key] + array if key in self.share_arrays else np.array(array)
-            self.share_arrays[key] = array
-        self.share[key] = norm(array)
+            arrived(source, total)
+        else:
+            send_back([v for v in self._before if v.serial <= source.serial], {source: total}, lambda *edge: None, arrived)

@@ -52,6 +52,8 @@ def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy:
     if steps is None:
         return
     for column, step in enumerate(diagram.steps):
+        if step.between or step.last is not None:
+            continue
         left, right = steps.edges(column)
         scene.panels.append(
             Panel(
@@ -82,7 +84,7 @@ def _paint_box(
             place.height,
             look.lines,
             look.font,
-            fills[str(item.head.name)] if item.role == "gate" else FILLS[item.role],
+            fills[str(item.head.name)] if item.role == "gate" else FILLS.get(item.role, FILLS["affine"]),
             item.head.time,
             _describe_item(item, None if overlay is None else overlay.of_item.get(item.index)),
         )

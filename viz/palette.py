@@ -1,27 +1,34 @@
-"""Colours and widths: one for each role, and a scale for gradients."""
+"""Colours and widths: one for each role, a scale for gradients, and the same in the dark.
+
+Every text has a contrast of at least 4.5 with what is behind it, every line of at least 2 with the page and the panels
+(WCAG's measure); the scale of gradients grows darker all the way, so that it reads in grey and to colour-blind people,
+and the wires of parameters are blue, which it never is. In the dark theme every colour keeps its hue and has its
+lightness turned round, so that the strongest gradient, darkest on paper, is brightest on a dark page.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
-__all__ = ["FILLS", "INK", "SOFT", "Scale", "colour_at", "gate_fills"]
+__all__ = ["FILLS", "INK", "PAGE", "SOFT", "THEMES", "Scale", "colour_at", "contrast", "dark", "gate_fills"]
 
+PAGE = "#ffffff"
 INK = "#263238"
-SOFT = "#607d8b"
+SOFT = "#3f525b"
 OUTLINE = "#455a64"
-PANEL_FILL, PANEL_LINE, PANEL_INK = "#f6fbf7", "#a5d6a7", "#2e7d32"
-WIRE, JUNCTION = "#ffb74d", "#ef6c00"
-COLLECTOR = "#b0a6d8"
-COLLECTOR_JUNCTION = "#7e57c2"
+PANEL_FILL, PANEL_LINE, PANEL_INK = "#f6fbf7", "#81b884", "#2e7d32"
+WIRE, JUNCTION = "#5b9bd5", "#1f6fb4"
+COLLECTOR, COLLECTOR_JUNCTION = "#7c8fd0", "#3949ab"
 
 FILLS = {
     "state": "#fff59d",
     "input": "#c8e6c9",
     "parameter": "#ffe0b2",
     "affine": "#eceff1",
-    "operation": "#ffffff",
+    "operation": PAGE,
     "activation": "#eceff1",
     "loss": "#e1bee7",
 }
@@ -57,19 +64,19 @@ def gate_fills(names: Iterable[str]) -> dict[str, str]:
 
 
 RAMP = (
-    (255, 237, 160),
-    (254, 204, 100),
-    (254, 160, 62),
-    (246, 70, 35),
-    (205, 38, 48),
-    (160, 20, 70),
-    (84, 0, 92),
+    (222, 158, 46),
+    (232, 126, 36),
+    (226, 88, 38),
+    (202, 50, 52),
+    (166, 24, 74),
+    (122, 8, 92),
+    (72, 0, 88),
 )
 """From the faintest gradient to the strongest; darker as it grows, so it also reads in black and white."""
 
-VANISHED = "#b8c4cb"
-UNTRACKED = "#90a4ae"
-NOT_FINITE = "#00acc1"
+VANISHED = "#9aa7ae"
+UNTRACKED = "#78909c"
+NOT_FINITE = "#00a3b8"
 
 THINNEST, WIDEST = 1.1, 5.2
 
@@ -78,7 +85,7 @@ def colour_at(fraction: float) -> str:
     """The colour a fraction (0 to 1) of the way along the scale.
 
     >>> colour_at(0.0), colour_at(1.0)
-    ('#ffeda0', '#54005c')
+    ('#de9e2e', '#480058')
     """
     position = min(max(fraction, 0.0), 1.0) * (len(RAMP) - 1)
     k = min(int(position), len(RAMP) - 2)
@@ -137,3 +144,76 @@ class Scale:
         if self.vanished(magnitude):
             return THINNEST
         return THINNEST + 0.4 + (WIDEST - THINNEST - 0.4) * self.fraction(magnitude)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast between two colours, from 1 (none) to 21 (black on white).
+
+    >>> contrast("#000000", "#ffffff")
+    21.0
+    """
+    bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+@cache
+def dark(colour: str) -> str:
+    """The same hue with its lightness turned round (in OKLab, where lightness is as the eye sees it).
+
+    >>> dark(PAGE), dark(INK)
+    ('#121212', '#d6e5ed')
+    """
+    lightness, a, b = _oklab(colour)
+    turned = min(0.18 + 1.06 * (1.0 - lightness), 0.96)
+    for part in range(20, -1, -1):
+        channels = _linear(turned, a * part / 20, b * part / 20)
+        if all(-1e-4 <= channel <= 1.0 + 1e-4 for channel in channels):
+            break
+    return "#" + "".join(f"{round(255 * _companded(min(max(c, 0.0), 1.0))):02x}" for c in channels)
+
+
+THEMES: dict[str, Callable[[str], str]] = {"light": str, "dark": dark}
+
+
+def _channels(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue in proportion to light."""
+    r, g, b = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    return _expanded(r), _expanded(g), _expanded(b)
+
+
+def _expanded(c: float) -> float:
+    return c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+
+
+def _companded(c: float) -> float:
+    return 12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055
+
+
+def _luminance(colour: str) -> float:
+    r, g, b = _channels(colour)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def _oklab(colour: str) -> tuple[float, float, float]:
+    """Björn Ottosson's OKLab (2020)."""
+    r, g, b = _channels(colour)
+    long = math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
+    middle = math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
+    short = math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+def _linear(lightness: float, a: float, b: float) -> tuple[float, float, float]:
+    """From OKLab back to red, green and blue in proportion to light."""
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    middle = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short,
+    )

@@ -1,65 +1,87 @@
-"""Drawing tensors: from the graph recorded behind them to a picture that can be shown and saved."""
+"""A picture: a scene that can be shown, printed and saved, whatever it shows."""
 
 from __future__ import annotations
 
+import base64
 import os
-from collections import Counter
-from collections.abc import Sequence
+import shutil
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import graphviz
 from typing_extensions import override
 
-from minigrad.errors import ArgumentError, DTypeError, GraphError
+from minigrad.errors import ArgumentError
 from minigrad.files import StrPath, as_path, replace_file
-from minigrad.graph import Node, Operation, walk
-from minigrad.tensor import Tensor, seed
+from minigrad.flags import flag
 
-from . import dot, svg
-from .diagram import Diagram, build
 from .errors import GraphvizError, PictureFileError
-from .layout import lay_out
-from .overlay import Overlay
-from .painting import paint
+from .marks import Sheet, marked
+from .palette import THEMES
 from .scene import Scene
+from .writers import dot, html, png, svg, terminal
 
-__all__ = ["Picture", "draw"]
-
-MOST_BOXES = 20_000
-MOST_BOXES_IN_ONE_PLACE = 1_000
-FORMATS = (".svg", ".dot", ".gv", ".png", ".pdf")
+__all__ = ["Picture"]
 
 
 class Picture:
-    """A drawn graph. In a notebook it shows itself.
+    """A drawn graph. A notebook shows it, ``print`` draws it in the terminal, `show` opens it in a browser.
 
-    Attributes:
+    Args:
         scene: everything in it, named, placed and coloured.
+        theme: "light" or "dark".
+        values: print the numbers of each box beneath it.
+        operations: makes the scene of the same computation with every operation by itself, which a page shows when a
+            step is opened.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(
+        self, scene: Scene, theme: str = "light", values: bool = False, operations: Callable[[], Scene] | None = None
+    ) -> None:
         self.scene = scene
+        self._operations = operations
+        if theme not in THEMES:
+            raise ArgumentError(f"theme: expected one of {', '.join(map(repr, THEMES))}, got {theme!r:.60}")
+        self.theme = theme
+        self.values = flag(values, "values")
+
+    def sheet(self) -> Sheet:
+        """The picture as marks: rectangles, circles, lines and words, which is what writers of formats read."""
+        return marked(self.scene, THEMES[self.theme], self.values)
 
     def svg(self) -> str:
         """The picture as an SVG document; the same graph gives the same bytes. Needs no Graphviz."""
-        return svg.write(self.scene)
+        return svg.write(self.sheet())
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
+    def html(self) -> str:
+        """The picture as a page of its own, which plays the backward sweep and opens steps; it needs no network."""
+        operations = None if self._operations is None else self._operations()
+        return html.write(self.scene, operations, self.theme, self.values)
 
-    @override
-    def __repr__(self) -> str:
-        scene = self.scene
-        return f"<Picture {scene.title!r}: {len(scene.boxes)} boxes, {len(scene.edges)} arrows, {len(scene.panels)} steps>"
+    def text(self, width: int = 80, ascii_only: bool = False) -> str:
+        """The picture in characters, for a terminal of so many columns."""
+        return terminal.write(self.sheet(), width, ascii_only)
 
     def graphviz(self) -> graphviz.Digraph:
         """The picture as a ``graphviz.Digraph`` with the same positions; its ``source`` needs no Graphviz program."""
-        return dot.digraph(self.scene)
+        return dot.digraph(self.sheet())
+
+    def png(self) -> bytes:
+        """The picture as a PNG: by the package resvg-py (``pip install 'minigrad[png]'``), or else by Graphviz.
+
+        Raises:
+            RenderingError: neither is there, or no font is.
+        """
+        return png.render(self.svg()) if png.available() else self._by_graphviz("png")
 
     def save(self, path: StrPath) -> Path:
-        """Write the picture to a file: .svg, .dot or .gv by itself, .png or .pdf with Graphviz's program.
+        """Write the picture to a file; the ending of its name says in which format.
 
+        .svg, .html, .dot (or .gv) and .txt need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
         The file appears complete or not at all.
 
         Returns:
@@ -68,34 +90,73 @@ class Picture:
         Raises:
             ArgumentError: the name ends in none of these.
             DTypeError: ``path`` is no path.
-            GraphvizError: the program is needed and cannot be found, or fails.
+            RenderingError: a program or a package is needed and cannot be found, or fails.
             PictureFileError: the file cannot be written; what was there before is unchanged.
         """
         target = as_path(path, "save")
-        ending = target.suffix.lower()
-        if ending == ".svg":
-            content = self.svg().encode()
-        elif ending in (".dot", ".gv"):
-            content = self.graphviz().source.encode()
-        elif ending in FORMATS:
-            content = self._rendered(target)
-        else:
-            raise ArgumentError(f"save: expected a name that ends in {', '.join(FORMATS)}, got {os.fspath(path)!r}")
-        _write(target, content)
+        writers: dict[str, Callable[[], str | bytes]] = {
+            ".svg": self.svg,
+            ".html": self.html,
+            ".dot": lambda: str(self.graphviz().source),
+            ".gv": lambda: str(self.graphviz().source),
+            ".txt": self.text,
+            ".png": self.png,
+            ".pdf": lambda: self._by_graphviz("pdf"),
+        }
+        write = writers.get(target.suffix.lower())
+        if write is None:
+            raise ArgumentError(f"save: expected a name that ends in {', '.join(writers)}, got {os.fspath(path)!r}")
+        content = write()
+        _write(target, content.encode() if isinstance(content, str) else content)
         return target
 
-    def _rendered(self, target: Path) -> bytes:
-        graph = self.graphviz()
-        graph.graph_attr["dpi"] = "144"
+    def show(self) -> Path:
+        """Open the picture in a browser, as a page that can be played, searched and zoomed.
+
+        Returns:
+            The file that was opened; it stays until the system clears its temporary files.
+        """
+        path = self.save(Path(tempfile.mkdtemp(prefix="minigrad-")) / "picture.html")
+        if not webbrowser.open(path.as_uri()):
+            print(f"no browser was found here; the picture is in {path}", file=sys.stderr)
+        return path
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+        """What notebooks ask for: the SVG, the text, and a PNG where resvg-py is installed."""
+        bundle = {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        if png.available():
+            bundle["image/png"] = base64.b64encode(self.png()).decode()
+        return bundle, {"image/png": {"width": round(self.scene.width), "height": round(self.scene.height)}}
+
+    @override
+    def __repr__(self) -> str:
+        scene = self.scene
+        return f"<Picture {scene.title!r}: {len(scene.boxes)} boxes, {len(scene.edges)} arrows, {len(scene.panels)} steps>"
+
+    @override
+    def __str__(self) -> str:
+        """The picture in characters, as wide as the terminal."""
         try:
-            rendered: bytes = graph.pipe(format=target.suffix.lower()[1:])
+            "┄━▶₁█".encode(sys.stdout.encoding or "ascii")
+            ascii_only = False
+        except (UnicodeEncodeError, LookupError):
+            ascii_only = True
+        return self.text(shutil.get_terminal_size((100, 24)).columns, ascii_only).rstrip("\n")
+
+    def _by_graphviz(self, form: str) -> bytes:
+        graph = self.graphviz()
+        if form == "png":
+            graph.graph_attr["dpi"] = "144"
+        try:
+            rendered: bytes = graph.pipe(format=form)
         except graphviz.ExecutableNotFound:
+            without = "pip install 'minigrad[png]'" if form == "png" else "save as .svg or .html, which need nothing"
             raise GraphvizError(
-                f"save: {target.name} needs Graphviz's program 'dot', which is not installed here (see "
-                "graphviz.org/download); save as .svg, which needs nothing"
+                f"a .{form} needs Graphviz's program 'dot', which is not installed here (graphviz.org/download; Debian: "
+                f"apt-get install graphviz); or {without}"
             ) from None
         except graphviz.CalledProcessError as error:
-            raise GraphvizError(f"save: Graphviz failed on {target.name}: {error}") from None
+            raise GraphvizError(f"Graphviz failed on a .{form}: {error}") from None
         return rendered
 
 
@@ -106,116 +167,3 @@ def _write(target: Path, content: bytes) -> None:
         raise PictureFileError(
             f"{target} cannot be written: {problem.strerror}; give the path of a file that can be"
         ) from None
-
-
-def draw(
-    *tensors: Tensor,
-    gradients: bool = True,
-    gradient: Any = None,
-    title: str | None = None,
-    full: bool = False,
-) -> Picture:
-    """A picture of how tensors were computed: one column for each time step, gradients as colours and widths of lines.
-
-    Affine expressions are drawn as one box, named tensors as boxes with their names, element-wise operations as
-    circles; each parameter is drawn once, with a wire to every step that uses it. What was recorded without time steps
-    is drawn from left to right.
-
-    Args:
-        tensors: what to draw, usually one loss.
-        gradients: colour each line by the norm of the gradient that flows back along it, and show what each step
-            contributes to the gradients of the parameters. It takes one backward sweep, which changes nothing, and so
-            must happen before ``backward()`` frees what it needs.
-        gradient: where the backward sweep starts, in the shape of the tensor; for several tensors one for each. May be
-            left out for tensors of one entry.
-        title: written above; by default the scopes and the number of steps.
-        full: draw every recorded operation by itself.
-
-    Raises:
-        DTypeError: something else than a Tensor.
-        ArgumentError: no tensors, or not as many gradients as tensors.
-        GraphError: nothing was recorded, the graph has been released, a tensor of several entries has no ``gradient``,
-            or the graph is too large for a picture.
-        ShapeError: a ``gradient`` of another shape.
-
-    >>> import numpy as np
-    >>> from minigrad import Parameter, Tensor, tanh, time_step
-    >>> W, h = Parameter([[0.5]], name="W"), Tensor([[1.0]], requires_grad=True, name="h")
-    >>> for t in (1, 2, 3):
-    ...     with time_step(t):
-    ...         h = tanh(h @ W.T).named("h")
-    >>> picture = draw(h.sum(), title="three steps")
-    >>> picture
-    <Picture 'three steps': 9 boxes, 10 arrows, 3 steps>
-    >>> picture.svg()[:4]
-    '<svg'
-    """
-    outputs = _outputs(tensors)
-    nodes = walk(*outputs)
-    seeds = _seeds(tensors, gradient, nodes) if gradients else []
-    diagram = build(nodes, outputs, full)
-    _check_size(diagram)
-    overlay = Overlay(diagram, seeds) if gradients else None
-    return Picture(paint(diagram, lay_out(diagram), overlay, _default_title(diagram) if title is None else title))
-
-
-def _outputs(tensors: Sequence[Tensor]) -> list[Node]:
-    if not tensors:
-        raise ArgumentError("draw: expected at least one tensor")
-    outputs: list[Node] = []
-    for tensor in tensors:
-        if not isinstance(tensor, Tensor):
-            raise DTypeError(f"draw: expected Tensors, got {type(tensor).__name__}")
-        if tensor.node is None:
-            raise GraphError(
-                "draw: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, or "
-                "it was computed under no_grad()"
-            )
-        outputs.append(tensor.node)
-    return outputs
-
-
-def _seeds(tensors: Sequence[Tensor], gradient: Any, nodes: Sequence[Node]) -> list[tuple[Node, Any]]:
-    released = next((node for node in nodes if isinstance(node, Operation) and node.saved is None), None)
-    if released is not None:
-        raise GraphError(
-            f"draw: the graph was already released at {released!r}, so its gradients are gone. Draw before backward(), "
-            "call backward(retain_graph=True), or draw with gradients=False"
-        )
-    given = [gradient] if len(tensors) == 1 else [None] * len(tensors) if gradient is None else list(gradient)
-    if len(given) != len(tensors):
-        raise ArgumentError(f"draw: expected {len(tensors)} gradients, one for each tensor, got {len(given)}")
-    try:
-        return [seed(tensor, g, "draw") for tensor, g in zip(tensors, given, strict=True)]
-    except GraphError as error:
-        raise GraphError(f"{error}; or draw with gradients=False") from None
-
-
-def _check_size(diagram: Diagram) -> None:
-    boxes = len(diagram.items)
-    crowd = max((sum(1 for _ in group) for group in _by_place(diagram)), default=0)
-    if boxes > MOST_BOXES:
-        raise GraphError(
-            f"draw: {boxes} boxes are more than a picture of {MOST_BOXES} can hold; draw a shorter sequence: the tensors "
-            "of an earlier step, or fewer steps"
-        )
-    if crowd > MOST_BOXES_IN_ONE_PLACE:
-        raise GraphError(
-            f"draw: {crowd} boxes in one column are more than {MOST_BOXES_IN_ONE_PLACE}; mark the steps of a loop with "
-            "time_step(t), which gives each a column of its own, or draw a part of the graph"
-        )
-
-
-def _by_place(diagram: Diagram) -> list[list[int]]:
-    places: dict[int, list[int]] = {}
-    for item in diagram.items:
-        places.setdefault(item.place, []).append(item.index)
-    return list(places.values())
-
-
-def _default_title(diagram: Diagram) -> str:
-    if not diagram.steps:
-        return ""
-    scopes = dict.fromkeys(item.head.scope[0] for item in diagram.items if 0 <= item.place < diagram.after and item.head.scope)
-    laps = Counter(step.lap for step in diagram.steps)
-    return ", ".join([*scopes, "T = " + " + ".join(str(steps) for _, steps in sorted(laps.items()))])

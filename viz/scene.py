@@ -1,22 +1,30 @@
 """The scene: what a picture shows, named, placed and coloured, for any writer to put on paper.
 
 Coordinates grow to the right and downwards, in points. A scene knows no Tensors, no formats and no fonts.
+
+What has a ``time`` belongs to that step; ``group`` names the sequence it is part of ("encoder", "layer 2") where there
+are several; ``stage`` is the stage of the backward sweep that reaches it, an index into ``Scene.stages``, or None for
+what is there from the beginning.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .palette import Scale
+from .palette import SOFT, Scale
 from .paths import Point
 from .text import Line
 
-__all__ = ["Bar", "Box", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Wire"]
+__all__ = ["Badge", "Bar", "Box", "Curve", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Tile", "Wire"]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An item: a rounded box or a circle with text in it, around (x, y)."""
+    """An item, around (x, y), with text in it.
+
+    ``shape`` is "box", "circle", "cell" (a whole cell, closed) or "fold" (what stands for steps that are not shown).
+    ``full_name`` is the name uncut; ``values`` are lines about its numbers, shown on demand.
+    """
 
     key: str
     role: str
@@ -30,6 +38,10 @@ class Box:
     fill: str
     time: int | None
     tooltip: str
+    group: str = ""
+    stage: int | None = None
+    full_name: str = ""
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class Edge:
     dashed: bool
     time: int | None
     tooltip: str
+    group: str = ""
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,8 @@ class Wire:
     colour: str
     arrow: bool
     tooltip: str
+    group: str = ""
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,8 @@ class Junction:
     y: float
     colour: str
     time: int | None
+    group: str = ""
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,8 @@ class Panel:
     label: str
     label_x: float
     time: int
+    group: str = ""
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +121,60 @@ class Bar:
     label: Line
     parameter: str
     time: int
+    group: str = ""
+    stage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A small sign, at most 9 around (x, y): "nan" where NaN or infinity first appeared, "cut" where a line was cut."""
+
+    key: str
+    x: float
+    y: float
+    kind: str
+    time: int | None
+    tooltip: str
+    group: str = ""
+    stage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle filled by the size of a number, with (x, y) at its upper left; strips and heat maps consist of them."""
+
+    key: str
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: str
+    time: int | None
+    tooltip: str
+    value: float | None = None
+    group: str = ""
+    stage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of a chart: data, an axis or a tick."""
+
+    key: str
+    points: tuple[Point, ...]
+    colour: str
+    width: float
+    dashed: bool
+    tooltip: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A line of text; ``anchor`` is "start", "middle" or "end" and says what of it is at x."""
+    """A line of text; ``anchor`` is "start", "middle" or "end" and says what of it is at x.
+
+    ``rotated`` text reads upwards.
+    """
 
     x: float
     y: float
@@ -113,7 +182,10 @@ class Text:
     size: float
     anchor: str = "start"
     bold: bool = False
-    colour: str = "#607d8b"
+    colour: str = SOFT
+    key: str = ""
+    group: str = ""
+    rotated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +202,31 @@ class Sample:
 
 @dataclass(slots=True)
 class Scene:
-    """Everything in a picture, in the order in which it is painted within its kind."""
+    """Everything in a picture, in the order in which it is painted within its kind.
+
+    ``stages`` says where the backward sweep is at each of its stages, in its order; ``notes`` says in short sentences
+    what the picture leaves out.
+    """
 
     title: str
     description: str
     width: float = 0.0
     height: float = 0.0
     panels: list[Panel] = field(default_factory=list)
+    tiles: list[Tile] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
     junctions: list[Junction] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
+    badges: list[Badge] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     scale: Scale | None = None
     scale_at: Point = (0.0, 0.0)
     samples: list[Sample] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def box(self, key: str) -> Box:
         """The box with that key."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 
 __all__ = [
     "LINE_HEIGHT",
@@ -16,7 +17,9 @@ __all__ = [
     "Line",
     "Span",
     "clean",
+    "em",
     "fit",
+    "legible",
     "line_width",
     "number",
     "plain",
@@ -29,15 +32,22 @@ LINE_HEIGHT = 15.0
 LONGEST = 28
 
 WIDTHS = {
-    **dict.fromkeys("ijl.,:;'|!· ", 0.32),
-    **dict.fromkeys("frt()[]-", 0.42),
-    **dict.fromkeys("ABEFJKLPSTXYZ", 0.69),
-    **dict.fromkeys("CDGHNOQRUVw", 0.82),
-    **dict.fromkeys("+−=<>⊙÷×±→~^", 0.84),
-    **dict.fromkeys("mMW%@…", 1.0),
+    **dict.fromkeys("'ijlIJ", 0.295),
+    **dict.fromkeys(" ,./:;\\|·ι", 0.338),
+    **dict.fromkeys("f-", 0.361),
+    **dict.fromkeys("()[]trₕ!²³⁰¹⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉ℓ", 0.413),
+    **dict.fromkeys('"*_`‖∥ₓ∂sz⁻⁺?', 0.532),
+    **dict.fromkeys("cLΓξνFζε", 0.576),
+    **dict.fromkeys("kvxyχυκλγPTYπτ", 0.613),
+    **dict.fromkeys("oaedhnubgpqSEησδθρμβΣ$0123456789{}√", 0.638),
+    **dict.fromkeys("AKVXZBRCαφψΔΛ∇∑", 0.699),
+    **dict.fromkeys("UNHDGOQΘΦΨ&Ω", 0.788),
+    **dict.fromkeys("w#+<=>^~≤≥≠×÷−±⊙⊕→←≈∞ω", 0.839),
+    "M": 0.864,
+    **dict.fromkeys("mW%@…⋯½", 1.0),
 }
 """Widths in em of DejaVu Sans, the widest of the common sans-serif fonts: what fits in it fits in the others."""
-OTHER, WIDE = 0.66, 1.0
+OTHER, CAPITAL, WIDE = 0.66, 0.8, 1.0
 
 SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ", strict=True))
 SUPERSCRIPTS = dict(zip("0123456789+-−=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾", strict=True))
@@ -56,18 +66,32 @@ Line = tuple[Span, ...]
 
 
 def clean(name: str) -> str:
-    """``name`` without the characters that no picture format can hold, which become U+FFFD, and on one line.
+    """``name`` on one line, control characters as their pictures; what XML cannot hold at all becomes U+FFFD.
 
-    >>> clean("a\\x00b\\nc")
-    'a\N{REPLACEMENT CHARACTER}b c'
+    >>> clean("a\\x00b\\nc\\x07")
+    'a␀b c␇'
     """
-    if name.isprintable():
-        return name
-    return "".join(" " if c.isspace() else c if _drawable(c) else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return name if name.isprintable() else "".join(" " if c.isspace() else c for c in legible(name))
 
 
-def _drawable(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cs", "Co", "Cn")
+def legible(text: str) -> str:
+    """What `clean` does, but spaces of all kinds and ends of lines stay.
+
+    >>> legible("a\\x00b\\nc")
+    'a␀b\\nc'
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return character if character in "\t\n\r" else chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    unknown = 0x80 <= code < 0xA0 and code != 0x85
+    unknown |= 0xD800 <= code < 0xE000 or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code < 0xFDF0
+    return "\N{REPLACEMENT CHARACTER}" if unknown else character
 
 
 def symbol_name(name: str, time: int | None = None, part: str | None = None) -> Line:
@@ -99,18 +123,22 @@ def shorten(name: str, longest: int = LONGEST) -> str:
     return f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
-def _em(character: str) -> float:
+@cache
+def em(character: str) -> float:
+    """The width of a character, in units of the size of the font."""
     width = WIDTHS.get(character)
     if width is not None:
         return width
     if unicodedata.combining(character):
         return 0.0
-    return WIDE if unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2500 else OTHER
+    if unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2500:
+        return WIDE
+    return CAPITAL if character.isupper() else OTHER
 
 
 def line_width(line: Line, size: float) -> float:
     """The width of a line set in ``size``, in the widest of the common fonts."""
-    return sum(size * (SUBSCRIPT_SIZE if span.level else 1.0) * sum(map(_em, span.text)) for span in line)
+    return sum(size * (SUBSCRIPT_SIZE if span.level else 1.0) * sum(map(em, span.text)) for span in line)
 
 
 def fit(line: Line, size: float, room: float) -> float:

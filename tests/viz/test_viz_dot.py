@@ -2,18 +2,22 @@
 
 import json
 import re
-import shutil
 import subprocess
+import time
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import graphviz
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from minigrad.viz import Picture, draw
-from minigrad.viz.dot import quoted
-from test_viz_svg import HOSTILE, hostile_graph
+from minigrad.viz.text import legible
+from minigrad.viz.writers.dot import quoted
+from nasty_labels import NASTY, picture_of
+from programs import needs
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program is not installed")
+SVG, TITLE = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}title"
+needs_dot = needs("dot")
 
 
 def by_graphviz(picture: Picture) -> dict[str, Any]:
@@ -66,15 +70,18 @@ def test_graphviz_draws_the_box_of_every_step() -> None:
 
 
 @needs_dot
-@pytest.mark.parametrize("name", HOSTILE)
-def test_graphviz_shows_hostile_names_as_they_are(name: str) -> None:
-    picture = draw(hostile_graph(name), title=name)
-    rendered = subprocess.run(["dot", "-Tsvg"], input=picture.graphviz().source, capture_output=True, text=True, check=True)
-    assert "<script" not in rendered.stdout
-    assert "syntax error" not in rendered.stderr
-    labels = [entry.get("label") for entry in by_graphviz(picture)["objects"]]
-    shown = [line for box in picture.scene.boxes for line in box.lines]
-    assert len(labels) > len(shown)
+@pytest.mark.parametrize("kind", NASTY)
+def test_graphviz_shows_nasty_names_as_they_are_and_tells_them_whole_on_hover(kind: str) -> None:
+    picture = picture_of(NASTY[kind])
+    source = picture.graphviz().source
+    rendered = subprocess.run(["dot", "-Tsvg"], input=source.encode(), capture_output=True, check=True)
+    assert rendered.stderr == b""
+    root = ET.fromstring(rendered.stdout)
+    assert not any(element.tag.endswith("script") for element in root.iter())
+    titles = [(link.get(TITLE) or "").replace("\u200b", "").replace("\xa0", " ") for link in root.iter(f"{SVG}a")]
+    told = [title for title in titles if "shape " in title]
+    assert len(told) == len(picture.scene.boxes) > 0
+    assert all(title.startswith(legible(NASTY[kind]).replace("\t", " ")) for title in told)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +103,43 @@ def test_the_source_is_made_without_graphviz_s_program(monkeypatch: pytest.Monke
     graph = draw(of_cell("lstm", 3)).graphviz()
     assert isinstance(graph, graphviz.Digraph)
     assert re.search(r"layout=\"?nop2", graph.source)
-    assert graph.source.count("subgraph cluster_") == 3
+    assert graph.source.count('subgraph "cluster_') == 3
 
 
 def test_every_link_of_the_scene_is_one_edge_of_the_source() -> None:
     picture = draw(of_cell("gated_rnn", 3))
     source = picture.graphviz().source
     for edge in picture.scene.edges:
-        assert len(re.findall(rf"\t{edge.source} -> {edge.target} \[id=\"{edge.key}\"", source)) == 1
+        assert len(re.findall(rf'\t"{edge.source}" -> "{edge.target}" \[id="{edge.key}"', source)) == 1
+
+
+def test_every_box_is_one_node_and_those_of_a_step_are_in_its_cluster() -> None:
+    picture = draw(of_cell("lstm", 3))
+    source = picture.graphviz().source
+    clusters = source.split("subgraph")[1:]
+    for box in picture.scene.boxes:
+        assert source.count(f'\t"{box.key}" [') == 1
+    for t, cluster in enumerate(clusters, 1):
+        inside = set(re.findall(r'^\t\t"(n\d+)" \[', cluster.split("\n\t}")[0], re.MULTILINE))
+        expected = {box.key for box in picture.scene.boxes if box.time == t and box.role not in ("input",)}
+        assert inside >= expected - {box.key for box in picture.scene.boxes if box.role == "loss"} > set()
+
+
+def test_writing_takes_time_in_proportion_to_the_number_of_steps() -> None:
+    scenes = {T: draw(of_cell("rnn", T)) for T in (40, 320)}
+    times = {T: [] for T in scenes}
+    for _ in range(3):
+        for T, picture in scenes.items():
+            begin = time.process_time()
+            picture.graphviz()
+            times[T].append(time.process_time() - begin)
+    assert min(times[320]) < 8 * 3 * min(times[40])
+
+
+@needs_dot
+def test_a_pdf_has_the_size_of_the_picture() -> None:
+    picture = draw(of_cell("lstm", 3))
+    pdf = picture.graphviz().pipe(format="pdf")
+    found = re.search(rb"/MediaBox \[ ?0 0 ([0-9.]+) ([0-9.]+) ?\]", pdf)
+    assert found is not None
+    assert (float(found[1]), float(found[2])) == pytest.approx((picture.scene.width, picture.scene.height), abs=2.0)

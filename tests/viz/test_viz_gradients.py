@@ -9,6 +9,7 @@ from minigrad.viz import draw
 from minigrad.viz.diagram import build
 from minigrad.viz.overlay import Overlay, norm
 from minigrad.viz.palette import NOT_FINITE, UNTRACKED, VANISHED, Scale
+from minigrad.viz.text import plain
 
 from minigrad import Parameter, Tensor, edge_gradients, log, tanh, time_step, walk
 from minigrad.errors import ArgumentError, GraphError, ShapeError
@@ -22,18 +23,32 @@ def drawn_magnitudes(tensor: Tensor, full: bool = False) -> list[float]:
 
 
 def expected_magnitudes(tensor: Tensor, full: bool = False) -> list[float]:
-    """The norm of what each line sends back, from the engine's own list of gradients per edge."""
+    """The norm of what each line sends back, from the engine's own list of gradients per edge.
+
+    NaN where a line stands for the share of one step, or of one gate, of something that was computed at once.
+    """
     sent = edge_gradients(tensor)
     expected: list[float] = []
     for link in build(walk(tensor), [tensor.node], full).links:
         by_source: dict[object, np.ndarray] = {}
-        for node, slot in link.edges:
-            if (node, slot) in sent:
-                source = node.inputs[slot]
-                by_source[source] = by_source.get(source, 0.0) + sent[node, slot]
+        shared = False
+        for vertex, slot in link.edges:
+            source = vertex.inputs[slot]
+            shared |= not (vertex.is_whole and source.is_whole)
+            if (vertex.node, slot) in sent:
+                by_source[source] = by_source.get(source, 0.0) + sent[vertex.node, slot]
         squares = [float(np.sum(total**2)) for total in by_source.values()]
-        expected.append(math.sqrt(sum(squares)) if squares else NONE)
+        expected.append(math.nan if shared else math.sqrt(sum(squares)) if squares else NONE)
     return expected
+
+
+def assert_magnitudes(tensor: Tensor, full: bool = False) -> None:
+    drawn, expected = np.array(drawn_magnitudes(tensor, full)), np.array(expected_magnitudes(tensor, full))
+    known = ~np.isnan(expected)
+    assert known.all() or not full
+    assert known.sum() > 0.3 * len(known)
+    np.testing.assert_allclose(drawn[known], expected[known], rtol=1e-12, atol=1e-300)
+    assert drawn.max() > 0
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -41,27 +56,37 @@ def expected_magnitudes(tensor: Tensor, full: bool = False) -> list[float]:
 @pytest.mark.parametrize("hoist", [False, True])
 def test_the_magnitude_of_every_line_is_the_norm_of_the_gradient_sent_along_it(cell: str, loss: str, hoist: bool) -> None:
     tensor = of_cell(cell, 4, loss=loss, hoist=hoist, xs=sequence(4, requires_grad=True, name="xs"))
-    drawn = drawn_magnitudes(tensor)
-    assert drawn == pytest.approx(expected_magnitudes(tensor), rel=1e-12)
-    assert max(drawn) > 0
+    assert_magnitudes(tensor)
+    assert_magnitudes(tensor, full=True)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_work_done_for_all_steps_at_once_is_drawn_as_if_every_step_had_done_its_own(cell: str) -> None:
+    hoisted, stepwise = (draw(of_cell(cell, 4, hoist=hoist)).scene for hoist in (True, False))
+    captions = [sorted((plain(box.lines[0]), box.time or 0) for box in scene.boxes) for scene in (hoisted, stepwise)]
+    assert captions[0] == captions[1]
+    magnitudes = [sorted(edge.magnitude or 0.0 for edge in scene.edges) for scene in (hoisted, stepwise)]
+    np.testing.assert_allclose(*magnitudes, rtol=1e-9, atol=1e-15)
+    lines = [sorted(edge.tooltip.split("\n")[0] for edge in scene.edges) for scene in (hoisted, stepwise)]
+    assert lines[0] == lines[1]
 
 
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("full", [False, True])
 def test_magnitudes_are_right_for_graphs_never_seen(name: str, full: bool) -> None:
     tensor = OWN[name]()
-    assert drawn_magnitudes(tensor, full) == pytest.approx(expected_magnitudes(tensor, full), rel=1e-12)
+    assert_magnitudes(tensor, full)
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_magnitudes_are_right_for_random_recurrent_programs(seed: int) -> None:
     tensor = at_random(seed)
-    assert drawn_magnitudes(tensor) == pytest.approx(expected_magnitudes(tensor), rel=1e-12, abs=1e-300)
+    assert_magnitudes(tensor)
 
 
 def shares(tensor: Tensor) -> tuple[dict[tuple[str, int], np.ndarray], Overlay]:
     diagram = build(walk(tensor), [tensor.node])
-    overlay = Overlay(diagram, [seed(tensor, None, "test")], keep_shares=True)
+    overlay = Overlay(diagram, {diagram.roots[0]: seed(tensor, None, "test")[1]}, keep_shares=True)
     return {(str(diagram.items[p].head.name), step): a for (p, step), a in overlay.share_arrays.items()}, overlay
 
 
@@ -133,15 +158,20 @@ def test_drawing_changes_nothing() -> None:
         np.testing.assert_array_equal(leaf.grad, other.grad)
 
 
-def test_after_backward_gradients_need_retain_graph_and_the_error_says_so() -> None:
+def test_after_backward_the_picture_is_forward_only_and_says_so() -> None:
     tensor = of_cell("rnn", 2)
     tensor.backward()
-    with pytest.raises(GraphError, match=r"already released.*Draw before backward\(\).*retain_graph=True.*gradients=False"):
-        draw(tensor)
-    assert len(draw(tensor, gradients=False).scene.boxes) > 5
+    scene = draw(tensor).scene
+    assert len(scene.boxes) > 5
+    assert scene.scale is None
+    assert {edge.magnitude for edge in scene.edges} == {None}
+    (note,) = scene.notes
+    assert "forward only: the graph was freed by backward()" in note
+    assert "retain_graph=True" in note
     kept = of_cell("rnn", 2)
     kept.backward(retain_graph=True)
     assert draw(kept).scene.bars
+    assert draw(kept).scene.notes == []
 
 
 def test_a_given_upstream_gradient_is_where_the_sweep_starts() -> None:
@@ -224,7 +254,7 @@ def test_norms_of_nothing_and_of_nonsense() -> None:
 def test_hover_text_of_a_parameter_tells_the_norm_of_its_gradient() -> None:
     tensor = of_cell("lstm", 3)
     diagram = build(walk(tensor), [tensor.node])
-    overlay = Overlay(diagram, [seed(tensor, None, "test")])
+    overlay = Overlay(diagram, {diagram.roots[0]: seed(tensor, None, "test")[1]})
     W = next(item for item in diagram.items if item.head.name == "W_x")
     tensor.backward()
-    assert overlay.of_item[W.index] == pytest.approx(float(np.linalg.norm(W.head.grad)))
+    assert overlay.of_item[W.index] == pytest.approx(float(np.linalg.norm(W.head.node.grad)))

@@ -41,9 +41,15 @@ def test_long_names_are_shortened_in_the_middle() -> None:
     assert "…" in shown
 
 
-def test_what_no_picture_format_can_hold_is_replaced() -> None:
-    assert clean("a\x00b\x1b[31m\ud800\uffff") == "a\ufffdb\ufffd[31m\ufffd\ufffd"
+def test_what_no_picture_format_can_hold_is_replaced_and_controls_are_pictured() -> None:
+    assert clean("a\ud800\uffff\x85\x90") == "a\ufffd\ufffd \ufffd"
+    assert clean("a\x00b\x1b[31m\x07\x7f") == "a␀b␛[31m␇␡"
     assert clean("two\nlines\tand tabs") == "two lines and tabs"
+
+
+@pytest.mark.parametrize("name", ["\ue000", "\U0001fae8", "名前", "a\u202eb", "e\u0301", "👩\u200d💻"])
+def test_what_every_format_can_hold_stays_as_it_is(name: str) -> None:
+    assert clean(name) == name
 
 
 def test_text_that_is_too_wide_is_set_smaller() -> None:

@@ -7,11 +7,15 @@ from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
 
+from .cuts import mended
 from .folding import REARRANGEMENTS, Folding
 from .formula import affine_terms, is_telling
+from .gates import by_gate
 from .items import Diagram, Item, Link
 from .places import Recorded
 from .roles import assign_roles, set_initial_lineages, set_lineages
+from .unhoisting import unhoisted
+from .vertices import vertices_of
 
 __all__ = ["build"]
 
@@ -26,10 +30,13 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
         outputs: the nodes of the tensors to be drawn.
         full: draw every recorded operation by itself.
     """
-    recorded = Recorded(nodes)
+    vertices = vertices_of(nodes)
+    asked_for = {vertex for vertex in vertices if vertex.node in outputs}
+    shown = vertices if full else by_gate(unhoisted(mended(vertices), asked_for), asked_for)
+    recorded = Recorded(shown)
     folding = Folding(recorded, full)
-    roots = {recorded.number[node] for node in outputs}
-    item_of = [0] * len(nodes)
+    roots = {recorded.number[vertex] for vertex in asked_for}
+    item_of = [0] * len(recorded.nodes)
     items: list[Item] = []
     for members in _inputs_first(folding):
         for i in members:
@@ -40,12 +47,15 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     for link in links:
         items[link.target].initial = False
     set_initial_lineages(items, links)
-    assign_roles(items, links, recorded.after)
-    return Diagram(items, links, recorded.steps)
+    for link in links:
+        link.lineage = items[link.source].lineage
+    assign_roles(items, links, recorded.after, [not step.between for step in recorded.steps])
+    vertex_of = {vertex.node: vertex for vertex in asked_for}
+    return Diagram(items, links, recorded.steps, recorded.nodes, [vertex_of[node] for node in outputs])
 
 
 def _inputs_first(folding: Folding) -> list[list[int]]:
-    """The groups in the order of recording, as far as every group comes after those it is computed from."""
+    """The groups in the order of recording, every group after those it is computed from."""
     recorded, group = folding.recorded, folding.group
     sources = {members[0]: {group[j] for i in members for _, j in recorded.inputs[i]} for members in folding.groups()}
     users: dict[int, list[int]] = {g: [] for g in sources}

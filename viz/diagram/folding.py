@@ -7,6 +7,8 @@ own, although both add up slices of the same product).
 
 from __future__ import annotations
 
+from .circles import components
+from .cuts import CUT
 from .numbering import part_numbers
 from .places import BEFORE, Recorded
 
@@ -22,6 +24,7 @@ class Folding:
     def __init__(self, recorded: Recorded, full: bool = False) -> None:
         self.recorded = recorded
         self._parent = list(range(len(recorded.nodes)))
+        self._alone: set[int] = set()
         self.label = [node.label for node in recorded.nodes]
         self.named = [node.name is not None for node in recorded.nodes]
         self.part = part_numbers(recorded)
@@ -29,9 +32,12 @@ class Folding:
         self.affine = self._affine()
         if not full:
             self._join_affine()
+            self._part_what_is_never_added()
+            self._join_equal_formulas()
             self._join_rearrangements()
             self._join_concatenations()
             self._join_sums()
+            self._dissolve_circles()
         self.group = [self.find(i) for i in range(len(self._parent))]
         self._members: dict[int, list[int]] = {}
         for i, g in enumerate(self.group):
@@ -113,14 +119,74 @@ class Folding:
                     if self._inside(i, j) and stage[i] == stage[j]:
                         self._join(i, j)
 
+    def _part_what_is_never_added(self) -> None:
+        """Divide an affine box whose results are sums of different things: each then has a box of its own."""
+        recorded = self.recorded
+        affine: dict[int, list[int]] = {}
+        for i, is_affine in enumerate(self.affine):
+            if is_affine:
+                affine.setdefault(self.find(i), []).append(i)
+        for members in affine.values():
+            inside = set(members)
+            summands: dict[int, frozenset[int]] = {}
+            for i in members:
+                own = {j for _, j in recorded.inputs[i] if j not in inside} if self.label[i] not in REARRANGEMENTS else set()
+                within = (summands[j] for _, j in recorded.inputs[i] if j in inside)
+                summands[i] = frozenset({i} if self.label[i] == "matmul" else self._bases(own)).union(*within)
+            leads_to: dict[int, frozenset[frozenset[int]]] = {}
+            for i in reversed(members):
+                users = [k for k, _ in recorded.consumers[i]]
+                ways = {summands[i]} if not users or any(k not in inside for k in users) else set()
+                leads_to[i] = frozenset(ways).union(*(leads_to[k] for k in users if k in inside))
+            if len(set(leads_to.values())) > 1:
+                for i in members:
+                    self._parent[i] = i
+                for i in members:
+                    for _, j in recorded.inputs[i]:
+                        if j in inside and leads_to[i] == leads_to[j]:
+                            self._join(i, j)
+
+    def _bases(self, vertices: set[int]) -> set[int]:
+        return {self.base(i) for i in vertices}
+
+    def base(self, i: int) -> int:
+        """What a nameless slice or reshape was made from."""
+        while not self.named[i] and (self.label[i] in REARRANGEMENTS or self.label[i] == CUT) and self.recorded.inputs[i]:
+            i = self.recorded.inputs[i][0][1]
+        return i
+
+    def _join_equal_formulas(self) -> None:
+        """The gates that are the same sums of parts of the same products share a box, as an LSTM's do."""
+        stage = self._stages()
+        groups: dict[int, list[int]] = {}
+        for i, is_affine in enumerate(self.affine):
+            if is_affine:
+                groups.setdefault(self.find(i), []).append(i)
+        alike: dict[object, int] = {}
+        for first, members in groups.items():
+            inside = set(members)
+            outside = {
+                (self.label[i], slot, self.base(j))
+                for i in members
+                for slot, j in self.recorded.inputs[i]
+                if j not in inside
+            }
+            products = sum(self.label[i] == "matmul" for i in members)
+            if not products or any(self.named[i] for i in members):
+                continue
+            key = (self.recorded.place[first], max(stage[i] for i in members), products, frozenset(outside))
+            self._join(alike.setdefault(key, first), first)
+
     def _join_rearrangements(self) -> None:
         """A nameless slice or reshape is drawn as part of what it rearranges, or of the one thing that uses it."""
         recorded = self.recorded
         for i in range(len(self.label)):
-            if self.label[i] not in REARRANGEMENTS or self.named[i] or self.affine[i]:
+            learnt = self.label[i] == "broadcast_to" and all(recorded.nodes[j].is_leaf for _, j in recorded.inputs[i])
+            nameless = self.label[i] in REARRANGEMENTS and not self.named[i] and not self.affine[i]
+            if not (nameless or learnt or self.label[i] == CUT):
                 continue
             for _, j in recorded.inputs[i]:
-                if recorded.place[i] == recorded.place[j]:
+                if recorded.place[i] == recorded.place[j] or (learnt and len(recorded.consumers[j]) == 1):
                     self._join(i, j)
         floating: list[bool] = []
         for i in range(len(self.label)):
@@ -145,6 +211,23 @@ class Folding:
                 groups = {self.find(k) for k in users}
                 if len(groups) == 1:
                     self._join(i, users[0])
+
+    def _dissolve_circles(self) -> None:
+        """Groups that need each other's results are drawn node by node: nothing is lost, and no arrow goes back."""
+        while True:
+            users: dict[int, set[int]] = {self.find(i): set() for i in range(len(self._parent))}
+            for i, inputs in enumerate(self.recorded.inputs):
+                for _, j in inputs:
+                    users[self.find(j)].add(self.find(i))
+            circles = components({g: sorted(found - {g}) for g, found in users.items()})
+            together = {g for circle in circles if len(circle) > 1 for g in circle}
+            if not together:
+                return
+            for i in [i for i in range(len(self._parent)) if self.find(i) in together]:
+                self._alone.add(i)
+            for i in self._alone:
+                self._parent[i] = i
+                self.affine[i] = False
 
     def _join_sums(self) -> None:
         """a + b + c is one sum: an addition whose only use is another addition is drawn as part of it."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from minigrad.graph import Node
-
 from ..text import Line, Span, symbol_name
-from .folding import REARRANGEMENTS, Folding
+from .folding import Folding
 from .places import BEFORE
+from .vertices import Vertex
 
 __all__ = ["affine_terms", "is_telling", "join", "transposes", "wrap"]
 
@@ -20,10 +19,7 @@ LOOK_UPS = frozenset({"embedding", "take"})
 
 def unarranged(folding: Folding, i: int) -> int:
     """What a nameless slice or reshape was made from."""
-    recorded = folding.recorded
-    while recorded.nodes[i].name is None and folding.label[i] in REARRANGEMENTS and recorded.inputs[i]:
-        i = recorded.inputs[i][0][1]
-    return i
+    return folding.base(i)
 
 
 def name_of(folding: Folding, i: int) -> Line | None:
@@ -51,17 +47,30 @@ def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: boo
     label, symbol = folding.label[i], recorded.nodes[i].symbol
     if label == "stack" and len(set(names)) == 1:
         return names[0] or (OMITTED,)
+    if label == "concatenate" and names and all(names):
+        listed = [span for name in names for span in (Span(", "), *(name or ()))][1:]
+        return (Span("["), *listed, Span("]"))
     if label in LOOK_UPS and names and names[0]:
         return (*names[0], Span("[…]"))
-    if len(names) == 2 and len(symbol) == 1 and names[0] and names[1]:
-        inner = (*names[0], Span(symbol), *names[1])
+    if len(names) == 2 and len(symbol) == 1 and any(names):
+        inner = (*_factor(folding, i, 0), Span(symbol), *_factor(folding, i, 1))
         return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner
     return (OMITTED,)
 
 
-def transposes(node: Node) -> bool:
+def _factor(folding: Folding, i: int, slot: int) -> Line:
+    """An operand of a product inside a formula: its name, or the affine expression that it is, in parentheses."""
+    j = folding.recorded.inputs[i][slot][1]
+    name = name_of(folding, j)
+    if name is None and folding.affine[unarranged(folding, j)]:
+        terms = affine_terms(folding, folding.members(unarranged(folding, j)), spell_out=False)
+        return (Span("("), *join(terms), Span(")"))
+    return name or (OMITTED,)
+
+
+def transposes(vertex: Vertex) -> bool:
     """Whether a product is x @ W.T, a matrix applied to rows."""
-    return bool(getattr(node, "transpose_b", False))
+    return bool(getattr(vertex.operation, "transpose_b", False))
 
 
 def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = True) -> list[Line]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from minigrad.graph import Node
-
 from ..text import Line, Span, plain, symbol_name
+from .cuts import CUT
 from .formula import join
 from .places import Step
+from .vertices import Vertex
 
 __all__ = ["Diagram", "Item", "Link", "operation_symbol"]
 
@@ -33,11 +33,16 @@ class Item:
         part: which of several parts with the same names it belongs to, by number or by layer and direction (2←); None
             where there is one.
         is_output: whether it is what was asked to be drawn.
+        kind: "cell" for a closed cell, "fold" for steps that are not shown, else empty.
+        title: what is written in it, for what stands for several items; their own captions otherwise.
+        symbol: a short name for it where there is little room.
+        inner: the lineages of the items that it stands for.
+        ports: the lineages of the states that it hands on, from top to bottom.
     """
 
     index: int
-    nodes: tuple[Node, ...]
-    head: Node
+    nodes: tuple[Vertex, ...]
+    head: Vertex
     place: int
     role: str
     terms: list[Line]
@@ -45,16 +50,21 @@ class Item:
     lineage: tuple[object, ...] = ()
     part: str | None = None
     is_output: bool = False
+    kind: str = ""
+    title: Line = ()
+    symbol: Line = ()
+    inner: frozenset[tuple[object, ...]] = frozenset()
+    ports: tuple[tuple[object, ...], ...] = ()
 
     @property
     def elementwise(self) -> bool:
         """Whether each entry of the result depends on the same entries of the operands only, linearly or by product."""
-        return self.head.label in ELEMENTWISE and not self.terms
+        return self.head.label in ELEMENTWISE and not self.terms and not self.kind
 
     @property
     def light(self) -> bool:
         """Whether it is an element-wise operation or activation, not a matrix product or a reduction."""
-        return self.head.label in LIGHT and not self.terms
+        return self.head.label in LIGHT and not self.terms and not self.kind
 
     @cached_property
     def spoken(self) -> str:
@@ -64,13 +74,16 @@ class Item:
     @cached_property
     def caption(self) -> Line:
         """Name and operation, as far as there are any."""
+        if self.title:
+            return self.title
         name = self.name
         if self.terms:
             return name or join(self.terms)
         if self.head.is_leaf and not self.head.inputs:
             return name or (Span("×".join(map(str, self.head.shape)) or "number"),)
         if self.role == "input":
-            return name
+            looked_up = self.head.inputs[0] if self.head.inputs and not name else None
+            return name or ((*symbol_name(looked_up.name), Span("[…]")) if looked_up and looked_up.name else name)
         symbol = Span(operation_symbol(self.head), soft=bool(name))
         return (*name, Span(" "), symbol) if name else (symbol,)
 
@@ -84,20 +97,37 @@ class Item:
 
 @dataclass(slots=True)
 class Link:
-    """An arrow from one item to another, and the inputs of recorded operations that it stands for."""
+    """An arrow from one item to another, and the inputs of recorded operations that it stands for.
+
+    ``lineage`` is that of what it carries, which may be a part of what its source stands for.
+    """
 
     source: int
     target: int
-    edges: list[tuple[Node, int]] = field(default_factory=list)
+    lineage: tuple[object, ...] = ()
+    edges: list[tuple[Vertex, int]] = field(default_factory=list)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether truncation has cut the history here: no gradient goes back."""
+        sources = [vertex.inputs[slot] for vertex, slot in self.edges]
+        return any(source is not None and source.label == CUT for source in sources)
 
 
 @dataclass(slots=True)
 class Diagram:
-    """Items and links of one picture, with the steps that become its columns."""
+    """Items and links of one picture, with the steps that become its columns.
+
+    Attributes:
+        vertices: all that the items stand for, inputs first.
+        roots: the vertices of the tensors that were asked for.
+    """
 
     items: list[Item]
     links: list[Link]
     steps: list[Step]
+    vertices: list[Vertex] = field(default_factory=list)
+    roots: list[Vertex] = field(default_factory=list)
 
     @property
     def after(self) -> int:
@@ -105,9 +135,32 @@ class Diagram:
         return len(self.steps)
 
 
-def operation_symbol(node: Node) -> str:
-    """What a picture shows for an operation: 1− for what is subtracted from one."""
-    minuend = getattr(node, "minuend", None)
+def operation_symbol(vertex: Vertex) -> str:
+    """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, ^3; a number that is not kept is c."""
+    label = vertex.label
+    minuend = getattr(vertex.operation, "minuend", None)
     if minuend is not None:
-        return f"{minuend:g}{node.symbol}"
-    return "const −" if node.label == "sub" and node.inputs[0] is None else node.symbol
+        return f"{minuend:g}−"
+    if None not in vertex.inputs or label not in WITH_A_NUMBER or len(vertex.inputs) != 2:
+        return vertex.symbol
+    first = vertex.inputs[0] is None
+    written = _constant(vertex, 0 if first else 1)
+    if label == "pow" and not first:
+        return "x²" if written == "2" else f"x^{written}"
+    symbol = WITH_A_NUMBER[label]
+    if label in ("add", "mul"):
+        return f"{symbol} {written}" if label == "add" else f"{written}{symbol}"
+    return f"{written} {symbol}" if first else f"{symbol} {written}"
+
+
+WITH_A_NUMBER = {"add": "+", "sub": "−", "mul": "·", "div": "÷", "pow": "^"}
+
+
+def _constant(vertex: Vertex, slot: int) -> str:
+    """The number that an operation was given at ``slot``, if it kept it."""
+    operation = vertex.operation
+    if operation is not None and operation.saved is not None and slot in operation.keeps:
+        kept = operation.saved[operation.keeps.index(slot)]
+        if kept is not None and getattr(kept, "size", 1) == 1:
+            return f"{float(kept):.3g}"
+    return "c"

@@ -6,7 +6,7 @@ import re
 
 from .places import Recorded
 
-__all__ = ["part_numbers"]
+__all__ = ["band_of", "part_numbers"]
 
 
 LAYER = re.compile(r"layer[ _]?(\d+)")
@@ -24,7 +24,8 @@ def part_numbers(recorded: Recorded) -> dict[int, str]:
     owner_of: dict[int, tuple[tuple[str, bool], object]] = {}
     titles: dict[tuple[str, bool], list[str]] = {}
     for i, node in enumerate(recorded.nodes):
-        if node.name is None or (node.is_leaf and not node.requires_grad and i not in recorded.initial):
+        given = node.is_leaf and (node.time is not None or not node.requires_grad)
+        if node.name is None or (given and i not in recorded.initial):
             continue
         parameter = node.is_leaf and i not in recorded.initial
         scope = recorded.nodes[recorded.consumers[i][0][0]].scope if i in recorded.initial else node.scope
@@ -44,6 +45,17 @@ def part_numbers(recorded: Recorded) -> dict[int, str]:
         for i, (key, owner) in owner_of.items()
         if len(owners.get(key, ())) > 1 and owner in owners[key]
     }
+
+
+def band_of(scope: tuple[str, ...]) -> tuple[int, int]:
+    """Layer and direction that a scope tells of, (0, 0) where it tells nothing: what stands apart in a column.
+
+    >>> band_of(("encoder", "layer 2", "backward", "gru")), band_of(("decoder",))
+    ((2, 2), (0, 0))
+    """
+    layers = [int(found[1]) for found in map(LAYER.fullmatch, scope) if found]
+    directions = [list(ARROWS).index(name) + 1 for name in scope if name in ARROWS]
+    return (layers or [0])[-1], (directions or [0])[-1]
 
 
 def _title(scope: tuple[str, ...]) -> str:

@@ -1,11 +1,12 @@
-"""Where in the picture each recorded node belongs: before the steps, in one of their columns, or after them."""
+"""Where in the picture each vertex belongs: before the steps, in one of their columns, between two laps, or after all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minigrad.graph import Node
+from .laps import Laps
+from .vertices import Vertex
 
 __all__ = ["BEFORE", "Recorded", "Step"]
 
@@ -15,73 +16,101 @@ BEFORE = -1
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """A column of the picture: a time step, in the first or a later pass over time (as a decoder's is)."""
+    """A column of the picture: a time step of a lap, or what stands between a lap and the next (a memory).
+
+    A column that stands for several steps goes from ``time`` to ``last``.
+    """
 
     lap: int
+    between: bool
     time: int
+    last: int | None = None
 
 
 class Recorded:
-    """A recorded graph as arrays: nodes by number, who consumes whom, and the place of each.
+    """A graph as arrays: vertices by number, who consumes whom, and the place of each.
 
     ``place[i]`` is :data:`BEFORE`, the number of a column, or ``after`` (one more than the last column) for what was
-    computed outside any step from what the steps produced. A node without a time step that a later step consumes
-    belongs to the latest step it was computed from. Leaves go to the only place that uses them if there is just one,
-    unless they are parameters of the steps.
+    computed outside any step from what the steps produced. What was computed outside any step and is used by a later lap
+    stands between the laps; what a later step of the same lap uses belongs to the latest step it was computed from.
+    Leaves go to the only place that uses them if there is just one, unless they are parameters of the steps.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = list(nodes)
-        self.number = {node: i for i, node in enumerate(self.nodes)}
+    def __init__(self, vertices: Sequence[Vertex]) -> None:
+        self.nodes = list(vertices)
+        self.number = {vertex: i for i, vertex in enumerate(self.nodes)}
         self.inputs = [
-            [(slot, self.number[source]) for slot, source in enumerate(node.inputs) if source is not None]
-            for node in self.nodes
+            [(slot, self.number[source]) for slot, source in enumerate(vertex.inputs) if source is not None]
+            for vertex in self.nodes
         ]
         self.consumers: list[list[tuple[int, int]]] = [[] for _ in self.nodes]
         for i, inputs in enumerate(self.inputs):
             for slot, j in inputs:
                 self.consumers[j].append((i, slot))
-        self.steps = self._steps()
+        self._laps = Laps(self.nodes)
+        step_of = self._steps()
+        self.steps = sorted(set(step_of.values()))
         self.after = len(self.steps)
         self.initial: set[int] = set()
-        self.place = self._places()
+        self._column = {step: c for c, step in enumerate(self.steps)}
+        self.place = self._places(step_of)
 
-    def _steps(self) -> list[Step]:
-        laps = self._laps()
-        self._step_of = {
-            i: Step(laps.get(node.scope[:1], 0), node.time)
+    def _steps(self) -> dict[int, Step]:
+        """The steps of all vertices that belong to one, or stand between laps."""
+        of_scope = self._laps.of_scope
+        step_of = {
+            i: Step(of_scope[node.scope], False, node.time)
             for i, node in enumerate(self.nodes)
             if node.time is not None and not node.is_leaf
         }
-        return sorted(set(self._step_of.values()))
-
-    def _laps(self) -> dict[tuple[str, ...], int]:
-        """How many passes over time came before that of each outermost scope.
-
-        A scope runs in a later lap than another if its early steps use what the other made at later ones, and it does
-        not itself run backward in time (as the second direction of a bidirectional layer does).
-        """
-        backward: dict[tuple[str, ...], int] = {}
-        crossing: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+        next_lap = self._next_laps(step_of)
         for i, node in enumerate(self.nodes):
-            for _, j in self.inputs[i]:
-                source = self.nodes[j]
-                if source.is_leaf or node.time is None or source.time is None or source.time == node.time:
-                    continue
-                here, there = node.scope[:1], source.scope[:1]
-                if here == there:
-                    backward[here] = backward.get(here, 0) + (1 if source.time > node.time else -1)
-                elif source.time > node.time:
-                    crossing.add((there, here))
-        laps: dict[tuple[str, ...], int] = {}
-        for there, here in sorted(crossing):
-            if here and there and backward.get(here, -1) < 0 and (here, there) not in crossing:
-                laps[here] = max(laps.get(here, 0), laps.get(there, 0) + 1)
-        return laps
+            made_by = self._laps.made_by.get(node)
+            if made_by and next_lap[i] is not None:
+                lap = max(of_scope[scope] for scope in made_by)
+                if (next_lap[i] or 0) > lap:
+                    step_of[i] = Step(lap, True, 0)
+        self._place_first_states(step_of)
+        return step_of
 
-    def _places(self) -> list[int]:
-        column = {step: c for c, step in enumerate(self.steps)}
-        timed = [column[self._step_of[i]] if i in self._step_of else None for i in range(len(self.nodes))]
+    def _next_laps(self, step_of: dict[int, Step]) -> list[int | None]:
+        """For what is outside of steps, the first lap whose steps use it, directly or not."""
+        found: list[int | None] = [None] * len(self.nodes)
+        for i in range(len(self.nodes) - 1, -1, -1):
+            laps = [step_of[k].lap if k in step_of else found[k] for k, _ in self.consumers[i]]
+            found[i] = min((lap for lap in laps if lap is not None), default=None)
+        return found
+
+    def _place_first_states(self, step_of: dict[int, Step]) -> None:
+        """States given to the first or last step of a lap in the middle of the picture stand between the laps."""
+        ends: dict[int, list[int]] = {}
+        for step in step_of.values():
+            if not step.between:
+                first, last = ends.setdefault(step.lap, [step.time, step.time])
+                ends[step.lap] = [min(first, step.time), max(last, step.time)]
+        for i, node in enumerate(self.nodes):
+            if not self._is_given_state(i):
+                continue
+            users = {step_of.get(k) for k, _ in self.consumers[i]}
+            only = users.pop() if len(users) == 1 else None
+            if only is None or only.between:
+                continue
+            first, last = ends[only.lap]
+            if only.time == first and only.lap > min(ends) and (first < last or not _comes_later(node, only)):
+                step_of[i] = Step(only.lap - 1, True, 0)
+            elif only.time == last and only.lap < max(ends) and (first < last or _comes_later(node, only)):
+                step_of[i] = Step(only.lap, True, 0)
+
+    def _is_given_state(self, i: int) -> bool:
+        node = self.nodes[i]
+        if node.is_leaf:
+            return node.time is not None and all(self.nodes[k].time != node.time for k, _ in self.consumers[i])
+        sources = self.inputs[i]
+        return node.label == "broadcast_to" and all(self.nodes[j].is_leaf and self.nodes[j].requires_grad for _, j in sources)
+
+    def _places(self, step_of: dict[int, Step]) -> list[int]:
+        column = self._column
+        timed = [column[step_of[i]] if i in step_of else None for i in range(len(self.nodes))]
         feeds_step = [False] * len(self.nodes)
         for i in range(len(self.nodes) - 1, -1, -1):
             if timed[i] is not None or feeds_step[i]:
@@ -91,31 +120,44 @@ class Recorded:
         for i in range(len(self.nodes)):
             c = timed[i]
             if c is None:
-                latest = max((place[j] for _, j in self.inputs[i]), default=BEFORE)
+                latest = max((place[j] for _, j in self.inputs[i] if not self.nodes[j].is_leaf), default=BEFORE)
                 c = latest if latest == BEFORE or feeds_step[i] else self.after
             place.append(c)
         for i in range(len(self.nodes) - 1, -1, -1):
             if place[i] == BEFORE:
-                place[i] = self._place_of_source(i, place, column)
+                place[i] = self._place_of_source(i, place)
         return place
 
-    def _place_of_source(self, i: int, place: list[int], column: dict[Step, int]) -> int:
+    def _place_of_source(self, i: int, place: list[int]) -> int:
         node = self.nodes[i]
         users = {place[k] for k, _ in self.consumers[i]}
         if node.is_leaf and node.time is not None:
-            own = next((c for c in sorted(users) if 0 <= c < self.after and self.steps[c].time == node.time), None)
+            own = next((c for c in sorted(users) if self._is_step(c) and self.steps[c].time == node.time), None)
             if own is not None:
                 return own
-        if node.is_leaf and node.time is not None and 0 in users:
-            self.initial.add(i)
         if len(users) != 1 or BEFORE in users:
+            if node.is_leaf and node.time is not None and 0 in users and self._is_given_state(i):
+                self.initial.add(i)
             return BEFORE
         (only,) = users
-        if only == self.after:
-            return only
+        if only == self.after or (only < self.after and self.steps[only].between):
+            return BEFORE if node.is_leaf and node.requires_grad and only != self.after else only
         if node.is_leaf and node.time is None and not node.requires_grad:
             return only
+        at_end = only in (0, self.after - 1)
+        if self._is_given_state(i) or (node.is_leaf and node.time is not None):
+            if not at_end:
+                return only
+            self.initial.add(i)
+            return BEFORE
         given = node.is_leaf or all(self.nodes[j].is_leaf and len(self.consumers[j]) == 1 for _, j in self.inputs[i])
-        if (node.is_leaf and node.time is not None) or (self.after > 1 and only == 0 and given):
+        if self.after > 1 and only == 0 and given:
             self.initial.add(i)
         return BEFORE
+
+    def _is_step(self, place: int) -> bool:
+        return 0 <= place < self.after and not self.steps[place].between
+
+
+def _comes_later(node: Vertex, step: Step) -> bool:
+    return node.time is not None and node.time > step.time

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-
-from minigrad.graph import Node
+from collections.abc import Sequence
 
 from .formula import transposes
 from .items import Item, Link, operation_symbol
 from .places import BEFORE
+from .vertices import Vertex
 
 __all__ = ["assign_roles", "set_initial_lineages", "set_lineages"]
 
+LOOK_UP = "embedding"
 LONGEST_SYMBOL_IN_A_CIRCLE = 3
 
 
@@ -48,43 +49,48 @@ def set_initial_lineages(items: list[Item], links: list[Link]) -> None:
         items[j].lineage = found
 
 
-def assign_roles(items: list[Item], links: list[Link], after: int) -> None:
-    """Set the role of every item."""
+def assign_roles(items: list[Item], links: list[Link], after: int, is_step: Sequence[bool]) -> None:
+    """Set the role of every item; ``is_step`` tells the columns that are steps from those between laps."""
     sources: list[set[int]] = [set() for _ in items]
     for link in links:
         sources[link.target].add(link.source)
-    carried = _carried(items, links, after)
+    carried = _carried(items, links, is_step)
     for item in items:
         item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], after)
     targets: list[list[Item]] = [[] for _ in items]
-    uses: list[list[tuple[Node, int]]] = [[] for _ in items]
+    uses: list[list[tuple[Vertex, int]]] = [[] for _ in items]
     for link in links:
         targets[link.source].append(items[link.target])
         uses[link.source] += link.edges
     for item in items:
         if item.role == "parameter" and targets[item.index]:
             operand = all(node.label == "matmul" and slot == 0 and transposes(node) for node, slot in uses[item.index])
-            if operand or all(t.role == "input" for t in targets[item.index]):
+            if operand:
                 item.role = "input"
 
 
-def _carried(items: list[Item], links: list[Link], after: int) -> set[tuple[object, ...]]:
+def _carried(items: list[Item], links: list[Link], is_step: Sequence[bool]) -> set[tuple[object, ...]]:
     """The lineages of states: what begins with an initial state, or what most steps where it is hand to another step.
 
     With them go those that have the name of one: what a step would have handed on, had the sequence not ended before it.
     """
     found: set[tuple[object, ...]] = set()
     steps: dict[tuple[object, ...], set[int]] = {}
-    made = Counter(item.lineage for item in items if 0 <= item.place < after)
+    made = Counter(item.lineage for item in items if 0 <= item.place < len(is_step))
     for link in links:
         source, target = items[link.source], items[link.target]
         if source.initial:
             found.add(source.lineage)
-        elif 0 <= source.place < after and 0 <= target.place < after and source.place != target.place:
+        elif _both(source, target, is_step) and source.place != target.place:
             steps.setdefault(source.lineage, set()).add(source.place)
     found |= {lineage for lineage, places in steps.items() if 2 * len(places) >= made[lineage] - 1}
     named = {lineage[:2] for lineage in found if lineage[1] is not None}
     return found | {lineage for lineage in made if lineage[:2] in named}
+
+
+def _both(source: Item, target: Item, is_step: Sequence[bool]) -> bool:
+    """Whether both belong to steps."""
+    return all(0 <= item.place < len(is_step) and is_step[item.place] for item in (source, target))
 
 
 def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:
@@ -97,7 +103,8 @@ def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], aft
         return "parameter" if head.time is None and head.requires_grad else "input"
     if item.terms:
         return "affine"
-    if 0 <= item.place < after and sources and all(s.place == BEFORE and not s.initial for s in sources) and head.name:
+    from_before = bool(sources) and all(s.place == BEFORE and not s.initial for s in sources)
+    if 0 <= item.place < after and from_before and (head.name or head.label == LOOK_UP):
         return "input"
     if head.name is not None:
         return "gate" if 0 <= item.place < after else "activation"

@@ -103,7 +103,7 @@ class ColumnDrawing:
         arriving = Counter((j, step) for (_, j, at), steps in self.column.arrives.items() if at == right for step in steps)
         for (j, _), count in arriving.items():
             lines[j] = max(lines[j], count)
-        for j, to_right in self.column.leaves:
+        for j, _, to_right in self.column.leaves:
             lines[j] += to_right == right
         return lines
 
@@ -165,7 +165,7 @@ class ColumnDrawing:
 
     def leaves_above(self, row: int) -> bool:
         """Whether something leaves above a row because it cannot leave at the side."""
-        return any(self.column.row[j] == row and not self.is_outermost(j, right) for j, right in self.column.leaves)
+        return any(self.column.row[j] == row and not self.is_outermost(j, right) for j, _, right in self.column.leaves)
 
     def sideways(self) -> dict[int, float]:
         """For each channel (below row r) how far sideways a line has to go in it, about."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..paths import Pen, Point
 from .column import ColumnDrawing, pushed_apart
 from .columns import Lineage
 from .frame import FIRST_TRACK, HALF_CHANNEL, TRACK, Frame
+from .levels import LEVELS
 
 __all__ = ["ColumnLines"]
 
 EDGE = 8.0
+BESIDE_ARRIVAL = 10.0
 SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING, BROAD_SPACING = 8.0, 13.0, 17.0, 10.0
 NEARLY_STRAIGHT, STRAIGHT_END = 6.0, 11.0
 
@@ -30,9 +32,10 @@ class Attached(NamedTuple):
 class ColumnLines:
     """The lines of one kind of column; x counts from its left edge."""
 
-    def __init__(self, drawing: ColumnDrawing, frame: Frame) -> None:
+    def __init__(self, drawing: ColumnDrawing, frame: Frame, levels: Mapping[Lineage, float] | None = None) -> None:
         self._drawing = drawing
         self._frame = frame
+        self._levels = levels or {}
         self._row = drawing.column.row
         self._ports = self._place_ports()
 
@@ -71,20 +74,39 @@ class ColumnLines:
         drawing, frame, row = self._drawing, self._frame, self._row[j]
         edge = drawing.width if from_right else 0.0
         if drawing.is_outermost(j, from_right):
-            y = frame.middle[row] + self._side_offset(lineage, j, from_right)
+            y = self._level(lineage, j)
+            y = frame.middle[row] + self._side_offset(lineage, j, from_right) if y is None else y
             return Pen(edge, y).to(drawing.x[j] + (0.5 if from_right else -0.5) * drawing.look[j].width, y).points
         x = self._port_x(("arrive", lineage, j, from_right), j)
         y = frame.bottom(row) + FIRST_TRACK + TRACK * drawing.comes_in_below(row).index((lineage, j))
         return Pen(edge, y).corner(x, self._outline(j, x, top=False), vertical_first=False).points
 
-    def leaving(self, j: int, to_right: bool) -> list[Point]:
+    def leaving(self, j: int, lineage: Lineage, to_right: bool) -> list[Point]:
         """The line from item j to the edge of the column, for what goes to another step; above the row if it must."""
         drawing, frame, row = self._drawing, self._frame, self._row[j]
-        edge, y = (drawing.width if to_right else 0.0), frame.middle[row]
+        edge, level = (drawing.width if to_right else 0.0), self._level(lineage, j)
+        y = frame.middle[row] if level is None else level
+        if level is not None and (lineage, j, to_right) in drawing.column.arrives:
+            y += BESIDE_ARRIVAL
         if drawing.is_outermost(j, to_right):
             return Pen(drawing.x[j] + (0.5 if to_right else -0.5) * drawing.look[j].width, y).to(edge, y).points
-        x = self._port_x(("leave", j, to_right), j)
+        x = self._port_x(("leave", j, lineage, to_right), j)
         return Pen(x, self._outline(j, x, top=True)).corner(edge, frame.top(row) - HALF_CHANNEL, vertical_first=True).points
+
+    def _level(self, lineage: Lineage, j: int) -> float | None:
+        """The height at which a state meets a closed cell or a fold, if it has one of its own; None for other items."""
+        item, row = self._drawing.column.first[j], self._row[j]
+        if not item.kind:
+            return None
+        y = self._levels.get(lineage, math.inf)
+        return y if self._frame.top(row) + EDGE / 2 <= y <= self._frame.bottom(row) - EDGE / 2 else self._own_level(lineage, j)
+
+    def _own_level(self, lineage: Lineage, j: int) -> float:
+        """States that are known nowhere else meet an item one below the other."""
+        item, middle = self._drawing.column.first[j], self._frame.middle[self._row[j]]
+        if lineage not in item.ports:
+            return middle
+        return middle + (item.ports.index(lineage) - (len(item.ports) - 1) / 2) * LEVELS
 
     def _rise(self, pen: Pen, bends: Sequence[tuple[int, float]], key: tuple[Hashable, ...], j: int, up: bool) -> list[Point]:
         """Through the bends to item j: straight past every row, curved in the channels."""
@@ -107,7 +129,7 @@ class ColumnLines:
     def _outline(self, j: int, x: float, top: bool) -> float:
         """The y of the upper or lower outline of item j at x."""
         look, middle = self._drawing.look[j], self._frame.middle[self._row[j]]
-        half = look.height / 2
+        half = self._frame.half[self._row[j]] if self._drawing.column.first[j].kind else look.height / 2
         if look.shape == "circle":
             half = math.sqrt(max(half * half - (x - self._drawing.x[j]) ** 2, 1.0))
         return middle - half if top else middle + half
@@ -131,9 +153,10 @@ class ColumnLines:
             if not drawing.is_outermost(j, from_right):
                 key = ("arrive", lineage, j, from_right)
                 sides[j, False].append(Attached(math.inf if from_right else -math.inf, True, key))
-        for j, to_right in drawing.column.leaves:
+        for j, lineage, to_right in drawing.column.leaves:
             if not drawing.is_outermost(j, to_right):
-                sides[j, True].append(Attached(math.inf if to_right else -math.inf, False, ("leave", j, to_right)))
+                key = ("leave", j, lineage, to_right)
+                sides[j, True].append(Attached(math.inf if to_right else -math.inf, False, key))
         ports: dict[tuple[Hashable, ...], float] = {}
         for (j, _), attached in sides.items():
             attached.sort(key=lambda end: (end.far, repr(end.key)))

@@ -22,7 +22,7 @@ class Column:
         links: (source, target) pairs within the step, repeated if an operation uses one value twice.
         arrives: for what comes from other steps or from an initial state, (lineage, item, from the right) and at which
             steps it does.
-        leaves: (item, to the right) for what goes to other places.
+        leaves: (item, lineage of what goes, to the right) for what goes to other places.
         taps: (source item of the diagram, item) for what comes from before all steps.
         highways: for each, its items in the order in which the state passes them.
         row: the row of each item.
@@ -32,10 +32,15 @@ class Column:
     items: list[list[Item]]
     links: list[tuple[int, int]]
     arrives: dict[tuple[Lineage, int, bool], set[int]] = field(default_factory=dict)
-    leaves: set[tuple[int, bool]] = field(default_factory=set)
+    leaves: set[tuple[int, Lineage, bool]] = field(default_factory=set)
     taps: set[tuple[int, int]] = field(default_factory=set)
     highways: list[list[int]] = field(default_factory=list)
     row: list[int] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """"fold" or "cell" where a step is not open to be looked into."""
+        return next((item.kind for item in self.first if item.kind == "fold" or item.ports), "")
 
     @property
     def first(self) -> list[Item]:
@@ -59,7 +64,7 @@ def columns_of(diagram: Diagram) -> list[Column]:
     alike: dict[object, Column] = {}
     column_at: list[Column] = []
     for step, items in enumerate(members):
-        looks = (tuple((i.lineage, i.role, len(i.terms), i.part) for i in items), tuple(inner[step]))
+        looks = (tuple((i.lineage, i.role, len(i.terms), i.part, i.ports) for i in items), tuple(inner[step]))
         column = alike.setdefault(looks, Column([], [], inner[step]))
         column.steps.append(step)
         column.items.append(items)
@@ -79,9 +84,9 @@ def _find_ports(diagram: Diagram, column_at: list[Column], local: dict[int, int]
                 column.taps.add((link.source, local[link.target]))
             else:
                 reverse = source.place == target.place + 1 or (source.initial and _starts_last(target, diagram))
-                column.arrives.setdefault((source.lineage, local[link.target], reverse), set()).add(target.place)
+                column.arrives.setdefault((link.lineage, local[link.target], reverse), set()).add(target.place)
         if link.source in local:
-            column_at[source.place].leaves.add((local[link.source], target.place != source.place - 1))
+            column_at[source.place].leaves.add((local[link.source], link.lineage, target.place != source.place - 1))
 
 
 def _starts_last(target: Item, diagram: Diagram) -> bool:

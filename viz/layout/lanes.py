@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 
-from ..diagram.items import Diagram
+from ..diagram.items import Diagram, Link
 from ..paths import Pen, Point, joined
+from .columns import Lineage
 from .geometry import Bus, Layout, Route
 from .steps import Steps
 
@@ -20,6 +21,20 @@ __all__ = ["TRACK", "Lanes"]
 TRACK, LANE = 7.0, 15.0
 ABOVE_PANELS = 13.0
 BESIDE_PANEL = 8.0
+
+
+Out = tuple[int, Lineage]
+"""What leaves an item: its number, and of which lineage it is."""
+
+
+def _out(link: Link) -> Out:
+    return link.source, link.lineage
+
+
+def _is_outside_of_steps(diagram: Diagram, j: int) -> bool:
+    """Whether an item stands between the laps or after all steps."""
+    place = diagram.items[j].place
+    return place == diagram.after or (0 <= place < diagram.after and diagram.steps[place].between)
 
 
 class Lanes:
@@ -36,29 +51,35 @@ class Lanes:
         self.diagram = diagram
         self.links = links
         targets = Counter(diagram.links[k].target for k in links)
-        self.collectors = [j for j, n in sorted(targets.items()) if n > 1 and diagram.items[j].place == diagram.after]
+        self.collectors = [j for j, n in sorted(targets.items()) if n > 1 and _is_outside_of_steps(diagram, j)]
         fed = {link.target for link in diagram.links if diagram.items[link.source].place == diagram.after}
-        self.crown = next((j for j in self.collectors if j not in fed), None)
-        self._lane: dict[tuple[str, int], int] = {}
-        self._up: dict[int, int] = {}
-        self._down: dict[tuple[int, int], int] = {}
+        at_end = [j for j in self.collectors if diagram.items[j].place == diagram.after]
+        self.crown = next((j for j in at_end if j not in fed), None)
+        self._lane: dict[tuple[str, Hashable], int] = {}
+        self._up: dict[Out, int] = {}
+        self._down: dict[tuple[Out, int], int] = {}
+        self._in: dict[int, int] = {}
         leaving: dict[int, int] = defaultdict(int)
         coming: dict[int, int] = defaultdict(int)
         for k in links:
             link = diagram.links[k]
             source, target = diagram.items[link.source], diagram.items[link.target]
             self._lane.setdefault(self._key(k), len(self._lane))
-            if link.source not in self._up and not source.initial:
-                self._up[link.source] = leaving[source.place]
+            if _out(link) not in self._up and not source.initial:
+                self._up[_out(link)] = leaving[source.place]
                 leaving[source.place] += 1
-            if target.place != diagram.after and (link.source, link.target) not in self._down:
-                self._down[link.source, link.target] = coming[target.place]
+            if self._key(k) == ("collect", link.target) and target.place != diagram.after:
+                if link.target not in self._in:
+                    self._in[link.target] = coming[target.place]
+                    coming[target.place] += 1
+            elif target.place != diagram.after and (_out(link), link.target) not in self._down:
+                self._down[_out(link), link.target] = coming[target.place]
                 coming[target.place] += 1
         self.room = {step: TRACK * (leaving[step - 1] + coming[step]) for step in range(diagram.after + 1)}
 
-    def _key(self, k: int) -> tuple[str, int]:
+    def _key(self, k: int) -> tuple[str, Hashable]:
         link = self.diagram.links[k]
-        return ("collect", link.target) if link.target in self.collectors else ("spread", link.source)
+        return ("collect", link.target) if link.target in self.collectors else ("spread", _out(link))
 
     def ceiling(self, layout: Layout, steps: Steps) -> float:
         """How high the highest lane runs; they all run above the panels, and above the item they come down to."""
@@ -84,8 +105,8 @@ class Lanes:
                 pen = Pen(place.x + place.width / 2, place.y)
                 up = pen.here[0] + BESIDE_PANEL
             else:
-                pen = Pen.along(steps.line_out(source.index, to_right=True))
-                up = steps.edges(source.place)[1] + BESIDE_PANEL + TRACK * self._up[source.index]
+                pen = Pen.along(steps.line_out(source.index, link.lineage, to_right=True))
+                up = steps.edges(source.place)[1] + BESIDE_PANEL + TRACK * self._up[_out(link)]
             if self._key(k)[0] == "collect":
                 pen.corner(up, lane_y, vertical_first=False)
                 layout.routes[k] = Route(joined(pen.points), arrow=False, junction=(up, lane_y))
@@ -94,8 +115,8 @@ class Lanes:
                 end = entry_lines[k]
                 down = end[0][0] - BESIDE_PANEL
             else:
-                end = steps.line_in(source.lineage, target.index, from_right=False)
-                down = steps.edges(target.place)[0] - BESIDE_PANEL - TRACK * self._down[source.index, target.index]
+                end = steps.line_in(link.lineage, target.index, from_right=False)
+                down = steps.edges(target.place)[0] - BESIDE_PANEL - TRACK * self._down[_out(link), target.index]
             pen.corner(up, (pen.here[1] + lane_y) / 2, vertical_first=False)
             pen.corner((up + down) / 2, lane_y, vertical_first=True)
             pen.corner(down, (lane_y + end[0][1]) / 2, vertical_first=False)
@@ -109,8 +130,18 @@ class Lanes:
             if item == self.crown:
                 pen.corner(place.x, place.y - place.height / 2, vertical_first=False)
             else:
-                end = entry_lines["collect", item]
-                down = end[0][0] - BESIDE_PANEL
+                if self.diagram.items[item].place == self.diagram.after:
+                    end = entry_lines["collect", item]
+                    down = end[0][0] - BESIDE_PANEL
+                else:
+                    end, down = self._way_in(item, steps)
                 pen.corner(down, (y + end[0][1]) / 2, vertical_first=False).corner(*end[0], vertical_first=True)
                 pen.points += end[1:]
             layout.buses.append(Bus(item, joined(pen.points), collects=True))
+
+    def _way_in(self, item: int, steps: Steps) -> tuple[list[Point], float]:
+        """The end of a collecting wire at an item between laps, and the x of the track that leads down to it."""
+        links = [self.diagram.links[k] for k in self.links if self.diagram.links[k].target == item]
+        forward = [link for link in links if self.diagram.items[link.source].place < self.diagram.items[item].place]
+        end = steps.line_in((forward or links)[0].lineage, item, from_right=False)
+        return end, steps.edges(self.diagram.items[item].place)[0] - BESIDE_PANEL - TRACK * self._in[item]

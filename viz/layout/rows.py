@@ -10,29 +10,63 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from itertools import pairwise
 
 from ..diagram.items import Item
+from ..diagram.numbering import band_of
 from .columns import Column, Lineage
 
 __all__ = ["reachable", "set_rows"]
 
+Band = tuple[int, int]
+NO_BAND = (0, 0)
+
+
+Bands = dict[Band, int]
+"""The lowest row of each band, the same in all columns."""
+
 
 def set_rows(columns: list[Column]) -> int:
-    """Choose the rows of all columns, equal for what plays the same part; returns how many rows there are."""
+    """Choose the rows of all columns, equal for what plays the same part; returns how many rows there are.
+
+    Layers and directions have bands of rows of their own, one above the other.
+    """
     for column in columns:
         column.highways = _highways(column)
     least: dict[Lineage, int] = {}
-    for _ in range(len(columns) + 4):
+    bands: Bands = {}
+    for _ in range(2 * len(columns) + 8):
         for column in columns:
-            column.row = _rows(column, least)
-        before = dict(least)
+            column.row = _rows(column, least, bands)
+        before = (dict(least), dict(bands))
         for column in columns:
             for item, row in zip(column.first, column.row, strict=True):
                 if item.head.name is not None:
                     least[item.lineage] = max(least.get(item.lineage, 0), row)
-        if least == before:
+            for band, row in _lowest_rows(column).items():
+                bands[band] = max(bands.get(band, 0), row)
+        if (least, bands) == before:
             break
     return max((row + 1 for column in columns for row in column.row), default=0)
+
+
+def _lowest_rows(column: Column) -> Bands:
+    """For each band of a column the lowest row above all bands below it."""
+    found: Bands = {}
+    highest = -1
+    of_item = _bands_of(column)
+    for band in sorted(set(of_item) - {NO_BAND}):
+        rows = [row for other, row in zip(of_item, column.row, strict=True) if other == band]
+        found[band] = max(min(rows), highest + 1)
+        highest = max([highest, *rows])
+    return found
+
+
+def _bands_of(column: Column) -> list[Band]:
+    """The band of each item; what merely enters a step, or joins the directions of a layer, has none."""
+    found = [band_of(item.head.scope) if item.role != "input" else NO_BAND for item in column.first]
+    divided = {layer for layer, direction in found if direction}
+    return [NO_BAND if layer in divided and not direction else (layer, direction) for layer, direction in found]
 
 
 def _highways(column: Column) -> list[list[int]]:
@@ -71,7 +105,7 @@ def _elementwise_way(entrances: Iterable[int], goal: int, items: list[Item], use
     return []
 
 
-def _rows(column: Column, least: dict[Lineage, int]) -> list[int]:
+def _rows(column: Column, least: dict[Lineage, int], bands: Bands) -> list[int]:
     """Rows as low as the constraints allow: above what it is computed from, or below, for what hangs from a highway."""
     highway_of = {j: way[0] for way in column.highways for j in way}
     stands_for = [highway_of.get(j, j) for j in range(len(column.first))]
@@ -87,13 +121,18 @@ def _rows(column: Column, least: dict[Lineage, int]) -> list[int]:
         for v in reachable(way, users) - hanging - set(way):
             above.add((stands_for[way[0]], stands_for[v]))
     above = {(low, high) for low, high in above if low != high}
+    of_item = _bands_of(column)
+    between_bands = _between_bands(of_item, stands_for)
+    if _longest_ways([0] * len(column.first), above | between_bands) is None:
+        of_item, between_bands = [NO_BAND] * len(of_item), set()
+    above |= between_bands
     lowest = [0] * len(column.first)
     for j, item in enumerate(column.first):
-        lowest[stands_for[j]] = max(lowest[stands_for[j]], least.get(item.lineage, 0))
+        lowest[stands_for[j]] = max(lowest[stands_for[j]], least.get(item.lineage, 0), bands.get(of_item[j], 0))
     rows = _longest_ways(lowest, above)
     if rows is None:
         column.highways = []
-        return _rows(column, least)
+        return _rows(column, least, bands)
     for _ in range(4 * len(rows)):
         intruder = _intruder(column, stands_for, rows, highway_of)
         if intruder is None:
@@ -101,6 +140,16 @@ def _rows(column: Column, least: dict[Lineage, int]) -> list[int]:
         lowest[intruder] = rows[intruder] + 1
         rows = _longest_ways(lowest, above) or rows
     return [rows[stands_for[j]] for j in range(len(rows))]
+
+
+def _between_bands(of_item: list[Band], stands_for: list[int]) -> set[tuple[int, int]]:
+    """Everything in one band stands below everything in the next."""
+    members: dict[Band, set[int]] = defaultdict(set)
+    for j, band in enumerate(of_item):
+        if band != NO_BAND:
+            members[band].add(stands_for[j])
+    ordered = [members[band] for band in sorted(members)]
+    return {(low, high) for lower, upper in pairwise(ordered) for low in lower for high in upper if low != high}
 
 
 def _hanging(column: Column, users: dict[int, list[int]]) -> set[int]:

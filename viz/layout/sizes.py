@@ -15,6 +15,7 @@ FORMULA_FONT = 12.0
 HEIGHT, SMALL_HEIGHT, CIRCLE = 28.0, 24.0, 25.0
 PADDING = 9.0
 NARROWEST = 34.0
+CELL_WIDTH, CELL_HEIGHT, SMALL_CELL_HEIGHT = 62.0, 78.0, 46.0
 FORMULA_ROOM = 185.0
 MOST_LINES = 4
 
@@ -32,6 +33,13 @@ class Look:
 
 def look_of(item: Item) -> Look:
     """The shape, size and text of an item."""
+    if item.kind == "fold":
+        lines = tuple((span,) for span in item.title)
+        width = max(line_width(line, FONT) for line in lines) + 4 * PADDING
+        return Look("fold", width, len(lines) * LINE_HEIGHT + 4 * PADDING, lines, FONT)
+    if item.kind == "cell":
+        width = max(line_width(item.title, FONT) + 2 * PADDING, CELL_WIDTH)
+        return Look("cell", width, CELL_HEIGHT if len(item.ports) > 1 else SMALL_CELL_HEIGHT, (item.title,), FONT)
     if item.terms:
         return _formula(item)
     caption = item.caption

@@ -12,6 +12,7 @@ from .column import ColumnDrawing
 from .column_lines import ColumnLines
 from .columns import Column, Lineage, columns_of
 from .frame import Frame, frame_of
+from .levels import aligned_frame, levels_of
 from .rows import reachable, set_rows
 from .sizes import Look
 
@@ -30,6 +31,7 @@ class Drawn:
 
     drawing: ColumnDrawing
     lines: ColumnLines
+    frame: Frame
     known: dict[Hashable, list[Point]]
 
     def line(self, key: Hashable, draw: Callable[[], list[Point]]) -> list[Point]:
@@ -56,16 +58,25 @@ class Steps:
     def __init__(self, diagram: Diagram, room: dict[int, float]) -> None:
         self.diagram = diagram
         columns = columns_of(diagram)
-        rows = set_rows(columns)
-        self.fed_from_above = _fed_from_above(diagram, columns, rows)
-        drawings = [ColumnDrawing(column, self.fed_from_above, rows) for column in columns]
+        kinds = {kind: [column for column in columns if column.kind == kind] for kind in ("", "cell", "fold")}
+        main = next(alike for alike in kinds.values() if any(column.first for column in alike))
+        rows = set_rows(main)
+        self.fed_from_above = _fed_from_above(diagram, main, rows)
+        drawings = [ColumnDrawing(column, self.fed_from_above, rows) for column in main]
         self.frame: Frame = frame_of(drawings, rows)
+        aligned = [(drawing, self.frame) for drawing in drawings]
+        for column in columns:
+            if column not in main:
+                own = set_rows([column])
+                drawing = ColumnDrawing(column, self.fed_from_above, own)
+                aligned.append((drawing, aligned_frame(drawing, own, drawings, self.frame)))
+        self._levels = levels_of(aligned)
         self._drawn: dict[int, Drawn] = {}
         self._local: dict[int, int] = {}
         self._looks: dict[int, Look] = {}
         self._tap_number: dict[tuple[int, int], int] = {}
-        for drawing in drawings:
-            drawn = Drawn(drawing, ColumnLines(drawing, self.frame), {})
+        for drawing, frame in aligned:
+            drawn = Drawn(drawing, ColumnLines(drawing, frame, self._levels), frame, {})
             for step, items, looks in zip(drawing.column.steps, drawing.column.items, drawing.looks, strict=True):
                 self._drawn[step] = drawn
                 self._local.update((item.index, j) for j, item in enumerate(items))
@@ -73,7 +84,7 @@ class Steps:
                 self._tap_number.update(((source, items[j].index), k) for k, (source, j) in enumerate(drawing.taps))
         lowest = [item.role for d in drawings for item, r in zip(d.column.first, d.column.row, strict=True) if r == 0]
         self.top = -PANEL_TOP - LINE_BELOW_LABEL * any(d.leaves_above(rows - 1) for d in drawings)
-        self.floor = self.frame.height
+        self.floor = max(frame.height for _, frame in aligned)
         inputs_only = rows > 1 and set(lowest) == {"input"}
         self.bottom = self.frame.top(0) - ABOVE_INPUTS if inputs_only else self.floor + PANEL_BOTTOM
         self._left = self._place(room)
@@ -122,20 +133,21 @@ class Steps:
         return left
 
     def row_y(self, lineage: Lineage, step: int) -> float | None:
-        """The height of the item that plays a part at a step, if there is one."""
+        """The height of the item that plays a part at a step, or of the line to it, if there is one."""
         column = self._drawn[step].drawing.column
         rows = {item.lineage: row for item, row in zip(column.first, column.row, strict=True)}
-        return self.frame.middle[rows[lineage]] if lineage in rows else None
+        return self._drawn[step].frame.middle[rows[lineage]] if lineage in rows else self._levels.get(lineage)
 
     def middle(self, item: Item) -> Point:
         """The middle of an item."""
-        drawing, j = self._drawn[item.place].drawing, self._local[item.index]
-        return self._left[item.place] + drawing.x[j], self.frame.middle[drawing.column.row[j]]
+        drawn, j = self._drawn[item.place], self._local[item.index]
+        return self._left[item.place] + drawn.drawing.x[j], drawn.frame.middle[drawn.drawing.column.row[j]]
 
     def size(self, item: Item) -> tuple[float, float]:
         """The width and height of an item, equal at all steps that look alike."""
-        look = self._drawn[item.place].drawing.look[self._local[item.index]]
-        return look.width, look.height
+        drawn, j = self._drawn[item.place], self._local[item.index]
+        look = drawn.drawing.look[j]
+        return look.width, 2 * drawn.frame.half[drawn.drawing.column.row[j]] if item.kind else look.height
 
     def look(self, item: Item) -> Look:
         """What is drawn in an item."""
@@ -147,11 +159,12 @@ class Steps:
         drawn = self._drawn[step]
         return moved(drawn.line(("link", number), lambda: drawn.lines.link(number)), self._left[step], 0.0)
 
-    def line_out(self, item: int, to_right: bool) -> list[Point]:
+    def line_out(self, item: int, lineage: Lineage, to_right: bool) -> list[Point]:
         """The line from an item to the edge of its column."""
         step, j = self.diagram.items[item].place, self._local[item]
         drawn = self._drawn[step]
-        return moved(drawn.line(("out", j, to_right), lambda: drawn.lines.leaving(j, to_right)), self._left[step], 0.0)
+        line = drawn.line(("out", j, lineage, to_right), lambda: drawn.lines.leaving(j, lineage, to_right))
+        return moved(line, self._left[step], 0.0)
 
     def line_in(self, lineage: Lineage, item: int, from_right: bool) -> list[Point]:
         """The line from the edge of a column to one of its items."""
@@ -186,7 +199,7 @@ def _fed_from_above(diagram: Diagram, columns: Sequence[Column], rows: int) -> s
 def _leads_to_other_steps(column: Column) -> set[int]:
     """What a state is computed from, unless the state is a mere running total that nothing but itself reads."""
     read = {lineage for lineage, j, _ in column.arrives if not any(j in way for way in column.highways)}
-    states = {j for j, item in enumerate(column.first) if item.lineage in read}
+    states = {j for j, item in enumerate(column.first) if item.lineage in read or not read.isdisjoint(item.ports)}
     sources: dict[int, list[int]] = {}
     for source, target in column.links:
         sources.setdefault(target, []).append(source)

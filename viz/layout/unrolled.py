@@ -37,6 +37,7 @@ class Unrolled:
             if self.items[link.source].initial:
                 place = self.items[link.target].place
                 self._beside[link.source] = min(place, self._beside.get(link.source, place))
+        self._is_blocked = any(place == diagram.after - 1 > 0 for place in self._beside.values())
         self.kinds = [self._kind(k) for k in range(len(diagram.links))]
         self.lanes = Lanes(diagram, self._links_of("lane"))
         self.steps = layout.steps = Steps(diagram, self.lanes.room)
@@ -56,7 +57,7 @@ class Unrolled:
         if source.place == target.place:
             return "after" if source.place == after else "within"
         if target.place == after:
-            return "result" if source.place == after - 1 else "lane"
+            return "result" if source.place == after - 1 and not self._is_blocked else "lane"
         return "carry" if abs(source.place - target.place) == 1 else "lane"
 
     def _links_of(self, kind: str) -> list[int]:
@@ -104,7 +105,7 @@ class Unrolled:
     def _place_initial(self, initial: list[Item], margin: float) -> None:
         """Initial states stand beside the first column, at the height of the states they begin, as far as they fit."""
         wanted = sorted((self._beside[item.index] > 0, self._height_of_initial(item), item.index) for item in initial)
-        right_end = self.steps.edges(self.diagram.after - 1)[1] + INITIAL_GAP
+        right_end = self.steps.edges(self.diagram.after - 1)[1] + self.lanes.room[self.diagram.after] + INITIAL_GAP
         free = {False: -math.inf, True: -math.inf}
         for at_right, y, j in wanted:
             look = look_of(self.items[j])
@@ -150,7 +151,7 @@ class Unrolled:
             self.layout.routes[k] = Route(joined(moved(region.link_path(number), dx, dy)))
         entry_lines = {key: moved(region.entry_path(number), dx, dy) for number, key in enumerate(entered)}
         for k in results:
-            pen = Pen.along(self.steps.line_out(self.diagram.links[k].source, to_right=True))
+            pen = Pen.along(self.steps.line_out(self.diagram.links[k].source, self.diagram.links[k].lineage, to_right=True))
             pen.to(edge, pen.here[1])
             pen.run(*entry_lines[k][0])
             self.layout.routes[k] = Route(joined([*pen.points, *entry_lines[k][1:]]))
@@ -164,16 +165,16 @@ class Unrolled:
                 self.layout.routes[k] = Route(self.steps.line_within(k))
             elif self.kinds[k] == "carry":
                 forward = source.place < target.place
-                pen = Pen.along(self.steps.line_out(source.index, to_right=forward))
-                self._arrive(k, pen, source, target, from_right=not forward)
+                pen = Pen.along(self.steps.line_out(source.index, link.lineage, to_right=forward))
+                self._arrive(k, pen, target, from_right=not forward)
             elif self.kinds[k] == "start":
                 place = self.layout.places[source.index]
                 at_right = place.x > self.layout.places[target.index].x
                 pen = Pen(place.x + (-0.5 if at_right else 0.5) * place.width, place.y)
-                self._arrive(k, pen, source, target, from_right=at_right)
+                self._arrive(k, pen, target, from_right=at_right)
 
-    def _arrive(self, k: int, pen: Pen, source: Item, target: Item, from_right: bool) -> None:
-        end = self.steps.line_in(source.lineage, target.index, from_right)
+    def _arrive(self, k: int, pen: Pen, target: Item, from_right: bool) -> None:
+        end = self.steps.line_in(self.diagram.links[k].lineage, target.index, from_right)
         (x, y) = end[0]
         pen.run(x + (STRAIGHT_END if from_right else -STRAIGHT_END), y).to(x, y)
         self.layout.routes[k] = Route(joined([*pen.points, *end[1:]]))

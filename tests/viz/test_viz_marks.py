@@ -1,0 +1,120 @@
+"""Marks: everything in a scene becomes some, in the order of painting, with what writers need to know of it."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from graphs_to_draw import CELLS, OWN, of_cell
+from minigrad.viz import draw
+from minigrad.viz.marks import LAYERS, Circle, Mark, Path, Rectangle, Words, marked
+from minigrad.viz.palette import THEMES, dark
+from minigrad.viz.paths import Pen
+from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
+from minigrad.viz.text import Span, plain
+
+
+def everything() -> Scene:
+    """A scene with something of every kind in it."""
+    scene = draw(of_cell("lstm", 3)).scene
+    scene.badges += [Badge("g0", 40.0, 40.0, "nan", 1, "NaN began here"), Badge("g1", 80.0, 40.0, "cut", 2, "cut here")]
+    scene.tiles.append(Tile("i0", 10.0, 300.0, 20.0, 8.0, "#e87e24", 1, "step 1", 0.25))
+    scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, True, "RNN"))
+    scene.texts.append(Text(12.0, 200.0, (Span("rotated"),), 11.0, key="y axis", rotated=True))
+    scene.boxes[0] = replace(scene.boxes[0], values=("shape 2 × 4", "mean 0.5"), full_name="a name that nobody would cut")
+    scene.boxes[1] = replace(scene.boxes[1], shape="fold")
+    return scene
+
+
+def of_layer(scene: Scene, layer: str, values: bool = False) -> list[Mark]:
+    return dict(marked(scene, values=values).layers()).get(layer, [])
+
+
+@pytest.mark.parametrize("name", [*CELLS, *OWN])
+def test_every_key_is_there_once(name: str) -> None:
+    scene = draw(of_cell(name, 3) if name in CELLS else OWN[name]()).scene
+    keys = Counter(mark.key for mark in marked(scene, values=True).marks)
+    assert [key for key, times in keys.items() if times > 1] == []
+
+
+def test_everything_in_a_scene_becomes_a_mark_of_its_layer() -> None:
+    scene = everything()
+    found = {layer: len(marks) for layer, marks in marked(scene, values=True).layers()}
+    kinds = ("panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts")
+    assert found == {kind: len(getattr(scene, kind)) for kind in kinds} | {"legend": 1, "values": 1}
+    assert list(found) == list(LAYERS)
+
+
+def test_times_ends_and_hover_texts_come_along() -> None:
+    scene = everything()
+    lines = {mark.key: mark for mark in of_layer(scene, "edges")}
+    for edge in scene.edges:
+        mark = lines[edge.key]
+        assert (mark.source, mark.target, mark.time, mark.tooltip) == (edge.source, edge.target, edge.time, edge.tooltip)
+    boxes = {mark.key: mark for mark in of_layer(scene, "boxes")}
+    for box in scene.boxes:
+        assert boxes[box.key].time == box.time
+        assert boxes[box.key].role == box.role
+        assert boxes[box.key].tooltip.endswith(box.tooltip)
+
+
+def test_a_name_that_the_hover_text_lacks_is_put_before_it() -> None:
+    scene = everything()
+    first = of_layer(scene, "boxes")[0]
+    assert first.tooltip == f"a name that nobody would cut\n{scene.boxes[0].tooltip}"
+    scene.boxes[0] = replace(scene.boxes[0], full_name=scene.boxes[0].tooltip.split("\n")[0])
+    assert of_layer(scene, "boxes")[0].tooltip == scene.boxes[0].tooltip
+
+
+def test_values_are_printed_on_demand_only_beneath_their_box_and_inside_the_picture() -> None:
+    scene = everything()
+    assert of_layer(scene, "values") == []
+    (mark,) = of_layer(scene, "values", values=True)
+    ground, *words = mark.shapes
+    box = scene.boxes[0]
+    assert isinstance(ground, Rectangle)
+    assert box.y + box.height / 2 < ground.y < box.y + box.height / 2 + 4
+    assert ground.x >= 0
+    assert [plain(line.line) for line in words if isinstance(line, Words)] == ["shape 2 × 4", "mean 0.5"]
+    assert all(ground.holds((line.x, line.y)) for line in words if isinstance(line, Words))
+
+
+def test_what_stands_for_steps_that_are_not_shown_is_dashed() -> None:
+    outline = of_layer(everything(), "boxes")[1].shapes[0]
+    assert isinstance(outline, Rectangle)
+    assert outline.dashed
+
+
+def test_badges_are_signs_no_larger_than_they_may_be() -> None:
+    nan, cut = of_layer(everything(), "badges")
+    for mark, x in ((nan, 40.0), (cut, 80.0)):
+        for shape in mark.shapes:
+            points = shape.points if isinstance(shape, Path) else [(shape.x, shape.y)]
+            assert all(abs(px - x) <= 9 and abs(py - 40.0) <= 9 for px, py in points)
+    assert [plain(shape.line) for shape in nan.shapes if isinstance(shape, Words)] == ["!"]
+    assert sum(isinstance(shape, Circle) for shape in cut.shapes) == 3
+
+
+def test_an_arrow_ends_where_its_line_ends_and_the_line_ends_inside_it() -> None:
+    stem, corners = Path(Pen(0, 0).to(50, 0).points, "#000000", 2.0, arrow=True).stem_and_head()
+    assert corners[0] == (50, 0)
+    assert corners[1][0] == corners[2][0] == pytest.approx(50 - 9.0)
+    assert 50 - 9.0 < stem[-1][0] < 50
+    assert Path(Pen(0, 0).to(50, 0).points, "#000000", 2.0).stem_and_head()[1] == []
+
+
+def test_a_theme_changes_colours_and_nothing_else() -> None:
+    light, night = (marked(everything(), THEMES[theme], values=True) for theme in ("light", "dark"))
+    assert (night.page, night.ink) == (dark(light.page), dark(light.ink))
+    for a, b in zip(light.marks, night.marks, strict=True):
+        assert a._replace(shapes=()) == b._replace(shapes=())
+        for one, other in zip(a.shapes, b.shapes, strict=True):
+            for field, value in one._asdict().items():
+                changed = getattr(other, field)
+                assert changed == (dark(value) if isinstance(value, str) and value.startswith("#") else value)
+
+
+def test_words_know_where_they_start() -> None:
+    words = Words(100.0, 0.0, (Span("mmmm"),), 10.0, "#000000")
+    assert words.start == 100.0
+    assert words._replace(anchor="middle").start == pytest.approx(80.0)
+    assert words._replace(anchor="end").start == pytest.approx(60.0)

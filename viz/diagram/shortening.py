@@ -1,0 +1,61 @@
+"""Folded time: the first and the last steps of a lap, and one box for all between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..text import Span
+from .items import Diagram, Item
+from .merging import Group, merged
+from .places import BEFORE, Step
+
+__all__ = ["shortened"]
+
+
+def shortened(diagram: Diagram, kept: int) -> Diagram:
+    """The diagram with only the first and the last ``kept`` steps of each lap, and what was between them in one item.
+
+    A lap of which a single step would be hidden is shown whole.
+    """
+    column: dict[int, int] = {}
+    steps: list[Step] = []
+    folds: dict[int, tuple[Step, int]] = {}
+    for lap in dict.fromkeys(step.lap for step in diagram.steps):
+        columns = [c for c, step in enumerate(diagram.steps) if step.lap == lap and not step.between]
+        hidden = columns[kept:-kept] if len(columns) > 2 * kept + 1 else []
+        for c, step in enumerate(diagram.steps):
+            if step.lap != lap:
+                continue
+            if c not in hidden[1:]:
+                first = c in hidden[:1]
+                steps.append(replace(step, last=diagram.steps[hidden[-1]].time) if first else step)
+                if first:
+                    folds[len(steps) - 1] = (steps[-1], len(hidden))
+            column[c] = len(steps) - 1
+    places = {**column, diagram.after: len(steps), BEFORE: BEFORE}
+    for item in diagram.items:
+        item.place = places[item.place]
+    group: dict[int, Group] = {
+        item.index: item.place for item in diagram.items if item.place in folds and not item.initial
+    }
+    short = merged(diagram, group, lambda place, members: _fold(*folds[members[0].place], members))
+    short.steps = steps
+    return short
+
+
+def _fold(step: Step, hidden: int, members: list[Item]) -> Item:
+    last = members[-1]
+    title = (Span("⋯"), Span(f"t = {step.time} … {step.last}"), Span(f"{hidden} steps"))
+    return Item(
+        0,
+        tuple(vertex for item in members for vertex in item.nodes),
+        last.head,
+        last.place,
+        "fold",
+        [],
+        lineage=("fold", step.lap),
+        kind="fold",
+        title=title,
+        is_output=any(item.is_output for item in members),
+        inner=frozenset(item.lineage for item in members),
+    )

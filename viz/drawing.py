@@ -1,0 +1,102 @@
+"""Drawing tensors: a picture of the graph recorded behind them, on the screen or in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minigrad.errors import DTypeError
+from minigrad.flags import flag
+from minigrad.tensor import Tensor
+
+from .composing import compose
+from .picture import Picture
+
+__all__ = ["draw", "render"]
+
+
+def draw(
+    *tensors: Tensor,
+    gradients: bool = True,
+    gradient: Any = None,
+    title: str | None = None,
+    full: bool = False,
+    theme: str = "light",
+    values: bool = False,
+) -> Picture:
+    """A picture of how tensors were computed: one column for each time step, gradients as colours and widths of lines.
+
+    Affine expressions are drawn as one box, named tensors as boxes with their names, element-wise operations as
+    circles; each parameter is drawn once, with a wire to every step that uses it. What was recorded without time steps
+    is drawn from left to right.
+
+    Args:
+        tensors: what to draw, usually one loss.
+        gradients: colour each line by the norm of the gradient that flows back along it, and show what each step
+            contributes to the gradients of the parameters. It takes one backward sweep, which changes nothing, and so
+            must happen before ``backward()`` frees what it needs.
+        gradient: where the backward sweep starts, in the shape of the tensor; for several tensors one for each. May be
+            left out for tensors of one entry.
+        title: written above; by default the scopes and the number of steps.
+        full: draw every recorded operation by itself.
+        theme: "light" or "dark".
+        values: print the numbers of each box beneath it; they are told on hover too.
+
+    Raises:
+        DTypeError: something else than a Tensor, or a title that is no text.
+        ArgumentError: no tensors, not as many gradients as tensors, or an option that is none.
+        GraphError: nothing was recorded, the graph has been released, a tensor of several entries has no ``gradient``,
+            or the graph is too large for a picture.
+        ShapeError: a ``gradient`` of another shape.
+
+    >>> import numpy as np
+    >>> from minigrad import Parameter, Tensor, tanh, time_step
+    >>> W, h = Parameter([[0.5]], name="W"), Tensor([[1.0]], requires_grad=True, name="h")
+    >>> for t in (1, 2, 3):
+    ...     with time_step(t):
+    ...         h = tanh(h @ W.T).named("h")
+    >>> picture = draw(h.sum(), title="three steps")
+    >>> picture
+    <Picture 'three steps': 9 boxes, 10 arrows, 3 steps>
+    >>> picture.svg()[:4]
+    '<svg'
+    """
+    path = next((tensor for tensor in tensors if isinstance(tensor, str | os.PathLike)), None)
+    if path is not None:
+        raise DTypeError(
+            f"draw: expected Tensors, got the path {os.fspath(path)!r:.80}; to write a file call viz.render(loss, path), or "
+            "draw(loss).save(path)"
+        )
+    if title is not None and not isinstance(title, str):
+        raise DTypeError(f"draw: expected title to be a str, got {type(title).__name__}")
+    detail = "operations" if flag(full, "draw: full") else "gates"
+    gradients = flag(gradients, "draw: gradients")
+    asked = {"gradients": gradients, "gradient": gradient, "title": title}
+    scene = compose(tensors, **asked, detail=detail)
+    return Picture(scene, theme, values, lambda: compose(tensors, **asked, detail="operations"))
+
+
+def render(tensors: Tensor | Sequence[Tensor], path: str | os.PathLike[str], **options: Any) -> Path:
+    """Draw tensors and write the picture to a file; the ending of its name says in which format.
+
+    Args:
+        tensors: one, or a sequence of them.
+        path: see `Picture.save`.
+        options: see `draw`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        RenderingError, PictureFileError: see `Picture.save`; and all that `draw` raises.
+
+    >>> import tempfile
+    >>> from minigrad import Tensor
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     render((x * x).sum(), f"{folder}/square.svg").name
+    'square.svg'
+    """
+    return draw(*([tensors] if isinstance(tensors, Tensor) else tensors), **options).save(path)

@@ -1,0 +1,309 @@
+"""Between the scene and the writers: four shapes, and the marks that are made of them.
+
+A scene knows gates, wires and bars; a writer knows rectangles, circles, lines and words. What a box or a bar looks like
+is decided here, once, and so is its colour on a light or a dark page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
+from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, colour_at
+from .paths import Pen, Point, shortened
+from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
+from .text import LINE_HEIGHT, Line, Span, clean, fit, line_width, number, power_of_ten
+
+__all__ = ["LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
+
+BASELINE = 0.35
+WIRE_WIDTH = 1.6
+SMALL = 11.0
+VALUES_SIZE, VALUES_HEIGHT = 8.5, 10.5
+SCALE_PIECES = 38
+
+
+class Rectangle(NamedTuple):
+    """A rectangle, (x, y) its upper left corner; ``stroke`` None has no outline."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    stroke: str | None = None
+    stroke_width: float = 1.0
+    radius: float = 0.0
+    dashed: bool = False
+
+    @property
+    def middle(self) -> Point:
+        """The point between its corners."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point is in it."""
+        return self.x <= point[0] <= self.x + self.width and self.y <= point[1] <= self.y + self.height
+
+
+class Circle(NamedTuple):
+    """A circle around (x, y); ``fill`` None is hollow."""
+
+    x: float
+    y: float
+    r: float
+    fill: str | None
+    stroke: str | None = None
+
+    @property
+    def middle(self) -> Point:
+        """Its centre."""
+        return self.x, self.y
+
+
+class Path(NamedTuple):
+    """A line of cubic Bézier pieces, which may end in an arrow."""
+
+    points: Sequence[Point]
+    stroke: str
+    width: float
+    dashed: bool = False
+    arrow: bool = False
+
+    def stem_and_head(self) -> tuple[Sequence[Point], list[Point]]:
+        """The line up to its arrow, and the corners of the arrow; no corners if there is none."""
+        if not self.arrow:
+            return self.points, []
+        length, half = arrow_size(self.width)
+        stem, (ux, uy) = shortened(self.points, length - 0.5)
+        (x, y) = self.points[-1]
+        bx, by = x - ux * length, y - uy * length
+        return stem, [(x, y), (bx - uy * half, by + ux * half), (bx + uy * half, by - ux * half)]
+
+
+class Words(NamedTuple):
+    """A line of text on the base line y; ``anchor`` says what of it is at x: "start", "middle" or "end"."""
+
+    x: float
+    y: float
+    line: Line
+    size: float
+    colour: str
+    anchor: str = "start"
+    bold: bool = False
+    rotated: bool = False
+
+    @property
+    def start(self) -> float:
+        """Where the line begins, as far as widths are known here."""
+        width = line_width(self.line, self.size) * (1.1 if self.bold else 1.0)
+        return self.x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor]
+
+
+Shape = Rectangle | Circle | Path | Words
+
+
+class Mark(NamedTuple):
+    """Shapes that belong together and have one hover text.
+
+    ``layer`` is its kind; ``role`` that of an item; ``source`` and ``target`` the keys of the items that a line joins, or
+    of the parameter of a bar.
+    """
+
+    layer: str
+    key: str
+    shapes: tuple[Shape, ...]
+    tooltip: str = ""
+    role: str = ""
+    time: int | None = None
+    stage: int | None = None
+    group: str = ""
+    source: str = ""
+    target: str = ""
+
+
+LAYERS = (
+    "panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts", "legend", "values",
+)  # fmt: skip
+"""The order of painting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A picture as marks, in the order of painting, on a page of one colour."""
+
+    title: str
+    description: str
+    width: float
+    height: float
+    page: str
+    ink: str
+    soft: str
+    stages: tuple[str, ...]
+    marks: tuple[Mark, ...]
+
+    @property
+    def name(self) -> str:
+        """The title, or what stands in for it."""
+        return self.title or self.description
+
+    def layers(self) -> Iterator[tuple[str, list[Mark]]]:
+        """The marks of each layer that has any."""
+        found: dict[str, list[Mark]] = {layer: [] for layer in LAYERS}
+        for mark in self.marks:
+            found[mark.layer].append(mark)
+        yield from ((layer, marks) for layer, marks in found.items() if marks)
+
+
+def arrow_size(width: float) -> tuple[float, float]:
+    """Length and half breadth of the arrow of a line so wide."""
+    return 6.0 + 1.5 * width, 2.6 + 0.75 * width
+
+
+def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = False) -> Sheet:
+    """The sheet of a scene.
+
+    Args:
+        scene: what to show.
+        colour: from the colours of the light theme to those that are wanted (see `palette.THEMES`).
+        values: print the numbers of the boxes beneath them.
+    """
+    marks = tuple(Marker(scene, colour).marks(values))
+    return Sheet(
+        scene.title, scene.description, scene.width, scene.height, colour(PAGE), colour(INK), colour(SOFT),
+        tuple(scene.stages), marks,
+    )  # fmt: skip
+
+
+class Marker:
+    """Turns what is in one scene into marks of one theme."""
+
+    def __init__(self, scene: Scene, colour: Callable[[str], str]) -> None:
+        self._scene = scene
+        self._colour = colour
+        self._parameters = {box.lines[0]: box.key for box in scene.boxes if box.role == "parameter" and box.lines}
+
+    def marks(self, values: bool) -> Iterator[Mark]:
+        """All of them, in the order of painting."""
+        scene = self._scene
+        yield from (self._panel(k, panel) for k, panel in enumerate(scene.panels))
+        yield from map(self._tile, scene.tiles)
+        yield from map(self._wire, scene.wires)
+        yield from map(self._curve, scene.curves)
+        yield from map(self._edge, scene.edges_by_strength())
+        yield from (self._junction(k, junction) for k, junction in enumerate(scene.junctions))
+        yield from map(self._box, scene.boxes)
+        yield from map(self._badge, scene.badges)
+        yield from (self._bar(k, bar) for k, bar in enumerate(scene.bars))
+        yield from (self._text(k, text) for k, text in enumerate(scene.texts))
+        if scene.scale is not None:
+            yield Mark("legend", "legend", tuple(self._legend()))
+        if values:
+            yield from (self._values(box) for box in scene.boxes if box.values)
+
+    def _panel(self, k: int, panel: Panel) -> Mark:
+        c = self._colour
+        frame = Rectangle(panel.x, panel.y, panel.width, panel.height, c(PANEL_FILL), c(PANEL_LINE), radius=14.0)
+        label = Words(panel.label_x, panel.y + 17, (Span(panel.label),), 13.5, c(PANEL_INK))
+        return Mark("panels", f"p{k}", (frame, label), "", "", panel.time, panel.stage, panel.group)
+
+    def _tile(self, tile: Tile) -> Mark:
+        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(tile.colour))
+        return Mark("tiles", tile.key, (shape,), tile.tooltip, "", tile.time, tile.stage, tile.group)
+
+    def _wire(self, wire: Wire) -> Mark:
+        path = Path(wire.points, self._colour(wire.colour), WIRE_WIDTH, arrow=wire.arrow)
+        return Mark("wires", wire.key, (path,), wire.tooltip, "", None, wire.stage, wire.group, wire.source)
+
+    def _curve(self, curve: Curve) -> Mark:
+        path = Path(curve.points, self._colour(curve.colour), curve.width, curve.dashed)
+        return Mark("curves", curve.key, (path,), curve.tooltip, group=curve.group)
+
+    def _edge(self, edge: Edge) -> Mark:
+        path = Path(edge.points, self._colour(edge.colour), edge.width, edge.dashed, edge.arrow)
+        return Mark("edges", edge.key, (path,), edge.tooltip, "", edge.time, edge.stage, edge.group, edge.source, edge.target)
+
+    def _junction(self, k: int, junction: Junction) -> Mark:
+        dot = Circle(junction.x, junction.y, 3.0, self._colour(junction.colour))
+        return Mark("junctions", f"j{k}", (dot,), "", "", junction.time, junction.stage, junction.group)
+
+    def _box(self, box: Box) -> Mark:
+        c = self._colour
+        outline: Shape
+        if box.shape == "circle":
+            outline = Circle(box.x, box.y, box.width / 2, c(box.fill), c(OUTLINE))
+        else:
+            left, top = box.x - box.width / 2, box.y - box.height / 2
+            radius = min(9.0, box.height / 3)
+            outline = Rectangle(
+                left, top, box.width, box.height, c(box.fill), c(OUTLINE), radius=radius, dashed=box.shape == "fold"
+            )
+        foot = box.y - (len(box.lines) - 1) / 2 * LINE_HEIGHT + BASELINE * box.font
+        words = (self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines))
+        told = box.tooltip if box.tooltip.startswith(box.full_name) else f"{box.full_name}\n{box.tooltip}"
+        return Mark("boxes", box.key, (outline, *words), told, box.role, box.time, box.stage, box.group)
+
+    def _badge(self, badge: Badge) -> Mark:
+        x, y, c = badge.x, badge.y, self._colour
+        shapes: list[Shape] = [Circle(x, y, 9.0, c(PAGE), c(OUTLINE))]
+        if badge.kind == "cut":
+            for side in (-1, 1):
+                shapes.append(Circle(x - 3.6, y + 2.9 * side, 2.1, None, c(INK)))
+                shapes.append(Path(Pen(x - 1.8, y + 1.9 * side).to(x + 6.0, y - 2.6 * side).points, c(INK), 1.4))
+        else:
+            shapes[0] = Circle(x, y, 9.0, c(NOT_FINITE), c(OUTLINE))
+            shapes.append(Words(x, y + 5.0, (Span("!"),), 14.0, c(INK), "middle", bold=True))
+        return Mark("badges", badge.key, tuple(shapes), badge.tooltip, badge.kind, badge.time, badge.stage, badge.group)
+
+    def _bar(self, k: int, bar: Bar) -> Mark:
+        c = self._colour
+        value = number(bar.value)
+        told = f"share of step {bar.time} in ∂L/∂{bar.parameter}\n‖·‖ = {value}"
+        size = fit((Span(value),), 10.5, bar.width * 1.45)
+        shapes = (
+            Rectangle(bar.x - bar.width / 2, bar.y - bar.height, bar.width, bar.height, c(bar.colour), c(OUTLINE), 0.6),
+            self._words(bar.x, bar.y - bar.height - 4, (Span(value),), size, INK, "middle"),
+            self._words(bar.x, bar.y + 14, bar.label, SMALL, INK, "middle"),
+        )
+        source = self._parameters.get(bar.label, "")
+        return Mark("bars", f"b{k}", shapes, told, "", bar.time, bar.stage, bar.group, source)
+
+    def _text(self, k: int, text: Text) -> Mark:
+        words = Words(text.x, text.y, text.line, text.size, self._colour(text.colour), text.anchor, text.bold, text.rotated)
+        return Mark("texts", text.key or f"t{k}", (words,), group=text.group)
+
+    def _words(self, x: float, y: float, line: Line, size: float, colour: str, anchor: str = "start") -> Words:
+        return Words(x, y, line, size, self._colour(colour), anchor)
+
+    def _values(self, box: Box) -> Mark:
+        """A box's numbers on a ground of their own, right beneath it, above all that passes there."""
+        lines: list[Line] = [(Span(clean(value)),) for value in box.values]
+        width = max(line_width(line, VALUES_SIZE) for line in lines) + 6.0
+        left = min(max(box.x - width / 2, 0.0), max(self._scene.width - width, 0.0))
+        top = box.y + box.height / 2 + 1.5
+        ground = Rectangle(
+            left, top, width, VALUES_HEIGHT * len(lines) + 3.0, self._colour(PAGE), self._colour(PANEL_LINE), 0.5, 2.0
+        )
+        words = (
+            self._words(left + 3.0, top + VALUES_HEIGHT * (k + 1) - 1.5, line, VALUES_SIZE, INK) for k, line in enumerate(lines)
+        )
+        return Mark("values", f"v_{box.key}", (ground, *words), time=box.time, stage=box.stage, group=box.group)
+
+    def _legend(self) -> Iterator[Shape]:
+        x, y = self._scene.scale_at
+        step = LEGEND_WIDTH / SCALE_PIECES
+        for k in range(SCALE_PIECES):
+            colour = self._colour(colour_at((k + 0.5) / SCALE_PIECES))
+            yield Rectangle(x + k * step, y, LEGEND_WIDTH - k * step, LEGEND_HEIGHT, colour)
+        for exponent, tick in ticks(self._scene):
+            yield Path(Pen(tick, y).to(tick, y + LEGEND_HEIGHT + 3).points, self._colour(SOFT), 0.8)
+            yield self._words(tick, y + LEGEND_HEIGHT + 15, power_of_ten(exponent), SMALL, SOFT, "middle")
+        for sample in self._scene.samples:
+            yield from self._sample(sample)
+
+    def _sample(self, sample: Sample) -> Iterator[Shape]:
+        line = Pen(sample.x, sample.y).to(sample.x + SAMPLE_WIDTH, sample.y).points
+        yield Path(line, self._colour(sample.colour), sample.width, sample.dashed)
+        yield self._words(sample.x + SAMPLE_WIDTH + 6, sample.y + 4, sample.meaning, SMALL, SOFT)

@@ -30,6 +30,7 @@ from minigrad.derivation import Derivation, derive, explain
 from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
+from minigrad.loops import explain_loop
 from minigrad.memory import keep_freed_memory
 from minigrad.module import Module, Parameter
 from minigrad.ops import *  # noqa: F403
@@ -60,6 +61,7 @@ __all__ = [
     "errors",
     "grad",
     "explain",
+    "explain_loop",
     "gradcheck",
     "gradgradcheck",
     "gradient_by_time",

@@ -38,6 +38,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: npt.ArrayLike, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, requires_grad=True, dtype=dtype, name=name)
+        if self._node is not None:
+            self._node.role = "parameter"
 
 
 def attributes_of(owner: object) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from minigrad import ops, pytree
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
-from minigrad.loops import CannotCompile, execute
+from minigrad.loops import CannotCompile, execute, note
 from minigrad.ops.indexing import cut, entry
 from minigrad.scope import no_grad, state, time_step
 from minigrad.tensor import Tensor
@@ -77,10 +76,23 @@ def scan(
     if T == 0:
         return carry, _no_outputs(f, carry, inputs)
     times = range(T, 0, -1) if reverse else range(1, T + 1)
-    if state.detector is None and state.tracer is None and not state.differentiating:
-        with suppress(CannotCompile):
+    reason = plain_reason()
+    if reason is None:
+        try:
             return _compiled(f, carry, inputs, times)
+        except CannotCompile as ended:
+            reason = str(ended)
+    note("scan", T, reason=reason)
     return _step_by_step(f, carry, inputs, times)
+
+
+def plain_reason() -> str | None:
+    """Why no loop may be compiled now; None if it may."""
+    if state.detector is not None:
+        return "detect_anomaly looks at every operation"
+    if state.differentiating or state.tracer is not None:
+        return "it is inside a function that is being differentiated or traced"
+    return None
 
 
 def _step_by_step(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: range) -> tuple[Any, Any]:
@@ -109,7 +121,7 @@ def _compiled(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: rang
         return pytree.ends(new), [_tensor(end) for end in pytree.ends(y)]
 
     sequences = pytree.ends(inputs)
-    final, ys = execute(flat, pytree.ends(carry), sequences, times, [None] * len(sequences), key=code_of(f))
+    final, ys = execute(flat, pytree.ends(carry), sequences, times, [None] * len(sequences), what="scan", key=code_of(f))
     return pytree.rebuilt(carry, final), pytree.rebuilt(output, ys)
 
 

@@ -63,6 +63,7 @@ class State(threading.local):
         self.differentiating = False
         self.detector: Any = None
         self.tracer: Any = None
+        self.loops: Any = None
         self.settings: list[tuple[weakref.ref[Exit] | None, Setting, Any]] = []
         self.looked_up: tuple[int, weakref.ref[Exit] | None] = NOTHING
 

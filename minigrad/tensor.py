@@ -202,6 +202,7 @@ class Tensor(Operators, ArrayMethods):
         else:
             leaf = Leaf(self.shape, self.dtype, wanted, self.name)
         leaf.requires_grad = wanted
+        leaf.role = None if node is None else node.role
         if isinstance(node, Leaf) and not wanted:
             node.requires_grad = False
             leaf.thawed = node

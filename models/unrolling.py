@@ -7,7 +7,7 @@ courses: x_1 … x_T are xs[0] … xs[T−1], and time 0 is the initial state (t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, current_place, pytree, scope, stack, time_step, where
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
-from minigrad.loops import MASK, CannotCompile, execute
+from minigrad.loops import MASK, CannotCompile, execute, note
 from minigrad.memory import collector_paused
+from minigrad.scan import plain_reason
 from minigrad.scope import Place
-from minigrad.scope import state as grad_state
 
 from .checks import positive_size
 from .promise import can_hoist, memory_of, why_not
@@ -118,12 +118,16 @@ def run(
         hoist = hoist and can_hoist(cell)
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = _Loop(cell, label, inputs, hoist, times, valid, window)
-        if isinstance(xs, Tensor) and T and loop.why_not(state) is None:
-            with suppress(CannotCompile):
+        reason = loop.why_not() if T else "it has no steps"
+        if reason is None:
+            try:
                 hs, final = loop.compiled(state)
                 if hs._node is not None:
                     hs._node.place = place
                 return hs, final
+            except CannotCompile as ended:
+                reason = str(ended)
+        note(f"unroll {label}", T, reason=reason)
         with collector_paused():
             return loop.step_by_step(state)
 
@@ -178,7 +182,7 @@ class _Loop:
                 if self.hoisted:
                     x = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
                 else:
-                    x = inputs[t - 1].named("x") if isinstance(inputs, Tensor) else inputs[t - 1]
+                    x = _row(inputs, t) if isinstance(inputs, Tensor) else inputs[t - 1]
                 state, hs[t - 1] = advance(x, state, mask)
         return hs, state
 
@@ -202,15 +206,13 @@ class _Loop:
 
     # ---------------------------------------------------------------- all steps at once
 
-    def why_not(self, state: Any) -> str | None:
+    def why_not(self) -> str | None:
         """Why the loop is run step by step; None if it may be compiled."""
-        if grad_state.detector is not None:
-            return "detect_anomaly looks at every operation"
-        if grad_state.differentiating or grad_state.tracer is not None:
-            return "it is inside a function that is being differentiated or traced"
+        if isinstance(self.inputs, list):
+            return "its inputs are given step by step"
         if self.valid is not None and self.times.step < 0 and self.window < len(self.times):
             return "in reverse, the windows of truncation begin at each example's own last step"
-        return why_not(self.cell)
+        return plain_reason() or why_not(self.cell)
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
         """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""
@@ -235,11 +237,20 @@ class _Loop:
             [*streams, *masks],
             self.times,
             names,
+            what=f"unroll {self.label}",
             key=(type(self.cell), method, len(masks)),
             window=self.window if self.window < len(self.times) else None,
             memory=memory_of(self.cell, method),
         )
         return hs, with_parts(state, final)
+
+
+def _row(xs: Tensor, t: int) -> Tensor:
+    """x_t."""
+    x = xs[t - 1].named("x")
+    if isinstance(x._node, Leaf):
+        x._node.role = "input"
+    return x
 
 
 def _tensor(value: Any) -> Tensor:
@@ -336,7 +347,14 @@ def checked_cell(where: str, cell: Any) -> Any:
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
     xs = xs if isinstance(xs, Tensor) else Tensor(xs, name="x")
+    if isinstance(xs._node, Leaf) and xs._node.role is None:
+        xs._node.role = "input"
     D = getattr(cell, "input_size", None)
+    if D is None and xs.ndim == 2 and xs.dtype.kind == "f":
+        raise ShapeError(
+            f"{where}: xs must be (T, B, D), time first, got {xs.shape}: for one example write xs[:, None, :], for one number "
+            "at each step xs[:, :, None]; only token ids, which are integers, may be (T, B)"
+        )
     if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
         raise ShapeError(f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}")
     return xs

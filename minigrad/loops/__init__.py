@@ -16,12 +16,14 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | pool.py | those arrays, kept for the next run if they are small |
 | compile.py | all passes one after the other, remembered by form |
 | execute.py | tracing, running, and checking that a step is what it promises to be |
+| explain.py | which loops are compiled, and why others are not |
 | loop.py | all steps as one operation of the graph, with several results |
 | written.py | the operations of every step, written out when somebody looks |
 """
 
 from minigrad.loops.execute import Memory, execute
+from minigrad.loops.explain import LoopReport, explain_loop, note
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.written import MASK
 
-__all__ = ["MASK", "CannotCompile", "Memory", "execute"]
+__all__ = ["MASK", "CannotCompile", "LoopReport", "Memory", "execute", "explain_loop", "note"]

@@ -12,6 +12,7 @@ from minigrad.errors import PurityError
 from minigrad.graph import Operation
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import compiled
+from minigrad.loops.explain import note
 from minigrad.loops.loop import Loop, Result
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
 from minigrad.loops.trace import Const, Flat, Trace, hoisted
@@ -75,6 +76,7 @@ def execute(
     times: range,
     names: Sequence[str | None],
     *,
+    what: str,
     key: Hashable,
     window: int | None = None,
     memory: Memory | None = None,
@@ -87,6 +89,7 @@ def execute(
         xs: what is taken row by row, each (T, …); row t − 1 belongs to time t.
         times: 1 … T, or T … 1.
         names: what the rows of the xs are called.
+        what: what messages call the loop.
         key: what tells this step from others; a step is compared with itself at another time once for each.
         window: after how many steps each time the carry loses its history; None: never.
         memory: what earlier calls with this step left there.
@@ -112,6 +115,7 @@ def execute(
         memory[place] = recipe
     loop = _Loop(recipe, carry, xs, times, window)
     run = loop.run()
+    note(what, len(times), len(run.executable.body))
     if found is None and not _is_proven(key, recipe):
         _prove(step, recipe, run, xs, times, names)
         proven.add((key, recipe.compiled))

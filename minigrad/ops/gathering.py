@@ -132,7 +132,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
 
 
 def _symbols(table: Array, ids: Array) -> None:
-    within(integers(ids, "embedding"), 0, len(table), "embedding")
+    within(ids, 0, len(table), "embedding")
 
 
 def embedding(ids: Any, table: Any) -> Tensor:
@@ -157,12 +157,11 @@ def embedding(ids: Any, table: Any) -> Tensor:
            [0., 0.],
            [2., 2.]])
     """
-    table = operand(table, "embedding")
+    table, traced = operand(table, "embedding"), is_traced(ids)
+    index = integers(ids._array if traced else ids, "embedding")
     if len(table.shape) != 2:
         raise ShapeError(f"embedding: expected a table of shape (V, D), got {table.shape}")
-    if is_traced(ids):
-        _symbols(table._array, ids._array)
-        return lookup(table, ids, table._array[ids._array], Embedding, _symbols)
-    index = integers(ids, "embedding")
-    within(index, 0, table.shape[0], "embedding")
+    _symbols(table._array, index)
+    if traced:
+        return lookup(table, ids, table._array[index], Embedding, _symbols)
     return _gather(Embedding(), table, index)

@@ -17,7 +17,7 @@ from minigrad.models.layers import unroll
 
 from minigrad import Tensor, graph
 from minigrad.locks import lock
-from minigrad.loops import workspace
+from minigrad.loops import pool
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -64,7 +64,7 @@ def held_by_another_thread(one: AbstractContextManager[Any], seconds: float = 0.
     thread.join()
 
 
-@pytest.mark.parametrize("one", [graph.commit_lock, workspace.kept_lock], ids=["gradients", "workspaces"])
+@pytest.mark.parametrize("one", [graph.commit_lock, pool.kept_lock], ids=["gradients", "pool"])
 def test_a_lock_that_another_thread_holds_is_free_in_the_child(one: AbstractContextManager[Any]) -> None:
     cell = LSTM(3, 4, seed=0)
     with held_by_another_thread(one):

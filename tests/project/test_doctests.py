@@ -32,5 +32,6 @@ def test_there_are_hundreds_and_every_floor_has_some():
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_example_prints_what_it_shows(example: doctest.DocTest):
     printed: list[str] = []
+    example.globs["__name__"] = "__main__"  # a user's code, whose lines messages name
     failed = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=printed.append).failed
     assert not failed, "".join(printed)

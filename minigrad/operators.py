@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-import minigrad
 from minigrad.errors import MutationError
+from minigrad.registry import operations
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -24,72 +24,72 @@ class Operators:
     __array_priority__ = 1000
 
     def __add__(self, other: Any) -> Tensor:
-        return minigrad.add(self, other)
+        return operations.add(self, other)
 
     def __radd__(self, other: Any) -> Tensor:
-        return minigrad.add(other, self)
+        return operations.add(other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return minigrad.subtract(self, other)
+        return operations.subtract(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return minigrad.subtract(other, self)
+        return operations.subtract(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
-        return minigrad.multiply(self, other)
+        return operations.multiply(self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return minigrad.multiply(other, self)
+        return operations.multiply(other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
-        return minigrad.divide(self, other)
+        return operations.divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return minigrad.divide(other, self)
+        return operations.divide(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
-        return minigrad.power(self, other)
+        return operations.power(self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return minigrad.power(other, self)
+        return operations.power(other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return minigrad.matmul(self, other)
+        return operations.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return minigrad.matmul(other, self)
+        return operations.matmul(other, self)
 
     def __neg__(self) -> Tensor:
-        return minigrad.negative(self)
+        return operations.negative(self)
 
     def __pos__(self) -> Self:
         return self
 
     def __abs__(self) -> Tensor:
-        return minigrad.absolute(self)
+        return operations.absolute(self)
 
     def __eq__(self, other: object) -> Any:
-        return minigrad.ops.compare(np.equal, self, other) if _comparable(other) else NotImplemented
+        return operations.compare(np.equal, self, other) if _comparable(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return minigrad.ops.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
+        return operations.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
 
     __hash__ = object.__hash__
 
     def __lt__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.less, self, other)
+        return operations.compare(np.less, self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.less_equal, self, other)
+        return operations.compare(np.less_equal, self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.greater, self, other)
+        return operations.compare(np.greater, self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.greater_equal, self, other)
+        return operations.compare(np.greater_equal, self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return minigrad.ops.getitem(self, index)
+        return operations.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise MutationError(
@@ -98,33 +98,33 @@ class Operators:
         )
 
     def __and__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_and, self, other)
+        return operations.compare(np.bitwise_and, self, other)
 
     def __rand__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_and, other, self)
+        return operations.compare(np.bitwise_and, other, self)
 
     def __or__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_or, self, other)
+        return operations.compare(np.bitwise_or, self, other)
 
     def __ror__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_or, other, self)
+        return operations.compare(np.bitwise_or, other, self)
 
     def __xor__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_xor, self, other)
+        return operations.compare(np.bitwise_xor, self, other)
 
     def __rxor__(self, other: Any) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_xor, other, self)
+        return operations.compare(np.bitwise_xor, other, self)
 
     def __invert__(self) -> Tensor:
-        return minigrad.ops.compare(np.bitwise_xor, self, True if cast("Tensor", self).dtype.kind == "b" else -1)
+        return operations.compare(np.bitwise_xor, self, True if cast("Tensor", self).dtype.kind == "b" else -1)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return minigrad.ops.protocol.ufunc(ufunc, method, inputs, kwargs)
+        return operations.protocol_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        return minigrad.ops.protocol.function(function, args, kwargs)
+        return operations.protocol_function(function, args, kwargs)
 
 
 def _comparable(other: object) -> bool:
     """Whether ``==`` looks at entries; nothing else than numbers is equal to a tensor."""
-    return isinstance(other, minigrad.Tensor | float | int | np.generic | np.ndarray | list | tuple)
+    return isinstance(other, Operators | float | int | np.generic | np.ndarray | list | tuple)

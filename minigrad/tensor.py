@@ -21,6 +21,7 @@ from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, entering, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
+from minigrad.registry import operations
 from minigrad.scope import state
 
 __all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
@@ -488,19 +489,19 @@ class Tensor(Operators, ArrayMethods):
     # ---------------------------------------------------------------- operators that change a leaf, and the transpose
 
     def __iadd__(self, other: Any) -> Any:
-        return self._in_place(ops.add, other)
+        return self._in_place(operations.add, other)
 
     def __isub__(self, other: Any) -> Any:
-        return self._in_place(ops.subtract, other)
+        return self._in_place(operations.subtract, other)
 
     def __imul__(self, other: Any) -> Any:
-        return self._in_place(ops.multiply, other)
+        return self._in_place(operations.multiply, other)
 
     def __itruediv__(self, other: Any) -> Any:
-        return self._in_place(ops.divide, other)
+        return self._in_place(operations.divide, other)
 
     def __ipow__(self, other: Any) -> Any:
-        return self._in_place(ops.power, other)
+        return self._in_place(operations.power, other)
 
     def _in_place(self, function: Callable[[Any, Any], Tensor], other: Any) -> Tensor:
         """``t += x``: a new, recorded tensor under the old name; only a leaf under ``no_grad`` is really changed."""
@@ -521,7 +522,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
-        return reversed_axes(self)
+        return operations.reversed_axes(self)
 
 
 class Constant:
@@ -733,6 +734,3 @@ def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | N
         tensor.grad = grad
     return tensor
 
-
-from minigrad import ops  # noqa: E402 - the operators above call the operations, which are built on Tensor
-from minigrad.ops.shape import reversed_axes  # noqa: E402

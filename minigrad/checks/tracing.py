@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from typing_extensions import override
 
-import minigrad
 from minigrad import graph
 from minigrad.errors import ConversionError, GraphError, MinigradError
 from minigrad.gradients import ArraySums, unbroadcast
@@ -30,6 +29,9 @@ from minigrad.scope import enable_grad
 from minigrad.tensor import Tensor
 
 __all__ = ["Hole", "Line", "Site", "Source", "Tape", "Traced", "followed", "vjp_of"]
+
+LIBRARY = sys.modules[__name__.partition(".")[0]]
+"""minigrad as users import it, by name: what it imports cannot import it."""
 
 HERE = str(Path(__file__).parent.parent)
 OUTSIDE = (HERE, str(Path(np.__file__).parent), str(Path(linecache.__file__).parent))
@@ -659,7 +661,7 @@ class _Minigrad:
         self._tape = tape
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(minigrad, name)
+        found = getattr(LIBRARY, name)
         return _operation(self._tape, found) if _is_operation(found) else found
 
 
@@ -706,7 +708,7 @@ def _stand_in(tape: Tape, value: Any) -> Any:
     """What a name of the user's module means while its functions are followed; None to leave it alone."""
     if value is np:
         return _Numpy(tape)
-    if value is minigrad:
+    if value is LIBRARY:
         return _Minigrad(tape)
     if getattr(value, "__module__", None) == "numpy" and getattr(value, "__name__", "") in MAKERS:
         return _maker(tape, value)

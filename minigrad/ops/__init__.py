@@ -14,9 +14,11 @@ from minigrad.ops.joining import concatenate, hstack, split, stack, unbind, vsta
 from minigrad.ops.kinks import absolute, clip, maximum, minimum, relu, where
 from minigrad.ops.losses import binary_cross_entropy_with_logits, mse_loss
 from minigrad.ops.matmul import matmul
+from minigrad.ops.nearest import nearest
 from minigrad.ops.norms import norm, prod
 from minigrad.ops.padding import flip, pad, repeat, tile
 from minigrad.ops.products import dot, outer, vdot
+from minigrad.ops.protocol import function, ufunc
 from minigrad.ops.reductions import mean, std, sum, var
 from minigrad.ops.shape import (
     broadcast_to,
@@ -24,6 +26,7 @@ from minigrad.ops.shape import (
     moveaxis,
     ravel,
     reshape,
+    reversed_axes,
     squeeze,
     swapaxes,
     transpose,
@@ -43,6 +46,7 @@ from minigrad.ops.transcendental import (
     sqrt,
     tanh,
 )
+from minigrad.registry import enter
 
 abs = absolute
 amax = max
@@ -143,3 +147,7 @@ __all__ = [
     "vstack",
     "where",
 ]
+
+enter({name: globals()[name] for name in __all__})
+enter({"getitem": getitem, "nearest": nearest, "reversed_axes": reversed_axes})
+enter({"protocol_function": function, "protocol_ufunc": ufunc})

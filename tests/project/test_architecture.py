@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 FLOORS = {"minigrad": ROOT / "minigrad", "minigrad.models": ROOT / "models", "minigrad.viz": ROOT / "viz"}
 """The import name of each floor, and its folder in the checkout."""
 ALLOWED = {"numpy", "graphviz", "typing_extensions", "minigrad"}
-OPTIONAL = {"safetensors"}
+OPTIONAL = {"safetensors", "tqdm", "resvg_py", "mpi4py"}
 
 
 def module_of(path: Path) -> str:
@@ -24,9 +24,14 @@ def module_of(path: Path) -> str:
 
 def imports_of(path: Path) -> Iterator[str]:
     """The import name of everything a file imports."""
+    yield from imports_in(ast.parse(path.read_text(encoding="utf-8")), path)
+
+
+def imports_in(tree: ast.Module, path: Path) -> Iterator[str]:
+    """The same of what has been parsed."""
     here = module_of(path).split(".")
     package = here if path.name == "__init__.py" else here[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -78,3 +83,26 @@ def test_only_the_three_allowed_packages_are_needed_at_run_time(floor: str) -> N
 def test_every_folder_with_code_is_shipped() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     assert set(listed) == {module_of(path) for floor in FLOORS for path in sources(floor) if path.name == "__init__.py"}
+
+
+def imports_that_run(path: Path) -> Iterator[str]:
+    """The same without what only a type checker reads."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    yield from imports_in(tree, path)
+
+
+def nearest_module(imported: str, files: dict[str, Path]) -> str | None:
+    """The file that an import reads: the module itself, or the one that the name is taken from."""
+    return next((name for name in (imported, imported.rpartition(".")[0]) if name in files), None)
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    files = {module_of(path): path for floor in FLOORS for path in sources(floor)}
+    arrows = {name: {nearest_module(found, files) for found in imports_that_run(path)} for name, path in files.items()}
+    while arrows:
+        ends = [name for name, targets in arrows.items() if not (targets - {name}) & arrows.keys()]
+        assert ends, f"imports go in a circle among {sorted(arrows)}"
+        arrows = {name: targets for name, targets in arrows.items() if name not in ends}

@@ -16,11 +16,11 @@ from typing_extensions import override
 
 from minigrad.diagnosis import ADVICE, CLIP, Growth, Line, operands, range_of, trouble, user_line
 from minigrad.errors import AnomalyError, ArgumentError
-from minigrad.gradients import ArraySums
+from minigrad.gradients import ArrayAccumulator
 from minigrad.graph import OUTPUT, Gradient, Leaf, Node, Operation
 from minigrad.scope import Place, Setting, end_trace, state
 from minigrad.tensor import Tensor
-from minigrad.transforms import TensorSums
+from minigrad.transforms import TensorAccumulator
 
 __all__ = ["detect_anomaly"]
 
@@ -109,13 +109,13 @@ class Detector:
         ranges = [f"  {words}{range_of(array)}" for words, _, array in inputs]
         raise AnomalyError("\n".join([headline, *ranges, *_where(node), *last]))
 
-    def array_sums(self) -> CheckedArraySums:
+    def array_accumulator(self) -> CheckedArrayAccumulator:
         """Sums of arrays for a backward pass that looks at every gradient."""
-        return CheckedArraySums(self.infinity)
+        return CheckedArrayAccumulator(self.infinity)
 
-    def tensor_sums(self) -> CheckedTensorSums:
+    def tensor_accumulator(self) -> CheckedTensorAccumulator:
         """Sums of Tensors for a recorded backward pass that looks at every gradient."""
-        return CheckedTensorSums(self.infinity)
+        return CheckedTensorAccumulator(self.infinity)
 
 
 class Inspector:
@@ -147,16 +147,16 @@ class Inspector:
             what = f"{kind} first appeared in what a hook on {described(operation)} returned"
             raise AnomalyError("\n".join([f"{what}{range_of(g)}", *_where(operation)]))
 
-    def sent(self, operation: Operation, g: Any, position: int, share: Any) -> None:
+    def sent(self, operation: Operation, g: Any, position: int, contribution: Any) -> None:
         """Look at what an operation sends to one of its inputs."""
         source = operation.sources[position]
         self.reached.add(source)
-        kind = trouble(share, self.infinity)
+        kind = trouble(contribution, self.infinity)
         if kind is None:
             return
         lines = [
             f"{kind} first appeared in the backward of {described(operation)}, in the gradient for input "
-            f"{position}{_called(source)}{range_of(share)}",
+            f"{position}{_called(source)}{range_of(contribution)}",
             f"  upstream gradient{range_of(g)}",
         ]
         lines += [f"  {words}{range_of(kept)}" for words, kept in _kept(operation)]
@@ -165,7 +165,7 @@ class Inspector:
         raise AnomalyError("\n".join(lines))
 
 
-class CheckedArraySums(ArraySums):
+class CheckedArrayAccumulator(ArrayAccumulator):
     """Sums of arrays that are looked at."""
 
     __slots__ = ("_inspector",)
@@ -177,11 +177,11 @@ class CheckedArraySums(ArraySums):
     @override
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         self._inspector.changed(operation, g)
-        shares = super().derivative(operation, g)
-        for position, (source, share) in enumerate(zip(operation.sources, shares, strict=True)):
-            if source is not None and share is not None and source.requires_grad:
-                self._inspector.sent(operation, g, position, self.whole(source, share))
-        return shares
+        contributions = super().derivative(operation, g)
+        for position, (source, contribution) in enumerate(zip(operation.sources, contributions, strict=True)):
+            if source is not None and contribution is not None and source.requires_grad:
+                self._inspector.sent(operation, g, position, self.whole(source, contribution))
+        return contributions
 
     @override
     def take(self, node: Node) -> Gradient:
@@ -190,13 +190,13 @@ class CheckedArraySums(ArraySums):
         return g
 
     @override
-    def whole(self, node: Node, share: Gradient) -> Gradient:
-        alone = ArraySums()
-        alone.send(node, share)
+    def whole(self, node: Node, contribution: Gradient) -> Gradient:
+        alone = ArrayAccumulator()
+        alone.send(node, contribution)
         return alone.take(node)
 
 
-class CheckedTensorSums(TensorSums):
+class CheckedTensorAccumulator(TensorAccumulator):
     """Sums of Tensors that are looked at."""
 
     def __init__(self, infinity: bool) -> None:
@@ -207,15 +207,15 @@ class CheckedTensorSums(TensorSums):
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         self._inspector.changed(operation, g._array)
         try:
-            shares = super().derivative(operation, g)
+            contributions = super().derivative(operation, g)
         except AnomalyError as error:
             error.add_note(f"in the recorded backward of {described(operation)}")
             raise
-        for position, (source, share) in enumerate(zip(operation.sources, shares, strict=True)):
-            if source is not None and share is not None and source.requires_grad:
-                values = share._array if isinstance(share, Tensor) else share
+        for position, (source, contribution) in enumerate(zip(operation.sources, contributions, strict=True)):
+            if source is not None and contribution is not None and source.requires_grad:
+                values = contribution._array if isinstance(contribution, Tensor) else contribution
                 self._inspector.sent(operation, g._array, position, values)
-        return shares
+        return contributions
 
     @override
     def take(self, node: Node) -> Gradient:

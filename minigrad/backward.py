@@ -2,8 +2,8 @@
 
 `minigrad.graph.sweep` says what a backward pass is, for arrays and Tensors, for all leaves or chosen targets.
 `Tensor.backward` needs one case of it: arrays, all leaves. `sweep_arrays` is that case, with the rules of
-`minigrad.gradients.ArraySums` written out where a share is an array that fits as it is; every other share goes there. The
-tests hold the two sweeps to the same results, bit for bit.
+`minigrad.gradients.ArrayAccumulator` written out where a contribution is an array that fits as it is; every other one goes
+there. The tests hold the two sweeps to the same results, bit for bit.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.gradients import ArraySums, Gathered, added_up
+from minigrad.gradients import ArrayAccumulator, Gathered, added_up
 from minigrad.graph import Gradient, Node, Operation, cycle
 
 __all__ = ["sweep_arrays"]
 
 
 def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], list[Operation]]:
-    """What ``sweep([(output, gradient)], ArraySums())`` returns: gradients by leaf, and the operations passed."""
-    sums = ArraySums()
+    """What ``sweep([(output, gradient)], ArrayAccumulator())`` returns: gradients by leaf, and the operations passed."""
+    sums = ArrayAccumulator()
     totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
     waiting = {output.serial: output}
     newest_first = [-output.serial]
@@ -44,16 +44,16 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
         inputs = node.sources
         match node.saved:
             case ():
-                shares = node.vjp(g)
+                contributions = node.vjp(g)
             case (a,):
-                shares = node.vjp(g, a)
+                contributions = node.vjp(g, a)
             case (a, b):
-                shares = node.vjp(g, a, b)
+                contributions = node.vjp(g, a, b)
             case _:
-                shares = node.vjp(g, *node.needed())
-        for position, share in enumerate(shares):
+                contributions = node.vjp(g, *node.needed())
+        for position, contribution in enumerate(contributions):
             source = inputs[position]
-            if share is None or source is None or not source.requires_grad:
+            if contribution is None or source is None or not source.requires_grad:
                 continue
             serial = source.serial
             if serial >= newest:
@@ -63,18 +63,18 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
                 waiting[serial] = source
                 heappush(newest_first, -serial)
             elif type(total) is Gathered:
-                total.add(source, share)
+                total.add(source, contribution)
                 continue
-            if type(share) is not array or share.shape != source.shape or share.dtype is not source.dtype:
-                send(source, share)
+            if type(contribution) is not array or contribution.shape != source.shape or contribution.dtype is not source.dtype:
+                send(source, contribution)
             elif total is None:
-                totals[serial] = share
+                totals[serial] = contribution
             elif type(total) is not array:
-                send(source, share)
+                send(source, contribution)
             elif serial in owned:
-                total += share
+                total += contribution
                 totals[serial] = total
             else:
-                totals[serial] = total + share
+                totals[serial] = total + contribution
                 owned.add(serial)
     return found, passed

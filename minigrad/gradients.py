@@ -4,9 +4,9 @@ Four rules live here and nowhere else.
 
 *Un-broadcasting*: an input that was stretched along an axis receives the sum over that axis.
 *Dtype*: a gradient has the dtype of its variable.
-*Ownership*: the first share a node is sent is only borrowed, since the same array may have been sent to others too;
-from the second on the sum is an array of our own, and further shares are added in place.
-*Deferring*: three kinds of share wait in a form of their own until the sum is taken, because together they cost far less.
+*Ownership*: the first contribution a node is sent is only borrowed, since the same array may have been sent to others too;
+from the second on the sum is an array of our own, and further contributions are added in place.
+*Deferring*: three kinds of contribution wait in a form of their own until the sum is taken: together they cost far less.
 The gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; that of a bias
 is one sum of T times as many rows; the gradients of the parts of an array are written side by side into one, not added
 one by one to an array of zeros.
@@ -24,7 +24,9 @@ from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array, entering
 from minigrad.sums import column_sums
 
-__all__ = ["ArraySums", "OfResult", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast"]
+__all__ = [
+    "ArrayAccumulator", "OfResult", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast",
+]  # fmt: skip
 
 Span: TypeAlias = tuple[int, int, int, Any]
 """A part of an array that was cut out along one axis: (axis, start, stop, index), where ``array[index]`` is the part.
@@ -34,7 +36,7 @@ Of an entry k along the axis, which has then disappeared, start and stop are k a
 
 
 class OuterProduct:
-    """The share ``leftᵀ right`` of a matrix: what a matrix product sends to its weight. (R, M) and (R, N) make (M, N)."""
+    """The contribution ``leftᵀ right``: what a matrix product sends to its weight. (R, M) and (R, N) make (M, N)."""
 
     __slots__ = ("left", "right")
 
@@ -44,7 +46,7 @@ class OuterProduct:
 
 
 class Partial:
-    """A share that is zero except at ``index``: what indexing sends to the array it was taken from.
+    """A contribution that is zero except at ``index``: what indexing sends to the array it was taken from.
 
     ``exact`` says that no entry is addressed twice.
     """
@@ -65,7 +67,7 @@ class Partial:
 
 
 class Piece:
-    """A share that is zero except at ``span``: what a part that was cut out along one axis sends."""
+    """A contribution that is zero except at ``span``: what a part that was cut out along one axis sends."""
 
     __slots__ = ("span", "values")
 
@@ -85,7 +87,7 @@ class OfResult:
 
 
 class Cut:
-    """What the parts of an array send that were cut out along one axis: one array, into which each share is written.
+    """What the parts of an array send that were cut out along one axis: one array, into which each contribution is written.
 
     From ``low`` to ``high`` the array holds the sum of what was sent there, elsewhere nothing yet. Parts are sent in the
     order in which they were cut, or in reverse; so nearly always the next one lies at an end, and need only be assigned.
@@ -98,18 +100,18 @@ class Cut:
         self.low = self.high = span[2]
         self.total = np.empty(node.shape, node.dtype)
 
-    def put(self, share: Piece) -> None:
-        """Write a share where it belongs."""
-        _, start, stop, index = share.span
+    def put(self, contribution: Piece) -> None:
+        """Write a contribution where it belongs."""
+        _, start, stop, index = contribution.span
         if stop == self.low:
-            self.total[index] = share.values
+            self.total[index] = contribution.values
             self.low = start
         elif start == self.high:
-            self.total[index] = share.values
+            self.total[index] = contribution.values
             self.high = stop
         else:
             self.extend(start, stop)
-            self.total[index] += share.values
+            self.total[index] += contribution.values
 
     def extend(self, start: int, stop: int) -> None:
         """Have the array hold zeros also from ``start`` and up to ``stop``."""
@@ -122,7 +124,7 @@ class Cut:
             self.high = stop
 
     def whole(self) -> Array:
-        """All shares together: an array of our own."""
+        """All contributions together: an array of our own."""
         length = self.total.shape[self.axis]
         if self.low > 0 or self.high < length:
             self.extend(0, length)
@@ -130,7 +132,7 @@ class Cut:
 
 
 class Gathered:
-    """What a node was sent, where not all of it was arrays that fit: the factors of products, parts, shares of many rows
+    """What a node was sent, where not all of it was arrays that fit: the factors of products, parts, contributions of many rows
     where the node has one, and the sum of the arrays that fit."""
 
     __slots__ = ("cuts", "dense", "lefts", "partials", "results", "rights", "rows")
@@ -144,39 +146,39 @@ class Gathered:
         self.partials: list[Partial] = []
         self.rows: list[Array] = []
 
-    def add(self, node: Node, share: Any) -> None:
-        """Take a share in."""
-        kind = type(share)
+    def add(self, node: Node, contribution: Any) -> None:
+        """Take a contribution in."""
+        kind = type(contribution)
         if kind is Piece:
-            axis = share.span[0]
+            axis = contribution.span[0]
             cut = self.cuts.get(axis)
             if cut is None:
-                cut = self.cuts[axis] = Cut(node, share.span)
-            cut.put(share)
+                cut = self.cuts[axis] = Cut(node, contribution.span)
+            cut.put(contribution)
         elif kind is OuterProduct:
-            self.lefts.append(share.left)
-            self.rights.append(share.right)
+            self.lefts.append(contribution.left)
+            self.rights.append(contribution.right)
         elif kind is Partial:
-            self.partials.append(share)
+            self.partials.append(contribution)
         elif kind is OfResult:
-            total = self.results.get(share.which)
-            self.results[share.which] = share.values if total is None else total + share.values
-        elif is_rows_of(share, node):
-            self.rows.append(share)
+            total = self.results.get(contribution.which)
+            self.results[contribution.which] = contribution.values if total is None else total + contribution.values
+        elif is_rows_of(contribution, node):
+            self.rows.append(contribution)
             if len(self.rows) == MOST_ROWS:
                 self._add_up_rows()
         else:
-            self._add_dense(fitted(share, node))
+            self._add_dense(fitted(contribution, node))
 
-    def _add_dense(self, share: Array) -> None:
-        self.dense = share if self.dense is None else self.dense + share
+    def _add_dense(self, contribution: Array) -> None:
+        self.dense = contribution if self.dense is None else self.dense + contribution
 
     def _add_up_rows(self) -> None:
         rows, self.rows = np.concatenate(self.rows), []
         self._add_dense(column_sums(rows))
 
     def sum(self, node: Node) -> Any:
-        """All shares added up; those of several results under the number of each."""
+        """All contributions added up; those of several results under the number of each."""
         if self.results:
             return self.results
         if self.rows:
@@ -199,19 +201,19 @@ class Gathered:
 
 DEFERRED = (OuterProduct, Piece, Partial, OfResult)
 MOST_ROWS = 64
-"""How many shares of rows wait at most: they are kept alive until they are added up."""
+"""How many contributions of rows wait at most: they are kept alive until they are added up."""
 
 
-def is_rows_of(share: Array, node: Node) -> bool:
-    """Whether the share of a vector, such as a bias, is that of the rows of a matrix."""
-    return share.ndim == 2 and share.shape[1:] == node.shape
+def is_rows_of(contribution: Array, node: Node) -> bool:
+    """Whether the contribution of a vector, such as a bias, is that of the rows of a matrix."""
+    return contribution.ndim == 2 and contribution.shape[1:] == node.shape
 
 
-class ArraySums:
+class ArrayAccumulator:
     """Sums of NumPy arrays; one instance serves one sweep.
 
-    ``totals`` holds by serial number what each waiting node was sent: an array, a single share that waits in a form of its
-    own, or `Gathered`; ``owned`` says whose array is our own.
+    ``totals`` holds by serial number what each waiting node was sent: an array, a single contribution that waits in a form of
+    its own, or `Gathered`; ``owned`` says whose array is our own.
     """
 
     __slots__ = ("owned", "totals")
@@ -225,34 +227,34 @@ class ArraySums:
         saved = operation.saved
         return operation.vjp(g, *(operation.needed() if saved is None else saved))
 
-    def send(self, node: Node, share: Gradient) -> None:
-        """Add ``share`` to what ``node`` has been sent."""
+    def send(self, node: Node, contribution: Gradient) -> None:
+        """Add ``contribution`` to what ``node`` has been sent."""
         serial = node.serial
         total = self.totals.get(serial)
         if total is None:
-            self.totals[serial] = share if type(share) in DEFERRED else fitted(share, node)
+            self.totals[serial] = contribution if type(contribution) in DEFERRED else fitted(contribution, node)
         elif type(total) is Gathered:
-            total.add(node, share)
-        elif type(total) in DEFERRED or type(share) in DEFERRED or is_rows_of(share, node):
+            total.add(node, contribution)
+        elif type(total) in DEFERRED or type(contribution) in DEFERRED or is_rows_of(contribution, node):
             gathered = self.totals[serial] = Gathered()
             gathered.add(node, total)
-            gathered.add(node, share)
+            gathered.add(node, contribution)
         elif serial in self.owned:
-            total += fitted(share, node)
+            total += fitted(contribution, node)
             self.totals[serial] = total
         else:
-            self.totals[serial] = total + fitted(share, node)
+            self.totals[serial] = total + fitted(contribution, node)
             self.owned.add(serial)
 
     def take(self, node: Node) -> Gradient:
-        """The sum of all shares of ``node``."""
+        """The sum of all contributions of ``node``."""
         total = self.totals.pop(node.serial)
         return total if type(total) is np.ndarray else added_up(total, node)
 
-    def whole(self, node: Node, share: Gradient) -> Gradient:
-        """One share by itself, with the shape and dtype of ``node``."""
-        alone = ArraySums()
-        alone.send(node, share)
+    def whole(self, node: Node, contribution: Gradient) -> Gradient:
+        """One contribution by itself, with the shape and dtype of ``node``."""
+        alone = ArrayAccumulator()
+        alone.send(node, contribution)
         return alone.take(node)
 
     def shown(self, g: Gradient) -> Gradient:
@@ -279,13 +281,13 @@ def added_up(total: Any, node: Node) -> Gradient:
     return total.sum(node)
 
 
-def fitted(share: Gradient, node: Node) -> Gradient:
-    """A share with the shape and the dtype of ``node``."""
+def fitted(contribution: Gradient, node: Node) -> Gradient:
+    """A contribution with the shape and the dtype of ``node``."""
     shape = node.shape
-    if share.shape != shape:
-        rows = len(shape) == 1 and share.shape[-1:] == shape and share.size and share.flags.c_contiguous
-        share = column_sums(share.reshape(-1, *shape)) if rows else unbroadcast(share, shape)
-    return share if share.dtype == node.dtype else share.astype(node.dtype)
+    if contribution.shape != shape:
+        rows = len(shape) == 1 and contribution.shape[-1:] == shape and contribution.size and contribution.flags.c_contiguous
+        contribution = column_sums(contribution.reshape(-1, *shape)) if rows else unbroadcast(contribution, shape)
+    return contribution if contribution.dtype == node.dtype else contribution.astype(node.dtype)
 
 
 def _summed_products(lefts: list[Array], rights: list[Array]) -> Any:

@@ -52,7 +52,7 @@ class Watch:
         self.keep = False
         self.grad: Any = None
 
-    def show(self, node: Node, g: Gradient, sums: Sums) -> Gradient:
+    def show(self, node: Node, g: Gradient, sums: Accumulator) -> Gradient:
         """Let every hook see the gradient, and replace it if the hook returns another."""
         for hook in list(self.hooks.values()):
             changed = hook(sums.shown(g))
@@ -260,7 +260,7 @@ def cycle(node: Node, source: Node) -> GraphError:
     )
 
 
-class Sums(Protocol):
+class Accumulator(Protocol):
     """The gradients on their way in one sweep: what every waiting node has been sent so far, added up.
 
     There are two kinds: sums of arrays, fast and in place, and sums of Tensors, which are recorded.
@@ -270,16 +270,16 @@ class Sums(Protocol):
         """What ``operation`` sends to each of its inputs."""
         ...
 
-    def send(self, node: Node, share: Gradient) -> None:
-        """Add ``share`` to what ``node`` has been sent."""
+    def send(self, node: Node, contribution: Gradient) -> None:
+        """Add ``contribution`` to what ``node`` has been sent."""
         ...
 
     def take(self, node: Node) -> Gradient:
-        """The sum of all shares, with the shape and dtype of ``node``."""
+        """The sum of all contributions, with the shape and dtype of ``node``."""
         ...
 
-    def whole(self, node: Node, share: Gradient) -> Gradient:
-        """One share by itself, with the shape and dtype of ``node``."""
+    def whole(self, node: Node, contribution: Gradient) -> Gradient:
+        """One contribution by itself, with the shape and dtype of ``node``."""
         ...
 
     def shown(self, g: Gradient) -> Gradient:
@@ -293,7 +293,7 @@ class Sums(Protocol):
 
 def sweep(
     seeds: Iterable[tuple[Node, Gradient]],
-    sums: Sums,
+    sums: Accumulator,
     targets: set[Node] | None = None,
     relevant: set[Node | None] | None = None,
     on_edge: Callable[[Operation, int, Gradient], None] | None = None,
@@ -302,7 +302,7 @@ def sweep(
     """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
 
     The waiting node with the largest serial number goes next: everything that consumes it is newer, so its gradient is
-    complete. It sends each of its inputs a share, which waits there with the shares of other consumers.
+    complete. It sends each of its inputs a contribution, which waits there with the contributions of other consumers.
 
     Args:
         seeds: nodes with the gradients to start from.
@@ -341,9 +341,9 @@ def sweep(
         if relevant is not None and relevant.isdisjoint(inputs):
             continue
         passed.append(node)
-        for position, share in enumerate(sums.derivative(node, g)):
+        for position, contribution in enumerate(sums.derivative(node, g)):
             source = inputs[position]
-            if share is None or source is None or not source.requires_grad:
+            if contribution is None or source is None or not source.requires_grad:
                 continue
             if relevant is not None and source not in relevant:
                 continue
@@ -351,11 +351,11 @@ def sweep(
             if serial >= node.serial:
                 raise cycle(node, source)
             if on_edge is not None:
-                on_edge(node, position, sums.whole(source, share))
+                on_edge(node, position, sums.whole(source, contribution))
             if serial not in waiting:
                 waiting[serial] = source
                 heappush(newest_first, -serial)
-            sums.send(source, share)
+            sums.send(source, contribution)
     return found, passed
 
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 from minigrad import graph, pytree
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
-from minigrad.gradients import ArraySums, check_replacement, own, unbroadcast
+from minigrad.gradients import ArrayAccumulator, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
 from minigrad.guard import Array, entering
 from minigrad.scope import Place, differentiating, enable_grad, state
@@ -26,7 +26,7 @@ from minigrad.tensor import Tensor, record, seed, unrecorded
 __all__ = ["edge_gradients", "grad", "jvp", "vjp"]
 
 
-class TensorSums:
+class TensorAccumulator:
     """Sums of Tensors: the backward pass is itself recorded, each step at the place of the operation it undoes."""
 
     def __init__(self) -> None:
@@ -40,20 +40,20 @@ class TensorSums:
         finally:
             state.place = found
 
-    def send(self, node: Node, share: Gradient) -> None:
-        """Add ``share`` to what ``node`` has been sent."""
-        share = self.whole(node, share)
+    def send(self, node: Node, contribution: Gradient) -> None:
+        """Add ``contribution`` to what ``node`` has been sent."""
+        contribution = self.whole(node, contribution)
         total = self._totals.get(node.serial)
-        self._totals[node.serial] = share if total is None else total + share
+        self._totals[node.serial] = contribution if total is None else total + contribution
 
     def take(self, node: Node) -> Gradient:
-        """The sum of all shares of ``node``."""
+        """The sum of all contributions of ``node``."""
         return self._totals.pop(node.serial)
 
-    def whole(self, node: Node, share: Gradient) -> Gradient:
-        """One share by itself, with the shape and dtype of ``node``."""
-        share = unbroadcast(share if isinstance(share, Tensor) else unrecorded(share), node.shape)
-        return share if share.dtype == node.dtype else share.astype(node.dtype)
+    def whole(self, node: Node, contribution: Gradient) -> Gradient:
+        """One contribution by itself, with the shape and dtype of ``node``."""
+        contribution = unbroadcast(contribution if isinstance(contribution, Tensor) else unrecorded(contribution), node.shape)
+        return contribution if contribution.dtype == node.dtype else contribution.astype(node.dtype)
 
     def shown(self, g: Gradient) -> Gradient:
         """The Tensor itself: it cannot be changed."""
@@ -118,11 +118,11 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
         detector = state.detector
         if create_graph:
             with enable_grad():
-                tensor_sums = TensorSums() if detector is None else detector.tensor_sums()
-                found, passed = graph.sweep(seeds, tensor_sums, targets, relevant, edges=edges)
+                tensor_accumulator = TensorAccumulator() if detector is None else detector.tensor_accumulator()
+                found, passed = graph.sweep(seeds, tensor_accumulator, targets, relevant, edges=edges)
         else:
-            array_sums = ArraySums() if detector is None else detector.array_sums()
-            found, passed = graph.sweep(seeds, array_sums, targets, relevant, edges=edges)
+            array_accumulator = ArrayAccumulator() if detector is None else detector.array_accumulator()
+            found, passed = graph.sweep(seeds, array_accumulator, targets, relevant, edges=edges)
         return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
 
     return pull
@@ -399,9 +399,9 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
     (output,) = _tensors((output,), "edge_gradients")
     edges: dict[tuple[Node, int], Array] = {}
 
-    def note(operation: Operation, position: int, share: Any) -> None:
-        edges[operation, position] = own(share)
+    def note(operation: Operation, position: int, contribution: Any) -> None:
+        edges[operation, position] = own(contribution)
 
     node, g = seed(output, gradient, "edge_gradients")
-    graph.sweep([(node.written_out(), g)], ArraySums(), on_edge=note, edges=INPUTS)
+    graph.sweep([(node.written_out(), g)], ArrayAccumulator(), on_edge=note, edges=INPUTS)
     return edges

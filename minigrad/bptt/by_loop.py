@@ -14,7 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.gradients import ArraySums, OuterProduct, Partial, unbroadcast
+from minigrad.gradients import ArrayAccumulator, OuterProduct, Partial, unbroadcast
 from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
@@ -116,7 +116,7 @@ def _ignored(operation: Operation, position: int, share: Any) -> None:
     """Hooks are for backward passes, not for this."""
 
 
-class ByTime(ArraySums):
+class ByTime(ArrayAccumulator):
     """Sums of a sweep that measure what passes through loops.
 
     Raises:
@@ -254,7 +254,7 @@ class ByTime(ArraySums):
         if any(isinstance(node, Loop) for node in behind):
             return
         leaves: set[Node] = {node for node in behind if isinstance(node, Leaf) and node.requires_grad and not node.time}
-        found, _ = graph.sweep([(source, g)], ArraySums(), leaves, on_edge=_ignored)
+        found, _ = graph.sweep([(source, g)], ArrayAccumulator(), leaves, on_edge=_ignored)
         for leaf, total in found.items():
             self.parts.setdefault(leaf, []).append(([t], Part(_numbered(leaf), SUM, total[None])))
 

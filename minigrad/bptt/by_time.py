@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.errors import ArgumentError, DTypeError
-from minigrad.gradients import ArraySums, own
+from minigrad.gradients import ArrayAccumulator, own
 from minigrad.graph import INPUTS, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, seed
@@ -116,7 +116,7 @@ def _written_out(output: Node, g: Any) -> Measured:
             if source is not None and operation.time and entrance.is_crossed(operation, source):
                 at.setdefault(operation.time, []).append((source, own(share)))
 
-    found, _ = graph.sweep([(output, g)], ArraySums(), set(named), on_edge=note, edges=INPUTS)
+    found, _ = graph.sweep([(output, g)], ArrayAccumulator(), set(named), on_edge=note, edges=INPUTS)
     values: dict[Label, Array] = {}
     for node in named:
         number, t = 1, column[node.time or 0]

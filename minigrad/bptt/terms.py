@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.gradients import ArraySums, own
+from minigrad.gradients import ArrayAccumulator, own
 from minigrad.graph import INPUTS, Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, seed
@@ -47,7 +47,7 @@ class Entrance:
 
     def passed_on(self, arriving: Seeds) -> Array:
         """The gradient of the leaf, from what has arrived."""
-        found, _ = graph.sweep(arriving, ArraySums(), {self.leaf}, self.made_of_it, on_edge=_ignored, edges=INPUTS)
+        found, _ = graph.sweep(arriving, ArrayAccumulator(), {self.leaf}, self.made_of_it, on_edge=_ignored, edges=INPUTS)
         g = found.get(self.leaf)
         return own(np.zeros(self.leaf.shape, self.leaf.dtype) if g is None else g)
 
@@ -159,7 +159,7 @@ class Terms:
             if source is not None and entrance.is_crossed(operation, source):
                 found.setdefault(operation.time or 0, []).append((source, own(share)))
 
-        sums = ArraySums() if allowed is None else Within({allowed})
+        sums = ArrayAccumulator() if allowed is None else Within({allowed})
         begun = [(node, g) for node, g in arriving if node in entrance.relevant and node not in entrance.made_of_it]
         graph.sweep(begun, sums, relevant=entrance.relevant, on_edge=note, edges=INPUTS)
         table = np.zeros((self.T, *self.leaf.shape), self.leaf.dtype)
@@ -188,7 +188,7 @@ class Terms:
         return rows, np.zeros(self.leaf.shape, self.leaf.dtype) if direct is None else own(direct)
 
 
-class Within(ArraySums):
+class Within(ArrayAccumulator):
     """Sums of a sweep that goes no further than the operations of some times."""
 
     __slots__ = ("times",)

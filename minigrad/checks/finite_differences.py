@@ -15,7 +15,7 @@ from typing_extensions import override
 from minigrad import graph, pytree
 from minigrad.checks.comparison import assert_gradients_close, compare_gradients
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
-from minigrad.gradients import ArraySums
+from minigrad.gradients import ArrayAccumulator
 from minigrad.guard import Array
 from minigrad.scope import is_recording, no_grad
 from minigrad.tensor import Tensor, seed
@@ -195,7 +195,7 @@ class _Point:
             cuts = np.cumsum([output.size for output in outputs])[:-1]
             shares = zip(outputs, np.split(upstream, cuts) if outputs else [], strict=True)
             seeds = [seed(y, g.reshape(y.shape), "gradcheck") for y, g in shares if y.requires_grad]
-            found, _ = graph.sweep(seeds, ArraySums())
+            found, _ = graph.sweep(seeds, ArrayAccumulator())
             rows.append([found.get(v.node) if v.node is not None else None for v in variables])
         return [
             [np.zeros(v.shape) if row[k] is None else np.array(row[k]) for row in rows] for k, v in enumerate(variables)

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.errors import ConversionError, GraphError, MinigradError
-from minigrad.gradients import ArraySums, unbroadcast
+from minigrad.gradients import ArrayAccumulator, unbroadcast
 from minigrad.guard import Array
 from minigrad.scope import enable_grad
 from minigrad.tensor import Tensor
@@ -309,14 +309,14 @@ def _local(tensor: Tensor, leaves: list[Tensor]) -> Vjp:
         one = node  # a single operation, by far the commonest case: no sweep needed
 
         def alone(g: Array) -> Sequence[Array | None]:
-            sums = ArraySums()
+            sums = ArrayAccumulator()
             shares = sums.derivative(one, g)
             return [None if s is None or p is None else sums.whole(p, s) for s, p in zip(shares, places, strict=True)]
 
         return alone
 
     def swept(g: Array) -> Sequence[Array | None]:
-        found, _ = graph.sweep([(node, g)], ArraySums())
+        found, _ = graph.sweep([(node, g)], ArrayAccumulator())
         return [None if place is None else found.get(place) for place in places]
 
     return swept

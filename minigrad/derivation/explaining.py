@@ -17,7 +17,7 @@ from typing_extensions import override
 from minigrad import graph
 from minigrad.bptt.terms import Contributions, Seeds, Terms, started
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.gradients import ArraySums
+from minigrad.gradients import ArrayAccumulator
 from minigrad.graph import INPUTS, Leaf, Node
 from minigrad.guard import Array
 from minigrad.tensor import Tensor
@@ -199,7 +199,7 @@ def _without_product(terms: Terms, rows: list[Seeds], index: tuple[Any, ...]) ->
         nodes = {node for node, _ in arriving}
         if len(nodes) != 1:
             return {}
-        sums = ArraySums()
+        sums = ArrayAccumulator()
         for node, g in arriving:
             sums.send(node, g)
         outputs.append((arriving[0][0], np.array(sums.take(arriving[0][0]))))

@@ -16,7 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.gradients import ArraySums, OfResult, OuterProduct, Partial
+from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
@@ -137,13 +137,13 @@ class Loop(Operation):
         targets = {source for source in self.sources if source is not None and source.requires_grad}
         seeds = [(node, g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
         relevant = graph.depends_on(graph.ancestors([node for node, _ in seeds]), targets)
-        found, _ = graph.sweep(seeds, ArraySums(), targets, relevant)
+        found, _ = graph.sweep(seeds, ArrayAccumulator(), targets, relevant)
         return [None if source is None else found.get(source) for source in self.sources]
 
 
 def _added(source: Node | None, first: Gradient, second: Gradient) -> Array:
     """Two contributions to one const."""
-    sums = ArraySums()
+    sums = ArrayAccumulator()
     assert source is not None
     for part in (first, second):
         sums.send(source, part)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.gradients import ArraySums, OfResult, OuterProduct, Partial, Piece, added_up
+from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial, Piece, added_up
 from minigrad.graph import Leaf, Node
 from minigrad.guard import Array
 from minigrad.sums import column_sums, row_sums
@@ -115,7 +115,7 @@ VECTOR = {
 def test_shares_of_a_matrix_add_up_whatever_kind_comes_first(first: str, dtype: Any) -> None:
     to = node(3, 4, dtype=dtype)
     for others in ([], *[[name] for name in MATRIX], list(MATRIX)):
-        sums, sent = ArraySums(), [MATRIX[name] for name in (first, *others)]
+        sums, sent = ArrayAccumulator(), [MATRIX[name] for name in (first, *others)]
         for share in sent:
             sums.send(to, share)
         total = sums.take(to)
@@ -128,7 +128,7 @@ def test_shares_of_a_matrix_add_up_whatever_kind_comes_first(first: str, dtype: 
 def test_shares_of_a_vector_add_up_whatever_kind_comes_first(first: str) -> None:
     to = node(4)
     for others in ([], *[[name] for name in VECTOR], list(VECTOR), ["rows"] * 200):
-        sums, sent = ArraySums(), [VECTOR[name] for name in (first, *others)]
+        sums, sent = ArrayAccumulator(), [VECTOR[name] for name in (first, *others)]
         before = [share.copy() for share in sent if isinstance(share, np.ndarray)]
         for share in sent:
             sums.send(to, share)
@@ -154,7 +154,7 @@ def test_one_share_that_waited_is_added_up_with_the_dtype_and_the_shape_of_its_n
 
 def test_shares_of_several_results_stay_apart() -> None:
     to, x, y = node(2), matrix((2,)), matrix((2,)) + 1
-    sums = ArraySums()
+    sums = ArrayAccumulator()
     for which, share in ((0, x), (-1, y), (0, y)):
         sums.send(to, OfResult(share, which))
     found = sums.take(to)

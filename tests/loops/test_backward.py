@@ -11,7 +11,7 @@ from minigrad.models import GRU, LSTM, RNN, GatedRNN, Head, unroll
 import minigrad as mg
 from minigrad import Tensor, graph, sigmoid, split, stack, tanh, unbind
 from minigrad.backward import sweep_arrays
-from minigrad.gradients import ArraySums
+from minigrad.gradients import ArrayAccumulator
 
 Leaves = list[Tensor]
 
@@ -125,7 +125,7 @@ def test_both_sweeps_find_the_same_gradients_and_pass_the_same_operations(name: 
     loss = GRAPHS[name]()
     seed = np.asarray(1.5, loss.dtype)
     found, passed = sweep_arrays(loss.node, seed)
-    expected, operations = graph.sweep([(loss.node, seed)], ArraySums())
+    expected, operations = graph.sweep([(loss.node, seed)], ArrayAccumulator())
     assert passed == operations
     assert list(found) == list(expected)
     for node, g in found.items():
@@ -140,7 +140,7 @@ def test_through_a_loop_recorded_as_one_operation_they_agree_up_to_rounding(cell
     loss = Head(4, 5, seed=0, dtype=dtype).loss(hs, np.arange(12).reshape(6, 2) % 5)
     seed = np.asarray(1.5, dtype)
     found, _ = sweep_arrays(loss.node, seed)
-    expected, _ = graph.sweep([(loss.node, seed)], ArraySums())
+    expected, _ = graph.sweep([(loss.node, seed)], ArrayAccumulator())
     assert rolled(hs)
     assert found.keys() == expected.keys()
     for node, g in found.items():
@@ -161,7 +161,7 @@ def test_both_sweeps_call_the_same_hooks_and_keep_the_same_results() -> None:
 
     (one, seen), (other, expected) = graph_with_hooks(), graph_with_hooks()
     found, _ = sweep_arrays(one.node, np.ones(()))
-    wanted, _ = graph.sweep([(other.node, np.ones(()))], ArraySums())
+    wanted, _ = graph.sweep([(other.node, np.ones(()))], ArrayAccumulator())
     assert [g.tobytes() for g in seen] == [g.tobytes() for g in expected]
     assert len(seen) == 4
     assert [g.tobytes() for g in found.values()] == [g.tobytes() for g in wanted.values()]

@@ -27,7 +27,7 @@ from minigrad.models.recurrent import parts_of
 
 from minigrad import Tensor, gradcheck, no_grad, unbind
 from minigrad.backward import sweep_arrays
-from minigrad.gradients import ArraySums
+from minigrad.gradients import ArrayAccumulator
 from minigrad.graph import sweep
 
 LOSSES = ("hs", "state", "c", "h", "hs and state")
@@ -107,7 +107,7 @@ def test_the_gradients_are_those_of_finite_differences(name: str, reverse: bool)
 def test_both_sweeps_through_a_loop_find_the_same_gradients(name: str) -> None:
     one = Pass(pair(name)[0], T=7)
     found, _ = sweep_arrays(one.loss.node, np.ones(()))
-    expected, _ = sweep([(one.loss.node, np.ones(()))], ArraySums())
+    expected, _ = sweep([(one.loss.node, np.ones(()))], ArrayAccumulator())
     assert found.keys() == expected.keys()
     assert_close({str(n.serial): g for n, g in found.items()}, {str(n.serial): g for n, g in expected.items()})
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
-from minigrad.loops.differentiate import Derivative, differentiate, flow
+from minigrad.loops.differentiate import Derivative, differentiate, flow, reach
 from minigrad.loops.fuse import Plan
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.schedule import Schedule
@@ -37,13 +37,14 @@ class Compiled:
         CannotCompile: the carry changes its shape or dtype, or there are floating-point numbers of several dtypes.
     """
 
-    __slots__ = ("_backward", "_forward", "_largest", "_results", "program")
+    __slots__ = ("_backward", "_forward", "_largest", "_reached", "_results", "program")
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self._forward: dict[Hashable, Executable] = {}
         self._backward: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
         self._largest: dict[frozenset[Ref], tuple[Derivative, set[Ref]]] = {}
+        self._reached: dict[Hashable, set[Ref]] = {}
         self._results: dict[Hashable, tuple[list[bool], list[bool]]] = {}
         for value, ref in zip(program.carry, program.new_carry, strict=True):
             new = program.value(ref)
@@ -123,6 +124,17 @@ class Compiled:
                 ways.append((way, Executable(Plan(Schedule(program, kept, every_carry=False)))))
             self._backward[key] = ways
         return self._backward[key]
+
+    def reached(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int], T: int, window: int) -> set[Ref]:
+        """The operands of T steps that gradients get to which arrive there, where history is cut off after each window."""
+        last = (T - 1) % window + 1
+        key = wanted, tuple(carry), tuple(ys), last, min(T - last, window)
+        if key not in self._reached:
+            found = reach(self.program, wanted, carry, ys, last)
+            if T > last:
+                found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, wanted, (), ys, window)
+            self._reached[key] = found
+        return self._reached[key]
 
 
 def compiled(program: Program) -> Compiled:

@@ -29,7 +29,7 @@ from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
 from minigrad.tensor import Constant, Tensor
 
-__all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate"]
+__all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate", "reach"]
 
 SUM, OUTER, SCATTER = "sum", "outer", "scatter"
 
@@ -96,6 +96,35 @@ def flow(program: Program, wanted: Iterable[Ref], steps: int | None = None) -> s
         found |= {Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found}
         if len(found) == before:
             return found
+
+
+def reach(program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], steps: int) -> set[Ref]:
+    """What is sent anything in so many steps: consts, xs, and parts of the initial carry.
+
+    Args:
+        program: the step.
+        wanted: the consts, xs and parts of the initial carry that want a gradient.
+        carry: the parts of the last carry at which a cotangent arrives.
+        ys: the outputs at which cotangents arrive, at every step.
+        steps: how many there are.
+    """
+    differentiable = flow(program, wanted)
+    found, outputs = set[Ref](), {program.ys[j] for j in ys}
+    state, seen = frozenset(carry), list[frozenset[int]]()
+    for number in range(steps):
+        if state in seen:
+            first = seen.index(state)
+            state = seen[first + (steps - first) % (number - first)]
+            break
+        seen.append(state)
+        live = differentiable.intersection(outputs | {program.new_carry[i] for i in state})
+        for k in reversed(range(len(program.lines))):
+            if Ref(LOCAL, k) in live:
+                line = program.lines[k]
+                live.update(differentiable.intersection(line.operands[: len(line.op.sources)]))
+        found.update(ref for ref in live if ref.kind in (CONST, XS))
+        state = frozenset(ref.number for ref in live if ref.kind == CARRY)
+    return found | {Ref(CARRY, i) for i in state}
 
 
 def differentiate(program: Program, wanted: Iterable[Ref], carry: Sequence[int], ys: Sequence[int]) -> Derivative:

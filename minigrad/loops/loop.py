@@ -22,7 +22,7 @@ from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import Compiled
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
-from minigrad.loops.program import CONST, CannotCompile, Ref
+from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values
 
@@ -88,10 +88,11 @@ class Loop(Operation):
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
         carry, ys = sorted(k for k in g if k < len(run.chains)), sorted(k - len(run.chains) for k in g if k >= len(run.chains))
+        reached = self.compiled.reached(self.wanted, carry, ys, run.T, self.window)
         for derivative, executable in self.compiled.backward(self.wanted, carry, ys):
             try:
                 with np.errstate(over="raise", divide="raise", invalid="raise"):
-                    contributions = self._contributions(run, derivative, executable, g)
+                    contributions = self._contributions(run, derivative, executable, g, reached)
             except (FloatingPointError, CannotCompile):
                 continue
             if contributions is not None:
@@ -99,7 +100,7 @@ class Loop(Operation):
         return self._plainly(g)
 
     def _contributions(
-        self, run: Run, derivative: Derivative, executable: Any, g: dict[int, Array]
+        self, run: Run, derivative: Derivative, executable: Any, g: dict[int, Array], reached: set[Ref]
     ) -> list[Gradient] | None:
         """What the sources are sent; None where that is not finite."""
         program, count = derivative.program, len(run.chains)
@@ -114,13 +115,15 @@ class Loop(Operation):
         after_xs = len(self.trace.xs)
         after_carry = after_xs + len(self.trace.carry)
         for j, ref in zip(derivative.xs, program.ys, strict=True):
-            sent[j] = back.of(ref)
+            sent[j] = back.of(ref) if Ref(XS, j) in reached else None
         for number, i in enumerate(derivative.carry):
-            if i in derivative.initial:
+            if Ref(CARRY, i) in reached:
                 sent[after_xs + i] = back.last(number)
         if not all(math.isfinite(np.add.reduce(back.of(ref), None)) for ref in {part.g for part in derivative.contributions}):
             return None
         for const, form, local, factor, transposed in derivative.contributions:
+            if Ref(CONST, const) not in reached:
+                continue
             position, d = after_carry + self.consts.index(const), back.of(local)
             part: Gradient = d
             if form == OUTER and factor is not None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from loops_cases import assert_close, rolled
+from loops_cases import assert_close, is_compiled
 from minigrad.loops.plan import Plan
 from minigrad.loops.recording import RESULT, Operand, Step, placeholder
 from minigrad.loops.runner import Program
@@ -111,21 +111,21 @@ def found(cell: OfFormula, case: Case, learnt: bool = True) -> tuple[bool, dict[
     loss.backward()
     leaves = {"xs": xs, **{f"start {k}": part for k, part in enumerate(parts)}, **dict(cell.named_parameters())}
     results = {"unrecorded": unrecorded, "hs": hs, **{f"final {k}": part for k, part in enumerate(parts_of(final))}}
-    return rolled(hs), {
+    return is_compiled(hs), {
         **{name: tensor.numpy() for name, tensor in results.items()},
         **{f"gradient of {name}": None if leaf.grad is None else leaf.grad.copy() for name, leaf in leaves.items()},
     }
 
 
 def assert_right(
-    formula: Callable[..., Any], case: Case, names: tuple[str, ...] = ("h",), is_rolled: bool | None = True
+    formula: Callable[..., Any], case: Case, names: tuple[str, ...] = ("h",), as_loop: bool | None = True
 ) -> None:
     """The loop has the results and the gradients of the steps one by one; None: it need not be a loop."""
     _, expected = found(StepByStep(formula, case.H, names, case.dtype), case)
     cell = OfFormula(formula, case.H, names, case.dtype)
     for _ in range(case.times):
-        was_rolled, values = found(cell, case)
-        assert is_rolled is None or was_rolled == is_rolled
+        was_loop, values = found(cell, case)
+        assert as_loop is None or was_loop == as_loop
         assert_close(values, expected, 1e-12 if case.dtype == np.float64 else 1e-4)
 
 

@@ -18,7 +18,7 @@ from loops_cases import (
     every_cell,
     hoisted_or_not,
     pair,
-    rolled,
+    is_compiled,
     starts,
 )
 from minigrad.models.head import Head
@@ -209,7 +209,7 @@ def test_loops_one_on_top_of_the_other_have_the_gradients_of_the_steps_one_by_on
         xs = Tensor(np.random.default_rng(0).standard_normal((6, 2, 3)), requires_grad=True)
         hs, _ = unroll(first, xs, hoist=True)
         tops, _ = unroll(second, hs, hoist=True, reverse=True)
-        assert rolled(tops) == (k == 0)
+        assert is_compiled(tops) == (k == 0)
         loss = head.loss(tops, np.arange(12).reshape(6, 2) % 5)
         loss.backward()
         parameters = [parameter for module in (first, second, head) for parameter in module.parameters()]

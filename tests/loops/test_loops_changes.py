@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, rolled, signature
+from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, is_compiled, signature
 from minigrad.models.cells import GRU, LSTM, RNN
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import Cell
@@ -77,10 +77,10 @@ CHANGES: dict[str, Callable[[Any], None]] = {
 }
 
 
-def assert_alike(cells: tuple[Any, Any], is_rolled: bool | None = True, **options: Any) -> None:
+def assert_alike(cells: tuple[Any, Any], as_loop: bool | None = True, **options: Any) -> None:
     for more in ({}, {"hoist": True, "wants_xs": False}, {"wants_xs": False, "learnt": False}):
         one, other = (Pass(cell, **{**more, **options}) for cell in cells)
-        assert is_rolled is None or rolled(one.hs) == is_rolled
+        assert as_loop is None or is_compiled(one.hs) == as_loop
         assert_close(one.results(), other.results())
         assert_close(one.gradients(), other.gradients())
         for parameter, yardstick in zip(one.cell.parameters(), other.cell.parameters(), strict=True):
@@ -94,7 +94,7 @@ def test_after_a_change_between_two_calls_the_second_is_what_it_would_be_without
     assert_alike(cells)
     for cell in cells:
         CHANGES[change](cell)
-    assert_alike(cells, is_rolled=None if "frozen" in change else True)
+    assert_alike(cells, as_loop=None if "frozen" in change else True)
     for cell in cells:
         freeze()(cell)
     assert_alike(cells)
@@ -138,7 +138,7 @@ def test_another_nonlinearity_takes_effect() -> None:
     assert_alike(cells)
     for cell in cells:
         cell.nonlinearity = "relu"
-    assert_alike(cells, is_rolled=False)
+    assert_alike(cells, as_loop=False)
     for cell in cells:
         cell.nonlinearity = "tanh"
     assert_alike(cells)
@@ -149,7 +149,7 @@ def test_a_method_of_the_cell_that_is_replaced_is_run_at_every_step_until_it_is_
     assert_alike(cells)
     for cell in cells:
         cell.recur = lambda wx, h, cell=cell: tanh(wx - h @ cell.W_hh.T).named("h")
-    assert_alike(cells, is_rolled=False)
+    assert_alike(cells, as_loop=False)
     for cell in cells:
         del cell.recur
     assert_alike(cells)
@@ -166,8 +166,8 @@ def test_a_method_of_the_class_that_is_replaced_is_run_at_every_step(monkeypatch
     one = Pass(cell)
     monkeypatch.setattr(RNN, "recur", counted)
     other = Pass(cell)
-    assert rolled(one.hs)
-    assert not rolled(other.hs)
+    assert is_compiled(one.hs)
+    assert not is_compiled(other.hs)
     assert len(calls) == len(other.hs)
     assert_close(one.results(), other.results())
 
@@ -220,7 +220,7 @@ def test_lengths_batches_dtypes_and_scopes_may_change_from_call_to_call(name: st
     for path in ("first", "second"):
         with scope(path):
             found = [Pass(cell) for cell in cells]
-        assert rolled(found[0].hs)
+        assert is_compiled(found[0].hs)
         scopes = [[node.scope for node in walk(each.loss) if not node.is_leaf] for each in found]
         assert scopes[0] == scopes[1]
         assert (path, cells[0].label) in scopes[0]

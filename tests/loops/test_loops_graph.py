@@ -18,7 +18,7 @@ from loops_cases import (
     every_cell,
     hoisted_or_not,
     pair,
-    rolled,
+    is_compiled,
     signature,
 )
 from minigrad.models.recurrent import parts_of
@@ -190,6 +190,6 @@ def test_the_gradients_of_edges_can_be_had_of_every_result(name: str) -> None:
 
 def test_what_a_result_was_computed_from_cannot_be_changed() -> None:
     one = Pass(pair("lstm")[0])
-    assert rolled(one.hs)
+    assert is_compiled(one.hs)
     with pytest.raises(TypeError, match="cannot be changed"):
         one.hs.node.inputs = ()

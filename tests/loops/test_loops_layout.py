@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from loops_cases import assert_close, rolled
+from loops_cases import assert_close, is_compiled
 from loops_formulas import (
     CASES,
     Case,
@@ -109,7 +109,7 @@ EITHER = ("rows joined", "parts joined, and joined again")
 @every_case
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_loop_has_the_results_and_the_gradients_of_its_steps(name: str, case: Case) -> None:
-    assert_right(FORMULAS[name], case, is_rolled=None if name in EITHER else True)
+    assert_right(FORMULAS[name], case, as_loop=None if name in EITHER else True)
 
 
 STATES: dict[str, Callable[..., Any]] = {
@@ -149,7 +149,7 @@ def test_overlapping_parts_and_gaps_are_right_as_a_loop_or_not(cuts: tuple[int, 
         p, q = sigmoid(a[:, start * H : stop * H]), tanh(a[:, begin * H : end * H])
         return p[:, :H] * q[:, -H:] - h
 
-    assert_right(step, case, is_rolled=None)
+    assert_right(step, case, as_loop=None)
 
 
 # ---------------------------------------------------------------- programs without a derivative
@@ -267,7 +267,7 @@ def test_factors_of_unequal_width_may_be_joined() -> None:
         return i * f
 
     found, expected = [unroll(kind(step, 3), weights(5, 2, 1))[0] for kind in (OfFormula, StepByStep)]
-    assert rolled(found)
+    assert is_compiled(found)
     assert_close({"hs": found.numpy()}, {"hs": expected.numpy()})
 
 
@@ -277,11 +277,11 @@ def test_columns_of_a_state_whose_gradient_is_passed_on_as_it_is_may_be_sums_of_
         v = (x @ k.A.T)[:, :1]
         return c + concatenate([v] * k.H, axis=1), tanh(h @ k.P.T + c)
 
-    assert_right(carried, case, ("c", "h"), is_rolled=None)
+    assert_right(carried, case, ("c", "h"), as_loop=None)
 
 
 def test_the_gradient_of_a_product_may_be_columns_of_such_a_state() -> None:
     def carried(k: Any, x: Tensor, c: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         return c + concatenate([x @ k.A[:1].T, h @ k.P[1:].T], axis=1), tanh(h @ k.P.T + c)
 
-    assert_right(carried, CASES[2], ("c", "h"), is_rolled=None)
+    assert_right(carried, CASES[2], ("c", "h"), as_loop=None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, each_kind, pair, rolled
+from loops_cases import D, H, Pass, each_kind, pair, is_compiled
 from minigrad.loops.workspace import forget_workspaces
 from minigrad.models.cells import GRU, LSTM
 from minigrad.models.layers import unroll
@@ -50,7 +50,7 @@ def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         each = Pass(cell, T=70)
-        assert rolled(each.hs)
+        assert is_compiled(each.hs)
         USES[use](each)
         cell.zero_grad()
         del each

@@ -1,4 +1,4 @@
-"""Cells of a user's own in loops: those whose steps are alike are rolled, all others run step by step, all are right."""
+"""Cells of a user's own in loops: those whose steps are pure are compiled, all others run step by step, all are right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, pair, plain, rolled, signature
+from loops_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, pair, plain, is_compiled, signature
 from loops_own_cells import EITHER, LOOKALIKES, ROLLED, STEP_BY_STEP, Own, weights
 from minigrad.loops.into import NotRepeatable
 from minigrad.loops.recording import Step, placeholder
@@ -24,8 +24,8 @@ from minigrad.errors import AnomalyError, ArgumentError, ShapeError
 def test_a_users_cell_whose_steps_are_alike_is_right(kind: Any, wants_xs: bool, T: int) -> None:
     for reverse in (False, True):
         one, other = (Pass(k(), T=T, wants_xs=wants_xs, learnt=False, reverse=reverse) for k in (kind, plain(kind)))
-        assert kind in EITHER or rolled(one.hs) == (kind in ROLLED)
-        assert not rolled(other.hs)
+        assert kind in EITHER or is_compiled(one.hs) == (kind in ROLLED)
+        assert not is_compiled(other.hs)
         assert_close(one.results(), other.results())
         assert_close(one.gradients(), other.gradients())
 
@@ -43,7 +43,7 @@ def test_a_derived_class_says_nothing_of_its_steps_unless_it_says_so_itself(name
     xs = np.ones((3, 2, 3))
     again = type("Again", (kind,), {"pure_step": True})
     not_alike = type("NotAlike", (kind,), {"pure_step": False})
-    assert [rolled(unroll(k(D, H), xs)[0]) for k in (kind, plain(kind), again, not_alike)] == [True, False, True, False]
+    assert [is_compiled(unroll(k(D, H), xs)[0]) for k in (kind, plain(kind), again, not_alike)] == [True, False, True, False]
 
 
 def test_a_step_that_counts_its_calls_is_called_at_every_step() -> None:
@@ -67,17 +67,17 @@ def test_lengths_and_truncation_run_the_steps_one_by_one(name: str) -> None:
         found = []
         for cell in pair(name):
             hs, _ = unroll(cell, xs, **options)
-            assert not rolled(hs)
+            assert not is_compiled(hs)
             (hs * hs).sum().backward()
             found.append({"hs": hs.numpy()} | {key: p.grad for key, p in cell.named_parameters()})
         assert bits(found[0]) == bits(found[1])
-    assert rolled(unroll(pair(name)[0], xs, lengths=[5, 5])[0])
+    assert is_compiled(unroll(pair(name)[0], xs, lengths=[5, 5])[0])
 
 
 def test_a_relu_has_no_recipe_and_runs_step_by_step() -> None:
     cells = [kind(D, H, nonlinearity="relu", seed=0) for kind in (RNN, plain(RNN))]
     one, other = (Pass(cell, T=6) for cell in cells)
-    assert not rolled(one.hs)
+    assert not is_compiled(one.hs)
     assert bits(one.results()) == bits(other.results())
     assert bits(one.gradients()) == bits(other.gradients())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, bits, both, both_directions, each_kind, every_cell, pair, rolled, starts
+from loops_cases import D, H, Pass, assert_close, bits, both, both_directions, each_kind, every_cell, pair, is_compiled, starts
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of
 
@@ -199,5 +199,5 @@ def test_a_loop_recorded_before_no_grad_is_differentiated_inside_it() -> None:
     with no_grad():
         gradients = each.gradients(retain_graph=True)
     gradients = {key: g.copy() for key, g in gradients.items()}
-    assert rolled(each.hs)
+    assert is_compiled(each.hs)
     assert bits(gradients) == bits(each.gradients())

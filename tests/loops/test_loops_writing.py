@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, rolled
+from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, is_compiled
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import Cell, parts_of, with_parts
 
@@ -76,7 +76,7 @@ def test_what_was_computed_of_parameters_alone_is_not_kept_by_the_cell() -> None
     cells = [kind() for kind in (OfTwoFactors, plain(OfTwoFactors))]
     for _ in range(2):
         one, other = (Pass(cell) for cell in cells)
-        assert rolled(one.hs)
+        assert is_compiled(one.hs)
         with pytest.raises(MutationError):
             cells[0].A.data[...] = 0.0
         assert_close(one.gradients(), other.gradients())

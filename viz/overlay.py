@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.gradients import ArraySums
+from minigrad.gradients import ArrayAccumulator
 
 from .diagram.items import Diagram
 from .diagram.places import BEFORE
@@ -47,7 +47,7 @@ def send_back(
         on_edge: called with (vertex, input number, gradient sent there) for every edge that a gradient flows along.
         on_vertex: called with every vertex that a gradient reaches and the whole of it.
     """
-    sums = ArraySums()
+    sums = ArrayAccumulator()
     reached: set[Vertex] = set(seeds)
     for vertex, g in seeds.items():
         sums.send(vertex, g)  # type: ignore[arg-type]

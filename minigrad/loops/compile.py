@@ -131,7 +131,7 @@ class Compiled:
         key = wanted, tuple(carry), tuple(ys), last, min(T - last, window)
         if key not in self._reached:
             found = reach(self.program, wanted, carry, ys, last)
-            if T > last:
+            if last < T:
                 found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, wanted, (), ys, window)
             self._reached[key] = found
         return self._reached[key]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import plain, is_compiled
+from loops_cases import is_compiled, plain
 from minigrad.models import GRU, LSTM, RNN, GatedRNN, Head, unroll
 
 import minigrad as mg

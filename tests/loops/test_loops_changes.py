@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, is_compiled, signature
+from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, is_compiled, pair, plain, signature
 from minigrad.models.cells import GRU, LSTM, RNN
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import Cell

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, bits, each_kind, pair, is_compiled
+from loops_cases import D, H, Pass, assert_close, bits, each_kind, is_compiled, pair
 
 from minigrad.errors import GraphError
 

@@ -17,8 +17,8 @@ from loops_cases import (
     each_kind,
     every_cell,
     hoisted_or_not,
-    pair,
     is_compiled,
+    pair,
     signature,
 )
 from minigrad.models.recurrent import parts_of

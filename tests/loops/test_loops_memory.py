@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, each_kind, pair, is_compiled
+from loops_cases import D, H, Pass, each_kind, is_compiled, pair
 from minigrad.loops.workspace import forget_workspaces
 from minigrad.models.cells import GRU, LSTM
 from minigrad.models.layers import unroll

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, pair, plain, is_compiled, signature
+from loops_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, is_compiled, pair, plain, signature
 from loops_own_cells import EITHER, LOOKALIKES, ROLLED, STEP_BY_STEP, Own, weights
 from minigrad.loops.into import NotRepeatable
 from minigrad.loops.recording import Step, placeholder

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, bits, both, both_directions, each_kind, every_cell, pair, is_compiled, starts
+from loops_cases import D, H, Pass, assert_close, bits, both, both_directions, each_kind, every_cell, is_compiled, pair, starts
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, pair, plain, is_compiled
+from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, is_compiled, pair, plain
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import Cell, parts_of, with_parts
 

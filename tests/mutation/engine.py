@@ -41,7 +41,12 @@ MUTANTS = [
             "fitted(total.left.T.dot(total.right), node)",
             "total.left.T.dot(total.right)",
         ),
-        ("of several results the last contribution counts", "class Gathered", "if total is None else total + contribution.values", ""),
+        (
+            "of several results the last contribution counts",
+            "class Gathered",
+            "if total is None else total + contribution.values",
+            "",
+        ),
         (
             "contributions that were added up before are lost with the next",
             "class Gathered",

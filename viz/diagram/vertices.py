@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from minigrad.gradients import ArraySums, Piece
+from minigrad.gradients import ArrayAccumulator, Piece
 from minigrad.graph import Node, Operation
 from minigrad.ops.indexing import entry, piece
 
@@ -93,7 +93,7 @@ class Vertex:
         """Whether a backward pass has freed what its derivative needs."""
         return self.operation is not None and self.operation.saved is None
 
-    def shares(self, g: Any, sums: ArraySums) -> list[Any]:
+    def shares(self, g: Any, sums: ArrayAccumulator) -> list[Any]:
         """What it sends to each of its inputs, given its gradient."""
         if self.operation is None:
             return [self._handed_on(g)] if self.inputs else []
@@ -116,7 +116,7 @@ class Vertex:
         return Piece(g, piece(*self.span) if len(source.shape) == len(self.shape) else entry(axis, start))
 
 
-def _without_axis(share: Any, source: Vertex, sums: ArraySums) -> Any:
+def _without_axis(share: Any, source: Vertex, sums: ArrayAccumulator) -> Any:
     """A share, in whatever form, without its leading axis of length 1."""
     longer: Any = copy(source)
     longer.shape = (1, *source.shape)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import linecache
 import re
 from pathlib import Path
 
@@ -28,9 +29,10 @@ def up_to_rounding(printed: str) -> str:
 
 
 def run(code: str, namespace: dict[str, object]) -> str:
-    printed = io.StringIO()
+    printed, name = io.StringIO(), f"<README block {len(linecache.cache)}>"
+    linecache.cache[name] = len(code), None, code.splitlines(keepends=True), name  # so that its functions have a source
     with contextlib.redirect_stdout(printed):
-        exec(compile(code, str(README), "exec"), namespace)
+        exec(compile(code, name, "exec"), namespace)
     return printed.getvalue()
 
 

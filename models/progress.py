@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, TextIO
 
 from minigrad.errors import ArgumentError
+from minigrad.extras import optional_package
 
 __all__ = ["Bar", "Progress", "TqdmBar", "make_bar"]
 
@@ -104,8 +105,7 @@ class TqdmBar:
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        from tqdm.auto import tqdm
-
+        tqdm = optional_package("tqdm.auto", "tqdm", "TqdmBar", "take a Progress").tqdm
         self._bar: Any = tqdm(total=100, file=stream, bar_format="{percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}")
 
     def __enter__(self) -> "TqdmBar":

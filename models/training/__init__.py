@@ -13,13 +13,16 @@ array([[ 1. , -2. ,  0.5]])
 (['loss', 'lr', 'norm', 'validation'], True)
 """
 
-from .batches import Batch, Batches, as_source
+from .batch import Batch
+from .batches import Batches, as_source
+from .evaluation import evaluate
 from .fitting import fit
 from .log import Log
 from .losses import Loss, loss_of
+from .parallel import mpi_team
 from .rates import constant, cosine
 from .stopping import EarlyStopping
-from .trainer import Trainer, evaluate
+from .trainer import Trainer
 
 __all__ = [
     "Batch",
@@ -34,4 +37,5 @@ __all__ = [
     "evaluate",
     "fit",
     "loss_of",
+    "mpi_team",
 ]

@@ -1,13 +1,8 @@
-"""From data to batches: arrays, lists of sequences of any length, streams of a text, generators.
-
-A batch is what one call of a model sees. Time comes first in it as everywhere here: sequences are (T, B, …), padded at the
-end where lengths differ, with the lengths (B,) beside them; everything else is (B, …).
-"""
+"""Where batches come from: arrays, lists of sequences of any length, streams of a text, generators."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
@@ -19,77 +14,13 @@ from minigrad.errors import ArgumentError, ShapeError
 
 from ..checks import positive_size, switch
 from ..streams import Streams
+from .batch import Batch
+from .columns import batch_of, columns_of
 
-__all__ = ["Array", "Batch", "Batches", "Data", "Source", "as_source"]
+__all__ = ["Batches", "Data", "Source", "as_source"]
 
-Array: TypeAlias = npt.NDArray[Any]
 Data: TypeAlias = "Source | Streams | tuple[Any, ...] | Iterable[Any] | Callable[[], Iterable[Any]]"
 """What a training can learn from; `as_source` says what becomes of each."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one call of a model sees.
-
-    Attributes:
-        inputs: what the model is called with, in order.
-        targets: what its outputs are compared with.
-        axes: for each of the inputs and then the targets, the axis on which the examples lie.
-        lengths: (B,) the lengths of the sequences; None where all are of full length.
-        per_step: whether there is a target for every step of the inputs.
-        target_lengths: (B,) the lengths of the targets, where they differ.
-        starts: for streams, whether the state begins anew rather than being carried over; None for all else.
-    """
-
-    inputs: tuple[Any, ...]
-    targets: Any
-    axes: tuple[int, ...]
-    lengths: Array | None = None
-    target_lengths: Array | None = None
-    starts: bool | None = None
-
-    @property
-    def size(self) -> int:
-        """B, the number of examples."""
-        return int(np.shape(self.inputs[0])[self.axes[0]])
-
-    @property
-    def steps(self) -> int:
-        """How many inputs there are: Σ lengths, T · B, or B where there is no time."""
-        if self.lengths is not None:
-            return int(self.lengths.sum())
-        return self.size * (len(self.inputs[0]) if self.axes[0] else 1)
-
-    @property
-    def per_step(self) -> bool:
-        """Whether there is a target for every step of the inputs."""
-        in_time = self.targets is not None and self.axes[0] == self.axes[-1] == 1
-        return in_time and np.shape(self.targets)[:2] == np.shape(self.inputs[0])[:2]
-
-    @property
-    def weight(self) -> int:
-        """How many targets count, as the mean in a loss is over them."""
-        if self.target_lengths is not None:
-            return int(self.target_lengths.sum())
-        return self.steps if self.per_step else self.size
-
-    @property
-    def valid(self) -> Array | None:
-        """Which targets count, (T, B); None where all do."""
-        if self.lengths is None or not self.per_step:
-            return None
-        valid: Array = np.arange(len(self.targets))[:, None] < self.lengths
-        return valid
-
-    def part(self, number: int, parts: int) -> Batch:
-        """One of several parts of nearly as many examples each; the weights of all add up to that of the whole."""
-        chosen = slice(self.size * number // parts, self.size * (number + 1) // parts)
-        *inputs, targets = (
-            array if array is None else array[(slice(None),) * axis + (chosen,)]
-            for array, axis in zip((*self.inputs, self.targets), self.axes, strict=True)
-        )
-        lengths, of_targets = (None if n is None else n[chosen] for n in (self.lengths, self.target_lengths))
-        return Batch(tuple(inputs), targets, self.axes, lengths, of_targets, self.starts)
 
 
 class Source(Protocol):
@@ -156,7 +87,7 @@ class Batches:
         if len(axes) != len(arrays):
             raise ArgumentError(f"batches: batch_axis must be one number for each of {len(arrays)} arrays, got {batch_axis!r}")
         self._lengths = None if lengths is None else np.asarray(lengths)
-        self._columns = _columns(arrays, axes)
+        self._columns = columns_of(arrays, axes)
         self._padding = padding
         count = len(self._columns[0])
         if not count:
@@ -177,7 +108,7 @@ class Batches:
         order = np.random.default_rng([self.seed, epoch]).permutation(count) if self.shuffle else np.arange(count)
         for number in range(start, len(self)):
             chosen = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield _batch(self._columns, chosen, self._lengths, self._padding)
+            yield batch_of(self._columns, chosen, self._lengths, self._padding)
 
     def settings(self) -> dict[str, int]:
         """What must be the same for a training to be resumed."""
@@ -257,155 +188,10 @@ class Drawn:
         return {}
 
 
-# ---------------------------------------------------------------- what an array or a list of examples is
-
-
-class _Stacked:
-    """The examples of an array, on one axis of it."""
-
-    def __init__(self, array: Array, axis: int) -> None:
-        self.array, self.axis = array, axis
-
-    def __len__(self) -> int:
-        return int(self.array.shape[self.axis])
-
-    def take(self, chosen: Array, padding: float) -> tuple[Array, Array | None]:
-        return self.array.take(chosen, self.axis), None
-
-
-class _Sequences:
-    """Sequences one by one, (T_i, …)."""
-
-    axis = 1
-
-    def __init__(self, name: str, examples: list[Array]) -> None:
-        kinds = {(example.shape[1:], example.dtype.kind) for example in examples}
-        if len({shape for shape, _ in kinds}) > 1:
-            shapes = ", ".join(str(shape) for shape in sorted({("T", *shape) for shape, _ in kinds}, key=str))
-            raise ShapeError(f"batches: {name}: all sequences must be (T, …) with the same …, got {shapes}")
-        self.examples = examples
-        self.lengths = np.array([len(example) for example in examples])
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def take(self, chosen: Array, padding: float) -> tuple[Array, Array | None]:
-        examples = [self.examples[k] for k in chosen]
-        lengths = self.lengths[chosen]
-        padded = np.full((int(lengths.max()), len(chosen), *examples[0].shape[1:]), padding, np.result_type(*examples))
-        for b, example in enumerate(examples):
-            padded[: len(example), b] = example
-        return padded, lengths
-
-
-_Column: TypeAlias = _Stacked | _Sequences
-
-
-def _columns(arrays: Sequence[Any], axes: Sequence[int | None]) -> list[_Column]:
-    """The inputs, and what is given beside them."""
-    first = _column("inputs", arrays[0], axes[0])
-    rest = enumerate(zip(arrays[1:], axes[1:], strict=True), 2)
-    return [first, *(_beside(f"array {k} of {len(arrays)}", array, axis, first) for k, (array, axis) in rest)]
-
-
-def _batch(columns: list[_Column], chosen: Array, lengths: Array | None = None, padding: float = 0) -> Batch:
-    """The chosen examples."""
-    taken = [column.take(chosen, padding if k else 0) for k, column in enumerate(columns)]
-    axes, arrays = tuple(column.axis for column in columns), [array for array, _ in taken]
-    lengths = taken[0][1] if lengths is None else lengths[chosen]
-    if lengths is not None and (lengths == len(arrays[0])).all():
-        lengths = None
-    if len(columns) == 1:
-        return Batch((arrays[0],), None, (*axes, 0), lengths)
-    return Batch(tuple(arrays[:-1]), arrays[-1], axes, lengths, taken[-1][1])
-
-
-def _column(name: str, given: Any, axis: int | None) -> _Column:
-    """The inputs."""
-    if isinstance(given, list):
-        return _listed(name, given)
-    array = _plain(name, given)
-    if axis is None:
-        axis = 1 if array.ndim > 2 or (array.ndim == 2 and array.dtype.kind in "iu") else 0
-    return _Stacked(array, _axis(name, axis, array))
-
-
-def _beside(name: str, given: Any, axis: int | None, inputs: _Column) -> _Column:
-    """What is given beside the inputs: as many examples."""
-    count = len(inputs)
-    if isinstance(given, list):
-        column: _Column = _listed(name, given, inputs)
-    else:
-        array = _plain(name, given)
-        if axis is None:
-            places = [k for k in (0, 1) if array.ndim > k and array.shape[k] == count]
-            if len(places) > 1:
-                raise ShapeError(f"batches: {name}, {array.shape}, has {count} on both of its first axes; say batch_axis=")
-            if not places:
-                raise ShapeError(_other_count(name, array, inputs))
-            axis = places[0]
-        column = _Stacked(array, _axis(name, axis, array))
-    if len(column) != count:
-        raise ShapeError(f"batches: the inputs are {count} examples, and {name} {len(column)}")
-    return column
-
-
-def _listed(name: str, given: list[Any], inputs: _Column | None = None) -> _Column:
-    """A list of examples: numbers, vectors of one length, or sequences."""
-    examples = [_plain(f"{name}, example {k}", example) for k, example in enumerate(given)]
-    if not examples:
-        raise ArgumentError(f"batches: {name}: there is not one example")
-    dimensions = {example.ndim for example in examples}
-    if len(dimensions) > 1:
-        raise ShapeError(f"batches: {name}: examples have {', '.join(map(str, sorted(dimensions)))} axes; all need as many")
-    if dimensions == {0}:
-        return _Stacked(np.stack(examples), 0)
-    lengths = [len(example) for example in examples]
-    one_by_one = isinstance(inputs, _Sequences) and lengths == inputs.lengths.tolist()
-    vectors = dimensions == {1} and len(set(lengths)) == 1 and examples[0].dtype.kind == "f"
-    if vectors and one_by_one and inputs is not None and len(set(lengths)) == 1:
-        raise ShapeError(
-            f"batches: {name}: {lengths[0]} numbers for each example of {lengths[0]} steps can be one for each step or one "
-            "vector; give an array (T, N) or (N, …)"
-        )
-    if vectors and not one_by_one:
-        return _Stacked(np.stack(examples), 0)
-    if inputs is None and dimensions == {1} and examples[0].dtype.kind == "f":
-        raise ShapeError(f"batches: {name}: sequences of numbers are (T, D); make those of one number each (T, 1)")
-    return _Sequences(name, examples)
-
-
-def _plain(name: str, given: Any) -> Array:
-    array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
-    if array.dtype.kind not in "biuf":
-        raise ArgumentError(f"batches: {name}: expected numbers, got {type(given).__name__} of {array.dtype}")
-    return array
-
-
-def _axis(name: str, axis: Any, array: Array) -> int:
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or not 0 <= axis < array.ndim:
-        raise ArgumentError(f"batches: {name}, {array.shape}, has no axis {axis!r} for the examples")
-    return int(axis)
-
-
-def _other_count(name: str, array: Array, inputs: _Column) -> str:
-    """What is wrong where no axis has as many examples as the inputs, and what it looks like."""
-    said = f"batches: the inputs are {len(inputs)} examples, and {name} is {array.shape}"
-    if isinstance(inputs, _Stacked) and inputs.axis == 1 and array.shape[:1] == inputs.array.shape[:1]:
-        said += (
-            f". The inputs, {inputs.array.shape}, look as if their examples lay on the first axis; here time comes first: "
-            "xs.swapaxes(0, 1), or a list of sequences"
-        )
-    return said
-
-
-# ---------------------------------------------------------------- batches that come ready-made
-
-
 def _given_batch(given: Any) -> Batch:
     if isinstance(given, Batch):
         return given
     if not isinstance(given, tuple | list) or not given:
         raise ArgumentError(f"a batch is a tuple (inputs, targets), got {type(given).__name__}")
-    columns = _columns(given, (None,) * len(given))
-    return _batch(columns, np.arange(len(columns[0])))
+    columns = columns_of(given, (None,) * len(given))
+    return batch_of(columns, np.arange(len(columns[0])))

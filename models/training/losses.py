@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from minigrad import Module, Tensor
 from minigrad.errors import ArgumentError, ShapeError
 
-from .batches import Batch
+from .batch import Batch
 
 __all__ = ["Loss", "loss_of"]
 
@@ -22,8 +24,8 @@ def loss_of(model: Module, loss: Loss | None, batch: Batch, state: Any = None) -
     """The loss of a batch, and the state after it where the model returns one.
 
     Args:
-        model: is called with the batch's inputs, with ``lengths=`` where sequences have different ones, and with the state
-            where the batch is a chunk of streams.
+        model: is called with the batch's inputs, floats as a Tensor and integers as an array; with ``lengths=`` where sequences
+            have different ones, and with the state where the batch is a chunk of streams.
         loss: what compares its outputs with the targets; of sequences with different lengths only the steps that count.
             None: ``model.loss`` does all of it.
 
@@ -31,10 +33,9 @@ def loss_of(model: Module, loss: Loss | None, batch: Batch, state: Any = None) -
         ArgumentError: there is no loss, or a model that takes no lengths is given sequences of different lengths.
         ShapeError: the loss is not one number.
 
-    >>> import numpy as np
     >>> from minigrad import mse_loss
     >>> from minigrad.models import Head
-    >>> batch = Batch((Tensor(np.ones((5, 4))),), np.ones((5, 1)), axes=(0, 0))
+    >>> batch = Batch((np.ones((5, 4)),), np.ones((5, 1)), axes=(0, 0))
     >>> loss_of(Head(4, 1, seed=0), mse_loss, batch)[0].shape
     ()
     """
@@ -51,7 +52,8 @@ def loss_of(model: Module, loss: Loss | None, batch: Batch, state: Any = None) -
         options["lengths"] = batch.lengths
     carried = () if batch.starts is None else (state,)
     targets = () if loss is not None or batch.targets is None else (batch.targets,)
-    result = called(*batch.inputs, *targets, *carried, **options)
+    inputs = (Tensor(given) if isinstance(given, np.ndarray) and given.dtype.kind == "f" else given for given in batch.inputs)
+    result = called(*inputs, *targets, *carried, **options)
     outputs, state = (result[0], result[1]) if isinstance(result, tuple) else (result, None)
     if loss is not None:
         valid = batch.valid

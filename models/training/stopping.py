@@ -12,7 +12,7 @@ from minigrad.checkpoint import below
 from minigrad.optim.options import MOST, Described
 
 from ..checks import positive_size
-from .batches import Array
+from .batch import Array
 
 __all__ = ["EarlyStopping"]
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from minigrad import Tensor
 
 from ..recurrent import parts_of
-from .batches import Array, Batch
+from .batch import Array, Batch
 
 __all__ = ["OneProcess", "Team", "alone"]
 

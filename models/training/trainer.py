@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from minigrad import Module, Tensor, edge_gradients, no_grad
+from minigrad import Module, Tensor
 from minigrad.checkpoint import Part, below, load_checkpoint, save_checkpoint
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import Optimizer, clip_grad_norm_
@@ -27,14 +27,17 @@ from ..progress import Bar, make_bar
 from ..recurrent import parts_of, with_parts
 from ..streams import Streams
 from ..unrolling import detached
-from .batches import Array, Batch, Data, as_source
+from .batch import Array, Batch
+from .batches import Data, as_source
+from .evaluation import evaluate
+from .explosion import explosion
 from .log import Log
 from .losses import Loss, loss_of
 from .rates import Schedule, ShareLR
 from .stopping import EarlyStopping
 from .team import Team, alone
 
-__all__ = ["Callback", "Trainer", "evaluate"]
+__all__ = ["Callback", "Trainer"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -187,7 +190,8 @@ class Trainer:
         if schedule is not None and self.scheduler is not None:
             raise ArgumentError("Trainer.run: this trainer has a scheduler, and a schedule would set the same learning rate")
         began, seen, self.stopped = time.monotonic(), 0, self.stopping is not None and self.stopping.over
-        with self.team.together(), deferred_interrupt() as interruption, make_bar(progress) as bar:
+        shown = progress if self.team.leads else None
+        with self.team.together(), deferred_interrupt() as interruption, make_bar(shown) as bar:
             share, interrupted = self._share(updates, epochs, 0.0, seconds), False
             while share < 1 and not interrupted and not self.stopped:
                 if schedule is not None:
@@ -262,7 +266,8 @@ class Trainer:
         try:
             norm = clip_grad_norm_(self.optimizer.parameters, self.max_norm, error_if_nonfinite=refuse)
         except NonFiniteGradientError as error:
-            raise NonFiniteGradientError(self._explosion(batches, error)) from None
+            where = explosion(self.model, self.loss, map(self.team.part, batches), self._state)
+            raise NonFiniteGradientError(f"update {self.updates + 1}: {where}{error}") from None
         try:
             self.optimizer.step(error_if_nonfinite=refuse)
         except NonFiniteGradientError as error:
@@ -314,27 +319,6 @@ class Trainer:
     def _tell(self, event: Literal["update", "epoch"]) -> None:
         for callback in self.callbacks:
             callback(self, event)
-
-    def _explosion(self, batches: list[Batch], error: NonFiniteGradientError) -> str:
-        """What went wrong, and at which time step it began: going back in time, gradients grow at every step."""
-        report = f"update {self.updates + 1}: "
-        for batch in map(self.team.part, batches):
-            loss, _ = loss_of(self.model, self.loss, batch, None if batch.starts else self._state)
-            if not math.isfinite(loss.item()):
-                return f"{report}the loss is {loss.item()}. {error}"
-            sizes: dict[int, float] = {}
-            for (node, _), g in edge_gradients(loss).items():
-                if node.time is not None:
-                    sizes[node.time] = float(np.max([sizes.get(node.time, 0.0), np.abs(g).max(initial=0)]))
-            spoilt = [t for t, size in sizes.items() if not math.isfinite(size)]
-            if spoilt:
-                last, began = max(sizes), max(spoilt)
-                return (
-                    f"{report}backpropagating from time step {last}, where the largest gradient is {sizes[last]:.1e}, it grew "
-                    f"to {sizes.get(began + 1, sizes[last]):.1e} at time step {min(began + 1, last)} and was no longer finite "
-                    f"at time step {began}. {error}"
-                )
-        return report + str(error)
 
     # ---------------------------------------------------------------- saving and resuming
 
@@ -442,35 +426,3 @@ class Trainer:
                 f"Trainer: to resume a training that carries a state, {type(self.model).__name__} needs initial_state(batch)"
             )
         return initial_state(self.source.settings()["batch"])
-
-
-def evaluate(
-    model: Module, data: Data, loss: Loss | None = None, *, batch_size: int = 256, team: Team | None = None
-) -> float:
-    """The mean loss over all of the data, in evaluation mode, nothing recorded; arguments as for `Trainer`.
-
-    >>> import minigrad as mg
-    >>> from minigrad.models import Head
-    >>> xs = np.ones((5, 1))
-    >>> head = Head(1, 1, seed=0)
-    >>> head.load_state_dict({"W_yh": [[2.0]], "b_y": [1.0]})
-    >>> evaluate(head, (xs, 5 * xs), mg.mse_loss)
-    4.0
-    """
-    members, total, count, state = team or alone, 0.0, 0.0, None
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            for whole in as_source(data, batch_size).batches(0, 0):
-                batch = members.part(whole)
-                if batch.size:
-                    value, state = loss_of(model, loss, batch, None if batch.starts else state)
-                    total, count = total + value.item() * batch.weight, count + batch.weight
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    total, count = members.total(total, count)
-    if not count:
-        raise ArgumentError("evaluate: the data has no batch")
-    return total / count

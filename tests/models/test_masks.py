@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import GRU, LSTM, RNN, GatedRNN, RecurrentLayers, unroll
+from minigrad.models import GRU, LSTM, RNN, GatedRNN, ManyToMany, ManyToOne, RecurrentLayers, unroll
 from minigrad.models.recurrent import parts_of, with_parts
 
 from minigrad import Tensor, sigmoid, tanh
@@ -133,6 +133,25 @@ def test_layers_take_a_mask_in_both_directions() -> None:
         np.testing.assert_allclose(hs.numpy()[steps, b], one.numpy()[:, 0], rtol=1e-12)
         np.testing.assert_allclose(states.c.numpy()[:, b], own.c.numpy()[:, 0], rtol=1e-12)
     assert not hs.numpy()[~MASK].any()
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 6, 3, 6]])
+def test_architectures_are_trained_on_the_steps_that_count(lengths: list[int] | None) -> None:
+    rng = np.random.default_rng(0)
+    xs = np.where(MASK[..., None], rng.normal(size=(T, B, D)), np.nan)
+    mask = MASK if lengths is None else MASK & (np.arange(T)[:, None] < lengths)
+    tags = np.where(mask, rng.integers(0, 2, (T, B)), -7)
+    tagger, reader = ManyToMany("gru", D, H, 2, seed=0), ManyToOne("gru", D, H, 2, seed=0)
+    logits = tagger(np.nan_to_num(xs), mask=mask).numpy()[mask]
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -np.log(p[np.arange(len(p)), tags[mask]]).mean()
+    np.testing.assert_allclose(tagger.loss(xs, tags, lengths, mask=MASK).item(), expected, rtol=1e-12)
+    outputs = reader(xs, lengths, mask=MASK).numpy()
+    for b in range(B):
+        steps = np.flatnonzero(mask[:, b])
+        np.testing.assert_allclose(outputs[b], reader(xs[steps, b : b + 1]).numpy()[0], rtol=1e-12)
+    with pytest.raises(ShapeError, match=r"targets must be \(T, B, …\) = .* got \(4, 6\); axes 0 and 1 look exchanged"):
+        tagger.loss(xs, tags.T, mask=MASK)
 
 
 def test_a_mask_that_counts_everything_leaves_the_numbers_of_none() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import GRU, LSTM, RNN, GatedRNN, ManyToMany, ManyToOne, RecurrentLayers, unroll
+from minigrad.models import GRU, LSTM, RNN, EncoderDecoder, GatedRNN, ManyToMany, ManyToOne, RecurrentLayers, unroll
 from minigrad.models.recurrent import parts_of, with_parts
 
 from minigrad import Tensor, sigmoid, tanh
@@ -152,6 +152,24 @@ def test_architectures_are_trained_on_the_steps_that_count(lengths: list[int] | 
         np.testing.assert_allclose(outputs[b], reader(xs[steps, b : b + 1]).numpy()[0], rtol=1e-12)
     with pytest.raises(ShapeError, match=r"targets must be \(T, B, …\) = .* got \(4, 6\); axes 0 and 1 look exchanged"):
         tagger.loss(xs, tags.T, mask=MASK)
+
+
+@pytest.mark.parametrize("attention", [None, "dot", "additive"])
+def test_an_encoder_reads_and_attends_to_what_counts(attention: str | None) -> None:
+    model = EncoderDecoder("gru", 7, 5, embedding_size=3, hidden_size=4, attention=attention, start=0, end=1, seed=0)
+    mask, rng = MASK[:, :3], np.random.default_rng(0)
+    xs, ys = np.where(mask, rng.integers(0, 7, (T, 3)), -7), rng.integers(2, 5, (3, 3))
+    logits, weights = model(xs, ys, mask=mask)
+    written = model.write(xs, mask=mask, max_steps=3).symbols
+    for b in range(3):
+        steps = np.flatnonzero(mask[:, b])
+        alone, own = model(xs[steps, b : b + 1], ys[:, b : b + 1])
+        np.testing.assert_allclose(logits.numpy()[:, b], alone.numpy()[:, 0], rtol=1e-10)
+        if weights is not None and own is not None:
+            np.testing.assert_allclose(weights.numpy()[:, b, steps], own.numpy()[:, 0], rtol=1e-10)
+            assert not weights.numpy()[:, b, ~mask[:, b]].any()
+        one = model.write(xs[steps, b : b + 1], max_steps=3).symbols[:, 0]
+        np.testing.assert_array_equal(written[: len(one), b], one)
 
 
 def test_a_mask_that_counts_everything_leaves_the_numbers_of_none() -> None:

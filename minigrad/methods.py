@@ -42,6 +42,10 @@ class ArrayMethods:
         """The length along ``axis``; see :func:`minigrad.norm`."""
         return operations.norm(self, ord, axis, keepdims)
 
+    def gather(self, dim: int, index: Any) -> Tensor:
+        """The entries that ``index`` names along ``dim``; see :func:`minigrad.gather`."""
+        return minigrad.gather(self, dim, index)
+
     def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
         """The variance over ``axis``; see :func:`minigrad.var`."""
         return operations.var(self, axis, ddof, keepdims)

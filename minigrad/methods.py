@@ -38,7 +38,7 @@ class ArrayMethods:
         """The product over ``axis``; see :func:`minigrad.prod`."""
         return operations.prod(self, axis, keepdims)
 
-    def norm(self, ord: float | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def norm(self, ord: float | str | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The length along ``axis``; see :func:`minigrad.norm`."""
         return operations.norm(self, ord, axis, keepdims)
 

@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad
-from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.tensor import plain
@@ -30,7 +29,7 @@ from .checks import Seed, generator, positive_size
 from .encoder_decoder import EncoderDecoder
 from .head import Head
 from .layers import RecurrentLayers
-from .recurrent import parts_of
+from .recurrent import parts_of, shape_of
 from .sampling import IntArray, chosen, same_batch, symbols
 from .unrolling import steps_that_count
 
@@ -113,7 +112,9 @@ class ManyToOne(Architecture):
         hoist: bool = True,
     ) -> Tensor:
         """The loss averaged over the batch; targets (B,), or what a loss of one's own takes."""
-        return self.criterion(self.forward(xs, lengths, mask=mask, hoist=hoist), targets)
+        outputs = self.forward(xs, lengths, mask=mask, hoist=hoist)
+        _look_exchanged(shape_of(targets)[:1], shape_of(xs)[:1], outputs.shape[:1])
+        return self.criterion(outputs, targets)
 
 
 class OneToOne(Architecture):
@@ -169,12 +170,12 @@ class ManyToMany(Architecture):
         outputs = self.forward(xs, lengths, mask=mask, hoist=hoist)
         T, B, _ = outputs.shape
         valid = steps_that_count("loss", lengths, mask, T, B)
+        _look_exchanged(shape_of(targets)[:2], (B, T), (T, B))
         if valid is None:
             return self.criterion(outputs, targets)
         wanted = plain(targets, "loss: targets")
         if wanted.shape[:2] != (T, B):
-            hint = exchanged("targets", wanted.shape[:2], (T, B))
-            raise ShapeError(f"loss: targets must be (T, B, …) = ({T}, {B}, …), got {wanted.shape}{hint}")
+            raise ShapeError(f"loss: targets must be (T, B, …) = ({T}, {B}, …), got {wanted.shape}")
         return self.criterion(outputs[valid], wanted[valid])
 
 
@@ -248,3 +249,12 @@ class OneToMany(Architecture):
 def one_step(x: Tensor | npt.ArrayLike) -> Tensor:
     """One input (B, D) as a sequence (1, B, D)."""
     return (x if isinstance(x, Tensor) else Tensor(x))[None]
+
+
+def _look_exchanged(given: tuple[int, ...], batch_first: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Raise ShapeError if the first axes of the targets are as they would be with the batch first, and not as expected."""
+    if given == batch_first != expected:
+        raise ShapeError(
+            f"loss: for these xs the targets must begin with the axes {expected}, got {given}; in xs or in the targets axes 0 "
+            "and 1 look exchanged, as in data whose batch comes first: time comes first, xs.swapaxes(0, 1)"
+        )

@@ -435,7 +435,9 @@ def _check_state(cell: Cell[Any], state: Any, batch: int, T: int) -> None:
         cell.check_state(state, batch)
     except ShapeError as error:
         hint = _batch_first(shape_of(parts_of(state)[0])[:1], T) if batch != T else ""
-        raise ShapeError(f"{error}{hint}") if hint else error from None
+        if not hint:
+            raise
+        raise ShapeError(f"{error}{hint}") from None
 
 
 def _batch_first(batch: tuple[int, ...], T: int) -> str:

@@ -150,7 +150,7 @@ def test_architectures_are_trained_on_the_steps_that_count(lengths: list[int] | 
     for b in range(B):
         steps = np.flatnonzero(mask[:, b])
         np.testing.assert_allclose(outputs[b], reader(xs[steps, b : b + 1]).numpy()[0], rtol=1e-12)
-    with pytest.raises(ShapeError, match=r"targets must be \(T, B, …\) = .* got \(4, 6\); axes 0 and 1 look exchanged"):
+    with pytest.raises(ShapeError, match=r"axes \(6, 4\), got \(4, 6\); in xs or in the targets axes 0 and 1 look"):
         tagger.loss(xs, tags.T, mask=MASK)
 
 
@@ -199,6 +199,9 @@ def test_inputs_whose_batch_comes_first_are_told_by_what_comes_with_them() -> No
         unroll(cell, BATCH_FIRST, np.zeros((2, H)))
     with pytest.raises(ShapeError, match=r"D = 3, time first, got \(5, 3, 2\); axes 1 and 2 look exchanged: pass xs\.swapaxes"):
         unroll(cell, np.ones((5, D, 2)))
+    for model, targets in ((ManyToOne, np.zeros(2, int)), (ManyToMany, np.zeros((5, 2), int))):
+        with pytest.raises(ShapeError, match=r"in xs or in the targets axes 0 and 1 look exchanged.* xs\.swapaxes\(0, 1\)$"):
+            model("rnn", D, H, 2, seed=0).loss(BATCH_FIRST, targets)
     with pytest.raises(ShapeError, match=r"got \(3, 4\)$"):
         unroll(cell, BATCH_FIRST, np.zeros((3, H)))
     with pytest.raises(ArgumentError, match="lengths must be from 0 to T = 2, got 5 for example 0"):

@@ -33,7 +33,7 @@ def exchanged(what: str, got: tuple[int, ...], expected: tuple[int | None, ...])
 
 
 def misplaced(what: str, got: tuple[int, ...], others: tuple[int, ...]) -> str:
-    """A half-sentence that says which axis looks as if it should come last, or nothing.
+    """A half-sentence that says which of three or more axes looks as if it should come last, or nothing.
 
     Args:
         what: the name of the array.
@@ -43,7 +43,7 @@ def misplaced(what: str, got: tuple[int, ...], others: tuple[int, ...]) -> str:
     >>> misplaced("logits", (2, 7, 5), (2, 5))
     '; axis 1 looks like the one that comes last: pass np.moveaxis(logits, 1, -1)'
     """
-    axes = [axis for axis in range(len(got) - 1) if got[:axis] + got[axis + 1 :] == others]
+    axes = [axis for axis in range(len(got) - 1) if got[:axis] + got[axis + 1 :] == others and len(got) > 2]
     return f"; axis {axes[0]} looks like the one that comes last: pass np.moveaxis({what}, {axes[0]}, -1)" if axes else ""
 
 

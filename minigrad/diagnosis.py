@@ -70,9 +70,9 @@ class Line(NamedTuple):
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Whether the code belongs to minigrad, whatever folder it is installed in."""
+    """Whether the code stands in a file of minigrad's, whatever folder it is installed in."""
     name = str(frame.f_globals.get("__name__"))
-    return name == LIBRARY or name.startswith(f"{LIBRARY}.")
+    return f"{name}.".startswith(f"{LIBRARY}.") and not frame.f_code.co_filename.startswith("<")
 
 
 def _is_engine(frame: FrameType) -> bool:

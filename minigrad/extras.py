@@ -34,9 +34,9 @@ def optional_package(module: str, extra: str, what: str, instead: str = "") -> A
     Raises:
         MissingPackageError: it is not installed; the message gives the command that installs it.
 
-    >>> optional_package("no_such_bar", "bars", "progress=")
+    >>> optional_package("no_such_bar", "tqdm", "progress=")
     Traceback (most recent call last):
-    minigrad.errors.MissingPackageError: progress= needs no_such_bar, which is not installed: pip install 'minigrad-bptt[bars]'
+    minigrad.errors.MissingPackageError: progress= needs no_such_bar, which is not installed: pip install 'minigrad-bptt[tqdm]'
     """
     try:
         return importlib.import_module(module)

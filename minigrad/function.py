@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
-from minigrad.errors import ConversionError, DTypeError, GraphError, ShapeError
+from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.guard import Array
 from minigrad.scope import state
@@ -69,6 +69,13 @@ class Function:
         self.name = str(name or getattr(forward, "__name__", "function"))
         named = {"__slots__": (), "label": self.name, "symbol": self.name, "function": self}
         self._kind: type[Custom] = type("Custom", (Custom,), named)
+
+    @override
+    def __init_subclass__(cls) -> None:
+        raise ArgumentError(
+            f"{cls.__name__}: a Function is not subclassed, as PyTorch's is, but made of two functions: Function(forward, "
+            "vjp), where forward(x, …) returns (y, saved) and vjp(g, saved) returns a gradient for each input"
+        )
 
     @override
     def __repr__(self) -> str:

@@ -203,8 +203,9 @@ class Operation(Node):
         """What the derivative needs, or an error if it has been released."""
         if self.saved is None:
             raise GraphError(
-                f"backward: the graph was already released at {self!r}. A backward pass frees what the graph kept; "
-                "call the first one with retain_graph=True to go through it again, or compute the forward pass anew"
+                f"backward: the graph was already released at {self!r}: a backward pass frees what the graph kept. If a state "
+                "is carried on from an earlier loss, cut it off there with detached(state) or .detach() (within one unroll, "
+                "truncated= does it). If the same loss is to be passed twice, call the first backward with retain_graph=True"
             )
         return self.saved
 

@@ -286,6 +286,6 @@ def refuse_if_needed(memory: Array, what: str, instead: str = "work on a copy: t
     if operation is not None:
         raise MutationError(
             f"data: {what} is needed for the derivative of {operation}. Changing it would make the gradient "
-            "silently wrong. Call backward() first, drop the results that need it (or compute them under no_grad), or "
-            f"{instead}"
+            "silently wrong. Call backward() first, drop the results that need it (a state that is carried on holds them until "
+            f"it is detached), compute them under no_grad, or {instead}"
         )

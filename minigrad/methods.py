@@ -38,9 +38,13 @@ class ArrayMethods:
         """The product over ``axis``; see :func:`minigrad.prod`."""
         return operations.prod(self, axis, keepdims)
 
-    def norm(self, ord: float | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def norm(self, ord: float | str | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The length along ``axis``; see :func:`minigrad.norm`."""
         return operations.norm(self, ord, axis, keepdims)
+
+    def gather(self, dim: int, index: Any) -> Tensor:
+        """The entries that ``index`` names along ``dim``; see :func:`minigrad.gather`."""
+        return minigrad.gather(self, dim, index)
 
     def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
         """The variance over ``axis``; see :func:`minigrad.var`."""

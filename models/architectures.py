@@ -23,14 +23,15 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
+from minigrad.tensor import plain
 
 from .checks import Seed, generator, positive_size
 from .encoder_decoder import EncoderDecoder
 from .head import Head
 from .layers import RecurrentLayers
-from .recurrent import parts_of
+from .recurrent import parts_of, shape_of
 from .sampling import IntArray, chosen, same_batch, symbols
-from .unrolling import checked_lengths
+from .unrolling import steps_that_count
 
 __all__ = ["EncoderDecoder", "ManyToMany", "ManyToOne", "OneToMany", "OneToOne"]
 
@@ -88,16 +89,32 @@ class ManyToOne(Architecture):
     (6, 2)
     """
 
-    def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True) -> Tensor:
-        """Outputs (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out; hoist as in layers."""
-        _, finals = self.layers.read(xs, lengths=lengths, hoist=hoist)
+    def forward(
+        self,
+        xs: Tensor | npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        hoist: bool = True,
+    ) -> Tensor:
+        """Outputs (B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out, or a mask (T, B) of the
+        steps that count; mask and hoist as in layers."""
+        _, finals = self.layers.read(xs, lengths=lengths, mask=mask, hoist=hoist)
         return self.head.forward(parts_of(self.layers.final_state(finals))[-1])
 
     def loss(
-        self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+        self,
+        xs: Tensor | npt.ArrayLike,
+        targets: npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        hoist: bool = True,
     ) -> Tensor:
         """The loss averaged over the batch; targets (B,), or what a loss of one's own takes."""
-        return self.criterion(self.forward(xs, lengths, hoist=hoist), targets)
+        outputs = self.forward(xs, lengths, mask=mask, hoist=hoist)
+        _look_exchanged(shape_of(targets)[:1], shape_of(xs)[:1], outputs.shape[:1])
+        return self.criterion(outputs, targets)
 
 
 class OneToOne(Architecture):
@@ -126,22 +143,37 @@ class ManyToMany(Architecture):
     (5, 6, 2)
     """
 
-    def forward(self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True) -> Tensor:
-        """Outputs (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out; hoist as in layers."""
-        hs, _ = self.layers(xs, lengths=lengths, hoist=hoist)
+    def forward(
+        self,
+        xs: Tensor | npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        hoist: bool = True,
+    ) -> Tensor:
+        """Outputs (T, B, N) from xs (T, B, D) and the lengths (B,) of the examples, all T when left out, or a mask (T, B) of
+        the steps that count; mask and hoist as in layers."""
+        hs, _ = self.layers(xs, lengths=lengths, mask=mask, hoist=hoist)
         return self.head.forward(hs)
 
     def loss(
-        self, xs: Tensor | npt.ArrayLike, targets: npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+        self,
+        xs: Tensor | npt.ArrayLike,
+        targets: npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        hoist: bool = True,
     ) -> Tensor:
         """The loss averaged over all steps that count; targets (T, B), or what a loss of one's own takes, whatever they hold
-        beyond a length."""
-        outputs = self.forward(xs, lengths, hoist=hoist)
+        at the others."""
+        outputs = self.forward(xs, lengths, mask=mask, hoist=hoist)
         T, B, _ = outputs.shape
-        valid = checked_lengths("loss", lengths, T, B)
+        valid = steps_that_count("loss", lengths, mask, T, B)
+        _look_exchanged(shape_of(targets)[:2], (B, T), (T, B))
         if valid is None:
             return self.criterion(outputs, targets)
-        wanted = np.asarray(targets)
+        wanted = plain(targets, "loss: targets")
         if wanted.shape[:2] != (T, B):
             raise ShapeError(f"loss: targets must be (T, B, …) = ({T}, {B}, …), got {wanted.shape}")
         return self.criterion(outputs[valid], wanted[valid])
@@ -217,3 +249,12 @@ class OneToMany(Architecture):
 def one_step(x: Tensor | npt.ArrayLike) -> Tensor:
     """One input (B, D) as a sequence (1, B, D)."""
     return (x if isinstance(x, Tensor) else Tensor(x))[None]
+
+
+def _look_exchanged(given: tuple[int, ...], batch_first: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Raise ShapeError if the first axes of the targets are as they would be with the batch first, and not as expected."""
+    if given == batch_first != expected:
+        raise ShapeError(
+            f"loss: for these xs the targets must begin with the axes {expected}, got {given}; in xs or in the targets axes 0 "
+            "and 1 look exchanged, as in data whose batch comes first: time comes first, xs.swapaxes(0, 1)"
+        )

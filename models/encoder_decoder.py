@@ -27,7 +27,7 @@ from .head import Head
 from .layers import RecurrentLayers
 from .recurrent import parts_of
 from .sampling import IntArray, chosen, same_batch, symbols
-from .unrolling import checked_lengths, scope_if
+from .unrolling import scope_if, steps_that_count
 
 __all__ = ["EncoderDecoder", "Written"]
 
@@ -120,15 +120,21 @@ class EncoderDecoder(Module):
     # ---------------------------------------------------------------- reading
 
     def encode(
-        self, xs: Tensor | npt.ArrayLike, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+        self,
+        xs: Tensor | npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        hoist: bool = True,
     ) -> Encoded:
-        """Read sources (T_x, B) of the given lengths (B,), all T_x when left out; ``hoist`` as in `models.layers`."""
+        """Read sources (T_x, B) of the given lengths (B,), all T_x when left out; ``mask`` and ``hoist`` as in
+        `models.layers`. What does not count is not attended to either."""
         source = symbols("encoder–decoder: xs", xs)
         T, B = source.shape
-        valid = checked_lengths("encoder–decoder", lengths, T, B)
+        valid = steps_that_count("encoder–decoder", lengths, mask, T, B)
         with scope("encoder"):
             known = source if valid is None else np.where(valid, source, 0)
-            ms, finals = self.encoder.read(embedding(known, self.E_x), lengths=lengths, hoist=hoist)
+            ms, finals = self.encoder.read(embedding(known, self.E_x), mask=valid, hoist=hoist)
             states = [self.encoder.final_state(finals, layer) for layer in range(len(self.decoder))]
         return Encoded(states, None if self.attention is None else self.attention.remember(ms, valid), B)
 
@@ -161,6 +167,7 @@ class EncoderDecoder(Module):
         ys: Tensor | npt.ArrayLike,
         lengths: npt.ArrayLike | None = None,
         *,
+        mask: npt.ArrayLike | None = None,
         teacher_forcing: float = 1.0,
         seed: Seed = None,
         hoist: bool = True,
@@ -171,6 +178,7 @@ class EncoderDecoder(Module):
             xs: sources (T_x, B).
             ys: targets y_1 … y_{T_y}, (T_y, B), each ended by ``end`` and filled up with it.
             lengths: of the sources, (B,).
+            mask: (T_x, B) booleans, False where a symbol of a source does not count.
             teacher_forcing: the probability, for each step and example, that y_{t−1} is the true one and not the
                 likeliest under the model; a schedule from `models.teacher_forcing` gives it for each training step.
             seed: of these decisions.
@@ -181,7 +189,7 @@ class EncoderDecoder(Module):
         """
         targets = symbols("encoder–decoder: ys", ys)
         truth, rng = probability("teacher_forcing", teacher_forcing), generator(seed)
-        states, memory, batch = self.encode(xs, lengths, hoist=hoist)
+        states, memory, batch = self.encode(xs, lengths, mask=mask, hoist=hoist)
         same_batch("encoder–decoder", xs=batch, ys=targets.shape[1])
         previous = np.full(batch, self.start)
         hs, weights = [], []
@@ -204,13 +212,14 @@ class EncoderDecoder(Module):
         ys: Tensor | npt.ArrayLike,
         lengths: npt.ArrayLike | None = None,
         *,
+        mask: npt.ArrayLike | None = None,
         teacher_forcing: float = 1.0,
         seed: Seed = None,
     ) -> Tensor:
         """The cross-entropy averaged over all symbols up to each target's first ``end``; arguments as for a call."""
         targets = symbols("encoder–decoder: ys", ys)
         ended = np.cumsum(targets == self.end, axis=0) - (targets == self.end) > 0
-        logits, _ = self(xs, targets, lengths, teacher_forcing=teacher_forcing, seed=seed)
+        logits, _ = self(xs, targets, lengths, mask=mask, teacher_forcing=teacher_forcing, seed=seed)
         return cross_entropy(logits, targets, mask=~ended)
 
     @no_grad()
@@ -219,6 +228,7 @@ class EncoderDecoder(Module):
         xs: Tensor | npt.ArrayLike,
         lengths: npt.ArrayLike | None = None,
         *,
+        mask: npt.ArrayLike | None = None,
         max_steps: int,
         temperature: float | None = None,
         seed: Seed = None,
@@ -228,6 +238,7 @@ class EncoderDecoder(Module):
         Args:
             xs: sources (T_x, B).
             lengths: of the sources, (B,).
+            mask: (T_x, B) booleans, False where a symbol of a source does not count.
             max_steps: the most that is written, ended or not.
             temperature: None writes the likeliest symbol at each step (greedy); a number draws, see `models.sampling`.
             seed: of the draws.
@@ -237,7 +248,7 @@ class EncoderDecoder(Module):
         2
         """
         rng = generator(seed)
-        states, memory, batch = self.encode(xs, lengths)
+        states, memory, batch = self.encode(xs, lengths, mask=mask)
         previous, ended = np.full(batch, self.start), np.zeros(batch, bool)
         written, weights = [], []
         for _ in range(positive_size("write", "max_steps", max_steps)):

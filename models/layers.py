@@ -24,12 +24,12 @@ from .recurrent import Recurrent, parts_of, with_parts
 from .unrolling import (
     checked_cell,
     checked_inputs,
-    checked_lengths,
     detached,
     label_of,
     run,
     scope_if,
     stacked_over_time,
+    steps_that_count,
     unroll,
 )
 
@@ -146,6 +146,7 @@ class RecurrentLayers(Module):
         state: Any = None,
         lengths: npt.ArrayLike | None = None,
         *,
+        mask: npt.ArrayLike | None = None,
         hoist: bool = True,
         truncated: int | None = None,
     ) -> tuple[Tensor, Any]:
@@ -156,6 +157,7 @@ class RecurrentLayers(Module):
             state: the initial states, stacked as they are returned: each part (layers · directions, B, H); or a list of
                 one state for each layer and direction. Left out: the learnt ones, or ``cell.initial_state(B)``.
             lengths: (B,) integers from 0 to T, in any order; see `models.layers.unroll`.
+            mask: (T, B) booleans, False where a step of an example does not count; see there.
             hoist: whether cells that can do the input projection of all steps at once do so. The numbers are the same;
                 without it the graph shows every step whole, which is the better picture.
             truncated: stop gradients after every k steps; None: never.
@@ -168,7 +170,7 @@ class RecurrentLayers(Module):
         Raises:
             ShapeError, ArgumentError: as `models.layers.unroll`, or states that are not one for each cell.
         """
-        hs, finals = self.read(xs, state, lengths, hoist=hoist, truncated=truncated)
+        hs, finals = self.read(xs, state, lengths, mask=mask, hoist=hoist, truncated=truncated)
         return hs, _stacked(finals)
 
     def read(
@@ -177,13 +179,14 @@ class RecurrentLayers(Module):
         state: Any = None,
         lengths: npt.ArrayLike | None = None,
         *,
+        mask: npt.ArrayLike | None = None,
         hoist: bool = True,
         truncated: int | None = None,
     ) -> tuple[Tensor, list[Any]]:
         """The same as a call, with the final states as a list, one for each layer and direction."""
         xs = checked_inputs("layers", self.cells[0][0], xs)
         T, B = xs.shape[:2]
-        valid = checked_lengths("layers", lengths, T, B)
+        valid = steps_that_count("layers", lengths, mask, T, B)
         states = self._initial(B, state)
         finals: list[Any] = []
         y: OverTime = xs if hoist or not T else step_by_step(xs)

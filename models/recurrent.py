@@ -124,12 +124,12 @@ class Cell(Module, ABC, Generic[State]):
     def _refuse_without_names(self, state: Any) -> None:
         kind = type(self.initial_state(0))
         if isinstance(state, tuple) and hasattr(kind, "_fields"):
-            named = ", ".join(f"{name}={name}_0" for name in self.state_names)
+            order, named = ", ".join(self.state_names), ", ".join(f"{name}={name}_0" for name in self.state_names)
             fields = getattr(state, "_fields", ())
             got = f"a {type(state).__name__} of {', '.join(fields)}" if fields else f"a plain {type(state).__name__}"
             raise ArgumentError(
-                f"{self._here()}: the state must be a {kind.__name__}, got {got}, which does not say what is what: the order "
-                f"is ({', '.join(self.state_names)}) here and (h, c) in torch and Keras. Write {kind.__name__}({named})"
+                f"{self._here()}: the state must be {kind.__name__}({order}), got {got}, which does not say what is what: the "
+                f"order is ({order}) here and (h, c) in torch and Keras. Write {kind.__name__}({named})"
             )
 
     def _here(self) -> str:

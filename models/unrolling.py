@@ -14,18 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, concatenate, current_place, pytree, scope, stack, time_step, where
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.axes import exchanged
+from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.loops import MASK, CannotCompile, execute, note
 from minigrad.memory import collector_paused
 from minigrad.scan import plain_reason
 from minigrad.scope import Place
+from minigrad.tensor import plain
 
 from .checks import positive_size
 from .promise import can_hoist, memory_of, why_not
 from .recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
-__all__ = ["Valid", "checked_cell", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time", "unroll"]
+__all__ = [
+    "Valid", "checked_cell", "checked_lengths", "detached", "run", "scope_if", "stacked_over_time",
+    "steps_that_count", "unroll",
+]
 
 State = TypeVar("State")
 Valid: TypeAlias = npt.NDArray[np.bool_] | None
@@ -39,6 +44,7 @@ def unroll(
     hoist: bool = False,
     *,
     lengths: npt.ArrayLike | None = None,
+    mask: npt.ArrayLike | None = None,
     reverse: bool = False,
     truncated: int | None = None,
 ) -> tuple[Tensor, State]:
@@ -58,19 +64,24 @@ def unroll(
             ``recur`` of ``project``. The numbers are the same; it is faster, and the graph shows one projection instead of T.
         lengths: (B,) integers from 0 to T, in any order: how many steps of each example count. What xs holds beyond
             them is never looked at, not even NaN, and its gradient is exactly 0.
+        mask: (T, B) booleans, False where a step of an example does not count, be it padding in front, behind or a hole
+            between: the example keeps its state there, and the rest is as beyond ``lengths``. With both, both must hold.
         reverse: read from the last step to the first, state_t = step(x_t, state_{t+1}); with ``lengths``, from each
             example's own last step.
         truncated: stop gradients after every k steps (truncated backpropagation through time): the state is carried on,
-            its history is not. None: never.
+            its history is not. None: never. In reverse, and with a ``mask`` that is no padding behind, each example's own
+            steps are counted, so that padding changes no gradient.
 
     Returns:
         hs (T, B, H), the output of every step, 0 beyond an example's length, and the final state: that of the last step
         that counts, or the initial state where none does.
 
     Raises:
-        ShapeError: xs, the state or the lengths do not fit; or a step's new state has another shape than the old one.
+        ShapeError: xs, the state, the lengths or the mask do not fit; or a step's new state has another shape than the old.
+        DTypeError: the mask is not made of booleans.
         ArgumentError: the cell has no ``step`` or no ``initial_state``; ``hoist`` is asked of one without ``project`` and
-            ``recur``; a length outside 0 … T; ``truncated`` is not an integer ≥ 1.
+            ``recur``; a length outside 0 … T; ``truncated`` is not an integer ≥ 1; a state of several parts that does not
+            say which is which.
 
     >>> from minigrad.models.cells import LSTM
     >>> hs, (c, h) = unroll(LSTM(input_size=3, hidden_size=4, seed=0), np.ones((5, 2, 3)), lengths=[5, 2])
@@ -84,7 +95,7 @@ def unroll(
         raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]
-    valid = checked_lengths(label, lengths, T, B)
+    valid = steps_that_count(label, lengths, mask, T, B)
     hs, final = run(cell, xs, state, B, hoist, valid, reverse, truncated)
     return stacked_over_time(cell, xs, hs, final), final
 
@@ -106,7 +117,7 @@ def run(
     label, T = label_of(cell), len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
     if valid is not None and T and valid.any() and not valid[-1].any():
-        length = int(valid.any(axis=1).sum())
+        length = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
         hs, final = run(cell, xs[:length], state, batch, hoist, valid[:length], reverse, truncated)
         return _padded(hs, T), final
     times, place = range(T, 0, -1) if reverse else range(1, T + 1), current_place()
@@ -114,7 +125,7 @@ def run(
         with time_step(T + 1 if reverse else 0):
             state = _as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
         if isinstance(cell, Cell):
-            cell.check_state(state, batch)
+            _check_state(cell, state, batch, T)
         hoist = hoist and can_hoist(cell)
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = _Loop(cell, label, inputs, hoist, times, valid, window)
@@ -147,6 +158,7 @@ class _Loop:
     ) -> None:
         self.cell, self.label, self.inputs, self.hoisted = cell, label, inputs, hoisted
         self.times, self.valid, self.window = times, valid, window
+        self.own_windows = valid is not None and window < len(times) and (times.step < 0 or not is_padding_behind(valid))
         self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
 
     def step(self, x: Any, state: Any, valid: Any) -> tuple[Any, Tensor]:
@@ -188,12 +200,12 @@ class _Loop:
 
     def _cut(self, done: int, t: int, state: Any) -> Any:
         """The state before the step at time t, without its history where a window ends."""
-        if self.valid is None or self.times.step > 0:
-            ends: Any = done % self.window == 0
-        else:  # each example's windows are counted from its own last step
-            left = self.valid.sum(axis=0) - t
-            ends = (left > 0) & (left % self.window == 0)
-            if (ends == (left > 0)).all() or not ends.any():
+        ends: Any = done % self.window == 0
+        if self.own_windows and self.valid is not None:  # each example's windows are counted from where it begins
+            read = self.valid[t:] if self.times.step < 0 else self.valid[: t - 1]
+            own = read.sum(axis=0)
+            ends = self.valid[t - 1] & (own > 0) & (own % self.window == 0)
+            if ends.all() or not ends.any():
                 ends = bool(ends.any())
         if ends is False:
             return state
@@ -210,8 +222,8 @@ class _Loop:
         """Why the loop is run step by step; None if it may be compiled."""
         if isinstance(self.inputs, list):
             return "its inputs are given step by step"
-        if self.valid is not None and self.times.step < 0 and self.window < len(self.times):
-            return "in reverse, the windows of truncation begin at each example's own last step"
+        if self.own_windows:
+            return "the windows of truncation begin where each example does"
         return plain_reason() or why_not(self.cell)
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
@@ -356,7 +368,10 @@ def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
             "at each step xs[:, :, None]; only token ids, which are integers, may be (T, B)"
         )
     if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
-        raise ShapeError(f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}")
+        raise ShapeError(
+            f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}"
+            f"{exchanged('xs', xs.shape, (None, None, D))}"
+        )
     return xs
 
 
@@ -371,9 +386,11 @@ def checked_lengths(where: str, lengths: npt.ArrayLike | None, T: int, B: int) -
     """
     if lengths is None:
         return None
-    given = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    given = plain(lengths, f"{where}: lengths")
     if given.shape != (B,):
-        raise ShapeError(f"{where}: lengths must be (B,) = ({B},), one for each example, got {given.shape}")
+        raise ShapeError(
+            f"{where}: lengths must be (B,) = ({B},), one for each example, got {given.shape}{_batch_first(given.shape, T)}"
+        )
     if B and given.dtype.kind not in "iu":
         raise ArgumentError(f"{where}: lengths must be integers, got dtype {given.dtype}")
     for b, length in enumerate(given.tolist()):
@@ -381,6 +398,52 @@ def checked_lengths(where: str, lengths: npt.ArrayLike | None, T: int, B: int) -
             raise ArgumentError(f"{where}: lengths must be from 0 to T = {T}, got {length} for example {b}")
     valid = np.arange(T)[:, None] < given
     return None if valid.all() else valid
+
+
+def steps_that_count(
+    where: str, lengths: npt.ArrayLike | None, mask: npt.ArrayLike | None, T: int, B: int
+) -> Valid:
+    """Which steps count, (T, B), from lengths (B,) and a mask (T, B) of booleans; None where all do.
+
+    Raises as `checked_lengths`, and DTypeError or ShapeError for another mask.
+
+    >>> steps_that_count("unroll rnn", None, [[False, True], [True, True]], T=2, B=2)
+    array([[False,  True],
+           [ True,  True]])
+    """
+    valid = checked_lengths(where, lengths, T, B)
+    if mask is None:
+        return valid
+    given = plain(mask, f"{where}: mask")
+    if given.dtype != bool:
+        raise DTypeError(f"{where}: the mask must be made of booleans, got dtype {given.dtype}")
+    if given.shape != (T, B):
+        hint = exchanged("mask", given.shape, (T, B))
+        raise ShapeError(f"{where}: the mask must be (T, B) = ({T}, {B}), one entry for each step, got {given.shape}{hint}")
+    valid = given.copy() if valid is None else given & valid
+    return None if valid.all() else valid
+
+
+def is_padding_behind(valid: npt.NDArray[np.bool_]) -> bool:
+    """Whether the steps that do not count are behind those that do, in every example."""
+    return bool((valid[1:] <= valid[:-1]).all())
+
+
+def _check_state(cell: Cell[Any], state: Any, batch: int, T: int) -> None:
+    """Raise unless the initial state fits the cell; if xs looks as if its batch came first, say so."""
+    try:
+        cell.check_state(state, batch)
+    except ShapeError as error:
+        hint = _batch_first(shape_of(parts_of(state)[0])[:1], T) if batch != T else ""
+        if not hint:
+            raise
+        raise ShapeError(f"{error}{hint}") from None
+
+
+def _batch_first(batch: tuple[int, ...], T: int) -> str:
+    """What to add to a message if there are as many examples as xs has steps."""
+    looks = "; axes 0 and 1 of xs look exchanged, as in data whose batch comes first: pass xs.swapaxes(0, 1)"
+    return looks if batch == (T,) else ""
 
 
 def _as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:

@@ -16,6 +16,7 @@ import graphviz
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
+from minigrad.extras import installing
 from minigrad.files import StrPath, as_path, replace_file
 from minigrad.flags import flag
 
@@ -71,7 +72,7 @@ class Picture:
         return dot.digraph(self.sheet())
 
     def png(self) -> bytes:
-        """The picture as a PNG: by the package resvg-py (``pip install 'minigrad[png]'``), or else by Graphviz.
+        """The picture as a PNG: by the package resvg-py (the extra ``png``), or else by Graphviz.
 
         Raises:
             RenderingError: neither is there, or no font is.
@@ -150,7 +151,7 @@ class Picture:
         try:
             rendered: bytes = graph.pipe(format=form)
         except graphviz.ExecutableNotFound:
-            without = "pip install 'minigrad[png]'" if form == "png" else "save as .svg or .html, which need nothing"
+            without = installing("png") if form == "png" else "save as .svg or .html, which need nothing"
             raise GraphvizError(
                 f"a .{form} needs Graphviz's program 'dot', which is not installed here (graphviz.org/download; Debian: "
                 f"apt-get install graphviz); or {without}"

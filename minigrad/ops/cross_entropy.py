@@ -177,7 +177,8 @@ def _labels(logits: Tensor, targets: Any) -> Array:
     if not labels.size and labels.dtype.kind == "f":
         labels = labels.astype(np.intp)
     if labels.dtype.kind not in "iu":
-        raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}")
+        instead = "targets.argmax(-1) of one-hot rows" if labels.shape == logits.shape else "targets.astype(int)"
+        raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}; pass {instead}")
     if labels.shape != logits.shape[:-1]:
         raise ShapeError(
             f"cross_entropy: logits of shape {logits.shape} need targets of shape {logits.shape[:-1]}, got {labels.shape}"

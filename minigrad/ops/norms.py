@@ -47,12 +47,12 @@ class Norm(Reduction):
 
 
 @implements(np.linalg.norm)
-def norm(x: Any, ord: float | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+def norm(x: Any, ord: float | str | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The length of ``x`` along ``axis``: the square root of the sum of squares, whose gradient is 0 where it is 0.
 
     Args:
         x: any shape.
-        ord: None or 2 for √Σ x², 1 for Σ |x|, ``np.inf`` for max |x|.
+        ord: None, 2 or "fro" (of a matrix) for √Σ x², 1 for Σ |x|, ``np.inf`` for max |x|.
         axis: None (all entries, in one long vector), an integer or, unless ``ord`` is given, a tuple.
         keepdims: leave the reduced axes in place, at length 1.
 
@@ -64,7 +64,7 @@ def norm(x: Any, ord: float | None = None, axis: Any = None, keepdims: bool = Fa
     """
     x = operand(x, "norm")
     axes, keepdims = reduced_axes(axis, len(x.shape), "norm"), flag(keepdims, "norm: keepdims")
-    if ord is not None:
+    if ord is not None and not (ord == "fro" and len(axes) == 2):
         if ord not in (1, 2, np.inf):
             raise ArgumentError(f"norm: expected ord None, 1, 2 or np.inf, got {ord!r}")
         if len(axes) > 1:

@@ -131,7 +131,8 @@ def test_the_message_names_the_operation_where_it_was_recorded_and_what_to_do():
         W.data[0] = 0.0
     assert str(refusal.value) == (
         "data: the array of 'W_hh' is needed for the derivative of 'matmul' (lstm at time step 3). Changing it would make "
-        "the gradient silently wrong. Call backward() first, drop the results that need it (or compute them under no_grad), "
+        "the gradient silently wrong. Call backward() first, drop the results that need it (a state that is "
+        "carried on holds them until it is detached), compute them under no_grad, "
         "or assign a new array: t.data = values"
     )
     del y

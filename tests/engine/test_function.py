@@ -8,7 +8,15 @@ from minigrad.models import LSTM, LSTMState, unroll
 
 import minigrad as mg
 from minigrad import Function, Tensor, compare_gradients, gradcheck, gradgradcheck
-from minigrad.errors import ConversionError, DTypeError, GradientMismatchError, GraphError, MutationError, ShapeError
+from minigrad.errors import (
+    ArgumentError,
+    ConversionError,
+    DTypeError,
+    GradientMismatchError,
+    GraphError,
+    MutationError,
+    ShapeError,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -224,6 +232,15 @@ def test_gradients_that_do_not_fit_the_inputs_are_refused(returned: Any, kind: t
     with pytest.raises(kind, match=rf"the vjp of 'affine_forward'.*{words}"):
         y.sum().backward()
     assert x.grad is W.grad is b.grad is None
+
+
+def test_a_subclass_in_pytorchs_way_is_answered_with_ours() -> None:
+    with pytest.raises(ArgumentError, match=r"Square: a Function is not subclassed.* Function\(forward, vjp\), where forward"):
+
+        class Square(Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                return x * x
 
 
 def test_what_is_no_function_is_refused() -> None:

@@ -21,6 +21,13 @@ def softmax(a: Any, axis: Any = -1) -> Any:
 METHODS: dict[str, list[tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
     "sum": [(lambda t: t.sum(), np.sum), (lambda t: t.sum(axis=1, keepdims=True), lambda a: a.sum(1, keepdims=True))],
     "mean": [(lambda t: t.mean(), np.mean), (lambda t: t.mean(0), lambda a: a.mean(0))],
+    "prod": [(lambda t: t.prod(), np.prod), (lambda t: t.prod(axis=1, keepdims=True), lambda a: a.prod(1, keepdims=True))],
+    "norm": [
+        (lambda t: t.norm(), np.linalg.norm),
+        (lambda t: t.norm("fro"), np.linalg.norm),
+        (lambda t: t.norm(1, axis=0), lambda a: np.linalg.norm(a, 1, axis=0)),
+    ],
+    "gather": [(lambda t: t.gather(1, [[2, 2], [0, 1]]), lambda a: np.array([[a[0, 2], a[0, 2]], [a[1, 0], a[1, 1]]]))],
     "var": [(lambda t: t.var(), np.var), (lambda t: t.var(axis=1, ddof=1), lambda a: a.var(1, ddof=1))],
     "std": [(lambda t: t.std(), np.std), (lambda t: t.std(1, 1, True), lambda a: a.std(1, ddof=1, keepdims=True))],
     "max": [(lambda t: t.max(), np.max), (lambda t: t.max(axis=0), lambda a: a.max(0))],

@@ -228,5 +228,5 @@ def test_architectures_that_cannot_be_made_are_refused(make: Any, message: str) 
 
 def test_targets_that_do_not_fit_the_steps_are_refused() -> None:
     model = ManyToMany("gru", 2, 4, 3, seed=0)
-    with pytest.raises(ShapeError, match=r"loss: targets must be \(T, B, …\) = \(5, 3, …\), got \(3, 5\)"):
+    with pytest.raises(ShapeError, match=r"the targets must begin with the axes \(5, 3\), got \(3, 5\)"):
         model.loss(np.ones((5, 3, 2)), np.zeros((3, 5), int), [5, 2, 3])

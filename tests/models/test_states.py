@@ -32,7 +32,7 @@ ORDERS = r"the order is \(c, h\) here and \(h, c\) in torch and Keras\. Write LS
 @pytest.mark.parametrize(("state", "got"), REFUSED)
 @pytest.mark.parametrize("hoist", [False, True])
 def test_unroll_names_both_orders(state: Any, got: str, hoist: bool) -> None:
-    with pytest.raises(ArgumentError, match=f"lstm.*: the state must be a LSTMState, got {got}, .* {ORDERS}"):
+    with pytest.raises(ArgumentError, match=f"lstm.*: the state must be LSTMState\\(c, h\\), got {got}, .* {ORDERS}"):
         unroll(LSTM(3, 4, seed=0), XS, state, hoist)
 
 

@@ -181,7 +181,7 @@ MUTANTS = [
             "g if g.shape == () else g[..., None]",
             "1.0 if g.shape else g",
         ),
-        ("cross_entropy: constant in the second derivative", "class CrossEntropy", "self.inputs[0]))", "None))"),
+        ("cross_entropy: constant in the second derivative", "class CrossEntropy", "self.sources[0]))", "None))"),
     ),
     *rows(
         "losses",
@@ -293,5 +293,35 @@ MUTANTS = [
             "return called(*[getattr(a, '_array', a) for a in args], **keywords)",
         ),
         ("an unsupported argument is ignored", "def ufunc", "raise _unsupported(name, argument)", "pass"),
+    ),
+    *rows(
+        "cross_entropy",
+        (
+            "cross_entropy: smoothing forgets the targets' part",
+            "def _weighted",
+            "rows = rows * (1 - smoothing) -",
+            "rows = rows -",
+        ),
+        ("cross_entropy: smoothing without the weights", "def _weighted", ", 0.0) * weights\n", ", 0.0)\n"),
+        ("cross_entropy: a weighted mean over numbers", "def _weighted", "float(own.sum())", "float(valid.sum())"),
+        (
+            "cross_entropy: weights of targets that do not count",
+            "def _weighted",
+            "np.where(valid, weights[labels], 0)",
+            "weights[labels]",
+        ),
+        ("cross_entropy: negative weights", "def _weights", " & (values >= 0)", ""),
+    ),
+    *rows(
+        "norms",
+        ("norm: NaN at 0", "class Norm", "flat = values(y) == 0", "flat = values(y) == 7"),
+        ("norm: the result is forgotten", "class Norm", " / np.where(flat, 1, y)", ""),
+        ("prod: what is left over is lost", "def prod", "if len(rows) % 2 else []", "if False else []"),
+        ("prod: of no entries it is 0", "def prod", "total(x, axes, keepdims) + 1", "total(x, axes, keepdims)"),
+    ),
+    *rows(
+        "torch_names",
+        ("gather: from the whole array", "def gather", "slice(None) if k == axis else slice(size)", "slice(None)"),
+        ("gather: longer than the array", "def gather", " or any(longer)", ""),
     ),
 ]

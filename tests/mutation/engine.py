@@ -207,8 +207,8 @@ MUTANTS = [
         (
             "a tensor shares the array it is made of",
             "def _numbers",
-            "array = np.array(bare(data), dtype=wanted)",
-            "array = np.asarray(bare(data), dtype=wanted)",
+            'array = np.array(entering(data, "Tensor"), dtype=wanted)',
+            'array = np.asarray(entering(data, "Tensor"), dtype=wanted)',
         ),
         (
             "a tensor may be made of one that needs a gradient",
@@ -247,8 +247,8 @@ MUTANTS = [
         (
             "float() of a tensor that needs a gradient",
             "class Tensor",
-            "def _refuse_conversion(self, what: str, advice: str) -> None:\n        if self._wants:",
-            "def _refuse_conversion(self, what: str, advice: str) -> None:\n        if False:",
+            "reading(self, what)\n        if self._wants:",
+            "reading(self, what)\n        if False:",
         ),
         ("retain_graph is ignored", "class Tensor", "() if retain_graph else passed", "passed"),
         ("integers may need gradients", "class Tensor", 'if requires_grad and array.dtype.kind != "f":', "if False:"),
@@ -417,7 +417,7 @@ MUTANTS = [
             "        array[where] = found\n    return",
             "        pass\n    return",
         ),
-        ("gradcheck takes float32", "def gradcheck", "if variable.dtype != np.float64:", "if False:"),
+        ("gradcheck takes float32", "def _check_differences", "if array.dtype != np.float64:", "if False:"),
         ("the worst entry is the first", "def _worst", "int(np.argmax(np.where(np.isnan(excess), np.inf, excess)))", "0"),
     ),
     *rows(
@@ -561,5 +561,54 @@ MUTANTS = [
             "if False:",
         ),
         ("clip_grad_value_: only from above", "def clip_grad_value_", "np.clip(g, -clip_value,", "np.clip(g, None,"),
+    ),
+    *rows(
+        "function",
+        ("function: its gradient is not its own", "class Custom", "g = np.array(g)", "g = g"),
+        ("function: what it was given may be changed", "class Function", "(*kept, saved)", "(saved, *kept)"),
+        (
+            "function: a recorded pass takes what was saved as constants",
+            "class Custom",
+            "if isinstance(g, Tensor):",
+            "if False:",
+        ),
+        ("function: gradients of any number", "class Custom", "if len(gradients) != len(inputs):", "if False:"),
+        ("function: gradients of any shape", "class Custom", "if share.shape != np.shape(value):", "if False:"),
+        (
+            "function: results of several dtypes",
+            "class Function",
+            "if len({result.dtype for result in results}) > 1:",
+            "if False:",
+        ),
+        ("function: forward may write to its inputs", "def read_only", "view.flags.writeable = False", "pass"),
+        ("function: the parts of one row begin at the first", "def unpacked", "start = stop", "pass"),
+    ),
+    *rows(
+        "axes",
+        ("axes: nothing looks exchanged", "def exchanged", "if fits(tuple(turned), expected):", "if False:"),
+        ("axes: what fits looks exchanged", "def exchanged", "len(got) != len(expected) or fits(got, expected)", "False"),
+        ("axes: the last axis looks misplaced", "def misplaced", "range(len(got) - 1)", "range(len(got))"),
+    ),
+    *rows(
+        "guard",
+        (
+            "subclasses of ndarray are taken",
+            "def entering",
+            "if not isinstance(value, np.ndarray) or kind is",
+            "if True or kind is",
+        ),
+        ("subclasses in lists are taken", "def entering", "kind(entering(part, where) for part in value)", "value"),
+        ("arrays of files are refused", "def entering", " or kind is np.memmap", ""),
+        (
+            "any interpreter is taken",
+            "def check_counts",
+            "if (alone, count(holder.array)) != (2, 2 + len(others)):",
+            "if False:",
+        ),
+    ),
+    *rows(
+        "tracebacks",
+        ("every traceback is cut short", "def is_deliberate", "isinstance(caught.value, MinigradError)", "True"),
+        ("no traceback is cut short", "def is_deliberate", "isinstance(caught.value, MinigradError)", "False"),
     ),
 ]

@@ -208,6 +208,8 @@ LOSSES: list[Bad] = [
         r"expected a mask of shape \(5, 2\), got \(2, 5\); axes 0 and 1 look exchanged.*mask\.swapaxes\(0, 1\)",
     ),
     (lambda: mg.mse_loss(HS, np.zeros((2, 5, 3))), ShapeError, r"axes 0 and 1 look exchanged.*target\.swapaxes"),
+    (lambda: mg.cross_entropy(M, np.eye(3)[:2]), LabelError, r"got dtype float64; pass targets\.argmax\(-1\) of one-hot rows"),
+    (lambda: mg.norm(V, "fro"), ArgumentError, "norm: expected ord None, 1, 2 or np.inf, got 'fro'"),
     (lambda: mg.norm(M, 2), ArgumentError, "norm: ord=2 over 2 axes is a norm of matrices.* Of each row or column take axis="),
     (lambda: mg.norm(M, 3, 0), ArgumentError, "norm: expected ord None, 1, 2 or np.inf, got 3"),
     (lambda: mg.prod(M, 2), ArgumentError, "prod: expected an axis from -2 to 1, got 2"),

@@ -1,6 +1,7 @@
 """What a user gets by ``pip install``: the wheel, in a fresh environment, beside a project with its own models/ and viz/."""
 
 import email
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,14 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert said["License-Expression"] == "MIT"
     assert wheel.name == f"{DISTRIBUTION.replace('-', '_')}-{minigrad.__version__}-py3-none-any.whl"
     assert any(name.endswith("/LICENSE") for name in files.namelist())
+
+
+def test_every_extra_that_a_message_names_is_one_and_no_name_but_ours_is_installed() -> None:
+    sources = [path.read_text(encoding="utf-8") for name in SHIPPED for path in (ROOT / name).rglob("*.py")]
+    calls = re.compile(r"""(?:installing\(|optional_package\([^,]*, )["'](\w+)""")
+    named = {extra for text in sources for extra in calls.findall(text)}
+    assert {"safetensors", "png"} <= named <= set(PROJECT["optional-dependencies"])
+    assert not [found for text in sources for found in re.findall(r"minigrad\[\w+\]", text)]
 
 
 def test_installed_it_works_beside_a_project_that_has_models_and_viz_of_its_own(wheel: Path, tmp_path: Path) -> None:

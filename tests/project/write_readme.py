@@ -1,4 +1,5 @@
-"""Write into the README what its code blocks really print, and draw its picture anew: ``make readme``."""
+"""Write into the README and the pages of docs/ what their code blocks really print, and draw its picture anew:
+``make readme``."""
 
 import os
 import shutil
@@ -8,9 +9,9 @@ from pathlib import Path
 from test_readme import README, blocks_with_output, run
 
 
-def main() -> None:
-    """Run every block in an empty folder; replace the outputs shown; keep the picture beside the examples."""
-    text = README.read_text(encoding="utf-8")
+def write(page: Path) -> None:
+    """Run every block in an empty folder; replace the outputs shown; keep the pictures beside the examples."""
+    text = page.read_text(encoding="utf-8")
     here = Path.cwd()
     namespace: dict[str, object] = {"__name__": "readme"}
     with tempfile.TemporaryDirectory() as folder:
@@ -25,8 +26,9 @@ def main() -> None:
                 shutil.copy(picture, README.parent / "examples" / picture.name)
         finally:
             os.chdir(here)
-    README.write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    for page in (README, *sorted((README.parent / "docs").glob("*.md"))):
+        write(page)

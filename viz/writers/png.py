@@ -1,4 +1,4 @@
-"""PNG from SVG by resvg, without Graphviz: the optional extra ``minigrad[png]``.
+"""PNG from SVG by resvg, without Graphviz: the optional extra ``png``.
 
 resvg sets text in the fonts of the system, and leaves text out where there are none. A picture without its words would
 be a false one, so fonts are looked for first: those of the system, then the DejaVu fonts that matplotlib brings along.

@@ -51,15 +51,12 @@ class Recipe:
         """Whether it serves the next run: consts are parameters and numbers, or computed from those by what keeps nothing."""
         self._nodes = [None if const is None else const._node for const in trace.consts]
 
-    def refresh(self) -> bool:
-        """Compute anew what depends on consts alone, for the next run; whether the consts stand where they did in the graph."""
+    def consts_now(self) -> list[Const] | None:
+        """The consts for the next run; None if they do not stand where they did in the graph."""
         trace = self.trace
         if any(const is not None and const._node is not node for const, node in zip(trace.consts, self._nodes, strict=True)):
-            return False
-        if trace.invariant:
-            trace.compute_invariant()
-            self.consts = [*trace.consts, *trace.invariant.values()]
-        return True
+            return None
+        return trace.computed_anew() if trace.invariant else trace.consts
 
 
 Memory: TypeAlias = dict[Hashable, Recipe]
@@ -106,14 +103,17 @@ def execute(
             raise CannotCompile(f"a {type(tensor).__name__} may have operators of its own")
     place = None if memory is None else _key(carry, xs, names)
     found = None if memory is None else memory.get(place)
-    if found is not None and not found.refresh():
-        found = None
-    recipe = recipe_for(step, carry, xs, times, names) if found is None else found
+    consts = None if found is None else found.consts_now()
+    if found is None or consts is None:
+        recipe, found = recipe_for(step, carry, xs, times, names), None
+        consts = recipe.consts
+    else:
+        recipe = found
     if memory is not None and found is None and recipe.is_lasting:
         if len(memory) == MOST:
             memory.clear()
         memory[place] = recipe
-    loop = _Loop(recipe, carry, xs, times, window)
+    loop = _Loop(recipe, consts, carry, xs, times, window)
     run = loop.run()
     note(what, len(times), len(run.executable.body))
     if found is None and not _is_proven(key, recipe):
@@ -182,10 +182,12 @@ def _is_lasting(const: Const) -> bool:
 class _Loop:
     """One loop: its operands, and what becomes of its results."""
 
-    def __init__(self, recipe: Recipe, carry: Flats, xs: Flats, times: range, window: int | None) -> None:
-        self.recipe, self.carry, self.xs, self.times = recipe, carry, xs, times
+    def __init__(
+        self, recipe: Recipe, consts: Sequence[Const], carry: Flats, xs: Flats, times: range, window: int | None
+    ) -> None:
+        self.recipe, self.consts, self.carry, self.xs, self.times = recipe, consts, carry, xs, times
         self.window = len(times) if window is None else window
-        operands = [(XS, xs), (CARRY, carry), (CONST, recipe.consts)]
+        operands = [(XS, xs), (CARRY, carry), (CONST, self.consts)]
         found = [(Ref(kind, k), tensor) for kind, tensors in operands for k, tensor in enumerate(tensors) if tensor is not None]
         self.wanted = frozenset([ref for ref, tensor in found if tensor._wants] if state.recording else [])
         self.lent: list[Any] = []
@@ -195,7 +197,7 @@ class _Loop:
         known, T = self.recipe.compiled, len(self.times)
         needed = known.needs(self.wanted) if self.wanted else set()
         xs = [self._array(x, Ref(XS, j) in needed) for j, x in enumerate(self.xs)]
-        consts = [self._const(const, Ref(CONST, k) in needed, k) for k, const in enumerate(self.recipe.consts)]
+        consts = [self._const(const, Ref(CONST, k) in needed, k) for k, const in enumerate(self.consts)]
         for quiet in (False, True):
             executable = known.forward(self.wanted, quiet)
             try:
@@ -246,8 +248,8 @@ class _Loop:
 
     def _node(self, run: Run) -> Loop:
         loop, recipe = Loop(), self.recipe
-        wanted = [const for k, const in enumerate(recipe.consts) if Ref(CONST, k) in self.wanted]
-        loop.consts = [k for k in range(len(recipe.consts)) if Ref(CONST, k) in self.wanted]
+        wanted = [const for k, const in enumerate(self.consts) if Ref(CONST, k) in self.wanted]
+        loop.consts = [k for k in range(len(self.consts)) if Ref(CONST, k) in self.wanted]
         loop.sources = tuple([None if tensor is None else tensor._node for tensor in (*self.xs, *self.carry, *wanted)])
         loop.compiled, loop.wanted, loop.lent, loop.is_written = recipe.compiled, self.wanted, tuple(self.lent), False
         loop.shape, loop.dtype, loop.name, loop.watch = (), np.dtype(float), None, None

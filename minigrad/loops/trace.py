@@ -212,15 +212,17 @@ class Trace:
             if k not in self.invariant:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
 
-    def compute_invariant(self) -> None:
-        """Record the lines that depend on consts alone once more, from the values that the consts have now."""
+    def computed_anew(self) -> list[Const]:
+        """The consts, and the results of the lines that depend on consts alone, from the values that the consts have now."""
+        found: dict[int, Tensor] = {}
         for k in self.invariant:
             line = self.program.lines[k]
-            operands = [self.invariant[number] if kind == LOCAL else self.consts[number] for kind, number in line.operands]
+            operands = [found[number] if kind == LOCAL else self.consts[number] for kind, number in line.operands]
             node = copy.copy(line.op)
             y = node.compute(*[None if operand is None else operand._array for operand in operands])
             sources = tuple([None if operand is None else operand._node for operand in operands[: len(node.sources)]])
-            self.invariant[k] = record(node, y, sources, ())
+            found[k] = record(node, y, sources, ())
+        return [*self.consts, *found.values()]
 
     @staticmethod
     def _noted(

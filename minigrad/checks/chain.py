@@ -114,7 +114,7 @@ class Chain:
 
     def crossing(self, line: Line, user: Line) -> bool:
         """Whether the line is a state, or its initial value, and the user belongs to the step after."""
-        if not self.looped(user):
+        if not self.looped(user) or (collects(user, 0) and user.operands[0] is line):
             return False
         return line.site in self.carried if line.time == 0 else user.time > line.time and self.looped(line)
 

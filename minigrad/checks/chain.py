@@ -47,7 +47,7 @@ class Change:
         edges: which terms are changed.
         term: (run, user, position, gradient of the user, context) → the term, or None for no term.
         context: only in the derivation of this gate, argument or state; None for all.
-        when: only where the user of the value has this time; None for all.
+        when: only at some steps, given the step of the user of the value and the number of steps; None for all.
         kind: which kind of mistake it is, for counting and for words.
         words: what a message says about it.
         simple: the smaller, the likelier.
@@ -60,7 +60,7 @@ class Change:
     kind: str
     words: str
     context: Context = None
-    when: Callable[[int], bool] | None = None
+    when: Callable[[int, int], bool] | None = None
     simple: int = 1
     fields: dict[str, Any] = field(default_factory=dict)
     inner: tuple[Change, ...] = ()
@@ -114,7 +114,7 @@ class Chain:
 
     def crossing(self, line: Line, user: Line) -> bool:
         """Whether the line is a state, or its initial value, and the user belongs to the step after."""
-        if not self.looped(user):
+        if not self.looped(user) or (collects(user, 0) and user.operands[0] is line):
             return False
         return line.site in self.carried if line.time == 0 else user.time > line.time and self.looped(line)
 
@@ -276,12 +276,17 @@ class Run:
 
     def share(self, user: Line, position: int, context: Context) -> Any:
         """The term that one use contributes."""
-        if ("skipped", user.time) in self.changes and self.chain.looped(user) and not collects(user, position):
+        if self._skipped(user) and not collects(user, position):
             return None
         g = self.cotangent(user, context)
         if g is None:
             return None
         return self._changed((user.site, position), user, position, g, context, lambda: self.shares(user, context, g)[position])
+
+    def _skipped(self, user: Line) -> bool:
+        """Whether the loop over time leaves out the step of ``user``: the first, 1, or the last, −1."""
+        times = [user.time, *([-1] if user.time == self.chain.steps else [])]
+        return any(("skipped", time) in self.changes for time in times) and self.chain.looped(user)
 
     def shares(self, user: Line, context: Context, g: Array) -> Sequence[Any]:
         """The right terms for all operands of ``user``, given ∂L/∂user."""
@@ -305,7 +310,7 @@ class Run:
             plain = context[0] if type(context) is tuple else context
             if change.context is not None and change.context != plain:
                 continue
-            if change.when is not None and not change.when(user.time):
+            if change.when is not None and not change.when(user.time, self.chain.steps):
                 continue
             term = change.term(self, user, position, g, context)
             return None if term is None else self._fitted(term, user, position)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minigrad.checks.chain import Chain, Change, Run, affected
-from minigrad.checks.rewrites import catalogue
+from minigrad.checks.mistakes import catalogue
 from minigrad.checks.words import Words
 from minigrad.guard import Array
 

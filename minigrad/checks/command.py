@@ -1,0 +1,104 @@
+"""The commands of ``python -m minigrad``: check one derivation, grade a folder of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minigrad.checks.grading import graded, junit, table
+from minigrad.checks.isolated import isolated
+from minigrad.errors import MinigradError
+
+__all__ = ["main"]
+
+ABOUT = """\
+minigrad {version}: reverse-mode automatic differentiation on NumPy for recurrent networks and BPTT.
+
+  python -m minigrad check FILE.py:BACKWARD --forward FILE.py:FORWARD
+      Is a backward pass derived by hand right, and if not, what is wrong with it? Exit status 0 if it is right, 1 if it is
+      wrong, 2 if it could not be checked.
+  python -m minigrad grade FOLDER --backward NAME --forward NAME
+      The same for every .py and .ipynb file of a folder, each in a process with limits, as a table.
+
+In Python: minigrad.check_backward(forward, backward, example_arguments), and in tests
+minigrad.assert_backward_correct(…). help(minigrad) lists everything; README.md has examples.
+The code that is checked is run: this is no sandbox.
+"""
+
+
+def main(arguments: Sequence[str] | None = None, version: str = "") -> int:
+    """Run a command; the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments:
+        print(ABOUT.format(version=version), end="")
+        return 0
+    parser = _parser(version)
+    given = parser.parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except MinigradError as error:
+        print(f"minigrad: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser(version: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m minigrad", description="Checks of backward passes derived by hand.")
+    parser.add_argument("--version", action="version", version=f"minigrad {version}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check", help="check one backward pass", description="Hold a backward pass to its forward pass and name what is wrong."
+    )
+    check.add_argument("backward", metavar="FILE:BACKWARD", help="the backward pass: a function of a .py or .ipynb file")
+    check.add_argument("--forward", required=True, metavar="FILE:FORWARD", help="the forward pass that it belongs to")
+    check.add_argument("--outputs", metavar="NAMES", help="what the forward pass returns, in order: h,cache")
+    check.add_argument("--returns", metavar="NAMES", help="of what each returned value is the gradient, in order: x,h_prev,W,b")
+    check.add_argument("--upstream", action="append", metavar="PARAMETER=OUTPUT", help="what a parameter of BACKWARD stands for")
+    check.add_argument("--rtol", type=float, help="the largest relative difference (1e-6)")
+    check.add_argument("--seed", type=int, help="of the random problems")
+    check.set_defaults(run=_check)
+    grade = commands.add_parser(
+        "grade",
+        help="check every file of a folder",
+        description="Check the same function of every .py and .ipynb file of a folder, each in a process with limits. No sandbox: "
+        "the code is run, and can do whatever you can.",
+    )
+    grade.add_argument("folder")
+    grade.add_argument("--backward", required=True, metavar="NAME")
+    grade.add_argument("--forward", required=True, metavar="NAME", help="in every file, or FILE:NAME for one that all share")
+    grade.add_argument("--markdown", action="store_true", help="the table as Markdown")
+    grade.set_defaults(run=_grade)
+    for command in (check, grade):
+        command.add_argument("--example", metavar="FILE:NAME", help="an example of the forward pass's arguments")
+        command.add_argument("--seconds", type=float, default=30.0, help="stop a check that takes longer (30)")
+        command.add_argument("--megabytes", type=int, help="the most memory a check may have")
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+        command.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML")
+    return parser
+
+
+def _check(given: argparse.Namespace) -> int:
+    task: dict[str, Any] = {"backward": given.backward, "forward": given.forward, "example": given.example}
+    task |= {"rtol": given.rtol, "seed": given.seed}
+    task |= {key: value.split(",") for key, value in (("outputs", given.outputs), ("returns", given.returns)) if value}
+    if given.upstream:
+        task["upstream"] = dict(pair.split("=", 1) for pair in given.upstream)
+    result = isolated(task, given.seconds, given.megabytes)
+    _write([result], given.junit)
+    print(json.dumps(result, indent=2, ensure_ascii=False) if given.json else result["text"])
+    return 2 if result.get("error") else 0 if result["passed"] else 1
+
+
+def _grade(given: argparse.Namespace) -> int:
+    results = graded(given.folder, given.backward, given.forward, given.example, given.seconds, given.megabytes)
+    _write(results, given.junit)
+    print(json.dumps(results, indent=2, ensure_ascii=False) if given.json else table(results, given.markdown))
+    return 0 if all(result["passed"] for result in results) else 1
+
+
+def _write(results: list[dict[str, Any]], file: str | None) -> None:
+    if file:
+        Path(file).write_text(junit(results), encoding="utf-8")

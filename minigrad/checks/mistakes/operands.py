@@ -1,0 +1,162 @@
+"""Other values in the place of an operand: another quantity, another step, the wrong end of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad.checks import names
+from minigrad.checks.chain import Chain, Run
+from minigrad.checks.mistakes.places import line_of, values
+from minigrad.checks.tracing import Line, Site
+from minigrad.checks.words import Words
+from minigrad.guard import Array
+
+__all__ = ["ARRANGING", "replacements"]
+
+ARRANGING = frozenset(
+    {"concatenate", "write", "transpose", "getitem", "reshape", "split", "stack", "copy", "expand_dims", "squeeze"}
+)
+"""Operations that put entries elsewhere: a wrong operand inside them is a wrong entry of the result."""
+
+
+def _bases(line: Line, depth: int = 5) -> list[Line]:
+    """The lines of which the entries of ``line`` are, itself first."""
+    if line.op not in ARRANGING or not depth:
+        return [line]
+    return [line, *(base for operand in line.operands for base in _bases(operand, depth - 1) if base.op != "constant")]
+
+
+def _with(line: Line, changed: dict[Site, Array], depth: int = 5) -> Array:
+    """The value of ``line`` if the entries that come from one place were others."""
+    if line.site in changed:
+        return changed[line.site]
+    if line.op not in ARRANGING or not depth:
+        return line.value
+    return line.compute(*(_with(operand, changed, depth - 1) for operand in line.operands))
+
+
+def replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[str, Callable[..., Any], str, int, Any]]:
+    """What can stand in the place of an operand: (what is said, its value for (run, user, operand), kind, how simple)."""
+    for base in _bases(operand):
+        name = words.name(base)
+        for value in values(chain, base.value.shape):
+            if value == base.site:
+                continue
+            other = line_of(chain, value)
+            assert other is not None
+            state = chain.states.get(base.site, base.site) in (
+                chain.states.get(value),
+                chain.initial.get(value, base).site,
+                value,
+            )
+            kind = "operand of the wrong step" if _akin(chain, base, other) else "wrong factor"
+            yield (
+                f"{words.name(other)} stands in the place of {name}",
+                lambda run, user, at, value=value, base=base: _swapped(run, user, at, base, value, 0),
+                kind,
+                3 if not state else 2,
+                (base.site, value),
+            )
+        if base.op in ("concatenate", "write") and len(_pieces(base)) == 2:
+            yield (
+                f"{name} is joined in the wrong order",
+                lambda run, user, at, base=base: _rejoined(run, user, at, base),
+                "parts in the wrong order",
+                3,
+                ("joined", len(_pieces(base))),
+            )
+        if (chain.steps > 1 and base.site in chain.states) or base.site in chain.carried:
+            for shift, said in ((-1, "one step further back"), (1, "one step later")):
+                yield (
+                    f"{name} is taken {said}",
+                    lambda run, user, at, base=base, shift=shift: _swapped(run, user, at, base, None, shift),
+                    "operand of the wrong step",
+                    3,
+                    (base.site, shift),
+                )
+            yield (
+                f"{name} at the first step is that of the last step: the index −1 wraps round",
+                lambda run, user, at, base=base: _wrapped(run, user, at, base),
+                "index −1 wraps round",
+                2,
+                (base.site, "wrapped"),
+            )
+            yield (
+                f"{name} at the first step is taken as 0, not as the initial state",
+                lambda run, user, at, base=base: _zeroed(run, user, at, base),
+                "initial state left out",
+                2,
+                (base.site, "zero"),
+            )
+
+
+def _pieces(line: Line) -> list[Line]:
+    """What an array was joined of, in order."""
+    if line.op == "concatenate":
+        return list(line.operands)
+    base, part = line.operands
+    return [*(_pieces(base) if base.op == "write" else []), part]
+
+
+def _rejoined(run: Run, user: Line, operand: Line, base: Line) -> Array | None:
+    here = _site_at(run, operand, base)
+    if here is None:
+        return None
+    first, second = (piece.value for piece in _pieces(here))
+    axis = next((a for a in range(first.ndim) if first.shape[a] + second.shape[a] == here.value.shape[a]), None)
+    return None if axis is None else _with(operand, {here.site: np.concatenate([second, first], axis)})
+
+
+def _akin(chain: Chain, a: Line, b: Line) -> bool:
+    """Whether both are the same state at two times, as far as names or the loop tell."""
+    if chain.carried.get(a.site) == b.site or chain.carried.get(b.site) == a.site:
+        return True
+    return any(names.unmarked(x) == names.unmarked(y) for x in a.names for y in b.names)
+
+
+def _site_at(run: Run, operand: Line, base: Line) -> Line | None:
+    """The line that ``base`` is at the time of another use."""
+    found = _bases(operand)
+    for line in found:
+        if (
+            line.site == base.site
+            or run.chain.carried.get(line.site) == base.site
+            or run.chain.carried.get(base.site) == line.site
+        ):
+            return line
+    return None
+
+
+def _swapped(run: Run, user: Line, operand: Line, base: Line, value: Site | None, shift: int) -> Array | None:
+    here = _site_at(run, operand, base)
+    if here is None:
+        return None
+    if value is None:
+        state = run.chain.carried.get(here.site, here.site)
+        other = run.chain.value(state, here.time + shift)
+        if other is None:
+            other = np.zeros(here.value.shape)
+    else:
+        other = run.chain.value(value, user.time)
+    return None if other is None else _with(operand, {here.site: other})
+
+
+def _wrapped(run: Run, user: Line, operand: Line, base: Line) -> Array | None:
+    here = _site_at(run, operand, base)
+    if here is None:
+        return None
+    if user.time != 1:
+        return operand.value
+    state = run.chain.carried.get(here.site, here.site)
+    last = run.chain.value(state, run.chain.steps)
+    return None if last is None else _with(operand, {here.site: last})
+
+
+def _zeroed(run: Run, user: Line, operand: Line, base: Line) -> Array | None:
+    here = _site_at(run, operand, base)
+    if here is None:
+        return None
+    return operand.value if user.time != 1 else _with(operand, {here.site: np.zeros(here.value.shape)})

@@ -1,0 +1,123 @@
+"""Mistakes in the derivative of a product, of entries and of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad.checks.chain import Chain, Change
+from minigrad.checks.mistakes.operands import replacements
+from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
+from minigrad.checks.tracing import Line
+from minigrad.checks.words import Words
+
+__all__ = ["matmul_changes", "product_changes"]
+
+
+def product_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[Change]:
+    """The other factor of a product of entries, taken wrongly."""
+    user, position = spot.user, spot.position
+    of = words.gradient(spot.operand)
+    if len(user.operands) != 2 or user.operands[0] is user.operands[1]:
+        return
+    other = user.operands[1 - position]
+    name, own = words.name(other), words.name(spot.operand)
+    yield change("factor missing", f"the factor {name} is missing in {of}", lambda run, user, k, g, c: g, 2)
+    yield change(
+        "factor doubled",
+        f"the factor {name} is there twice in {of}",
+        lambda run, user, k, g, c: g * user.operands[1 - k].value ** 2,
+        3,
+    )
+    yield change(
+        "wrong factor",
+        f"{own} stands in the place of {name} in {of}",
+        lambda run, user, k, g, c: g * user.operands[k].value,
+        2,
+    )
+    yield change(
+        "1 − z for z",
+        f"1 - {name} stands in the place of {name} in {of}",
+        lambda run, user, k, g, c: g * (1 - user.operands[1 - k].value),
+        3,
+    )
+    for function, formula in (
+        (np.tanh, "tanh({})"),
+        (logistic, "sigmoid({})"),
+        (lambda v: 1 - v * v, "(1 - {}**2)"),
+        (lambda v: v * (1 - v), "{0} * (1 - {0})"),
+    ):
+        yield change(
+            "wrong factor",
+            f"{formula.format(name)} stands in the place of {name} in {of}",
+            lambda run, user, k, g, c, function=function: g * function(user.operands[1 - k].value),
+            4,
+        )
+    for said, replaced, kind, simple, key in replacements(chain, words, other):
+        yield change(
+            kind,
+            f"{said} in {of}",
+            lambda run, user, k, g, c, replaced=replaced: times_value(g, replaced(run, user, user.operands[1 - k])),
+            simple,
+            None,
+            ("mul", *key),
+            f"{said} in every product of entries",
+        )
+
+
+def matmul_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Iterator[Change]:
+    """The other factor of a matrix product, taken wrongly."""
+    user, position = spot.user, spot.position
+    of = words.gradient(spot.operand)
+    if len(user.operands) != 2:
+        return
+    other = user.operands[1 - position]
+    name = words.name(other)
+    square = other.value.ndim == 2 and other.value.shape[0] == other.value.shape[1]
+    if square:
+        yield change(
+            "not transposed",
+            f"{name} is not transposed in {of}",
+            lambda run, user, k, g, c: _matmul_share(user, k, g, user.operands[1 - k].value.T),
+            1,
+            None,
+            ("T", other.value.shape),
+            "the weights are not transposed",
+        )
+    for said, replaced, kind, simple, key in replacements(chain, words, other):
+        yield change(
+            kind,
+            f"{said} in {of}",
+            lambda run, user, k, g, c, replaced=replaced: _matmul_share(user, k, g, replaced(run, user, user.operands[1 - k])),
+            simple,
+            None,
+            ("matmul", *key),
+            f"{said} in the gradients of all weights",
+        )
+    if square:
+        for value in values(chain, other.value.shape):
+            line = line_of(chain, value)
+            if line is not None and value != other.site:
+                yield change(
+                    "wrong factor",
+                    f"{words.name(line)}, not transposed, stands in the place of {name} in {of}",
+                    lambda run, user, k, g, c, value=value: _matmul_share(
+                        user, k, g, _transposed(run.chain.value(value, user.time))
+                    ),
+                    5,
+                )
+
+
+def _transposed(value: Any) -> Any:
+    return None if value is None else value.T
+
+
+def _matmul_share(user: Line, position: int, g: Any, other: Any) -> Any:
+    """The term of a matrix product if its other operand were ``other``."""
+    if other is None:
+        return None
+    values = [other, other]
+    values[position] = user.operands[position].value
+    return user.at(values)(g)[position]

@@ -14,7 +14,7 @@ from .deriving import Parameter, selected, traced
 from .expression import Expr, Symbol, ends
 from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .source import source
-from .writing import AS_CODED, COLUMNS, ROWS, Latex, Notation, Text, layout_of
+from .writing import AS_CODED, ROWS, Latex, Notation, Text, layout_of
 
 __all__ = ["Derivation", "derive"]
 
@@ -43,7 +43,7 @@ class Derivation:
         new_state, outputs: what the parts of the new state are, and the outputs.
         inlined: the values of the step that a program does not keep: it has their formula wherever they are used.
         batch: the length of the first axis of the input that was traced.
-        layout: how formulas are written: COLUMNS, as on paper, where the code has rows; ROWS; or AS_CODED.
+        layout: how formulas are written: COLUMNS, as on paper, where the code has rows; ROWS; COLUMNS_CODED; or AS_CODED.
     """
 
     title: str
@@ -147,7 +147,7 @@ class Derivation:
             own = f"{fence}{notation.symbol(self.outputs[0].differential('L_t'))}{fence}"
             rows.append(f"{own} is what the loss of step t itself sends to the output.")
         if self.layout != AS_CODED:
-            example = {COLUMNS: "column", ROWS: "row"}[self.layout]
+            example = "row" if self.layout == ROWS else "column"
             rows.append(f"For one example, a {example}; of a batch the parameters receive the sum.")
         return rows
 

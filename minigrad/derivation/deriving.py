@@ -144,7 +144,7 @@ def _names_of_state(cell_or_step: Any, state: Any, variables: Sequence[str]) -> 
     return tuple(found)
 
 
-PREVIOUS = re.compile("_?(prev|previous|old|last|tm1)_?|_t$|_0$")
+PREVIOUS = re.compile("_?(previous|prev|old|last|tm1)_?|_t$|_0$")
 """What in the name of a variable says that it is the state before, or at which time."""
 
 

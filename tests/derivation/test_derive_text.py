@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cells_to_derive import OWN, D, JointLSTM, Minimal, StackedRows, of_models
+from derived import module_of
 from minigrad.models import GRU, LSTM, RNN
 
 import minigrad as mg
@@ -121,14 +122,95 @@ def test_the_state_of_a_dict_has_the_names_of_its_keys() -> None:
     assert "c, h = state" in derivation.numpy()
 
 
-def test_columns_of_a_batch_are_written_as_the_code_has_them() -> None:
+def test_columns_in_the_code_are_written_as_they_are() -> None:
     W, b = Tensor(np.eye(3), requires_grad=True, name="W"), Tensor(np.ones((3, 1)), requires_grad=True, name="b")
     derivation = derive(lambda h, x: mg.tanh(W @ h + x + b), x=np.ones((3, 2)), state=np.zeros((3, 2)))
     assert lines(derivation, PARAMETER, STATE) == [
         "∂L/∂W = Σₜ ∂L/∂a_hₜ hₜ₋₁ᵀ",
-        "∂L/∂b = Σₜ Σ₁ ∂L/∂a_hₜ",
+        "∂L/∂b = Σₜ ∂L/∂a_hₜ",
         "∂L₊/∂hₜ₋₁ = Wᵀ ∂L/∂a_hₜ",
     ]
+
+
+def test_names_are_those_of_the_variables_in_the_code() -> None:
+    """A cell as in a course: columns, a dict of parameters, σ written out, a tuple for the state."""
+    rng = np.random.default_rng(0)
+    shapes = {"Wf": (3, 5), "bf": (3, 1), "Wi": (3, 5), "bi": (3, 1), "Wo": (3, 5), "bo": (3, 1), "Wc": (3, 5), "bc": (3, 1)}
+    parameters = {name: Tensor(rng.normal(size=shape), requires_grad=True) for name, shape in shapes.items()}
+
+    def sigmoid(z: Any) -> Any:
+        return 1 / (1 + np.exp(-z))
+
+    def cell_forward(state: Any, xt: Any) -> Any:
+        a_prev, c_prev = state
+        concat = np.concatenate((a_prev, xt))
+        ft = sigmoid(parameters["Wf"] @ concat + parameters["bf"])
+        it = sigmoid(parameters["Wi"] @ concat + parameters["bi"])
+        cct = np.tanh(parameters["Wc"] @ concat + parameters["bc"])
+        c_next = ft * c_prev + it * cct
+        ot = sigmoid(np.dot(parameters["Wo"], concat) + parameters["bo"])
+        return ot * np.tanh(c_next), c_next
+
+    derivation = derive(cell_forward, np.ones((2, 4)), (np.zeros((3, 4)), np.zeros((3, 4))))
+    assert derivation.state == ("a", "c")
+    assert derivation.x == ("xt",)
+    written = lines(derivation, FORWARD, COTANGENT, PARAMETER, INPUT, STATE)
+    for expected in (
+        "concatₜ = [aₜ₋₁, xtₜ]",
+        "a_ftₜ = Wf concatₜ + bf",
+        "ftₜ = σ(a_ftₜ)",
+        "cₜ = ftₜ ⊙ cₜ₋₁ + itₜ ⊙ cctₜ",
+        "∂L/∂itₜ = ∂L/∂cₜ ⊙ cctₜ",
+        "∂L/∂Wf = Σₜ ∂L/∂a_ftₜ concatₜᵀ",
+        "∂L/∂bf = Σₜ ∂L/∂a_ftₜ",
+        "∂L₊/∂aₜ₋₁ = ∂L/∂concatₜ[aₜ₋₁]",
+        "∂L₊/∂cₜ₋₁ = ∂L/∂cₜ ⊙ ftₜ",
+    ):
+        assert expected in written
+
+
+@pytest.mark.parametrize(
+    "sigmoid",
+    [
+        lambda z: 1 / (1 + np.exp(-z)),
+        lambda z: 1.0 / (np.exp(-z) + 1.0),
+        lambda z: np.exp(z) / (1 + np.exp(z)),
+        lambda z: 0.5 * np.tanh(0.5 * z) + 0.5,
+        lambda z: 0.5 * (np.tanh(z / 2) + 1),
+        lambda z: 0.5 * (1 + np.tanh(0.5 * z)),
+    ],
+)
+def test_a_sigmoid_is_recognised_however_it_is_written(sigmoid: Any) -> None:
+    derivation = derive(lambda h, x: sigmoid(h + x), np.full(3, 0.5), np.full(3, 0.25))
+    assert "hₜ = σ(a_hₜ)" in lines(derivation, FORWARD)
+    assert "∂L/∂a_hₜ = ∂L/∂hₜ ⊙ hₜ ⊙ (1 − hₜ)" in lines(derivation, COTANGENT)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: 1 / (2 + np.exp(-z)),
+        lambda z: 1 / (1 + np.exp(z)),
+        lambda z: np.exp(z) / (1 + np.exp(-z)),
+        lambda z: 0.5 * np.tanh(z) + 0.5,
+        lambda z: 0.5 * (np.tanh(0.5 * z) + 2),
+        lambda z: np.exp(2 * z) / (1 + np.exp(z)),
+    ],
+)
+def test_what_is_only_like_a_sigmoid_keeps_its_value(function: Any) -> None:
+    W = Tensor(np.array([[0.5, -1.0], [2.0, 0.25]]), requires_grad=True, name="W")
+
+    def step(h: Any, x: Any) -> Any:
+        return function(W @ h + x)
+
+    x, h = np.array([[0.3, -0.7]]), np.array([1.0, 2.0])
+    module = module_of(derive(step, x[0], h).numpy())
+    trace = module.forward({"W": W.numpy()}, x, h)
+    new = step(Tensor(h), Tensor(x[0]))
+    np.testing.assert_allclose(trace.state, new.numpy(), rtol=1e-14)
+    gradients = module.backward({"W": W.numpy()}, trace, np.array([[1.0, 2.0]]), np.zeros(2))
+    (expected,) = mg.grad((new * np.array([1.0, 2.0])).sum(), W)
+    np.testing.assert_allclose(gradients.params["W"], expected.numpy(), rtol=1e-12)
 
 
 EVERYTHING = [*MODELS.values(), *(make() for make in OWN)]

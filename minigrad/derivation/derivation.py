@@ -148,7 +148,8 @@ class Derivation:
             rows.append(f"{own} is what the loss of step t itself sends to the output.")
         if self.layout != AS_CODED:
             example = "row" if self.layout == ROWS else "column"
-            rows.append(f"For one example, a {example}; of a batch the parameters receive the sum.")
+            is_batch = any(len(value.shape) > 1 for value in self.program.carry)
+            rows.append(f"For one example, a {example}{'; of a batch the parameters receive the sum' * is_batch}.")
         return rows
 
 

@@ -102,6 +102,7 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
     known = {id(tensor): name for name, tensor in _attributes(cell_or_step)}
     parameters = _parameters(cell_or_step, trace, program, blocks, observer.leaves | known)
     title = str(getattr(cell_or_step, "label", None) or getattr(cell_or_step, "__name__", type(cell_or_step).__name__))
+    title = "step" if title == "<lambda>" else title
     return Example(program, parameters, consts, tuple(blocks), names_of_x, state_names, outputs, title)
 
 

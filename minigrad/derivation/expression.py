@@ -298,10 +298,24 @@ def _broadcast(parts: Iterable[Expr]) -> Shape:
 
 
 def matmul(a: Expr, b: Expr, shape: Shape) -> Expr:
-    """The matrix product."""
+    """The matrix product; of a column and a row the outer product of vectors."""
     if a.kind == NEGATIVE:
         return negative(matmul(a.args[0], b, shape))
+    column, row = _vector(a, COLUMN, ROW), _vector(b, ROW, COLUMN)
+    if column is not None and row is not None:
+        return call("outer", column, row, shape=shape)
     return Expr(MATMUL, (a, b), None, shape)
+
+
+COLUMN, ROW = ("[..., None]", "[:, None]"), ("[..., None, :]", "[None, :]", "[None]")
+"""How a vector is made a matrix of one column, or of one row."""
+
+
+def _vector(a: Expr, ways: Sequence[str], of_transpose: Sequence[str] = ()) -> Expr | None:
+    """The vector that was made a matrix in one of these ways."""
+    if a.kind == TRANSPOSE:
+        return _vector(a.args[0], of_transpose)
+    return a.args[0] if a.kind == PART and a.what in ways and len(a.args[0].shape) == 1 else None
 
 
 def transpose(a: Expr) -> Expr:
@@ -331,6 +345,13 @@ def concatenate(parts: Sequence[Expr], axis: int, shape: Shape) -> Expr:
 
 def part(a: Expr, index: Any, shape: Shape) -> Expr:
     """The entries of ``a`` at an index: written as in Python, or as a `Piece`."""
+    if a.kind == MATMUL:
+        left, right = a.args
+        column, row = _vector(right, COLUMN), _vector(left, ROW)
+        if index in ("[..., 0]", "[:, 0]") and column is not None:
+            return matmul(left, column, shape)
+        if index in ("[..., 0, :]", "[0, :]", "[0]") and row is not None:
+            return matmul(row, right, shape)
     return Expr(PART, (a,), index, shape)
 
 

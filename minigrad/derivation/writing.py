@@ -58,10 +58,10 @@ def _layouts(expr: Expr) -> Iterator[str]:
         a, b = expr.args
         inner = b.args[0] if b.kind == TRANSPOSE else b
         if _is_parameter(a):
-            yield COLUMNS_CODED if len(b.shape) == 2 else AS_CODED
+            yield COLUMNS_CODED if len(b.shape) <= 2 else AS_CODED
             yield from _layouts(b)
         else:
-            yield AS_CODED if not _is_parameter(inner) or len(a.shape) != 2 else COLUMNS if b.kind == TRANSPOSE else ROWS
+            yield AS_CODED if not _is_parameter(inner) or len(a.shape) > 2 else COLUMNS if b.kind == TRANSPOSE else ROWS
             yield from _layouts(a)
     elif expr.kind == TRANSPOSE:
         yield AS_CODED
@@ -185,6 +185,11 @@ class Notation(Writer):
         function, options = expr.what
         if function == "size":
             return str(math.prod(expr.args[0].shape[axis] for axis in options)), TIGHTEST
+        if function == "outer":
+            left, right = expr.args
+            if self.layout == ROWS:
+                return f"{self.transposed(self.write(left, OF_POWER))}{self.beside}{self.write(right, OF_MATRICES)}", OF_MATRICES
+            return f"{self.write(left, OF_MATRICES)}{self.beside}{self.transposed(self.write(right, OF_POWER))}", OF_MATRICES
         if function in COMPARISONS:
             a, b = (self.write(arg, OF_SUM) for arg in expr.args)
             return f"{a} {self.relation(function)} {b}", LOOSEST

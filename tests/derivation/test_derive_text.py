@@ -105,6 +105,20 @@ def test_rows_are_written_as_rows_and_blocks_under_the_names_of_their_gates() ->
     assert "Wx_z, Wx_r, Wx_n = np.split(params[\"Wx\"], 3, axis=1)" in derivation.numpy()  # fmt: skip
 
 
+def test_vectors_are_written_as_vectors() -> None:
+    W, U = Tensor(np.eye(3), requires_grad=True, name="W"), Tensor(np.ones((3, 2)), requires_grad=True, name="U")
+    columns = derive(lambda h, x: mg.tanh(W @ h + U @ x), np.ones(2), np.ones(3))
+    assert lines(columns, PARAMETER, STATE) == [
+        "∂L/∂W = Σₜ ∂L/∂a_hₜ hₜ₋₁ᵀ",
+        "∂L/∂U = Σₜ ∂L/∂a_hₜ xₜᵀ",
+        "∂L₊/∂hₜ₋₁ = Wᵀ ∂L/∂a_hₜ",
+    ]
+    assert 'dp["W"] += np.outer(da_h, h_prev)' in columns.numpy()
+    assert str(columns).endswith("For one example, a column.")
+    rows = derive(lambda h, x: mg.tanh(h @ W + x), np.ones(3), np.ones(3))
+    assert lines(rows, PARAMETER, STATE) == ["∂L/∂W = Σₜ hₜ₋₁ᵀ ∂L/∂a_hₜ", "∂L₊/∂hₜ₋₁ = ∂L/∂a_hₜ Wᵀ"]
+
+
 def test_a_cell_without_names_gets_names() -> None:
     assert lines(derive(Minimal(), np.ones((2, D))), FORWARD, COTANGENT, PARAMETER) == [
         "a_hₜ = xₜ U + hₜ₋₁ V",

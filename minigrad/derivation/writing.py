@@ -28,6 +28,7 @@ from .expression import (
     Piece,
     Symbol,
     ends,
+    transpose,
 )
 from .naming import MARKS, spelled
 
@@ -187,9 +188,8 @@ class Notation(Writer):
             return str(math.prod(expr.args[0].shape[axis] for axis in options)), TIGHTEST
         if function == "outer":
             left, right = expr.args
-            if self.layout == ROWS:
-                return f"{self.transposed(self.write(left, OF_POWER))}{self.beside}{self.write(right, OF_MATRICES)}", OF_MATRICES
-            return f"{self.write(left, OF_MATRICES)}{self.beside}{self.transposed(self.write(right, OF_POWER))}", OF_MATRICES
+            left, right = (transpose(left), right) if self.layout == ROWS else (left, transpose(right))
+            return f"{self.write(left, OF_MATRICES)}{self.beside}{self.write(right, OF_MATRICES)}", OF_MATRICES
         if function in COMPARISONS:
             a, b = (self.write(arg, OF_SUM) for arg in expr.args)
             return f"{a} {self.relation(function)} {b}", LOOSEST

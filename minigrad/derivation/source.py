@@ -20,8 +20,9 @@ __all__ = ["NumPy", "source"]
 
 RESERVED = {
     "np", "params", "xs", "hs", "state", "trace", "steps", "t", "dp", "dxs", "d_hs", "d_state", "Trace", "Gradients",
-    "NamedTuple", "sigmoid", "softplus", "softmax", "scatter", "place",
+    "NamedTuple", "Any", "sigmoid", "softplus", "softmax", "place", "len", "list", "map", "range", "tuple", "zip",
 }  # fmt: skip
+"""Names that the program needs for itself."""
 
 LONGEST = 100
 """How long a sum may be on one line."""
@@ -42,12 +43,8 @@ HELPERS = {
     total = np.zeros(shape)
     np.add.at(total, index, g)
     return total''',
-    "scatter": '''def scatter(g, rows, shape):
-    """Zeros with each g added to the row it belongs to."""
-    total = np.zeros(shape)
-    np.add.at(total, rows, g)
-    return total''',
 }
+"""Functions that the program brings with it if it needs them."""
 INFIX = {
     "greater": ">", "less": "<", "greater_equal": ">=", "less_equal": "<=", "equal": "==", "not_equal": "!=",
     "logical_and": "&", "logical_or": "|",
@@ -55,12 +52,18 @@ INFIX = {
 
 
 class NumPy(Writer):
-    """Formulas as NumPy has them."""
+    """Formulas as NumPy has them.
+
+    Args:
+        variables: the variable for each symbol.
+        x: the variable of the input.
+        batch: the length of its first axis in the example that was traced.
+    """
 
     minus = "-"
 
-    def __init__(self, variables: dict[Symbol, str], x: str) -> None:
-        self.variables, self.x = variables, x
+    def __init__(self, variables: dict[Symbol, str], x: str, batch: int) -> None:
+        self.variables, self.x, self.batch = variables, x, batch
         self.helpers: set[str] = set()
 
     @override
@@ -93,10 +96,10 @@ class NumPy(Writer):
         inner = self.write(expr.args[0], TIGHTEST)
         if not isinstance(expr.what, Piece):
             return f"{inner}{expr.what}", TIGHTEST
-        number, axis, parts = expr.what
-        widths = [f"{self.write(part, TIGHTEST)}.shape[{axis}]" for part in parts]
+        number, axis, beside = expr.what
+        widths = [f"{self.like(part)}.shape[{axis}]" for part in beside]
         start = " + ".join(widths[:number])
-        stop = "" if number == len(parts) - 1 else " + ".join(widths[: number + 1])
+        stop = "" if number == len(beside) - 1 else " + ".join(widths[: number + 1])
         return f"{inner}[{', '.join([':'] * axis + [f'{start}:{stop}'])}]", TIGHTEST
 
     def _reshape(self, expr: Expr) -> tuple[str, int]:
@@ -113,8 +116,6 @@ class NumPy(Writer):
         """A variable of the shape that a formula has."""
         same = [inner for inner in parts(expr) if inner.kind == SYMBOL and inner.shape == expr.shape]
         return self.write(same[0] if same else expr, TIGHTEST)
-
-    batch = -1
 
     def _sum(self, expr: Expr) -> tuple[str, int]:
         return f"{self.write(expr.args[0], TIGHTEST)}.sum({self.axes(*expr.what)})", TIGHTEST
@@ -137,7 +138,8 @@ class NumPy(Writer):
             case "softmax":
                 return f"softmax({words[0]}, axis={options})", TIGHTEST
             case "scatter":
-                return f"scatter({', '.join(words)}, {expr.shape})", TIGHTEST
+                self.helpers.add("place")
+                return f"place({', '.join(words)}, {expr.shape})", TIGHTEST
             case "place":
                 return f"place({words[0]}, np.s_{options}, {self.shape(expr.shape)})", TIGHTEST
             case "logical_not":
@@ -197,12 +199,13 @@ def source(derivation: Derivation) -> str:
 
 
 class _Source:
+    """The program of a derivation, put together part by part."""
+
     def __init__(self, derivation: Derivation) -> None:
         self.of = derivation
         self.variables = variables_of(derivation)
         x = derivation.x[0]
-        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)])
-        self.numpy.batch = derivation.batch
+        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)], derivation.batch)
         self.reading = Text(derivation.layout)
         inlined = {line.symbol: line.formula for line in derivation.lines if line.symbol in derivation.inlined}
 
@@ -224,7 +227,7 @@ class _Source:
     # ---------------------------------------------------------------- the parts of the file
 
     def _head(self) -> str:
-        parts = self._tuple(self.of.state)
+        state = self._tuple(self.of.state)
         rows = [f"    {line}" for line in self.of.text_of(FORWARD)]
         return "\n".join(
             [
@@ -232,7 +235,7 @@ class _Source:
                 "",
                 *rows,
                 "",
-                f"    trace     = forward(params, xs, state)                state: {parts} before the first step",
+                f"    trace     = forward(params, xs, state)                state: {state} before the first step",
                 "    gradients = backward(params, trace, d_hs, d_state)    d_hs: what the loss sends to each output,",
                 "                                                          d_state: what is sent to the last state",
                 "",
@@ -366,10 +369,9 @@ class _Source:
                 targets = ", ".join(self._name(line.symbol) for line in lines)
                 values = ", ".join(self.numpy.write(line.formula) for line in lines)
                 return [*done, (f"{targets} = {values}", "; ".join(map(self._comment, lines)))]
-            for line in free[:1]:
-                lines.remove(line)
-                if self._statement(line) != f"{self._name(line.symbol)} = {self._name(line.symbol)}":
-                    done.append((self._statement(line), self._comment(line)))
+            lines.remove(free[0])
+            if self._statement(free[0]) != f"{self._name(free[0].symbol)} = {self._name(free[0].symbol)}":
+                done.append((self._statement(free[0]), self._comment(free[0])))
         return done
 
     def _kept(self) -> list[Symbol]:
@@ -413,8 +415,8 @@ class _Source:
             whole = [name for name in whole if name not in group]
             lines += self._assigned(group)
         lines += self._assigned(whole)
-        parts = [name for name in names if self.of.parameter(name).cut is not None]
-        for key in dict.fromkeys(self.of.parameter(name).key for name in parts):
+        cut = [name for name in names if self.of.parameter(name).cut is not None]
+        for key in dict.fromkeys(self.of.parameter(name).key for name in cut):
             lines += self._split(key, f'params["{key}"]', lambda name: self._name(Symbol(name)))
         return lines
 
@@ -434,13 +436,13 @@ class _Source:
 
     def _split(self, key: str, whole: str, variable: Callable[[str], str]) -> list[str]:
         """The parts of a stacked matrix, which are views of it."""
-        parts = sorted((p for p in self.of.parameters if p.key == key and p.cut is not None), key=lambda p: p.cut or ())
-        cuts = [p.cut for p in parts if p.cut is not None]
-        names = [variable(p.name) for p in parts]
+        found = sorted((p for p in self.of.parameters if p.key == key and p.cut is not None), key=lambda p: p.cut or ())
+        cuts = [p.cut for p in found if p.cut is not None]
+        names = [variable(p.name) for p in found]
         axis, start, stop = cuts[0]
         size = stop - start
         tiles = [(axis, k * size, (k + 1) * size) for k in range(len(cuts))]
-        if cuts == tiles and size * len(cuts) == parts[0].size:
+        if cuts == tiles and size * len(cuts) == found[0].size:
             along = f", axis={axis}" if axis else ""
             return [f"{', '.join(names)} = np.split({whole}, {len(cuts)}{along})"]
         return [

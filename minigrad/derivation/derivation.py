@@ -11,8 +11,9 @@ from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import LOCAL, Program, Ref
 
 from .deriving import Parameter, selected, traced
-from .expression import Expr, Symbol, ends
-from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+from .expression import SYMBOL, Symbol, ends
+from .forward import Forward
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .source import source
 from .writing import AS_CODED, ROWS, Latex, Notation, Text, layout_of
 
@@ -208,30 +209,29 @@ def derive(cell_or_step: Any, x: Any = None, state: Any = None) -> Derivation:
     For one example, a column; of a batch the parameters receive the sum.
     """
     example = traced(cell_or_step, x, state)
-    selection, derivative, parameters = selected(example)
-    forward, backward = selection.forward_lines(), selection.backward_lines()
-    program = example.program
+    forward, backward, parameters = selected(example)
+    lines, program = forward.lines(), example.program
     return Derivation(
         title=example.title,
         program=program,
-        backward=derivative,
-        symbols=selection.symbols,
-        differentials={ref: selection.symbol(owner).differential() for ref, owner in selection.owners.items()},
-        lines=(*forward, *backward),
+        backward=backward.derivative,
+        symbols=forward.symbols,
+        differentials={ref: forward.symbol(owner).differential() for ref, owner in backward.owners.items()},
+        lines=(*lines, *backward.lines()),
         parameters=parameters,
         x=example.x,
         state=example.state,
-        new_state=tuple(_symbol_of(selection, ref) for ref in program.new_carry),
-        outputs=tuple(_symbol_of(selection, ref) for ref in program.ys),
-        inlined=frozenset(s for ref, s in selection.symbols.items() if ref.kind == LOCAL and ref not in selection.written),
+        new_state=tuple(_symbol_of(forward, ref) for ref in program.new_carry),
+        outputs=tuple(_symbol_of(forward, ref) for ref in program.ys),
+        inlined=frozenset(s for ref, s in forward.symbols.items() if ref.kind == LOCAL and ref not in forward.kept),
         batch=program.xs[0].shape[0] if program.xs and program.xs[0].shape else -1,
-        layout=layout_of(line.formula for line in forward),
+        layout=layout_of(line.formula for line in lines),
     )
 
 
-def _symbol_of(selection: Any, ref: Ref) -> Symbol:
-    value: Expr = selection.value(ref)
-    symbol: Symbol = value.what if value.what in selection.symbols.values() else selection.symbols[ref]
+def _symbol_of(forward: Forward, ref: Ref) -> Symbol:
+    """What a part of the new state, or an output, is called: the value itself where the step hands one on as it is."""
+    value = forward.value(ref)
+    is_symbol = value.kind == SYMBOL
+    symbol: Symbol = value.what if is_symbol else forward.symbol(ref)
     return symbol
-
-

@@ -37,6 +37,7 @@ __all__ = [
     "concatenate",
     "divide",
     "ends",
+    "kinds",
     "matmul",
     "multiply",
     "negative",
@@ -117,6 +118,11 @@ def parts(expr: Expr) -> Iterator[Expr]:
 def ends(expr: Expr) -> Iterator[Symbol]:
     """The symbols of a formula, from left to right, each as often as it occurs."""
     return (part.what for part in parts(expr) if part.kind == SYMBOL)
+
+
+def kinds(expr: Expr) -> set[str]:
+    """Everything that is done in a formula."""
+    return {inner.kind for inner in parts(expr)}
 
 
 def replaced(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:

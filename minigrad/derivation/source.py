@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from .expression import ADD, SYMBOL, Expr, Piece, Symbol, ends, parts, replaced
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .naming import ascii_name
-from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .writing import LOOSEST, OF_MATRICES, OF_POWER, OF_PRODUCT, OF_SUM, TIGHTEST, Text, Writer
 
 if TYPE_CHECKING:

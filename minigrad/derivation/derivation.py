@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
@@ -28,7 +28,7 @@ HEADINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """The backward pass of a step, written out.
 
@@ -50,10 +50,10 @@ class Derivation:
     title: str
     program: Program
     backward: Derivative
-    symbols: dict[Ref, Symbol] = field(repr=False)
-    differentials: dict[Ref, Symbol] = field(repr=False)
-    lines: tuple[Formula, ...] = field(repr=False)
-    parameters: tuple[Parameter, ...] = field(repr=False)
+    symbols: dict[Ref, Symbol]
+    differentials: dict[Ref, Symbol]
+    lines: tuple[Formula, ...]
+    parameters: tuple[Parameter, ...]
     x: tuple[str, ...]
     state: tuple[str, ...]
     new_state: tuple[Symbol, ...]
@@ -84,7 +84,7 @@ class Derivation:
         return "\n".join([*rows, *self._legend(Text(self.layout))])
 
     @override
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text_of(self, kind: str) -> list[str]:
@@ -97,15 +97,15 @@ class Derivation:
         """In Markdown, with LaTeX formulas between dollar signs."""
         rows = [f"## {self.title}", ""]
         for kind, heading in HEADINGS.items():
-            aligned = self._aligned(kind)
+            aligned = self._aligned(kind, "aligned")
             if aligned:
                 rows += [f"**{heading}**", "", "$$", aligned, "$$", ""]
         return "\n".join([*rows, *self._legend(Latex(self.layout), "$")])
 
     def latex(self) -> str:
-        r"""In LaTeX: one ``aligned`` environment for each part, to stand in display mathematics."""
-        parts = [aligned for kind in HEADINGS if (aligned := self._aligned(kind))]
-        return "\n\n".join(f"\\[\n{part}\n\\]" for part in parts)
+        r"""In LaTeX: an ``align*`` environment for each part, which LaTeX with amsmath, KaTeX and MathJax take as it is."""
+        parts = (self._aligned(kind, "align*") for kind in HEADINGS)
+        return "\n\n".join(part for part in parts if part)
 
     def numpy(self) -> str:
         """As plain NumPy source: ``forward(params, xs, state)`` and ``backward(params, trace, d_hs, d_state)``."""
@@ -117,10 +117,11 @@ class Derivation:
     def _repr_latex_(self) -> str:
         return self.latex()
 
-    def _aligned(self, kind: str) -> str:
+    def _aligned(self, kind: str, environment: str) -> str:
         pairs = self._written(Latex(self.layout), kind)
         rows = [rf"{left} &= {right}" for left, right in pairs]
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}" if rows else ""
+        written = " \\\\\n".join(rows)
+        return f"\\begin{{{environment}}}\n{written}\n\\end{{{environment}}}" if rows else ""
 
     def _written(self, notation: Notation, kind: str) -> list[tuple[str, str]]:
         """Both sides of the lines of one kind; the value of a function needs no line to be read."""

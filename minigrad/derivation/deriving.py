@@ -223,9 +223,13 @@ def selected(example: Example) -> tuple[Forward, Backward, tuple[Parameter, ...]
     except CannotCompile as reason:
         raise GraphError(f"derive: the derivative is not the same program at every time: {reason}") from None
 
+    operands = {ref for line in derivative.program.lines for ref in line.operands if ref.kind == XS}
+    needed = {residual for k, residual in enumerate(derivative.residuals) if Ref(XS, k) in operands}
+    needed |= {part.a for part in derivative.contributions if part.a is not None}
+
     def written(parameters: Sequence[Parameter]) -> tuple[Forward, Backward]:
         names = [parameter.name for parameter in parameters]
-        forward = Forward(program, derivative.needed(), example.x, example.state, names, example.ys)
+        forward = Forward(program, needed, example.x, example.state, names, example.ys)
         return forward, Backward(forward, derivative)
 
     forward, backward = written(example.parameters)

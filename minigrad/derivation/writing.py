@@ -28,6 +28,7 @@ from .expression import (
     Piece,
     Symbol,
     ends,
+    number,
     transpose,
 )
 from .naming import MARKS, spelled
@@ -98,13 +99,13 @@ class Writer(ABC):
 
     def term(self, term: Expr, is_first: bool) -> str:
         """A term of a sum, with its sign."""
-        negative = term.kind == NEGATIVE or (term.kind == NUMBER and term.what < 0)
-        bare = term.args[0] if term.kind == NEGATIVE else term
-        word = self.write(bare, OF_SUM if is_first and not negative else OF_PRODUCT)
-        word = word.removeprefix(self.minus) if term.kind == NUMBER and negative else word
+        if term.kind == NUMBER and term.what < 0:
+            term = Expr(NEGATIVE, (number(-term.what),))
+        is_negative = term.kind == NEGATIVE
+        word = self.write(term.args[0] if is_negative else term, OF_SUM if is_first and not is_negative else OF_PRODUCT)
         if is_first:
-            return f"{self.minus}{word}" if negative else word
-        return f"{self.minus if negative else '+'} {word}"
+            return f"{self.minus}{word}" if is_negative else word
+        return f"{self.minus if is_negative else '+'} {word}"
 
     def _negative(self, expr: Expr) -> tuple[str, int]:
         return f"{self.minus}{self.write(expr.args[0], OF_PRODUCT)}", OF_SUM

@@ -165,6 +165,8 @@ def subtract(a: Expr, b: Expr) -> Expr:
 def multiply(*factors: Expr) -> Expr:
     """The element-wise product, flat, its number in front, the same factor twice as a square."""
     shape, coefficient, sign, flat = _broadcast(factors), 1.0, 1, list[Expr]()
+    if any(map(_is_zero, factors)):
+        return _filled(0, shape)
     for factor in factors:
         if factor.kind == NEGATIVE:
             sign, factor = -sign, factor.args[0]
@@ -177,7 +179,7 @@ def multiply(*factors: Expr) -> Expr:
         sign, coefficient = -sign, -coefficient
     collected = _with_powers(flat)
     if coefficient == 0 or not collected:
-        product = number(coefficient)
+        product = _filled(coefficient, shape)
     else:
         front = () if coefficient == 1 else (number(coefficient),)
         product = collected[0] if not front and len(collected) == 1 else Expr(MULTIPLY, (*front, *collected), None, shape)
@@ -210,15 +212,24 @@ def add(*terms: Expr) -> Expr:
     """The sum, flat, with the factors that all terms have in common taken out."""
     shape, flat = _broadcast(terms), list[Expr]()
     for term in terms:
-        flat.extend(_terms(term))
+        flat.extend(inner for inner in _terms(term) if not _is_zero(inner))
     constant = sum(term.what for term in flat if term.kind == NUMBER)
     others = _collected([term for term in flat if term.kind != NUMBER])
     flat = [*([number(constant)] if constant > 0 else []), *others, *([number(constant)] if constant < 0 else [])]
     if not flat:
-        return ZERO
+        return _filled(0, shape)
     if len(flat) == 1:
-        return flat[0]
+        return flat[0] if flat[0].shape == shape else call("broadcast_to", flat[0], shape=shape)
     return _sign(flat) or _factored(flat) or Expr(ADD, tuple(_positive_first(flat)), None, shape)
+
+
+def _is_zero(term: Expr) -> bool:
+    return term.kind == CALL and term.what[0] == "full" and term.args[0] == ZERO
+
+
+def _filled(value: float, shape: Shape) -> Expr:
+    """A number, or an array of that shape which is that number throughout."""
+    return call("full", number(value), shape=shape) if shape else number(value)
 
 
 def _terms(term: Expr) -> Iterator[Expr]:
@@ -275,7 +286,14 @@ def _factored(parts: Sequence[Expr]) -> Expr | None:
             factors.remove(factor)
         remaining = multiply(*factors) if factors else ONE
         rest.append(negative(remaining) if part.kind == NEGATIVE else remaining)
+    if all(_is_mask(term.args[0] if term.kind == NEGATIVE else term) for term in rest) and _sign(rest) is None:
+        return None
     return multiply(*common, add(*rest))
+
+
+def _is_mask(expr: Expr) -> bool:
+    """Whether its entries are true and false, which can be multiplied but not added or subtracted."""
+    return expr.kind == CALL and (expr.what[0] in OPPOSITES or expr.what[0].startswith(("equal", "not_equal", "logical")))
 
 
 def divide(a: Expr, b: Expr) -> Expr:

@@ -85,6 +85,6 @@ def worst(cell: Any, derivation: Derivation, *sizes: int, change: Callable[[str]
     differences, largest = [], max(np.abs(expected).max(initial=0) for expected in given.expected.values())
     for name, expected in given.expected.items():
         assert np.shape(found[name]) == expected.shape, name
-        scale = max(np.abs(expected).max(initial=0), 1e-6 * largest)
+        scale = max(np.abs(expected).max(initial=0), 1e-6 * largest, 1e-300)
         differences.append(np.abs(found[name] - expected).max(initial=0) / scale)
     return float(max(differences))

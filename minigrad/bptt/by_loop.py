@@ -127,18 +127,18 @@ class ByTime(ArrayAccumulator):
 
     def __init__(self, loops: Sequence[Loop], nodes: Sequence[Node]) -> None:
         super().__init__()
-        self.times = sorted({t for loop in loops for t in loop.steps.times})
+        self.times = sorted({t for loop in loops for t in loop.times})
         self.values: list[tuple[int, Label, list[int], Array]] = []
         """For each named value of a loop: the serial number of the loop, the label, the times, and the norms."""
         self.parts: dict[Node, list[tuple[list[int], Part]]] = {}
         """For each leaf, what it is sent, and to which times the rows of that belong."""
-        self.before = {node for loop in loops for node in _made_from(loop.steps.xs)}
+        self.before = {node for loop in loops for node in _made_from(loop.sources[: len(loop.trace.xs)])}
         """What the inputs of loops were computed from, for all steps at once."""
-        beside = {node for loop in loops for node in _made_from(loop.sources[len(loop.steps.xs) :])}
+        beside = {node for loop in loops for node in _made_from(loop.sources[len(loop.trace.xs) :])}
         self.beside = beside - self.before
         """What the initial states and the consts of loops were computed from."""
         others = [node for node in nodes if node.time and not isinstance(node, Loop | Result | Leaf)]
-        masks = [loop for loop in loops if any(value.name == MASK for value in loop.steps.program.xs)]
+        masks = [loop for loop in loops if any(value.name == MASK for value in loop.trace.program.xs)]
         if not loops or masks or set(others) - self.beside or any(loop.is_written for loop in loops):
             raise Unknown
 
@@ -219,23 +219,23 @@ class ByTime(ArrayAccumulator):
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
         with np.errstate(all="ignore"):
-            back = executable.run(run.T, xs, arriving, consts, not run.reverse, loop.steps.cuts())
-        times = sorted(loop.steps.times)
+            back = executable.run(run.T, xs, arriving, consts, not run.reverse, loop.cuts())
+        times = sorted(loop.times)
         for label, ref in labels.items():
             sizes = np.zeros(len(times)) if ref is None else norms(back.of(Ref(LOCAL, kept[ref])), 1)
             self.values.append((loop.serial, label, times, sizes))
         self._send_parts(loop, derivative, run, back, times)
         sent: dict[int, Gradient] = dict.fromkeys(range(len(loop.sources)))
         sent |= {j: back.of(ref) for j, ref in zip(derivative.xs, program.ys, strict=True)}
-        first = len(loop.steps.xs)
+        first = len(loop.trace.xs)
         sent |= {first + i: back.last(k).copy() for k, i in enumerate(derivative.carry) if i in derivative.initial}
         return list(sent.values())
 
     def _send_parts(self, loop: Loop, derivative: Derivative, run: Run, back: Run, times: list[int]) -> None:
         """What the loop sends to leaves: through its consts, its inputs, and its initial state."""
-        first = len(loop.steps.xs)
+        first = len(loop.trace.xs)
         for const, form, local, factor, transposed in derivative.contributions:
-            leaf, entries = _leaf_of(loop.sources[first + len(loop.steps.carry) + loop.consts.index(const)])
+            leaf, entries = _leaf_of(loop.sources[first + len(loop.trace.carry) + loop.consts.index(const)])
             part = Part(entries, form, back.of(local), None if factor is None else run.of(factor), transposed)
             self.parts.setdefault(leaf, []).append((times, part))
         for j, ref in zip(derivative.xs, derivative.program.ys, strict=True):
@@ -246,7 +246,7 @@ class ByTime(ArrayAccumulator):
         for number, i in enumerate(derivative.carry):
             source = loop.sources[first + i]
             if i in derivative.initial and source is not None and source.requires_grad:
-                self._send_initial(source, back.last(number).copy(), loop.steps.times[0])
+                self._send_initial(source, back.last(number).copy(), loop.times[0])
 
     def _send_initial(self, source: Node, g: Array, t: int) -> None:
         """What the first step sends to the parameters that the initial state was made of, unless it is the end of a loop."""
@@ -270,9 +270,9 @@ def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:
             if label in found:
                 raise Unknown
             found[label] = derivative.cotangents.get(ref)
-    for j, value in enumerate(loop.steps.program.xs):
+    for j, value in enumerate(loop.trace.program.xs):
         if value.name is not None and Ref(XS, j) in loop.wanted:
-            found[loop.steps.place.scope, value.name, 1] = derivative.cotangents.get(Ref(XS, j))
+            found[loop.place.scope, value.name, 1] = derivative.cotangents.get(Ref(XS, j))
     return found
 
 

@@ -4,7 +4,7 @@ from .derivation import Derivation, derive
 from .deriving import Parameter
 from .explaining import Explanation, explain
 from .expression import Expr, Symbol
-from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 
 __all__ = [
     "COTANGENT",

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from minigrad.graph import Operation
 from minigrad.loops.program import CONST, LOCAL, Line, Program, Ref, Value
 from minigrad.ops.indexing import Slice
+from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.shape import Transpose
 
@@ -155,6 +156,8 @@ class _Apart:
                 a, b = line.operands
                 matrix = self._part(b, (0 if line.op.transpose_b else 1, start, stop))
                 return self._emit(line.op, (self._here(a), matrix), shape=shape)
+            if isinstance(line.op, Concatenate) and line.op.axis == axis and (start, stop) in line.op.bounds:
+                return self._here(line.operands[line.op.bounds.index((start, stop))])
             if isinstance(line.op, Slice) and _cut_of(line) is not None and line.op.span[0] == axis:
                 first = line.op.span[1]
                 return self._part(line.operands[0], (axis, first + start, first + stop))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
@@ -11,10 +11,11 @@ from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import LOCAL, Program, Ref
 
 from .deriving import Parameter, selected, traced
-from .expression import Expr, Symbol, ends
-from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+from .expression import SYMBOL, Symbol, ends
+from .forward import Forward
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .source import source
-from .writing import AS_CODED, COLUMNS, ROWS, Latex, Notation, Text, layout_of
+from .writing import AS_CODED, ROWS, Latex, Notation, Text, layout_of
 
 __all__ = ["Derivation", "derive"]
 
@@ -27,7 +28,7 @@ HEADINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """The backward pass of a step, written out.
 
@@ -43,16 +44,16 @@ class Derivation:
         new_state, outputs: what the parts of the new state are, and the outputs.
         inlined: the values of the step that a program does not keep: it has their formula wherever they are used.
         batch: the length of the first axis of the input that was traced.
-        layout: how formulas are written: COLUMNS, as on paper, where the code has rows; ROWS; or AS_CODED.
+        layout: how formulas are written: COLUMNS, as on paper, where the code has rows; ROWS; COLUMNS_CODED; or AS_CODED.
     """
 
     title: str
     program: Program
     backward: Derivative
-    symbols: dict[Ref, Symbol] = field(repr=False)
-    differentials: dict[Ref, Symbol] = field(repr=False)
-    lines: tuple[Formula, ...] = field(repr=False)
-    parameters: tuple[Parameter, ...] = field(repr=False)
+    symbols: dict[Ref, Symbol]
+    differentials: dict[Ref, Symbol]
+    lines: tuple[Formula, ...]
+    parameters: tuple[Parameter, ...]
     x: tuple[str, ...]
     state: tuple[str, ...]
     new_state: tuple[Symbol, ...]
@@ -83,7 +84,7 @@ class Derivation:
         return "\n".join([*rows, *self._legend(Text(self.layout))])
 
     @override
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text_of(self, kind: str) -> list[str]:
@@ -96,15 +97,15 @@ class Derivation:
         """In Markdown, with LaTeX formulas between dollar signs."""
         rows = [f"## {self.title}", ""]
         for kind, heading in HEADINGS.items():
-            aligned = self._aligned(kind)
+            aligned = self._aligned(kind, "aligned")
             if aligned:
                 rows += [f"**{heading}**", "", "$$", aligned, "$$", ""]
         return "\n".join([*rows, *self._legend(Latex(self.layout), "$")])
 
     def latex(self) -> str:
-        r"""In LaTeX: one ``aligned`` environment for each part, to stand in display mathematics."""
-        parts = [aligned for kind in HEADINGS if (aligned := self._aligned(kind))]
-        return "\n\n".join(f"\\[\n{part}\n\\]" for part in parts)
+        r"""In LaTeX: an ``align*`` environment for each part, which LaTeX with amsmath, KaTeX and MathJax take as it is."""
+        parts = (self._aligned(kind, "align*") for kind in HEADINGS)
+        return "\n\n".join(part for part in parts if part)
 
     def numpy(self) -> str:
         """As plain NumPy source: ``forward(params, xs, state)`` and ``backward(params, trace, d_hs, d_state)``."""
@@ -116,10 +117,11 @@ class Derivation:
     def _repr_latex_(self) -> str:
         return self.latex()
 
-    def _aligned(self, kind: str) -> str:
+    def _aligned(self, kind: str, environment: str) -> str:
         pairs = self._written(Latex(self.layout), kind)
         rows = [rf"{left} &= {right}" for left, right in pairs]
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}" if rows else ""
+        written = " \\\\\n".join(rows)
+        return f"\\begin{{{environment}}}\n{written}\n\\end{{{environment}}}" if rows else ""
 
     def _written(self, notation: Notation, kind: str) -> list[tuple[str, str]]:
         """Both sides of the lines of one kind; the value of a function needs no line to be read."""
@@ -147,8 +149,9 @@ class Derivation:
             own = f"{fence}{notation.symbol(self.outputs[0].differential('L_t'))}{fence}"
             rows.append(f"{own} is what the loss of step t itself sends to the output.")
         if self.layout != AS_CODED:
-            example = {COLUMNS: "column", ROWS: "row"}[self.layout]
-            rows.append(f"For one example, a {example}; of a batch the parameters receive the sum.")
+            example = "row" if self.layout == ROWS else "column"
+            is_batch = any(len(value.shape) > 1 for value in self.program.carry)
+            rows.append(f"For one example, a {example}{'; of a batch the parameters receive the sum' * is_batch}.")
         return rows
 
 
@@ -207,30 +210,29 @@ def derive(cell_or_step: Any, x: Any = None, state: Any = None) -> Derivation:
     For one example, a column; of a batch the parameters receive the sum.
     """
     example = traced(cell_or_step, x, state)
-    selection, derivative, parameters = selected(example)
-    forward, backward = selection.forward_lines(), selection.backward_lines()
-    program = example.program
+    forward, backward, parameters = selected(example)
+    lines, program = forward.lines(), example.program
     return Derivation(
         title=example.title,
         program=program,
-        backward=derivative,
-        symbols=selection.symbols,
-        differentials={ref: selection.symbol(owner).differential() for ref, owner in selection.owners.items()},
-        lines=(*forward, *backward),
+        backward=backward.derivative,
+        symbols=forward.symbols,
+        differentials={ref: forward.symbol(owner).differential() for ref, owner in backward.owners.items()},
+        lines=(*lines, *backward.lines()),
         parameters=parameters,
         x=example.x,
         state=example.state,
-        new_state=tuple(_symbol_of(selection, ref) for ref in program.new_carry),
-        outputs=tuple(_symbol_of(selection, ref) for ref in program.ys),
-        inlined=frozenset(s for ref, s in selection.symbols.items() if ref.kind == LOCAL and ref not in selection.written),
+        new_state=tuple(_symbol_of(forward, ref) for ref in program.new_carry),
+        outputs=tuple(_symbol_of(forward, ref) for ref in program.ys),
+        inlined=frozenset(s for ref, s in forward.symbols.items() if ref.kind == LOCAL and ref not in forward.kept),
         batch=program.xs[0].shape[0] if program.xs and program.xs[0].shape else -1,
-        layout=layout_of(line.formula for line in forward),
+        layout=layout_of(line.formula for line in lines),
     )
 
 
-def _symbol_of(selection: Any, ref: Ref) -> Symbol:
-    value: Expr = selection.value(ref)
-    symbol: Symbol = value.what if value.what in selection.symbols.values() else selection.symbols[ref]
+def _symbol_of(forward: Forward, ref: Ref) -> Symbol:
+    """What a part of the new state, or an output, is called: the value itself where the step hands one on as it is."""
+    value = forward.value(ref)
+    is_symbol = value.kind == SYMBOL
+    symbol: Symbol = value.what if is_symbol else forward.symbol(ref)
     return symbol
-
-

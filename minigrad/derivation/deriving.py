@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import pytree
 from minigrad.errors import ArgumentError, GraphError
 from minigrad.guard import Array
-from minigrad.loops.differentiate import Derivative, differentiate
+from minigrad.loops.differentiate import differentiate
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Program, Ref
 from minigrad.loops.trace import Const, Trace
 from minigrad.scope import no_grad
@@ -21,11 +21,12 @@ from minigrad.steps import is_cell, part_names, step_of, tensors_of
 from minigrad.tensor import Tensor
 
 from .apart import Block, Cut, apart
+from .backward import Backward
 from .expression import ends
+from .forward import Forward
 from .naming import Names
 from .observing import Observer
 from .recognising import with_sigmoids
-from .selecting import Selection
 
 __all__ = ["Example", "Parameter", "selected", "traced"]
 
@@ -59,8 +60,6 @@ class Example:
 
     program: Program
     parameters: tuple[Parameter, ...]
-    consts: tuple[Const, ...]
-    blocks: tuple[Block, ...]
     x: tuple[str, ...]
     state: tuple[str, ...]
     ys: tuple[str, ...]
@@ -94,7 +93,6 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
             "made of operations on tensors alone"
         ) from None
     program, blocks = apart(with_sigmoids(trace.program))
-    consts = tuple(trace.consts[block.const] for block in blocks)
     outputs = tuple(f"y_{k}" if len(program.ys) > 1 else "y" for k in range(1, len(program.ys) + 1))
     variables = [[observer.leaves.get(leaf, "") for leaf in leaves] for leaves in (trace.carry, trace.xs)]
     state_names = _names_of_state(cell_or_step, state, variables[0])
@@ -102,7 +100,8 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
     known = {id(tensor): name for name, tensor in _attributes(cell_or_step)}
     parameters = _parameters(cell_or_step, trace, program, blocks, observer.leaves | known)
     title = str(getattr(cell_or_step, "label", None) or getattr(cell_or_step, "__name__", type(cell_or_step).__name__))
-    return Example(program, parameters, consts, tuple(blocks), names_of_x, state_names, outputs, title)
+    title = "step" if title == "<lambda>" else title
+    return Example(program, parameters, names_of_x, state_names, outputs, title)
 
 
 def _example(cell_or_step: Any, x: Any, state: Any) -> tuple[Any, Any]:
@@ -144,7 +143,7 @@ def _names_of_state(cell_or_step: Any, state: Any, variables: Sequence[str]) -> 
     return tuple(found)
 
 
-PREVIOUS = re.compile("_?(prev|previous|old|last|tm1)_?|_t$|_0$")
+PREVIOUS = re.compile("_?(previous|prev|old|last|tm1)_?|_t$|_0$")
 """What in the name of a variable says that it is the state before, or at which time."""
 
 
@@ -195,18 +194,26 @@ def _attributes(cell_or_step: Any) -> Iterator[tuple[str, Tensor]]:
         yield from named()
     if inspect.isfunction(cell_or_step):
         around = inspect.getclosurevars(cell_or_step)
-        holders = {**around.globals, **around.nonlocals}
+        yield from _held({**around.globals, **around.nonlocals}, "", 2)
     else:
-        holders = getattr(cell_or_step, "__dict__", {})
-    for name, value in holders.items():
+        yield from _held(getattr(cell_or_step, "__dict__", {}), "", 2)
+
+
+def _held(holder: Any, path: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in a dict, a list, or the attributes of an object, and in what these hold, to some depth."""
+    if isinstance(holder, list | tuple):
+        holder = {str(number): entry for number, entry in enumerate(holder)}
+    for name, value in holder.items() if isinstance(holder, dict) else ():
         if isinstance(value, Tensor):
-            yield name, value
-        elif isinstance(value, dict):
-            yield from ((str(key), entry) for key, entry in value.items() if isinstance(entry, Tensor))
+            yield f"{path}{name}", value
+        elif depth and not inspect.ismodule(value) and not isinstance(value, type):
+            inner = value if isinstance(value, dict | list | tuple) else getattr(value, "__dict__", {})
+            is_bag = isinstance(value, dict) and not path
+            yield from _held(inner, path if is_bag else f"{path}{name}_", depth - 1)
 
 
-def selected(example: Example) -> tuple[Selection, Derivative, tuple[Parameter, ...]]:
-    """The lines of the derivation of a step that has been traced."""
+def selected(example: Example) -> tuple[Forward, Backward, tuple[Parameter, ...]]:
+    """The values and gradients of a step that has been traced, and its parameters, with their names."""
     program = example.program
     wanted = [Ref(CONST, k) for k, value in enumerate(program.consts) if value.requires_grad]
     wanted += [Ref(XS, k) for k, value in enumerate(program.xs) if value.dtype.kind == "f"]
@@ -216,21 +223,28 @@ def selected(example: Example) -> tuple[Selection, Derivative, tuple[Parameter, 
     except CannotCompile as reason:
         raise GraphError(f"derive: the derivative is not the same program at every time: {reason}") from None
 
-    def selection(parameters: Sequence[Parameter]) -> Selection:
-        consts = [parameter.name for parameter in parameters]
-        return Selection(program, derivative, example.x, example.state, consts, example.ys)
+    operands = {ref for line in derivative.program.lines for ref in line.operands if ref.kind == XS}
+    needed = {residual for k, residual in enumerate(derivative.residuals) if Ref(XS, k) in operands}
+    needed |= {part.a for part in derivative.contributions if part.a is not None}
 
-    first = selection(example.parameters)
-    parameters = _by_gate(example.parameters, first)
-    return (first if parameters == example.parameters else selection(parameters)), derivative, parameters
+    def written(parameters: Sequence[Parameter]) -> tuple[Forward, Backward]:
+        names = [parameter.name for parameter in parameters]
+        forward = Forward(program, needed, example.x, example.state, names, example.ys)
+        return forward, Backward(forward, derivative)
+
+    forward, backward = written(example.parameters)
+    parameters = _by_gate(example.parameters, forward)
+    if parameters != example.parameters:
+        forward, backward = written(parameters)
+    return forward, backward, parameters
 
 
-def _by_gate(parameters: Sequence[Parameter], selection: Selection) -> tuple[Parameter, ...]:
+def _by_gate(parameters: Sequence[Parameter], forward: Forward) -> tuple[Parameter, ...]:
     """Blocks that have no name of their own under that of the value whose line uses them first."""
     used: dict[str, str] = {}
-    for line in selection.forward_lines():
+    for line in forward.lines():
         for symbol in ends(line.formula):
-            used.setdefault(symbol.name, selection.gates.get(line.symbol, line.symbol.name))
+            used.setdefault(symbol.name, forward.gates.get(line.symbol, line.symbol.name))
     names, found = Names(parameter.name for parameter in parameters if parameter.cut is None), []
     for parameter in parameters:
         if parameter.cut is not None:

@@ -24,7 +24,7 @@ from minigrad.tensor import Tensor
 
 from .derivation import Derivation, derive
 from .expression import Symbol, ends
-from .selecting import FORWARD, PARAMETER, STATE, Formula
+from .lines import FORWARD, PARAMETER, STATE, Formula
 from .writing import Text
 
 __all__ = ["Explanation", "explain"]

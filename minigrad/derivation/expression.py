@@ -37,6 +37,7 @@ __all__ = [
     "concatenate",
     "divide",
     "ends",
+    "kinds",
     "matmul",
     "multiply",
     "negative",
@@ -119,6 +120,11 @@ def ends(expr: Expr) -> Iterator[Symbol]:
     return (part.what for part in parts(expr) if part.kind == SYMBOL)
 
 
+def kinds(expr: Expr) -> set[str]:
+    """Everything that is done in a formula."""
+    return {inner.kind for inner in parts(expr)}
+
+
 def replaced(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
     """The formula with every part for which ``change`` gives another replaced by that, from the top; built anew."""
     found = change(expr)
@@ -159,6 +165,8 @@ def subtract(a: Expr, b: Expr) -> Expr:
 def multiply(*factors: Expr) -> Expr:
     """The element-wise product, flat, its number in front, the same factor twice as a square."""
     shape, coefficient, sign, flat = _broadcast(factors), 1.0, 1, list[Expr]()
+    if any(map(_is_zero, factors)):
+        return _filled(0, shape)
     for factor in factors:
         if factor.kind == NEGATIVE:
             sign, factor = -sign, factor.args[0]
@@ -171,7 +179,7 @@ def multiply(*factors: Expr) -> Expr:
         sign, coefficient = -sign, -coefficient
     collected = _with_powers(flat)
     if coefficient == 0 or not collected:
-        product = number(coefficient)
+        product = _filled(coefficient, shape)
     else:
         front = () if coefficient == 1 else (number(coefficient),)
         product = collected[0] if not front and len(collected) == 1 else Expr(MULTIPLY, (*front, *collected), None, shape)
@@ -204,15 +212,24 @@ def add(*terms: Expr) -> Expr:
     """The sum, flat, with the factors that all terms have in common taken out."""
     shape, flat = _broadcast(terms), list[Expr]()
     for term in terms:
-        flat.extend(_terms(term))
+        flat.extend(inner for inner in _terms(term) if not _is_zero(inner))
     constant = sum(term.what for term in flat if term.kind == NUMBER)
     others = _collected([term for term in flat if term.kind != NUMBER])
     flat = [*([number(constant)] if constant > 0 else []), *others, *([number(constant)] if constant < 0 else [])]
     if not flat:
-        return ZERO
+        return _filled(0, shape)
     if len(flat) == 1:
-        return flat[0]
+        return flat[0] if flat[0].shape == shape else call("broadcast_to", flat[0], shape=shape)
     return _sign(flat) or _factored(flat) or Expr(ADD, tuple(_positive_first(flat)), None, shape)
+
+
+def _is_zero(term: Expr) -> bool:
+    return term.kind == CALL and term.what[0] == "full" and term.args[0] == ZERO
+
+
+def _filled(value: float, shape: Shape) -> Expr:
+    """A number, or an array of that shape which is that number throughout."""
+    return call("full", number(value), shape=shape) if shape else number(value)
 
 
 def _terms(term: Expr) -> Iterator[Expr]:
@@ -269,7 +286,14 @@ def _factored(parts: Sequence[Expr]) -> Expr | None:
             factors.remove(factor)
         remaining = multiply(*factors) if factors else ONE
         rest.append(negative(remaining) if part.kind == NEGATIVE else remaining)
+    if all(_is_mask(term.args[0] if term.kind == NEGATIVE else term) for term in rest) and _sign(rest) is None:
+        return None
     return multiply(*common, add(*rest))
+
+
+def _is_mask(expr: Expr) -> bool:
+    """Whether its entries are true and false, which can be multiplied but not added or subtracted."""
+    return expr.kind == CALL and (expr.what[0] in OPPOSITES or expr.what[0].startswith(("equal", "not_equal", "logical")))
 
 
 def divide(a: Expr, b: Expr) -> Expr:
@@ -298,10 +322,24 @@ def _broadcast(parts: Iterable[Expr]) -> Shape:
 
 
 def matmul(a: Expr, b: Expr, shape: Shape) -> Expr:
-    """The matrix product."""
+    """The matrix product; of a column and a row the outer product of vectors."""
     if a.kind == NEGATIVE:
         return negative(matmul(a.args[0], b, shape))
+    column, row = _vector(a, COLUMN, ROW), _vector(b, ROW, COLUMN)
+    if column is not None and row is not None:
+        return call("outer", column, row, shape=shape)
     return Expr(MATMUL, (a, b), None, shape)
+
+
+COLUMN, ROW = ("[..., None]", "[:, None]"), ("[..., None, :]", "[None, :]", "[None]")
+"""How a vector is made a matrix of one column, or of one row."""
+
+
+def _vector(a: Expr, ways: Sequence[str], of_transpose: Sequence[str] = ()) -> Expr | None:
+    """The vector that was made a matrix in one of these ways."""
+    if a.kind == TRANSPOSE:
+        return _vector(a.args[0], of_transpose)
+    return a.args[0] if a.kind == PART and a.what in ways and len(a.args[0].shape) == 1 else None
 
 
 def transpose(a: Expr) -> Expr:
@@ -331,6 +369,13 @@ def concatenate(parts: Sequence[Expr], axis: int, shape: Shape) -> Expr:
 
 def part(a: Expr, index: Any, shape: Shape) -> Expr:
     """The entries of ``a`` at an index: written as in Python, or as a `Piece`."""
+    if a.kind == MATMUL:
+        left, right = a.args
+        column, row = _vector(right, COLUMN), _vector(left, ROW)
+        if index in ("[..., 0]", "[:, 0]") and column is not None:
+            return matmul(left, column, shape)
+        if index in ("[..., 0, :]", "[0, :]", "[0]") and row is not None:
+            return matmul(row, right, shape)
     return Expr(PART, (a,), index, shape)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from .expression import ADD, SYMBOL, Expr, Piece, Symbol, ends, parts, replaced
+from .expression import ADD, CALL, SYMBOL, Expr, Piece, Symbol, ends, part, parts, replaced
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .naming import ascii_name
-from .selecting import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .writing import LOOSEST, OF_MATRICES, OF_POWER, OF_PRODUCT, OF_SUM, TIGHTEST, Text, Writer
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ __all__ = ["NumPy", "source"]
 
 RESERVED = {
     "np", "params", "xs", "hs", "state", "trace", "steps", "t", "dp", "dxs", "d_hs", "d_state", "Trace", "Gradients",
-    "NamedTuple", "sigmoid", "softplus", "softmax", "scatter", "place",
+    "NamedTuple", "Any", "sigmoid", "softplus", "softmax", "place", "len", "list", "map", "range", "tuple", "zip",
 }  # fmt: skip
+"""Names that the program needs for itself."""
 
 LONGEST = 100
 """How long a sum may be on one line."""
@@ -42,12 +43,8 @@ HELPERS = {
     total = np.zeros(shape)
     np.add.at(total, index, g)
     return total''',
-    "scatter": '''def scatter(g, rows, shape):
-    """Zeros with each g added to the row it belongs to."""
-    total = np.zeros(shape)
-    np.add.at(total, rows, g)
-    return total''',
 }
+"""Functions that the program brings with it if it needs them."""
 INFIX = {
     "greater": ">", "less": "<", "greater_equal": ">=", "less_equal": "<=", "equal": "==", "not_equal": "!=",
     "logical_and": "&", "logical_or": "|",
@@ -55,12 +52,18 @@ INFIX = {
 
 
 class NumPy(Writer):
-    """Formulas as NumPy has them."""
+    """Formulas as NumPy has them.
+
+    Args:
+        variables: the variable for each symbol.
+        x: the variable of the input.
+        batch: the length of its first axis in the example that was traced.
+    """
 
     minus = "-"
 
-    def __init__(self, variables: dict[Symbol, str], x: str) -> None:
-        self.variables, self.x = variables, x
+    def __init__(self, variables: dict[Symbol, str], x: str, batch: int) -> None:
+        self.variables, self.x, self.batch = variables, x, batch
         self.helpers: set[str] = set()
 
     @override
@@ -93,11 +96,21 @@ class NumPy(Writer):
         inner = self.write(expr.args[0], TIGHTEST)
         if not isinstance(expr.what, Piece):
             return f"{inner}{expr.what}", TIGHTEST
-        number, axis, parts = expr.what
-        widths = [f"{self.write(part, TIGHTEST)}.shape[{axis}]" for part in parts]
-        start = " + ".join(widths[:number])
-        stop = "" if number == len(parts) - 1 else " + ".join(widths[: number + 1])
+        number, axis, beside = expr.what
+        start, stop = self._bound(beside, number, axis), self._bound(beside, number + 1, axis)
         return f"{inner}[{', '.join([':'] * axis + [f'{start}:{stop}'])}]", TIGHTEST
+
+    def _bound(self, beside: Sequence[Expr], number: int, axis: int) -> str:
+        """Where a part of a concatenation begins: behind those before it, or so much before the end as the others need."""
+        before, after = beside[:number], beside[number:]
+        if not before or not after:
+            return ""
+        for some, sign in ((before, ""), (after, "-")):
+            like = [of_shape(part) for part in some]
+            if all(like):
+                lengths = [f"{self.write(part)}.shape[{axis}]" for part in like if part is not None]
+                return sign + f" {sign or '+'} ".join(lengths)
+        return str(sum(part.shape[axis] for part in before))
 
     def _reshape(self, expr: Expr) -> tuple[str, int]:
         return f"{self.write(expr.args[0], TIGHTEST)}.reshape({self.shape(expr.shape)})", TIGHTEST
@@ -111,10 +124,7 @@ class NumPy(Writer):
 
     def like(self, expr: Expr) -> str:
         """A variable of the shape that a formula has."""
-        same = [inner for inner in parts(expr) if inner.kind == SYMBOL and inner.shape == expr.shape]
-        return self.write(same[0] if same else expr, TIGHTEST)
-
-    batch = -1
+        return self.write(of_shape(expr) or expr, TIGHTEST)
 
     def _sum(self, expr: Expr) -> tuple[str, int]:
         return f"{self.write(expr.args[0], TIGHTEST)}.sum({self.axes(*expr.what)})", TIGHTEST
@@ -137,7 +147,8 @@ class NumPy(Writer):
             case "softmax":
                 return f"softmax({words[0]}, axis={options})", TIGHTEST
             case "scatter":
-                return f"scatter({', '.join(words)}, {expr.shape})", TIGHTEST
+                self.helpers.add("place")
+                return f"place({', '.join(words)}, {expr.shape})", TIGHTEST
             case "place":
                 return f"place({words[0]}, np.s_{options}, {self.shape(expr.shape)})", TIGHTEST
             case "logical_not":
@@ -166,7 +177,8 @@ class NumPy(Writer):
 
 def variables_of(derivation: Derivation) -> dict[Symbol, str]:
     """A variable for each symbol. What comes back from the next step, and the gradient that it is a part of, share one."""
-    used = dict.fromkeys(derivation.parameter_symbols())
+    named = [Symbol(parameter.name) for parameter in derivation.parameters if parameter.key]
+    used = dict.fromkeys([*derivation.parameter_symbols(), *named, *(symbol.differential() for symbol in named)])
     for line in derivation.lines:
         used |= dict.fromkeys([line.symbol, *ends(line.formula)])
     plain = dict.fromkeys([symbol._replace(loss="") for symbol in used])
@@ -197,18 +209,27 @@ def source(derivation: Derivation) -> str:
 
 
 class _Source:
+    """The program of a derivation, put together part by part."""
+
     def __init__(self, derivation: Derivation) -> None:
         self.of = derivation
         self.variables = variables_of(derivation)
         x = derivation.x[0]
-        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)])
-        self.numpy.batch = derivation.batch
+        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)], derivation.batch)
         self.reading = Text(derivation.layout)
         inlined = {line.symbol: line.formula for line in derivation.lines if line.symbol in derivation.inlined}
 
         def written_out(expr: Expr) -> Expr:
             """The formula without values that the program does not keep."""
-            return replaced(expr, lambda e: written_out(inlined[e.what]) if e.kind == SYMBOL and e.what in inlined else None)
+            return replaced(expr, change)
+
+        def change(expr: Expr) -> Expr | None:
+            if expr.kind == SYMBOL:
+                return written_out(inlined[expr.what]) if expr.what in inlined else None
+            if isinstance(expr.what, Piece):
+                beside = tuple(map(written_out, expr.what.parts))
+                return part(written_out(expr.args[0]), expr.what._replace(parts=beside), expr.shape)
+            return None
 
         lines = [replace(line, formula=written_out(line.formula)) for line in derivation.lines if line.symbol not in inlined]
         self.forward_lines = [line for line in lines if line.kind == FORWARD]
@@ -224,7 +245,7 @@ class _Source:
     # ---------------------------------------------------------------- the parts of the file
 
     def _head(self) -> str:
-        parts = self._tuple(self.of.state)
+        state = self._tuple(self.of.state)
         rows = [f"    {line}" for line in self.of.text_of(FORWARD)]
         return "\n".join(
             [
@@ -232,7 +253,7 @@ class _Source:
                 "",
                 *rows,
                 "",
-                f"    trace     = forward(params, xs, state)                state: {parts} before the first step",
+                f"    trace     = forward(params, xs, state)                state: {state} before the first step",
                 "    gradients = backward(params, trace, d_hs, d_state)    d_hs: what the loss sends to each output,",
                 "                                                          d_state: what is sent to the last state",
                 "",
@@ -302,7 +323,7 @@ class _Source:
         for code, comment in rows:
             first, *others = code.split("\n")
             loop += [f"{first.ljust(width)}  # {comment}" if comment else "", *others]
-        wanted = {line.symbol.name for line in self.backward_lines if line.kind == INPUT}
+        wanted = {x for x, value in zip(of.x, of.program.xs, strict=True) if value.dtype.kind == "f"}
         arrays = ["trace.xs"] if len(of.x) == 1 else [f"trace.xs[{k}]" for k in range(len(of.x))]
         dxs = self._tuple([self._dxs(x) if x in wanted else "None" for x in of.x])
         body = [
@@ -334,6 +355,8 @@ class _Source:
         elif line.kind == INPUT:
             target = f"{self._dxs(line.symbol.name)}[t - 1] ="
         value = self.numpy.write(line.formula)
+        if line.kind == STATE and line.formula.kind == CALL and line.formula.what[0] == "full":
+            value = f"np.full_like({self._name(line.symbol)}, {line.formula.args[0].what})"
         if line.formula.kind != ADD or len(target) + len(value) < LONGEST:
             return f"{target} {value}"
         terms = [self.numpy.term(term, number == 0) for number, term in enumerate(line.formula.args)]
@@ -366,10 +389,9 @@ class _Source:
                 targets = ", ".join(self._name(line.symbol) for line in lines)
                 values = ", ".join(self.numpy.write(line.formula) for line in lines)
                 return [*done, (f"{targets} = {values}", "; ".join(map(self._comment, lines)))]
-            for line in free[:1]:
-                lines.remove(line)
-                if self._statement(line) != f"{self._name(line.symbol)} = {self._name(line.symbol)}":
-                    done.append((self._statement(line), self._comment(line)))
+            lines.remove(free[0])
+            if self._statement(free[0]) != f"{self._name(free[0].symbol)} = {self._name(free[0].symbol)}":
+                done.append((self._statement(free[0]), self._comment(free[0])))
         return done
 
     def _kept(self) -> list[Symbol]:
@@ -383,8 +405,9 @@ class _Source:
     def _values(self, expr: Expr) -> set[Symbol]:
         """The values of the step that a formula reads, also where only their shape matters."""
         found = {symbol for symbol in ends(expr) if symbol.time is not None and not symbol.loss}
-        pieces = [part.what for part in parts(expr) if isinstance(part.what, Piece)]
-        return found.union(*(self._values(part) for piece in pieces for part in piece.parts))
+        pieces = [inner.what for inner in parts(expr) if isinstance(inner.what, Piece)]
+        like = [of_shape(beside) for piece in pieces for beside in piece.parts]
+        return found | {expr.what for expr in like if expr is not None and expr.what.time is not None}
 
     def _parameters_of(self, line: Formula) -> list[str]:
         """The parameters that a line reads, from left to right."""
@@ -413,8 +436,8 @@ class _Source:
             whole = [name for name in whole if name not in group]
             lines += self._assigned(group)
         lines += self._assigned(whole)
-        parts = [name for name in names if self.of.parameter(name).cut is not None]
-        for key in dict.fromkeys(self.of.parameter(name).key for name in parts):
+        cut = [name for name in names if self.of.parameter(name).cut is not None]
+        for key in dict.fromkeys(self.of.parameter(name).key for name in cut):
             lines += self._split(key, f'params["{key}"]', lambda name: self._name(Symbol(name)))
         return lines
 
@@ -434,15 +457,16 @@ class _Source:
 
     def _split(self, key: str, whole: str, variable: Callable[[str], str]) -> list[str]:
         """The parts of a stacked matrix, which are views of it."""
-        parts = sorted((p for p in self.of.parameters if p.key == key and p.cut is not None), key=lambda p: p.cut or ())
-        cuts = [p.cut for p in parts if p.cut is not None]
-        names = [variable(p.name) for p in parts]
+        found = sorted((p for p in self.of.parameters if p.key == key and p.cut is not None), key=lambda p: p.cut or ())
+        cuts = [p.cut for p in found if p.cut is not None]
+        names = [variable(p.name) for p in found]
         axis, start, stop = cuts[0]
-        size = stop - start
-        tiles = [(axis, k * size, (k + 1) * size) for k in range(len(cuts))]
-        if cuts == tiles and size * len(cuts) == parts[0].size:
+        size, total = stop - start, found[0].size
+        tiles = [(axis, start, start + size) for start in range(0, total, size)]
+        if total % size == 0 and set(cuts) <= set(tiles):
+            variables = dict(zip(cuts, names, strict=True))
             along = f", axis={axis}" if axis else ""
-            return [f"{', '.join(names)} = np.split({whole}, {len(cuts)}{along})"]
+            return [f"{', '.join(variables.get(tile, '_') for tile in tiles)} = np.split({whole}, {len(tiles)}{along})"]
         return [
             f"{name} = {whole}[{', '.join([':'] * axis + [f'{start}:{stop}'])}]"
             for name, (axis, start, stop) in zip(names, cuts, strict=True)
@@ -450,3 +474,8 @@ class _Source:
 
     def _tuple(self, names: Sequence[str]) -> str:
         return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def of_shape(expr: Expr) -> Expr | None:
+    """A symbol in a formula that has the shape of the whole."""
+    return next((inner for inner in parts(expr) if inner.kind == SYMBOL and inner.shape == expr.shape), None)

@@ -2,8 +2,8 @@
 
 Where all products of a step are those of rows with the transpose of a matrix, ``x @ W.T``, formulas are written as on paper,
 with COLUMNS: W x. A value of the step is then one example's column, and of a product the transpose is written,
-(A B)ᵀ = Bᵀ Aᵀ. Where all are products of rows with a matrix, ``x @ W``, a value is one example's row: ROWS. Otherwise
-everything is written AS_CODED.
+(A B)ᵀ = Bᵀ Aᵀ. Where all are products of rows with a matrix, ``x @ W``, or of a matrix with columns, ``W @ x``, a value is one
+example's row, or column: ROWS, COLUMNS_CODED. Otherwise everything is written AS_CODED.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from .expression import (
     Piece,
     Symbol,
     ends,
+    number,
+    transpose,
 )
 from .naming import MARKS, spelled
 
-__all__ = ["AS_CODED", "COLUMNS", "ROWS", "Latex", "Notation", "Text", "Writer", "layout_of"]
+__all__ = ["AS_CODED", "COLUMNS", "COLUMNS_CODED", "ROWS", "Latex", "Notation", "Text", "Writer", "layout_of"]
 
 LOOSEST, OF_SUM, OF_PRODUCT, OF_MATRICES, OF_POWER, TIGHTEST = range(6)
 SUBSCRIPTS = str.maketrans("0123456789-", "₀₁₂₃₄₅₆₇₈₉₋")
@@ -39,11 +41,13 @@ SUPERSCRIPTS = str.maketrans("0123456789−.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·
 COMPARISONS = {"greater": ">", "less": "<", "greater_equal": "≥", "less_equal": "≤", "equal": "=", "not_equal": "≠"}
 
 
-COLUMNS, ROWS, AS_CODED = "columns", "rows", "as coded"
+COLUMNS, ROWS, COLUMNS_CODED, AS_CODED = "columns", "rows", "columns as coded", "as coded"
+BATCH = {COLUMNS: 0, ROWS: 0, COLUMNS_CODED: 1}
+"""The axis of the examples in a value of the code."""
 
 
 def layout_of(formulas: Iterable[Expr]) -> str:
-    """How these formulas are written: COLUMNS, ROWS or AS_CODED."""
+    """How these formulas are written: COLUMNS, ROWS, COLUMNS_CODED or AS_CODED."""
     found = set[str]()
     for expr in formulas:
         found.update(_layouts(expr))
@@ -55,14 +59,21 @@ def _layouts(expr: Expr) -> Iterator[str]:
     if expr.kind == MATMUL:
         a, b = expr.args
         inner = b.args[0] if b.kind == TRANSPOSE else b
-        is_parameter = inner.kind == SYMBOL and inner.what.time is None
-        yield AS_CODED if not is_parameter or len(a.shape) != 2 else COLUMNS if b.kind == TRANSPOSE else ROWS
-        yield from _layouts(a)
+        if _is_parameter(a):
+            yield COLUMNS_CODED if len(b.shape) <= 2 else AS_CODED
+            yield from _layouts(b)
+        else:
+            yield AS_CODED if not _is_parameter(inner) or len(a.shape) > 2 else COLUMNS if b.kind == TRANSPOSE else ROWS
+            yield from _layouts(a)
     elif expr.kind == TRANSPOSE:
         yield AS_CODED
     else:
         for arg in expr.args:
             yield from _layouts(arg)
+
+
+def _is_parameter(expr: Expr) -> bool:
+    return expr.kind == SYMBOL and expr.what.time is None
 
 
 class Writer(ABC):
@@ -88,13 +99,13 @@ class Writer(ABC):
 
     def term(self, term: Expr, is_first: bool) -> str:
         """A term of a sum, with its sign."""
-        negative = term.kind == NEGATIVE or (term.kind == NUMBER and term.what < 0)
-        bare = term.args[0] if term.kind == NEGATIVE else term
-        word = self.write(bare, OF_SUM if is_first and not negative else OF_PRODUCT)
-        word = word.removeprefix(self.minus) if term.kind == NUMBER and negative else word
+        if term.kind == NUMBER and term.what < 0:
+            term = Expr(NEGATIVE, (number(-term.what),))
+        is_negative = term.kind == NEGATIVE
+        word = self.write(term.args[0] if is_negative else term, OF_SUM if is_first and not is_negative else OF_PRODUCT)
         if is_first:
-            return f"{self.minus}{word}" if negative else word
-        return f"{self.minus if negative else '+'} {word}"
+            return f"{self.minus}{word}" if is_negative else word
+        return f"{self.minus if is_negative else '+'} {word}"
 
     def _negative(self, expr: Expr) -> tuple[str, int]:
         return f"{self.minus}{self.write(expr.args[0], OF_PRODUCT)}", OF_SUM
@@ -160,7 +171,8 @@ class Notation(Writer):
         if self.layout == COLUMNS and expr.kind == MATMUL and expr.args[0].kind == TRANSPOSE:
             left, right = expr.args
             return f"{self.write(left.args[0], OF_MATRICES)}{self.beside}{self.transposed(self.write(right, OF_POWER))}"
-        return self.write(expr.args[0] if expr.kind == SUM and expr.what[0] == (0,) else expr, OF_PRODUCT)
+        is_of_batch = expr.kind == SUM and expr.what[0] == (BATCH[self.layout],)
+        return self.write(expr.args[0] if is_of_batch else expr, OF_PRODUCT)
 
     @abstractmethod
     def transposed(self, written: str) -> str:
@@ -175,6 +187,10 @@ class Notation(Writer):
         function, options = expr.what
         if function == "size":
             return str(math.prod(expr.args[0].shape[axis] for axis in options)), TIGHTEST
+        if function == "outer":
+            left, right = expr.args
+            left, right = (transpose(left), right) if self.layout == ROWS else (left, transpose(right))
+            return f"{self.write(left, OF_MATRICES)}{self.beside}{self.write(right, OF_MATRICES)}", OF_MATRICES
         if function in COMPARISONS:
             a, b = (self.write(arg, OF_SUM) for arg in expr.args)
             return f"{a} {self.relation(function)} {b}", LOOSEST

@@ -82,9 +82,9 @@ def worst(cell: Any, derivation: Derivation, *sizes: int, change: Callable[[str]
     given = problem(cell, derivation, *sizes)
     found = computed(module_of(change(derivation.numpy())), given)
     assert found.keys() == given.expected.keys()
-    differences = []
+    differences, largest = [], max(np.abs(expected).max(initial=0) for expected in given.expected.values())
     for name, expected in given.expected.items():
         assert np.shape(found[name]) == expected.shape, name
-        scale = max(np.abs(expected).max(), 1e-300) if expected.size else 1.0
+        scale = max(np.abs(expected).max(initial=0), 1e-6 * largest, 1e-300)
         differences.append(np.abs(found[name] - expected).max(initial=0) / scale)
     return float(max(differences))

@@ -8,6 +8,7 @@ import pytest
 from cells_to_derive import OWN, D, of_models
 from derived import module_of, worst
 from own_cells import Leaky, Queue, WithMemory
+from random_cells import RandomCell
 
 import minigrad as mg
 from minigrad import Tensor, derive
@@ -196,3 +197,12 @@ def test_rows_of_an_embedding_are_derived() -> None:
     for name, expected in zip("EU", mg.grad(loss, (E, U)), strict=True):
         np.testing.assert_allclose(gradients.params[name], expected.numpy(), rtol=1e-12, atol=1e-15)
     assert gradients.xs is None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_of_cells_put_together_at_random_it_equals_autograd(seed: int) -> None:
+    cell = RandomCell(seed)
+    derivation = derive(cell, np.full((2, D), 0.5))
+    assert worst(cell, derivation, 3, 2, D) < 1e-11
+    assert derivation.latex()
+    assert derivation.markdown()

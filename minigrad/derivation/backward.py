@@ -1,0 +1,250 @@
+"""The backward lines of a derivation: which gradients get a line of their own, what they are, and in which order they stand.
+
+There is a line for the gradient of each value that has a forward line, and for every other gradient that is used more than
+once, such as that of the argument of a gate, which all its parameters need. Everything else is written where it is used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError
+from minigrad.loops.differentiate import OUTER, SCATTER, Contribution, Derivative
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Line, Ref
+
+from .expression import (
+    ADD,
+    MATMUL,
+    MULTIPLY,
+    NEGATIVE,
+    NUMBER,
+    SYMBOL,
+    Expr,
+    Piece,
+    Symbol,
+    add,
+    atom,
+    call,
+    ends,
+    kinds,
+    matmul,
+    number,
+    part,
+    parts,
+    summed,
+    transpose,
+)
+from .forward import Forward
+from .lines import COTANGENT, INPUT, PARAMETER, STATE, Formula
+from .reading import formula
+
+__all__ = ["Backward"]
+
+
+class Backward:
+    """The gradients of a step, with their formulas.
+
+    Args:
+        forward: the values of the step; those whose gradient gets a line get a name.
+        derivative: its derivative.
+
+    Raises:
+        ArgumentError: something in it has no written form.
+    """
+
+    def __init__(self, forward: Forward, derivative: Derivative) -> None:
+        self.forward, self.derivative = forward, derivative
+        self.owners: dict[Ref, Ref] = {}
+        """For backward values that have a line, the forward value of which they are the gradient."""
+        self._formulas: dict[Ref, Expr] = {}
+        self._choose()
+
+    def _choose(self) -> None:
+        back = self.derivative
+        lines = back.program.lines
+        uses = Counter(operand for line in lines for operand in line.operands)
+        uses.update([*(part.g for part in back.contributions), *back.program.new_carry, *back.program.ys])
+        candidates: dict[Ref, list[Ref]] = {}
+        for forward, ref in back.cotangents.items():
+            if forward.kind == LOCAL and ref.kind == LOCAL:
+                candidates.setdefault(ref, []).append(forward)
+        for ref in sorted(candidates, key=lambda ref: ref.number):
+            named = [forward for forward in candidates[ref] if forward in self.forward.kept]
+            latest = max(named or candidates[ref], key=lambda forward: forward.number)
+            if named or (uses[ref] > 1 and not self._is_trivial(self.gradient_formula(ref))):
+                self.owners[ref] = latest
+                self.forward.symbol(latest)
+                self._formulas.clear()
+
+    def _is_trivial(self, expr: Expr) -> bool:
+        """Whether it is another gradient, up to a number."""
+        if expr.kind == NEGATIVE:
+            return self._is_trivial(expr.args[0])
+        if expr.kind == MULTIPLY and expr.args[0].kind == NUMBER and len(expr.args) == 2:
+            return self._is_trivial(expr.args[1])
+        return expr.kind in (SYMBOL, NUMBER)
+
+    def gradient(self, ref: Ref) -> Expr:
+        """A backward value: its symbol if it has a line, otherwise its formula."""
+        back, program = self.derivative, self.derivative.program
+        value = program.value(ref)
+        if ref.kind == CONST:
+            return self._const(ref)
+        if ref.kind == CARRY:
+            return atom(Symbol(self.forward.carry[back.carry[ref.number]], 0, "L₊"), value.shape)
+        if ref.kind == XS:
+            if ref.number < len(back.residuals):
+                return self.forward.value(back.residuals[ref.number])
+            y = self.forward.program.ys[back.ys[ref.number - len(back.residuals)]]
+            return atom(self.forward.symbol(y).differential("L_t"), value.shape)
+        if ref in self.owners:
+            return atom(self._symbol(ref), value.shape)
+        return self.gradient_formula(ref)
+
+    def _symbol(self, ref: Ref) -> Symbol:
+        """What a gradient is called that has a line."""
+        return self.forward.symbol(self.owners[ref]).differential()
+
+    def gradient_formula(self, ref: Ref) -> Expr:
+        """What a line of the backward program says."""
+        if ref not in self._formulas:
+            line = self.derivative.program.lines[ref.number]
+            args = self._sized(line, [self.gradient(operand) for operand in line.operands])
+            self._formulas[ref] = self._piece(line, args) or formula(line.op, args)
+        return self._formulas[ref]
+
+    def _sized(self, line: Line, args: list[Expr]) -> list[Expr]:
+        """Sizes of what was reduced as those of a value, not as the numbers that they are in the example."""
+        if line.origin is None or line.op.label not in ("broadcast_to", "div"):
+            return args
+        source = self.forward.program.lines[line.origin]
+        atoms = [a for operand in source.operands for a in parts(self.forward.value(operand)) if a.kind == SYMBOL]
+        if line.op.label == "broadcast_to":
+            like = [a for a in atoms if a.shape == line.shape]
+            return [*args, like[0]] if like else args
+        if source.op.label != "mean" or args[1].kind != NUMBER:
+            return args
+        op: Any = source.op
+        like = [a for a in atoms if a.shape == op.shape_x]
+        return [args[0], call("size", like[0], shape=(), options=op.axes)] if like else args
+
+    def _piece(self, line: Line, args: Sequence[Expr]) -> Expr | None:
+        """What a concatenation sends to one of its parts: the entries that stand where the part does."""
+        if line.origin is None or not hasattr(line.op, "span"):
+            return None
+        source = self.forward.program.lines[line.origin]
+        if source.op.label != "concatenate":
+            return None
+        axis, start, stop, _ = line.op.span
+        bounds: Any = source.op
+        if (start, stop) not in bounds.bounds or axis != bounds.axis:
+            return None
+        beside = tuple(self.forward.value(operand) for operand in source.operands)
+        return part(args[0], Piece(bounds.bounds.index((start, stop)), axis, beside), line.op.shape)
+
+    def _const(self, ref: Ref) -> Expr:
+        if ref.number < len(self.forward.program.consts):
+            return self.forward.value(ref)
+        value: Any = self.derivative.program.consts[ref.number]
+        if value.number is not None:
+            return number(value.number)
+        array = np.asarray(self.derivative.literals[ref.number - len(self.forward.program.consts)])
+        if array.size and (array == array.flat[0]).all():
+            return call("full", number(float(array.flat[0])), shape=array.shape)
+        raise ArgumentError(f"derive: the derivative has an array of constants in it, of shape {array.shape}, without a name")
+
+    def lines(self) -> list[Formula]:
+        """The lines of the backward pass of a step, each after those that it needs."""
+        back = self.derivative
+        waiting = {ref: self._arranged(self.gradient_formula(ref)) for ref in self.owners}
+        ordered = [(ref, waiting[ref]) for ref in self._ordered(waiting)]
+        lines = [Formula(self._symbol(ref), expr, expr.shape, COTANGENT, _path(expr)) for ref, expr in ordered]
+        lines += self._of_parameters()
+        for j, ref in zip(back.xs, back.program.ys, strict=True):
+            symbol = self.forward.symbols[Ref(XS, j)].differential()
+            expr = self._arranged(self.gradient(ref))
+            lines.append(Formula(symbol, expr, back.program.value(ref).shape, INPUT, _path(expr)))
+        for i, ref in zip(back.carry, back.program.new_carry, strict=True):
+            symbol = self.forward.symbols[Ref(CARRY, i)].differential("L₊")
+            expr = self._arranged(self.gradient(ref))
+            lines.append(Formula(symbol, expr, back.program.value(ref).shape, STATE, _path(expr)))
+        return lines
+
+    def _arranged(self, expr: Expr) -> Expr:
+        """The contributions to a gradient in the order of a person: the loss of this step, the ways without a matrix, then
+        those through a matrix, gate by gate, at last what comes back from the next step."""
+        if expr.kind != ADD:
+            return expr
+        place = {symbol: ref.number for ref, symbol in self.forward.symbols.items() if ref.kind == LOCAL}
+
+        def order(term: Expr) -> tuple[int, bool, int]:
+            losses = [symbol for symbol in ends(term) if symbol.loss]
+            first = losses[0] if losses else Symbol("")
+            through_matrix = MATMUL in kinds(term)
+            gate = place.get(first._replace(loss=""), 0) if through_matrix else 0
+            return {"L_t": 0, "L₊": 2}.get(first.loss, 1), through_matrix, gate
+
+        return replace(expr, args=tuple(sorted(expr.args, key=order)))
+
+    def _ordered(self, waiting: dict[Ref, Expr]) -> list[Ref]:
+        """From the loss down; on one level as in the code; arguments of gates as late as possible."""
+        symbol_of = {self._symbol(ref): ref for ref in waiting}
+        needs = {ref: {symbol_of[s] for s in ends(expr) if s in symbol_of} - {ref} for ref, expr in waiting.items()}
+        needed = {ref for refs in needs.values() for ref in refs}
+        level: dict[Ref, int] = {}
+        for ref in sorted(waiting, key=lambda ref: ref.number):
+            level[ref] = 1 + max((level[other] for other in needs[ref]), default=-1)
+
+        def order(ref: Ref) -> tuple[bool, int, int]:
+            return ref not in needed, level[ref] if ref in needed else 0, self.owners[ref].number
+
+        done: list[Ref] = []
+        left = set(waiting)
+        while left:
+            ready = min((ref for ref in left if needs[ref] <= set(done)), key=order)
+            done.append(ready)
+            left.remove(ready)
+        return done
+
+    def _of_parameters(self) -> list[Formula]:
+        """What step t adds to the gradient of each parameter, in the order in which the forward lines name them."""
+        appearance: dict[Symbol, int] = {}
+        for line in self.forward.lines():
+            for symbol in ends(line.formula):
+                appearance.setdefault(symbol, len(appearance))
+        sums: dict[int, list[Expr]] = {}
+        for contribution in self.derivative.contributions:
+            sums.setdefault(contribution.const, []).append(self._contribution(contribution))
+        symbols, last, lines = self.forward.symbols, len(appearance), []
+        for const in sorted(sums, key=lambda const: appearance.get(symbols[Ref(CONST, const)], last)):
+            ref = Ref(CONST, const)
+            expr = add(*reversed(sums[const])) if len(sums[const]) > 1 else sums[const][0]
+            shape = self.forward.program.value(ref).shape
+            lines.append(Formula(symbols[ref].differential(), expr, shape, PARAMETER, _path(expr)))
+        return lines
+
+    def _contribution(self, contribution: Contribution) -> Expr:
+        """What one use of a parameter adds to its gradient."""
+        shape, g = self.forward.program.consts[contribution.const].shape, self.gradient(contribution.g)
+        if contribution.form == OUTER and contribution.a is not None:
+            a = self.forward.value(contribution.a)
+            left, right = (g, a) if contribution.transposed else (a, g)
+            return matmul(transpose(left), right, shape)
+        if contribution.form == SCATTER and contribution.a is not None:
+            return call("scatter", g, self.forward.value(contribution.a), shape=shape)
+        g_shape = self.derivative.program.value(contribution.g).shape
+        extra = len(g_shape) - len(shape)
+        stretched = tuple(extra + k for k, size in enumerate(shape) if size == 1 and g_shape[extra + k] != 1)
+        if stretched:
+            g = summed(g, stretched, True, tuple(1 if k in stretched else size for k, size in enumerate(g_shape)))
+        return summed(g, tuple(range(extra)), False, shape) if extra else g
+
+
+def _path(expr: Expr) -> tuple[Symbol, ...]:
+    """The values whose gradients a formula is made of."""
+    return tuple(dict.fromkeys(symbol for symbol in ends(expr) if symbol.loss))

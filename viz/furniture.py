@@ -24,7 +24,7 @@ LEGEND_WIDTH, LEGEND_HEIGHT, LEGEND_LABEL_WIDTH, LEGEND_SIZE = 190.0, 11.0, 90.0
 SAMPLE_WIDTH = 22.0
 LEFT = 16.0
 BAR_HEIGHT, BARS_HEIGHT = 64.0, 118.0
-BAR_WIDTH, BAR_PITCH = 32.0, 48.0
+BAR_WIDTH, BAR_PITCH, NARROW_PITCH = 32.0, 48.0, 34.0
 LABEL_SIZE = 11.0
 LAP_HEIGHT, LAP_SIZE = 30.0, 13.0
 NOTE_HEIGHT = 18.0
@@ -122,7 +122,8 @@ def add_bars(
         if not used:
             continue
         left, right = _edges(diagram, layout, place, len(used))
-        pitch = min(BAR_PITCH, (right - left) / len(used))
+        is_fold = place < diagram.after and diagram.steps[place].last is not None
+        pitch = max(min(BAR_PITCH, (right - left) / len(used)), NARROW_PITCH if is_fold else 0.0)
         start = (left + right) / 2 - pitch * (len(used) - 1) / 2 + dx
         for k, parameter in enumerate(used):
             value = overlay.share[parameter.index, place]

@@ -79,6 +79,11 @@ class Vertex:
         return f"<{self.label}{f' {self.name!r}' if self.name else ''} {self.shape} of {self.node!r}>"
 
     @property
+    def role(self) -> str | None:
+        """What the engine recorded a leaf to be: "parameter", "input", "initial state", "cut"; None where it knows nothing."""
+        return self.node.role if self.is_leaf else None
+
+    @property
     def dtype(self) -> Any:
         """The dtype of the value."""
         return self.node.dtype

@@ -13,7 +13,7 @@ from minigrad.loops.trace import Pass, Trace
 from minigrad.memory import collector_paused
 from minigrad.ops.constants import Flat
 from minigrad.ops.indexing import Lookup, Slice, entry
-from minigrad.ops.joining import Stack
+from minigrad.ops.joining import Concatenate, Joined, Stack
 from minigrad.ops.kinks import Where
 from minigrad.scope import Place
 
@@ -261,6 +261,10 @@ class Steps:
             if op.name is not None:
                 leaf = nodes[op] = Leaf(op.shape, op.dtype, False, op.name)
                 leaf.place, leaf.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
+            elif isinstance(op, Concatenate) and any(sources):
+                nodes[op] = joined = Joined(op.shape, op.dtype, False)
+                joined.sources = sources
+                joined.place, joined.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
 
     def _chosen(self, number: int, k: int) -> bool | None:
         """Which operand a selection by a mask of lengths takes at a step; None if some examples take one, some the other."""

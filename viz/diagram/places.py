@@ -103,6 +103,8 @@ class Recorded:
 
     def _is_given_state(self, i: int) -> bool:
         node = self.nodes[i]
+        if node.role is not None:
+            return node.role in ("initial state", "cut")
         if node.is_leaf:
             return node.time is not None and all(self.nodes[k].time != node.time for k, _ in self.consumers[i])
         sources = self.inputs[i]

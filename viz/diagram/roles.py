@@ -63,7 +63,7 @@ def assign_roles(items: list[Item], links: list[Link], after: int, is_step: Sequ
         targets[link.source].append(items[link.target])
         uses[link.source] += link.edges
     for item in items:
-        if item.role == "parameter" and targets[item.index]:
+        if item.role == "parameter" and item.head.role != "parameter" and targets[item.index]:
             operand = all(node.label == "matmul" and slot == 0 and transposes(node) for node, slot in uses[item.index])
             if operand:
                 item.role = "input"
@@ -99,6 +99,8 @@ def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], aft
         return "loss"
     if item.lineage in carried:
         return "state"
+    if head.role in ("parameter", "input"):
+        return str(head.role)
     if head.is_leaf:
         return "parameter" if head.time is None and head.requires_grad else "input"
     if item.terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +10,9 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError
 from minigrad.graph import Node, walk
 from minigrad.tensor import Tensor, seed
 
+from .charts.along_time import along_time
+from .details import DETAILS, SIZES, checked, chosen, detailed
 from .diagram import Diagram, build
-from .diagram.cells import closed
-from .diagram.shortening import shortened
 from .diagram.vertices import Vertex
 from .layout import lay_out
 from .overlay import Overlay
@@ -30,26 +30,86 @@ def compose(
     gradients: bool = True,
     gradient: Any = None,
     title: str | None = None,
-    detail: str = "gates",
-    fold: int | None = None,
+    detail: str | None = None,
+    fold: bool | int | None = None,
+    size: str | None = None,
     opened: int | None = None,
 ) -> Scene:
-    """The scene of how tensors were computed; see `draw` for the arguments and errors."""
+    """The scene of how tensors were computed.
+
+    Args:
+        tensors: what to draw, usually one loss.
+        gradients: colour each line by the gradient that flows back along it, and show each step's share of the gradients
+            of the parameters.
+        gradient: where the backward sweep starts; for several tensors one for each.
+        title: written above; by default what runs over time, and for how many steps.
+        detail: "operations" (every one that was recorded), "gates" (the textbook), "cells" (one box for each cell and
+            step), "strip" (a small box for each step) or "heat bar" (a line for all steps). None: gates where a step has
+            one or two cells, else cells.
+        fold: how many steps to show at either end of each lap; what is between them becomes one box. None: two (four of
+            cells) if there are more than six (twelve); False: all steps are shown.
+        size: "slide" (13.3 × 7.5 in), "page" or "wide": less is shown, or more is folded, until it fits. None: as large as
+            it comes.
+        opened: the step whose cells are shown gate by gate among closed ones.
+
+    Raises:
+        ArgumentError: no tensors; a ``detail`` or ``size`` that does not exist; a ``fold``, ``title`` or ``opened`` of the
+            wrong kind; a step to be opened that does not exist; not as many gradients as tensors.
+        DTypeError: something else than a Tensor.
+        GraphError: nothing was recorded, or a tensor of several entries has no ``gradient``.
+        ShapeError: a ``gradient`` of another shape.
+    """
+    _check(detail, fold, size, opened, title)
     outputs = _outputs(tensors)
-    diagram = build(walk(*outputs), outputs, detail == "operations")
-    if detail == "cells":
-        diagram = closed(diagram, {c for c, step in enumerate(diagram.steps) if step.time == opened and not step.between})
-    if fold:
-        diagram = shortened(diagram, fold)
-    notes: list[str] = []
-    overlay = None
-    if gradients and any(vertex.is_released for vertex in diagram.vertices):
-        notes.append(FREED)
-    elif gradients:
-        overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots))
-    scene = paint(diagram, lay_out(diagram), overlay, default_title(diagram) if title is None else title)
-    scene.notes += notes
+    if detail in ("strip", "heat bar"):
+        return along_time(tensors, detail, title, size)
+    nodes = walk(*outputs)
+    first = build(nodes, outputs, detail == "operations")
+    _check_opened(first, opened)
+    room = SIZES[size] if size is not None else (math.inf, math.inf)
+    scene = None
+    for choice in chosen(first, detail, fold, opened):
+        notes: list[str] = []
+        diagram = detailed(nodes, outputs, choice, notes)
+        overlay = None
+        if gradients and any(vertex.is_released for vertex in diagram.vertices):
+            notes.append(FREED)
+        elif gradients:
+            overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots))
+        scene = paint(diagram, lay_out(diagram), overlay, default_title(diagram) if title is None else title, notes)
+        if scene.width <= room[0] and scene.height <= room[1]:
+            break
+    assert scene is not None
+    if size == "slide":
+        on_slide(scene)
     return scene
+
+
+def on_slide(scene: Scene) -> None:
+    """Give the scene the shape of a slide."""
+    width, height = SIZES["slide"]
+    scale = max(scene.width / width, scene.height / height, 1.0)
+    scene.width, scene.height = width * scale, height * scale
+
+
+def _check(detail: Any, fold: Any, size: Any, opened: Any, title: Any) -> None:
+    checked("detail", detail, DETAILS)
+    checked("size", size, tuple(SIZES))
+    if title is not None and not isinstance(title, str):
+        raise ArgumentError(f"draw: title must be text, got {title!r}")
+    if fold is not None and not (isinstance(fold, int) and fold >= 0):
+        raise ArgumentError(f"draw: fold must be True, False or a number of steps from 1, got {fold!r}")
+    if opened is not None and (not isinstance(opened, int) or isinstance(opened, bool)):
+        raise ArgumentError(f"draw: opened must be the number of a time step, got {opened!r}")
+    if opened is not None and detail not in (None, "cells"):
+        raise ArgumentError(f"draw: opened= opens one cell among closed ones: detail must be 'cells', got {detail!r}")
+
+
+def _check_opened(diagram: Diagram, opened: int | None) -> None:
+    times = sorted({step.time for step in diagram.steps if not step.between})
+    if opened is not None and opened not in times:
+        known = f"from {times[0]} to {times[-1]}" if times else "in no time step: nothing was recorded under time_step(t)"
+        raise ArgumentError(f"draw: opened={opened}, but what is drawn was recorded {known}")
 
 
 def _outputs(tensors: Sequence[Tensor]) -> list[Node]:
@@ -87,5 +147,11 @@ def default_title(diagram: Diagram) -> str:
     if not diagram.steps:
         return ""
     scopes = dict.fromkeys(item.head.scope[0] for item in diagram.items if 0 <= item.place < diagram.after and item.head.scope)
-    laps = Counter(step.lap for step in diagram.steps if not step.between)
-    return ", ".join([*scopes, "T = " + " + ".join(str(steps) for _, steps in sorted(laps.items()))])
+    lengths = []
+    for lap in dict.fromkeys(step.lap for step in diagram.steps if not step.between):
+        steps = [step for step in diagram.steps if step.lap == lap and not step.between]
+        first, last = steps[0].time, steps[-1].last or steps[-1].time
+        lengths.append((first, last))
+    if all(first == 1 for first, _ in lengths):
+        return ", ".join([*scopes, "T = " + " + ".join(str(last) for _, last in lengths)])
+    return ", ".join([*scopes, *(f"t = {first} … {last}" for first, last in lengths)])

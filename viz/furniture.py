@@ -7,11 +7,15 @@ import math
 from .diagram.items import Diagram
 from .layout.geometry import Layout
 from .overlay import Overlay
-from .palette import INK, NOT_FINITE, THINNEST, UNTRACKED, VANISHED, WIDEST, Scale
-from .scene import Bar, Sample, Scene, Text
-from .text import Line, Span, line_width, power_of_ten, symbol_name
+from .palette import INK, NOT_FINITE, PANEL_INK, PANEL_LINE, THINNEST, UNTRACKED, VANISHED, WIDEST, Scale
+from .paths import Pen
+from .scene import Bar, Curve, Sample, Scene, Text
+from .stages import Stages
+from .text import Line, Span, clean, line_width, power_of_ten, shorten, symbol_name
 
-__all__ = ["LEGEND_HEIGHT", "LEGEND_WIDTH", "SAMPLE_WIDTH", "add_bars", "add_heading", "ticks"]
+__all__ = [
+    "LEGEND_HEIGHT", "LEGEND_WIDTH", "SAMPLE_WIDTH", "Heights", "add_bars", "add_heading", "add_lap_names", "add_notes", "ticks"
+]  # fmt: skip
 
 TITLE_SIZE = 16.0
 TITLE_HEIGHT, NO_TITLE_HEIGHT, HEADING_HEIGHT = 44.0, 16.0, 64.0
@@ -22,19 +26,22 @@ LEFT = 16.0
 BAR_HEIGHT, BARS_HEIGHT = 64.0, 118.0
 BAR_WIDTH, BAR_PITCH = 32.0, 48.0
 LABEL_SIZE = 11.0
+LAP_HEIGHT, LAP_SIZE = 30.0, 13.0
+NOTE_HEIGHT = 18.0
+LARGEST_RATIO, MOST_DECADES = 100.0, 12.0
 
 
 def add_heading(scene: Scene, diagram: Diagram, overlay: Overlay | None, width: float) -> float:
     """Put the title to the left and the scale of gradients to the right; returns where the graph may begin."""
     title: Line = (Span(scene.title),)
     if scene.title:
-        scene.texts.append(Text(LEFT, 27.0, title, TITLE_SIZE, bold=True, colour=INK))
+        scene.texts.append(Text(LEFT, 27.0, title, TITLE_SIZE, bold=True, colour=INK, key="title"))
     if scene.scale is None or overlay is None:
         return TITLE_HEIGHT if scene.title else NO_TITLE_HEIGHT
     title_end = LEFT + line_width(title, TITLE_SIZE) * BOLD + 2 * LEFT if scene.title else LEFT
     left = max(width - LEGEND_WIDTH - LEGEND_LABEL_WIDTH - 2 * LEFT, title_end)
     scene.scale_at = (left + LEGEND_LABEL_WIDTH, 17.0)
-    scene.texts.append(Text(scene.scale_at[0] - 8, 27.0, (Span("‖gradient‖"),), LEGEND_SIZE, "end"))
+    scene.texts.append(Text(scene.scale_at[0] - 8, 27.0, (Span("‖gradient‖"),), LEGEND_SIZE, "end", key="scale-name"))
     right = scene.scale_at[0] - 20
     for colour, thickness, dashed, meaning in _meanings(scene.scale, overlay):
         right -= line_width(meaning, LEGEND_SIZE) + SAMPLE_WIDTH + 22
@@ -49,7 +56,7 @@ def _meanings(scale: Scale, overlay: Overlay) -> list[tuple[str, float, bool, Li
     meanings: list[tuple[str, float, bool, Line]] = []
     vanished = [m for m in found if m is not None and scale.vanished(m)]
     if vanished:
-        meaning: Line = (Span("vanished: less than "), *power_of_ten(scale.low))
+        meaning: Line = (Span("below the scale: less than "), *power_of_ten(scale.low))
         meanings.append((VANISHED, THINNEST, False, meaning if any(vanished) else (Span("zero"),)))
     if any(m is None for m in found):
         meanings.append((UNTRACKED, THINNEST, True, (Span("needs no gradient"),)))
@@ -67,38 +74,102 @@ def ticks(scene: Scene) -> list[tuple[int, float]]:
     return [(e, scene.scale_at[0] + LEGEND_WIDTH * (e - low) / (high - low)) for e in range(high, low - 1, -every)]
 
 
-def add_bars(scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay, dx: float, floor: float) -> None:
-    """Below each step, a bar for every parameter: the norm of what the step contributes to the parameter's gradient."""
+def add_lap_names(scene: Scene, diagram: Diagram, layout: Layout, dx: float, heading: float) -> float:
+    """Write above its steps what each lap is called, with a line as long as they are; returns where the graph may begin."""
+    steps = layout.steps
+    if steps is None or len(diagram.lap_names) < 2:
+        return heading
+    y = heading + LAP_HEIGHT - 12
+    for lap, name in diagram.lap_names.items():
+        columns = [c for c, step in enumerate(diagram.steps) if step.lap == lap and not step.between]
+        left, right = steps.edges(columns[0])[0] + dx, steps.edges(columns[-1])[1] + dx
+        line = Pen(left, y).to(right, y).points
+        scene.curves.append(Curve(f"lap{lap}", tuple(line), PANEL_LINE, 1.5, False, clean(name), name))
+        words: Line = (Span(shorten(clean(name))),)
+        middle = (left + right) / 2
+        scene.texts.append(Text(middle, y - 6, words, LAP_SIZE, "middle", True, PANEL_INK, f"lap-name{lap}", name))
+    return heading + LAP_HEIGHT
+
+
+def add_notes(scene: Scene) -> None:
+    """Write below everything what the picture leaves out."""
+    for number, note in enumerate(scene.notes):
+        y = scene.height + NOTE_HEIGHT * (number + 0.5)
+        line: Line = (Span(note),)
+        scene.texts.append(Text(LEFT, y, line, LABEL_SIZE, key=f"note{number}"))
+        scene.width = max(scene.width, line_width(line, LABEL_SIZE) + 2 * LEFT)
+    scene.height += NOTE_HEIGHT * len(scene.notes)
+
+
+def add_bars(
+    scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay, stages: Stages, dx: float, floor: float
+) -> None:
+    """Below each step, a bar for every parameter: the norm of what the step contributes to the parameter's gradient.
+
+    If the norms span more than two decades, the heights are on a log scale.
+    """
     steps = layout.steps
     shared = {number for number, _ in overlay.share}
     parameters = [item for item in diagram.items if item.index in shared and item.role == "parameter"]
     if steps is None or not parameters or scene.scale is None:
         return
-    finite = [overlay.share.get((p.index, step), 0.0) for p in parameters for step in range(diagram.after)]
-    tallest = max((value for value in finite if math.isfinite(value)), default=0.0)
+    values = [overlay.share[key] for key in overlay.share if diagram.items[key[0]].role == "parameter"]
+    heights = Heights([value for value in values if math.isfinite(value)])
+    stage_of = {(link.source, diagram.items[link.target].place): stages.of_item[link.target] for link in diagram.links}
     foot = floor + BARS_HEIGHT - 22
-    for number_of_step, step in enumerate(diagram.steps):
-        left, right = steps.edges(number_of_step)
-        used = [item for item in parameters if (item.index, number_of_step) in overlay.share]
-        pitch = min(BAR_PITCH, (right - left) / max(len(used), 1))
+    for place in range(diagram.after + 1):
+        used = [item for item in parameters if (item.index, place) in overlay.share]
+        if not used:
+            continue
+        left, right = _edges(diagram, layout, place, len(used))
+        pitch = min(BAR_PITCH, (right - left) / len(used))
         start = (left + right) / 2 - pitch * (len(used) - 1) / 2 + dx
         for k, parameter in enumerate(used):
-            value = overlay.share[parameter.index, number_of_step]
-            part = value / tallest if tallest and math.isfinite(value) else float(not math.isfinite(value))
+            value = overlay.share[parameter.index, place]
             scene.bars.append(
                 Bar(
                     round(start + pitch * k, 2),
                     foot,
                     round(min(BAR_WIDTH, pitch * 0.68), 2),
-                    round(max(BAR_HEIGHT * part, 0.8), 2),
+                    round(max(BAR_HEIGHT * heights.of(value), 0.8), 2),
                     scene.scale.colour(value),
                     value,
-                    symbol_name(parameter.head.name or "leaf", part=parameter.part),
-                    parameter.head.name or "leaf",
-                    step.time,
+                    parameter.symbol or symbol_name(parameter.head.name or "leaf", part=parameter.part),
+                    parameter.full_name if parameter.symbol else parameter.head.name or "leaf",
+                    diagram.steps[place].time if place < diagram.after else diagram.steps[-1].time + 1,
+                    "" if place < diagram.after else "after the steps",
+                    stage_of.get((parameter.index, place)),
                 )
             )
     middle = (steps.edges(0)[0] - 8) / 2 + dx
-    for k, words in enumerate(("share of", "step t in", "∂L/∂W")):
-        scene.texts.append(Text(max(middle, 34.0), foot - 40 + 15 * k, (Span(words),), LABEL_SIZE, "middle"))
+    words = ["share of", "step t in", "∂L/∂W", *(["(log)"] if heights.is_log else [])]
+    for k, word in enumerate(words):
+        scene.texts.append(Text(max(middle, 34.0), foot - 40 + 15 * k, (Span(word),), LABEL_SIZE, "middle", key=f"share{k}"))
+    scene.width = max(scene.width, max(bar.x + bar.width for bar in scene.bars) + LEFT)
     scene.height = foot + 38
+
+
+def _edges(diagram: Diagram, layout: Layout, place: int, bars: int) -> tuple[float, float]:
+    """Between which x the bars of a column stand; after the steps, below what comes there."""
+    if layout.steps is not None and place < diagram.after:
+        return layout.steps.edges(place)
+    left = min(layout.places[item.index].x for item in diagram.items if item.place == place)
+    return left - BAR_PITCH / 2, left + BAR_PITCH * (bars - 0.5)
+
+
+class Heights:
+    """How tall a bar is, as a part of the tallest: in proportion, or on a log scale."""
+
+    def __init__(self, values: list[float]) -> None:
+        positive = [value for value in values if value > 0]
+        self.tallest = max(positive, default=1.0)
+        self.is_log = self.tallest > LARGEST_RATIO * min(positive, default=1.0)
+        self._low = max(math.floor(math.log10(min(positive, default=1.0)) - 1e-9), math.log10(self.tallest) - MOST_DECADES)
+
+    def of(self, value: float) -> float:
+        """From 0 to 1; what is not finite is as tall as the tallest."""
+        if not math.isfinite(value):
+            return 1.0
+        if not self.is_log:
+            return value / self.tallest
+        return max((math.log10(value) - self._low) / (math.log10(self.tallest) - self._low), 0.0) if value > 0 else 0.0

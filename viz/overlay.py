@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.gradients import ArraySums
+from minigrad.graph import OUTPUT
 
 from .diagram.items import Diagram
 from .diagram.places import BEFORE
-from .diagram.vertices import Vertex
+from .diagram.vertices import Saved, Vertex
+from .numbers import summary
 
 __all__ = ["Overlay", "norm", "send_back"]
 
@@ -36,8 +38,8 @@ def norm(array: Any) -> float:
 def send_back(
     vertices: Sequence[Vertex],
     seeds: Mapping[Vertex, Any],
-    on_edge: Callable[[Vertex, int, Any], None],
-    on_vertex: Callable[[Vertex, Any], None],
+    on_edge: Callable[[Vertex, int, Any], None] | None = None,
+    on_vertex: Callable[[Vertex, Any, Saved], None] | None = None,
 ) -> None:
     """One backward pass through the vertices of a picture (inputs first), which changes nothing.
 
@@ -45,21 +47,23 @@ def send_back(
         vertices: all of them.
         seeds: the gradients to start from.
         on_edge: called with (vertex, input number, gradient sent there) for every edge that a gradient flows along.
-        on_vertex: called with every vertex that a gradient reaches and the whole of it.
+        on_vertex: called with every vertex that a gradient reaches, the whole of it, and what the vertex saved.
     """
-    sums = ArraySums()
+    sums: Any = ArraySums()
     reached: set[Vertex] = set(seeds)
     for vertex, g in seeds.items():
-        sums.send(vertex, g)  # type: ignore[arg-type]
+        sums.send(vertex, g)
     for vertex in reversed(vertices):
         if vertex not in reached:
             continue
-        g = sums.take(vertex)  # type: ignore[arg-type]
-        on_vertex(vertex, g)
-        for slot, (source, share) in enumerate(zip(vertex.inputs, vertex.shares(g, sums), strict=True)):
+        g, saved = sums.take(vertex), vertex.kept()
+        if on_vertex is not None:
+            on_vertex(vertex, g, saved)
+        for slot, (source, share) in enumerate(zip(vertex.inputs, vertex.shares(g, saved, sums), strict=True)):
             if share is not None and source is not None and source.requires_grad:
-                on_edge(vertex, slot, sums.whole(source, share))  # type: ignore[arg-type]
-                sums.send(source, share)  # type: ignore[arg-type]
+                if on_edge is not None:
+                    on_edge(vertex, slot, sums.whole(source, share))
+                sums.send(source, share)
                 reached.add(source)
 
 
@@ -106,6 +110,9 @@ class Overlay:
             also after them, the place after the steps has a share as well.
         share_arrays: the contributions themselves, if asked for.
         seed: the norm of the gradient that the pass began with: 1 for a loss.
+        values: for each item, in words, its value and its gradient, as far as they were kept.
+        origin: the item where a number that is not finite first appeared, and what there is to say about it; None if all
+            are finite.
     """
 
     def __init__(self, diagram: Diagram, seeds: Mapping[Vertex, Any], keep_shares: bool = False) -> None:
@@ -122,21 +129,29 @@ class Overlay:
         self._place = {vertex: item.place for item in diagram.items for vertex in item.nodes if not item.initial}
         self._before = [vertex for vertex in diagram.vertices if self._place.get(vertex) == BEFORE]
         self._in_steps: set[int] = set()
-        self._waiting: dict[tuple[int, int], Any] = {}
+        self._waiting: dict[tuple[int, int, Vertex], Any] = {}
+        self._leaf = {v: item.index for item in diagram.items for v in item.nodes if v.is_leaf}
+        self.values: dict[int, tuple[str, ...]] = {}
+        self._value: dict[Vertex, Any] = {}
+        self._bad_gradient: Vertex | None = None
         self._keys = self._set_keys()
 
         def note(vertex: Vertex, slot: int, share: Any) -> None:
             for gathering, key in self._keys.get((vertex, slot), ()):
                 gathering.add(key, share)
+            if self._bad_gradient is None and not np.all(np.isfinite(share)):
+                self._bad_gradient = vertex
 
         send_back(diagram.vertices, seeds, note, self._reached)
         for gathering in (self._lines, self._uses):
             gathering.finish()
-        for (number, place), array in self._waiting.items():
+        for (number, place, _), array in self._waiting.items():
             if place < diagram.after or number in self._in_steps:
-                self.share[number, place] = norm(array)
+                self.share[number, place] = math.hypot(self.share.get((number, place), 0.0), norm(array))
                 if keep_shares:
                     self.share_arrays[number, place] = array
+        self.origin = self._origin()
+        self._describe_values()
 
     def _set_keys(self) -> dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]]:
         """For every edge the sums that its gradient belongs to."""
@@ -159,9 +174,34 @@ class Overlay:
                     gathering.expect(key)
         return keys
 
-    def _reached(self, vertex: Vertex, g: Any) -> None:
+    def _reached(self, vertex: Vertex, g: Any, saved: Saved) -> None:
         if vertex in self._number:
-            self.of_item[self._number[vertex]] = norm(g)
+            number = self._number[vertex]
+            self.of_item[number] = norm(g)
+            self.values[number] = (f"gradient: {summary(g)}",)
+        keeps = vertex.operation.keeps if vertex.operation is not None else ()
+        for value, kept in zip(saved, keeps, strict=False):
+            is_row = bool(vertex.rowwise) and (kept == OUTPUT or (0 <= kept < len(vertex.rowwise) and vertex.rowwise[kept]))
+            owner = vertex if kept == OUTPUT else vertex.inputs[kept] if 0 <= kept < len(vertex.inputs) else None
+            if owner is not None and value is not None:
+                self._value.setdefault(owner, value[0] if is_row else value)
+
+    def _describe_values(self) -> None:
+        for vertex, number in self._number.items():
+            if vertex in self._value:
+                self.values[number] = (f"value: {summary(self._value[vertex])}", *self.values.get(number, ()))
+
+    def _origin(self) -> tuple[int, str] | None:
+        """Where a number that is not finite first appeared, going forward; else where a gradient did, going back."""
+        item_of = {vertex: item.index for item in self._diagram.items for vertex in item.nodes}
+        for vertex in self._diagram.vertices:
+            value = self._value.get(vertex)
+            if value is not None and not np.all(np.isfinite(value)):
+                what = "NaN" if np.isnan(value).any() else "infinity"
+                return item_of[vertex], f"{what} first appeared here: {summary(value)}"
+        if self._bad_gradient is not None:
+            return item_of[self._bad_gradient], "the gradient was finite until here, and is not from here on"
+        return None
 
     def _line_done(self, key: tuple[int, Vertex], total: Any) -> None:
         k = key[0]
@@ -171,15 +211,15 @@ class Overlay:
         """A step has used what comes from before all steps: a parameter, a part of one, or something computed of some."""
         source, place = key
 
-        def arrived(vertex: Vertex, g: Any) -> None:
-            if vertex.is_leaf and vertex in self._number:
-                number = self._number[vertex]
+        def arrived(vertex: Vertex, g: Any, saved: Saved = ()) -> None:
+            if vertex in self._leaf:
+                number = self._leaf[vertex]
                 if place < self._diagram.after:
                     self._in_steps.add(number)
-                known = self._waiting.get((number, place))
-                self._waiting[number, place] = np.array(g) if known is None else known + g
+                known = self._waiting.get((number, place, vertex))
+                self._waiting[number, place, vertex] = np.array(g) if known is None else known + g
 
         if source.is_leaf:
             arrived(source, total)
         else:
-            send_back([v for v in self._before if v.serial <= source.serial], {source: total}, lambda *edge: None, arrived)
+            send_back([v for v in self._before if v.serial <= source.serial], {source: total}, on_vertex=arrived)

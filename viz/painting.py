@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
+from .diagram.cuts import CUT
 from .diagram.items import Diagram, Item, Link
-from .furniture import add_bars, add_heading
+from .furniture import add_bars, add_heading, add_lap_names, add_notes
 from .layout.geometry import Layout
 from .overlay import Overlay
 from .palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, JUNCTION, UNTRACKED, WIRE, Scale, gate_fills
 from .paths import Point
-from .scene import Box, Edge, Junction, Panel, Scene, Wire
+from .scene import Badge, Box, Edge, Junction, Panel, Scene, Wire
+from .stages import Stages, group_of
 from .text import clean, number
 
 __all__ = ["paint"]
@@ -16,92 +21,189 @@ __all__ = ["paint"]
 MARGIN = 16.0
 PLAIN_WIDTH = 1.5
 PLAIN_COLOUR = "#546e7a"
+CUT_HERE = "truncated backpropagation through time cut the history here: no gradient goes back"
 
 
-def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str) -> Scene:
+def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str]) -> Scene:
     """The finished scene of a diagram."""
     scene = Scene(clean(title), _description(diagram))
-    if overlay is not None:
-        magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
-        scene.scale = Scale.covering(magnitudes)
-    heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN)
-    dx, dy = MARGIN, heading - layout.ceiling
-    _paint_panels(scene, diagram, layout, dx, dy)
-    fills = gate_fills(str(item.head.name) for item in diagram.items if item.role == "gate")
-    for item in diagram.items:
-        _paint_box(scene, item, layout, overlay, fills, dx, dy)
-    for bus in layout.buses:
-        item = diagram.items[bus.item]
-        colour = COLLECTOR if bus.collects else WIRE
-        scene.wires.append(Wire(f"w{bus.item}", f"n{bus.item}", _shift(bus.points, dx, dy), colour, bus.collects, item.spoken))
-    for k, link in enumerate(diagram.links):
-        _paint_edge(scene, k, link, diagram, layout, overlay, dx, dy)
-    scene.width = max(scene.width, layout.right + dx + MARGIN)
-    scene.height = layout.floor + dy + MARGIN
-    if overlay is not None and overlay.share:
-        add_bars(scene, diagram, layout, overlay, dx, layout.floor + dy)
+    painter = Painter(scene, diagram, layout, overlay)
+    painter.paint()
+    scene.notes += notes
+    add_notes(scene)
     return scene
 
 
-def _shift(points: list[Point], dx: float, dy: float) -> tuple[Point, ...]:
-    return tuple([(x + dx, y + dy) for x, y in points])
+class Painter:
+    """Fills one scene."""
 
+    def __init__(self, scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay | None) -> None:
+        self.scene, self.diagram, self.layout, self.overlay = scene, diagram, layout, overlay
+        self.stages = Stages(diagram)
+        scene.stages += self.stages.labels
+        if overlay is not None:
+            magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
+            scene.scale = Scale.covering([*magnitudes, overlay.seed], around=overlay.seed)
 
-def _paint_panels(scene: Scene, diagram: Diagram, layout: Layout, dx: float, dy: float) -> None:
-    steps = layout.steps
-    if steps is None:
-        return
-    for column, step in enumerate(diagram.steps):
-        if step.between or step.last is not None:
-            continue
-        left, right = steps.edges(column)
-        scene.panels.append(
-            Panel(
-                left + dx,
-                steps.top + dy,
-                right - left,
-                steps.bottom - steps.top,
-                f"t = {step.time}",
-                steps.label_x(column) + dx,
-                step.time,
+    def paint(self) -> None:
+        """Add everything to the scene."""
+        scene, diagram, layout, overlay = self.scene, self.diagram, self.layout, self.overlay
+        heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN)
+        if layout.steps is not None:
+            heading = add_lap_names(scene, diagram, layout, MARGIN, heading)
+        self.dx, self.dy = MARGIN, heading - layout.ceiling
+        self._add_panels()
+        fills = gate_fills(str(item.head.name) for item in diagram.items if item.role == "gate")
+        for item in diagram.items:
+            self._add_box(item, fills)
+        for bus in layout.buses:
+            item = diagram.items[bus.item]
+            colour = COLLECTOR if bus.collects else WIRE
+            points = self._shifted(bus.points)
+            stage = self.stages.of_item[bus.item] if bus.collects else None
+            scene.wires.append(Wire(f"w{bus.item}", f"n{bus.item}", points, colour, bus.collects, item.full_name, stage=stage))
+        for k, link in enumerate(diagram.links):
+            self._add_edge(k, link)
+        self._add_origin()
+        scene.width = max(scene.width, layout.right + self.dx + MARGIN)
+        scene.height = layout.floor + self.dy + MARGIN
+        if overlay is not None and overlay.share:
+            add_bars(scene, diagram, layout, overlay, self.stages, self.dx, layout.floor + self.dy)
+
+    def _shifted(self, points: list[Point]) -> tuple[Point, ...]:
+        return tuple([(x + self.dx, y + self.dy) for x, y in points])
+
+    def _add_panels(self) -> None:
+        steps = self.layout.steps
+        if steps is None:
+            return
+        for column, step in enumerate(self.diagram.steps):
+            if step.between or step.last is not None:
+                continue
+            left, right = steps.edges(column)
+            self.scene.panels.append(
+                Panel(
+                    left + self.dx,
+                    steps.top + self.dy,
+                    right - left,
+                    steps.bottom - steps.top,
+                    f"t = {step.time}",
+                    steps.label_x(column) + self.dx,
+                    step.time,
+                    self.diagram.lap_names.get(step.lap, ""),
+                    self.stages.of_column(self.diagram, column),
+                )
+            )
+
+    def _add_box(self, item: Item, fills: dict[str, str]) -> None:
+        place, overlay = self.layout.places[item.index], self.overlay
+        look = place.look
+        values = () if overlay is None else overlay.values.get(item.index, ())
+        gradient = None if overlay is None else overlay.of_item.get(item.index)
+        self.scene.boxes.append(
+            Box(
+                f"n{item.index}",
+                item.role,
+                look.shape,
+                place.x + self.dx,
+                place.y + self.dy,
+                place.width,
+                place.height,
+                look.lines,
+                look.font,
+                fills[str(item.head.name)] if item.role == "gate" else FILLS.get(item.role, FILLS["affine"]),
+                item.head.time,
+                _describe_item(item, gradient, values),
+                group_of(self.diagram, item),
+                self.stages.of_item[item.index],
+                clean(item.head.name or item.full_name),
+                values,
             )
         )
 
-
-def _paint_box(
-    scene: Scene, item: Item, layout: Layout, overlay: Overlay | None, fills: dict[str, str], dx: float, dy: float
-) -> None:
-    place = layout.places[item.index]
-    look = place.look
-    scene.boxes.append(
-        Box(
-            f"n{item.index}",
-            item.role,
-            look.shape,
-            place.x + dx,
-            place.y + dy,
-            place.width,
-            place.height,
-            look.lines,
-            look.font,
-            fills[str(item.head.name)] if item.role == "gate" else FILLS.get(item.role, FILLS["affine"]),
-            item.head.time,
-            _describe_item(item, None if overlay is None else overlay.of_item.get(item.index)),
+    def _add_edge(self, k: int, link: Link) -> None:
+        scene, overlay, route = self.scene, self.overlay, self.layout.routes[k]
+        source, target = self.diagram.items[link.source], self.diagram.items[link.target]
+        magnitude = None if overlay is None else overlay.of_link[k]
+        if overlay is None or scene.scale is None:
+            colour, width = PLAIN_COLOUR, PLAIN_WIDTH
+        else:
+            colour, width = scene.scale.colour(magnitude), scene.scale.width(magnitude)
+        told = [f"{source.full_name} → {target.full_name}"]
+        if link.is_cut:
+            told.append(CUT_HERE)
+        elif magnitude is not None:
+            told.append(f"‖gradient‖ {number(magnitude)}")
+        elif overlay is not None:
+            told.append("no gradient is needed here")
+        untracked = link.is_cut or (overlay is not None and magnitude is None)
+        time = target.head.time if target.head.time is not None else source.head.time
+        points, stage = self._shifted(route.points), self.stages.of_item[link.target]
+        scene.edges.append(
+            Edge(
+                f"e{k}",
+                f"n{link.source}",
+                f"n{link.target}",
+                points,
+                UNTRACKED if untracked else colour,
+                width,
+                magnitude,
+                route.arrow,
+                untracked,
+                time,
+                clean_lines(told),
+                group_of(self.diagram, target),
+                stage,
+            )
         )
-    )
+        if link.is_cut:
+            x, y = middle_of(points)
+            scene.badges.append(Badge(f"cut{k}", x, y, "cut", time, CUT_HERE, stage=stage))
+        if route.junction is not None:
+            x, y = route.junction
+            colour = JUNCTION if route.arrow else COLLECTOR_JUNCTION
+            scene.junctions.append(Junction(x + self.dx, y + self.dy, colour, time, stage=stage))
+
+    def _add_origin(self) -> None:
+        """Mark where a number that is not finite first appeared."""
+        if self.overlay is None or self.overlay.origin is None:
+            return
+        j, words = self.overlay.origin
+        box, item = self.scene.boxes[j], self.diagram.items[j]
+        x, y = box.x - box.width / 2, box.y - box.height / 2
+        self.scene.badges.append(Badge("origin", x, y, "nan", box.time, f"{item.full_name}: {words}", stage=box.stage))
+        self.scene.notes.append(f"not finite: {item.full_name}, {words}")
 
 
-def _describe_item(item: Item, gradient: float | None) -> str:
+def middle_of(points: tuple[Point, ...]) -> Point:
+    """The point half-way along a line."""
+    ends = points[::3]
+    lengths = [math.dist(a, b) for a, b in pairwise(ends)]
+    rest = sum(lengths) / 2
+    for ((x0, y0), (x1, y1)), length in zip(pairwise(ends), lengths, strict=True):
+        if rest <= length and length:
+            return x0 + (x1 - x0) * rest / length, y0 + (y1 - y0) * rest / length
+        rest -= length
+    return ends[-1]
+
+
+def _describe_item(item: Item, gradient: float | None, values: tuple[str, ...]) -> str:
     head = item.head
-    operations = " → ".join(dict.fromkeys(node.label for node in item.nodes))
-    parts = [item.spoken, operations, f"shape {head.shape} {head.dtype}"]
-    if head.time is not None:
+    operations = list(dict.fromkeys(node.node.label for node in item.nodes if node.label != CUT))
+    parts = [item.full_name, " → ".join(operations[:12]) + (" → …" if len(operations) > 12 else "")]
+    if item.kind:
+        parts.append(f"{len({node.node for node in item.nodes})} recorded operations")
+    else:
+        parts.append(f"shape {head.shape} {head.dtype}")
+    if head.time is not None and item.kind != "fold":
         parts.append(f"time step {head.time}")
     if head.scope:
         parts.append("in " + "/".join(head.scope))
+    if any(node.label != "leaf" and not node.is_whole and node.node.time is None for node in item.nodes):
+        parts.append("computed for all steps at once")
     if gradient is not None:
         parts.append(f"‖gradient‖ {number(gradient)}")
-    return clean_lines(parts)
+    return clean_lines([*parts, *values])
 
 
 def clean_lines(parts: list[str]) -> str:
@@ -109,46 +211,8 @@ def clean_lines(parts: list[str]) -> str:
     return "\n".join(clean(part) for part in parts)
 
 
-def _paint_edge(
-    scene: Scene, k: int, link: Link, diagram: Diagram, layout: Layout, overlay: Overlay | None, dx: float, dy: float
-) -> None:
-    route = layout.routes[k]
-    source, target = diagram.items[link.source], diagram.items[link.target]
-    magnitude = None if overlay is None else overlay.of_link[k]
-    if overlay is None or scene.scale is None:
-        colour, width = PLAIN_COLOUR, PLAIN_WIDTH
-    else:
-        colour, width = scene.scale.colour(magnitude), scene.scale.width(magnitude)
-    told = [f"{source.spoken} → {target.spoken}"]
-    if magnitude is not None:
-        told.append(f"‖gradient‖ {number(magnitude)}")
-    elif overlay is not None:
-        told.append("no gradient is needed here")
-    time = target.head.time if target.head.time is not None else source.head.time
-    points = _shift(route.points, dx, dy)
-    untracked = overlay is not None and magnitude is None
-    edge = Edge(
-        f"e{k}",
-        f"n{link.source}",
-        f"n{link.target}",
-        points,
-        UNTRACKED if untracked else colour,
-        width,
-        magnitude,
-        route.arrow,
-        untracked,
-        time,
-        clean_lines(told),
-    )
-    scene.edges.append(edge)
-    if route.junction is not None:
-        x, y = route.junction
-        colour = JUNCTION if route.arrow else COLLECTOR_JUNCTION
-        scene.junctions.append(Junction(x + dx, y + dy, colour, time))
-
-
 def _description(diagram: Diagram) -> str:
-    steps = len(diagram.steps)
+    steps = sum(1 for step in diagram.steps if not step.between)
     what = f"{len(diagram.items)} boxes and {len(diagram.links)} arrows"
     if not steps:
         return f"A recorded computation: {what}."

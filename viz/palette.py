@@ -78,6 +78,9 @@ VANISHED = "#9aa7ae"
 UNTRACKED = "#78909c"
 NOT_FINITE = "#00a3b8"
 
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0487f", "#8a6d00", "#2f7fb5")
+"""Colours of the lines of a chart, told apart by colour-blind people too (after Okabe and Ito 2008)."""
+
 THINNEST, WIDEST = 1.1, 5.2
 
 
@@ -104,20 +107,28 @@ class Scale:
     high: int
 
     @classmethod
-    def covering(cls, magnitudes: list[float], decades: int = 9) -> Scale:
+    def covering(cls, magnitudes: list[float], decades: int = 9, around: float | None = None) -> Scale:
         """The scale whose top is the largest of ``magnitudes`` and which reaches at most ``decades`` down from there.
+
+        It reaches further down if it must to hold ``around``, where the sweep began: what is below the scale of an
+        exploding gradient has not vanished.
 
         >>> Scale.covering([1e-30, 3e-5, 0.2])
         Scale(low=-9, high=0)
         >>> Scale.covering([0.02, 0.2])
         Scale(low=-2, high=0)
+        >>> Scale.covering([0.5, 1e30], around=1.0)
+        Scale(low=0, high=30)
         """
         positive = [m for m in magnitudes if 0.0 < m < math.inf]
         if not positive:
             return cls(-1, 0)
         high = math.ceil(math.log10(max(positive)) - 1e-9)
         low = math.floor(math.log10(min(positive)) + 1e-9)
-        return cls(max(min(low, high - 1), high - decades), high)
+        lowest = high - decades
+        if around is not None and 0.0 < around < math.inf:
+            lowest = min(lowest, math.floor(math.log10(around) + 1e-9))
+        return cls(max(min(low, high - 1), lowest), high)
 
     def fraction(self, magnitude: float) -> float:
         """Where a positive magnitude lies between the ends, from 0 to 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
@@ -51,7 +52,17 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
         link.lineage = items[link.source].lineage
     assign_roles(items, links, recorded.after, [not step.between for step in recorded.steps])
     vertex_of = {vertex.node: vertex for vertex in asked_for}
-    return Diagram(items, links, recorded.steps, recorded.nodes, [vertex_of[node] for node in outputs])
+    roots_in_order = [vertex_of[node] for node in outputs]
+    return Diagram(items, links, recorded.steps, recorded.nodes, roots_in_order, _lap_names(items, recorded))
+
+
+def _lap_names(items: Sequence[Item], recorded: Recorded) -> dict[int, str]:
+    """What most of the items of each lap were recorded under, if there are several laps."""
+    outermost: dict[int, Counter[str]] = {}
+    for item in items:
+        if 0 <= item.place < recorded.after and not recorded.steps[item.place].between and item.head.scope:
+            outermost.setdefault(recorded.steps[item.place].lap, Counter())[item.head.scope[0]] += 1
+    return {lap: found.most_common(1)[0][0] for lap, found in outermost.items()} if len(outermost) > 1 else {}
 
 
 def _inputs_first(folding: Folding) -> list[list[int]]:

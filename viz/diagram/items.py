@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..text import Line, Span, plain, symbol_name
+from ..text import LONGEST, Line, Span, plain, symbol_name
 from .cuts import CUT
 from .formula import join
 from .places import Step
@@ -87,6 +87,14 @@ class Item:
         symbol = Span(operation_symbol(self.head), soft=bool(name))
         return (*name, Span(" "), symbol) if name else (symbol,)
 
+    @cached_property
+    def full_name(self) -> str:
+        """What it is called, uncut: its name and time step, or its caption."""
+        name = self.head.name
+        if self.title or name is None or len(name) <= LONGEST:
+            return self.spoken
+        return name if self.head.time is None else f"{name}, t = {self.head.time}"
+
     @property
     def name(self) -> Line:
         """Its name with its time step, L for a nameless loss, or nothing."""
@@ -121,6 +129,7 @@ class Diagram:
     Attributes:
         vertices: all that the items stand for, inputs first.
         roots: the vertices of the tensors that were asked for.
+        lap_names: what each lap is called ("encoder"), where there are several.
     """
 
     items: list[Item]
@@ -128,6 +137,7 @@ class Diagram:
     steps: list[Step]
     vertices: list[Vertex] = field(default_factory=list)
     roots: list[Vertex] = field(default_factory=list)
+    lap_names: dict[int, str] = field(default_factory=dict)
 
     @property
     def after(self) -> int:

@@ -41,4 +41,4 @@ def merged(diagram: Diagram, group: Mapping[int, Group], make: Callable[[Group, 
         links.setdefault(key, Link(source, target, link.lineage)).edges.extend(link.edges)
     for index, item in enumerate(items):
         item.index = index
-    return Diagram(items, list(links.values()), diagram.steps, diagram.vertices, diagram.roots)
+    return Diagram(items, list(links.values()), diagram.steps, diagram.vertices, diagram.roots, diagram.lap_names)

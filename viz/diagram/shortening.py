@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..text import Span
+from ..text import Line, Span
 from .items import Diagram, Item
 from .merging import Group, merged
 from .places import BEFORE, Step
 
-__all__ = ["shortened"]
+__all__ = ["shortened", "thinned"]
 
 
 def shortened(diagram: Diagram, kept: int) -> Diagram:
@@ -43,9 +43,30 @@ def shortened(diagram: Diagram, kept: int) -> Diagram:
     return short
 
 
+def thinned(diagram: Diagram, most: int, kept: int) -> Diagram:
+    """The diagram with the middle of every place that holds more than ``most`` items in one item."""
+    places: dict[int, list[Item]] = {}
+    for item in diagram.items:
+        places.setdefault(item.place, []).append(item)
+    crowded = {place: items[kept:-kept] for place, items in places.items() if len(items) > most}
+    group: dict[int, Group] = {item.index: place for place, items in crowded.items() for item in items}
+    return merged(diagram, group, lambda _, members: _crowd(members))
+
+
+def _crowd(members: list[Item]) -> Item:
+    crowd = _joint(members, (Span("⋯"), Span(f"{len(members)} operations"), Span("⋯")))
+    crowd.lineage = ("crowd", members[0].place)
+    return crowd
+
+
 def _fold(step: Step, hidden: int, members: list[Item]) -> Item:
+    fold = _joint(members, (Span("⋯"), Span(f"t = {step.time} … {step.last}"), Span(f"{hidden} steps")))
+    fold.lineage = ("fold", step.lap)
+    return fold
+
+
+def _joint(members: list[Item], title: Line) -> Item:
     last = members[-1]
-    title = (Span("⋯"), Span(f"t = {step.time} … {step.last}"), Span(f"{hidden} steps"))
     return Item(
         0,
         tuple(vertex for item in members for vertex in item.nodes),
@@ -53,7 +74,6 @@ def _fold(step: Step, hidden: int, members: list[Item]) -> Item:
         last.place,
         "fold",
         [],
-        lineage=("fold", step.lap),
         kind="fold",
         title=title,
         is_output=any(item.is_output for item in members),

@@ -93,13 +93,17 @@ class Vertex:
         """Whether a backward pass has freed what its derivative needs."""
         return self.operation is not None and self.operation.saved is None
 
-    def shares(self, g: Any, sums: ArraySums) -> list[Any]:
-        """What it sends to each of its inputs, given its gradient."""
-        if self.operation is None:
-            return [self._handed_on(g)] if self.inputs else []
-        saved = self.operation.needed()
+    def kept(self) -> Saved:
+        """What its operation saved, as far as it concerns the vertex; of one row, with a leading axis of length 1."""
+        saved = self.operation.needed() if self.operation is not None else ()
         for adapt in self.adapt:
             saved = adapt(saved)
+        return saved
+
+    def shares(self, g: Any, saved: Saved, sums: ArraySums) -> list[Any]:
+        """What it sends to each of its inputs, given its gradient and what it kept."""
+        if self.operation is None:
+            return [self._handed_on(g)] if self.inputs else []
         if not self.rowwise:
             return list(self.operation.vjp(g, *saved))
         return [

@@ -1,0 +1,160 @@
+"""Line charts: how the gradient shrinks over time in several models, and what a training did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minigrad.errors import ArgumentError
+
+from ..palette import NOT_FINITE, SERIES
+from ..paths import Pen
+from ..scene import Curve, Sample, Scene
+from ..text import Line, Span, clean, line_width, number, shorten
+from .axes import LEFT, Axis, covering, draw_time, draw_values, heading
+from .table import tables_of
+
+__all__ = ["gradient_lines", "learning_curves"]
+
+WIDTHS = {None: 900.0, "page": 900.0, "slide": 1000.0, "wide": 1800.0}
+HEIGHT, PANEL_HEIGHT = 340.0, 150.0
+MARGIN_LEFT, MARGIN_RIGHT = 92.0, 24.0
+BELOW, GAP = 52.0, 30.0
+LEGEND_SIZE, LEGEND_PITCH = 12.0, 19.0
+DASHES = 6
+"""After so many series the colours begin again, with dashed lines."""
+MOST_POINTS = 1500
+
+
+def gradient_lines(models: Any, *, title: str | None = None, size: str | None = None) -> Scene:
+    """‖∂L/∂h_t‖ over t for several models, on a log axis: a straight line is a gradient that vanishes exponentially.
+
+    Args:
+        models: losses by name; or tables of `minigrad.bptt.gradient_by_time`; or one loss. Of a model with several states
+            every one is a line.
+        title: written above.
+        size: "slide", "page" or "wide".
+    """
+    lines: dict[str, tuple[list[int], list[float]]] = {}
+    for one in tables_of(models):
+        for state, values in one.states.items():
+            label = f"{one.name}: {state}" if one.name and len(one.states) > 1 else one.name or state
+            lines[label] = (one.times, values)
+    scene = Scene(clean("The gradient of the state, step by step" if title is None else title), f"{len(lines)} lines over time.")
+    scene.width = WIDTHS[size]
+    top = heading(scene) + 8
+    legend = _legend_width(lines)
+    time = _time_axis([times for times, _ in lines.values()], scene.width - legend)
+    axis = covering((v for _, values in lines.values() for v in values), top + HEIGHT, top, is_log=True)
+    draw_values(scene, axis, time.start, time.end, (Span("‖∂L/∂h‖"), Span(" (log)", soft=True)), "values")
+    draw_time(scene, time, top + HEIGHT, "t", "time")
+    for k, (label, (times, values)) in enumerate(lines.items()):
+        _line(scene, f"line{k}", label, times, values, time, axis, k)
+        _legend(scene, label, k, time.end + LEFT, top + 14 + LEGEND_PITCH * k)
+    scene.height = max(top + HEIGHT + BELOW, top + 20 + LEGEND_PITCH * len(lines))
+    return scene
+
+
+def learning_curves(log: Any, *, title: str | None = None, size: str | None = None) -> Scene:
+    """What a training did: a panel for each number that it logged (loss, norm of the gradient, learning rate), over updates.
+
+    Args:
+        log: records, each with ``step`` and numbers, as attributes or by name: such as the log of a training of
+            `minigrad.models`; or a mapping from names to lists of numbers.
+        title: written above.
+        size: "slide", "page" or "wide".
+
+    Raises:
+        ArgumentError: there are no numbers in it.
+
+    >>> scene = learning_curves({"loss": [2.0, 1.0, 0.5], "learning rate": [0.1, 0.1, 0.01]})
+    >>> [text.line[0].text for text in scene.texts if text.rotated]
+    ['loss', 'learning rate']
+    """
+    steps, columns = _columns_of(log)
+    scene = Scene(clean("Training" if title is None else title), f"{len(columns)} curves of a training.", WIDTHS[size])
+    y = heading(scene) + 8
+    time = _time_axis([steps], scene.width)
+    for k, (name, values) in enumerate(columns.items()):
+        last = k == len(columns) - 1
+        positive = [v for v in values if math.isfinite(v) and v > 0]
+        is_log = bool(positive) and min(values) > 0 and max(positive) > 100 * min(positive)
+        axis = covering(values, y + PANEL_HEIGHT, y, is_log)
+        words: Line = (Span(clean(name)), *([Span(" (log)", soft=True)] if is_log else []))
+        draw_values(scene, axis, time.start, time.end, words, f"values{k}")
+        draw_time(scene, time, y + PANEL_HEIGHT, "update" if last else "", f"time{k}")
+        _line(scene, f"line{k}", name, steps, values, time, axis, k)
+        y += PANEL_HEIGHT + GAP
+    scene.height = y + BELOW - GAP
+    return scene
+
+
+def _columns_of(log: Any) -> tuple[list[int], dict[str, list[float]]]:
+    """The updates and the numbers of a log, by name, with NaN where one is missing."""
+    if isinstance(log, Mapping):
+        columns = {str(name): [_number(v) for v in values] for name, values in log.items() if name != "step"}
+        longest = max(map(len, columns.values()), default=0)
+        steps = [int(s) for s in log.get("step", range(1, longest + 1))]
+    else:
+        records = [dict(entry) if isinstance(entry, Mapping) else _fields(entry) for entry in log]
+        numbers = dict.fromkeys(name for record in records for name, value in record.items() if _is_number(value))
+        steps = [int(record.get("step", k + 1)) for k, record in enumerate(records)]
+        columns = {name: [_number(record.get(name)) for record in records] for name in numbers if name != "step"}
+    columns = {name: values for name, values in columns.items() if any(map(math.isfinite, values))}
+    if not columns or not steps:
+        raise ArgumentError("learning_curves: expected a log with numbers: records with a step, a loss …, or lists by name")
+    return steps, columns
+
+
+def _fields(entry: Any) -> dict[str, Any]:
+    names = getattr(entry, "_fields", None) or getattr(entry, "__dataclass_fields__", None) or vars(entry)
+    return {name: getattr(entry, name) for name in names}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> float:
+    return float(value) if value is not None else math.nan
+
+
+def _time_axis(times: Sequence[Sequence[int]], width: float) -> Axis:
+    low, high = min(t[0] for t in times), max(t[-1] for t in times)
+    return Axis(low, high if high > low else low + 1, MARGIN_LEFT, width - MARGIN_RIGHT)
+
+
+def _line(
+    scene: Scene, key: str, label: str, times: Sequence[int], values: Sequence[float], time: Axis, axis: Axis, k: int
+) -> None:
+    """One line, interrupted where there is no number; what is not finite is marked on the axis."""
+    every = -(-len(times) // MOST_POINTS)
+    pieces: list[Pen] = []
+    pen: Pen | None = None
+    for t, value in list(zip(times, values, strict=True))[::every]:
+        if math.isfinite(value):
+            if pen is None:
+                pieces.append(pen := Pen(time.at(t), axis.at(value)))
+            else:
+                pen.to(time.at(t), axis.at(value))
+        else:
+            pen = None
+            if math.isinf(value):
+                mark = Pen(time.at(t), axis.end).to(time.at(t), axis.end + 6)
+                scene.curves.append(Curve(f"{key}-inf{t}", tuple(mark.points), NOT_FINITE, 2.0, False, f"{label}: {number(value)}", label))
+    for p, piece in enumerate(pieces):
+        if len(piece.points) > 1:
+            told = f"{clean(label)}: {number(values[0])} … {number(values[-1])}"
+            points, dashed = tuple(piece.points), k >= DASHES
+            scene.curves.append(Curve(f"{key}-{p}", points, SERIES[k % len(SERIES)], 2.0, dashed, told, label))
+
+
+def _legend_width(labels: Mapping[str, Any]) -> float:
+    return max(line_width((Span(shorten(clean(label))),), LEGEND_SIZE) for label in labels) + 50 if len(labels) > 1 else 0.0
+
+
+def _legend(scene: Scene, label: str, k: int, x: float, y: float) -> None:
+    line: Line = (Span(shorten(clean(label))),)
+    scene.samples.append(Sample(x, y, SERIES[k % len(SERIES)], 2.0, k >= DASHES, line))
+

@@ -8,10 +8,23 @@
 
 from minigrad.tracebacks import hide_frames
 
+from .charting import gradient_lines, heat_bars, heat_map, learning_curves, strips
 from .drawing import draw, render
 from .errors import GraphvizError, PictureFileError, RenderingError
 from .picture import Picture
 
-__all__ = ["GraphvizError", "Picture", "PictureFileError", "RenderingError", "draw", "render"]
+__all__ = [
+    "GraphvizError",
+    "Picture",
+    "PictureFileError",
+    "RenderingError",
+    "draw",
+    "gradient_lines",
+    "heat_bars",
+    "heat_map",
+    "learning_curves",
+    "render",
+    "strips",
+]
 
 hide_frames(__name__)

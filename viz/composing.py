@@ -8,9 +8,10 @@ from typing import Any
 
 from minigrad.errors import ArgumentError, DTypeError, GraphError
 from minigrad.graph import Node, walk
+from minigrad.memory import collector_paused
 from minigrad.tensor import Tensor, seed
 
-from .charts.along_time import along_time
+from .charts.along_time import along_time, is_long
 from .details import DETAILS, SIZES, checked, chosen, detailed
 from .diagram import Diagram, build
 from .diagram.vertices import Vertex
@@ -61,35 +62,47 @@ def compose(
     """
     _check(detail, fold, size, opened, title)
     outputs = _outputs(tensors)
+    if detail is None and fold is None and opened is None and gradients and len(tensors) == 1 and is_long(outputs[0]):
+        return along_time(tensors, "heat bar", title, size)
     if detail in ("strip", "heat bar"):
         return along_time(tensors, detail, title, size)
+    with collector_paused():
+        return _fitting(tensors, outputs, gradients, gradient, title, detail, fold, size, opened)
+
+
+def _fitting(
+    tensors: Sequence[Tensor],
+    outputs: Sequence[Node],
+    gradients: bool,
+    gradient: Any,
+    title: str | None,
+    detail: str | None,
+    fold: bool | int | None,
+    size: str | None,
+    opened: int | None,
+) -> Scene:
+    """The first choice of detail whose scene fits the size."""
     nodes = walk(*outputs)
-    first = build(nodes, outputs, detail == "operations")
-    _check_opened(first, opened)
+    whole = build(nodes, outputs, detail == "operations")
+    _check_opened(whole, opened)
     room = SIZES[size] if size is not None else (math.inf, math.inf)
     scene = None
-    for choice in chosen(first, detail, fold, opened):
+    for choice in list(chosen(whole, detail, fold, opened)):
         notes: list[str] = []
-        diagram = detailed(nodes, outputs, choice, notes)
+        if scene is not None:
+            whole = build(nodes, outputs, choice.name == "operations")
+        diagram = detailed(whole, choice, notes)
         overlay = None
         if gradients and any(vertex.is_released for vertex in diagram.vertices):
             notes.append(FREED)
         elif gradients:
             overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots))
-        scene = paint(diagram, lay_out(diagram), overlay, default_title(diagram) if title is None else title, notes)
+        words, page = default_title(diagram) if title is None else title, room if size == "slide" else None
+        scene = paint(diagram, lay_out(diagram), overlay, words, notes, page)
         if scene.width <= room[0] and scene.height <= room[1]:
             break
     assert scene is not None
-    if size == "slide":
-        on_slide(scene)
     return scene
-
-
-def on_slide(scene: Scene) -> None:
-    """Give the scene the shape of a slide."""
-    width, height = SIZES["slide"]
-    scale = max(scene.width / width, scene.height / height, 1.0)
-    scene.width, scene.height = width * scale, height * scale
 
 
 def _check(detail: Any, fold: Any, size: Any, opened: Any, title: Any) -> None:

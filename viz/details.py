@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from minigrad.errors import ArgumentError
-from minigrad.graph import Node
 
-from .diagram import Diagram, build
+from .diagram import Diagram
 from .diagram.cells import closed
 from .diagram.numbering import band_of
 from .diagram.shortening import shortened, thinned
@@ -41,14 +40,13 @@ class Detail:
     opened: int | None = None
 
 
-def detailed(nodes: Sequence[Node], outputs: Sequence[Node], detail: Detail, notes: list[str]) -> Diagram:
-    """The diagram of recorded nodes at a detail; what had to be left out is told in ``notes``."""
-    diagram = build(nodes, outputs, detail.name == "operations")
+def detailed(diagram: Diagram, detail: Detail, notes: list[str]) -> Diagram:
+    """What a diagram shows at a detail; what had to be left out is told in ``notes``. The items given are changed."""
     if detail.name == "cells":
         steps = enumerate(diagram.steps)
         diagram = closed(diagram, {c for c, step in steps if step.time == detail.opened and not step.between})
     if detail.kept:
-        diagram = shortened(diagram, detail.kept)
+        diagram = shortened(diagram, detail.kept, detail.opened)
     elif len(diagram.items) > MOST_BOXES:
         notes.append(f"folded: {len(diagram.items)} boxes are more than a picture of {MOST_BOXES} can hold")
         diagram = shortened(diagram, KEPT["gates"])
@@ -56,8 +54,8 @@ def detailed(nodes: Sequence[Node], outputs: Sequence[Node], detail: Detail, not
     diagram = thinned(diagram, MOST_IN_ONE_PLACE, KEPT_OF_A_CROWD)
     if len(diagram.items) < boxes:
         notes.append(
-            f"folded: more than {MOST_IN_ONE_PLACE} boxes in one place; mark the steps of a loop with time_step(t), which gives "
-            "each a column of its own"
+            f"folded: more than {MOST_IN_ONE_PLACE} boxes in one place; mark the steps of a loop with time_step(t), "
+            "which gives each a column of its own"
         )
     return diagram
 
@@ -73,7 +71,7 @@ def chosen(diagram: Diagram, detail: str | None, fold: bool | int | None, opened
     T = steps_of(diagram)
     names = [detail] if detail is not None else ["cells"] if opened is not None or _is_tall(diagram) else ["gates", "cells"]
     for name in names:
-        wanted = fold is True or (fold is None and T > STEPS_SHOWN[name])
+        wanted = fold is True or (fold is None and STEPS_SHOWN[name] < T)
         kept = KEPT[name] if wanted else int(fold or 0)
         yield Detail(name, kept, opened)
         fewer = range(kept - 1 if kept else min(KEPT[name], (T - 1) // 2), 0, -1) if fold is None or fold is True else ()

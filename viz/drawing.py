@@ -22,6 +22,10 @@ def draw(
     gradients: bool = True,
     gradient: Any = None,
     title: str | None = None,
+    detail: str | None = None,
+    fold: bool | int | None = None,
+    size: str | None = None,
+    opened: int | None = None,
     full: bool = False,
     theme: str = "light",
     values: bool = False,
@@ -35,20 +39,27 @@ def draw(
     Args:
         tensors: what to draw, usually one loss.
         gradients: colour each line by the norm of the gradient that flows back along it, and show what each step
-            contributes to the gradients of the parameters. It takes one backward sweep, which changes nothing, and so
-            must happen before ``backward()`` frees what it needs.
+            contributes to the gradients of the parameters. It takes one backward sweep, which changes nothing. After
+            ``backward()`` has freed what it needs the picture is forward only, and says so.
         gradient: where the backward sweep starts, in the shape of the tensor; for several tensors one for each. May be
             left out for tensors of one entry.
         title: written above; by default the scopes and the number of steps.
-        full: draw every recorded operation by itself.
+        detail: "operations" (every one that was recorded), "gates" (as in the textbook), "cells" (one box for each cell and
+            step), "strip" (a small box for each step) or "heat bar" (one line for all steps). By default gates where a step
+            has one or two cells, else cells; of more than a thousand steps the heat bar.
+        fold: how many steps to show at either end of each pass over time; what is between becomes one box, which tells the
+            sum of the contributions of its steps. By default two (four of cells) if there are more than six (twelve);
+            False shows all.
+        size: "slide" (13.3 × 7.5 inches), "page" or "wide": less is shown, or more is folded, until it fits.
+        opened: the step whose cells are shown gate by gate among closed ones.
+        full: the same as ``detail="operations"``.
         theme: "light" or "dark".
         values: print the numbers of each box beneath it; they are told on hover too.
 
     Raises:
         DTypeError: something else than a Tensor, or a title that is no text.
         ArgumentError: no tensors, not as many gradients as tensors, or an option that is none.
-        GraphError: nothing was recorded, the graph has been released, a tensor of several entries has no ``gradient``,
-            or the graph is too large for a picture.
+        GraphError: nothing was recorded, or a tensor of several entries has no ``gradient``.
         ShapeError: a ``gradient`` of another shape.
 
     >>> import numpy as np
@@ -71,11 +82,12 @@ def draw(
         )
     if title is not None and not isinstance(title, str):
         raise DTypeError(f"draw: expected title to be a str, got {type(title).__name__}")
-    detail = "operations" if flag(full, "draw: full") else "gates"
+    if flag(full, "draw: full"):
+        detail = "operations"
     gradients = flag(gradients, "draw: gradients")
     asked = {"gradients": gradients, "gradient": gradient, "title": title}
-    scene = compose(tensors, **asked, detail=detail)
-    return Picture(scene, theme, values, lambda: compose(tensors, **asked, detail="operations"))
+    scene = compose(tensors, **asked, detail=detail, fold=fold, size=size, opened=opened)
+    return Picture(scene, theme, values, lambda: compose(tensors, **asked, detail="operations", fold=fold))
 
 
 def render(tensors: Tensor | Sequence[Tensor], path: str | os.PathLike[str], **options: Any) -> Path:

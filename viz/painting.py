@@ -24,11 +24,25 @@ PLAIN_COLOUR = "#546e7a"
 CUT_HERE = "truncated backpropagation through time cut the history here: no gradient goes back"
 
 
-def paint(diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str]) -> Scene:
-    """The finished scene of a diagram."""
+def paint(
+    diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str], page: Point | None = None
+) -> Scene:
+    """The finished scene of a diagram: as large as it comes, or in the middle of a page of that width and height."""
+    scene = _painted(diagram, layout, overlay, title, notes, (0.0, 0.0))
+    if page is None:
+        return scene
+    scale = max(scene.width / page[0], scene.height / page[1], 1.0)
+    width, height = page[0] * scale, page[1] * scale
+    scene = _painted(diagram, layout, overlay, title, notes, (width - scene.width, height - scene.height))
+    scene.width, scene.height = width, height
+    return scene
+
+
+def _painted(
+    diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str], spare: Point
+) -> Scene:
     scene = Scene(clean(title), _description(diagram))
-    painter = Painter(scene, diagram, layout, overlay)
-    painter.paint()
+    Painter(scene, diagram, layout, overlay).paint(spare)
     scene.notes += notes
     add_notes(scene)
     return scene
@@ -45,13 +59,14 @@ class Painter:
             magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
             scene.scale = Scale.covering([*magnitudes, overlay.seed], around=overlay.seed)
 
-    def paint(self) -> None:
-        """Add everything to the scene."""
+    def paint(self, spare: Point) -> None:
+        """Add everything to the scene; half of the ``spare`` width and height is left free before it."""
         scene, diagram, layout, overlay = self.scene, self.diagram, self.layout, self.overlay
-        heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN)
+        left = MARGIN + spare[0] / 2
+        heading = add_heading(scene, diagram, overlay, layout.right + 2 * MARGIN + spare[0]) + spare[1] / 2
         if layout.steps is not None:
-            heading = add_lap_names(scene, diagram, layout, MARGIN, heading)
-        self.dx, self.dy = MARGIN, heading - layout.ceiling
+            heading = add_lap_names(scene, diagram, layout, left, heading)
+        self.dx, self.dy = left, heading - layout.ceiling
         self._add_panels()
         fills = gate_fills(str(item.head.name) for item in diagram.items if item.role == "gate")
         for item in diagram.items:

@@ -78,7 +78,7 @@ VANISHED = "#9aa7ae"
 UNTRACKED = "#78909c"
 NOT_FINITE = "#00a3b8"
 
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0487f", "#8a6d00", "#2f7fb5")
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0487f", "#8a6d00", "#4d4d4d")
 """Colours of the lines of a chart, told apart by colour-blind people too (after Okabe and Ito 2008)."""
 
 THINNEST, WIDEST = 1.1, 5.2

@@ -58,8 +58,7 @@ def _label(diagram: Diagram, item: Item) -> str:
 
 def group_of(diagram: Diagram, item: Item) -> str:
     """The part of the model that an item belongs to: "encoder", "layer 2 backward"; empty where there is one."""
-    laps = {step.lap for step in diagram.steps}
     layer, direction = band_of(item.head.scope)
-    outer = item.head.scope[:1] if len(laps) > 1 else ()
+    outer = item.head.scope[:1] if diagram.lap_names else ()
     named = [*outer, *([f"layer {layer}"] if layer else []), *([DIRECTIONS[direction]] if direction else [])]
     return " ".join(dict.fromkeys(named))

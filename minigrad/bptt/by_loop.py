@@ -219,7 +219,7 @@ class ByTime(ArraySums):
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
         with np.errstate(all="ignore"):
-            back = executable.run(run.T, xs, arriving, consts, not run.reverse, loop.steps.cuts())
+            back = executable.run(run.T, xs, arriving, consts, not run.reverse, loop.cuts())
         times = sorted(loop.steps.times)
         for label, ref in labels.items():
             sizes = np.zeros(len(times)) if ref is None else norms(back.of(Ref(LOCAL, kept[ref])), 1)

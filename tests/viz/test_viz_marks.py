@@ -20,6 +20,7 @@ def everything() -> Scene:
     scene.tiles.append(Tile("i0", 10.0, 300.0, 20.0, 8.0, "#e87e24", 1, "step 1", 0.25))
     scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, True, "RNN"))
     scene.texts.append(Text(12.0, 200.0, (Span("rotated"),), 11.0, key="y axis", rotated=True))
+    scene.boxes = [replace(box, values=()) for box in scene.boxes]
     scene.boxes[0] = replace(scene.boxes[0], values=("shape 2 × 4", "mean 0.5"), full_name="a name that nobody would cut")
     scene.boxes[1] = replace(scene.boxes[1], shape="fold")
     return scene

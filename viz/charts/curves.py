@@ -8,9 +8,10 @@ from typing import Any
 
 from minigrad.errors import ArgumentError
 
+from ..furniture import SAMPLE_WIDTH
 from ..palette import NOT_FINITE, SERIES
 from ..paths import Pen
-from ..scene import Curve, Sample, Scene
+from ..scene import Curve, Scene, Text
 from ..text import Line, Span, clean, line_width, number, shorten
 from .axes import LEFT, Axis, covering, draw_time, draw_values, heading
 from .table import tables_of
@@ -41,8 +42,8 @@ def gradient_lines(models: Any, *, title: str | None = None, size: str | None = 
         for state, values in one.states.items():
             label = f"{one.name}: {state}" if one.name and len(one.states) > 1 else one.name or state
             lines[label] = (one.times, values)
-    scene = Scene(clean("The gradient of the state, step by step" if title is None else title), f"{len(lines)} lines over time.")
-    scene.width = WIDTHS[size]
+    words = "The gradient of the state, step by step" if title is None else title
+    scene = Scene(clean(words), f"{len(lines)} lines over time.", WIDTHS[size])
     top = heading(scene) + 8
     legend = _legend_width(lines)
     time = _time_axis([times for times, _ in lines.values()], scene.width - legend)
@@ -141,8 +142,8 @@ def _line(
         else:
             pen = None
             if math.isinf(value):
-                mark = Pen(time.at(t), axis.end).to(time.at(t), axis.end + 6)
-                scene.curves.append(Curve(f"{key}-inf{t}", tuple(mark.points), NOT_FINITE, 2.0, False, f"{label}: {number(value)}", label))
+                mark, told = Pen(time.at(t), axis.end).to(time.at(t), axis.end + 6), f"{clean(label)}: {number(value)}"
+                scene.curves.append(Curve(f"{key}-inf{t}", tuple(mark.points), NOT_FINITE, 2.0, False, told, label))
     for p, piece in enumerate(pieces):
         if len(piece.points) > 1:
             told = f"{clean(label)}: {number(values[0])} … {number(values[-1])}"
@@ -156,5 +157,7 @@ def _legend_width(labels: Mapping[str, Any]) -> float:
 
 def _legend(scene: Scene, label: str, k: int, x: float, y: float) -> None:
     line: Line = (Span(shorten(clean(label))),)
-    scene.samples.append(Sample(x, y, SERIES[k % len(SERIES)], 2.0, k >= DASHES, line))
+    sample = tuple(Pen(x, y).to(x + SAMPLE_WIDTH, y).points)
+    scene.curves.append(Curve(f"sample{k}", sample, SERIES[k % len(SERIES)], 2.5, k >= DASHES, clean(label), label))
+    scene.texts.append(Text(x + SAMPLE_WIDTH + 8, y + 4, line, LEGEND_SIZE, key=f"legend{k}", group=label))
 

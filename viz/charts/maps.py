@@ -36,7 +36,7 @@ def heat_map(
 
     Args:
         table: (n, m) numbers ≥ 0, such as ``contributions(losses, W).norms`` or ``state_jacobians(cell, xs).norms()``;
-            NaN is left out. Of more than a hundred rows or columns neighbours share a square, with their largest.
+            zeros and NaN are left white. Of more than a hundred rows or columns neighbours share a square, with their largest.
         title: written above.
         size: "slide", "page" or "wide".
         rows, columns: what the axes are called.
@@ -47,7 +47,7 @@ def heat_map(
 
     >>> scene = heat_map([[1.0, 0.0], [0.5, 1.0]], title="∂h_t/∂h_k")
     >>> [tile.tooltip for tile in scene.tiles][:3]
-    ['t = 1, k = 1: 1', 't = 1, k = 2: 0', 't = 2, k = 1: 0.5']
+    ['t = 1, k = 1: 1', 't = 2, k = 1: 0.5', 't = 2, k = 2: 1']
     """
     values = np.asarray(table, dtype=float)
     if values.ndim != 2 or not values.size:
@@ -62,15 +62,16 @@ def heat_map(
     for i in range(0, n, every):
         for j in range(0, m, every):
             part = values[i : i + every, j : j + every]
-            if np.isnan(part).all():
+            value = 0.0 if np.isnan(part).all() else float(np.nanmax(part))
+            if not value:
                 continue
-            value = float(np.nanmax(part))
             where = f"{rows} = {_range(i, every, n, first)}, {columns} = {_range(j, every, m, first)}"
             x, y = MARGIN_LEFT + tile * (j // every), top + tile * (i // every)
             told = f"{where}: {number(value)}"
             scene.tiles.append(Tile(f"tile{i}-{j}", x, y, tile, tile, scale.colour(value), None, told, value))
     right, bottom = MARGIN_LEFT + tile * -(-m // every), top + tile * -(-n // every)
-    across = Axis(first, first + m - 1, MARGIN_LEFT + tile / 2, right - tile / 2) if m > 1 else Axis(first, first + 1, MARGIN_LEFT + tile / 2, right)
+    left = MARGIN_LEFT + tile / 2
+    across = Axis(first, first + m - 1, left, right - tile / 2) if m > 1 else Axis(first, first + 1, left, right)
     draw_time(scene, across, bottom, columns, "columns", with_line=False)
     _rows_axis(scene, n, first, top + tile / 2, bottom - tile / 2, rows)
     scene.scale_at = (MARGIN_LEFT + 70, top - LEGEND_ROOM + 2)
@@ -87,7 +88,8 @@ def _range(start: int, every: int, end: int, first: int) -> str:
 
 def _rows_axis(scene: Scene, n: int, first: int, start: float, end: float, name: str) -> None:
     axis = Axis(first, first + max(n - 1, 1), start, end if n > 1 else start + 1)
-    shown = dict.fromkeys([first, *(round(v) for v, _ in axis.ticks(8) if v == round(v) and first < v < first + n - 1), first + n - 1])
+    inner = [round(v) for v, _ in axis.ticks(8) if v == round(v) and first < v < first + n - 1]
+    shown = dict.fromkeys([first, *inner, first + n - 1])
     placed: list[float] = []
     for t in shown:
         y = axis.at(t)

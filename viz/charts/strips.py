@@ -78,7 +78,8 @@ def _begun(series: Sequence[Series], title: str | None, size: str | None, words:
     if line_width((Span(scene.title),), 16.0) * 1.1 + LEFT > scene.scale_at[0] - LEGEND_LABEL_WIDTH:
         scene.scale_at = (scene.scale_at[0], 17.0 + LEGEND_ROOM)
         y += LEGEND_ROOM
-    scene.texts.append(Text(scene.scale_at[0] - 8, scene.scale_at[1] + 10, (Span("‖gradient‖"),), LEGEND_SIZE, "end", key="scale"))
+    x, top = scene.scale_at
+    scene.texts.append(Text(x - 8, top + 10, (Span("‖gradient‖"),), LEGEND_SIZE, "end", key="scale"))
     names = [line_width((Span(shorten(clean(one.name), 24)),), NAME_SIZE) * 1.1 for one in series]
     first = LEFT + max([120.0, *names]) + LEFT
     low, high = min(one.times[0] for one in series), max(one.times[-1] for one in series)
@@ -95,12 +96,13 @@ def _named(scene: Scene, one: Series, y: float, row: int, below: Sequence[str]) 
         line: Line = (Span(shorten(clean(one.name), 24)),)
         scene.texts.append(Text(LEFT, y, line, NAME_SIZE, bold=True, colour=INK, key=f"name{row}", group=one.name))
     for k, words in enumerate(below):
-        scene.texts.append(Text(LEFT, y + 15 * (k + bool(one.name)), (Span(words),), SMALL_SIZE, key=f"about{row}-{k}", group=one.name))
+        height, about = y + 15 * (k + bool(one.name)), (Span(words),)
+        scene.texts.append(Text(LEFT, height, about, SMALL_SIZE, key=f"about{row}-{k}", group=one.name))
 
 
 def _strip(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row: int, parameter: str | None) -> float:
     states = list(one.states)
-    _named(scene, one, y + 14, row, [" and ".join([f"{len(states)} states" if len(states) > 3 else ", ".join(states)])])
+    _named(scene, one, y + 14, row, [f"{len(states)} states" if len(states) > 3 else ", ".join(states)])
     pitch = axis.at(1.0) - axis.at(0.0)
     width = max(pitch * 0.66, 1.0)
     total, top = one.total, y
@@ -122,7 +124,8 @@ def _strip(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row: i
         scene.tiles.append(Tile(f"cell{row}-{t}", x, top, width, CELL_HEIGHT, colour, t, told, total[i], one.name))
     middle = top + CELL_HEIGHT / 2
     end = tuple(Pen(last, middle).to(last + LEFT, middle).points)
-    scene.curves.append(Curve(f"to-loss{row}", end, scale.colour(max(v for v in (*total, 0.0) if v == v)), WIRE, False, "", one.name))
+    strongest = scale.colour(max((v for v in total if not math.isnan(v)), default=0.0))
+    scene.curves.append(Curve(f"to-loss{row}", end, strongest, WIRE, False, "", one.name))
     scene.boxes.append(
         Box(f"loss{row}", "loss", "circle", last + LEFT + LOSS / 2, middle, LOSS, LOSS, ((Span("L"),),), 12.0, FILLS["loss"],
             None, f"the loss of {one.name}" if one.name else "the loss", one.name)
@@ -148,15 +151,15 @@ def _bars(scene: Scene, one: Series, name: str, axis: Axis, scale: Scale, y: flo
     values = one.shares[name]
     heights = Heights([value for value in values if math.isfinite(value)])
     width = max((axis.at(1.0) - axis.at(0.0)) * 0.66, 1.0)
-    words = (Span("share of step t"),), (Span("in ∂L/∂"), *symbol_name(name.split("/")[-1]), *([Span(" (log)")] if heights.is_log else []))
+    weight = (Span("in ∂L/∂"), *symbol_name(name.split("/")[-1]), *([Span(" (log)")] if heights.is_log else []))
+    words: tuple[Line, Line] = (Span("share of step t"),), weight
     for k, line in enumerate(words):
         scene.texts.append(Text(LEFT, y + 18 + 15 * k, line, SMALL_SIZE, key=f"share{row}-{k}", group=one.name))
     for t, value in zip(one.times, values, strict=True):
         height = max(BARS_HEIGHT * heights.of(value), 0.8)
-        told = f"t = {t}\n{name}: {number(value)}"
-        scene.tiles.append(
-            Tile(f"bar{row}-{t}", axis.at(t) - width / 2, y + BARS_HEIGHT - height, width, height, scale.colour(value), t, told, value, one.name)
-        )
+        told, colour = f"t = {t}\n{name}: {number(value)}", scale.colour(value)
+        x, top = axis.at(t) - width / 2, y + BARS_HEIGHT - height
+        scene.tiles.append(Tile(f"bar{row}-{t}", x, top, width, height, colour, t, told, value, one.name))
     return y + BARS_HEIGHT + 2
 
 
@@ -173,14 +176,16 @@ def _heat_bar(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row
         value = max(part) if part else None
         told = f"t = {first}" if every == 1 else f"t = {first} … {last}"
         told += "" if value is None else f"\n‖∂L/∂state‖ {number(value)}"
-        scene.tiles.append(Tile(f"heat{row}-{first}", left, y, right - left, HEAT_HEIGHT, scale.colour(value), first, told, value, one.name))
+        colour = scale.colour(value)
+        scene.tiles.append(Tile(f"heat{row}-{first}", left, y, right - left, HEAT_HEIGHT, colour, first, told, value, one.name))
         if value is not None:
             points.append(((left + right) / 2, values.at(value if math.isfinite(value) else values.high)))
     if len(points) > 1:
         pen = Pen(*points[0])
         for x, height in points[1:]:
             pen.to(x, height)
-        scene.curves.append(Curve(f"line{row}", tuple(pen.points), INK, 1.4, False, f"‖∂L/∂state‖ of {one.name}, log scale", one.name))
+        told = f"‖∂L/∂state‖ of {one.name}, log scale" if one.name else "‖∂L/∂state‖, log scale"
+        scene.curves.append(Curve(f"line{row}", tuple(pen.points), INK, 1.4, False, told, one.name))
     y += HEAT_HEIGHT + LINE_HEIGHT
     base = tuple(Pen(axis.start, y).to(axis.end, y).points)
     scene.curves.append(Curve(f"base{row}", base, SOFT, 1.0, False, "", one.name))

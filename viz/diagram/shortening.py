@@ -12,35 +12,43 @@ from .places import BEFORE, Step
 __all__ = ["shortened", "thinned"]
 
 
-def shortened(diagram: Diagram, kept: int) -> Diagram:
+def shortened(diagram: Diagram, kept: int, shown: int | None = None) -> Diagram:
     """The diagram with only the first and the last ``kept`` steps of each lap, and what was between them in one item.
 
-    A lap of which a single step would be hidden is shown whole.
+    The step at the time ``shown`` is kept too. A single step is not hidden.
     """
     column: dict[int, int] = {}
     steps: list[Step] = []
     folds: dict[int, tuple[Step, int]] = {}
-    for lap in dict.fromkeys(step.lap for step in diagram.steps):
-        columns = [c for c, step in enumerate(diagram.steps) if step.lap == lap and not step.between]
-        hidden = columns[kept:-kept] if len(columns) > 2 * kept + 1 else []
-        for c, step in enumerate(diagram.steps):
-            if step.lap != lap:
-                continue
-            if c not in hidden[1:]:
-                first = c in hidden[:1]
-                steps.append(replace(step, last=diagram.steps[hidden[-1]].time) if first else step)
-                if first:
-                    folds[len(steps) - 1] = (steps[-1], len(hidden))
-            column[c] = len(steps) - 1
+    run_of = {c: run for run in _hidden(diagram, kept, shown) for c in run}
+    for c, step in enumerate(diagram.steps):
+        run = run_of.get(c, [c])
+        if c == run[0]:
+            is_fold = len(run) > 1
+            steps.append(replace(step, last=diagram.steps[run[-1]].time) if is_fold else step)
+            if is_fold:
+                folds[len(steps) - 1] = (steps[-1], len(run))
+        column[c] = len(steps) - 1
     places = {**column, diagram.after: len(steps), BEFORE: BEFORE}
     for item in diagram.items:
         item.place = places[item.place]
-    group: dict[int, Group] = {
-        item.index: item.place for item in diagram.items if item.place in folds and not item.initial
-    }
+    group: dict[int, Group] = {item.index: item.place for item in diagram.items if item.place in folds and not item.initial}
     short = merged(diagram, group, lambda place, members: _fold(*folds[members[0].place], members))
     short.steps = steps
     return short
+
+
+def _hidden(diagram: Diagram, kept: int, shown: int | None) -> list[list[int]]:
+    """The runs of columns to be hidden."""
+    runs: list[list[int]] = []
+    for lap in dict.fromkeys(step.lap for step in diagram.steps):
+        columns = [c for c, step in enumerate(diagram.steps) if step.lap == lap and not step.between]
+        inner = columns[kept:-kept]
+        ends = [k for k, c in enumerate(inner) if diagram.steps[c].time == shown]
+        for start, end in zip([0, *(k + 1 for k in ends)], [*ends, len(inner)], strict=True):
+            if end - start > 1:
+                runs.append(inner[start:end])
+    return runs
 
 
 def thinned(diagram: Diagram, most: int, kept: int) -> Diagram:

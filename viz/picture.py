@@ -23,7 +23,7 @@ from .errors import GraphvizError, PictureFileError
 from .marks import Sheet, marked
 from .palette import THEMES
 from .scene import Scene
-from .writers import dot, html, png, svg, terminal
+from .writers import dot, html, png, svg, terminal, tikz
 
 __all__ = ["Picture"]
 
@@ -70,6 +70,10 @@ class Picture:
         """The picture as a ``graphviz.Digraph`` with the same positions; its ``source`` needs no Graphviz program."""
         return dot.digraph(self.sheet())
 
+    def tikz(self) -> str:
+        """The picture as a TikZ picture, to be read by a TeX document with ``\\input``."""
+        return tikz.write(self.sheet())
+
     def png(self) -> bytes:
         """The picture as a PNG: by the package resvg-py (``pip install 'minigrad[png]'``), or else by Graphviz.
 
@@ -81,7 +85,7 @@ class Picture:
     def save(self, path: StrPath) -> Path:
         """Write the picture to a file; the ending of its name says in which format.
 
-        .svg, .html, .dot (or .gv) and .txt need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
+        .svg, .html, .dot (or .gv), .txt and .tex (TikZ) need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
         The file appears complete or not at all.
 
         Returns:
@@ -100,6 +104,7 @@ class Picture:
             ".dot": lambda: str(self.graphviz().source),
             ".gv": lambda: str(self.graphviz().source),
             ".txt": self.text,
+            ".tex": self.tikz,
             ".png": self.png,
             ".pdf": lambda: self._by_graphviz("pdf"),
         }

@@ -34,7 +34,7 @@ class Picture:
     Args:
         scene: everything in it, named, placed and coloured.
         theme: "light" or "dark".
-        values: print the numbers of each box beneath it.
+        values: print the numbers of each box in it.
         operations: makes the scene of the same computation with every operation by itself, which a page shows when a
             step is opened.
     """

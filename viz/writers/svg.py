@@ -70,8 +70,11 @@ def _shape(shape: Shape, soft: str) -> str:
             place = f'x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}"'
             return f'<rect {place}{radius} fill="{shape.fill}"{_outline(shape)}/>'
         case Circle():
-            place = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}" r="{_n(shape.r)}"'
-            return f'<circle {place} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
+            place = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}"'
+            name, radii = "circle", f'r="{_n(shape.r)}"'
+            if shape.vertical is not None:
+                name, radii = "ellipse", f'rx="{_n(shape.r)}" ry="{_n(shape.vertical)}"'
+            return f'<{name} {place} {radii} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
         case Path():
             stem, corners = shape.stem_and_head()
             line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{DASHES if shape.dashed else ""}/>'

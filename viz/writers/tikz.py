@@ -74,7 +74,8 @@ def _shape(shape: Shape, soft: str) -> Iterator[str]:
             dashed = [DASHES] if shape.dashed else []
             yield rf"\path[{', '.join([*_ink(shape.fill, shape.stroke, shape.stroke_width), *rounded, *dashed])}] {corners};"
         case Circle():
-            where = f"({_n(shape.x)},{_n(shape.y)}) circle[radius={_n(shape.r)}bp]"
+            rx, ry = shape.radii
+            where = f"({_n(shape.x)},{_n(shape.y)}) circle[x radius={_n(rx)}bp, y radius={_n(ry)}bp]"
             yield rf"\path[{', '.join(_ink(shape.fill, shape.stroke, 1.0))}] {where};"
         case Path():
             stem, corners = shape.stem_and_head()

@@ -49,6 +49,10 @@ class Picture:
         self.theme = theme
         self.values = flag(values, "values")
 
+    def themed(self, theme: str) -> Picture:
+        """The same picture in another theme, "light" or "dark"."""
+        return Picture(self.scene, theme, self.values, self._operations)
+
     def sheet(self) -> Sheet:
         """The picture as marks: rectangles, circles, lines and words, which is what writers of formats read."""
         return marked(self.scene, THEMES[self.theme], self.values)
@@ -169,6 +173,4 @@ def _write(target: Path, content: bytes) -> None:
     try:
         replace_file(target, lambda file: file.write(content))
     except OSError as problem:
-        raise PictureFileError(
-            f"{target} cannot be written: {problem.strerror}; give the path of a file that can be"
-        ) from None
+        raise PictureFileError(f"{target} cannot be written: {problem.strerror}; give the path of a file that can be") from None

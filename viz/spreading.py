@@ -83,7 +83,7 @@ def spread(scene: Scene) -> tuple[Scene, dict[str, Table]]:
         return replace(part, **changes)
 
     kinds = ("panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts", "samples")
-    parts = {kind: [moved(part) for part in getattr(scene, kind)] for kind in kinds}
+    parts: dict[str, Any] = {kind: [moved(part) for part in getattr(scene, kind)] for kind in kinds}
     width, height = at(scene.width, scene.height)
     scale_at = (scene.scale_at[0] + wider, scene.scale_at[1])
     return replace(scene, width=width, height=height, scale_at=scale_at, **parts), tables

@@ -69,10 +69,10 @@ def _colours(shape: Shape) -> list[str]:
 def _shape(shape: Shape, soft: str) -> Iterator[str]:
     match shape:
         case Rectangle():
-            corners = f"({_n(shape.x)},{_n(shape.y)}) rectangle ({_n(shape.x + shape.width)},{_n(shape.y + shape.height)})"
+            frame = f"({_n(shape.x)},{_n(shape.y)}) rectangle ({_n(shape.x + shape.width)},{_n(shape.y + shape.height)})"
             rounded = [f"rounded corners={_n(shape.radius)}bp"] if shape.radius else []
             dashed = [DASHES] if shape.dashed else []
-            yield rf"\path[{', '.join([*_ink(shape.fill, shape.stroke, shape.stroke_width), *rounded, *dashed])}] {corners};"
+            yield rf"\path[{', '.join([*_ink(shape.fill, shape.stroke, shape.stroke_width), *rounded, *dashed])}] {frame};"
         case Circle():
             rx, ry = shape.radii
             where = f"({_n(shape.x)},{_n(shape.y)}) circle[x radius={_n(rx)}bp, y radius={_n(ry)}bp]"

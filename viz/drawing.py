@@ -83,7 +83,7 @@ def draw(
         )
     if flag(full, "draw: full"):
         if detail not in (None, "operations"):
-            raise ArgumentError(f"draw: full=True shows every operation, and detail={detail!r} something else: give one of them")
+            raise ArgumentError(f"draw: full=True shows every operation, and detail={detail!r} something else")
         detail = "operations"
     gradients = flag(gradients, "draw: gradients")
     asked = {"gradients": gradients, "gradient": gradient, "title": title}

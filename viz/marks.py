@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, colour_at
+from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
 from .paths import Pen, Point, shortened
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
 from .spreading import GAP, PITCH, SIZE, Table, spread
@@ -216,7 +216,8 @@ class Marker:
         return Mark("panels", f"p{k}", (frame, label), "", "", panel.time, panel.stage, panel.group)
 
     def _tile(self, tile: Tile) -> Mark:
-        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(tile.colour))
+        fill = VANISHED_FILL if tile.colour == VANISHED else tile.colour
+        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(fill))
         return Mark("tiles", tile.key, (shape,), tile.tooltip, "", tile.time, tile.stage, tile.group)
 
     def _wire(self, wire: Wire) -> Mark:

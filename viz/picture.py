@@ -63,7 +63,7 @@ class Picture:
 
     def html(self) -> str:
         """The picture as a page of its own, which plays the backward sweep and opens steps; it needs no network."""
-        operations = None if self._operations is None else self._operations()
+        operations = self._operations() if self._operations is not None and self.scene.panels else None
         return html.write(self.scene, operations, self.theme, self.values)
 
     def text(self, width: int = 80, ascii_only: bool = False) -> str:

@@ -49,7 +49,8 @@ def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
     yield f"<desc>{escape(sheet.description)}</desc>"
     yield f'<rect width="{width}" height="{height}" fill="{sheet.page}"/>'
     for layer, marks in sheet.layers():
-        yield f'<g class="{layer}" xml:space="preserve">'
+        crisp = ' shape-rendering="crispEdges"' if layer == "tiles" else ""  # lest the page shine through between two
+        yield f'<g class="{layer}" xml:space="preserve"{crisp}>'
         yield from (_mark(mark, sheet.soft) for mark in marks)
         yield "</g>"
     yield "</svg>"
@@ -67,7 +68,9 @@ def _shape(shape: Shape, soft: str) -> str:
     match shape:
         case Rectangle():
             radius = f' rx="{_n(shape.radius)}"' if shape.radius else ""
-            place = f'x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}"'
+            left, top = round(shape.x, 1), round(shape.y, 1)  # so that rectangles that touch do so when they are rounded
+            width, height = round(shape.x + shape.width, 1) - left, round(shape.y + shape.height, 1) - top
+            place = f'x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" height="{_n(height)}"'
             return f'<rect {place}{radius} fill="{shape.fill}"{_outline(shape)}/>'
         case Circle():
             place = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}"'

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FILES := $(shell find minigrad models viz -name '*.py' -o -name 'page.*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
 
-.PHONY: demo lessons test lint types mutants coverage readme docs bench bench-quick clean
+.PHONY: demo gallery golden lessons test lint types mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -25,6 +25,14 @@ lessons: $(STAMP)
 # One BLAS thread, unless you say otherwise: at these sizes a second one gains little, and costs much on a busy machine.
 demo: $(STAMP)
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python examples/character_model.py $${TEXT:+"--text=$$TEXT"} $(OPTIONS)
+
+# The pictures that tests/viz/golden holds, drawn anew: for changes that are meant; look at what git shows.
+golden: $(STAMP)
+	@GOLDEN=write $(BIN)/python -m pytest tests/viz/test_viz_golden.py
+
+# Every kind of picture on one page.
+gallery: $(STAMP)
+	@$(BIN)/python examples/gallery.py build/gallery
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

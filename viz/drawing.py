@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minigrad.errors import DTypeError
+from minigrad.errors import ArgumentError, DTypeError
 from minigrad.flags import flag
 from minigrad.tensor import Tensor
 
@@ -54,10 +54,11 @@ def draw(
         opened: the step whose cells are shown gate by gate among closed ones.
         full: the same as ``detail="operations"``.
         theme: "light" or "dark".
-        values: print the numbers of each box beneath it; they are told on hover too.
+        values: print the numbers of each value and gradient in its box, for which everything is drawn larger; on hover they
+            are told in any case.
 
     Raises:
-        DTypeError: something else than a Tensor, or a title that is no text.
+        DTypeError: something else than a Tensor.
         ArgumentError: no tensors, not as many gradients as tensors, or an option that is none.
         GraphError: nothing was recorded, or a tensor of several entries has no ``gradient``.
         ShapeError: a ``gradient`` of another shape.
@@ -83,6 +84,8 @@ def draw(
     if title is not None and not isinstance(title, str):
         raise DTypeError(f"draw: expected title to be a str, got {type(title).__name__}")
     if flag(full, "draw: full"):
+        if detail not in (None, "operations"):
+            raise ArgumentError(f"draw: full=True shows every operation, and detail={detail!r} something else")
         detail = "operations"
     gradients = flag(gradients, "draw: gradients")
     asked = {"gradients": gradients, "gradient": gradient, "title": title}

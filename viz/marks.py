@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, colour_at
+from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
 from .paths import Pen, Point, shortened
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
-from .text import LINE_HEIGHT, Line, Span, clean, fit, line_width, number, power_of_ten
+from .spreading import GAP, PITCH, SIZE, Table, spread
+from .text import LINE_HEIGHT, Line, Span, fit, line_width, number, power_of_ten
 
 __all__ = ["LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
 
 BASELINE = 0.35
 WIRE_WIDTH = 1.6
 SMALL = 11.0
-VALUES_SIZE, VALUES_HEIGHT = 8.5, 10.5
 SCALE_PIECES = 38
 
 
@@ -49,13 +49,19 @@ class Rectangle(NamedTuple):
 
 
 class Circle(NamedTuple):
-    """A circle around (x, y); ``fill`` None is hollow."""
+    """A circle, or an ellipse, around (x, y); ``fill`` None is hollow."""
 
     x: float
     y: float
     r: float
     fill: str | None
     stroke: str | None = None
+    vertical: float | None = None
+
+    @property
+    def radii(self) -> Point:
+        """The half widths along x and y."""
+        return self.r, self.r if self.vertical is None else self.vertical
 
     @property
     def middle(self) -> Point:
@@ -125,7 +131,7 @@ class Mark(NamedTuple):
 
 
 LAYERS = (
-    "panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts", "legend", "values",
+    "panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts", "legend",
 )  # fmt: skip
 """The order of painting."""
 
@@ -168,9 +174,10 @@ def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = Fals
     Args:
         scene: what to show.
         colour: from the colours of the light theme to those that are wanted (see `palette.THEMES`).
-        values: print the numbers of the boxes beneath them.
+        values: print the numbers of each box in it, for which everything is drawn larger.
     """
-    marks = tuple(Marker(scene, colour).marks(values))
+    scene, tables = spread(scene) if values else (scene, {})
+    marks = tuple(Marker(scene, colour, tables).marks())
     return Sheet(
         scene.title, scene.description, scene.width, scene.height, colour(PAGE), colour(INK), colour(SOFT),
         tuple(scene.stages), marks,
@@ -180,12 +187,13 @@ def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = Fals
 class Marker:
     """Turns what is in one scene into marks of one theme."""
 
-    def __init__(self, scene: Scene, colour: Callable[[str], str]) -> None:
+    def __init__(self, scene: Scene, colour: Callable[[str], str], tables: dict[str, Table]) -> None:
         self._scene = scene
+        self._tables = tables
         self._colour = colour
         self._parameters = {box.lines[0]: box.key for box in scene.boxes if box.role == "parameter" and box.lines}
 
-    def marks(self, values: bool) -> Iterator[Mark]:
+    def marks(self) -> Iterator[Mark]:
         """All of them, in the order of painting."""
         scene = self._scene
         yield from (self._panel(k, panel) for k, panel in enumerate(scene.panels))
@@ -200,8 +208,6 @@ class Marker:
         yield from (self._text(k, text) for k, text in enumerate(scene.texts))
         if scene.scale is not None:
             yield Mark("legend", "legend", tuple(self._legend()))
-        if values:
-            yield from (self._values(box) for box in scene.boxes if box.values)
 
     def _panel(self, k: int, panel: Panel) -> Mark:
         c = self._colour
@@ -210,7 +216,8 @@ class Marker:
         return Mark("panels", f"p{k}", (frame, label), "", "", panel.time, panel.stage, panel.group)
 
     def _tile(self, tile: Tile) -> Mark:
-        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(tile.colour))
+        fill = VANISHED_FILL if tile.colour == VANISHED else tile.colour
+        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(fill))
         return Mark("tiles", tile.key, (shape,), tile.tooltip, "", tile.time, tile.stage, tile.group)
 
     def _wire(self, wire: Wire) -> Mark:
@@ -233,17 +240,28 @@ class Marker:
         c = self._colour
         outline: Shape
         if box.shape == "circle":
-            outline = Circle(box.x, box.y, box.width / 2, c(box.fill), c(OUTLINE))
+            vertical = box.height / 2 if box.height != box.width else None
+            outline = Circle(box.x, box.y, box.width / 2, c(box.fill), c(OUTLINE), vertical)
         else:
             left, top = box.x - box.width / 2, box.y - box.height / 2
             radius = min(9.0, box.height / 3)
             outline = Rectangle(
                 left, top, box.width, box.height, c(box.fill), c(OUTLINE), radius=radius, dashed=box.shape == "fold"
             )
-        foot = box.y - (len(box.lines) - 1) / 2 * LINE_HEIGHT + BASELINE * box.font
-        words = (self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines))
+        table = self._tables.get(box.key, Table([]))
+        high = LINE_HEIGHT * len(box.lines) + PITCH * table.rows
+        foot = box.y - high / 2 + LINE_HEIGHT / 2 + BASELINE * box.font
+        words = [self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines)]
+        words += self._numbers(table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
         told = box.tooltip if box.tooltip.startswith(box.full_name) else f"{box.full_name}\n{box.tooltip}"
         return Mark("boxes", box.key, (outline, *words), told, box.role, box.time, box.stage, box.group)
+
+    def _numbers(self, table: Table, x: float, top: float) -> Iterator[Words]:
+        left = x - (sum(table.widths) + GAP * (len(table.columns) - 1)) / 2
+        for column, width in zip(table.columns, table.widths, strict=True):
+            for k, line in enumerate(column):
+                yield self._words(left + width / 2, top + PITCH * (k + 0.8), line, SIZE, INK, "middle")
+            left += width + GAP
 
     def _badge(self, badge: Badge) -> Mark:
         x, y, c = badge.x, badge.y, self._colour
@@ -276,20 +294,6 @@ class Marker:
 
     def _words(self, x: float, y: float, line: Line, size: float, colour: str, anchor: str = "start") -> Words:
         return Words(x, y, line, size, self._colour(colour), anchor)
-
-    def _values(self, box: Box) -> Mark:
-        """A box's numbers on a ground of their own, right beneath it, above all that passes there."""
-        lines: list[Line] = [(Span(clean(value)),) for value in box.values]
-        width = max(line_width(line, VALUES_SIZE) for line in lines) + 6.0
-        left = min(max(box.x - width / 2, 0.0), max(self._scene.width - width, 0.0))
-        top = box.y + box.height / 2 + 1.5
-        ground = Rectangle(
-            left, top, width, VALUES_HEIGHT * len(lines) + 3.0, self._colour(PAGE), self._colour(PANEL_LINE), 0.5, 2.0
-        )
-        words = (
-            self._words(left + 3.0, top + VALUES_HEIGHT * (k + 1) - 1.5, line, VALUES_SIZE, INK) for k, line in enumerate(lines)
-        )
-        return Mark("values", f"v_{box.key}", (ground, *words), time=box.time, stage=box.stage, group=box.group)
 
     def _legend(self) -> Iterator[Shape]:
         x, y = self._scene.scale_at

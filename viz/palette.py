@@ -74,7 +74,7 @@ RAMP = (
 )
 """From the faintest gradient to the strongest; darker as it grows, so it also reads in black and white."""
 
-VANISHED = "#9aa7ae"
+VANISHED, VANISHED_FILL = "#9aa7ae", "#e1e7ea"
 UNTRACKED = "#78909c"
 NOT_FINITE = "#00a3b8"
 

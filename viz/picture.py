@@ -24,7 +24,7 @@ from .errors import GraphvizError, PictureFileError
 from .marks import Sheet, marked
 from .palette import THEMES
 from .scene import Scene
-from .writers import dot, html, png, svg, terminal
+from .writers import dot, html, png, svg, terminal, tikz
 
 __all__ = ["Picture"]
 
@@ -35,7 +35,7 @@ class Picture:
     Args:
         scene: everything in it, named, placed and coloured.
         theme: "light" or "dark".
-        values: print the numbers of each box beneath it.
+        values: print the numbers of each box in it.
         operations: makes the scene of the same computation with every operation by itself, which a page shows when a
             step is opened.
     """
@@ -50,6 +50,10 @@ class Picture:
         self.theme = theme
         self.values = flag(values, "values")
 
+    def themed(self, theme: str) -> Picture:
+        """The same picture in another theme, "light" or "dark"."""
+        return Picture(self.scene, theme, self.values, self._operations)
+
     def sheet(self) -> Sheet:
         """The picture as marks: rectangles, circles, lines and words, which is what writers of formats read."""
         return marked(self.scene, THEMES[self.theme], self.values)
@@ -60,7 +64,7 @@ class Picture:
 
     def html(self) -> str:
         """The picture as a page of its own, which plays the backward sweep and opens steps; it needs no network."""
-        operations = None if self._operations is None else self._operations()
+        operations = self._operations() if self._operations is not None and self.scene.panels else None
         return html.write(self.scene, operations, self.theme, self.values)
 
     def text(self, width: int = 80, ascii_only: bool = False) -> str:
@@ -70,6 +74,10 @@ class Picture:
     def graphviz(self) -> graphviz.Digraph:
         """The picture as a ``graphviz.Digraph`` with the same positions; its ``source`` needs no Graphviz program."""
         return dot.digraph(self.sheet())
+
+    def tikz(self) -> str:
+        """The picture as a TikZ picture, to be read by a TeX document with ``\\input``."""
+        return tikz.write(self.sheet())
 
     def png(self) -> bytes:
         """The picture as a PNG: by the package resvg-py (the extra ``png``), or else by Graphviz.
@@ -82,7 +90,7 @@ class Picture:
     def save(self, path: StrPath) -> Path:
         """Write the picture to a file; the ending of its name says in which format.
 
-        .svg, .html, .dot (or .gv) and .txt need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
+        .svg, .html, .dot (or .gv), .txt and .tex (TikZ) need nothing, .png the package resvg-py or Graphviz, .pdf Graphviz.
         The file appears complete or not at all.
 
         Returns:
@@ -101,6 +109,7 @@ class Picture:
             ".dot": lambda: str(self.graphviz().source),
             ".gv": lambda: str(self.graphviz().source),
             ".txt": self.text,
+            ".tex": self.tikz,
             ".png": self.png,
             ".pdf": lambda: self._by_graphviz("pdf"),
         }
@@ -165,6 +174,4 @@ def _write(target: Path, content: bytes) -> None:
     try:
         replace_file(target, lambda file: file.write(content))
     except OSError as problem:
-        raise PictureFileError(
-            f"{target} cannot be written: {problem.strerror}; give the path of a file that can be"
-        ) from None
+        raise PictureFileError(f"{target} cannot be written: {problem.strerror}; give the path of a file that can be") from None

@@ -3,7 +3,6 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,9 @@ T = 4
 STAGES = ["after the steps", "t = 4", "t = 3", "t = 2", "t = 1"]
 
 
-def staged(scene: Scene) -> Scene:
-    """The scene with the stages of a sweep through four steps, whoever else sets them."""
-    order = {4: 1, 3: 2, 2: 3, 1: 4}
-    for kind in ("edges", "bars", "junctions"):
-        setattr(scene, kind, [replace(part, stage=order.get(part.time, 0)) for part in getattr(scene, kind)])
-    scene.stages = list(STAGES)
-    return scene
-
-
 def lstm() -> Scene:
     loss = of_cell("lstm", T, loss="last")
-    scene = staged(compose([loss], title="LSTM & co"))
-    first = scene.boxes[0]
-    scene.boxes[0] = replace(first, values=("shape 2 × 4", "mean 0.5"))
-    return scene
+    return compose([loss], title="LSTM & co")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +36,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pages") / "lstm.html"
-    operations = staged(compose([of_cell("lstm", T, loss="last")], detail="operations"))
+    operations = compose([of_cell("lstm", T, loss="last")], detail="operations")
     path.write_text(html.write(lstm(), operations), encoding="utf-8")
     return path
 
@@ -227,14 +214,10 @@ def test_the_keyboard_reaches_the_boxes_goes_from_one_to_the_next_and_lights_the
     assert of(page, "document.querySelectorAll('.sheet:not([hidden]) .boxes > g[tabindex=\"0\"]').length") == 1
 
 
-def test_numbers_and_the_dark_are_switched_on_and_off(page: Browser) -> None:
-    shown = "getComputedStyle(document.querySelector('svg .values')).display"
-    assert of(page, shown) == "none"
-    page.press("v")
-    assert of(page, shown) != "none"
-    page.press("v", "t")
-    assert of(page, shown) == "none"
+def test_the_dark_is_switched_on_and_off(page: Browser) -> None:
+    page.press("t")
     assert of(page, "getComputedStyle(document.querySelector('svg > rect')).fill") == "rgb(18, 18, 18)"
+    assert of(page, "getComputedStyle(document.body).backgroundColor") == "rgb(18, 18, 18)"
     page.press("t")
     assert of(page, "getComputedStyle(document.querySelector('svg > rect')).fill") == "rgb(255, 255, 255)"
 

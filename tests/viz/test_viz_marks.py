@@ -10,7 +10,9 @@ from minigrad.viz.marks import LAYERS, Circle, Mark, Path, Rectangle, Words, mar
 from minigrad.viz.palette import THEMES, dark
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
-from minigrad.viz.text import Span, plain
+from minigrad.viz.spreading import spread
+from minigrad.viz.text import Span, line_width, plain
+from picture_checks import overlapping_boxes
 
 
 def everything() -> Scene:
@@ -21,7 +23,9 @@ def everything() -> Scene:
     scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, True, "RNN"))
     scene.texts.append(Text(12.0, 200.0, (Span("rotated"),), 11.0, key="y axis", rotated=True))
     scene.boxes = [replace(box, values=()) for box in scene.boxes]
-    scene.boxes[0] = replace(scene.boxes[0], values=("shape 2 × 4", "mean 0.5"), full_name="a name that nobody would cut")
+    scene.boxes[0] = replace(
+        scene.boxes[0], values=("shape 2 × 4", "value: min 0.1, mean 0.5"), full_name="a name that nobody would cut"
+    )
     scene.boxes[1] = replace(scene.boxes[1], shape="fold")
     return scene
 
@@ -41,7 +45,7 @@ def test_everything_in_a_scene_becomes_a_mark_of_its_layer() -> None:
     scene = everything()
     found = {layer: len(marks) for layer, marks in marked(scene, values=True).layers()}
     kinds = ("panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts")
-    assert found == {kind: len(getattr(scene, kind)) for kind in kinds} | {"legend": 1, "values": 1}
+    assert found == {kind: len(getattr(scene, kind)) for kind in kinds} | {"legend": 1}
     assert list(found) == list(LAYERS)
 
 
@@ -66,17 +70,45 @@ def test_a_name_that_the_hover_text_lacks_is_put_before_it() -> None:
     assert of_layer(scene, "boxes")[0].tooltip == scene.boxes[0].tooltip
 
 
-def test_values_are_printed_on_demand_only_beneath_their_box_and_inside_the_picture() -> None:
+def words_of(mark: Mark) -> list[str]:
+    return [plain(shape.line) for shape in mark.shapes if isinstance(shape, Words)]
+
+
+def test_values_are_printed_on_demand_only_each_in_its_box() -> None:
     scene = everything()
-    assert of_layer(scene, "values") == []
-    (mark,) = of_layer(scene, "values", values=True)
-    ground, *words = mark.shapes
-    box = scene.boxes[0]
-    assert isinstance(ground, Rectangle)
-    assert box.y + box.height / 2 < ground.y < box.y + box.height / 2 + 4
-    assert ground.x >= 0
-    assert [plain(line.line) for line in words if isinstance(line, Words)] == ["shape 2 × 4", "mean 0.5"]
-    assert all(ground.holds((line.x, line.y)) for line in words if isinstance(line, Words))
+    assert "mean 0.5" not in words_of(of_layer(scene, "boxes")[0])
+    assert words_of(of_layer(scene, "boxes", values=True)[0])[-3:] == ["value", "min 0.1", "mean 0.5"]
+
+
+@pytest.mark.parametrize("name", [*CELLS, *OWN])
+def test_with_values_every_word_is_in_its_box_and_everything_in_the_picture(name: str) -> None:
+    picture = draw(of_cell(name, 3) if name in CELLS else OWN[name](), values=True)
+    sheet = picture.sheet()
+    printed = 0
+    for mark in dict(sheet.layers())["boxes"]:
+        outline, *words = mark.shapes
+        assert isinstance(outline, Rectangle | Circle)
+        if isinstance(outline, Circle):
+            continue
+        printed += len(words)
+        assert outline.x >= 0
+        assert outline.x + outline.width <= sheet.width
+        for line in words:
+            assert isinstance(line, Words)
+            assert outline.holds((line.start + 1, line.y - line.size * 0.6))
+            assert outline.holds((line.start + line_width(line.line, line.size) - 1, line.y))
+    assert printed > 2 * len(picture.scene.boxes)
+    assert overlapping_boxes(spread(picture.scene)[0]) == []
+
+
+def test_room_for_values_keeps_the_title_where_it_is_and_the_legend_at_the_right() -> None:
+    scene = draw(of_cell("lstm", 3), title="a title").scene
+    wide, _ = spread(scene)
+    assert wide.width > 1.2 * scene.width
+    title = next(text for text in wide.texts if text.bold)
+    assert (title.x, title.y) == next((text.x, text.y) for text in scene.texts if text.bold)
+    assert wide.width - wide.scale_at[0] == pytest.approx(scene.width - scene.scale_at[0])
+    assert [sample.x - wide.width for sample in wide.samples] == pytest.approx([s.x - scene.width for s in scene.samples])
 
 
 def test_what_stands_for_steps_that_are_not_shown_is_dashed() -> None:

@@ -4,12 +4,13 @@ import base64
 import os
 import re
 import struct
+import webbrowser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from graphs_to_draw import of_cell
-from minigrad.viz import GraphvizError, Picture, PictureFileError, RenderingError, draw, render
+from minigrad.viz import GraphvizError, Picture, PictureFileError, RenderingError, draw, learning_curves, render
 from minigrad.viz.writers import png
 from programs import needs
 
@@ -98,7 +99,7 @@ def test_a_path_given_to_draw_is_told_where_it_belongs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("title", 3, "expected title to be a str, got int"),
+        ("title", 3, "title must be text, got 3"),
         ("theme", "pink", "theme: expected one of 'light', 'dark', got 'pink'"),
         ("theme", 3, "theme: expected one of 'light', 'dark', got 3"),
         ("values", "yes", "values: expected True or False, got 'yes'"),
@@ -112,7 +113,7 @@ def test_options_of_a_wrong_kind_are_refused_by_name(option: str, value: object,
 
 
 def test_a_dark_picture_is_dark_in_every_format(picture: Picture) -> None:
-    night = Picture(picture.scene, theme="dark")
+    night = picture.themed("dark")
     assert 'fill="#121212"' in night.svg()
     assert 'bgcolor="#121212"' in night.graphviz().source
     assert night.text() == picture.text()
@@ -192,3 +193,29 @@ def test_what_cannot_be_drawn_is_refused_by_name() -> None:
         y = x * 2.0
     with pytest.raises(GraphError, match="no_grad"):
         draw(y)
+
+
+def test_full_and_another_detail_contradict_each_other() -> None:
+    with pytest.raises(ArgumentError, match="full=True shows every operation, and detail='cells' something else"):
+        draw(of_cell("rnn", 2), full=True, detail="cells")
+
+
+def test_show_opens_a_page_in_a_browser_and_says_where_it_is_if_there_is_none(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) is None)
+    path = picture.show()
+    assert opened == [path.as_uri()]
+    assert path.read_text() == picture.html()
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    path = picture.show()
+    assert capsys.readouterr().err == f"no browser was found here; the picture is in {path}\n"
+
+
+def test_charts_are_pictures_too() -> None:
+    chart = learning_curves({"loss": [2.0, 1.0, 0.5]}, title="a training")
+    assert isinstance(chart, Picture)
+    assert "a training" in chart.svg()
+    assert repr(chart).startswith("<Picture 'a training'")
+    assert "Args:" in (learning_curves.__doc__ or "")

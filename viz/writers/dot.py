@@ -127,8 +127,9 @@ class Writer:
                     fillcolor=shape.fill, color=shape.stroke or shape.fill, penwidth=pen, **more,
                 )  # fmt: skip
             case Circle():
+                (rx, ry), name_of = shape.radii, "circle" if shape.vertical is None else "ellipse"
                 drawn = _attributes(
-                    pos=self._at(shape.middle), width=2 * shape.r / INCH, height=2 * shape.r / INCH, shape="circle",
+                    pos=self._at(shape.middle), width=2 * rx / INCH, height=2 * ry / INCH, shape=name_of,
                     fillcolor=shape.fill or "transparent", color=shape.stroke or shape.fill or "transparent", **more,
                 )  # fmt: skip
             case Words():

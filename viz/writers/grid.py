@@ -226,7 +226,7 @@ def _block(mark: Mark) -> Block:
     if isinstance(outline, Rectangle):
         return Block(*outline.middle, outline.width, outline.height, lines, framed=True)
     assert isinstance(outline, Circle)
-    return Block(outline.x, outline.y, 2 * outline.r, 2 * outline.r, lines, framed=False)
+    return Block(outline.x, outline.y, 2 * outline.radii[0], 2 * outline.radii[1], lines, framed=False)
 
 
 def _bar_block(mark: Mark) -> Block:

@@ -29,7 +29,7 @@ KEYS = (
     ("enter", "light the uses of a box"),
     ("o", "open the step of a box"),
     ("+ − 0", "closer, farther, all of it"),
-    ("v t", "values, dark or light"),
+    ("t", "dark or light"),
     ("esc", "back"),
 )
 
@@ -41,7 +41,7 @@ def write(scene: Scene, operations: Scene | None = None, theme: str = "light", v
         scene: what is shown first.
         operations: the same computation with every operation by itself, for steps that are opened.
         theme: "light" or "dark", which the reader can change.
-        values: whether numbers stand beneath the boxes from the beginning; the reader can change that too.
+        values: print the numbers of each box in it; on hover they are told in any case.
     """
     used: dict[str, None] = {}
 
@@ -49,9 +49,9 @@ def write(scene: Scene, operations: Scene | None = None, theme: str = "light", v
         used[colour] = None
         return f"var(--c{colour[1:]})"
 
-    sheets = [marked(shown, variable, values=True) for shown in (scene, operations) if shown is not None]
+    sheets = [marked(shown, variable, values) for shown in (scene, operations) if shown is not None]
     body = [line for k, sheet in enumerate(sheets) for line in _sheet(sheet, hidden=k > 0)]
-    return "\n".join([*_head(sheets[0].name, list(used), theme), *_tools(values, theme), *_view(body, values), ""])
+    return "\n".join([*_head(sheets[0].name, list(used), theme), *_tools(theme), *_view(body), ""])
 
 
 def _head(name: str, colours: list[str], theme: str) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _head(name: str, colours: list[str], theme: str) -> Iterator[str]:
     yield "</head>"
 
 
-def _tools(values: bool, theme: str) -> Iterator[str]:
+def _tools(theme: str) -> Iterator[str]:
     yield "<body>"
     yield '<header id="tools" role="toolbar" aria-label="picture">'
     yield '<span id="sweep">'
@@ -84,15 +84,14 @@ def _tools(values: bool, theme: str) -> Iterator[str]:
     yield '<button id="farther" type="button" aria-label="farther">−</button>'
     yield '<button id="closer" type="button" aria-label="closer">+</button>'
     yield '<button id="fit" type="button">fit</button>'
-    yield f'<button id="values" type="button" aria-pressed="{str(values).lower()}">values</button>'
     yield f'<button id="theme" type="button" aria-pressed="{str(theme == "dark").lower()}">dark</button>'
     keys = "".join(f"<dt>{svg.escape(key)}</dt><dd>{svg.escape(does)}</dd>" for key, does in KEYS)
     yield f"<details><summary>keys</summary><dl>{keys}</dl></details>"
     yield "</header>"
 
 
-def _view(body: list[str], values: bool) -> Iterator[str]:
-    yield f'<main id="view"{" class=numbers" if values else ""}>'
+def _view(body: list[str]) -> Iterator[str]:
+    yield '<main id="view">'
     yield from body
     yield "</main>"
     yield '<p id="told" role="status" aria-live="polite"></p>'

@@ -159,7 +159,7 @@
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const KEYS = {
     " ": toggle, ",": () => reach(shown.stage - 1), ".": () => reach(shown.stage + 1), "+": () => zoom(1.3), "=": () => zoom(1.3),
-    "-": () => zoom(1 / 1.3), 0: () => see({ ...shown.whole }), Escape: close, t: () => at("theme").click(), v: () => at("values").click(),
+    "-": () => zoom(1 / 1.3), 0: () => see({ ...shown.whole }), Escape: close, t: () => at("theme").click(),
     o: () => document.activeElement.dataset && open(document.activeElement.dataset.t, document.activeElement.dataset.group),
   };
 
@@ -223,10 +223,6 @@
   at("closer").addEventListener("click", () => zoom(1.3));
   at("farther").addEventListener("click", () => zoom(1 / 1.3));
   at("fit").addEventListener("click", () => see({ ...shown.whole }));
-  at("values").addEventListener("click", () => {
-    const on = view.classList.toggle("numbers");
-    at("values").setAttribute("aria-pressed", String(on));
-  });
   at("theme").addEventListener("click", () => {
     const root = document.documentElement;
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";

@@ -49,7 +49,8 @@ def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
     yield f"<desc>{escape(sheet.description)}</desc>"
     yield f'<rect width="{width}" height="{height}" fill="{sheet.page}"/>'
     for layer, marks in sheet.layers():
-        yield f'<g class="{layer}" xml:space="preserve">'
+        crisp = ' shape-rendering="crispEdges"' if layer == "tiles" else ""  # lest the page shine through between two
+        yield f'<g class="{layer}" xml:space="preserve"{crisp}>'
         yield from (_mark(mark, sheet.soft) for mark in marks)
         yield "</g>"
     yield "</svg>"
@@ -67,11 +68,16 @@ def _shape(shape: Shape, soft: str) -> str:
     match shape:
         case Rectangle():
             radius = f' rx="{_n(shape.radius)}"' if shape.radius else ""
-            place = f'x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}"'
+            left, top = round(shape.x, 1), round(shape.y, 1)  # so that rectangles that touch do so when they are rounded
+            width, height = round(shape.x + shape.width, 1) - left, round(shape.y + shape.height, 1) - top
+            place = f'x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" height="{_n(height)}"'
             return f'<rect {place}{radius} fill="{shape.fill}"{_outline(shape)}/>'
         case Circle():
-            place = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}" r="{_n(shape.r)}"'
-            return f'<circle {place} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
+            place = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}"'
+            name, radii = "circle", f'r="{_n(shape.r)}"'
+            if shape.vertical is not None:
+                name, radii = "ellipse", f'rx="{_n(shape.r)}" ry="{_n(shape.vertical)}"'
+            return f'<{name} {place} {radii} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
         case Path():
             stem, corners = shape.stem_and_head()
             line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{DASHES if shape.dashed else ""}/>'

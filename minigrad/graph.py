@@ -93,7 +93,7 @@ class Node:
     name: str | None
     serial: int
     watch: Watch | None
-    role: str | None
+    role: Any
     """What a leaf is to its model: "parameter", "input", "initial state", "cut" (a state whose history was cut off here)."""
 
     @property

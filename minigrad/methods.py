@@ -44,7 +44,7 @@ class ArrayMethods:
 
     def gather(self, dim: int, index: Any) -> Tensor:
         """The entries that ``index`` names along ``dim``; see :func:`minigrad.gather`."""
-        return minigrad.gather(self, dim, index)
+        return operations.gather(self, dim, index)
 
     def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
         """The variance over ``axis``; see :func:`minigrad.var`."""
@@ -293,4 +293,4 @@ class ArrayMethods:
 
 def _refused(operator: str, function: str) -> ConversionError:
     """The error for an operator that is not recorded, with the advice given for NumPy's function."""
-    return ConversionError(f"{operator}: not recorded for tensors; {operations.nearest(function, ())}")
+    return ConversionError(f"{operator}: not recorded for tensors; {operations.nearest.nearest(function, ())}")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, MinigradError
-from minigrad.graph import set_all
+from minigrad.graph import Leaf, set_all
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, plain
 
@@ -38,7 +38,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: npt.ArrayLike, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, requires_grad=True, dtype=dtype, name=name)
-        if self._node is not None:
+        if isinstance(self._node, Leaf):
             self._node.role = "parameter"
 
 

@@ -89,7 +89,7 @@ class Operators:
         return operations.compare(np.greater_equal, self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return operations.getitem(self, index)
+        return operations.indexing.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise MutationError(
@@ -119,10 +119,10 @@ class Operators:
         return operations.compare(np.bitwise_xor, self, True if cast("Tensor", self).dtype.kind == "b" else -1)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return operations.protocol_ufunc(ufunc, method, inputs, kwargs)
+        return operations.protocol.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        return operations.protocol_function(function, args, kwargs)
+        return operations.protocol.function(function, args, kwargs)
 
 
 def _comparable(other: object) -> bool:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minigrad import ops as operations
+else:
+    operations = SimpleNamespace()
 
 __all__ = ["enter", "operations"]
-
-operations: Any = SimpleNamespace()
 
 
 def enter(functions: Mapping[str, Any]) -> None:

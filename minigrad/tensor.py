@@ -522,7 +522,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
-        return operations.reversed_axes(self)
+        return operations.shape.reversed_axes(self)
 
 
 class Constant:

@@ -50,9 +50,9 @@ class Compiled:
             new = program.value(ref)
             if (new.shape, new.dtype) != (value.shape, value.dtype):
                 raise CannotCompile(f"the state changes from {value.dtype} {value.shape} to {new.dtype} {new.shape}")
-        arrays = [value for value in (*program.carry, *program.xs, *program.lines) if value.dtype is not None]
-        arrays += [value for value in program.consts if value.number is None and value.dtype is not None]
-        floats = {str(value.dtype) for value in arrays if value.dtype.kind == "f"}
+        dtypes = [value.dtype for value in (*program.carry, *program.xs)] + [line.dtype for line in program.lines]
+        dtypes += [value.dtype for value in program.consts if value.number is None]
+        floats = {str(dtype) for dtype in dtypes if dtype is not None and dtype.kind == "f"}
         if len(floats) > 1:
             raise CannotCompile(f"it computes with numbers of several dtypes: {', '.join(sorted(floats))}")
 

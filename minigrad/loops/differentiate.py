@@ -183,10 +183,10 @@ class _Backward:
                 self._add(program.ys[j], g)
             for k in reversed(range(len(program.lines))):
                 ref = Ref(LOCAL, k)
-                g = self._taken(ref)
-                if g is not None:
+                total = self._taken(ref)
+                if total is not None:
                     tracer.origin = k
-                    self._send(program.lines[k], ref, g)
+                    self._send(program.lines[k], ref, total)
             tracer.origin = None
             for i in self.carry:
                 self._taken(Ref(CARRY, i))

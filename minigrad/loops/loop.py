@@ -16,6 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
+from minigrad.errors import GraphError
 from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
@@ -170,6 +171,10 @@ class Result(Operation):
     def sources(self) -> tuple[Node | None, ...]:
         """The loop; or, where somebody watches a single step, the operation that has this result when it is written out."""
         return (self.written_out(),) if self.loop.is_written else (self.loop,)
+
+    @sources.setter
+    def sources(self, sources: tuple[Node | None, ...]) -> None:
+        raise GraphError("what a result of a loop was computed from cannot be changed")
 
     @property
     def saved(self) -> tuple[Any, ...] | None:

@@ -9,7 +9,7 @@ things: a part of ``xs`` (the row of time t), a part of the ``carry`` (the state
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -42,7 +42,6 @@ class Ref(NamedTuple):
 class _Locals(dict[int, Ref]):
     """The refs of locals, made once."""
 
-    @override
     def __missing__(self, number: int) -> Ref:
         ref = self[number] = Ref(LOCAL, number)
         return ref
@@ -172,7 +171,7 @@ class Program:
 
 def opcode(op: Operation) -> str:
     """What a line calls its operation: the label, and what else decides the result."""
-    words = {
+    words: dict[str, Callable[[Any], str]] = {
         "transpose_b": lambda transposed: "ᵀ" if transposed else "",
         "span": lambda span: f"[{span[1]}:{span[2]}]",
         "function": lambda function: "" if op.label in function.__name__ else f" {function.__name__}",

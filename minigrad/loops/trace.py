@@ -58,7 +58,7 @@ class Tracer(Setting):
         self.origin: int | None = None
         """What the lines that are noted now belong to."""
         self._alive: list[weakref.ref[Tensor]] = []
-        self._numbers: dict[tuple[type, float], Ref] = {}
+        self._numbers: dict[tuple[type, Any], Ref] = {}
 
     @override
     def enter(self) -> tuple[Any, bool]:

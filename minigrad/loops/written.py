@@ -178,12 +178,12 @@ class Steps:
             self.write()
             node = self._state[i]
             return Leaf(op.shape, op.dtype, False) if node is None else node
-        node = self._asked_for(op)
-        if node is None:
-            node = self._made(len(self.times) - 1, k)
-            node.steps = self
-            self._last[op] = weakref.ref(node)
-        return node
+        made: Written | None = self._asked_for(op)
+        if made is None:
+            made = self._made(len(self.times) - 1, k)
+            made.steps = self
+            self._last[op] = weakref.ref(made)
+        return made
 
     def _asked_for(self, op: Operation) -> Any:
         return self._last[op]() if op in self._last else None
@@ -277,7 +277,7 @@ class Steps:
     def _of_line(self, number: int, k: int) -> int:
         return self._serial(number, len(self.xs) + len(self.carry) + k)
 
-    def _made(self, number: int, k: int) -> Any:
+    def _made(self, number: int, k: int) -> Written:
         """The operation of a line at one step."""
         op, row = self.program.lines[k].op, self.times[number] - 1
         node = _like(op)
@@ -287,7 +287,8 @@ class Steps:
         node.place, node.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
         if isinstance(op, Lookup):
             node.index, node.exact = self.values.at(self.program.lines[k].operands[1], row), False
-        return node
+        made: Written = node
+        return made
 
 
 def _row_of(stream: Node, leaf: Leaf, t: int) -> Slice:

@@ -1,5 +1,6 @@
 """The operations, each with its formula, its derivative and what it saves, side by side."""
 
+from minigrad.ops import indexing, nearest, protocol, shape
 from minigrad.ops.arithmetic import add, divide, multiply, negative, power, square, subtract
 from minigrad.ops.casting import astype, copy
 from minigrad.ops.constants import argmax, argmin, compare
@@ -14,11 +15,9 @@ from minigrad.ops.joining import concatenate, hstack, split, stack, unbind, vsta
 from minigrad.ops.kinks import absolute, clip, maximum, minimum, relu, where
 from minigrad.ops.losses import binary_cross_entropy_with_logits, mse_loss
 from minigrad.ops.matmul import matmul
-from minigrad.ops.nearest import nearest
 from minigrad.ops.norms import norm, prod
 from minigrad.ops.padding import flip, pad, repeat, tile
 from minigrad.ops.products import dot, outer, vdot
-from minigrad.ops.protocol import function, ufunc
 from minigrad.ops.reductions import mean, std, sum, var
 from minigrad.ops.shape import (
     broadcast_to,
@@ -26,7 +25,6 @@ from minigrad.ops.shape import (
     moveaxis,
     ravel,
     reshape,
-    reversed_axes,
     squeeze,
     swapaxes,
     transpose,
@@ -149,5 +147,4 @@ __all__ = [
 ]
 
 enter({name: globals()[name] for name in __all__})
-enter({"getitem": getitem, "nearest": nearest, "reversed_axes": reversed_axes})
-enter({"protocol_function": function, "protocol_ufunc": ufunc})
+enter({"indexing": indexing, "nearest": nearest, "protocol": protocol, "shape": shape})

@@ -116,7 +116,8 @@ class Larger(Operation):
     """y = max(a, b);  ∂L/∂a = g where a > b, ∂L/∂b = g where b > a; g/2 each where a = b."""
 
     __slots__ = ()
-    label, symbol, compute = "maximum", "max", np.maximum
+    label, symbol = "maximum", "max"
+    compute: Any = np.maximum
     keeps = (0, 1)
     entrywise = True
     behind: ClassVar[np.ufunc] = np.less_equal
@@ -136,7 +137,8 @@ class Smaller(Larger):
     """y = min(a, b);  ∂L/∂a = g where a < b, ∂L/∂b = g where b < a; g/2 each where a = b."""
 
     __slots__ = ()
-    label, symbol, compute = "minimum", "min", np.minimum
+    label, symbol = "minimum", "min"
+    compute = np.minimum
     behind = np.greater_equal
 
 

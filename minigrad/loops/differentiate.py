@@ -175,7 +175,7 @@ class _Backward:
     def derivative(self) -> Derivative:
         """The sweep, and the program that it makes."""
         program, tracer = self.program, self.tracer
-        with tracer:
+        with tracer, np.errstate(all="ignore"):
             for number, i in enumerate(self.carry):
                 self._add(program.new_carry[i], self._cotangent(program.new_carry[i], Ref(CARRY, number)))
             arriving = [self._cotangent(program.ys[j], Ref(XS, -1 - number)) for number, j in enumerate(self.ys)]

@@ -233,7 +233,7 @@ class Trace:
         rows = [tracer.bind(value, Ref(XS, k), name) for k, (value, name) in enumerate(zip(xs, names, strict=True))]
         leaves = [cast(Leaf, tensor._node) for tensor in (*parts, *rows)]
         try:
-            with tracer:
+            with tracer, np.errstate(all="ignore"):  # the run that follows says what is wrong with numbers
                 new, ys = step(parts, rows)
                 refs = tuple(map(tracer.computed, new)), tuple(map(tracer.computed, ys))
         except (CannotCompile, PurityError):

@@ -266,7 +266,7 @@ class _Loop:
                 tensor.named(name)
             return
         node = Result()
-        node.loop, node.number, node.twin = loop, number, None
+        node.loop, node.number, node.twin, node.is_released = loop, number, None, False
         node.shape, node.dtype, node.name, node.watch = tensor._array.shape, tensor._array.dtype, name, None
         node.place, node.serial = place, graph.next_serial()
         tensor._node, tensor._wants = node, True

@@ -25,7 +25,7 @@ from minigrad.loops.compile import Compiled
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
 from minigrad.loops.trace import Trace
-from minigrad.loops.written import Outputs, Steps, Values
+from minigrad.loops.written import Outputs, Steps, Values, was_released
 
 __all__ = ["Loop", "Result"]
 
@@ -161,8 +161,9 @@ def _rows(steps: Array) -> Array:
 class Result(Operation):
     """One of the results of a loop: a part of the last carry, or, after those, the outputs of all steps."""
 
-    __slots__ = ("loop", "number", "twin")
+    __slots__ = ("is_released", "loop", "number", "twin")
     label, symbol = "loop", "↻"
+    is_released: bool
     loop: Loop
     number: int
     twin: Node | None
@@ -178,12 +179,13 @@ class Result(Operation):
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
-        """It keeps nothing."""
-        return ()
+        """It keeps nothing itself; None once it, or the loop, or the operation that it is when written out, was released."""
+        gone = self.is_released or self.loop.saved is None or (self.twin is not None and was_released(self.twin))
+        return None if gone else ()
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
-        pass
+        self.is_released = saved is None
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:

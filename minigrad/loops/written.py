@@ -17,7 +17,7 @@ from minigrad.ops.joining import Concatenate, Joined, Stack
 from minigrad.ops.kinks import Where
 from minigrad.scope import Place
 
-__all__ = ["MASK", "Steps", "Values"]
+__all__ = ["MASK", "Steps", "Values", "was_released"]
 
 MASK = "mask of lengths"
 """What the rows are called that say which examples take a step: where all do, or none, nothing is selected."""
@@ -99,6 +99,11 @@ class Written(Operation):
         self.is_released = saved is None
         if self.is_released and self.is_first:  # a backward pass that got to the first step needs nothing more
             self.values.release()
+
+
+def was_released(node: Node) -> bool:
+    """Whether a node that was written out has been released."""
+    return node.is_released if isinstance(node, Written) else isinstance(node, Operation) and node.saved is None
 
 
 class Outputs(Stack):

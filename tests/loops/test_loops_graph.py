@@ -17,7 +17,6 @@ from loops_cases import (
     each_kind,
     every_cell,
     hoisted_or_not,
-    is_compiled,
     pair,
     signature,
 )
@@ -57,13 +56,13 @@ def test_it_is_the_same_graph_after_backward(name: str, hoist: bool, reverse: bo
 @every_cell
 @hoisted_or_not
 @both_directions
-def test_every_operation_has_kept_what_it_would_have_kept_and_nothing_more(name: str, hoist: bool, reverse: bool) -> None:
+def test_every_operation_has_what_it_would_have_kept(name: str, hoist: bool, reverse: bool) -> None:
     for wants_xs in (False, True):
         one, other = both(name, T=3, hoist=hoist, reverse=reverse, wants_xs=wants_xs)
         for node, expected in zip(walk(one.loss), walk(other.loss), strict=True):
             found, wanted = getattr(node, "saved", ()), getattr(expected, "saved", ())
-            assert [value is None for value in found] == [value is None for value in wanted]
             for value, array in zip(found, wanted, strict=True):
+                assert value is not None or array is None
                 if isinstance(array, np.ndarray):
                     np.testing.assert_allclose(value, array, rtol=1e-13, atol=1e-15)
                     assert value.shape == array.shape
@@ -186,10 +185,3 @@ def test_the_gradients_of_edges_can_be_had_of_every_result(name: str) -> None:
             edges |= {f"{number} {position[node]} {k}": g for (node, k), g in of_result}
         found.append(edges)
     assert_close(*found)
-
-
-def test_what_a_result_was_computed_from_cannot_be_changed() -> None:
-    one = Pass(pair("lstm")[0])
-    assert is_compiled(one.hs)
-    with pytest.raises(TypeError, match="cannot be changed"):
-        one.hs.node.inputs = ()

@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
         print(f"{answer:<35}{row(value)}   off by {off[answer]:.1e} of the largest")
     agrees = [answer for answer, distance in off.items() if distance < 1e-12]
 
-    explanation = explain(loss, cell.b_h, cell)
+    explanation = explain(loss, "b_h", cell)
     print(f"\n{explanation}\n")
     cell.zero_grad()
     cut, _ = unroll(cell, xs, truncated=1)                               # a learner's program detaches the state at every step

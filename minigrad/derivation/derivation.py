@@ -8,16 +8,18 @@ from typing import Any
 from typing_extensions import override
 
 from minigrad.loops.differentiate import Derivative
+from minigrad.loops.loop import Loop
 from minigrad.loops.program import LOCAL, Program, Ref
 
-from .deriving import Parameter, selected, traced
+from .deriving import Example, Parameter, named, selected, traced
 from .expression import SYMBOL, Symbol, ends
 from .forward import Forward
 from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+from .naming import Names
 from .source import source
 from .writing import AS_CODED, ROWS, Latex, Notation, Text, layout_of
 
-__all__ = ["Derivation", "derive"]
+__all__ = ["Derivation", "derive", "derive_loop"]
 
 HEADINGS = {
     FORWARD: "The step",
@@ -209,7 +211,29 @@ def derive(cell_or_step: Any, x: Any = None, state: Any = None) -> Derivation:
     ∂Lₜ/∂hₜ is what the loss of step t itself sends to the output.
     For one example, a column; of a batch the parameters receive the sum.
     """
-    example = traced(cell_or_step, x, state)
+    return derivation_of(traced(cell_or_step, x, state))
+
+
+def derive_loop(loop: Loop) -> Derivation:
+    """The derivation of the step of a loop that was recorded; the parts of its state have the names of what they become.
+
+    >>> import numpy as np
+    >>> from minigrad import graph
+    >>> from minigrad.models import RNN, unroll
+    >>> hs, _ = unroll(RNN(input_size=3, hidden_size=4), np.ones((5, 2, 3)))
+    >>> (loop,) = [node for node in graph.ancestors([hs.sum().node]) if isinstance(node, Loop)]
+    >>> derive_loop(loop).text_of("state")
+    ['∂L₊/∂hₜ₋₁ = W_hhᵀ ∂L/∂a_hₜ']
+    """
+    trace, names, rows = loop.trace, Names(), Names()
+    new = [trace.program.value(ref).name for ref in trace.program.new_carry]
+    state = tuple(names.new(name or "h") for name in new)
+    x = tuple(rows.new(value.name or "x") for value in trace.program.xs)
+    return derivation_of(named(trace, "/".join(loop.place.scope) or "step", x, state, {}, {}))
+
+
+def derivation_of(example: Example) -> Derivation:
+    """The derivation of a step that has been traced."""
     forward, backward, parameters = selected(example)
     lines, program = forward.lines(), example.program
     return Derivation(

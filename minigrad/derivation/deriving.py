@@ -28,7 +28,7 @@ from .naming import Names
 from .observing import Observer
 from .recognising import with_sigmoids
 
-__all__ = ["Example", "Parameter", "selected", "traced"]
+__all__ = ["Example", "Parameter", "named", "selected", "traced"]
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,34 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
             f"derive: the step is not the same program at every time: {reason}. A derivation can be written of a step that is "
             "made of operations on tensors alone"
         ) from None
+    variables = [[observer.leaves.get(leaf, "") for leaf in leaves] for leaves in (trace.carry, trace.xs)]
+    known = observer.leaves | {id(tensor): name for name, tensor in _attributes(cell_or_step)}
+    title = str(getattr(cell_or_step, "label", None) or getattr(cell_or_step, "__name__", type(cell_or_step).__name__))
+    return named(
+        trace,
+        "step" if title == "<lambda>" else title,
+        _names_of_x(x, variables[1]),
+        _names_of_state(cell_or_step, state, variables[0]),
+        known,
+        getattr(cell_or_step, "blocks", None) or {},
+    )
+
+
+def named(
+    trace: Trace, title: str, x: tuple[str, ...], state: tuple[str, ...], known: dict[Any, str], declared: dict[str, Any]
+) -> Example:
+    """A step that has been traced, its gates taken apart, with names.
+
+    Args:
+        trace: the trace.
+        title: what the step is called.
+        x, state: what the inputs and the parts of the state are called.
+        known: names of parameters, by their nodes or by the identities of their tensors.
+        declared: for parameters that hold several matrices the names of these, each with its index.
+    """
     program, blocks = apart(with_sigmoids(trace.program))
     outputs = tuple(f"y_{k}" if len(program.ys) > 1 else "y" for k in range(1, len(program.ys) + 1))
-    variables = [[observer.leaves.get(leaf, "") for leaf in leaves] for leaves in (trace.carry, trace.xs)]
-    state_names = _names_of_state(cell_or_step, state, variables[0])
-    names_of_x = _names_of_x(x, variables[1])
-    known = {id(tensor): name for name, tensor in _attributes(cell_or_step)}
-    parameters = _parameters(cell_or_step, trace, program, blocks, observer.leaves | known)
-    title = str(getattr(cell_or_step, "label", None) or getattr(cell_or_step, "__name__", type(cell_or_step).__name__))
-    title = "step" if title == "<lambda>" else title
-    return Example(program, parameters, names_of_x, state_names, outputs, title)
+    return Example(program, _parameters(trace, program, blocks, known, declared), x, state, outputs, title)
 
 
 def _example(cell_or_step: Any, x: Any, state: Any) -> tuple[Any, Any]:
@@ -148,12 +166,10 @@ PREVIOUS = re.compile("_?(previous|prev|old|last|tm1)_?|_t$|_0$")
 
 
 def _parameters(
-    cell_or_step: Any, trace: Trace, program: Program, blocks: Sequence[Block], known: dict[Any, str]
+    trace: Trace, program: Program, blocks: Sequence[Block], known: dict[Any, str], declared: dict[str, Any]
 ) -> tuple[Parameter, ...]:
     """The consts under the names that the code has for them; blocks of stacked gates under the names of the gates."""
-    names, keys = Names(), dict[int, str]()
-    declared = getattr(cell_or_step, "blocks", None) or {}
-    found = []
+    names, keys, found = Names(), dict[int, str](), []
     for value, block in zip(program.consts, blocks, strict=True):
         const = trace.consts[block.const]
         if value.number is not None:

@@ -20,9 +20,10 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArrayAccumulator
 from minigrad.graph import INPUTS, Leaf, Node
 from minigrad.guard import Array
+from minigrad.loops.loop import Loop
 from minigrad.tensor import Tensor
 
-from .derivation import Derivation, derive
+from .derivation import Derivation, derive, derive_loop
 from .expression import Symbol, ends
 from .lines import FORWARD, PARAMETER, STATE, Formula
 from .writing import Text
@@ -123,7 +124,8 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
         loss: a Tensor with one entry that was computed from the outputs of the steps, a sum or a mean over time.
         parameter: θ, a Tensor that the loss was computed from; with a ``cell`` also its name, that of one gate
             (``"W_fh"``) too.
-        cell: the cell that was unrolled, or its `Derivation`: the factors are then written in its own symbols.
+        cell: the cell that was unrolled, or its `Derivation`; by default the step as it was recorded, if one compiled loop
+            uses the parameter. The factors are written in its own symbols.
 
     Raises:
         ArgumentError: the cell has no parameter of that name, or a name is given without a cell.
@@ -142,7 +144,7 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
     """
     if not isinstance(loss, Tensor):
         raise DTypeError(f"explain: expected the loss as a Tensor, got {type(loss).__name__}")
-    derivation = cell if isinstance(cell, Derivation) or cell is None else derive(cell)
+    derivation = _derivation(loss, parameter) if cell is None else cell if isinstance(cell, Derivation) else derive(cell)
     tensor, name, index = _parameter(parameter, cell, derivation)
     start = started(loss, None, "explain")
     if tensor.node is None or not tensor.requires_grad:
@@ -155,6 +157,23 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
     whole = Contributions(table[(slice(None), slice(None), *index)], outside[index][None])
     formulas = _formulas(whole) | _without_product(terms, rows, index)
     return Explanation(name, *_written(name, whole, derivation, start[0]), whole, formulas)
+
+
+def _derivation(loss: Tensor, parameter: Any) -> Derivation | None:
+    """The derivation of the step of the loop that uses the parameter, if there is one such loop."""
+    leaf = parameter._node if isinstance(parameter, Tensor) else None
+    loops = [node for node in graph.ancestors([loss._node]) if isinstance(node, Loop)]
+    using = [loop for loop in loops if leaf in graph.ancestors(loop.sources) and not _between(loop, leaf)]
+    try:
+        return derive_loop(using[0]) if len(using) == 1 else None
+    except (ArgumentError, GraphError):  # a step with an operation that has no written form is explained without its lines
+        return None
+
+
+def _between(loop: Loop, leaf: Node | None) -> bool:
+    """Whether another loop stands between the loop and the leaf: then it is that one that uses it."""
+    below = [node for node in graph.ancestors(loop.sources) if isinstance(node, Loop)]
+    return any(leaf in graph.ancestors(other.sources) for other in below)
 
 
 def _parameter(

@@ -43,6 +43,23 @@ def test_the_formula_of_the_quiz_has_the_symbols_of_the_cell() -> None:
     assert explain(with_head(cell, head), head.b_y, cell).formula == "∂L/∂b_y = Σₜ ∂Lₜ/∂ŷₜ · ∂ŷₜ/∂b_y"
 
 
+def test_without_the_cell_the_symbols_are_those_of_the_step_as_it_was_recorded() -> None:
+    cell, head = LSTM(D, H, seed=1), Head(H, N, seed=2)
+    recorded, given = (explain(with_head(cell, head), cell.W_x, of) for of in (None, cell))
+    assert "s = (c, h) is the whole state." in recorded.factors
+    assert "        ∂L/∂cₜ = ∂L/∂tanh(cₜ) ⊙ (1 − tanh²(cₜ)) + ∂L₊/∂cₜ" in str(recorded).splitlines()
+    assert recorded.formula == given.formula
+    assert (recorded.terms.table == given.terms.table).all()
+
+
+def test_in_stacked_layers_it_is_the_layer_that_has_the_parameter() -> None:
+    layers = RecurrentLayers([RNN(D, H, seed=0), GRU(H, H, seed=1)])
+    hs, _ = layers(sequence())
+    lower, upper = (cell for (cell,) in layers.cells)
+    assert "∂L/∂a_hₜ = ∂L/∂hₜ ⊙ (1 − hₜ²)" in str(explain((hs * hs).sum(), lower.W_hx))
+    assert "∂L/∂c̃ₜ = ∂L/∂hₜ ⊙ uₜ" in str(explain((hs * hs).sum(), upper.W_h))
+
+
 def test_of_an_lstm_the_whole_state_stands_in_the_product() -> None:
     cell = LSTM(D, H, seed=1)
     hs, _ = unroll(cell, sequence())

@@ -137,3 +137,21 @@ def test_blocks_read_in_the_wrong_order_fit_and_give_other_states(kind: str, lib
     assert abs(ignored - apart) < 2e-15
     assert heeded < 1e-13
     assert (ignored > 0.1) == (here != theirs or kind == "GRU")
+
+
+def test_what_a_step_hands_back_is_a_part_of_the_gradient_of_the_state() -> None:
+    name, rng = "trap_total_and_partial", np.random.default_rng(0)
+    cell, xs, d_hs = LSTM(2, 3, seed=1), rng.normal(size=(5, 1, 2)), rng.normal(size=(5, 1, 3))
+    params = cell.by_gate()
+    early = by_hand.lstm.forward(params, xs[:3])
+    late = by_hand.lstm.backward(params, by_hand.lstm.forward(params, xs[3:], early.state), d_hs[3:])
+    step = early.steps[2]
+    total_h = late.state.h + d_hs[2]
+    total_c = late.state.c + total_h * step.o * (1 - step.q**2)
+    for start, part, whole in (
+        ("dc_prev that step 4 hands back", late.state.c, total_c),
+        ("dh_prev that step 4 hands back", late.state.h, total_h),
+    ):
+        shown = numbers(name, start, after="off by")[0] / 100
+        assert abs(shown - np.abs(part - whole).max() / np.abs(whole).max()) < 0.006
+    assert "(True)" in lesson(name).answer

@@ -44,7 +44,7 @@ class ArrayMethods:
 
     def gather(self, dim: int, index: Any) -> Tensor:
         """The entries that ``index`` names along ``dim``; see :func:`minigrad.gather`."""
-        return minigrad.gather(self, dim, index)
+        return operations.gather(self, dim, index)
 
     def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
         """The variance over ``axis``; see :func:`minigrad.var`."""

@@ -91,6 +91,11 @@ def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Poin
     while len(points) > 4 and math.dist(points[-4], points[-1]) < length:
         points = points[:-3]
     (x0, y0), (x1, y1), (x2, y2), (xe, ye) = points[-4:]
+    if x0 == x1 == x2 == xe or y0 == y1 == y2 == ye:
+        far = math.hypot(xe - x0, ye - y0) or 1.0
+        ux, uy = (xe - x0) / far, (ye - y0) / far
+        third = max(far - length, 0.05 * far) / 3
+        return [*points[:-3], *((x0 + ux * third * k, y0 + uy * third * k) for k in (1, 2, 3))], (ux, uy)
     low, high = 0.05, 1.0
     for _ in range(10):
         t = (low + high) / 2

@@ -7,6 +7,7 @@ subscripts as far as they go.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
@@ -80,18 +81,22 @@ def legible(text: str) -> str:
     >>> legible("a\\x00b\\nc")
     'a␀b\\nc'
     """
-    return text if text.isprintable() else "".join(map(_shown, text))
+    return UNSHOWABLE.sub(_shown, text)
 
 
-def _shown(character: str) -> str:
-    code = ord(character)
+UNSHOWABLE = re.compile(
+    "[\\0-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef"
+    + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
+    + "]"
+)
+"""Controls, halves of pairs, and what Unicode keeps free for ever."""
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found[0])
     if code < 0x20:
-        return character if character in "\t\n\r" else chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
-    unknown = 0x80 <= code < 0xA0 and code != 0x85
-    unknown |= 0xD800 <= code < 0xE000 or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code < 0xFDF0
-    return "\N{REPLACEMENT CHARACTER}" if unknown else character
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else "\N{REPLACEMENT CHARACTER}"
 
 
 def symbol_name(name: str, time: int | None = None, part: str | None = None) -> Line:

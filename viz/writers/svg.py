@@ -58,10 +58,14 @@ def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
 
 def _mark(mark: Mark, soft: str) -> str:
     told = f"<title>{escape(mark.tooltip)}</title>" if mark.tooltip else ""
-    facts = [("key", mark.key), ("role", mark.role), ("t", mark.time), ("stage", mark.stage), ("group", mark.group)]
-    facts += [("from", mark.source), ("to", mark.target)]
-    data = "".join(f' data-{name}="{escape(str(fact))}"' for name, fact in facts if fact is not None and fact != "")
-    return f"<g{data}>{told}{''.join(_shape(shape, soft) for shape in mark.shapes)}</g>"
+    data = f' data-key="{escape(mark.key)}"'
+    for name, fact in (("role", mark.role), ("group", mark.group), ("from", mark.source), ("to", mark.target)):
+        if fact:
+            data += f' data-{name}="{escape(fact)}"'
+    for name, number in (("t", mark.time), ("stage", mark.stage)):
+        if number is not None:
+            data += f' data-{name}="{number}"'
+    return f"<g{data}>{told}{''.join([_shape(shape, soft) for shape in mark.shapes])}</g>"
 
 
 def _shape(shape: Shape, soft: str) -> str:

@@ -614,15 +614,21 @@ def record(
     node.name = None
     node.watch = None
     node.serial = _next_serial()
-    if place[2] is not None:
-        state.detector.look_at(node, data)
     result: Tensor = _new(Tensor)
     result._array = data
     result._node = node
     result._wants = True
+    if place[2] is not None:
+        _observed(node, result, operands)
+    return result
+
+
+def _observed(node: Operation, result: Tensor, operands: Sequence[Tensor | Constant | None] | None) -> None:
+    """Show a new operation to whoever watches: the detector of anomalies, or the tracer of a loop."""
+    if state.detector is not None:
+        state.detector.look_at(node, result._array)
     if state.tracer is not None:
         state.tracer.note(node, result, operands)
-    return result
 
 
 def reading(tensor: Tensor, what: str) -> None:

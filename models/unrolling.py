@@ -167,9 +167,10 @@ class _Loop:
         if valid is not None and not self.hoisted:
             x = where(_fitting(valid, x), x, 0.0).named("x")
         new = _checked_state(self.label, self.advance(x, state), state)
-        parts = parts_of(new)
         if valid is None:
-            return new, parts[-1]
+            last = new[-1] if isinstance(new, tuple) else new
+            return new, last if type(last) is Tensor else parts_of(new)[-1]
+        parts = parts_of(new)
         kept = []
         for part, old in zip(parts, parts_of(state), strict=True):
             chosen = where(_fitting(valid, part), part, old)
@@ -281,6 +282,9 @@ def _checked_state(label: str, new: Any, old: Any) -> Any:
     """``new`` if it has the shapes of ``old``; ShapeError, which names cell and time step, otherwise."""
     if type(new) is Tensor and type(old) is Tensor and new.shape == old.shape:
         return new
+    if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
+        if all([type(a) is Tensor and type(b) is Tensor and a.shape == b.shape for a, b in zip(new, old, strict=True)]):
+            return new
     expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
     if got != expected:
         raise ShapeError(

@@ -12,7 +12,7 @@ import copy
 import gc
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from typing_extensions import override
@@ -23,7 +23,7 @@ from minigrad.guard import Array
 from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Value
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
-from minigrad.scope import Setting, state
+from minigrad.scope import Place, Setting, state
 from minigrad.tensor import Constant, Tensor, record, unrecorded
 
 __all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted"]
@@ -31,6 +31,10 @@ __all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted"]
 Const: TypeAlias = Tensor | Constant | None
 Flat: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]]
 """A step on flat lists: from the parts of the carry and of the xs to those of the new carry and of the ys."""
+
+
+NOTED: Final = "noted"
+"""Stands in a place for the line of code: what is recorded there is shown to the tracer."""
 
 
 class Pass(Copy):
@@ -61,14 +65,14 @@ class Tracer(Setting):
         self._numbers: dict[tuple[type, Any], Ref] = {}
 
     @override
-    def enter(self) -> tuple[Any, bool]:
-        found = state.tracer, state.recording
-        state.tracer, state.recording = self, True
+    def enter(self) -> tuple[Any, bool, Place]:
+        found = state.tracer, state.recording, state.place
+        state.tracer, state.recording, state.place = self, True, found[2]._replace(line=NOTED)
         return found
 
     @override
-    def leave(self, found: tuple[Any, bool]) -> None:
-        state.tracer, state.recording = found
+    def leave(self, found: tuple[Any, bool, Place]) -> None:
+        state.tracer, state.recording, state.place = found
 
     def bind(self, value: Array, ref: Ref, name: str | None = None) -> Tensor:
         """A Tensor with that value that stands for ``ref``."""
@@ -98,6 +102,7 @@ class Tracer(Setting):
 
     def note(self, node: Operation, result: Tensor, operands: Sequence[Const] | None) -> None:
         """An operation was recorded."""
+        node.place = node.place._replace(line=None)
         varies = not self.varying.isdisjoint(node.sources) or (operands is not None and self.knows(operands))
         if operands is None or node.compute is None:
             if varies:

@@ -64,6 +64,7 @@ def test_a_png_without_any_font_is_refused_since_its_words_would_be_missing(
     try:
         with pytest.raises(RenderingError, match=r"needs a font.*fonts-dejavu-core.*save as \.svg"):
             picture.png()
+        assert picture._repr_mimebundle_() == ({"image/svg+xml": picture.svg(), "text/plain": repr(picture)}, {})
     finally:
         png._folders_of_fonts.cache_clear()
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, current_place, pytree, scope, stack, time_step, where
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
-from minigrad.graph import Leaf
+from minigrad.graph import Leaf, Operation
 from minigrad.loops import MASK, CannotCompile, execute, note
 from minigrad.memory import collector_paused
 from minigrad.scan import plain_reason
@@ -167,6 +167,9 @@ class _Loop:
         if valid is not None and not self.hoisted:
             x = where(_fitting(valid, x), x, 0.0).named("x")
         new = _checked_state(self.label, self.advance(x, state), state)
+        for part, old, name in zip(parts_of(new), parts_of(state), _names_of(self.cell, new), strict=False):
+            if part.name is None and part is not old and isinstance(part._node, Operation):
+                part.named(name)
         if valid is None:
             last = new[-1] if isinstance(new, tuple) else new
             return new, last if type(last) is Tensor else parts_of(new)[-1]
@@ -450,14 +453,20 @@ def _batch_first(batch: tuple[int, ...], T: int) -> str:
     return looks if batch == (T,) else ""
 
 
+def _names_of(cell: Any, state: Any) -> Sequence[str]:
+    """What the parts of a state are called: as the cell says, or as the fields of a named tuple."""
+    names: Sequence[str] = getattr(cell, "state_names", None) or getattr(state, "_fields", ())
+    return names
+
+
 def _as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:
     """The initial state under the names of the cell's state; leaves belong to the time now. A ``given`` one as Tensors."""
-    names = getattr(cell, "state_names", ())
+    names = _names_of(cell, state)
     parts = [_tensor(part) if given else part for part in parts_of(state)]
     for part, name in zip(parts, [*names, *[None] * len(parts)], strict=False):
         if not isinstance(part, Tensor):
             continue
-        if given and part.name is None and name is not None:
+        if part.name is None and name is not None:
             part.named(name)
         if isinstance(part._node, Leaf):
             if given and part._node.place.time is None:

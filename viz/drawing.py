@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.flags import flag
 from minigrad.tensor import Tensor
 
 from .composing import compose
 from .picture import Picture
+from .scene import Scene
 
 __all__ = ["draw", "render"]
 
@@ -81,16 +84,18 @@ def draw(
             f"draw: expected Tensors, got the path {os.fspath(path)!r:.80}; to write a file call viz.render(loss, path), or "
             "draw(loss).save(path)"
         )
-    if title is not None and not isinstance(title, str):
-        raise DTypeError(f"draw: expected title to be a str, got {type(title).__name__}")
     if flag(full, "draw: full"):
         if detail not in (None, "operations"):
             raise ArgumentError(f"draw: full=True shows every operation, and detail={detail!r} something else")
         detail = "operations"
     gradients = flag(gradients, "draw: gradients")
-    asked = {"gradients": gradients, "gradient": gradient, "title": title}
-    scene = compose(tensors, **asked, detail=detail, fold=fold, size=size, opened=opened)
-    return Picture(scene, theme, values, lambda: compose(tensors, **asked, detail="operations", fold=fold))
+
+    def composed(**how: Any) -> Scene:
+        with np.errstate(all="ignore"):  # what is not finite is shown, and where it began
+            return compose(tensors, gradients=gradients, gradient=gradient, title=title, fold=fold, **how)
+
+    scene = composed(detail=detail, size=size, opened=opened)
+    return Picture(scene, theme, values, lambda: composed(detail="operations"))
 
 
 def render(tensors: Tensor | Sequence[Tensor], path: str | os.PathLike[str], **options: Any) -> Path:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from minigrad.extras import installing
 from minigrad.files import StrPath, as_path, replace_file
 from minigrad.flags import flag
 
-from .errors import GraphvizError, PictureFileError
+from .errors import GraphvizError, PictureFileError, RenderingError
 from .marks import Sheet, marked
 from .palette import THEMES
 from .scene import Scene
@@ -132,11 +133,13 @@ class Picture:
         return path
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
-        """What notebooks ask for: the SVG, the text, and a PNG where resvg-py is installed."""
-        bundle = {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        """What notebooks ask for: the SVG and a line of text; where resvg-py and a font are there, also a PNG."""
+        bundle, metadata = {"image/svg+xml": self.svg(), "text/plain": repr(self)}, {}
         if png.available():
-            bundle["image/png"] = base64.b64encode(self.png()).decode()
-        return bundle, {"image/png": {"width": round(self.scene.width), "height": round(self.scene.height)}}
+            with suppress(RenderingError):
+                bundle["image/png"] = base64.b64encode(self.png()).decode()
+                metadata["image/png"] = {"width": round(self.scene.width), "height": round(self.scene.height)}
+        return bundle, metadata
 
     @override
     def __repr__(self) -> str:

@@ -33,7 +33,7 @@ weights = [*cell.parameters(), *head.parameters()]
 sgd = optim.SGD(weights, lr=0.1)
 hs, _ = unroll(cell, [[[1.0, 2.0, 3.0]]] * 5)
 loss = head.loss(hs, [[1]] * 5)
-picture = minigrad.viz.draw(loss).svg()
+picture = minigrad.viz.draw(loss).html()
 loss.backward()
 sgd.step()
 print(minigrad.__version__, minigrad.__file__, minigrad.models.__file__, minigrad.viz.__file__, "svg" in picture, sep="\\n")

@@ -37,7 +37,7 @@ NASTY = {
     "space": " ",
     "spaces around": "  x  ",
     "ten thousand characters": "x" * 10_000,
-    "ten thousand subscripts": "h_" + "9" * 10_000,
+    "ten thousand ampersands": "&" * 10_000,
     "emoji": "🔥",
     "joined emoji": "👩‍💻",
     "new emoji": "\U0001fae8",

@@ -208,7 +208,7 @@ def test_where_sequences_end_the_kept_state_and_the_new_one_are_both_states() ->
     hs, _ = layers(np.ones((4, 3, D)), lengths=[1, 4, 2], hoist=False)
     diagram = diagram_of((hs * hs).sum())
     assert [plain(i.caption) for i in roles(diagram, "state") if not i.initial] == [
-        "h₁ +", "h₂ +", "h₂ where", "h₃ +", "h₃ where", "h₄ +"
+        "h₁ +", "h′₂ +", "h₂ where", "h′₃ +", "h₃ where", "h₄ +"
     ]  # fmt: skip
     assert {item.head.name for item in roles(diagram, "gate")} == {"u", "r", "c̃"}
     kept = [i for i in roles(diagram, "state") if i.initial or i.head.label == "where" or i.place in (0, 3)]

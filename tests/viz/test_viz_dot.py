@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import graphviz
+import numpy as np
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
-from minigrad.viz import Picture, draw
+from minigrad.viz import Picture, draw, learning_curves
 from minigrad.viz.text import legible
 from minigrad.viz.writers.dot import quoted
 from nasty_labels import NASTY, picture_of
@@ -143,3 +144,13 @@ def test_a_pdf_has_the_size_of_the_picture() -> None:
     found = re.search(rb"/MediaBox \[ ?0 0 ([0-9.]+) ([0-9.]+) ?\]", pdf)
     assert found is not None
     assert (float(found[1]), float(found[2])) == pytest.approx((picture.scene.width, picture.scene.height), abs=2.0)
+
+
+@needs_dot
+def test_graphviz_reads_strings_of_any_length() -> None:
+    curve = learning_curves({"loss": list(np.random.default_rng(0).random(3000) + 0.5)})
+    assert max(map(len, re.findall(r'"[^"]*"', curve.graphviz().source))) < 16_384
+    read = by_graphviz(curve)
+    (longest,) = (edge["pos"] for edge in read["edges"] if len(edge["pos"]) > 16_384)
+    assert len(longest.split()) == max(len(line.points) for line in curve.scene.curves)
+    assert by_graphviz(picture_of("🔥" * 10_000))

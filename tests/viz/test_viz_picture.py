@@ -14,7 +14,7 @@ from minigrad.viz import GraphvizError, Picture, PictureFileError, RenderingErro
 from minigrad.viz.writers import png
 from programs import needs
 
-from minigrad import Tensor, no_grad
+from minigrad import Tensor, exp, no_grad
 from minigrad.errors import ArgumentError, DTypeError, GraphError, MinigradError
 
 needs_dot = needs("dot")
@@ -64,11 +64,12 @@ def test_a_png_without_any_font_is_refused_since_its_words_would_be_missing(
     try:
         with pytest.raises(RenderingError, match=r"needs a font.*fonts-dejavu-core.*save as \.svg"):
             picture.png()
+        assert picture._repr_mimebundle_() == ({"image/svg+xml": picture.svg(), "text/plain": repr(picture)}, {})
     finally:
         png._folders_of_fonts.cache_clear()
 
 
-@pytest.mark.parametrize(("ending", "way_without"), [("png", r"pip install 'minigrad\[png\]'"), ("pdf", r"save as \.svg")])
+@pytest.mark.parametrize(("ending", "way_without"), [("png", r"pip install 'minigrad-bptt\[png\]'"), ("pdf", r"save as \.svg")])
 def test_a_missing_graphviz_program_is_named_with_how_to_install_it_and_the_way_without(
     picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, way_without: str
 ) -> None:
@@ -219,3 +220,10 @@ def test_charts_are_pictures_too() -> None:
     assert "a training" in chart.svg()
     assert repr(chart).startswith("<Picture 'a training'")
     assert "Args:" in (learning_curves.__doc__ or "")
+
+
+def test_a_picture_of_what_is_not_finite_shows_it_and_warns_of_nothing() -> None:
+    x = Tensor([1000.0, 1.0], requires_grad=True, name="x")
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = (exp(x) - exp(x)).sum()
+    assert "NaN or infinite" in draw(loss).svg()

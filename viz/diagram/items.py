@@ -33,6 +33,7 @@ class Item:
         part: which of several parts with the same names it belongs to, by number or by layer and direction (2←); None
             where there is one.
         is_output: whether it is what was asked to be drawn.
+        primes: how many others of its step have its name and come after it: h′ is what h was before it was masked.
         kind: "cell" for a closed cell, "fold" for steps that are not shown, else empty.
         title: what is written in it, for what stands for several items; their own captions otherwise.
         symbol: a short name for it where there is little room.
@@ -50,6 +51,7 @@ class Item:
     lineage: tuple[object, ...] = ()
     part: str | None = None
     is_output: bool = False
+    primes: int = 0
     kind: str = ""
     title: Line = ()
     symbol: Line = ()
@@ -81,6 +83,8 @@ class Item:
             return name or join(self.terms)
         if self.head.is_leaf and not self.head.inputs:
             return name or (Span("×".join(map(str, self.head.shape)) or "number"),)
+        if self.head.label == "broadcast_to" and self.role == "state" and name:
+            return name
         if self.role == "input":
             looked_up = self.head.inputs[0] if self.head.inputs and not name else None
             return name or ((*symbol_name(looked_up.name), Span("[…]")) if looked_up and looked_up.name else name)
@@ -99,7 +103,7 @@ class Item:
     def name(self) -> Line:
         """Its name with its time step, L for a nameless loss, or nothing."""
         if self.head.name is not None:
-            return symbol_name(self.head.name, self.head.time, self.part)
+            return symbol_name(self.head.name + "′" * min(self.primes, 3), self.head.time, self.part)
         return (Span("L"),) if self.role == "loss" else ()
 
 
@@ -119,7 +123,7 @@ class Link:
     def is_cut(self) -> bool:
         """Whether truncation has cut the history here: no gradient goes back."""
         sources = [vertex.inputs[slot] for vertex, slot in self.edges]
-        return any(source is not None and source.label == CUT for source in sources)
+        return any(source is not None and (source.label == CUT or source.role == "cut") for source in sources)
 
 
 @dataclass(slots=True)

@@ -42,6 +42,12 @@ class Laps:
                     (before if self._is_later(scope, span, vertex) else beside)[vertex.scope].add(scope)
         self.of_scope = _longest_ways(before, beside)
 
+    def direction(self, scope: Scope, sign: int = 1) -> int:
+        """In which direction of time a scope runs, times ``sign``; what tells nothing by itself is told by its name."""
+        found = self._direction.get(scope, 0)
+        forward = found > 0 or (found == 0 and "backward" not in scope)
+        return sign if forward else -sign
+
     def _set_made_by(self, vertices: list[Vertex]) -> None:
         for vertex in vertices:
             if vertex.is_leaf:

@@ -54,6 +54,7 @@ class Recorded:
         self.initial: set[int] = set()
         self._column = {step: c for c, step in enumerate(self.steps)}
         self.place = self._places(step_of)
+        self._date_learnt_states()
 
     def _steps(self) -> dict[int, Step]:
         """The steps of all vertices that belong to one, or stand between laps."""
@@ -129,6 +130,15 @@ class Recorded:
             if place[i] == BEFORE:
                 place[i] = self._place_of_source(i, place)
         return place
+
+    def _date_learnt_states(self) -> None:
+        """A learnt state belongs to the time before the step that begins with it; read in reverse, to the time after."""
+        for i, node in enumerate(self.nodes):
+            user = next((self.nodes[k] for k, _ in self.consumers[i]), None)
+            if user is None or user.time is None or node.time is not None or node.is_leaf:
+                continue
+            if self._is_given_state(i):
+                node.time = user.time + self._laps.direction(user.scope, -1)
 
     def _place_of_source(self, i: int, place: list[int]) -> int:
         node = self.nodes[i]

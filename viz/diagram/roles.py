@@ -28,6 +28,8 @@ def set_lineages(items: list[Item]) -> None:
         alike = (item.place, head.scope, head.name, None if head.name is not None else head.label)
         counts[alike] = counts.get(alike, 0) + 1
         item.lineage = (*alike[1:], counts[alike])
+        if head.name is not None and head.time is not None and item.place != BEFORE:
+            item.primes = counts[alike] - 1
 
 
 def set_initial_lineages(items: list[Item], links: list[Link]) -> None:

@@ -22,6 +22,8 @@ __all__ = ["digraph", "quoted"]
 FONT = "DejaVu Sans,Helvetica,Arial,sans-serif"
 ESCAPES = str.maketrans({"&": "&amp;", "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "&#13;"})
 INCH = 72.0
+LONGEST = 2500
+"""Longer strings are put together of several, since Graphviz reads none of more than 16 384 bytes."""
 
 
 def quoted(text: str) -> str:
@@ -30,7 +32,9 @@ def quoted(text: str) -> str:
     >>> print(quoted('a "b" & c\\\\n'))
     "a \\"b\\" &amp; c\\\\n"
     """
-    return '"' + legible(text).translate(ESCAPES) + '"'
+    shown = legible(text)
+    pieces = [shown[k : k + LONGEST] for k in range(0, len(shown), LONGEST)] or [""]
+    return " + ".join(f'"{piece.translate(ESCAPES)}"' for piece in pieces)
 
 
 def digraph(sheet: Sheet) -> graphviz.Digraph:

@@ -64,7 +64,7 @@ def _head(name: str, colours: list[str], theme: str) -> Iterator[str]:
     yield f"<title>{svg.escape(name)}</title>"
     yield "<style>"
     for known, shown in THEMES.items():
-        named = [f"--{name}: {shown(colour)}" for name, colour in NAMES.items()]
+        named = [f"color-scheme: {known}", *(f"--{name}: {shown(colour)}" for name, colour in NAMES.items())]
         yield f":root[data-theme={known}] {{ {'; '.join([*named, *(f'--c{c[1:]}: {shown(c)}' for c in colours)])} }}"
     yield f"@media print {{ :root[data-theme] {{ {'; '.join(f'--c{c[1:]}: {c}' for c in colours)}; --page: {PAGE} }} }}"
     yield _part("page.css")

@@ -6,11 +6,12 @@ be a false one, so fonts are looked for first: those of the system, then the Dej
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from minigrad.extras import optional_package
 
 from ..errors import RenderingError
 
@@ -37,7 +38,7 @@ def render(svg: str, zoom: float = 2.0) -> bytes:
 
 
 def _resvg(svg: str, **options: Any) -> bytes:
-    return bytes(importlib.import_module("resvg_py").svg_to_bytes(svg_string=svg, **options))
+    return bytes(optional_package("resvg_py", "png", "a PNG").svg_to_bytes(svg_string=svg, **options))
 
 
 @cache

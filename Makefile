@@ -51,6 +51,10 @@ test: lint types
 mutants: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m mutation $(ONLY)
 
+# N random changes of the three floors, other ones each time unless SEED is given (some minutes for each core and dozen).
+mutants-sampled: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m mutation.sampled $${N:-60} $${SEED}
+
 # How much of minigrad/ its tests reach, branch by branch.
 coverage: $(STAMP)
 	$(BIN)/python -m coverage run --branch --source=minigrad -m pytest tests

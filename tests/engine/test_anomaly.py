@@ -11,6 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import Parameter, Tensor, detect_anomaly, grad, is_recording, no_grad, scope, time_step
+from minigrad.diagnosis import magnitude
 from minigrad.errors import AnomalyError
 from minigrad.graph import Node, Operation
 from minigrad.scope import state
@@ -447,3 +448,20 @@ def test_zero_size_and_integer_results_are_no_anomaly():
         (mg.log(x) * 2.0).sum().backward()
         assert (x > 0).shape == (0, 3)
     assert x.grad.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("array", "norm"),
+    [
+        (np.zeros((2, 3)), 0.0),
+        (np.zeros((0, 3)), 0.0),
+        (np.array([3.0, -4.0]), 5.0),
+        (np.array([3e200, -4e200]), 5e200),
+        (np.array([1.5e308, 1.5e308]), np.inf),
+        (np.array([1.0, -np.inf]), np.inf),
+        (np.array([1.0, np.nan, np.inf]), np.nan),
+        (np.array([6e4, 8e4], np.float32), 1e5),
+    ],
+)
+def test_the_magnitude_of_an_array_is_its_norm_also_of_zeros_and_of_what_is_not_finite(array, norm):
+    np.testing.assert_allclose(magnitude(array), norm, rtol=1e-7)

@@ -136,7 +136,9 @@ def test_a_share_that_is_no_share_is_refused(share: float) -> None:
         held_out_split("abcdef", share)
 
 
-@pytest.mark.parametrize(("length", "batch", "steps"), [(1001, 3, 7), (43, 6, 7), (10, 1, 9), (17, 4, 2)])
+@pytest.mark.parametrize(
+    ("length", "batch", "steps"), [(1001, 3, 7), (43, 6, 7), (10, 1, 9), (17, 4, 2), (13, 4, 1), (2, 1, 1)]
+)
 def test_streams_deal_out_the_text_with_every_target_one_symbol_later(length: int, batch: int, steps: int) -> None:
     symbols = np.random.default_rng(0).integers(50, size=length)
     streams = Streams(symbols, batch=batch, steps=steps)

@@ -18,6 +18,11 @@ class Mutant:
     old: str
     new: str
 
+    @property
+    def path(self) -> str:
+        """The file, from the root of the repository."""
+        return f"minigrad/{self.file}"
+
     def planted(self, source: str) -> str:
         """The source with the mistake in it; ``old`` must be found exactly once."""
         start, end = self._section(source)

@@ -192,3 +192,15 @@ def test_smaller_precisions_do_not_overflow_either(dtype: Any) -> None:
         assert y.dtype == g.dtype == second.dtype == dtype
         assert np.isfinite(g.numpy()).all()
         assert np.isfinite(second.numpy()).all()
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
+def test_targets_have_their_gradient_where_the_logits_need_none(reduction: str) -> None:
+    logits = np.array([-2.0, 0.5, 3.0])
+    targets = Tensor([0.25, 0.5, 1.0], requires_grad=True)
+    mg.binary_cross_entropy_with_logits(logits, targets, reduction).sum().backward()
+    np.testing.assert_allclose(targets.grad, -logits / (3 if reduction == "mean" else 1), rtol=1e-15)
+    scores = Tensor(logits, requires_grad=True)
+    mg.binary_cross_entropy_with_logits(scores, targets.numpy(), reduction).sum().backward()
+    expected = (1 / (1 + np.exp(-logits)) - targets.numpy()) / (3 if reduction == "mean" else 1)
+    np.testing.assert_allclose(scores.grad, expected, rtol=1e-14)

@@ -1,6 +1,7 @@
 """What must be true of every picture, and finders of what is not: the tests plant mistakes that these must catch."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
+from math import hypot
 
 from minigrad.viz.scene import Box, Edge, Scene
 
@@ -50,6 +51,17 @@ def lines_through_their_own_ends(scene: Scene) -> list[str]:
         if any(inside(boxes[end], p, margin=2.5) for end in (edge.source, edge.target) for p in along(edge.points))
         and boxes[edge.source].shape == boxes[edge.target].shape == "box"
     ]
+
+
+def lines_that_double_back(scene: Scene) -> list[str]:
+    """Lines and wires that go back over the way they came."""
+    found = []
+    for line in [*scene.edges, *scene.wires]:
+        steps = [(x - u, y - v) for (u, v), (x, y) in pairwise(line.points) if hypot(x - u, y - v) > 1e-6]
+        turns = pairwise(steps)
+        if any(a * c + b * d < -0.999 * hypot(a, b) * hypot(c, d) for (a, b), (c, d) in turns):
+            found.append(line.key)
+    return found
 
 
 def lines_through_labels(scene: Scene) -> list[tuple[str, str]]:

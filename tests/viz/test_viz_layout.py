@@ -9,6 +9,7 @@ from minigrad.viz import draw
 from minigrad.viz.scene import Box, Scene
 from minigrad.viz.text import line_width, plain
 from picture_checks import (
+    lines_that_double_back,
     lines_through_boxes,
     lines_through_labels,
     lines_through_their_own_ends,
@@ -18,7 +19,14 @@ from picture_checks import (
 
 from minigrad import Tensor, walk
 
-CHECKS = (overlapping_boxes, lines_through_boxes, lines_through_their_own_ends, lines_through_labels, outside_the_picture)
+CHECKS = (
+    overlapping_boxes,
+    lines_through_boxes,
+    lines_through_their_own_ends,
+    lines_through_labels,
+    outside_the_picture,
+    lines_that_double_back,
+)
 
 
 def scene_of_cell(cell: str, T: int, **options: str | bool | Tensor) -> Scene:
@@ -72,6 +80,9 @@ def test_the_checks_catch_planted_collisions() -> None:
     across = replace(edge, points=tuple((panel.label_x + 10, panel.y + k) for k in (0, 5, 15, 40)))
     assert lines_through_labels(replace(scene, edges=[*scene.edges, across]))
     assert outside_the_picture(replace(scene, height=scene.height / 2))
+    (x, y), *_, (u, v) = edge.points
+    there_and_back = replace(edge, points=((x, y), (x, y + 9), (x, y - 9), (u, v)))
+    assert lines_that_double_back(replace(scene, edges=[*scene.edges, there_and_back])) == [edge.key]
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -1,0 +1,29 @@
+"""A plugin of pytest: a test that does not come to its end ends the run, which is how endless loops are caught."""
+
+import resource
+import signal
+from collections.abc import Generator
+
+import pytest
+
+SECONDS = 150
+"""For one test; the longest takes ten, on a machine of its own."""
+
+MOST_MEMORY = 8 * 2**30
+"""Of addresses: a changed size must not take the memory of everybody else."""
+
+
+def pytest_configure() -> None:
+    """Limit the memory of the whole run; hear Ctrl-C as ever, also where the run was started in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Set the alarm clock for one test; nobody reacts to it, so it ends the process."""
+    signal.alarm(SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)

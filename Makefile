@@ -34,6 +34,11 @@ golden: $(STAMP)
 gallery: $(STAMP)
 	@$(BIN)/python examples/gallery.py build/gallery
 
+# One training shared by several processes through MPI; OPTIONS sets what examples/parallel.py --help lists.
+PROCESSES ?= 2
+parallel: $(STAMP)
+	@PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 mpiexec -n $(PROCESSES) $(BIN)/python examples/parallel.py $(OPTIONS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 

@@ -22,7 +22,7 @@ from .head import Head
 from .layers import RecurrentLayers
 from .sampling import symbols as time_major
 from .streams import check_symbols
-from .unrolling import unroll
+from .unrolling import checked_lengths, unroll
 from .vocabulary import IntArray
 
 __all__ = ["LanguageModel"]
@@ -128,12 +128,15 @@ class LanguageModel(Module):
             return self.E[symbols]
         return Tensor(np.eye(self.vocabulary_size, dtype=self.head.W_yh.dtype)[symbols])
 
-    def forward(self, symbols: npt.ArrayLike, state: Any = None, *, hoist: bool = True) -> tuple[Tensor, Any]:
+    def forward(
+        self, symbols: npt.ArrayLike, state: Any = None, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+    ) -> tuple[Tensor, Any]:
         """What is predicted after every symbol.
 
         Args:
             symbols: (T, B), time first.
             state: the state before the first of them, zeros when left out.
+            lengths: (B,) of the sequences, all T when left out.
             hoist: as in `models.layers`; False shows every step whole in the graph.
 
         Returns:
@@ -144,21 +147,32 @@ class LanguageModel(Module):
         """
         inputs = self.embed(time_major("language model: symbols", symbols))
         if isinstance(self.cell, RecurrentLayers):
-            hs, state = self.cell(inputs, state, hoist=hoist)
+            hs, state = self.cell(inputs, state, lengths, hoist=hoist)
         else:
-            hs, state = unroll(self.cell, inputs, state, hoist=hoist)
+            hs, state = unroll(self.cell, inputs, state, hoist, lengths=lengths)
         return self.head(hs), state
 
-    def loss(self, symbols: npt.ArrayLike, targets: npt.ArrayLike, state: Any = None) -> tuple[Tensor, Any]:
-        """The cross-entropy in nats, averaged over time and batch (C4), and the final state.
+    def loss(
+        self,
+        symbols: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        state: Any = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        hoist: bool = True,
+    ) -> tuple[Tensor, Any]:
+        """The cross-entropy in nats, averaged over all steps that count (C4), and the final state.
 
         Args:
             symbols: (T, B), time first.
             targets: (T, B), the symbol after each of them.
             state: the state before the first of them, zeros when left out.
+            lengths: (B,) of the sequences, all T when left out.
+            hoist: as for a call.
         """
-        logits, state = self(symbols, state)
-        return cross_entropy(logits, targets), state
+        logits, state = self.forward(symbols, state, lengths, hoist=hoist)
+        T, B, _ = logits.shape
+        return cross_entropy(logits, targets, mask=checked_lengths("language model", lengths, T, B)), state
 
     @no_grad()
     def distribution(self, symbols: npt.ArrayLike) -> npt.NDArray[np.float64]:

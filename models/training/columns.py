@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad import Tensor
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.tensor import plain
 
 from .batch import Array, Batch
 
@@ -131,7 +131,7 @@ def _listed(name: str, given: list[Any], inputs: Column | None = None) -> Column
 
 
 def _plain(name: str, given: Any) -> Array:
-    array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
+    array = plain(given, f"batches: {name}")
     if array.dtype.kind not in "biuf":
         raise ArgumentError(f"batches: {name}: expected numbers, got {type(given).__name__} of {array.dtype}")
     return array

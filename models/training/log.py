@@ -47,5 +47,5 @@ class Log(Mapping[str, list[float]]):
         return len(self._columns)
 
     def __repr__(self) -> str:
-        shown = (f"{name}: {len(values)} numbers, the last {values[-1]:.4g}" for name, (_, values) in self._columns.items())
+        shown = (f"{name}: {len(values)} values, the last {values[-1]:.4g}" for name, (_, values) in self._columns.items())
         return f"Log({', '.join(shown)})"

@@ -120,6 +120,8 @@ class Trainer:
             raise ArgumentError(f"Trainer: max_norm must be a number ≥ 0, or math.inf, got {max_norm!r}")
         if step_scheduler not in ("update", "epoch"):
             raise ArgumentError(f"Trainer: step_scheduler must be 'update' or 'epoch', got {step_scheduler!r}")
+        if scheduler is not None and scheduler.optimizer is not optimizer:
+            raise ArgumentError("Trainer: the scheduler was made for another optimiser")
         if patience is not None and validation is None:
             raise ArgumentError("Trainer: patience needs validation data")
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler

@@ -94,7 +94,7 @@ def test_loading_lists_all_problems_and_changes_nothing():
 
 @pytest.mark.parametrize("state", [None, [1, 2], "W", 3.0])
 def test_loading_what_is_no_mapping_is_refused(state):
-    with pytest.raises(ArgumentError, match="load_state_dict: expected arrays by the paths of parameters, got"):
+    with pytest.raises(ArgumentError, match=r"load_state_dict: expected the arrays by name that state_dict\(\) returned, got"):
         Affine().load_state_dict(state)
 
 
@@ -263,9 +263,3 @@ def test_calling_a_module_calls_its_forward():
     assert Doubled()(3.0, times=4.0) == 12.0
     with pytest.raises(ArgumentError, match="Affine was called, and it has no method forward; define forward"):
         Affine()(3.0)
-
-
-@pytest.mark.parametrize("state", [None, [1.0]])
-def test_what_is_no_state_is_refused_in_words(state):
-    with pytest.raises(ArgumentError, match=r"load_state_dict: expected the arrays by name that state_dict\(\) returned"):
-        Affine().load_state_dict(state)

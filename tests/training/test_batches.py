@@ -8,7 +8,7 @@ from minigrad.models.streams import Streams
 from minigrad.models.training import Batch, Batches, as_source
 
 from minigrad import Tensor
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, MinigradError, ShapeError
 
 RNG = np.random.default_rng(3)
 
@@ -131,6 +131,7 @@ def test_tensors_are_data_too() -> None:
         ((np.ones((6, 3)), np.ones(6)), {"batch_axis": (0,)}, ArgumentError, "one number for each of 2 arrays"),
         ((np.ones((6, 3)), np.ones((3, 2))), {"batch_axis": 0}, ShapeError, "the inputs are 6 examples, and array 2 of 2 3"),
         ((np.ones((0, 3)), np.ones(0)), {}, ArgumentError, "there is not one example"),
+        ((np.ma.masked_array(np.ones((6, 3))), np.ones(6)), {}, MinigradError, "batches: inputs.*masked"),
         (([], []), {}, ArgumentError, "there is not one example"),
         (([[1, 2], [3]], [0]), {}, ShapeError, "the inputs are 2 examples, and array 2 of 2 1"),
         (([np.ones((3, 2)), np.ones((4, 3))], [0, 1]), {}, ShapeError, r"all sequences must be \(T, …\) with the same …"),

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import Head, LanguageModel, ManyToMany, ManyToOne, RecurrentLayers, fit
+from minigrad.models import EncoderDecoder, Head, LanguageModel, ManyToMany, ManyToOne, RecurrentLayers, fit
 from minigrad.models.progress import Progress, TqdmBar
 from minigrad.models.streams import Streams
 from minigrad.models.training import Batch, Batches, EarlyStopping, Trainer, cosine, evaluate
 
 import minigrad as mg
-from minigrad import Module, Parameter, Tensor, mse_loss
+from minigrad import Module, Parameter, Tensor, mse_loss, viz
 from minigrad.errors import ArgumentError, CheckpointError, NonFiniteGradientError, ShapeError
 from minigrad.optim import SGD, Adam
 from minigrad.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
@@ -161,6 +161,29 @@ def test_a_language_model_of_layers_with_dropout_learns_and_goes_on_to_the_bit(t
     assert same(whole.model, resumed.model)
     assert whole.losses[33:] == resumed.losses
     assert whole.model.eval().perplexity(text) < 1.3
+
+
+def test_sentences_of_different_lengths_are_learnt_as_each_by_itself() -> None:
+    sentences = [np.array([0, 1, 2, 1]), np.array([2, 2]), np.array([1, 0, 2])]
+    for layers in (1, 2):
+        model, apart = (LanguageModel(3, 4, cell="gru", num_layers=layers, seed=0) for _ in range(2))
+        data = ([sentence[:-1] for sentence in sentences], [sentence[1:] for sentence in sentences])
+        Trainer(model, data, SGD(model.parameters(), lr=0.0), max_norm=math.inf).run(updates=1)
+        for symbols, targets in zip(*data, strict=True):
+            loss, _ = apart.loss(symbols[:, None], targets[:, None])
+            (loss * (len(symbols) / 6)).backward()
+        for one, other in zip(model.parameters(), apart.parameters(), strict=True):
+            np.testing.assert_allclose(one.grad, other.grad, rtol=1e-12, atol=1e-15)
+
+
+def test_sources_and_targets_of_different_lengths_train_an_encoder_decoder() -> None:
+    model = EncoderDecoder("gru", 5, 7, embedding_size=3, hidden_size=4, start=5, end=6, seed=0)
+    sources = [RNG.integers(5, size=T) for T in (2, 4, 3, 1)]
+    data = Batches(sources, [np.append(source, 6) for source in sources], batch_size=4, padding=6)
+    trainer = Trainer(model, data, Adam(model.parameters(), lr=0.02))
+    assert [batch.weight for batch in data.batches(0)] == [14]
+    trainer.run(updates=150)
+    assert trainer.losses[-1] < 0.2 < trainer.losses[0]
 
 
 # ---------------------------------------------------------------- where batches come from
@@ -388,7 +411,15 @@ def test_a_callback_may_add_to_the_log_and_the_log_says_what_it_holds() -> None:
     log = fit(Head(3, 1, seed=0), (XS, YS), loss=mse_loss, batch_size=25, epochs=2, callbacks=[note])
     assert log.updates("epoch") == [2, 4]
     assert set(log) == {"loss", "norm", "lr", "update", "epoch"}
-    assert repr(log).startswith("Log(loss: 4 numbers, the last ")
+    assert repr(log).startswith("Log(loss: 4 values, the last ")
+
+
+def test_the_log_is_drawn_with_every_number_at_its_own_update() -> None:
+    log = fit(Head(3, 1, seed=0), (XS, YS), loss=mse_loss, batch_size=5, epochs=3, validation=(XS, YS))
+    drawn = viz.learning_curves(log).svg()
+    assert [log.updates(name)[-1] for name in ("loss", "validation")] == [30, 30]
+    for panel in ("loss", "norm", "lr", "validation"):
+        assert f">{panel}<" in drawn
 
 
 def test_schedules_are_stepped_by_update_by_epoch_or_on_a_plateau() -> None:
@@ -472,6 +503,7 @@ def test_a_bar_that_is_none_is_refused() -> None:
         ({"max_norm": "1"}, "max_norm must be a number ≥ 0"),
         ({"accumulate": 0}, "accumulate must be an integer ≥ 1"),
         ({"patience": 3}, "patience needs validation data"),
+        ({"scheduler": ExponentialLR(SGD([Parameter([1.0])]), 0.5)}, "the scheduler was made for another optimiser"),
         ({"patience": 0, "validation": (XS, YS)}, "patience must be an integer ≥ 1"),
         ({"step_scheduler": "day"}, "step_scheduler must be 'update' or 'epoch'"),
         ({"epochs": 0}, "epochs=0 must be at least 1"),

@@ -30,12 +30,12 @@ ENVIRONMENT = {
 }
 
 
-def run(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Start the program on so many processes."""
+def run(processes: int, *arguments: object, program: Path = PROGRAM) -> subprocess.CompletedProcess[str]:
+    """Start a program on so many processes."""
     if MPIEXEC is None:
         pytest.skip("no mpiexec")
     pytest.importorskip("mpi4py")
-    command = [MPIEXEC, "-n", str(processes), sys.executable, str(PROGRAM), *map(str, arguments)]
+    command = [MPIEXEC, "-n", str(processes), sys.executable, str(program), *map(str, arguments)]
     return subprocess.run(
         command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=120, check=False
     )
@@ -88,6 +88,16 @@ def test_ctrl_c_in_one_process_ends_all_after_the_same_update(tmp_path: Path) ->
     found = trained(tmp_path, 2, "one", tmp_path / "training.npz", "interrupted")
     assert not found["finished"]
     assert len(found["losses"]) == 18
+
+
+def test_the_example_prints_the_same_losses_for_any_number_of_processes() -> None:
+    example = PROGRAM.parent.parent.parent / "examples" / "parallel.py"
+    small = ("--updates", 3, "--hidden", 8, "--batch", 6, "--seq-len", 10)
+    one, two = (run(n, *small, program=example).stdout for n in (1, 2))
+    assert one.startswith("1 process: 3 updates in ")
+    assert two.startswith("2 processes: 3 updates in ")
+    assert one.split("loss ")[1][:12] == two.split("loss ")[1][:12]
+    assert float(one.split()[-1]) == pytest.approx(float(two.split()[-1]), abs=2e-6)
 
 
 def test_a_process_of_another_model_is_refused() -> None:

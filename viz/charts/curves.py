@@ -62,7 +62,8 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
 
     Args:
         log: records, each with ``step`` and numbers, as attributes or by name: such as the log of a training of
-            `minigrad.models`; or a mapping from names to lists of numbers.
+            `minigrad.models`; or a mapping from names to lists of numbers, which may say with ``updates(name)`` when each
+            was so.
         title: written above.
         size: "slide", "page" or "wide".
 
@@ -73,11 +74,11 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
     >>> [text.line[0].text for text in scene.texts if text.rotated]
     ['loss', 'learning rate']
     """
-    steps, columns = _columns_of(log)
+    columns = _columns_of(log)
     scene = Scene(clean("Training" if title is None else title), f"{len(columns)} curves of a training.", WIDTHS[size])
     y = heading(scene) + 8
-    time = _time_axis([steps], scene.width)
-    for k, (name, values) in enumerate(columns.items()):
+    time = _time_axis([steps for steps, _ in columns.values()], scene.width)
+    for k, (name, (steps, values)) in enumerate(columns.items()):
         last = k == len(columns) - 1
         positive = [v for v in values if math.isfinite(v) and v > 0]
         is_log = bool(positive) and min(values) > 0 and max(positive) > 100 * min(positive)
@@ -91,21 +92,28 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
     return scene
 
 
-def _columns_of(log: Any) -> tuple[list[int], dict[str, list[float]]]:
-    """The updates and the numbers of a log, by name, with NaN where one is missing."""
+def _columns_of(log: Any) -> dict[str, tuple[list[int], list[float]]]:
+    """The numbers of a log by name, each with the updates after which they were so; NaN where one is missing."""
     if isinstance(log, Mapping):
-        columns = {str(name): [_number(v) for v in values] for name, values in log.items() if name != "step"}
-        longest = max(map(len, columns.values()), default=0)
-        steps = [int(s) for s in log.get("step", range(1, longest + 1))]
+        names = [name for name in log if name != "step"]
+        given = {str(name): ([int(s) for s in _steps_of(log, name)], [_number(v) for v in log[name]]) for name in names}
     else:
         records = [dict(entry) if isinstance(entry, Mapping) else _fields(entry) for entry in log]
         numbers = dict.fromkeys(name for record in records for name, value in record.items() if _is_number(value))
         steps = [int(record.get("step", k + 1)) for k, record in enumerate(records)]
-        columns = {name: [_number(record.get(name)) for record in records] for name in numbers if name != "step"}
-    columns = {name: values for name, values in columns.items() if any(map(math.isfinite, values))}
-    if not columns or not steps:
+        given = {name: (steps, [_number(record.get(name)) for record in records]) for name in numbers if name != "step"}
+    columns = {name: column for name, column in given.items() if any(map(math.isfinite, column[1]))}
+    if not columns:
         raise ArgumentError("learning_curves: expected a log with numbers: records with a step, a loss …, or lists by name")
-    return steps, columns
+    return columns
+
+
+def _steps_of(log: Any, name: str) -> Sequence[int]:
+    """The updates of one list of numbers: those that the log tells of it, those of all, or 1, 2, …"""
+    if hasattr(log, "updates"):
+        steps: Sequence[int] = log.updates(name)
+        return steps
+    return log["step"] if "step" in log else range(1, len(log[name]) + 1)
 
 
 def _fields(entry: Any) -> dict[str, Any]:

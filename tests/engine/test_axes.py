@@ -18,7 +18,8 @@ def test_two_axes_in_each_others_place_are_named(got: tuple[int, ...], expected:
 
 
 @pytest.mark.parametrize(
-    ("got", "expected"), [((5, 2), (5, 2)), ((3, 3), (3, None)), ((2, 5), (2, 4)), ((2, 5), (5, 2, 1)), ((2, 3, 4), (3, 4, 2)), ((), ())]
+    ("got", "expected"),
+    [((5, 2), (5, 2)), ((3, 3), (3, None)), ((2, 5), (2, 4)), ((2, 5), (5, 2, 1)), ((2, 3, 4), (3, 4, 2)), ((), ())],
 )
 def test_nothing_is_said_where_it_fits_or_more_is_wrong(got: tuple[int, ...], expected: tuple[int | None, ...]) -> None:
     assert exchanged("xs", got, expected) == ""

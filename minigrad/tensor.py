@@ -336,7 +336,7 @@ class Tensor(Operators, ArrayMethods):
         if state.detector is None:
             found, passed = sweep_arrays(node, g)
         else:
-            found, passed = graph.sweep([(node.written_out(), g)], state.detector.array_sums(), edges=graph.INPUTS)
+            found, passed = graph.sweep([(node.written_out(), g)], state.detector.array_accumulator(), edges=graph.INPUTS)
         graph.commit(found, own, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> graph.Removal:

@@ -1,5 +1,6 @@
 """A failing pytest shows the user's line, not minigrad's source; what minigrad did not mean to raise is shown whole."""
 
+import os
 import re
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def failures(text: str, folder: Path) -> list[str]:
     file = folder / "test_mine.py"
     file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--color=no", str(file)]
-    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+    found_here = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=found_here).stdout
     return printed.split("= FAILURES =")[1].split("= short test summary info =")[0].split("\n____")[1:]
 
 

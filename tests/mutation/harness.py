@@ -102,7 +102,7 @@ FIRST = {
     "checkpoint/contents.py": ("checkpoint_words",),
     "guard.py": ("engine_mutation", "array_subclasses", "reference_counts"),
     "function.py": ("function",),
-    "axes.py": ("ops_errors", "masks"),
+    "axes.py": ("axes", "ops_errors"),
     "tracebacks.py": ("tracebacks",),
     "module.py": ("module",),
     "clipping.py": ("optim",),

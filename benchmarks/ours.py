@@ -35,6 +35,8 @@ class UserCell(Module):
 class UserRNN(UserCell):
     """The simple RNN."""
 
+    pure_step = True
+
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
         return tanh(x @ self.W_x.T + h @ self.W_h.T + self.b)
@@ -42,6 +44,8 @@ class UserRNN(UserCell):
 
 class UserGRU(UserCell):
     """The GRU with the reset after the product."""
+
+    pure_step = True
 
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
@@ -55,6 +59,8 @@ class UserGRU(UserCell):
 class UserGRUBefore(UserCell):
     """The GRU with the reset before the product."""
 
+    pure_step = True
+
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
         H = self.H
@@ -67,6 +73,8 @@ class UserGRUBefore(UserCell):
 
 class UserLSTM(UserCell):
     """The LSTM."""
+
+    pure_step = True
 
     @override
     def initial_state(self, batch: int) -> Any:
@@ -141,7 +149,7 @@ class Minigrad(Taped):
 
 
 class MinigradUserCell(Minigrad):
-    """A user's own cell. `unroll` reads off its source that all steps are alike, records one and repeats it."""
+    """A user's own cell, which promises that its step is pure: `unroll` traces one and compiles the loop."""
 
     name = "minigrad, user's cell"
     own_tape = False

@@ -141,7 +141,7 @@ class Minigrad(Taped):
 
 
 class MinigradUserCell(Minigrad):
-    """A user's own cell. `unroll` reads off its source that all steps are alike, records one and repeats it."""
+    """A user's own cell that promises a pure step: one is traced, and the loop is compiled."""
 
     name = "minigrad, user's cell"
     own_tape = False
@@ -149,15 +149,15 @@ class MinigradUserCell(Minigrad):
 
     @override
     def make_cell(self, problem: Problem) -> Any:
-        return USER_CELLS[problem.cell](problem.size.H, problem.params)
+        kind = USER_CELLS[problem.cell]
+        return type(kind.__name__, (kind,), {"pure_step": True})(problem.size.H, problem.params)
 
 
 class MinigradStepByStep(MinigradUserCell):
-    """The same cell, every step recorded by itself, as it is where steps may differ."""
+    """The same cell without the promise: every step is recorded by itself."""
 
     name = "minigrad, step by step"
 
     @override
     def make_cell(self, problem: Problem) -> Any:
-        kind = USER_CELLS[problem.cell]
-        return type(kind.__name__, (kind,), {"pure_step": False})(problem.size.H, problem.params)
+        return USER_CELLS[problem.cell](problem.size.H, problem.params)

@@ -35,8 +35,6 @@ class UserCell(Module):
 class UserRNN(UserCell):
     """The simple RNN."""
 
-    pure_step = True
-
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
         return tanh(x @ self.W_x.T + h @ self.W_h.T + self.b)
@@ -44,8 +42,6 @@ class UserRNN(UserCell):
 
 class UserGRU(UserCell):
     """The GRU with the reset after the product."""
-
-    pure_step = True
 
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
@@ -59,8 +55,6 @@ class UserGRU(UserCell):
 class UserGRUBefore(UserCell):
     """The GRU with the reset before the product."""
 
-    pure_step = True
-
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """One step."""
         H = self.H
@@ -73,8 +67,6 @@ class UserGRUBefore(UserCell):
 
 class UserLSTM(UserCell):
     """The LSTM."""
-
-    pure_step = True
 
     @override
     def initial_state(self, batch: int) -> Any:
@@ -149,7 +141,7 @@ class Minigrad(Taped):
 
 
 class MinigradUserCell(Minigrad):
-    """A user's own cell, which promises that its step is pure: `unroll` traces one and compiles the loop."""
+    """A user's own cell that promises a pure step: one is traced, and the loop is compiled."""
 
     name = "minigrad, user's cell"
     own_tape = False
@@ -157,15 +149,15 @@ class MinigradUserCell(Minigrad):
 
     @override
     def make_cell(self, problem: Problem) -> Any:
-        return USER_CELLS[problem.cell](problem.size.H, problem.params)
+        kind = USER_CELLS[problem.cell]
+        return type(kind.__name__, (kind,), {"pure_step": True})(problem.size.H, problem.params)
 
 
 class MinigradStepByStep(MinigradUserCell):
-    """The same cell, every step recorded by itself, as it is where steps may differ."""
+    """The same cell without the promise: every step is recorded by itself."""
 
     name = "minigrad, step by step"
 
     @override
     def make_cell(self, problem: Problem) -> Any:
-        kind = USER_CELLS[problem.cell]
-        return type(kind.__name__, (kind,), {"pure_step": False})(problem.size.H, problem.params)
+        return USER_CELLS[problem.cell](problem.size.H, problem.params)

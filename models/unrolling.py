@@ -158,14 +158,16 @@ class _Loop:
     ) -> None:
         self.cell, self.label, self.inputs, self.hoisted = cell, label, inputs, hoisted
         self.times, self.valid, self.window = times, valid, window
-        self.own_windows = valid is not None and window < len(times) and (times.step < 0 or not is_padding_behind(valid))
+        self.own_windows = valid is not None and window < len(times)
+        if valid is not None and times.step > 0 and is_padding_behind(valid) and valid[window::window].all():
+            self.own_windows = False  # all begin together, and none has ended where a window does
         self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
 
     def step(self, x: Any, state: Any, valid: Any) -> tuple[Any, Tensor]:
         """The new state and the output, from x_t or the projection of it; where an example's ``valid`` (B, 1) does not hold,
         it keeps its state, and its output is 0."""
         if valid is not None and not self.hoisted:
-            x = where(_fitting(valid, x), x, 0.0).named("x")
+            x = _selected(valid, x).named("x")
         new = _checked_state(self.label, self.advance(x, state), state)
         for part, old, name in zip(parts_of(new), parts_of(state), _names_of(self.cell, new), strict=False):
             if part.name is None and part is not old and isinstance(part._node, Operation):
@@ -227,7 +229,7 @@ class _Loop:
         if isinstance(self.inputs, list):
             return "its inputs are given step by step"
         if self.own_windows:
-            return "the windows of truncation begin where each example does"
+            return "the windows of truncation begin and end where each example does"
         return plain_reason() or why_not(self.cell)
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
@@ -277,7 +279,7 @@ def _projected(cell: Any, xs: Tensor | Sequence[Tensor], valid: Valid) -> Any:
     """The input projection of all steps."""
     together = xs if isinstance(xs, Tensor) else stack(xs)
     if valid is not None and not valid.all():
-        together = where(_fitting(valid, together), together, 0.0)
+        together = _selected(valid, together)
     return cell.project(together)
 
 
@@ -302,8 +304,13 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def _fitting(valid: Any, x: Tensor) -> Any:
-    """``valid`` with as many axes as ``x``, whose first axes are its own."""
-    return valid if valid.ndim >= x.ndim else valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+    """``valid``, whose last axes may have length 1, with as many axes as ``x``; the first axes are those of both."""
+    return valid if valid.ndim == x.ndim else valid.reshape((*valid.shape, *[1] * (x.ndim - valid.ndim))[: x.ndim])
+
+
+def _selected(valid: Any, x: Tensor) -> Tensor:
+    """x where ``valid`` holds, else zeros of its dtype."""
+    return where(_fitting(valid, x), x, 0.0 if x.dtype.kind == "f" else x.dtype.type(0))
 
 
 def detached(state: State) -> State:

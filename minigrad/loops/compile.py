@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -113,7 +114,8 @@ class Compiled:
         return self._largest[wanted]
 
     def backward(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int]) -> list[tuple[Derivative, Executable]]:
-        """The backward pass, for gradients that arrive there: with what can be multiplied ahead, and as it was derived."""
+        """The backward pass, for gradients that arrive there: with what can be multiplied ahead, and as it was derived;
+        each if it can be compiled."""
         key = wanted, tuple(carry), tuple(ys)
         if key not in self._backward:
             derivative = differentiate(self.program, wanted, carry, ys)
@@ -121,7 +123,8 @@ class Compiled:
             for way in (simplified(derivative), derivative):
                 program = way.program
                 kept = [ref.number for ref in (*program.ys, *(part.g for part in way.contributions))]
-                ways.append((way, Executable(Plan(Schedule(program, kept, every_carry=False)))))
+                with suppress(CannotCompile):
+                    ways.append((way, Executable(Plan(Schedule(program, kept, every_carry=False)))))
             self._backward[key] = ways
         return self._backward[key]
 

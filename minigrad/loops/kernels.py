@@ -47,6 +47,18 @@ def _multiply_ahead(a: Array, b: Array, y: Array) -> None:
         np.multiply(a, b, y)
 
 
+def _maximum(a: Any, b: Any, y: Array) -> None:
+    np.maximum(a, b, out=y)
+
+
+def _minimum(a: Any, b: Any, y: Array) -> None:
+    np.minimum(a, b, out=y)
+
+
+BY_KEYWORD: Final[dict[Any, Kernel]] = {np.maximum: _maximum, np.minimum: _minimum}
+"""Those that NumPy wants to be told by keyword where the result goes."""
+
+
 def _stored(compute: Callable[..., Any]) -> Kernel:
     """A kernel that computes the result as an array of its own, and copies it."""
 
@@ -72,7 +84,7 @@ def kernels(op: Operation, operands: int, quiet: bool) -> list[tuple[Kernel, tup
         return [(_multiply_ahead, (0, 1))]
     compute = op.compute
     if isinstance(compute, np.ufunc) and compute.nout == 1 and op.dtype.kind == "f":
-        return [(compute, tuple(range(operands)))]
+        return [(BY_KEYWORD.get(compute, compute), tuple(range(operands)))]
     return [(_stored(compute), tuple(range(operands)))]
 
 

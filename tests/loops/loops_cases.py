@@ -187,5 +187,3 @@ def signature(nodes: list[Node]) -> list[tuple[Any, ...]]:
         )
         for node in nodes
     ]  # fmt: skip
-
-

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from loops_cases import assert_close, is_compiled
-from minigrad.loops.plan import Plan
-from minigrad.loops.recording import RESULT, Operand, Step, placeholder
-from minigrad.loops.runner import Program
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of
 
 from minigrad import Module, Parameter, Tensor, no_grad
+from minigrad.loops.backend import Executable
+from minigrad.loops.fuse import Plan
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Program, Ref
 from minigrad.loops.schedule import Schedule
+from minigrad.loops.trace import Trace, hoisted
 
 D = 3
 
@@ -117,9 +118,7 @@ def found(cell: OfFormula, case: Case, learnt: bool = True) -> tuple[bool, dict[
     }
 
 
-def assert_right(
-    formula: Callable[..., Any], case: Case, names: tuple[str, ...] = ("h",), as_loop: bool | None = True
-) -> None:
+def assert_right(formula: Callable[..., Any], case: Case, names: tuple[str, ...] = ("h",), as_loop: bool | None = True) -> None:
     """The loop has the results and the gradients of the steps one by one; None: it need not be a loop."""
     _, expected = found(StepByStep(formula, case.H, names, case.dtype), case)
     cell = OfFormula(formula, case.H, names, case.dtype)
@@ -135,32 +134,39 @@ def assert_right(
 Function = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 
 
-def record(step: Function, rows: list[np.ndarray], states: list[np.ndarray], parameters: Iterable[Tensor] = ()) -> Step:
-    """The record of a step of numbers."""
-    return Step(step, [placeholder(row) for row in rows], [placeholder(part) for part in states], lambda: parameters)
+def program_of(step: Function, rows: list[np.ndarray], states: list[np.ndarray]) -> tuple[Program, list[Any]]:
+    """The program of a step (rows, states) ↦ new states, with what depends on consts alone taken out, and the consts."""
+    trace = Trace(lambda parts, taken: (step(taken, parts), []), states, rows, [None] * len(rows))
+    program, consts, _ = hoisted(trace)
+    return program, [None if const is None else const._array for const in consts]
+
+
+def line_by_line(program: Program, rows: list[Any], states: list[Any], consts: list[Any]) -> list[Any]:
+    """The locals of one step, each computed by its operation."""
+    given: dict[str, list[Any]] = {XS: rows, CARRY: states, CONST: consts, LOCAL: []}
+    for line in program.lines:
+        given[LOCAL].append(line.op.compute(*[given[kind][number] for kind, number in line.operands]))
+    return given[LOCAL]
 
 
 def assert_program_right(
     step: Function,
     streams: list[np.ndarray],
     states: list[np.ndarray],
-    parameters: Iterable[Tensor] = (),
     kept: Iterable[int] = (),
-    every_state: bool = True,
+    every_carry: bool = True,
     reverse: bool = False,
-) -> Program:
-    """The program of a step computes what the step does: the last state, and those results that are kept."""
-    first = record(step, [stream[0] for stream in streams], states, parameters)
-    new = [Operand(RESULT, k) for k in first.new]
-    program = Program(Plan(Schedule(first.nodes, first.operands, new, kept, every_state)))
+) -> Executable:
+    """The loop over a step computes what its lines do one by one: the last state, and those locals that are kept."""
+    program, consts = program_of(step, [stream[0] for stream in streams], states)
+    executable = Executable(Plan(Schedule(program, kept, every_carry)))
     T = len(streams[0])
-    run = program.run(T, streams, states, first.numbers, reverse)
+    run = executable.run(T, streams, states, consts, reverse)
     for number in reversed(range(T)) if reverse else range(T):
-        each = record(step, [stream[number] for stream in streams], states, parameters)
-        values = [each.values[node] for node in each.nodes]
-        states = [values[k] for k in each.new]
+        values = line_by_line(program, [stream[number] for stream in streams], states, consts)
+        states = [values[ref.number] for ref in program.new_carry]
         for k in kept:
-            np.testing.assert_allclose(run.row(Operand(RESULT, k), number), values[k], rtol=1e-13, atol=1e-15)
-    for k, part in enumerate(run.last_state()):
-        np.testing.assert_allclose(part, states[k], rtol=1e-13, atol=1e-15)
-    return program
+            np.testing.assert_allclose(run.row(Ref(LOCAL, k), number), values[k], rtol=1e-13, atol=1e-15)
+    for k, part in enumerate(states):
+        np.testing.assert_allclose(run.last(k), part, rtol=1e-13, atol=1e-15)
+    return executable

@@ -1,4 +1,4 @@
-"""Cells of a user's own whose class says that their steps are alike: in what they may well do, and in what they may not."""
+"""Cells of a user's own whose class promises that their step is pure: most can be compiled, two cannot."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class NotTransposed(Own):
 
 
 class ByMaxima(Own):
-    """An operation that nobody knows how to repeat."""
+    """A function with a kink."""
 
     pure_step = True
 
@@ -229,9 +229,11 @@ class ByMaxima(Own):
         return relu(x @ self.W.T + h @ self.U.T + self.b)
 
 
-ROLLED = (Own, WholeAndParts, Leaky, GatesBySlicing, OneGate, Residual)
-STEP_BY_STEP = (Detached, CutOffAndNamed, Scaled, OutputPassedOn, NoState, BiasOfNoModule, ByMaxima)
-EITHER = (OnePartTwice, UnrecordedInput, UnusedParts, Twice, NotTransposed)
+COMPILED = (
+    Own, WholeAndParts, Leaky, GatesBySlicing, OneGate, Residual, CutOffAndNamed, Scaled, OutputPassedOn, NoState,
+    BiasOfNoModule, ByMaxima, OnePartTwice, UnrecordedInput, UnusedParts, NotTransposed,
+)  # fmt: skip
+STEP_BY_STEP = (Detached, Twice)
 
 LOOKALIKES: dict[str, tuple[Callable[..., Tensor], ...]] = {
     "a transpose": (lambda x, h, U: tanh(x + h @ U.T), lambda x, h, U: tanh(x + h @ U)),

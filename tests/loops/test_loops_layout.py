@@ -17,11 +17,11 @@ from loops_formulas import (
     every_case,
     weights,
 )
-from minigrad.loops.layout import SCRATCH
-from minigrad.loops.runner import Program
 from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
+from minigrad.loops.backend import Executable
+from minigrad.loops.buffers import SCRATCH
 
 
 def halves(a: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,16 +202,16 @@ def test_a_program_keeps_what_it_is_asked_to_keep_and_nothing_changes_by_it(
 ) -> None:
     step, parts = PROGRAMS[name]
     streams, states = [weights(T, B, H)], [weights(B, H, seed=k) for k in range(parts)]
-    count = len(assert_program_right(step, streams, states, [U, ONE_COLUMN], (), every_state, reverse).loop)
+    count = len(assert_program_right(step, streams, states, (), every_state, reverse).body)
     assert count > 0
     for kept in [*[(k,) for k in range(3)], range(4)]:
-        assert_program_right(step, streams, states, [U, ONE_COLUMN], kept, every_state, reverse)
+        assert_program_right(step, streams, states, kept, every_state, reverse)
 
 
 def scratch(step: Callable[..., Any], width: int = H) -> list[tuple[int, ...]]:
     """The arrays that every step uses again."""
-    program: Program = assert_program_right(step, [weights(5, B, width)], [weights(B, width)], [U])
-    return [shape for kind, shape in program.arrays if kind == SCRATCH]
+    executable: Executable = assert_program_right(step, [weights(5, B, width)], [weights(B, width)])
+    return [row.shape for kind, row in executable.arrays if kind == SCRATCH]
 
 
 def test_what_nothing_else_needs_is_computed_where_the_result_will_be() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from loops_cases import D, H, Pass, each_kind, is_compiled, pair
-from minigrad.loops.workspace import forget_workspaces
 from minigrad.models.cells import GRU, LSTM
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of, recorded
+from minigrad.models.promise import remembered
+from minigrad.models.recurrent import parts_of
 
 from minigrad import edge_gradients, grad, no_grad, walk
+from minigrad.loops.pool import forget_pool
 
 USES: dict[str, Callable[[Pass], object]] = {
     "dropped": lambda each: None,
@@ -54,7 +55,7 @@ def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str
         USES[use](each)
         cell.zero_grad()
         del each
-        forget_workspaces()
+        forget_pool()
         garbage = gc.collect()
         left = tracemalloc.get_traced_memory()[0] - before
     finally:
@@ -126,12 +127,12 @@ def test_what_a_cell_remembers_goes_with_it() -> None:
     for kind in (LSTM, GRU):
         cell = kind(D, H)
         unroll(cell, np.ones((4, 2, D)))
-        gone, before = weakref.ref(cell), len(recorded)
+        gone, before = weakref.ref(cell), len(remembered)
         gc.disable()
         try:
             del cell
             assert gone() is None
-            assert len(recorded) == before - 1
+            assert len(remembered) == before - 1
         finally:
             gc.enable()
 

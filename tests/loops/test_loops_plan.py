@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from loops_formulas import OfFormula, assert_program_right, weights
-from minigrad.loops.runner import Program
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
-from minigrad.loops import rolled
+from minigrad.loops import compile as compiling
+from minigrad.loops.backend import Executable
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
     "rnn": (RNN, {}, 3, 3),
@@ -28,28 +28,29 @@ CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
 """Cells, with the number of calls of one step forward and of one step backward."""
 
 
-def programs(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple[Program, Program, Program]:
+def executables(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple[Executable, Executable, Executable]:
     """Those of a cell: forward, for inference, and backward."""
-    monkeypatch.setattr(rolled, "forms", {})
+    monkeypatch.setattr(compiling, "forms", {})
     unroll(cell, Tensor(weights(3, 2, D), requires_grad=True))
-    (known,) = rolled.forms.values()
-    return known.forward, known.inference, known.backward.program
+    (known,) = compiling.forms.values()
+    ((wanted, _),) = known._forward
+    return known.forward(wanted, False), known.forward(frozenset(), False), known.backward(wanted, [], [0])[0][1]
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_step_of_a_cell_makes_no_more_calls_than_it_needs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, options, forward, backward = CALLS[name]
-    first, inference, back = programs(monkeypatch, kind(3, 4, **options))
-    assert [len(first.loop), len(inference.loop), len(back.loop)] == [forward, forward, backward]
+    first, inference, back = executables(monkeypatch, kind(3, 4, **options))
+    assert [len(first.body), len(inference.body), len(back.body)] == [forward, forward, backward]
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_products_with_the_input_are_made_once_for_all_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, options, *_ = CALLS[name]
-    first, _, back = programs(monkeypatch, kind(3, 4, **options))
+    first, _, back = executables(monkeypatch, kind(3, 4, **options))
     recurrent = {"gru, reset before": 3, "gated rnn": 2}.get(name, 1)
-    assert [sum(call.function is np.ndarray.dot for call in program.loop) for program in (first, back)] == [recurrent] * 2
-    assert len(first.before) > 0 == len(first.after)
+    assert [sum(call.function is np.ndarray.dot for call in executable.body) for executable in (first, back)] == [recurrent] * 2
+    assert len(first.prologue) > 0 == len(first.epilogue)
 
 
 def test_the_same_with_gates_side_by_side_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,10 +62,10 @@ def test_the_same_with_gates_side_by_side_is_one_call(monkeypatch: pytest.Monkey
         i, f, g, o = [curve(a) for curve, a in zip((tanh, sigmoid) * 2, k.gates(x, h), strict=True)]
         return i * h + f * h + g * o
 
-    first, _, back = programs(monkeypatch, OfFormula(alike, 4))
-    assert len(first.loop) == 9  # the product and two sums, the curves, three products, two sums
-    assert len(programs(monkeypatch, OfFormula(by_turns, 4))[0].loop) > len(first.loop) + 6
-    assert len(back.loop) <= 8
+    first, _, back = executables(monkeypatch, OfFormula(alike, 4))
+    assert len(first.body) == 9  # the product and two sums, the curves, three products, two sums
+    assert len(executables(monkeypatch, OfFormula(by_turns, 4))[0].body) > len(first.body) + 6
+    assert len(back.body) <= 8
 
 
 def test_operations_are_not_done_together_before_their_operands_are_there() -> None:
@@ -85,4 +86,4 @@ def test_operations_are_not_done_together_before_their_operands_are_there() -> N
 
     for function in (step, each_from_the_last):
         for kept in ((), range(3)):
-            assert_program_right(function, [weights(7, 2, H)], [weights(2, H)], [U], kept)
+            assert_program_right(function, [weights(7, 2, H)], [weights(2, H)], kept)

@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_formulas import CASES, assert_right, every_case, record, weights
-from minigrad.loops.into import ELEMENTWISE
-from minigrad.loops.recording import CONSTANT, RESULT, STATE, STREAM, Operand
-from minigrad.loops.simplifying import Simplified
+from loops_formulas import CASES, assert_right, every_case, line_by_line, program_of, weights
 
-from minigrad import Parameter, Tensor, sigmoid, tanh
-from minigrad.ops.arithmetic import Negative
+from minigrad import Tensor, sigmoid, tanh
+from minigrad.loops.differentiate import Derivative
+from minigrad.loops.program import CARRY, LOCAL, Program
+from minigrad.loops.simplify import simplified
 
 Linear = Callable[..., list[Tensor]]
-FUNCTIONS = {**ELEMENTWISE, Negative: np.negative}
 B, N = 2, 3
 SHAPES = ((B, N), (B, N), (B, N))
 
@@ -25,32 +23,28 @@ class Found:
     """What is left of linear formulas (g, f, a, b, c, one) ↦ results; g and f arrive, a, b and c are known beforehand."""
 
     def __init__(self, formula: Linear, shapes: tuple[tuple[int, ...], ...] = SHAPES, of_g: tuple[int, ...] = (B, N)) -> None:
-        rows, states = [weights(*s, seed=k) for k, s in enumerate(shapes)], [weights(*of_g, seed=8), weights(*of_g, seed=9)]
-        one = Parameter(np.ones(()))
-        step = record(lambda rows, states: formula(*states, *rows, one), rows, states, [one])
-        self.given = {STREAM: rows, STATE: states, CONSTANT: step.numbers}
-        self.expected = [step.values[step.nodes[k]] for k in step.new]
-        ones = {Operand(CONSTANT, k) for k, node in enumerate(step.constants) if node is one.node}
-        self.wanted = [Operand(RESULT, k) for k in step.new]
-        self.simple = Simplified(step.nodes, step.operands, self.wanted, ones)
+        self.rows = [weights(*s, seed=k) for k, s in enumerate(shapes)]
+        self.states = [weights(*of_g, seed=8), weights(*of_g, seed=9)]
+        traced, self.consts = program_of(lambda rows, states: formula(*states, *rows, 1.0), self.rows, self.states)
+        given = Program(traced.xs, traced.carry, traced.consts, traced.lines, (), traced.new_carry)
+        self.expected = self.values_of(given)
+        self.program = simplified(Derivative(given, (), (0, 1), (), (), frozenset(), (), (), {})).program
+
+    def values_of(self, program: Program) -> list[np.ndarray]:
+        """The results of a program."""
+        values = line_by_line(program, self.rows, self.states, self.consts)
+        return [np.broadcast_to(values[ref.number], program.value(ref).shape) for ref in program.ys]
 
     def values(self) -> list[np.ndarray]:
         """The results, computed by what is left."""
-        computed: list[np.ndarray] = []
-
-        def value(operand: Operand) -> np.ndarray:
-            return computed[operand.number] if operand.kind == RESULT else self.given[operand.kind][operand.number]
-
-        for node, operands in zip(self.simple.nodes, self.simple.operands, strict=True):
-            computed.append(np.broadcast_to(FUNCTIONS[type(node)](*map(value, operands)), node.shape))
-        return [value(self.simple.now(operand)) for operand in self.wanted]
+        return self.values_of(self.program)
 
     def in_loop(self) -> list[str]:
         """The operations that have to wait for what arrives."""
         waits: list[bool] = []
-        for operands in self.simple.operands:
-            waits.append(any(kind == STATE or (kind == RESULT and waits[number]) for kind, number in operands))
-        return [node.label for node, is_waiting in zip(self.simple.nodes, waits, strict=True) if is_waiting]
+        for line in self.program.lines:
+            waits.append(any(kind == CARRY or (kind == LOCAL and waits[number]) for kind, number in line.operands))
+        return [line.op.label for line, is_waiting in zip(self.program.lines, waits, strict=True) if is_waiting]
 
 
 IDENTITIES: dict[str, tuple[Linear, list[str]]] = {
@@ -90,11 +84,11 @@ def test_a_factor_1_of_what_is_known_is_left_out() -> None:
     for formula in (lambda g, f, a, b, c, one: [g * (one * (a + b))], lambda g, f, a, b, c, one: [g * ((a + b) * one)]):
         one = Found(formula)
         np.testing.assert_allclose(*one.values(), *one.expected, rtol=1e-14)
-        assert [node.label for node in one.simple.nodes] == ["add", "mul"]
+        assert [line.op.label for line in one.program.lines] == ["add", "mul"]
 
 
 def test_sums_and_differences_of_unequal_shapes_are_left_as_they_are() -> None:
-    def formula(g: Tensor, f: Tensor, a: Tensor, b: Tensor, c: Tensor, one: Tensor) -> list[Tensor]:
+    def formula(g: Tensor, f: Tensor, a: Tensor, b: Tensor, c: Tensor, one: float) -> list[Tensor]:
         return [g * a + g * b, g * b - g * a, -(g * a) + b, (g + f) * b]
 
     kept = Found(formula, ((B, 1), (B, N), (B, N)), (B, 1))
@@ -105,7 +99,7 @@ def test_sums_and_differences_of_unequal_shapes_are_left_as_they_are() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_linear_formula_changes_a_number(seed: int) -> None:
-    def formula(g: Tensor, f: Tensor, a: Tensor, b: Tensor, c: Tensor, one: Tensor) -> list[Tensor]:
+    def formula(g: Tensor, f: Tensor, a: Tensor, b: Tensor, c: Tensor, one: float) -> list[Tensor]:
         choose = np.random.default_rng(seed)
         linear, factors = [g, f], [a, b, c, one]
         for _ in range(choose.integers(2, 14)):

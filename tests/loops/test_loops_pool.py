@@ -1,4 +1,4 @@
-"""A workspace is used again only when nobody can tell: results that are held never change, and no more is kept than said."""
+"""Arrays are used again only when nobody can tell: results that are held never change, and no more is kept than said."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, bits, each_kind, pair
 from loops_formulas import OfFormula, StepByStep, weights
-from minigrad.loops.workspace import CHUNK, MOST, MOST_BYTES, RUNS, Workspace, forget_workspaces, rows_of
 from minigrad.models.cells import GRU, LSTM, RNN
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import parts_of, with_parts
 
 from minigrad import Tensor, concatenate, grad, no_grad, tanh, walk
-from minigrad.loops import workspace
+from minigrad.loops import pool
+from minigrad.loops.pool import CHUNK, MOST, MOST_BYTES, RUNS, Arrays, forget_pool, rows_of
 
 
 @pytest.fixture(autouse=True)
 def none_kept() -> Iterator[None]:
-    forget_workspaces()
+    forget_pool()
     yield
-    forget_workspaces()
+    forget_pool()
 
 
 def whole(k: Any, x: Tensor, h: Tensor) -> Tensor:
@@ -153,41 +153,41 @@ def test_a_graph_that_is_held_keeps_its_values(name: str, holder: str) -> None:
 
 
 def addresses(cell: Any, T: int = 6, **options: Any) -> int:
-    """The address of the first array of the workspace that a forward pass uses."""
+    """The address of the arrays that a forward pass uses."""
     used: list[int] = []
-    original = Workspace.lend
+    original = Arrays.lend
 
-    def lend(self: Workspace, user: Any) -> Workspace:
+    def lend(self: Arrays, user: Any) -> Arrays:
         used.append(id(self))
         return original(self, user)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Workspace, "lend", lend)
+        patch.setattr(Arrays, "lend", lend)
         with no_grad():
             unroll(cell, np.ones((T, 2, D)), **options)
     assert len(used) == 1
     return used[0]
 
 
-def test_after_some_runs_of_one_form_and_length_one_workspace_is_kept_and_used_again() -> None:
+def test_after_some_runs_of_one_form_and_length_the_arrays_of_one_are_kept_and_used_again() -> None:
     cell = LSTM(D, H, seed=0)
     for number in range(RUNS):
-        assert len(workspace.kept) == 0, number
+        assert len(pool.kept) == 0, number
         addresses(cell)
-    (only,) = workspace.kept
+    (only,) = pool.kept
     assert {addresses(cell) for _ in range(5)} == {id(only)}
-    assert workspace.kept == [only]
+    assert pool.kept == [only]
 
 
 def test_runs_of_several_lengths_by_turns_keep_nothing() -> None:
     cell = LSTM(D, H, seed=0)
     for number in range(6 * RUNS):
         addresses(cell, T=5 + number % 2)
-    assert workspace.kept == []
+    assert pool.kept == []
 
 
 @each_kind
-def test_a_workspace_is_for_one_length_and_one_direction(name: str) -> None:
+def test_arrays_are_kept_for_one_length_and_one_direction(name: str) -> None:
     cell, other = pair(name)
     for _ in range(RUNS + 1):
         Pass(cell, T=6).gradients()
@@ -199,19 +199,19 @@ def test_a_workspace_is_for_one_length_and_one_direction(name: str) -> None:
             assert_close(one.gradients(), expected.gradients(), 1e-12)
 
 
-def test_a_workspace_serves_one_cell_after_the_other_of_equal_form() -> None:
+def test_arrays_serve_one_cell_after_the_other_of_equal_form() -> None:
     cells = [(LSTM(D, H, seed=k), pair("lstm", seed=k)[1]) for k in range(3)]
     for _ in range(RUNS):
         for cell, other in cells:
             assert_close(Pass(cell).gradients(), Pass(other).gradients(), 1e-12)
-    assert 1 <= len(workspace.kept) <= 3
+    assert 1 <= len(pool.kept) <= 3
 
 
-def test_a_workspace_is_in_use_as_long_as_its_run_lives_and_its_arrays_are() -> None:
+def test_arrays_are_in_use_as_long_as_their_run_lives_and_anything_refers_to_them() -> None:
     cell = RNN(D, H, seed=0)
     for _ in range(RUNS):
         addresses(cell)
-    (only,) = workspace.kept
+    (only,) = pool.kept
 
     class User:
         """Stands for a run."""
@@ -228,7 +228,7 @@ def test_a_workspace_is_in_use_as_long_as_its_run_lives_and_its_arrays_are() -> 
     assert only.is_free()
 
 
-def test_two_runs_that_live_at_the_same_time_have_a_workspace_each() -> None:
+def test_two_runs_that_live_at_the_same_time_have_arrays_of_their_own() -> None:
     cell, other = pair("lstm")
     for _ in range(RUNS + 1):
         Pass(cell).gradients()
@@ -238,17 +238,17 @@ def test_two_runs_that_live_at_the_same_time_have_a_workspace_each() -> None:
     assert_close(two.gradients(), expected[1], 1e-12)
 
 
-def test_large_workspaces_are_not_kept() -> None:
+def test_large_arrays_are_not_kept() -> None:
     cell = RNN(D, 64, seed=0)
     B = MOST_BYTES // (64 * 8 * 10) + 1
     for _ in range(RUNS + 2):
         hs, _ = unroll(cell, np.ones((10, B, D)))
         hs.sum().backward()
         del hs
-    assert workspace.kept == []
+    assert pool.kept == []
     for _ in range(RUNS + 2):
         unroll(cell, np.ones((10, 1, D)))
-    assert len(workspace.kept) == 1
+    assert len(pool.kept) == 1
 
 
 def test_views_of_many_short_rows_count_too() -> None:
@@ -257,7 +257,7 @@ def test_views_of_many_short_rows_count_too() -> None:
         for _ in range(RUNS + 1):
             with no_grad():
                 unroll(cell, np.ones((T, 1, D)))
-        assert len(workspace.kept) == kept
+        assert len(pool.kept) == kept
 
 
 def test_no_more_than_so_many_are_kept() -> None:
@@ -267,32 +267,32 @@ def test_no_more_than_so_many_are_kept() -> None:
         for _ in range(RUNS + 1):
             held.append(unroll(cell, np.ones((3, B, D))))
             held[-1][0].sum().backward()
-        assert len(workspace.kept) <= MOST
-    assert len(workspace.kept) == MOST
+        assert len(pool.kept) <= MOST
+    assert len(pool.kept) == MOST
 
 
-def test_forget_workspaces_frees_them_and_begins_to_count_anew() -> None:
+def test_forget_pool_frees_them_and_begins_to_count_anew() -> None:
     cell = RNN(D, H, seed=0)
     for _ in range(RUNS):
         addresses(cell)
-    roots = [weakref.ref(root) for root in workspace.kept[0]._roots]
+    roots = [weakref.ref(root) for root in pool.kept[0]._roots]
     assert all(root() is not None for root in roots)
-    forget_workspaces()
-    assert workspace.kept == []
+    forget_pool()
+    assert pool.kept == []
     assert all(root() is None for root in roots)
     for _ in range(RUNS - 1):
         addresses(cell)
-        assert workspace.kept == []
+        assert pool.kept == []
     addresses(cell)
-    assert len(workspace.kept) == 1
+    assert len(pool.kept) == 1
 
 
-def test_a_run_that_lives_may_go_on_after_its_workspace_is_forgotten() -> None:
+def test_a_run_that_lives_may_go_on_after_its_arrays_are_forgotten() -> None:
     cell, other = pair("gru, reset before")
     for _ in range(RUNS + 1):
         Pass(cell).gradients()
     one = Pass(cell)
-    forget_workspaces()
+    forget_pool()
     for _ in range(RUNS + 1):
         Pass(cell).gradients()
     assert_close(one.gradients(), Pass(other).gradients(), 1e-12)
@@ -334,7 +334,7 @@ def test_an_error_in_the_middle_leaves_things_right_also_while_its_traceback_is_
         one = Pass(cell)
         assert_close(one.results(), wanted[0], 1e-12)
         assert_close(one.gradients(), wanted[1], 1e-12)
-    assert len(workspace.kept) <= MOST
+    assert len(pool.kept) <= MOST
 
 
 @each_kind
@@ -376,7 +376,7 @@ def test_threads_that_run_one_cell_at_the_same_time_again_and_again_do_not_distu
     for thread in threads:
         thread.join()
     assert right == [17, 17, 17]
-    assert len(workspace.kept) <= MOST
+    assert len(pool.kept) <= MOST
 
 
 def test_gradients_of_threads_do_not_disturb_each_other() -> None:
@@ -409,11 +409,11 @@ def test_gradients_of_threads_do_not_disturb_each_other() -> None:
 def test_rows_come_in_chunks_in_the_order_in_which_they_are_computed(T: int) -> None:
     value = np.arange(T + 1.0)[:, None]
     for reverse, order in ((False, range(T)), (True, range(T - 1, -1, -1))):
-        rows = [row for start in range(0, T, CHUNK) for row in rows_of(value[:T], start, T, reverse)]
+        rows = [row for start in range(0, T, CHUNK) for row in rows_of(value[:T], start, min(start + CHUNK, T), T, reverse)]
         assert [int(row[0]) for row in rows] == list(order)
         assert all(row.base is not None for row in rows)
         for start in range(0, T, CHUNK):
-            states = [int(row[0]) for row in rows_of(value, start, T, reverse, 1)]
+            states = [int(row[0]) for row in rows_of(value, start, min(start + CHUNK, T), T, reverse, 1)]
             first = T - start if reverse else start
             last = max(T - start - CHUNK, 0) if reverse else min(start + CHUNK, T)
             assert states == list(range(first, last + (-1 if reverse else 1), -1 if reverse else 1))

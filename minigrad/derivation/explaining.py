@@ -246,7 +246,7 @@ def _written(name: str, terms: Contributions, derivation: Derivation | None, out
     lines = [f"∂⁺{s}ₖ/∂{name} is the use of {name} at step k alone, {s}ₖ₋₁ held fixed."]
     if s != h:
         lines.append(f"s = ({', '.join(state)}) is the whole state.")
-    return formula, (*lines, *(_factors(name, derivation) if derivation is not None else ()))
+    return formula, (*lines, *(_factors(name, s, derivation) if derivation is not None else ()))
 
 
 def _output_layer(output: Node) -> set[Node | None]:
@@ -264,7 +264,7 @@ def _output_layer(output: Node) -> set[Node | None]:
     return parameters - in_steps
 
 
-def _factors(name: str, derivation: Derivation) -> list[str]:
+def _factors(name: str, s: str, derivation: Derivation) -> list[str]:
     """The lines of the derivation that one factor ∂s_i/∂s_{i−1} consists of, from the loss down, and that of the parameter."""
     writer = Text(derivation.layout)
     by_symbol = {line.symbol: line for line in derivation.lines if line.kind != FORWARD}
@@ -277,7 +277,7 @@ def _factors(name: str, derivation: Derivation) -> list[str]:
         if line.symbol not in needed:
             needed.add(line.symbol)
             waiting += [by_symbol[symbol] for symbol in ends(line.formula) if symbol in by_symbol]
-    rows = ["Multiplied by a factor from the left, and by the last one, a gradient becomes:"]
+    rows = [f"How a gradient is multiplied by ∂{s}ᵢ/∂{s}ᵢ₋₁, and by ∂⁺{s}ₖ/∂{name}:"]
     for line in derivation.lines:
         if line.symbol in needed and line.kind != FORWARD:
             written = writer.over_time(line.formula) if line.kind == PARAMETER else writer.write(line.formula)

@@ -59,15 +59,15 @@ class Explanation:
 
     @property
     def vanished(self) -> Array:
-        """(T, T) booleans: which terms with k ≤ t, though there is a way, are smaller than the largest by 10⁻⁶."""
+        """(T, T) booleans: which terms, though there is a way, are smaller than the largest by 10⁻⁶."""
         norms = self.terms.norms
-        below: Array = np.tril(norms < VANISHED * norms.max(initial=0))
-        return below
+        below: Array = norms < VANISHED * norms.max(initial=0)
+        return np.triu(below) if _is_reversed(self.terms) else np.tril(below)
 
     def without(self, distance: int) -> float:
-        """The relative error of the gradient if all terms with t − k > ``distance`` are left away, as truncation does."""
+        """The relative error of the gradient if all terms with |t − k| > ``distance`` are left away, as truncation does."""
         t, k = np.indices(self.terms.norms.shape)
-        near = (k <= t) & (t - k <= distance)
+        near = np.abs(t - k) <= distance
         whole = self.terms.gradient
         kept = self.terms.table[near].sum(axis=0) + self.terms.outside.sum(axis=0)
         return float(np.linalg.norm((whole - kept).ravel()) / max(float(np.linalg.norm(whole.ravel())), np.finfo(float).tiny))
@@ -246,7 +246,14 @@ def _written(name: str, terms: Contributions, derivation: Derivation | None, out
     lines = [f"∂⁺{s}ₖ/∂{name} is the use of {name} at step k alone, {s}ₖ₋₁ held fixed."]
     if s != h:
         lines.append(f"s = ({', '.join(state)}) is the whole state.")
+    if _is_reversed(terms):
+        lines.append("The sequence is read in reverse: what is called t − 1 here is the step read before, t + 1, and k ≥ t.")
     return formula, (*lines, *(_factors(name, s, derivation) if derivation is not None else ()))
+
+
+def _is_reversed(terms: Contributions) -> bool:
+    """Whether losses depend on later steps and not on earlier ones."""
+    return bool(np.triu(terms.norms, 1).any() and not np.tril(terms.norms, -1).any())
 
 
 def _output_layer(output: Node) -> set[Node | None]:

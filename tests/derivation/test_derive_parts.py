@@ -9,7 +9,7 @@ import pytest
 from minigrad.models import GRU
 
 import minigrad as mg
-from minigrad import Tensor, derive
+from minigrad import derive
 from minigrad.derivation.expression import (
     Symbol,
     add,

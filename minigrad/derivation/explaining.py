@@ -152,9 +152,8 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
     terms = Terms([start], tensor.node.written_out())
     if start[0] not in terms.entrance.relevant:
         raise GraphError(f"explain: the loss was not computed from {name}")
-    rows, outside = terms.read_at_each_step()
-    table = np.stack([terms.by_use(arriving)[0] for arriving in rows]) if rows else np.zeros((0, 0, *tensor.shape))
-    whole = Contributions(table[(slice(None), slice(None), *index)], outside[index][None])
+    both, rows = terms.by_reading()
+    whole = Contributions(both.table[(slice(None), slice(None), *index)], both.outside[(slice(None), *index)])
     formulas = _formulas(whole) | _without_product(terms, rows, index)
     return Explanation(name, *_written(name, whole, derivation, start[0]), whole, formulas)
 

@@ -13,7 +13,7 @@ from minigrad import pytree
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.tensor import Tensor
 
-__all__ = ["is_cell", "part_names", "step_of", "tensors_of"]
+__all__ = ["field_of", "is_cell", "part_names", "step_of", "tensors_of"]
 
 
 def is_cell(cell_or_step: Any) -> bool:
@@ -92,8 +92,18 @@ def part_names(cell_or_step: Any, carry: Any) -> list[str]:
         return [str(name) for name in declared]
     names = []
     for number, (path, part) in enumerate(parts, start=1):
-        field = path.rsplit(".")[-1] if "." in path else path.rsplit("['")[-1].removesuffix("']") if path.endswith("']") else ""
-        names.append(getattr(part, "name", None) or field or ("h" if len(parts) == 1 else f"h_{number}"))
+        names.append(getattr(part, "name", None) or field_of(path) or ("h" if len(parts) == 1 else f"h_{number}"))
     if len(set(names)) < len(names):
         names = [f"{name}_{number}" for number, name in enumerate(names, start=1)]
     return names
+
+
+def field_of(path: str) -> str:
+    """The last name in a path through a nest, that of a field or of a key; "" if it ends in a number.
+
+    >>> field_of("[0].c"), field_of("[0]['h']"), field_of("[0][1]")
+    ('c', 'h', '')
+    """
+    if path.endswith("']"):
+        return path.rsplit("['", 1)[1].removesuffix("']")
+    return "" if path.endswith("]") else path.rsplit(".", 1)[-1]

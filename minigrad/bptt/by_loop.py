@@ -28,12 +28,14 @@ from minigrad.ops.casting import Copy
 from minigrad.ops.indexing import Slice
 
 from .tables import norms
+from .terms import ignored
 
 __all__ = ["Measured", "measured_by_loop"]
 
 Label: TypeAlias = tuple[tuple[str, ...], str, int]
 """The path of scopes of a value, its name, and which one it is of those that have both and belong to the same time."""
 ROWS: Final = "rows"
+"""The form of what is sent to a leaf that has a row for each step."""
 CANCELLED: Final = 1e-4
 """A square that is smaller than its bound by this factor has lost digits, and is computed from the entries themselves."""
 
@@ -106,14 +108,10 @@ def measured_by_loop(output: Node, g: Any) -> Measured | None:
     loops = [node for node in nodes if isinstance(node, Loop)]
     try:
         sums = ByTime(loops, nodes)
-        graph.sweep([(output, g)], sums, on_edge=_ignored)
+        graph.sweep([(output, g)], sums, on_edge=ignored)
         return sums.measured()
     except (Unknown, CannotCompile):
         return None
-
-
-def _ignored(operation: Operation, position: int, share: Any) -> None:
-    """Hooks are for backward passes, not for this."""
 
 
 class ByTime(ArrayAccumulator):
@@ -254,7 +252,7 @@ class ByTime(ArrayAccumulator):
         if any(isinstance(node, Loop) for node in behind):
             return
         leaves: set[Node] = {node for node in behind if isinstance(node, Leaf) and node.requires_grad and not node.time}
-        found, _ = graph.sweep([(source, g)], ArrayAccumulator(), leaves, on_edge=_ignored)
+        found, _ = graph.sweep([(source, g)], ArrayAccumulator(), leaves, on_edge=ignored)
         for leaf, total in found.items():
             self.parts.setdefault(leaf, []).append(([t], Part(_numbered(leaf), SUM, total[None])))
 

@@ -18,7 +18,7 @@ from minigrad.tensor import Tensor, seed
 
 from .tables import aligned, norms
 
-__all__ = ["Contributions", "Entrance", "Seeds", "Terms", "contributions", "started", "times_of"]
+__all__ = ["Contributions", "Entrance", "Seeds", "Terms", "contributions", "ignored", "started", "times_of"]
 
 Seeds: TypeAlias = list[tuple[Node, Any]]
 
@@ -47,12 +47,12 @@ class Entrance:
 
     def passed_on(self, arriving: Seeds) -> Array:
         """The gradient of the leaf, from what has arrived."""
-        found, _ = graph.sweep(arriving, ArrayAccumulator(), {self.leaf}, self.made_of_it, on_edge=_ignored, edges=INPUTS)
+        found, _ = graph.sweep(arriving, ArrayAccumulator(), {self.leaf}, self.made_of_it, on_edge=ignored, edges=INPUTS)
         g = found.get(self.leaf)
         return own(np.zeros(self.leaf.shape, self.leaf.dtype) if g is None else g)
 
 
-def _ignored(operation: Operation, position: int, share: Any) -> None:
+def ignored(operation: Operation, position: int, share: Any) -> None:
     """What is asked to look at an edge, and does not: hooks are for backward passes, not for this."""
 
 
@@ -126,9 +126,7 @@ def contributions(losses: Tensor | Sequence[Tensor], parameter: Tensor) -> Contr
     """
     leaf = _needing(parameter, "contributions")
     if isinstance(losses, Tensor) and np.prod(losses.shape) == 1:
-        terms = Terms([started(losses, None, "contributions")], leaf)
-        rows, outside = terms.read_at_each_step()
-        return Contributions(np.stack([terms.by_use(arriving)[0] for arriving in rows]), outside[None])
+        return Terms([started(losses, None, "contributions")], leaf).by_reading()[0]
     seeds = _losses(losses, "contributions")
     terms = Terms(seeds, leaf)
     parts = [terms.by_use([given]) for given in seeds]
@@ -168,6 +166,14 @@ class Terms:
                 table[k - 1] = entrance.passed_on(seeds)
         outside = entrance.passed_on(found[0]) if 0 in found else np.zeros(self.leaf.shape, self.leaf.dtype)
         return table, outside
+
+    def by_reading(self) -> tuple[Contributions, list[Seeds]]:
+        """The terms of one loss, split by the steps whose values it reads; and what it sends to these values."""
+        rows, outside = self.read_at_each_step()
+        table = np.zeros((self.T, self.T, *self.leaf.shape), self.leaf.dtype)
+        for row, arriving in enumerate(rows):
+            table[row] = self.by_use(arriving)[0]
+        return Contributions(table, outside[None]), rows
 
     def read_at_each_step(self) -> tuple[list[Seeds], Array]:
         """What the loss sends directly to the values of each step t = 1 … T, and to the parameter without any step."""

@@ -17,7 +17,7 @@ from minigrad.loops.differentiate import differentiate
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Program, Ref
 from minigrad.loops.trace import Const, Trace
 from minigrad.scope import no_grad
-from minigrad.steps import is_cell, part_names, step_of, tensors_of
+from minigrad.steps import field_of, is_cell, part_names, step_of, tensors_of
 from minigrad.tensor import Tensor
 
 from .apart import Block, Cut, apart
@@ -146,8 +146,7 @@ def _names_of_x(x: Any, variables: Sequence[str]) -> tuple[str, ...]:
     ends, names = list(pytree.named_ends((x,))), Names()
     found = []
     for k, ((path, end), variable) in enumerate(zip(ends, variables, strict=True), start=1):
-        field = path.split(".")[-1] if "." in path else ""
-        found.append(names.new(end.name or field or variable or ("x" if len(ends) == 1 else f"x_{k}")))
+        found.append(names.new(end.name or field_of(path) or variable or ("x" if len(ends) == 1 else f"x_{k}")))
     return tuple(found)
 
 

@@ -59,15 +59,15 @@ class Explanation:
 
     @property
     def vanished(self) -> Array:
-        """(T, T) booleans: which terms with k ≤ t, though there is a way, are smaller than the largest by 10⁻⁶."""
+        """(T, T) booleans: which terms, though there is a way, are smaller than the largest by 10⁻⁶."""
         norms = self.terms.norms
-        below: Array = np.tril(norms < VANISHED * norms.max(initial=0))
-        return below
+        below: Array = norms < VANISHED * norms.max(initial=0)
+        return np.triu(below) if _is_reversed(self.terms) else np.tril(below)
 
     def without(self, distance: int) -> float:
-        """The relative error of the gradient if all terms with t − k > ``distance`` are left away, as truncation does."""
+        """The relative error of the gradient if all terms with |t − k| > ``distance`` are left away, as truncation does."""
         t, k = np.indices(self.terms.norms.shape)
-        near = (k <= t) & (t - k <= distance)
+        near = np.abs(t - k) <= distance
         whole = self.terms.gradient
         kept = self.terms.table[near].sum(axis=0) + self.terms.outside.sum(axis=0)
         return float(np.linalg.norm((whole - kept).ravel()) / max(float(np.linalg.norm(whole.ravel())), np.finfo(float).tiny))
@@ -152,9 +152,8 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
     terms = Terms([start], tensor.node.written_out())
     if start[0] not in terms.entrance.relevant:
         raise GraphError(f"explain: the loss was not computed from {name}")
-    rows, outside = terms.read_at_each_step()
-    table = np.stack([terms.by_use(arriving)[0] for arriving in rows]) if rows else np.zeros((0, 0, *tensor.shape))
-    whole = Contributions(table[(slice(None), slice(None), *index)], outside[index][None])
+    both, rows = terms.by_reading()
+    whole = Contributions(both.table[(slice(None), slice(None), *index)], both.outside[(slice(None), *index)])
     formulas = _formulas(whole) | _without_product(terms, rows, index)
     return Explanation(name, *_written(name, whole, derivation, start[0]), whole, formulas)
 
@@ -246,7 +245,14 @@ def _written(name: str, terms: Contributions, derivation: Derivation | None, out
     lines = [f"∂⁺{s}ₖ/∂{name} is the use of {name} at step k alone, {s}ₖ₋₁ held fixed."]
     if s != h:
         lines.append(f"s = ({', '.join(state)}) is the whole state.")
-    return formula, (*lines, *(_factors(name, derivation) if derivation is not None else ()))
+    if _is_reversed(terms):
+        lines.append("The sequence is read in reverse: what is called t − 1 here is the step read before, t + 1, and k ≥ t.")
+    return formula, (*lines, *(_factors(name, s, derivation) if derivation is not None else ()))
+
+
+def _is_reversed(terms: Contributions) -> bool:
+    """Whether losses depend on later steps and not on earlier ones."""
+    return bool(np.triu(terms.norms, 1).any() and not np.tril(terms.norms, -1).any())
 
 
 def _output_layer(output: Node) -> set[Node | None]:
@@ -264,7 +270,7 @@ def _output_layer(output: Node) -> set[Node | None]:
     return parameters - in_steps
 
 
-def _factors(name: str, derivation: Derivation) -> list[str]:
+def _factors(name: str, s: str, derivation: Derivation) -> list[str]:
     """The lines of the derivation that one factor ∂s_i/∂s_{i−1} consists of, from the loss down, and that of the parameter."""
     writer = Text(derivation.layout)
     by_symbol = {line.symbol: line for line in derivation.lines if line.kind != FORWARD}
@@ -277,7 +283,7 @@ def _factors(name: str, derivation: Derivation) -> list[str]:
         if line.symbol not in needed:
             needed.add(line.symbol)
             waiting += [by_symbol[symbol] for symbol in ends(line.formula) if symbol in by_symbol]
-    rows = ["Multiplied by a factor from the left, and by the last one, a gradient becomes:"]
+    rows = [f"How a gradient is multiplied by ∂{s}ᵢ/∂{s}ᵢ₋₁, and by ∂⁺{s}ₖ/∂{name}:"]
     for line in derivation.lines:
         if line.symbol in needed and line.kind != FORWARD:
             written = writer.over_time(line.formula) if line.kind == PARAMETER else writer.write(line.formula)

@@ -366,13 +366,17 @@ class _Source:
         return "dxs" if len(self.of.x) == 1 else f"d{self._name(Symbol(x, 0))}s"
 
     def _comment(self, line: Formula) -> str:
-        value = self.reading.symbol(line.symbol._replace(loss=""))
-        return f"{value} → {', '.join(self._step_on(symbol) for symbol in line.path)}" if line.path else value
+        """The path of the chain rule: from the value to what reads it."""
+        value = line.symbol._replace(loss="")
+        steps = ", ".join(self._step_on(symbol, value) for symbol in line.path)
+        return f"{self.reading.symbol(value)} → {steps}" if steps else self.reading.symbol(value)
 
-    def _step_on(self, symbol: Symbol) -> str:
-        if symbol.loss == "L₊":
-            return "step t + 1"
-        return "Lₜ" if symbol.loss == "L_t" else self.reading.symbol(symbol._replace(loss=""))
+    def _step_on(self, symbol: Symbol, value: Symbol) -> str:
+        """One reader of a value: the loss or the next step if they read it itself, otherwise another value."""
+        reader = symbol._replace(loss="")
+        if reader == value and symbol.loss in ("L_t", "L₊"):
+            return "Lₜ" if symbol.loss == "L_t" else "step t + 1"
+        return self.reading.symbol(reader)
 
     def _states(self) -> list[tuple[str, str]]:
         """What goes to the step before: each after those that still read the variable that it writes to."""

@@ -14,7 +14,7 @@ D, H = 3, 4
 
 def of_models(D: int = D, H: int = H) -> dict[str, Any]:
     """Every cell with every switch."""
-    cells: dict[str, Any] = {"gated rnn": GatedRNN(D, H, seed=1)}
+    cells: dict[str, Any] = {"gated rnn": GatedRNN(D, H, seed=1), "gated rnn with biases": GatedRNN(D, H, bias=True, seed=1)}
     for φ, form, bias in product(("tanh", "relu"), ("split", "concatenated"), (True, False)):
         cells[f"rnn {φ} {form} {bias}"] = RNN(D, H, nonlinearity=φ, form=form, bias=bias, seed=1)
     for reset, u, r, bias in product(("before", "after"), (True, False), (True, False), (True, False)):

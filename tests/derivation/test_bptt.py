@@ -114,6 +114,14 @@ def test_what_reaches_a_parameter_outside_of_the_steps_is_told_apart() -> None:
     assert relative(of_head.outside[0], gradient.numpy()) < 4e-15
 
 
+def test_without_any_time_step_there_are_no_terms_but_the_gradient_is_there() -> None:
+    w = Tensor([2.0, 3.0], requires_grad=True)
+    for loss in ((w * w).sum(), [(w * w).sum()]):
+        terms = mg.contributions(loss, w)
+        assert terms.table.size == 0
+        assert terms.gradient.tolist() == [4.0, 6.0]
+
+
 def test_in_stacked_layers_each_layer_has_its_own_terms() -> None:
     layers = RecurrentLayers("lstm", D, H, num_layers=2, seed=0)
     hs, _ = layers(sequence())

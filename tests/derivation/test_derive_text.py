@@ -105,6 +105,25 @@ def test_rows_are_written_as_rows_and_blocks_under_the_names_of_their_gates() ->
     assert "Wx_z, Wx_r, Wx_n = np.split(params[\"Wx\"], 3, axis=1)" in derivation.numpy()  # fmt: skip
 
 
+def test_the_comments_name_the_paths_of_the_chain_rule() -> None:
+    W = Tensor(np.eye(3), requires_grad=True, name="W")
+
+    def step(state: Any, x: Any) -> Any:
+        h = np.tanh(state["h"] @ W + x["u"])
+        m = 0.5 * state["m"] + h * x["v"]
+        return {"h": h, "m": m}, h * m
+
+    ones, zeros = np.ones((2, 3)), np.zeros((2, 3))
+    source = derive(step, {"u": ones, "v": ones}, {"h": zeros, "m": zeros}).numpy()
+    comments = dict(line.strip().split("#")[::-1] for line in source.splitlines() if " # " in line)
+    paths = {comment.strip(): code.strip() for comment, code in comments.items()}
+    assert paths["mₜ → yₜ, step t + 1"] == "dm = d_hs[t - 1] * h + dm"
+    assert paths["hₜ → yₜ, mₜ, step t + 1"] == "dh = d_hs[t - 1] * m + dm * v + dh"
+    assert paths["W → a_hₜ"] == 'dp["W"] += h_prev.T @ da_h'
+    assert paths["uₜ → a_hₜ"] == "dus[t - 1] = da_h"
+    assert paths["mₜ₋₁ → mₜ"] == "dm = 0.5 * dm"
+
+
 def test_vectors_are_written_as_vectors() -> None:
     W, U = Tensor(np.eye(3), requires_grad=True, name="W"), Tensor(np.ones((3, 2)), requires_grad=True, name="U")
     columns = derive(lambda h, x: mg.tanh(W @ h + U @ x), np.ones(2), np.ones(3))

@@ -151,6 +151,16 @@ def test_vanished_terms_are_counted_and_what_truncation_would_leave_away_is_meas
     assert explanation.without(19) == 0
 
 
+def test_a_sequence_that_is_read_in_reverse_says_so() -> None:
+    cell = RNN(D, H, seed=1)
+    hs, _ = unroll(cell, sequence(), reverse=True)
+    explanation = explain((hs * hs).sum(), cell.b_h, cell)
+    assert "read in reverse" in str(explanation)
+    assert explanation.without(T - 1) == 0
+    assert 0 < explanation.without(0) < 1
+    assert not np.tril(explanation.vanished, -1).any()
+
+
 def test_a_cell_of_ones_own_is_explained() -> None:
     cell = MinimalGated(D, H)
     hs, _ = unroll(cell, sequence())

@@ -19,13 +19,13 @@ from pathlib import Path
 from queue import Queue
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from mutation import derivatives, engine, loops, robustness
+from mutation import derivations, derivatives, engine, loops, robustness
 from mutation.mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = Path(__file__).parent / "report.txt"
 FILES = {path.stem: str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS, *derivations.MUTANTS)
 
 OPERATIONS = (
     "ops_against_torch",
@@ -84,6 +84,16 @@ LOOPS = tuple(
     )
 )
 FIRST = {
+    "bptt/terms.py": ("bptt", "explain"),
+    "bptt/jacobians.py": ("bptt",),
+    "bptt/by_loop.py": ("bptt_loop",),
+    "derivation/expression.py": ("derive_parts", "derive_text", "derive_numpy"),
+    "derivation/apart.py": ("derive_text", "derive_numpy"),
+    "derivation/recognising.py": ("derive_text",),
+    "derivation/backward.py": ("derive_text", "derive_numpy"),
+    "derivation/source.py": ("derive_numpy",),
+    "derivation/writing.py": ("derive_parts", "derive_text"),
+    "derivation/explaining.py": ("explain",),
     "transforms.py": ("transforms",),
     "jacobians.py": ("transforms",),
     "scan.py": ("scan",),

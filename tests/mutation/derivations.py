@@ -1,0 +1,128 @@
+"""Mistakes in derivations, and in BPTT taken apart."""
+
+from mutation.engine import rows
+
+MUTANTS = [
+    *rows(
+        "bptt/terms",
+        (
+            "what a parameter is made into outside of the steps belongs to the step that it was made in",
+            "class Entrance",
+            "operation not in self.made_of_it",
+            "True",
+        ),
+        (
+            "a loss is split by the step that reads it, and goes on through the others",
+            "class Terms",
+            "Within({None, 0})",
+            "ArrayAccumulator()",
+        ),
+        ("without the product, and through all steps", "class Terms", "if allowed is None else", "if True else"),
+        ("the double sum without what arrives outside of the steps", "class Contributions", " + self.outside.sum(axis=0)", ""),
+    ),
+    *rows(
+        "bptt/jacobians",
+        (
+            "the product of Jacobians from the other side",
+            "class StateJacobians",
+            "product = self.steps[i] @ product",
+            "product = product @ self.steps[i]",
+        ),
+        ("a Jacobian transposed", "def _jacobian", "return new, np.stack(rows)", "return new, np.stack(rows).T"),
+    ),
+    *rows(
+        "bptt/by_loop",
+        (
+            "the share of a product as if its rows did not add up",
+            "class Part",
+            "(of_g * of_a).sum(axis=(1, 2))",
+            "np.einsum('tbb,tbb->t', of_g, of_a)",
+        ),
+        ("parts of one parameter: the last counts", "class ByTime", "] += part.squares()", "] = part.squares()"),
+        ("truncation forgotten", "class ByTime", "loop.cuts()", "()"),
+        ("digits that cancelled are taken as they are", "class Part", "squares < CANCELLED * bounds", "squares < 0 * bounds"),
+    ),
+    *rows(
+        "derivation/expression",
+        (
+            "a factor in common taken out once too often",
+            "def _factored",
+            "min(factors.count(factor) for factors in split)",
+            "max(factors.count(factor) for factors in split)",
+        ),
+        ("the sign of a subtracted sum", "def _terms", "map(negative, term.args[0].args)", "term.args[0].args"),
+        ("a minus in a product is lost", "def multiply", "return product if sign > 0 else negative(product)", "return product"),
+        ("terms that are equal are one", "def _collected", "counts.get(bare, 0) + sign * coefficient", "sign * coefficient"),
+    ),
+    *rows(
+        "derivation/apart",
+        (
+            "the columns of a matrix for its rows",
+            "class _Apart",
+            "(0 if line.op.transpose_b else 1, start, stop)",
+            "(1 if line.op.transpose_b else 0, start, stop)",
+        ),
+        (
+            "a part of a part begins where the part does",
+            "class _Apart",
+            "(axis, first + start, first + stop)",
+            "(axis, start, stop)",
+        ),
+    ),
+    *rows(
+        "derivation/recognising",
+        (
+            "1 / (1 + eˣ) taken for a sigmoid",
+            "class _Rewriting",
+            "if is_negated and self._number(a) == 1:",
+            "if self._number(a) == 1:",
+        ),
+        (
+            "1 / (2 + e⁻ˣ) taken for a sigmoid",
+            "class _Rewriting",
+            "if self._number(one) == 1 and self._is(exponential",
+            "if self._number(one) and self._is(exponential",
+        ),
+    ),
+    *rows(
+        "derivation/backward",
+        (
+            "the factors of an outer product change places",
+            "class Backward",
+            "(g, a) if contribution.transposed else (a, g)",
+            "(a, g) if contribution.transposed else (g, a)",
+        ),
+        ("a bias is not summed over the examples", "class Backward", "if extra else g", "if extra > 9 else g"),
+    ),
+    *rows(
+        "derivation/source",
+        ("a gradient that is still read is overwritten", "class _Source", "if not free:", "if not lines:"),
+        ("a gradient set, not added", "class _Source", "'dp[\"{parameter.key}\"] +='", "'dp[\"{parameter.key}\"] ='"),
+        (
+            "a value that the backward pass needs is not kept",
+            "class _Source",
+            "if symbol in needed or symbol == first",
+            "if symbol == first",
+        ),
+    ),
+    *rows(
+        "derivation/writing",
+        (
+            "a matrix in columns is not transposed",
+            "class Notation",
+            "return self.transposed(self.write(expr, OF_POWER)) if is_matrix else",
+            "return",
+        ),
+        (
+            "parentheses forgotten",
+            "class Writer",
+            "return written if own >= around else",
+            "return written if own >= around - 1 else",
+        ),
+    ),
+    *rows(
+        "derivation/explaining",
+        ("a gradient that is only alike is recognised", "class Explanation", "<= tolerance * scale", "<= 0.5 * scale"),
+        ("the sum without the product forgets later losses", "def _without_product", "later = later + g", "later = g"),
+    ),
+]

@@ -20,13 +20,15 @@ from minigrad.checks.effects import EFFECTS
 from minigrad.checks.naming import Explanation, equal, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.report import Finding, Report, Stage
-from minigrad.checks.sequences import lengths
+from minigrad.checks.sequences import lengths, unrolled
 from minigrad.checks.words import Words
-from minigrad.errors import BackwardError, MinigradError
+from minigrad.errors import ArgumentError, BackwardError, MinigradError
 from minigrad.guard import Array
 
 __all__ = ["assert_backward_correct", "check_backward"]
 
+SMALL = 1e-3
+"""What gradients from outside are multiplied by where they would be clipped."""
 PROBLEMS = 2
 """So many random problems: what is right in one by accident is wrong in the other."""
 
@@ -51,6 +53,7 @@ def check_backward(
     backward: Callable[..., Any],
     arguments: Any,
     *,
+    T: int | None = None,
     outputs: Sequence[str] | None = None,
     upstream: Mapping[str, str] | None = None,
     returns: Mapping[str, str] | Sequence[str | None] | None = None,
@@ -74,6 +77,7 @@ def check_backward(
         backward: a function that returns gradients (or stores them as attributes of the object whose method it is).
         arguments: an example of the arguments of ``forward``, in order or by name. Only shapes matter: values are drawn
             anew, except of integers and of arrays of zeros and ones.
+        T: ``forward`` is one step, and ``backward`` goes through a sequence of T steps, whose caches it gets in a list.
         outputs: the names of what ``forward`` returns, where its source does not tell.
         upstream: {parameter of ``backward``: the output whose gradient it is}, where names do not tell.
         returns: of what each returned value is the gradient, in order (None for what is none), or by name.
@@ -101,22 +105,34 @@ def check_backward(
     >>> report.passed, report.named, report.findings[0].missing
     (False, True, 'the derivative of tanh in dh_pre is without the square: 1 - h')
     """
-    adapter = Adapter(forward, backward, arguments, outputs, upstream, returns)
     called = getattr(forward, "__name__", "forward"), getattr(backward, "__name__", "backward")
+    if T is None:
+        adapter = Adapter(forward, backward, arguments, outputs, upstream, returns)
+    else:
+        adapter = _of_steps(forward, backward, arguments, T, upstream, returns)
+    example = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
+    adapter.learn_names(example)
     example = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
     plan = adapter.plan(example)
     stages: list[Stage] = []
     notes: list[str] = []
     said: str | None = None
     trials: list[Trial] = []
+    scale = 1.0
     sized = lengths(adapter, example)
     for number, (label, at_length) in enumerate(sized):
         try:
-            trials = [_trial(at_length, plan, seed + k, as_given) for k in range(PROBLEMS)]
+            trials = [_trial(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
+            bound = _bound(trials[0], rtol)
+            if bound is not None:
+                notes.append(f"gradients are clipped to ±{bound:g} inside the backward pass: checked with smaller ones")
+                scale *= SMALL
+                trials = [_trial(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
         except UserError as error:
             if number < len(sized) - 1:
                 continue
             return Report(called, [*stages, Stage("runs", False, str(error))], notes=tuple(notes))
+        label = label or ("one step" if trials[0].steps == 1 else "all steps")
         if not stages:
             findings = _shapes(trials, stages, notes, rtol)
             if findings:
@@ -129,7 +145,7 @@ def check_backward(
             continue
         said = _convention(trials[0], rtol)
         if said is None:
-            longer = _others(sized[number + 1 :], plan, seed, as_given)
+            longer = _others(sized[number + 1 :], plan, seed, as_given, scale)
             findings, said = _diagnosed(trials, longer, rtol, seconds)
             if findings:
                 stages.append(Stage(label, False, _differing(trials[0], rtol)))
@@ -137,6 +153,34 @@ def check_backward(
         stages.append(Stage(label, True, "by convention"))
     notes += [said] if said else []
     return Report(called, stages, _comparison(trials[0], rtol), (), tuple(notes))
+
+
+def _of_steps(
+    step: Callable[..., Any],
+    backward: Callable[..., Any],
+    arguments: Any,
+    T: int,
+    upstream: Mapping[str, str] | None,
+    returns: Mapping[str, str] | Sequence[str | None] | None,
+) -> Adapter:
+    """The adapter of a backward pass through T steps, in the layout in which it runs and its gradients have shapes that fit."""
+    problems: list[str] = []
+    for sequence, example in unrolled(step, arguments, T):
+        adapter = Adapter(sequence, backward, example, None, upstream, returns)
+        try:
+            traces = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
+            trial = _trial(adapter, adapter.plan(traces), 0, False)
+        except (UserError, MinigradError) as error:
+            problems.append(str(error))
+            continue
+        if all(_squeezed(g.shape) == _squeezed(trial.chain.right[name].shape) for name, g in trial.given.items()):
+            return adapter
+        problems.append("the shapes of the gradients do not fit")
+    raise ArgumentError(
+        f"check_backward: T={T}: {getattr(backward, '__name__', 'the backward pass')} runs in none of the usual layouts (time "
+        "on the last axis, the second, or the first; a list of caches, or that with x beside it): "
+        f"{problems[0]}. Give a forward pass of the whole sequence instead of T"
+    )
 
 
 def assert_backward_correct(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Any, **options: Any) -> None:
@@ -164,10 +208,10 @@ class UserError(Exception):
     """The user's own code raised an error."""
 
 
-def _trial(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool) -> Trial:
+def _trial(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float = 1.0) -> Trial:
     values = adapter.values(seed, as_given)
     traces = adapter.traced(values)
-    problem = adapter.problem(values, traces, seed)
+    problem = adapter.problem(values, traces, seed, scale)
     answer = _run(lambda: adapter.answer(plan, problem), adapter.backward)
     wanted = {what for kind, what in plan.values() if kind == "upstream"}
     seeds: dict[int, list[tuple[str, Array]]] = {}
@@ -236,6 +280,15 @@ def _reshaped(trial: Trial) -> None:
             trial.given[name] = given.reshape(shape)
 
 
+def _bound(trial: Trial, rtol: float) -> float | None:
+    """What gradients that arrive from outside made the user's clip his own to; None if he does not."""
+    if not trial.given or _agree(trial, rtol) or all(trial.chain.lines[k].value.size == 1 for k in trial.chain.seeds):
+        return None
+    bound = max(float(np.abs(given).max(initial=0.0)) for given in trial.given.values())
+    hits = sum(int((np.abs(given) == bound).sum()) for given in trial.given.values())
+    return bound if hits > 1 and bound and np.isfinite(bound) else None
+
+
 def _convention(trial: Trial, rtol: float) -> str | None:
     """What is done by convention. Where the forward pass has a loss of its own, its mean or sum is none."""
     said = convention(trial.given, trial.chain.right, trial.problem.values, _sizes(trial), rtol)
@@ -243,12 +296,14 @@ def _convention(trial: Trial, rtol: float) -> str | None:
     return None if said is not None and own_loss and "divided by" in said else said
 
 
-def _others(sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool) -> list[Trial]:
+def _others(
+    sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float
+) -> list[Trial]:
     """The same problem at other lengths, as far as it runs."""
     found: list[Trial] = []
     for _, at_length in sized:
         try:
-            trial = _trial(at_length, plan, seed, as_given)
+            trial = _trial(at_length, plan, seed, as_given, scale)
         except UserError:
             continue
         _reshaped(trial)
@@ -319,7 +374,9 @@ def _behaviour(adapter: Adapter, plan: dict[str, tuple[str, Any]], trial: Trial,
         name in again.gradients and np.array_equal(np.ravel(again.gradients[name]), np.ravel(trial.given[name]), equal_nan=True)
         for name in trial.given
     )
-    if changed:
+    if any(leaf.name in trial.given for leaf in adapter.leaves if f"argument {leaf.name}" in changed):
+        notes.append("the backward pass updates the weights itself: the gradients are what it subtracts at the rate 1")
+    elif changed:
         notes.append(f"the backward pass changes {', '.join(changed)} in place: a second call would see the changed values")
     stages.append(Stage("two calls agree", agree, "" if agree else "the second call returns something else: is it random?"))
     missing = [name for name in (leaf.name for leaf in adapter.leaves) if name not in trial.given]

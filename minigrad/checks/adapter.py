@@ -78,6 +78,7 @@ class Adapter:
     ) -> None:
         self.owner: Any = None
         self.sites: dict[Any, int] = {}
+        self.states: dict[int, int] = {}
         self.forward, self.backward = forward, backward
         positional = list(arguments.values()) if isinstance(arguments, dict) and not _takes(forward, arguments) else arguments
         if isinstance(forward, MethodType):

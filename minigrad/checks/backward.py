@@ -120,6 +120,7 @@ def check_backward(
     trials: list[Trial] = []
     scale = 1.0
     sized = lengths(adapter, example)
+    _others(sized[-1:], plan, seed, as_given, scale)  # the longest first: it shows what is a state
     for number, (label, at_length) in enumerate(sized):
         try:
             trials = [_trial(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
@@ -133,13 +134,17 @@ def check_backward(
                 continue
             return Report(called, [*stages, Stage("runs", False, str(error))], notes=tuple(notes))
         label = label or ("one step" if trials[0].steps == 1 else "all steps")
+        known: list[Finding] = []
         if not stages:
-            findings = _shapes(trials, stages, notes, rtol)
-            if findings:
-                return Report(called, stages, None, tuple(findings), tuple(notes))
-            _behaviour(at_length, plan, trials[0], stages, notes)
+            known = _shapes(trials[0], stages, notes, rtol)
+            if not known:
+                _behaviour(at_length, plan, trials[0], stages, notes)
         for trial in trials:
             _reshaped(trial)
+        if known:
+            longer = [] if _agree(trials[0], rtol) else _others(sized[number + 1 :], plan, seed, as_given, scale)
+            further = [] if _agree(trials[0], rtol) else _diagnosed(trials, longer, rtol, seconds)[0]
+            return Report(called, stages, None, (*known, *further), tuple(notes))
         if _agree(trials[0], rtol):
             stages.append(Stage(label, True))
             continue
@@ -213,14 +218,15 @@ def _trial(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_giv
     traces = adapter.traced(values)
     problem = adapter.problem(values, traces, seed, scale)
     answer = _run(lambda: adapter.answer(plan, problem), adapter.backward)
-    wanted = {what for kind, what in plan.values() if kind == "upstream"}
+    given = {what for kind, what in plan.values() if kind == "upstream"}
     seeds: dict[int, list[tuple[str, Array]]] = {}
-    receives = wanted or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
+    receives = given or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
     for name in receives:
         lines, arrays = traces.outputs[name], problem.upstream[name]
         for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
             seeds.setdefault(line.number, []).append((name, array))
-    chain = Chain(traces.tape.lines, seeds, {name: traces.arguments[name] for name in answer.gradients})
+    wanted = {name: traces.arguments[name] for name in answer.gradients}
+    chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
     return Trial(chain, words, answer, problem, chain.steps)
 
@@ -250,10 +256,9 @@ def _run(call: Callable[[], Any], function: Any) -> Any:
 # -------------------------------------------------------------------- stages
 
 
-def _shapes(trials: list[Trial], stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
-    """The stage of shapes; harmless differences are put right and noted."""
+def _shapes(first: Trial, stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
+    """The stage of shapes; harmless differences are noted."""
     findings: list[Finding] = []
-    first = trials[0]
     for name in list(first.given):
         right = first.chain.right[name]
         called, shape = first.answer.called.get(name, f"d{name}"), first.given[name].shape
@@ -273,11 +278,15 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _reshaped(trial: Trial) -> None:
-    """Give gradients that differ by axes of length 1 alone the shape of their arguments."""
-    for name, given in trial.given.items():
+    """Give gradients that differ by axes of length 1, or are transposed, the shape of their arguments; drop all others."""
+    for name, given in list(trial.given.items()):
         shape = trial.chain.right[name].shape
-        if given.shape != shape and given.size == trial.chain.right[name].size:
+        if _squeezed(given.shape) == _squeezed(shape):
             trial.given[name] = given.reshape(shape)
+        elif given.shape == shape[::-1]:
+            trial.given[name] = given.T
+        else:
+            del trial.given[name]
 
 
 def _bound(trial: Trial, rtol: float) -> float | None:
@@ -307,15 +316,14 @@ def _others(
         except UserError:
             continue
         _reshaped(trial)
-        if all(given.shape == trial.chain.right[name].shape for name, given in trial.given.items()):
-            found.append(trial)
+        found.append(trial)
     return found
 
 
 def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
     given, right = trial.given[name], trial.chain.right[name]
     wanted = f"{called} has the shape {given.shape}, but {name} has {right.shape}"
-    if given.shape == right.shape[::-1] and equal(given, right.T, rtol):
+    if given.shape == right.shape[::-1]:
         return Finding(
             "transposed",
             f"{called} is transposed: it has the shape {given.shape}, {name} has {right.shape}",
@@ -423,15 +431,20 @@ def _sizes(trial: Trial) -> dict[int, str]:
 def _diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, seconds: float) -> tuple[list[Finding], str | None]:
     """What is wrong: findings, or what is done by convention.
 
-    What is wrong at the shortest length is looked for there, and must hold at the others; else it is looked for at the
-    longest, where nothing is hidden.
+    What is wrong at the shortest length is looked for there, and must hold at the others too. If there is more wrong between
+    steps, the search goes on at the longest, from what was found.
     """
     first = trials[0]
-    best = _explained(first, [*trials[1:], *longer], rtol, seconds)
-    if longer and not _whole(best, first):
-        other = _explained(longer[-1], longer[:-1], rtol, seconds, best.changes)
-        if _whole(other, longer[-1]) or len(other.changes) > len(best.changes):
-            first, best = longer[-1], other
+    best = _explained(first, trials[1:], rtol, seconds, others=longer)
+    if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
+        starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))
+        found = [Explanation((), _right(longer[-1], rtol))]
+        for start in dict.fromkeys([*starts, ()]):
+            same = [trial for trial in (*trials, *longer[:-1]) if trial.steps > 1]
+            found.append(_explained(longer[-1], same, rtol, seconds / 2, start))
+            if _whole(found[-1], longer[-1]):
+                break
+        first, best = longer[-1], max(found, key=lambda e: (len(e.explained), -len(e.changes)))
     if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
         return [], "; ".join(change.words for change in best.changes)
     swapped = _returned(first, Explanation((), _right(first, rtol)), rtol)
@@ -453,28 +466,46 @@ def _right(trial: Trial, rtol: float) -> frozenset[str]:
     return frozenset(name for name, given in trial.given.items() if equal(given, trial.chain.right[name], rtol))
 
 
-def _explained(trial: Trial, others: list[Trial], rtol: float, seconds: float, start: tuple[Change, ...] = ()) -> Explanation:
-    """The best explanation that holds on all other problems too, with synonyms that do."""
+def _explained(
+    trial: Trial,
+    same: list[Trial],
+    rtol: float,
+    seconds: float,
+    start: tuple[Change, ...] = (),
+    others: Sequence[Trial] = (),
+) -> Explanation:
+    """The best explanation that holds on the ``same`` kind of problems too, with synonyms that do; on ``others`` if it can."""
+    fallback: Explanation | None = None
     if seconds > 0:
         for explanation in search(trial.chain, trial.words, trial.given, rtol, seconds, start)[:20]:
             options = [[change, *explanation.synonyms.get(change, ())] for change in explanation.changes]
             for changes in itertools.islice(itertools.product(*options), 64):
-                if all(_holds(other, changes, explanation.explained, rtol) for other in others):
-                    synonyms = {
-                        change: [
-                            s
-                            for s in among
-                            if s is not change
-                            and s.words != change.words
-                            and all(
-                                _holds(o, [s if c is change else c for c in changes], explanation.explained, rtol)
-                                for o in others
-                            )
-                        ]
-                        for change, among in zip(changes, options, strict=True)
-                    }
-                    return Explanation(tuple(changes), explanation.explained, synonyms)
-    return Explanation((), _right(trial, rtol))
+                if not all(_holds(other, changes, explanation.explained, rtol) for other in same):
+                    continue
+                everywhere = all(_holds(other, changes, frozenset(other.given), rtol) for other in others)
+                if everywhere or fallback is None:
+                    checks = [*same, *(others if everywhere else ())]
+                    found = Explanation(changes, explanation.explained, _synonyms(changes, options, explanation, checks, rtol))
+                    if everywhere:
+                        return found
+                    fallback = found
+    return fallback or Explanation((), _right(trial, rtol))
+
+
+def _synonyms(
+    changes: tuple[Change, ...], options: list[list[Change]], explanation: Explanation, checks: list[Trial], rtol: float
+) -> dict[Change, list[Change]]:
+    """For each change, the others that give the same numbers in all problems."""
+    return {
+        change: [
+            other
+            for other in among
+            if other is not change
+            and other.words != change.words
+            and all(_holds(t, [other if c is change else c for c in changes], explanation.explained, rtol) for t in checks)
+        ]
+        for change, among in zip(changes, options, strict=True)
+    }
 
 
 def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list[Finding], dict[str, Array]]:

@@ -76,9 +76,16 @@ class Chain:
         lines: all lines, in order.
         seeds: for lines that are outputs, by their numbers: (name of the output, gradient from outside).
         wanted: the lines whose gradients are asked for, by name.
+        states: where states and their initial values stand, as far as other lengths have shown; what this one shows is added.
     """
 
-    def __init__(self, lines: Sequence[Line], seeds: dict[int, list[tuple[str, Array]]], wanted: dict[str, Line]) -> None:
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        seeds: dict[int, list[tuple[str, Array]]],
+        wanted: dict[str, Line],
+        states: dict[Site, Site] | None = None,
+    ) -> None:
         self.lines, self.seeds, self.wanted = list(lines), seeds, wanted
         count = len(self.lines)
         self.below = [0] * count
@@ -107,11 +114,22 @@ class Chain:
         self.states: dict[Site, Site] = {}
         self.steps = 1
         self._find_time()
+        if states is not None:
+            states |= {carried: initial.site for carried, initial in self.initial.items()}
+            self._know(states)
         self.base = Run(self, ())
         self.right = {name: self.base.gradient(line) for name, line in wanted.items()}
         self.visited: dict[Edge, dict[Context, None]] = defaultdict(dict)
         for edge, context in self.base.visited:
             self.visited[edge][context] = None
+
+    def _know(self, states: dict[Site, Site]) -> None:
+        """Where there is one step only, nothing shows which values are states: learn it from a longer loop."""
+        if self.steps == 1:
+            first = {line.site: line for line in self.lines}
+            for carried, initial in states.items():
+                if carried in self.at and initial in first:
+                    self.initial[carried], self.carried[initial] = first[initial], carried
 
     def _find_time(self) -> None:
         """Which loop is the one over time: the shortest one that hands a state on.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from types import MethodType
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +15,14 @@ import numpy as np
 from minigrad.checks import names
 from minigrad.checks.fusing import fuse
 from minigrad.checks.problem import Leaf, generic, leaves, mapped
-from minigrad.checks.tracing import Line, Tape, Traced
+from minigrad.checks.tracing import Line, Tape, Traced, in_double_precision, replaced
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
+
+GLOBALS = "global variables"
+RATE = re.compile(r"^(?:lr|learning_?rate|learn_rate|alpha|eta|step_?size)$", re.IGNORECASE)
+"""What a backward pass that updates the weights itself calls the rate: it is given 1, so that the update is the gradient."""
+STORE = re.compile(r"^(grads|gradients|grad)(\[\d+\])$")
 
 __all__ = ["Adapter", "Answer", "Problem", "Traces"]
 
@@ -71,6 +78,7 @@ class Adapter:
     ) -> None:
         self.owner: Any = None
         self.sites: dict[Any, int] = {}
+        self.states: dict[int, int] = {}
         self.forward, self.backward = forward, backward
         positional = list(arguments.values()) if isinstance(arguments, dict) and not _takes(forward, arguments) else arguments
         if isinstance(forward, MethodType):
@@ -85,7 +93,10 @@ class Adapter:
                         "check_backward: forward and backward are methods of two objects; give both of the same object"
                     )
                 self.backward = backward.__func__
-        self.arguments: dict[str, Any] = positional if isinstance(positional, dict) else _bound(self.forward, positional)
+        self.arguments: dict[str, Any] = dict(positional) if isinstance(positional, dict) else _bound(self.forward, positional)
+        shared = _globals_of(self.forward)
+        if shared:
+            self.arguments[GLOBALS] = shared
         self.leaves: list[Leaf] = leaves(self.arguments)
         if not self.leaves:
             raise ArgumentError(
@@ -95,6 +106,13 @@ class Adapter:
         self.declared_outputs = list(outputs) if outputs is not None else None
         self.declared_upstream = dict(upstream or {})
         self.declared_returns = returns
+
+    def learn_names(self, traces: Traces) -> None:
+        """Call what has a number alone, such as ``params[0]``, what the forward pass calls it."""
+        for k, leaf in enumerate(self.leaves):
+            known = [name for name in traces.arguments[leaf.name].names if "[" not in name]
+            if "[" in leaf.name and known and known[0] not in {other.name for other in self.leaves}:
+                self.leaves[k] = leaf._replace(name=known[0])
 
     # ---------------------------------------------------------------- running the forward pass
 
@@ -108,6 +126,25 @@ class Adapter:
 
     def called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What ``function`` returns for arguments by name."""
+        with self._globals(arguments.get(GLOBALS, {})):
+            return self._called(function, arguments)
+
+    @contextmanager
+    def _globals(self, values: dict[str, Any]) -> Iterator[None]:
+        """Global variables that hold weights have other values while it lasts; what became of them is in ``values`` then."""
+        places = [space for function in (self.forward, self.backward) for space in _spaces(function)]
+        found = [(space, name, space[name]) for space in places for name in values if name in space]
+        try:
+            for space, name, _ in found:
+                space[name] = values[name]
+            yield
+            for space, name, _ in found:
+                values[name] = space[name]
+        finally:
+            for space, name, value in found:
+                space[name] = value
+
+    def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         signature = inspect.signature(function)
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
@@ -135,10 +172,9 @@ class Adapter:
 
         arguments = self.filled(stand_in)
         lines = {name: stand_in.line for name, stand_in in stand_ins.items()}
-        users = [self.forward, *(type(value) for value in self.arguments.values() if hasattr(value, "__dict__"))]
-        result = tape.run(lambda: self.called(self.forward, arguments), users)
+        result = tape.run(lambda: self.called(self.forward, arguments), self.users())
         fuse(tape)
-        outputs = {name: _lines(value) for name, value in self._named_outputs(result).items()}
+        outputs = {name: _lines(value) for name, value in self.named_outputs(result).items()}
         differentiable = {name: value for name, value in outputs.items() if value is not None}
         if not differentiable:
             raise ArgumentError(
@@ -147,7 +183,8 @@ class Adapter:
             )
         return Traces(tape, lines, differentiable)
 
-    def _named_outputs(self, result: Any) -> dict[str, Any]:
+    def named_outputs(self, result: Any) -> dict[str, Any]:
+        """What the forward pass returns, by what its code calls it."""
         if isinstance(result, dict) and all(isinstance(key, str) for key in result):
             return dict(result)
         parts = list(result) if isinstance(result, tuple | list) else [result]
@@ -165,10 +202,10 @@ class Adapter:
         rng = np.random.default_rng([2026, seed])
         return {leaf.name: np.array(leaf.value, float) if as_given else generic(leaf, rng) for leaf in self.leaves}
 
-    def problem(self, values: dict[str, Array], traces: Traces, seed: int) -> Problem:
-        """These values, and random gradients of the outputs; 1 for a loss."""
+    def problem(self, values: dict[str, Array], traces: Traces, seed: int, scale: float = 1.0) -> Problem:
+        """These values, and random gradients of the outputs, times ``scale``; 1 for a loss."""
         rng = np.random.default_rng([2027, seed])
-        return Problem(values, {name: _random_like(lines, rng) for name, lines in traces.outputs.items()})
+        return Problem(values, {name: _random_like(lines, rng, scale) for name, lines in traces.outputs.items()})
 
     def with_arguments(self, arguments: dict[str, Any]) -> Adapter:
         """The same for another example."""
@@ -185,7 +222,8 @@ class Adapter:
             ArgumentError: it cannot be told; the message asks, and says how to answer.
         """
         parameters = names.parameters_of(self.backward)
-        plain = self._named_outputs(self.called(self.forward, self.filled(lambda leaf: np.array(leaf.value))))
+        with replaced(self.users(), in_double_precision):
+            plain = self.named_outputs(self.called(self.forward, self.filled(lambda leaf: np.array(leaf.value, float))))
         caches = [name for name in plain if name not in traces.outputs]
         plan: dict[str, tuple[str, Any]] = {}
         waiting: list[str] = []
@@ -207,6 +245,8 @@ class Adapter:
                 plan[name] = ("output", name)
             elif name in {leaf.name for leaf in self.leaves}:
                 plan[name] = ("leaf", name)
+            elif RATE.match(name):
+                plan[name] = ("rate", 1.0)
             elif names.is_cache(name) and len(caches) == 1:
                 plan[name] = ("output", caches[0])
             elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -248,13 +288,23 @@ class Adapter:
         self, plan: dict[str, tuple[str, Any]], problem: Problem, keep: Callable[[str, Any], None] | None = None
     ) -> Answer:
         """What the user's backward pass says about a problem."""
+        with replaced(self.users(), in_double_precision):
+            return self._answer(plan, problem, keep)
+
+    def users(self) -> list[Any]:
+        """The user's functions, and the classes of the objects among the arguments."""
+        owners = [type(value) for value in self.arguments.values() if hasattr(value, "__dict__")]
+        return [self.forward, self.backward, *owners]
+
+    def _answer(
+        self, plan: dict[str, tuple[str, Any]], problem: Problem, keep: Callable[[str, Any], None] | None = None
+    ) -> Answer:
         arguments = self.filled(lambda leaf: np.array(problem.values[leaf.name]))
-        by_leaf: dict[str, Array] = {}
-        paths = {leaf.path: leaf.name for leaf in self.leaves}
-        for name, value in arguments.items():
-            mapped(value, lambda path, array, attribute: by_leaf.setdefault(paths.get(path, path), array), name)
+        for value in arguments.values():
+            _unit_rate(value)
+        by_leaf = self._by_leaf(arguments)
         before = {name: np.array(value) for name, value in by_leaf.items()}
-        outputs = self._named_outputs(self.called(self.forward, arguments))
+        outputs = self.named_outputs(self.called(self.forward, arguments))
         stored = {name: _snapshot(value) for name, value in outputs.items()}
         given: dict[str, Any] = {}
         for name, (kind, what) in plan.items():
@@ -264,23 +314,48 @@ class Adapter:
                 given[name] = outputs[what]
             elif kind == "leaf":
                 given[name] = by_leaf[what]
+            elif kind == "rate":
+                given[name] = 1.0
             else:
                 given[name] = arguments[what]
+        if GLOBALS in arguments:
+            given[GLOBALS] = arguments[GLOBALS]
         known = _attributes(arguments)
         result = self.called(self.backward, given)
         if keep is not None:
+            stores = {leaf.name for leaf in self.leaves if leaf.store}
             for name, value in before.items():
-                if not np.array_equal(value, by_leaf[name], equal_nan=True):
+                if name not in stores and not np.array_equal(value, by_leaf[name], equal_nan=True):
                     keep("argument", name)
             for name, snapshot in stored.items():
                 if not _same(snapshot, _snapshot(outputs[name])):
                     keep("output", name)
         found = self._returned(result)
+        stores = {leaf.path for leaf in self.leaves if leaf.store}
         for path, array in _attributes(arguments).items():
             name = path.rsplit(".", 1)[-1]
-            if names.is_gradient(name) and (path not in known or not np.array_equal(known[path], array)):
-                found.setdefault(name, array)
+            if path in stores or path not in known or not np.array_equal(known[path], array):
+                if STORE.match(name):  # grads[2] beside params[2]
+                    beside = STORE.sub(r"params\2", name)
+                    beside = next((leaf.name for leaf in self.leaves if leaf.path.endswith(f".{beside}")), beside)
+                    found.setdefault(f"d{beside}", array)
+                elif names.is_gradient(name):
+                    found.setdefault(name, array)
+        moved = {
+            name: before[name] - array
+            for name, array in self._by_leaf(arguments).items()
+            if name in before and array.shape == before[name].shape and not np.array_equal(array, before[name])
+        }
+        if moved and not any(_is_array(value) for value in found.values()):
+            found = {f"d{name}": step for name, step in moved.items()}  # it updates the weights itself, at the rate 1
         return self._matched(found)
+
+    def _by_leaf(self, arguments: dict[str, Any]) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        paths = {leaf.path: leaf.name for leaf in self.leaves}
+        for name, value in arguments.items():
+            mapped(value, lambda path, array, attribute: found.setdefault(paths.get(path, path), array), name)
+        return found
 
     def _returned(self, result: Any) -> dict[str, Any]:
         """What was returned, by the user's names."""
@@ -313,9 +388,15 @@ class Adapter:
 
     def _matched(self, found: dict[str, Any]) -> Answer:
         """Which returned value is the gradient of which argument."""
-        arrays = {name: np.asarray(value, float) for name, value in found.items() if _is_array(value)}
+        known = {leaf.name for leaf in self.leaves}
+        arrays = {
+            name: np.asarray(value, float)
+            for name, value in found.items()
+            if _is_array(value)
+            and (names.is_gradient(name) or name in known or name.startswith("result") or self.declared_returns)
+        }
         others = {name: value for name, value in found.items() if name not in arrays}
-        shapes = {leaf.name: leaf.value.shape for leaf in self.leaves}
+        shapes = {leaf.name: leaf.value.shape for leaf in self.leaves if not leaf.store}
         pairs: dict[str, str] = {}
         if isinstance(self.declared_returns, Mapping):
             for name, what in self.declared_returns.items():
@@ -361,6 +442,39 @@ class Adapter:
         return Answer({what: arrays[name] for name, what in pairs.items()}, {what: n for n, what in pairs.items()}, others)
 
 
+def _spaces(function: Any) -> list[dict[str, Any]]:
+    space = getattr(function, "__globals__", None)
+    return [] if space is None else [space]
+
+
+def _globals_of(forward: Any) -> dict[str, Array]:
+    """The arrays of real numbers among the global variables that the forward pass, or a function that it uses, reads."""
+    space = getattr(forward, "__globals__", {})
+    found: dict[str, Array] = {}
+    seen: set[int] = set()
+    waiting = [getattr(forward, "__code__", None)]
+    while waiting:
+        code = waiting.pop()
+        if code is None or id(code) in seen:
+            continue
+        seen.add(id(code))
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        for name in code.co_names:
+            value = space.get(name)
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size > 1:
+                found[name] = value
+            elif isinstance(value, FunctionType) and value.__globals__ is space:
+                waiting.append(value.__code__)
+    return found
+
+
+def _unit_rate(value: Any) -> None:
+    """Have an object learn at the rate 1."""
+    for name, part in list(getattr(value, "__dict__", {}).items()):
+        if RATE.match(name) and isinstance(part, int | float):
+            value.__dict__[name] = 1.0
+
+
 def _takes(function: Any, arguments: Mapping[str, Any]) -> bool:
     return set(arguments) <= set(names.parameters_of(function))
 
@@ -392,10 +506,10 @@ def _lines(value: Any) -> Any:
     return None
 
 
-def _random_like(lines: Any, rng: np.random.Generator) -> Any:
+def _random_like(lines: Any, rng: np.random.Generator, scale: float) -> Any:
     if isinstance(lines, list):
-        return [_random_like(line, rng) for line in lines]
-    return rng.standard_normal(lines.value.shape) if lines.value.ndim else np.array(1.0)
+        return [_random_like(line, rng, scale) for line in lines]
+    return rng.standard_normal(lines.value.shape) * scale if lines.value.ndim else np.array(1.0)
 
 
 def _copied(value: Any) -> Any:
@@ -430,7 +544,10 @@ def _flat(result: dict[Any, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in result.items():
         if isinstance(value, dict):
-            found |= _flat(value)
+            inner = _flat(value)
+            found |= {
+                name if names.is_gradient(name) and len(name) > 1 else f"{key}.{name}": part for name, part in inner.items()
+            }
         else:
             found[str(key)] = value
     return found

@@ -20,13 +20,15 @@ from minigrad.checks.effects import EFFECTS
 from minigrad.checks.naming import Explanation, equal, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.report import Finding, Report, Stage
-from minigrad.checks.sequences import lengths
+from minigrad.checks.sequences import lengths, unrolled
 from minigrad.checks.words import Words
-from minigrad.errors import BackwardError, MinigradError
+from minigrad.errors import ArgumentError, BackwardError, MinigradError
 from minigrad.guard import Array
 
 __all__ = ["assert_backward_correct", "check_backward"]
 
+SMALL = 1e-3
+"""What gradients from outside are multiplied by where they would be clipped."""
 PROBLEMS = 2
 """So many random problems: what is right in one by accident is wrong in the other."""
 
@@ -51,6 +53,7 @@ def check_backward(
     backward: Callable[..., Any],
     arguments: Any,
     *,
+    T: int | None = None,
     outputs: Sequence[str] | None = None,
     upstream: Mapping[str, str] | None = None,
     returns: Mapping[str, str] | Sequence[str | None] | None = None,
@@ -74,6 +77,7 @@ def check_backward(
         backward: a function that returns gradients (or stores them as attributes of the object whose method it is).
         arguments: an example of the arguments of ``forward``, in order or by name. Only shapes matter: values are drawn
             anew, except of integers and of arrays of zeros and ones.
+        T: ``forward`` is one step, and ``backward`` goes through a sequence of T steps, whose caches it gets in a list.
         outputs: the names of what ``forward`` returns, where its source does not tell.
         upstream: {parameter of ``backward``: the output whose gradient it is}, where names do not tell.
         returns: of what each returned value is the gradient, in order (None for what is none), or by name.
@@ -101,35 +105,52 @@ def check_backward(
     >>> report.passed, report.named, report.findings[0].missing
     (False, True, 'the derivative of tanh in dh_pre is without the square: 1 - h')
     """
-    adapter = Adapter(forward, backward, arguments, outputs, upstream, returns)
     called = getattr(forward, "__name__", "forward"), getattr(backward, "__name__", "backward")
+    if T is None:
+        adapter = Adapter(forward, backward, arguments, outputs, upstream, returns)
+    else:
+        adapter = _of_steps(forward, backward, arguments, T, upstream, returns)
+    example = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
+    adapter.learn_names(example)
     example = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
     plan = adapter.plan(example)
     stages: list[Stage] = []
     notes: list[str] = []
     said: str | None = None
     trials: list[Trial] = []
+    scale = 1.0
     sized = lengths(adapter, example)
+    _others(sized[-1:], plan, seed, as_given, scale)  # the longest first: it shows what is a state
     for number, (label, at_length) in enumerate(sized):
         try:
-            trials = [_trial(at_length, plan, seed + k, as_given) for k in range(PROBLEMS)]
+            trials = [_trial(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
+            bound = _bound(trials[0], rtol)
+            if bound is not None:
+                notes.append(f"gradients are clipped to ±{bound:g} inside the backward pass: checked with smaller ones")
+                scale *= SMALL
+                trials = [_trial(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
         except UserError as error:
             if number < len(sized) - 1:
                 continue
             return Report(called, [*stages, Stage("runs", False, str(error))], notes=tuple(notes))
+        label = label or ("one step" if trials[0].steps == 1 else "all steps")
+        known: list[Finding] = []
         if not stages:
-            findings = _shapes(trials, stages, notes, rtol)
-            if findings:
-                return Report(called, stages, None, tuple(findings), tuple(notes))
-            _behaviour(at_length, plan, trials[0], stages, notes)
+            known = _shapes(trials[0], stages, notes, rtol)
+            if not known:
+                _behaviour(at_length, plan, trials[0], stages, notes)
         for trial in trials:
             _reshaped(trial)
+        if known:
+            longer = [] if _agree(trials[0], rtol) else _others(sized[number + 1 :], plan, seed, as_given, scale)
+            further = [] if _agree(trials[0], rtol) else _diagnosed(trials, longer, rtol, seconds)[0]
+            return Report(called, stages, None, (*known, *further), tuple(notes))
         if _agree(trials[0], rtol):
             stages.append(Stage(label, True))
             continue
         said = _convention(trials[0], rtol)
         if said is None:
-            longer = _others(sized[number + 1 :], plan, seed, as_given)
+            longer = _others(sized[number + 1 :], plan, seed, as_given, scale)
             findings, said = _diagnosed(trials, longer, rtol, seconds)
             if findings:
                 stages.append(Stage(label, False, _differing(trials[0], rtol)))
@@ -137,6 +158,34 @@ def check_backward(
         stages.append(Stage(label, True, "by convention"))
     notes += [said] if said else []
     return Report(called, stages, _comparison(trials[0], rtol), (), tuple(notes))
+
+
+def _of_steps(
+    step: Callable[..., Any],
+    backward: Callable[..., Any],
+    arguments: Any,
+    T: int,
+    upstream: Mapping[str, str] | None,
+    returns: Mapping[str, str] | Sequence[str | None] | None,
+) -> Adapter:
+    """The adapter of a backward pass through T steps, in the layout in which it runs and its gradients have shapes that fit."""
+    problems: list[str] = []
+    for sequence, example in unrolled(step, arguments, T):
+        adapter = Adapter(sequence, backward, example, None, upstream, returns)
+        try:
+            traces = adapter.traced({leaf.name: np.array(leaf.value, float) for leaf in adapter.leaves})
+            trial = _trial(adapter, adapter.plan(traces), 0, False)
+        except (UserError, MinigradError) as error:
+            problems.append(str(error))
+            continue
+        if all(_squeezed(g.shape) == _squeezed(trial.chain.right[name].shape) for name, g in trial.given.items()):
+            return adapter
+        problems.append("the shapes of the gradients do not fit")
+    raise ArgumentError(
+        f"check_backward: T={T}: {getattr(backward, '__name__', 'the backward pass')} runs in none of the usual layouts (time "
+        "on the last axis, the second, or the first; a list of caches, or that with x beside it): "
+        f"{problems[0]}. Give a forward pass of the whole sequence instead of T"
+    )
 
 
 def assert_backward_correct(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Any, **options: Any) -> None:
@@ -164,19 +213,20 @@ class UserError(Exception):
     """The user's own code raised an error."""
 
 
-def _trial(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool) -> Trial:
+def _trial(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float = 1.0) -> Trial:
     values = adapter.values(seed, as_given)
     traces = adapter.traced(values)
-    problem = adapter.problem(values, traces, seed)
+    problem = adapter.problem(values, traces, seed, scale)
     answer = _run(lambda: adapter.answer(plan, problem), adapter.backward)
-    wanted = {what for kind, what in plan.values() if kind == "upstream"}
+    given = {what for kind, what in plan.values() if kind == "upstream"}
     seeds: dict[int, list[tuple[str, Array]]] = {}
-    receives = wanted or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
+    receives = given or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
     for name in receives:
         lines, arrays = traces.outputs[name], problem.upstream[name]
         for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
             seeds.setdefault(line.number, []).append((name, array))
-    chain = Chain(traces.tape.lines, seeds, {name: traces.arguments[name] for name in answer.gradients})
+    wanted = {name: traces.arguments[name] for name in answer.gradients}
+    chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
     return Trial(chain, words, answer, problem, chain.steps)
 
@@ -206,10 +256,9 @@ def _run(call: Callable[[], Any], function: Any) -> Any:
 # -------------------------------------------------------------------- stages
 
 
-def _shapes(trials: list[Trial], stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
-    """The stage of shapes; harmless differences are put right and noted."""
+def _shapes(first: Trial, stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
+    """The stage of shapes; harmless differences are noted."""
     findings: list[Finding] = []
-    first = trials[0]
     for name in list(first.given):
         right = first.chain.right[name]
         called, shape = first.answer.called.get(name, f"d{name}"), first.given[name].shape
@@ -229,11 +278,24 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _reshaped(trial: Trial) -> None:
-    """Give gradients that differ by axes of length 1 alone the shape of their arguments."""
-    for name, given in trial.given.items():
+    """Give gradients that differ by axes of length 1, or are transposed, the shape of their arguments; drop all others."""
+    for name, given in list(trial.given.items()):
         shape = trial.chain.right[name].shape
-        if given.shape != shape and given.size == trial.chain.right[name].size:
+        if _squeezed(given.shape) == _squeezed(shape):
             trial.given[name] = given.reshape(shape)
+        elif given.shape == shape[::-1]:
+            trial.given[name] = given.T
+        else:
+            del trial.given[name]
+
+
+def _bound(trial: Trial, rtol: float) -> float | None:
+    """What gradients that arrive from outside made the user's clip his own to; None if he does not."""
+    if not trial.given or _agree(trial, rtol) or all(trial.chain.lines[k].value.size == 1 for k in trial.chain.seeds):
+        return None
+    bound = max(float(np.abs(given).max(initial=0.0)) for given in trial.given.values())
+    hits = sum(int((np.abs(given) == bound).sum()) for given in trial.given.values())
+    return bound if hits > 1 and bound and np.isfinite(bound) else None
 
 
 def _convention(trial: Trial, rtol: float) -> str | None:
@@ -243,24 +305,25 @@ def _convention(trial: Trial, rtol: float) -> str | None:
     return None if said is not None and own_loss and "divided by" in said else said
 
 
-def _others(sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool) -> list[Trial]:
+def _others(
+    sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float
+) -> list[Trial]:
     """The same problem at other lengths, as far as it runs."""
     found: list[Trial] = []
     for _, at_length in sized:
         try:
-            trial = _trial(at_length, plan, seed, as_given)
+            trial = _trial(at_length, plan, seed, as_given, scale)
         except UserError:
             continue
         _reshaped(trial)
-        if all(given.shape == trial.chain.right[name].shape for name, given in trial.given.items()):
-            found.append(trial)
+        found.append(trial)
     return found
 
 
 def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
     given, right = trial.given[name], trial.chain.right[name]
     wanted = f"{called} has the shape {given.shape}, but {name} has {right.shape}"
-    if given.shape == right.shape[::-1] and equal(given, right.T, rtol):
+    if given.shape == right.shape[::-1]:
         return Finding(
             "transposed",
             f"{called} is transposed: it has the shape {given.shape}, {name} has {right.shape}",
@@ -319,7 +382,9 @@ def _behaviour(adapter: Adapter, plan: dict[str, tuple[str, Any]], trial: Trial,
         name in again.gradients and np.array_equal(np.ravel(again.gradients[name]), np.ravel(trial.given[name]), equal_nan=True)
         for name in trial.given
     )
-    if changed:
+    if any(leaf.name in trial.given for leaf in adapter.leaves if f"argument {leaf.name}" in changed):
+        notes.append("the backward pass updates the weights itself: the gradients are what it subtracts at the rate 1")
+    elif changed:
         notes.append(f"the backward pass changes {', '.join(changed)} in place: a second call would see the changed values")
     stages.append(Stage("two calls agree", agree, "" if agree else "the second call returns something else: is it random?"))
     missing = [name for name in (leaf.name for leaf in adapter.leaves) if name not in trial.given]
@@ -366,15 +431,20 @@ def _sizes(trial: Trial) -> dict[int, str]:
 def _diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, seconds: float) -> tuple[list[Finding], str | None]:
     """What is wrong: findings, or what is done by convention.
 
-    What is wrong at the shortest length is looked for there, and must hold at the others; else it is looked for at the
-    longest, where nothing is hidden.
+    What is wrong at the shortest length is looked for there, and must hold at the others too. If there is more wrong between
+    steps, the search goes on at the longest, from what was found.
     """
     first = trials[0]
-    best = _explained(first, [*trials[1:], *longer], rtol, seconds)
-    if longer and not _whole(best, first):
-        other = _explained(longer[-1], longer[:-1], rtol, seconds, best.changes)
-        if _whole(other, longer[-1]) or len(other.changes) > len(best.changes):
-            first, best = longer[-1], other
+    best = _explained(first, trials[1:], rtol, seconds, others=longer)
+    if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
+        starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))
+        found = [Explanation((), _right(longer[-1], rtol))]
+        for start in dict.fromkeys([*starts, ()]):
+            same = [trial for trial in (*trials, *longer[:-1]) if trial.steps > 1]
+            found.append(_explained(longer[-1], same, rtol, seconds / 2, start))
+            if _whole(found[-1], longer[-1]):
+                break
+        first, best = longer[-1], max(found, key=lambda e: (len(e.explained), -len(e.changes)))
     if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
         return [], "; ".join(change.words for change in best.changes)
     swapped = _returned(first, Explanation((), _right(first, rtol)), rtol)
@@ -396,28 +466,46 @@ def _right(trial: Trial, rtol: float) -> frozenset[str]:
     return frozenset(name for name, given in trial.given.items() if equal(given, trial.chain.right[name], rtol))
 
 
-def _explained(trial: Trial, others: list[Trial], rtol: float, seconds: float, start: tuple[Change, ...] = ()) -> Explanation:
-    """The best explanation that holds on all other problems too, with synonyms that do."""
+def _explained(
+    trial: Trial,
+    same: list[Trial],
+    rtol: float,
+    seconds: float,
+    start: tuple[Change, ...] = (),
+    others: Sequence[Trial] = (),
+) -> Explanation:
+    """The best explanation that holds on the ``same`` kind of problems too, with synonyms that do; on ``others`` if it can."""
+    fallback: Explanation | None = None
     if seconds > 0:
         for explanation in search(trial.chain, trial.words, trial.given, rtol, seconds, start)[:20]:
             options = [[change, *explanation.synonyms.get(change, ())] for change in explanation.changes]
             for changes in itertools.islice(itertools.product(*options), 64):
-                if all(_holds(other, changes, explanation.explained, rtol) for other in others):
-                    synonyms = {
-                        change: [
-                            s
-                            for s in among
-                            if s is not change
-                            and s.words != change.words
-                            and all(
-                                _holds(o, [s if c is change else c for c in changes], explanation.explained, rtol)
-                                for o in others
-                            )
-                        ]
-                        for change, among in zip(changes, options, strict=True)
-                    }
-                    return Explanation(tuple(changes), explanation.explained, synonyms)
-    return Explanation((), _right(trial, rtol))
+                if not all(_holds(other, changes, explanation.explained, rtol) for other in same):
+                    continue
+                everywhere = all(_holds(other, changes, frozenset(other.given), rtol) for other in others)
+                if everywhere or fallback is None:
+                    checks = [*same, *(others if everywhere else ())]
+                    found = Explanation(changes, explanation.explained, _synonyms(changes, options, explanation, checks, rtol))
+                    if everywhere:
+                        return found
+                    fallback = found
+    return fallback or Explanation((), _right(trial, rtol))
+
+
+def _synonyms(
+    changes: tuple[Change, ...], options: list[list[Change]], explanation: Explanation, checks: list[Trial], rtol: float
+) -> dict[Change, list[Change]]:
+    """For each change, the others that give the same numbers in all problems."""
+    return {
+        change: [
+            other
+            for other in among
+            if other is not change
+            and other.words != change.words
+            and all(_holds(t, [other if c is change else c for c in changes], explanation.explained, rtol) for t in checks)
+        ]
+        for change, among in zip(changes, options, strict=True)
+    }
 
 
 def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list[Finding], dict[str, Array]]:

@@ -35,6 +35,9 @@ STRAIGHT = frozenset(
     {"add", "sub", "neg", "getitem", "split", "reshape", "transpose", "write", "concatenate", "copy", "einsum"}
 )
 
+AGAIN = 1_000_000
+"""What the number of a place grows by for each further time that it is reached in one step."""
+
 Term: TypeAlias = Callable[..., Any]
 """(run, user, position, gradient of the user, context) → the term."""
 
@@ -73,9 +76,16 @@ class Chain:
         lines: all lines, in order.
         seeds: for lines that are outputs, by their numbers: (name of the output, gradient from outside).
         wanted: the lines whose gradients are asked for, by name.
+        states: where states and their initial values stand, as far as other lengths have shown; what this one shows is added.
     """
 
-    def __init__(self, lines: Sequence[Line], seeds: dict[int, list[tuple[str, Array]]], wanted: dict[str, Line]) -> None:
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        seeds: dict[int, list[tuple[str, Array]]],
+        wanted: dict[str, Line],
+        states: dict[Site, Site] | None = None,
+    ) -> None:
         self.lines, self.seeds, self.wanted = list(lines), seeds, wanted
         count = len(self.lines)
         self.below = [0] * count
@@ -98,15 +108,51 @@ class Chain:
                 for position, operand in enumerate(line.operands):
                     if leads[operand.number]:
                         self.users[operand.number].append((line, position))
-        self.steps = max((len(times) for times in self.at.values()), default=1)
         self.initial: dict[Site, Line] = {}
         self.carried: dict[Site, Site] = {}
-        self.roots, self.states = self._contexts()
+        self.roots: set[Site] = set()
+        self.states: dict[Site, Site] = {}
+        self.steps = 1
+        self._find_time()
+        if states is not None:
+            states |= {carried: initial.site for carried, initial in self.initial.items()}
+            self._know(states)
         self.base = Run(self, ())
         self.right = {name: self.base.gradient(line) for name, line in wanted.items()}
         self.visited: dict[Edge, dict[Context, None]] = defaultdict(dict)
         for edge, context in self.base.visited:
             self.visited[edge][context] = None
+
+    def _know(self, states: dict[Site, Site]) -> None:
+        """Where there is one step only, nothing shows which values are states: learn it from a longer loop."""
+        if self.steps == 1:
+            first = {line.site: line for line in self.lines}
+            for carried, initial in states.items():
+                if carried in self.at and initial in first:
+                    self.initial[carried], self.carried[initial] = first[initial], carried
+
+    def _find_time(self) -> None:
+        """Which loop is the one over time: the shortest one that hands a state on.
+
+        What is reached k times at each step, such as a loop over gates, stands at k places; so does all that is reached
+        several times where no loop hands anything on.
+        """
+        reached = {site: dict(times) for site, times in self.at.items()}
+        for steps in [*sorted({len(times) for times in reached.values()} - {1}), 1]:
+            self.at.clear()
+            for site, times in reached.items():
+                every = len(times) // steps if len(times) % steps == 0 else len(times)
+                for k, time in enumerate(sorted(times)):
+                    line = times[time]
+                    line.site = site + k % every * AGAIN
+                    line.time = (k // every + 1 if every < len(times) else 1) if line.op not in ("argument", "constant") else 0
+                    self.at[line.site][line.time] = line
+            self.steps = steps
+            self.initial.clear()
+            self.carried.clear()
+            self.roots, self.states = self._contexts()
+            if self.states:
+                break
 
     def looped(self, line: Line) -> bool:
         """Whether the line is reached once at every time step."""

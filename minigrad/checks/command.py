@@ -56,15 +56,17 @@ def _parser(version: str) -> argparse.ArgumentParser:
     check.add_argument("--forward", required=True, metavar="FILE:FORWARD", help="the forward pass that it belongs to")
     check.add_argument("--outputs", metavar="NAMES", help="what the forward pass returns, in order: h,cache")
     check.add_argument("--returns", metavar="NAMES", help="of what each returned value is the gradient, in order: x,h_prev,W,b")
-    check.add_argument("--upstream", action="append", metavar="PARAMETER=OUTPUT", help="what a parameter of BACKWARD stands for")
+    check.add_argument(
+        "--upstream", action="append", metavar="PARAMETER=OUTPUT", help="what a parameter of BACKWARD stands for"
+    )
     check.add_argument("--rtol", type=float, help="the largest relative difference (1e-6)")
     check.add_argument("--seed", type=int, help="of the random problems")
     check.set_defaults(run=_check)
     grade = commands.add_parser(
         "grade",
         help="check every file of a folder",
-        description="Check the same function of every .py and .ipynb file of a folder, each in a process with limits. No sandbox: "
-        "the code is run, and can do whatever you can.",
+        description="Check the same function of every .py and .ipynb file of a folder, each in a process with limits. "
+        "No sandbox: the code is run, and can do whatever you can.",
     )
     grade.add_argument("folder")
     grade.add_argument("--backward", required=True, metavar="NAME")

@@ -19,7 +19,12 @@ WIDE = 100
 
 
 def graded(
-    folder: str | Path, backward: str, forward: str, example: str | None = None, seconds: float = 30.0, megabytes: int | None = None
+    folder: str | Path,
+    backward: str,
+    forward: str,
+    example: str | None = None,
+    seconds: float = 30.0,
+    megabytes: int | None = None,
 ) -> list[dict[str, Any]]:
     """The results of all .py and .ipynb files of a folder, in order of their names.
 
@@ -34,7 +39,9 @@ def graded(
         ArgumentError: there is no such folder, or no file in it.
     """
     folder = Path(folder)
-    files = sorted(path for path in folder.glob("*") if path.suffix in (".py", ".ipynb") and not path.name.startswith(("_", ".")))
+    files = sorted(
+        path for path in folder.glob("*") if path.suffix in (".py", ".ipynb") and not path.name.startswith(("_", "."))
+    )
     if not files:
         raise ArgumentError(f"grade: expected a folder with .py or .ipynb files, got {folder}")
     results = []

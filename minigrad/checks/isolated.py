@@ -1,7 +1,7 @@
 """A check in a process of its own: code that hangs, prints, exits or eats memory is stopped there, and said.
 
-This is no sandbox. The code can read and write whatever the user who runs it can: run the work of strangers in a container, or under a
-user who may do nothing.
+This is no sandbox. The code can read and write whatever the user who runs it can: run the work of strangers in a
+container, or under a user who may do nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def isolated(task: dict[str, Any], seconds: float, megabytes: int | None = None)
         given.write_text(json.dumps(task | {"megabytes": megabytes}), encoding="utf-8")
         command = [sys.executable, "-m", "minigrad.checks.worker", str(given), str(result)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+            )
         except subprocess.TimeoutExpired:
             return _failed(task, f"did not end within {seconds:g} seconds and was stopped: is there a loop without an end?")
         if result.exists():

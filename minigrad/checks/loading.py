@@ -89,7 +89,9 @@ def function_from(place: str, modules: dict[str, types.ModuleType]) -> Any:
         found = getattr(found, part, None)
     if not callable(found):
         known = sorted(
-            n for n, value in vars(modules[file]).items() if inspect.isfunction(value) and value.__module__ == modules[file].__name__
+            n
+            for n, value in vars(modules[file]).items()
+            if inspect.isfunction(value) and value.__module__ == modules[file].__name__
         )
         raise ArgumentError(f"check: {file} has no function {name!r}; it has {', '.join(known) or 'none'}")
     return found
@@ -110,8 +112,8 @@ def example_for(forward: Any, place: str | None, modules: dict[str, types.Module
         if _runs(forward, arguments):
             return arguments
     raise ArgumentError(
-        f"check: which shapes does {getattr(forward, '__name__', 'the forward pass')}{inspect.signature(forward)} take? None of the "
-        f"usual layouts fits. Write {EXAMPLE} = (…), arrays in order, into the file, or name it: --example file.py:name"
+        f"check: which shapes does {getattr(forward, '__name__', 'the forward pass')}{inspect.signature(forward)} take? None "
+        f"of the usual layouts fits. Write {EXAMPLE} = (…), arrays in order, into the file, or name it: --example file.py:name"
     )
 
 
@@ -169,7 +171,12 @@ def _made_up(forward: Any) -> Iterator[dict[str, Any]]:
     ):
 
         def array(
-            name: str, times: int | None = times, columns: bool = columns, gates: int = gates, apart: bool = apart, flat: bool = flat
+            name: str,
+            times: int | None = times,
+            columns: bool = columns,
+            gates: int = gates,
+            apart: bool = apart,
+            flat: bool = flat,
         ) -> Array:
             shape = _shape(name, columns, gates, apart or split, flat, split)
             if times is not None and _kind(name) == "input":

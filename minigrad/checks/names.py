@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-__all__ = ["is_cache", "is_gradient", "is_upstream", "match", "parameters_of", "returned_names", "stem"]
+__all__ = ["is_cache", "is_gradient", "is_input", "is_upstream", "match", "parameters_of", "returned_names", "stem", "unmarked"]
 
 PREFIX = re.compile(
     r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE
@@ -47,6 +47,11 @@ def is_gradient(name: str) -> bool:
 def is_cache(name: str) -> bool:
     """Whether the name is one that is usual for what a forward pass keeps."""
     return bool(CACHE.match(name))
+
+
+def is_input(name: str) -> bool:
+    """Whether the name is one that is usual for the input of a step."""
+    return bool(unmarked(name) == "x")
 
 
 def is_upstream(name: str) -> bool:

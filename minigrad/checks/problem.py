@@ -22,12 +22,19 @@ __all__ = ["Leaf", "generic", "leaves", "mapped"]
 
 
 class Leaf(NamedTuple):
-    """An array of real numbers among the arguments: what it is called, where it is, and whether it is kept as it is."""
+    """An array of real numbers among the arguments.
+
+    Attributes:
+        name, path, value: what it is called, where it is, and what the example has there.
+        kept: whether it is kept as it is.
+        store: whether gradients are put there, so that it has none itself.
+    """
 
     name: str
     path: str
     value: Array
     kept: bool
+    store: bool
 
 
 def mapped(value: Any, change: Callable[[str, Array, bool], Any], path: str = "", attribute: bool = False) -> Any:
@@ -57,23 +64,24 @@ def mapped(value: Any, change: Callable[[str, Array, bool], Any], path: str = ""
 
 def leaves(arguments: dict[str, Any]) -> list[Leaf]:
     """All arrays of real numbers, each with a name of its own: the last part of its path, or as much as is needed."""
-    found: list[tuple[str, Array, bool]] = []
+    found: list[tuple[str, Array, bool, bool]] = []
 
     def noted(path: str, array: Array, attribute: bool) -> Array:
-        found.append((path, array, (attribute and _is_gradient_store(path)) or _is_kept(array)))
+        store = attribute and _is_gradient_store(path)
+        found.append((path, array, store or _is_kept(array), store))
         return array
 
     for name, value in arguments.items():
         mapped(value, noted, name)
-    short = [path.rsplit(".", 1)[-1] for path, _, _ in found]
+    short = [path.rsplit(".", 1)[-1] for path, *_ in found]
     return [
-        Leaf(name if short.count(name) == 1 else path, path, array, kept)
-        for name, (path, array, kept) in zip(short, found, strict=True)
+        Leaf(name if short.count(name) == 1 else path, path, array, kept, store)
+        for name, (path, array, kept, store) in zip(short, found, strict=True)
     ]
 
 
 def _is_gradient_store(path: str) -> bool:
-    return any(is_gradient(part) for part in path.split(".")[1:])
+    return any(is_gradient(part) or part.startswith(("grads[", "gradients[", "grad[")) for part in path.split(".")[1:])
 
 
 def _is_kept(array: Array) -> bool:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from minigrad.checks import names
 from minigrad.checks.adapter import Adapter, Traces
-from minigrad.errors import MinigradError
+from minigrad.checks.tracing import Site
+from minigrad.errors import ArgumentError, MinigradError
 from minigrad.tensor import Tensor
 
-__all__ = ["lengths"]
+T_STEPS = "T steps"
+
+__all__ = ["lengths", "unrolled"]
 
 FEW = (1, 2, 4)
 
@@ -24,17 +31,20 @@ def lengths(adapter: Adapter, example: Traces) -> list[tuple[str, Adapter]]:
     for steps in counts:
         if steps < 2:
             break
-        shorter = [_resized(adapter, steps, few) for few in FEW if few < steps]
+        places = [site for site, count in example.tape.counts.items() if count == steps]
+        shorter = [_resized(adapter, steps, few, places) for few in FEW if few < steps]
         if all(short is not None for short in shorter):
             labels = [f"T = {few}" for few in FEW if few < steps]
             found = [(label, short) for label, short in zip(labels, shorter, strict=True) if short is not None]
             return found if steps > FEW[-1] else [*found, (f"T = {steps}", adapter)]
-    looped = counts and counts[0] > 1
-    return [("all steps" if looped else "one step", adapter)]
+    return [("", adapter)]
 
 
-def _resized(adapter: Adapter, steps: int, few: int) -> Adapter | None:
-    """The same for fewer steps; None if the forward pass does not run so, or not in that many steps."""
+def _resized(adapter: Adapter, steps: int, few: int, places: list[Site]) -> Adapter | None:
+    """The same for fewer steps; None if the forward pass does not run so, or not in that many steps.
+
+    ``places`` are those of the code that the example reaches once at each step.
+    """
     for only_long in (False, True):
         arguments = {name: _cut(value, steps, few, only_long) for name, value in adapter.arguments.items()}
         shorter = adapter.with_arguments(arguments)
@@ -46,7 +56,7 @@ def _resized(adapter: Adapter, steps: int, few: int) -> Adapter | None:
             traces = shorter.traced({leaf.name: np.array(leaf.value, float) for leaf in shorter.leaves})
         except (MinigradError, ValueError, IndexError, KeyError, TypeError, AttributeError):
             continue
-        if max(traces.tape.counts.values(), default=0) <= few:
+        if all(traces.tape.counts.get(site) == few for site in places):
             return shorter
     return None
 
@@ -70,3 +80,71 @@ def _cut(value: Any, steps: int, few: int, only_long: bool) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and value == steps:
         return few
     return value
+
+
+def unrolled(step: Callable[..., Any], arguments: Any, T: int) -> Iterator[tuple[Callable[..., Any], dict[str, Any]]]:
+    """Forward passes of T steps made of one step, whose state goes from each step into the next, with example arguments.
+
+    What is a state is told by names: an output ``a_next`` or ``h`` and an argument ``a_prev`` or ``h_prev`` of one shape.
+    The input ``x`` gets an axis of T steps, and so do the outputs: the last axis, the second, or the first. What else a
+    step returns, its cache, is collected in a list, by itself or with x beside it.
+
+    Raises:
+        ArgumentError: it cannot be told what is a state, or what is the input.
+    """
+    given = Adapter(step, step, arguments)
+    plain = given.named_outputs(given.called(step, given.filled(lambda leaf: np.array(leaf.value, float))))
+    arrays = {name: np.asarray(value) for name, value in given.arguments.items() if isinstance(value, np.ndarray | Tensor)}
+    results = {name: value for name, value in plain.items() if isinstance(value, np.ndarray)}
+    pairs = names.match(results, list(arrays), lambda a, b: results[a].shape == arrays[b].shape)
+    states = {what: name for name, what in pairs.items() if results[name].shape == arrays[what].shape}
+    inputs = [name for name in arrays if name not in states and names.is_input(name)]
+    if not states or len(inputs) != 1:
+        what = (
+            "which of its results is which of its arguments at the next step" if not states else "which argument is the input"
+        )
+        raise ArgumentError(
+            f"check_backward: T={T} repeats {getattr(step, '__name__', 'the step')}, but {what}? It takes "
+            f"{', '.join(arrays)} and returns {', '.join(plain)}. Call a state h_prev and h_next, and the input x; or give a "
+            "forward pass of the whole sequence instead of T"
+        )
+    x = inputs[0]
+    for axis, beside in itertools.product((-1, 1, 0), (False, True)):
+        if abs(axis) <= arrays[x].ndim:
+            example = np.stack([arrays[x]] * T, axis)
+            yield _sequence(given, plain, states, x, axis, beside), given.arguments | {x: example}
+
+
+def _sequence(
+    given: Adapter, plain: dict[str, Any], states: dict[str, str], x: str, axis: int, beside: bool
+) -> Callable[..., Any]:
+    step = given.forward
+
+    signature = inspect.signature(step)
+
+    def sequence(*values: Any, **keywords: Any) -> dict[str, Any]:
+        everything = signature.bind(*values, **keywords).arguments
+        outputs: dict[str, list[Any]] = {name: [] for name in plain}
+        here = dict(everything)
+        for t in range(everything[x].shape[axis]):
+            index: list[Any] = [slice(None)] * everything[x].ndim
+            index[axis] = t
+            here[x] = everything[x][tuple(index)]
+            result = given.called(step, here)
+            parts = result if isinstance(result, tuple | list) else [result]
+            for name, part in zip(plain, parts, strict=True):
+                outputs[name].append(part)
+            here |= {what: outputs[name][-1] for what, name in states.items()}
+        made: dict[str, Any] = {
+            names.unmarked(name): np.stack(parts, axis)
+            for name, parts in outputs.items()
+            if isinstance(plain[name], np.ndarray)
+        }
+        kept = {name: parts for name, parts in outputs.items() if not isinstance(plain[name], np.ndarray)}
+        for name, parts in kept.items():
+            made["caches" if len(kept) == 1 else name] = (parts, everything[x]) if beside else parts
+        return made
+
+    sequence.__signature__ = signature  # type: ignore[attr-defined]
+    sequence.__name__ = f"{T_STEPS} of {getattr(step, '__name__', 'the step')}"
+    return sequence

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -28,7 +29,7 @@ from minigrad.guard import Array
 from minigrad.scope import enable_grad
 from minigrad.tensor import Tensor
 
-__all__ = ["Hole", "Line", "Site", "Source", "Tape", "Traced", "followed", "vjp_of"]
+__all__ = ["Hole", "Line", "Site", "Source", "Tape", "Traced", "in_double_precision", "namespaces", "replaced", "vjp_of"]
 
 LIBRARY = sys.modules[__name__.partition(".")[0]]
 """minigrad as users import it, by name: what it imports cannot import it."""
@@ -131,6 +132,7 @@ class Tape:
         self.sites: dict[Any, Site] = {} if sites is None else sites
         self.counts: dict[Site, int] = {}
         self.names: dict[Site, list[str]] = {}
+        self.own_names: dict[int, list[str]] = {}
         self.root: FrameType | None = None
 
     def leaf(self, value: Array, name: str, op: str = "argument") -> Traced:
@@ -237,7 +239,7 @@ class Tape:
             if event == "return" and not code.co_filename.startswith(OUTSIDE) and not HELPER.search(code.co_name):
                 self._learn(frame.f_locals)
 
-        with followed(users, self):
+        with replaced(users, partial(_stand_in, self)):
             sys.setprofile(noticed)
             try:
                 result = call()
@@ -245,17 +247,16 @@ class Tape:
                 sys.setprofile(before)
                 self.root = None
         for line in self.lines:
-            line.names = list(dict.fromkeys([*line.names, *self.names.get(line.site, ())]))
+            found = self.own_names.get(line.number) or self.names.get(line.site, [])
+            line.names = list(dict.fromkeys([*line.names, *found]))
         return result
 
     def _learn(self, variables: dict[str, Any]) -> None:
-        found: dict[Site, list[str]] = {}
-        for name, value in list(variables.items()):
+        for name, value in reversed(list(variables.items())):
             for suffix, part in _named_parts(value):
-                if part.line.op != "argument":
-                    found.setdefault(part.line.site, []).append(suffix or name)
-        for site, names in found.items():
-            self.names[site] = list(dict.fromkeys([*names, *self.names.get(site, ())]))
+                line = part.line
+                self.names[line.site] = list(dict.fromkeys([suffix or name, *self.names.get(line.site, ())]))
+                self.own_names[line.number] = list(dict.fromkeys([suffix or name, *self.own_names.get(line.number, ())]))
 
     def _placed(self, line: Line, which: int = 0) -> Line:
         """``line`` with its place in the user's code."""
@@ -425,6 +426,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         called = ufunc if method == "__call__" else getattr(ufunc, method)
         if ufunc is np.reciprocal:
             called, inputs = np.divide, (1.0, *inputs)
+        if ufunc.__name__ == "expit":  # SciPy's
+            called = minigrad.sigmoid
         result = self.tape.apply(called, inputs, keywords)
         return result if out is None else _into(out[0], result)
 
@@ -669,6 +672,8 @@ MAKERS = frozenset({"zeros", "ones", "empty", "full", "array", "asarray", "asany
 
 
 def _maker(tape: Tape, function: Any) -> Any:
+    function = np.zeros if function is np.empty else function
+
     def made(*args: Any, **keywords: Any) -> Any:
         if args and function.__name__ in ("array", "asarray", "asanyarray", "ascontiguousarray"):
             return _gathered(tape, args[0], function, keywords, args[1:])
@@ -718,13 +723,18 @@ def _stand_in(tape: Tape, value: Any) -> Any:
 
 
 @contextmanager
-def followed(users: Sequence[Any], tape: Tape) -> Iterator[None]:
-    """While it lasts, the modules of these functions, and of the user's functions that they use, know NumPy's stand-in."""
+def replaced(users: Sequence[Any], stand_in_for: Callable[[Any], Any]) -> Iterator[None]:
+    """While it lasts, global names of these functions, and of the user's functions that they use, mean something else.
+
+    Args:
+        users: the functions, and classes with methods.
+        stand_in_for: what a value is replaced by; None to leave it.
+    """
     changed: list[tuple[dict[str, Any], str, Any]] = []
     try:
-        for names in _namespaces(users):
+        for names in namespaces(users):
             for name, value in list(names.items()):
-                stand_in = _stand_in(tape, value)
+                stand_in = stand_in_for(value)
                 if stand_in is not None:
                     changed.append((names, name, value))
                     names[name] = stand_in
@@ -734,7 +744,7 @@ def followed(users: Sequence[Any], tape: Tape) -> Iterator[None]:
             names[name] = value
 
 
-def _namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
+def namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
     """The global names of these functions and of all functions of the user's that can be reached from there."""
     found: dict[int, dict[str, Any]] = {}
     seen: set[int] = set()
@@ -747,9 +757,9 @@ def _namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
         if isinstance(value, MethodType):
             waiting += [value.__func__, type(value.__self__)]
         elif isinstance(value, FunctionType):
+            waiting += [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
             if value.__code__.co_filename.startswith(OUTSIDE):
                 continue
-            waiting += [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
             if id(value.__globals__) not in found:
                 found[id(value.__globals__)] = value.__globals__
                 waiting += list(value.__globals__.values())
@@ -764,6 +774,31 @@ def _namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
         elif callable(value) and isinstance(vars(type(value)).get("__call__"), FunctionType):
             waiting.append(type(value))
     return list(found.values())
+
+
+class _Doubles:
+    """NumPy, except that what it makes in single precision is in double precision."""
+
+    float32 = single = float16 = half = np.float64
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        return _in_doubles(found) if name in MAKERS else found
+
+
+def _in_doubles(maker: Any) -> Any:
+    maker = np.zeros if maker is np.empty else maker
+
+    def made(*args: Any, **keywords: Any) -> Any:
+        array = maker(*args, **keywords)
+        return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array
+
+    return made
+
+
+def in_double_precision(value: Any) -> Any:
+    """What a global name means where a check runs the user's code: NumPy without single precision."""
+    return _Doubles() if value is np else None
 
 
 def _is_set(cell: Any) -> bool:

@@ -34,7 +34,7 @@ class Words:
     def formula(self, line: Line, depth: int = 3) -> str:
         """How the line is computed."""
         if line.op in ("argument", "constant"):
-            return line.name or "0"
+            return line.name or "the initial 0"
         parts = [self._operand(given, line, depth) for given in line.given] or [self._named(o, depth) for o in line.operands]
         if line.op in INFIX and len(parts) == 2:
             if line.op != "add":

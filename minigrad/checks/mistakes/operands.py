@@ -14,7 +14,7 @@ from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 from minigrad.guard import Array
 
-__all__ = ["ARRANGING", "replacements"]
+__all__ = ["ARRANGING", "other_ends", "replacements"]
 
 ARRANGING = frozenset(
     {"concatenate", "write", "transpose", "getitem", "reshape", "split", "stack", "copy", "expand_dims", "squeeze"}
@@ -52,7 +52,7 @@ def replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[st
                 chain.initial.get(value, base).site,
                 value,
             )
-            kind = "operand of the wrong step" if _akin(chain, base, other) else "wrong factor"
+            kind = "operand of the wrong step" if base.op == "constant" or _akin(chain, base, other) else "wrong factor"
             yield (
                 f"{words.name(other)} stands in the place of {name}",
                 lambda run, user, at, value=value, base=base: _swapped(run, user, at, base, value, 0),
@@ -69,9 +69,9 @@ def replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[st
                 ("joined", len(_pieces(base))),
             )
         if (chain.steps > 1 and base.site in chain.states) or base.site in chain.carried:
-            for shift, said in ((-1, "one step further back"), (1, "one step later")):
+            for shift, said in ((-1, "two steps before"), (1, "the same step")):
                 yield (
-                    f"{name} is taken {said}",
+                    f"{name} of {said} stands in the place of that of the step before",
                     lambda run, user, at, base=base, shift=shift: _swapped(run, user, at, base, None, shift),
                     "operand of the wrong step",
                     3,
@@ -91,6 +91,26 @@ def replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[st
                 2,
                 (base.site, "zero"),
             )
+
+
+def other_ends(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[str, Callable[..., Any], str, int, Any]]:
+    """For what is used after the loop, such as the last state: that of another step."""
+    for base in _bases(operand):
+        if chain.looped(base):
+            for number, said in ((0, "first"), (-2, "last but one"), (-1, "last")):
+                yield (
+                    f"{words.name(base)} of the {said} step stands in the place of that of step {base.time}",
+                    lambda run, user, at, base=base, number=number: _of_step(run, user, at, base, number),
+                    "operand of the wrong step",
+                    3,
+                    (base.site, "step", number),
+                )
+
+
+def _of_step(run: Run, user: Line, operand: Line, base: Line, number: int) -> Array | None:
+    here = _site_at(run, operand, base)
+    value = run.chain.value(base.site, max(run.chain.steps + 1 + number if number < 0 else 1, 1))
+    return None if here is None or value is None else _with(operand, {here.site: value})
 
 
 def _pieces(line: Line) -> list[Line]:

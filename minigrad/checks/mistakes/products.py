@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from minigrad.checks.chain import Chain, Change
-from minigrad.checks.mistakes.operands import replacements
+from minigrad.checks.mistakes.operands import other_ends, replacements
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
 from minigrad.checks.tracing import Line
 from minigrad.checks.words import Words
@@ -86,7 +87,8 @@ def matmul_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Itera
             ("T", other.value.shape),
             "the weights are not transposed",
         )
-    for said, replaced, kind, simple, key in replacements(chain, words, other):
+    ends = () if chain.looped(user) else other_ends(chain, words, other)
+    for said, replaced, kind, simple, key in itertools.chain(replacements(chain, words, other), ends):
         yield change(
             kind,
             f"{said} in {of}",

@@ -462,8 +462,9 @@ def _batch_first(batch: tuple[int, ...], T: int) -> str:
 
 def _names_of(cell: Any, state: Any) -> Sequence[str]:
     """What the parts of a state are called: as the cell says, or as the fields of a named tuple."""
-    names: Sequence[str] = getattr(cell, "state_names", None) or getattr(state, "_fields", ())
-    return names
+    declared: Sequence[str] = getattr(cell, "state_names", ())
+    fields: Sequence[str] = getattr(state, "_fields", ())
+    return declared or fields
 
 
 def _as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:

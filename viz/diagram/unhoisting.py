@@ -109,9 +109,9 @@ class Rows:
 
     def _set_times(self) -> None:
         """The time of each row is that of the first step that reads it."""
-        for source in self._hoisted:
-            for reader, row in self._readers.get(source, []):
-                self._time.setdefault((source, row), reader.time)
+        for hoisted in self._hoisted:
+            for reader, row in self._readers.get(hoisted, []):
+                self._time.setdefault((hoisted, row), reader.time)
         for vertex in reversed(self._given):
             if vertex in self._hoisted and not vertex.is_leaf:
                 for row in range(vertex.shape[0]):

@@ -151,12 +151,12 @@ class ColumnLines:
             )
         for lineage, j, from_right in drawing.column.arrives:
             if not drawing.is_outermost(j, from_right):
-                key = ("arrive", lineage, j, from_right)
-                sides[j, False].append(Attached(math.inf if from_right else -math.inf, True, key))
+                arriving = ("arrive", lineage, j, from_right)
+                sides[j, False].append(Attached(math.inf if from_right else -math.inf, True, arriving))
         for j, lineage, to_right in drawing.column.leaves:
             if not drawing.is_outermost(j, to_right):
-                key = ("leave", j, lineage, to_right)
-                sides[j, True].append(Attached(math.inf if to_right else -math.inf, False, key))
+                leaving = ("leave", j, lineage, to_right)
+                sides[j, True].append(Attached(math.inf if to_right else -math.inf, False, leaving))
         ports: dict[tuple[Hashable, ...], float] = {}
         for (j, _), attached in sides.items():
             attached.sort(key=lambda end: (end.far, repr(end.key)))

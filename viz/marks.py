@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
+from .palette import ALARM, INK, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
 from .paths import Pen, Point, shortened
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
 from .spreading import GAP, PITCH, SIZE, Table, spread
@@ -271,8 +271,8 @@ class Marker:
                 shapes.append(Circle(x - 3.6, y + 2.9 * side, 2.1, None, c(INK)))
                 shapes.append(Path(Pen(x - 1.8, y + 1.9 * side).to(x + 6.0, y - 2.6 * side).points, c(INK), 1.4))
         else:
-            shapes[0] = Circle(x, y, 9.0, c(NOT_FINITE), c(OUTLINE))
-            shapes.append(Words(x, y + 5.0, (Span("!"),), 14.0, c(INK), "middle", bold=True))
+            shapes[0] = Circle(x, y, 9.0, c(ALARM), c(OUTLINE))
+            shapes.append(Words(x, y + 5.0, (Span("!"),), 14.0, c(PAGE), "middle", bold=True))
         return Mark("badges", badge.key, tuple(shapes), badge.tooltip, badge.kind, badge.time, badge.stage, badge.group)
 
     def _bar(self, k: int, bar: Bar) -> Mark:

@@ -216,8 +216,11 @@ class Marker:
         return Mark("panels", f"p{k}", (frame, label), "", "", panel.time, panel.stage, panel.group)
 
     def _tile(self, tile: Tile) -> Mark:
-        fill = VANISHED_FILL if tile.colour == VANISHED else tile.colour
-        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(fill))
+        vanished = tile.colour == VANISHED
+        stands_apart = bool(tile.group) and 4.0 < tile.width < 30.0
+        outline = self._colour(VANISHED) if vanished and stands_apart else None
+        fill = self._colour(VANISHED_FILL if vanished else tile.colour)
+        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, fill, outline)
         return Mark("tiles", tile.key, (shape,), tile.tooltip, "", tile.time, tile.stage, tile.group)
 
     def _wire(self, wire: Wire) -> Mark:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
-from .palette import INK, NOT_FINITE, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
+from .palette import ALARM, INK, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
 from .paths import Pen, Point, shortened
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
 from .spreading import GAP, PITCH, SIZE, Table, spread
@@ -216,8 +216,11 @@ class Marker:
         return Mark("panels", f"p{k}", (frame, label), "", "", panel.time, panel.stage, panel.group)
 
     def _tile(self, tile: Tile) -> Mark:
-        fill = VANISHED_FILL if tile.colour == VANISHED else tile.colour
-        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, self._colour(fill))
+        vanished = tile.colour == VANISHED
+        stands_apart = bool(tile.group) and 4.0 < tile.width < 30.0
+        outline = self._colour(VANISHED) if vanished and stands_apart else None
+        fill = self._colour(VANISHED_FILL if vanished else tile.colour)
+        shape = Rectangle(tile.x, tile.y, tile.width, tile.height, fill, outline)
         return Mark("tiles", tile.key, (shape,), tile.tooltip, "", tile.time, tile.stage, tile.group)
 
     def _wire(self, wire: Wire) -> Mark:
@@ -271,8 +274,8 @@ class Marker:
                 shapes.append(Circle(x - 3.6, y + 2.9 * side, 2.1, None, c(INK)))
                 shapes.append(Path(Pen(x - 1.8, y + 1.9 * side).to(x + 6.0, y - 2.6 * side).points, c(INK), 1.4))
         else:
-            shapes[0] = Circle(x, y, 9.0, c(NOT_FINITE), c(OUTLINE))
-            shapes.append(Words(x, y + 5.0, (Span("!"),), 14.0, c(INK), "middle", bold=True))
+            shapes[0] = Circle(x, y, 9.0, c(ALARM), c(OUTLINE))
+            shapes.append(Words(x, y + 5.0, (Span("!"),), 14.0, c(PAGE), "middle", bold=True))
         return Mark("badges", badge.key, tuple(shapes), badge.tooltip, badge.kind, badge.time, badge.stage, badge.group)
 
     def _bar(self, k: int, bar: Bar) -> Mark:

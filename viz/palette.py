@@ -76,7 +76,7 @@ RAMP = (
 
 VANISHED, VANISHED_FILL = "#9aa7ae", "#e1e7ea"
 UNTRACKED = "#78909c"
-NOT_FINITE = "#00a3b8"
+NOT_FINITE, ALARM = "#00a3b8", "#00697a"
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0487f", "#8a6d00", "#4d4d4d")
 """Colours of the lines of a chart, told apart by colour-blind people too (after Okabe and Ito 2008)."""

@@ -3,7 +3,10 @@
 from itertools import combinations, pairwise
 from math import hypot
 
+from minigrad.viz.marks import Circle, Mark, Path, Rectangle, Sheet, Words
+from minigrad.viz.palette import contrast
 from minigrad.viz.scene import Box, Edge, Scene
+from minigrad.viz.text import line_width, plain
 
 Point = tuple[float, float]
 
@@ -80,3 +83,36 @@ def outside_the_picture(scene: Scene) -> list[str]:
         if any(not (0 <= x <= scene.width and 0 <= y <= scene.height) for x, y in along(edge.points)):
             lines.append(edge.key)
     return boxes + lines
+
+
+def ground_of(mark: Mark, sheet: Sheet) -> str:
+    """The colour that the words of a mark stand on."""
+    outline = mark.shapes[0]
+    filled = mark.layer in ("boxes", "panels", "badges") and isinstance(outline, Rectangle | Circle)
+    return (outline.fill or sheet.page) if filled else sheet.page
+
+
+def words_outside_their_boxes(sheet: Sheet) -> list[str]:
+    found = []
+    for mark in sheet.marks:
+        outline = mark.shapes[0]
+        if mark.layer == "boxes" and isinstance(outline, Rectangle):
+            for words in mark.shapes[1:]:
+                assert isinstance(words, Words)
+                end = words.start + line_width(words.line, words.size)
+                below = words.y - words.size * 0.75 < outline.y or words.y > outline.y + outline.height
+                if words.start < outline.x - 0.5 or end > outline.x + outline.width + 0.5 or below:
+                    found.append(f"{mark.key}: {plain(words.line)}")
+    return found
+
+
+def hard_to_see(sheet: Sheet) -> list[str]:
+    """Words with a contrast below 4.5 to what is behind them, lines with one below 2 to the page."""
+    found = []
+    for mark in sheet.marks:
+        for shape in mark.shapes:
+            if isinstance(shape, Words) and contrast(shape.colour, ground_of(mark, sheet)) < 4.5:
+                found.append(f"{mark.key}: {plain(shape.line)} in {shape.colour} on {ground_of(mark, sheet)}")
+            if isinstance(shape, Path) and contrast(shape.stroke, sheet.page) < 2.0:
+                found.append(f"{mark.key}: a line in {shape.stroke}")
+    return found

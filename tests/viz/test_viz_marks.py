@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
+from layer_cases import every_case
 from minigrad.viz import draw
 from minigrad.viz.marks import LAYERS, Circle, Mark, Path, Rectangle, Words, marked
 from minigrad.viz.palette import THEMES, dark
@@ -12,7 +13,7 @@ from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
 from minigrad.viz.spreading import spread
 from minigrad.viz.text import Span, line_width, plain
-from picture_checks import overlapping_boxes
+from picture_checks import hard_to_see, overlapping_boxes, words_outside_their_boxes
 
 
 def everything() -> Scene:
@@ -151,3 +152,34 @@ def test_words_know_where_they_start() -> None:
     assert words.start == 100.0
     assert words._replace(anchor="middle").start == pytest.approx(80.0)
     assert words._replace(anchor="end").start == pytest.approx(60.0)
+
+
+CASES = every_case()
+
+
+@pytest.mark.parametrize("number", range(5, len(CASES), 53))
+def test_in_every_form_of_every_layer_words_are_in_their_boxes_and_all_is_seen_on_light_and_dark(number: int) -> None:
+    name, make = CASES[number]
+    picture = draw(make())
+    for sheet in (picture.sheet(), picture.themed("dark").sheet()):
+        assert words_outside_their_boxes(sheet) == [], name
+        assert hard_to_see(sheet) == [], name
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_all_is_seen_in_a_picture_with_something_of_every_kind(theme: str) -> None:
+    sheet = marked(everything(), THEMES[theme])
+    assert hard_to_see(sheet) == []
+
+
+def test_the_measures_find_words_that_stick_out_and_what_is_hard_to_see() -> None:
+    sheet = draw(of_cell("lstm", 2)).sheet()
+    assert words_outside_their_boxes(sheet) == hard_to_see(sheet) == []
+    box = next(mark for mark in sheet.marks if mark.layer == "boxes" and mark.role == "gate")
+    outline, words = box.shapes
+    wide = box._replace(shapes=(outline, words._replace(size=30.0)))
+    pale = box._replace(shapes=(outline, words._replace(colour="#b0bec5")))
+    line = Mark("curves", "c0", (Path(Pen(0, 0).to(9, 0).points, "#ffe0b2", 1.0),))
+    assert words_outside_their_boxes(replace(sheet, marks=(wide,))) != []
+    assert hard_to_see(replace(sheet, marks=(pale,))) != []
+    assert hard_to_see(replace(sheet, marks=(line,))) != []

@@ -60,6 +60,10 @@ mutants: $(STAMP)
 mutants-sampled: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m mutation.sampled $${N:-60} $${SEED}
 
+# The tests on every declared Python that is here, with the lowest and the newest NumPy; the last lines say what was tried.
+test-versions: $(STAMP)
+	@$(BIN)/python tests/project/try_versions.py
+
 # How much of minigrad/ its tests reach, branch by branch.
 coverage: $(STAMP)
 	$(BIN)/python -m coverage run --branch --source=minigrad -m pytest tests

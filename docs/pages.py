@@ -6,22 +6,33 @@ the program printed and drew just now. The reference has one page for each modul
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import html
 import importlib
+import io
 import itertools
 import os
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent
 FLOORS = {"minigrad": "The engine", "minigrad.models": "Recurrent networks", "minigrad.viz": "Pictures"}
-MADE = {"README.md": "index.md", "examples/README.md": "lessons/index.md", "CHANGELOG.md": "changelog.md"}
+MADE = {
+    "README.md": "index.md",
+    "ARCHITECTURE.md": "architecture.md",
+    "examples/README.md": "lessons/index.md",
+    "CHANGELOG.md": "changelog.md",
+}
 """Where texts of the repository stand on the site."""
 SHOWN = ("examples/unrolled_lstm.svg",)
 """Pictures that these texts show."""
@@ -71,15 +82,28 @@ def lesson_page(lesson: Lesson) -> str:
     )
 
 
-def gallery_page(lessons: list[Lesson]) -> str:
-    """Every picture of every lesson under the question that it belongs to."""
-    shown = [
-        f"## {lesson.question}\n\n[![{name}](lessons/{name})](lessons/{lesson.name}.md)\n"
-        for lesson in lessons
-        for name in lesson.pictures
-    ]
-    head = "# Gallery\n\nEvery picture is drawn from what a lesson recorded; a click on it leads to the lesson.\n\n"
-    return head + "\n".join(shown)
+def drawn() -> tuple[list[Any], dict[str, bytes]]:
+    """The exhibits of examples/gallery.py, and the files that it draws."""
+    program = runpy.run_path(str(ROOT / "examples" / "gallery.py"))
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):
+        program["main"](Path(folder))
+        files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir()) if file.name != "index.html"}
+    return list(program["EXHIBITS"]), files
+
+
+def gallery_page(exhibits: list[Any], files: Iterable[str], lessons: list[Lesson]) -> str:
+    """Every kind of picture with the call that draws it, and every picture of the lessons with its question."""
+    page = ["# Gallery\n\nEach picture is one call. Open an SVG by itself to read names and numbers under the mouse.\n"]
+    for exhibit in exhibits:
+        forms = [f"{exhibit.name}{ending}" for ending in exhibit.formats if f"{exhibit.name}{ending}" in files]
+        links = ", ".join(f"[{form}](gallery/{form})" for form in forms)
+        picture = f"![{exhibit.words}](gallery/{exhibit.name}.svg)"
+        page.append(f"## {exhibit.words}\n\n```python\n{exhibit.expression}\n```\n\n{picture}\n\n{links}\n")
+    page.append("## From the lessons\n\nA click on a picture leads to its lesson.\n")
+    for lesson in lessons:
+        shown = "\n".join(f"[![{name}](lessons/{name})](lessons/{lesson.name}.md)" for name in lesson.pictures)
+        page.append(f"### {lesson.question}\n\n{shown}\n")
+    return "\n".join(page)
 
 
 def linked(text: str, source: str) -> str:
@@ -101,29 +125,36 @@ def linked(text: str, source: str) -> str:
 
 def page_of(file: str) -> str | None:
     """Where the site has what is in a file or a folder of the repository; None if it has nothing of it."""
+    path = Path(file)
     if file in SHOWN:
         return file
-    if ROOT / file in lesson_files():
-        return f"lessons/{Path(file).stem}.md"
-    floor = file if file == "minigrad" else f"minigrad.{file}"
-    return f"reference/{floor}.md" if floor in FLOORS else MADE.get(file)
+    if ROOT / path in lesson_files():
+        return f"lessons/{path.stem}.md"
+    if path.parent.name == "docs" and path.suffix == ".md":
+        return path.name
+    inner = [part for part in path.with_suffix("").parts if part != "__init__"]
+    name = ".".join(inner if inner[:1] == ["minigrad"] else ["minigrad", *inner])
+    return f"reference/{name}.md" if name in {*FLOORS, *(module for module, _ in modules())} else MADE.get(file)
 
 
-def modules() -> Iterator[tuple[str, str]]:
+@functools.cache
+def modules() -> tuple[tuple[str, str], ...]:
     """Every public module of the three floors, with the floor it stands on."""
+    found_all: list[tuple[str, str]] = []
     for floor in FLOORS:
         package = importlib.import_module(floor)
         for found in pkgutil.walk_packages(package.__path__[:1], floor + "."):
             above = max((one for one in FLOORS if f"{found.name}.".startswith(one + ".")), key=len)
             if above == floor != found.name and not any(part.startswith("_") for part in found.name.split(".")):
-                yield found.name, floor
+                found_all.append((found.name, floor))
+    return tuple(sorted(found_all))
 
 
 def reference_pages() -> dict[str, str]:
     """A page for each module, and one for each floor that lists its modules."""
     pages: dict[str, str] = {}
     rows: dict[str, list[str]] = {floor: [] for floor in FLOORS}
-    for name, floor in sorted(modules()):
+    for name, floor in modules():
         said = html.escape((importlib.import_module(name).__doc__ or "").splitlines()[0], quote=False).replace("|", "\\|")
         rows[floor].append(f"| [{name}]({name}.md) | {said} |\n")
         pages[f"reference/{name}.md"] = f"# {name}\n\n::: {name}\n"
@@ -134,14 +165,17 @@ def reference_pages() -> dict[str, str]:
     return pages
 
 
-def made_pages() -> dict[str, str]:
+def made_pages() -> dict[str, str | bytes]:
     """Every page and picture that is made, by its place on the site."""
     lessons = [ran(path) for path in lesson_files()]
-    pages = {page: linked((ROOT / file).read_text(encoding="utf-8"), file) for file, page in MADE.items()}
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in MADE}
+    pages: dict[str, str | bytes] = {page: linked(texts[file], file) for file, page in MADE.items()}
     pages |= {picture: (ROOT / picture).read_text(encoding="utf-8") for picture in SHOWN}
     pages |= {f"lessons/{lesson.name}.md": lesson_page(lesson) for lesson in lessons}
     pages |= {f"lessons/{name}": svg for lesson in lessons for name, svg in lesson.pictures.items()}
-    pages["gallery.md"] = gallery_page(lessons)
+    exhibits, files = drawn()
+    pages["gallery.md"] = gallery_page(exhibits, files, lessons)
+    pages |= {f"gallery/{name}": content for name, content in files.items()}
     return pages | reference_pages()
 
 
@@ -152,7 +186,7 @@ def on_config(config: Any) -> Any:
         lessons.append({"Traps" if course == "trap" else course.upper(): [f"lessons/{path.stem}.md" for path in paths]})
     reference: list[Any] = []
     for floor in FLOORS:
-        own = [name for name, above in sorted(modules()) if above == floor]
+        own = [name for name, above in modules() if above == floor]
         listed = [{name.removeprefix(f"{floor}."): f"reference/{name}.md"} for name in own]
         reference.append({floor: [f"reference/{floor}.md", *listed]})
     config.nav = [
@@ -160,6 +194,7 @@ def on_config(config: Any) -> Any:
         {"Coming from …": "coming_from.md"},
         {"Lessons": lessons},
         {"Gallery": "gallery.md"},
+        {"Architecture": "architecture.md"},
         {"Reference": reference},
         {"Changes": "changelog.md"},
     ]

@@ -53,7 +53,17 @@ def test_every_lesson_has_a_page_with_its_source_its_output_and_its_pictures(pag
     assert ran.printed in text
     for picture in ran.pictures:
         assert f"({picture})" in text
-        assert f"(lessons/{picture})" in pages.gallery_page([ran])
+        assert f"(lessons/{picture})" in pages.gallery_page([], [], [ran])
+
+
+def test_the_gallery_shows_every_exhibit_with_its_call(pages: ModuleType) -> None:
+    exhibits, files = pages.drawn()
+    page = pages.gallery_page(exhibits, files, [])
+    assert len(exhibits) > 10
+    for exhibit in exhibits:
+        assert f"```python\n{exhibit.expression}\n```" in page
+        assert f"{exhibit.name}.svg" in files
+        assert f"(gallery/{exhibit.name}.svg)" in page
 
 
 def test_a_lesson_that_fails_ends_the_build(pages: ModuleType, tmp_path: Path) -> None:
@@ -66,6 +76,11 @@ def test_links_lead_to_pages_where_there_are_any_and_are_words_elsewhere(pages: 
     text = "[lessons](examples/README.md) [engine](minigrad) [mine](benchmarks) ![x](examples/unrolled_lstm.svg) [u](https://a.b)"
     assert pages.linked(text, "README.md") == (
         "[lessons](lessons/index.md) [engine](reference/minigrad.md) mine ![x](examples/unrolled_lstm.svg) [u](https://a.b)"
+    )
+    there = "[g](minigrad/graph.py) [o](minigrad/ops) [b](models/by_hand) [c](docs/coming_from.md) [t](tests/x.py) [n](viz/y)"
+    assert pages.linked(there, "ARCHITECTURE.md") == (
+        "[g](reference/minigrad.graph.md) [o](reference/minigrad.ops.md) [b](reference/minigrad.models.by_hand.md) "
+        "[c](coming_from.md) t n"
     )
     assert pages.linked("[a](c1_gates.py#L3) [b](lesson.py)", "examples/README.md") == "[a](c1_gates.md#L3) b"
 

@@ -287,9 +287,9 @@ def _checked_state(label: str, new: Any, old: Any) -> Any:
     """``new`` if it has the shapes of ``old``; ShapeError, which names cell and time step, otherwise."""
     if type(new) is Tensor and type(old) is Tensor and new.shape == old.shape:
         return new
-    if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
-        if all([type(a) is Tensor and type(b) is Tensor and a.shape == b.shape for a, b in zip(new, old, strict=True)]):
-            return new
+    both_tuples = isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old)
+    if both_tuples and all(type(a) is type(b) is Tensor and a.shape == b.shape for a, b in zip(new, old, strict=True)):
+        return new
     expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
     if got != expected:
         raise ShapeError(

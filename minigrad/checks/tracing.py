@@ -427,7 +427,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         if ufunc is np.reciprocal:
             called, inputs = np.divide, (1.0, *inputs)
         if ufunc.__name__ == "expit":  # SciPy's
-            called = minigrad.sigmoid
+            called = LIBRARY.sigmoid
         result = self.tape.apply(called, inputs, keywords)
         return result if out is None else _into(out[0], result)
 

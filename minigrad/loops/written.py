@@ -316,7 +316,7 @@ def _like(op: Operation) -> Any:
         both = type(kind.__name__, (Written, kind), {"__slots__": (*Written.__annotations__, "__weakref__")})
         kinds[kind] = both, [slot for base in bases for slot in vars(base).get("__slots__", ())]
     both, slots = kinds[kind]
-    node = both.__new__(both)
+    node: Any = object.__new__(both)
     for slot in slots:
         if hasattr(op, slot):
             setattr(node, slot, getattr(op, slot))

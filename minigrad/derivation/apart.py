@@ -130,6 +130,8 @@ class _Apart:
         line = self.old.lines[ref.number]
         if isinstance(line.op, Matmul):
             return line.op.rank_b == 2 and line.operands[1].kind == CONST
+        if _is_cut(line):
+            return self._leads_to_product(line.operands[0])
         return line.op.entrywise and any(map(self._leads_to_product, line.operands))
 
     def _part(self, ref: Ref, cut: Cut) -> Ref:

@@ -144,4 +144,17 @@ class Attentive(Own):
         return (s * h + (1 - s) * mg.exp(-s * s)).named("h")
 
 
-OWN = (StackedRows, JointLSTM, Minimal, Multiplicative, MinimalGated, Normalised, Kinked, TwoStates, Attentive)
+class CutTwice(Own):
+    """Gates cut out of halves, and the halves out of the stack."""
+
+    letters = {"W": "4H D", "U": "4H H"}
+
+    def step(self, x: Any, h: Any) -> Any:
+        H = self.H
+        a = x @ self.W.T + h @ self.U.T
+        gates, candidates = a[:, : 2 * H], a[:, 2 * H :]
+        f, i = mg.sigmoid(gates[:, :H]).named("f"), mg.sigmoid(gates[:, H:]).named("i")
+        return (f * h + i * mg.tanh(candidates[:, H:]) * candidates[:, :H]).named("h")
+
+
+OWN = (CutTwice, StackedRows, JointLSTM, Minimal, Multiplicative, MinimalGated, Normalised, Kinked, TwoStates, Attentive)

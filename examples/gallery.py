@@ -68,7 +68,7 @@ EXHIBITS = (
     Exhibit("training", "A training", "viz.learning_curves(log())"),
 )
 
-lstm, gru, rnn, gated_rnn = (cell(D, H, seed=0) for cell in (LSTM, GRU, RNN, GatedRNN))
+lstm, gru, rnn, gated_rnn = LSTM(D, H, seed=0), GRU(D, H, seed=0), RNN(D, H, seed=0), GatedRNN(D, H, seed=0)
 
 
 def sequence(T: int) -> np.ndarray[Any, Any]:
@@ -90,15 +90,14 @@ def every(cell: Any, T: int) -> Tensor:
 
 def layers(**options: Any) -> Tensor:
     """A loss of the last output of several layers or directions."""
-    hs, _ = RecurrentLayers("gru", D, H, seed=0, **options)(sequence(3))
+    hs: Tensor = RecurrentLayers("gru", D, H, seed=0, **options)(sequence(3))[0]
     return (hs[-1] * hs[-1]).sum().named("L")
 
 
 def translation() -> Tensor:
     """A loss of an encoder–decoder that attends."""
-    sizes = {"embedding_size": D, "hidden_size": H, "start": 0, "end": 1}
-    model = EncoderDecoder("gru", 7, N, attention="dot", seed=0, **sizes)
-    logits, _ = model(np.array([[2, 3], [4, 6], [1, 5]]), np.array([[2, 3], [4, 1]]))
+    model = EncoderDecoder("gru", 7, N, embedding_size=D, hidden_size=H, start=0, end=1, attention="dot", seed=0)
+    logits: Tensor = model(np.array([[2, 3], [4, 6], [1, 5]]), np.array([[2, 3], [4, 1]]))[0]
     return (logits * logits).sum().named("L")
 
 

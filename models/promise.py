@@ -19,7 +19,7 @@ from minigrad.module import Parameter
 
 from .recurrent import Cell
 
-__all__ = ["ADVANCING", "can_hoist", "memory_of", "why_not"]
+__all__ = ["ADVANCING", "can_hoist", "memory_of", "token_of", "why_not"]
 
 ADVANCING: Final = ("step", "project", "recur")
 """The methods that compute a step."""
@@ -62,6 +62,21 @@ def can_hoist(cell: Any) -> bool:
 
 
 CODE: Final = attrgetter("__code__")
+
+
+tokens: dict[int, tuple[ref[Any], object]] = {}
+"""For each cell, by `id`, what tells its steps from those of others."""
+
+
+def token_of(cell: Any) -> object:
+    """What stands for a cell as long as it lives; always new where that cannot be known."""
+    known, key = tokens.get(id(cell)), id(cell)
+    if known is None or known[0]() is not cell:
+        try:
+            known = tokens[key] = ref(cell, lambda _: tokens.pop(key, None)), object()
+        except TypeError:
+            return object()
+    return known[1]
 
 
 class Snapshot:

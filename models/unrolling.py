@@ -24,7 +24,7 @@ from minigrad.scope import Place
 from minigrad.tensor import plain
 
 from .checks import positive_size
-from .promise import can_hoist, memory_of, why_not
+from .promise import can_hoist, memory_of, token_of, why_not
 from .recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
 __all__ = [
@@ -228,6 +228,8 @@ class _Loop:
         """Why the loop is run step by step; None if it may be compiled."""
         if isinstance(self.inputs, list):
             return "its inputs are given step by step"
+        if self.valid is not None and not self.valid.any():
+            return "no example has a step"
         if self.own_windows:
             return "the windows of truncation begin and end where each example does"
         return plain_reason() or why_not(self.cell)
@@ -256,7 +258,7 @@ class _Loop:
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(type(self.cell), method, len(masks)),
+            key=(token_of(self.cell), method, len(masks)),
             window=self.window if self.window < len(self.times) else None,
             memory=memory_of(self.cell, method),
         )

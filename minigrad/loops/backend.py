@@ -187,6 +187,16 @@ class Run:
         carry = [old[-1 if self.reverse else 0] for old in self.given[CARRY]]
         return executable.run(self.T, self.given[XS], carry, self.given[CONST], self.reverse)
 
+    def of_copies(self) -> Run:
+        """The same computation, of arrays that are nobody else's."""
+
+        def copies(values: Iterable[Any]) -> list[Any]:
+            return [value.copy() if isinstance(value, np.ndarray) else value for value in values]
+
+        carry = [old[-1 if self.reverse else 0] for old in self.given[CARRY]]
+        with np.errstate(all="ignore"):
+            return self.executable.run(self.T, copies(self.given[XS]), carry, copies(self.given[CONST]), self.reverse)
+
     def last(self, number: int) -> Array:
         """A part of the carry after the last step."""
         new = self.given[NEW][number]

@@ -129,7 +129,7 @@ class Compiled:
         return self._backward[key]
 
     def reached(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int], T: int, window: int) -> set[Ref]:
-        """The operands of T steps that gradients get to which arrive there, where history is cut off after each window."""
+        """What gradients get to that arrive there after T steps, where history is cut off after each window: `reach`."""
         last = (T - 1) % window + 1
         key = wanted, tuple(carry), tuple(ys), last, min(T - last, window)
         if key not in self._reached:
@@ -138,6 +138,12 @@ class Compiled:
                 found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, wanted, (), ys, window)
             self._reached[key] = found
         return self._reached[key]
+
+    def lines_of(self, wanted: frozenset[Ref], number: int, T: int, window: int) -> set[Ref]:
+        """The lines that a gradient passes which arrives at one result alone: a part of the last carry, or, after those, ys."""
+        count = len(self.program.carry)
+        carry, ys = ([number], []) if number < count else ([], [number - count])
+        return {ref for ref in self.reached(wanted, carry, ys, T, window) if ref.kind == LOCAL}
 
 
 def compiled(program: Program) -> Compiled:

@@ -23,7 +23,7 @@ from minigrad import ops
 from minigrad.gradients import unbroadcast
 from minigrad.graph import OUTPUT, Leaf, Operation
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref, Value
-from minigrad.loops.trace import Tracer
+from minigrad.loops.trace import Pass, Tracer
 from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
@@ -99,7 +99,7 @@ def flow(program: Program, wanted: Iterable[Ref], steps: int | None = None) -> s
 
 
 def reach(program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], steps: int) -> set[Ref]:
-    """What is sent anything in so many steps: consts, xs, and parts of the initial carry.
+    """What is sent anything in so many steps: consts, xs, parts of the initial carry, and the lines on the way there.
 
     Args:
         program: the step.
@@ -122,7 +122,8 @@ def reach(program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Ite
             if Ref(LOCAL, k) in live:
                 line = program.lines[k]
                 live.update(differentiable.intersection(line.operands[: len(line.op.sources)]))
-        found.update(ref for ref in live if ref.kind in (CONST, XS))
+        passed = {ref for ref in live if ref.kind == LOCAL and type(program.lines[ref.number].op) is Pass}
+        found.update(ref for ref in live - passed if ref.kind != CARRY)
         state = frozenset(ref.number for ref in live if ref.kind == CARRY)
     return found | {Ref(CARRY, i) for i in state}
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.errors import PurityError
-from minigrad.graph import Operation
+from minigrad.graph import Leaf, Operation
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import compiled
 from minigrad.loops.explain import note
@@ -61,6 +61,9 @@ class Recipe:
 
 Memory: TypeAlias = dict[Hashable, Recipe]
 """The steps of one cell that were traced. Whoever keeps it forgets it when anything that the step reads has changed."""
+
+MOST_PROVEN: Final = 1024
+"""How many steps are known to be proven before all are forgotten."""
 
 proven: set[Hashable] = set()
 """The steps, each with a form of its program, that were compared with a plain step once."""
@@ -118,6 +121,8 @@ def execute(
     note(what, len(times), len(run.executable.body))
     if found is None and not _is_proven(key, recipe):
         _prove(step, recipe, run, xs, times, names)
+        if len(proven) >= MOST_PROVEN:
+            proven.clear()
         proven.add((key, recipe.compiled))
     return loop.results(run)
 
@@ -170,6 +175,8 @@ def _impure(what: str) -> PurityError:
 def _is_same(first: Const, second: Const) -> bool:
     if first is second or first is None or second is None:
         return first is second
+    if first._wants and isinstance(first._node, Leaf):
+        return first._node is second._node
     a, b = np.asarray(first._array), np.asarray(second._array)
     return a is b or (a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
@@ -252,6 +259,7 @@ class _Loop:
         loop.consts = [k for k in range(len(self.consts)) if Ref(CONST, k) in self.wanted]
         loop.sources = tuple([None if tensor is None else tensor._node for tensor in (*self.xs, *self.carry, *wanted)])
         loop.compiled, loop.wanted, loop.lent, loop.is_written = recipe.compiled, self.wanted, tuple(self.lent), False
+        loop.passed, loop.released = set(), set()
         loop.shape, loop.dtype, loop.name, loop.watch = (), np.dtype(float), None, None
         loop.place, loop.serial = state.place, graph.next_serial()
         loop.times, loop.window, loop.trace, loop.written = self.times, self.window, recipe.trace, None

@@ -23,7 +23,7 @@ from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import Compiled
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
-from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Ref
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
 
@@ -33,7 +33,10 @@ __all__ = ["Loop", "Result"]
 class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
-    __slots__ = ("compiled", "consts", "is_written", "lent", "times", "trace", "values", "wanted", "window", "written")
+    __slots__ = (
+        "compiled", "consts", "is_written", "lent", "passed", "released", "times", "trace", "values", "wanted", "window",
+        "written",
+    )  # fmt: skip
     label, symbol = "loop", "↻"
     compiled: Compiled
     consts: list[int]
@@ -42,6 +45,10 @@ class Loop(Operation):
     """Whether a backward pass goes through the single steps."""
     lent: tuple[Any, ...]
     """The arrays of others that the derivative needs."""
+    passed: set[Ref]
+    """The lines that the latest backward pass went through, at one step or another."""
+    released: set[Ref]
+    """Those that were released: a loop is as fine as its steps, so results that depend on none of them still lead back."""
     times: range
     trace: Trace
     values: Values
@@ -72,8 +79,21 @@ class Loop(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
-            self.values.release()
+            self.released = self.released | self.passed
+            count = len(self.compiled.program.carry) + len(self.compiled.program.ys)
+            if any(self.lines_of(number) and not self.is_released(number) for number in range(count)):
+                self.values.keep_own()
+            else:
+                self.values.release()
             self.lent = ()
+
+    def lines_of(self, number: int) -> set[Ref]:
+        """The lines between one result and what wants a gradient."""
+        return self.compiled.lines_of(self.wanted, number, len(self.times), self.window)
+
+    def is_released(self, number: int) -> bool:
+        """Whether what the gradient of one result needs has been released."""
+        return self.saved is None or not self.released.isdisjoint(self.lines_of(number))
 
     @override
     def described(self) -> str:
@@ -90,6 +110,7 @@ class Loop(Operation):
         run: Run = saved[0]
         carry, ys = sorted(k for k in g if k < len(run.chains)), sorted(k - len(run.chains) for k in g if k >= len(run.chains))
         reached = self.compiled.reached(self.wanted, carry, ys, run.T, self.window)
+        self.passed = {ref for ref in reached if ref.kind == LOCAL}
         for derivative, executable in self.compiled.backward(self.wanted, carry, ys):
             try:
                 with np.errstate(over="raise", divide="raise", invalid="raise"):
@@ -180,7 +201,7 @@ class Result(Operation):
     @property
     def saved(self) -> tuple[Any, ...] | None:
         """It keeps nothing itself; None once it, or the loop, or the operation that it is when written out, was released."""
-        gone = self.is_released or self.loop.saved is None or (self.twin is not None and was_released(self.twin))
+        gone = self.is_released or self.loop.is_released(self.number) or (self.twin is not None and was_released(self.twin))
         return None if gone else ()
 
     @saved.setter

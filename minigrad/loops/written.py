@@ -47,6 +47,11 @@ class Values:
         """Forget them."""
         self.run = self._full = None
 
+    def keep_own(self) -> None:
+        """Compute them anew from copies, so that the arrays of others may be written to."""
+        if self.run is not None:
+            self.run, self._full = self.run.of_copies(), None
+
     def at(self, operand: Ref, row: int) -> Any:
         """A value at one step, given by the number of its row."""
         if self._full is None and self.run is not None:

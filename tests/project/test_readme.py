@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parent.parent.parent / "README.md"
+LOOPS = README.parent / "minigrad" / "loops" / "README.md"
+each_readme = pytest.mark.parametrize("readme", [README, LOOPS], ids=["the project", "loops"])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,10 +38,11 @@ def run(code: str, namespace: dict[str, object]) -> str:
     return printed.getvalue()
 
 
-def test_every_block_prints_what_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@each_readme
+def test_every_block_prints_what_the_readme_shows(readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "readme"}
-    pairs = blocks_with_output(README.read_text(encoding="utf-8"))
+    pairs = blocks_with_output(readme.read_text(encoding="utf-8"))
     assert pairs, "the README shows no code"
     for code, expected in pairs:
         assert up_to_rounding(run(code, namespace)) == up_to_rounding(expected), code
@@ -51,10 +54,11 @@ def test_a_wrong_output_is_noticed() -> None:
     assert up_to_rounding("1.0e-13") != up_to_rounding("1.0e-16") == up_to_rounding("0.0e+00")
 
 
-def test_every_file_the_readme_links_to_exists() -> None:
-    text = README.read_text(encoding="utf-8")
+@each_readme
+def test_every_file_the_readme_links_to_exists(readme: Path) -> None:
+    text = BLOCK.sub("", readme.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", text) + re.findall(r'src="(?!http)([^"]+)"', text):
-        assert (README.parent / target).exists(), target
+        assert (readme.parent / target).exists(), target
 
 
 def test_the_picture_is_the_one_the_first_block_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Write into the README and the pages of docs/ what their code blocks really print, and draw its picture anew:
+"""Write into the READMEs and the pages of docs/ what their code blocks really print, and draw its picture anew:
 ``make readme``."""
 
 import os
@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from test_readme import README, blocks_with_output, run
+from test_readme import LOOPS, README, blocks_with_output, run
 
 
 def write(page: Path) -> None:
@@ -30,5 +30,5 @@ def write(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for page in (README, *sorted((README.parent / "docs").glob("*.md"))):
+    for page in (README, LOOPS, *sorted((README.parent / "docs").glob("*.md"))):
         write(page)

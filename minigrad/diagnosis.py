@@ -114,7 +114,8 @@ def operands(node: Node) -> list[tuple[Node | None, Any]]:
         else:
             operand = next((t for t in tensors if t._node is source), None)
             if operand is None:  # the product with W.T is recorded as one with W
-                operand = next((t for t in tensors if t._node is not None and source in t._node.sources), None)
+                made_of = (t for t in tensors if t._node not in (None, node) and source in t._node.sources)
+                operand = next(made_of, None)
         found.append((source, None if operand is None else operand._array))
     return found
 

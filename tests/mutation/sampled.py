@@ -10,6 +10,7 @@ import argparse
 import random
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from mutation.harness import ROOT, line, outcomes
@@ -27,8 +28,11 @@ FLOORS = {
 """Whose tests are to notice a change of a floor: its own."""
 
 
-def order(change: RandomChange) -> list[str]:
-    """The tests of the floor and its docstrings: first those that import the changed file, then those of its folder."""
+def order(change: RandomChange, near: bool = False) -> list[str]:
+    """The tests of the floor and its docstrings: first those that import the changed file, then those of its folder.
+
+    ``near`` takes these alone, without the slow ones, if there are any.
+    """
     path = Path(change.path)
     name = path.parent.name if path.stem == "__init__" else path.stem
     imported = re.compile(rf"\b(?:import|from)\b.*\b{re.escape(name)}\b")
@@ -38,8 +42,11 @@ def order(change: RandomChange) -> list[str]:
         return test.stem in SLOW, not imports, test.parent.name != path.parent.name, test.name
 
     tests = [test for folder in FLOORS[path.parts[0]] for test in (ROOT / "tests" / folder).glob("test_*.py")]
+    ranked = sorted((rank(test), test) for test in tests)
+    close = [test for (slow, unrelated, elsewhere, _), test in ranked if not slow and not (unrelated and elsewhere)]
     doctests = ROOT / "tests" / "project" / "test_doctests.py"
-    return [str(test.relative_to(ROOT)) for test in (*sorted(tests, key=rank), doctests)]
+    chosen = close if near and close else [*(test for _, test in ranked), doctests]
+    return [str(test.relative_to(ROOT)) for test in chosen]
 
 
 def judged(report: Path = REPORT) -> dict[str, str]:
@@ -64,10 +71,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants-sampled", description=__doc__)
     parser.add_argument("number", type=int, nargs="?", default=60)
     parser.add_argument("seed", type=int, nargs="?", default=None)
+    parser.add_argument("--near", action="store_true", help="only the tests that are the likeliest to notice")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     chosen, equivalent, rows = sample(options.number, seed), judged(), []
-    for outcome in outcomes(chosen, order=order, limit=TIME_LIMIT):
+    for outcome in outcomes(chosen, order=partial(order, near=options.near), limit=TIME_LIMIT):
         row = line(outcome)
         reason = equivalent.get(row.removesuffix(": SURVIVED"))
         rows.append(f"{row}, equivalent: {reason}" if reason and not outcome.caught_by else row)

@@ -1,0 +1,149 @@
+"""Random changes of the code: where slips are made and where not, how they are tried, and what the report says."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from mutation.harness import ROOT, Outcome, Unchanged, line
+from mutation.random_changes import RandomChange, changes, sample
+from mutation.sampled import FLOORS, REPORT, order, rate, summary
+
+SOURCE = '''"""Words < more."""
+from __future__ import annotations
+
+__all__ = ["f"]
+
+
+def f(x: int = 1, *, y: float | None = 2.0) -> list[int]:
+    """Words + more."""
+    a = x - 3 if x <= 2 and not y else g(x, y, key=True)
+    a.b = -x
+    for _ in a[1:]:
+        if a in x:
+            break
+        continue
+    a += h(x)
+    if a == 0:
+        raise ValueError(f"{x} + {y} < 3")
+    return a
+'''
+
+
+def made(kind: str, source: str = SOURCE) -> set[str]:
+    """What becomes of each place where a slip of that kind is made."""
+    return {change.new for change in changes("f.py", source) if change.kind == kind}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("another comparison", {"(x < 2)", "(a not in x)", "(a != 0)"}),
+        ("another operator", {"(x + 3)"}),
+        ("and for or", {"(x <= 2 or not y)"}),
+        ("a sign is lost", {"(y)", "(x)"}),
+        ("true for false", {"False"}),
+        ("off by one", {"2", "4", "3", "1"}),
+        ("another number", {"4.0"}),
+        ("the other way round", {"(g(x, y, key=True) if x <= 2 and (not y) else x - 3)"}),
+        ("a part is not cut", {"(a[:])"}),
+        ("two arguments change places", {"(g(y, x, key=True))"}),
+        ("an option is forgotten", {"(g(x, y))"}),
+        ("a statement is forgotten", {"pass"}),
+        ("nothing is returned", {"return None"}),
+        ("continue for break", {"continue"}),
+        ("break for continue", {"break"}),
+    ],
+)
+def test_every_kind_of_slip_is_made_where_it_can_be(kind: str, expected: set[str]) -> None:
+    assert made(kind) == expected
+
+
+def test_no_slip_is_made_in_words_and_types() -> None:
+    lines = {change.line for change in changes("f.py", SOURCE)}
+    assert not lines & {1, 2, 4, 8}
+    assert not any("str" in change.kind or '"' in change.new for change in changes("f.py", SOURCE))
+    assert {change.old for change in changes("f.py", SOURCE) if change.line == 7} == {"1", "2.0"}
+
+
+def test_every_slip_changes_what_it_says_and_nothing_else() -> None:
+    for change in changes("f.py", SOURCE):
+        planted = change.planted(SOURCE)
+        assert planted != SOURCE
+        assert planted.encode()[: change.start] == SOURCE.encode()[: change.start]
+        assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse(SOURCE)), change.name
+
+
+def test_a_place_behind_letters_of_several_bytes_is_found() -> None:
+    source = 'é = "日本"; x = é < 3\n'
+    (change,) = [change for change in changes("f.py", source) if change.kind == "another comparison"]
+    assert change.planted(source) == 'é = "日本"; x = (é <= 3)\n'
+
+
+def test_a_source_that_has_changed_is_noticed() -> None:
+    (change, *_) = changes("f.py", "x = 1 < 2\n")
+    with pytest.raises(AssertionError, match="has changed"):
+        change.planted("y = x\nx = 1 < 2\n")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    for floor in FLOORS:
+        (tmp_path / floor).mkdir()
+        (tmp_path / floor / "f.py").write_text(SOURCE, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_seed_decides_the_sample_and_another_takes_others(small: Path) -> None:
+    assert sample(10, 1, small) == sample(10, 1, small) != sample(10, 2, small)
+    assert {change.path.split("/")[0] for change in sample(60, 1, small)} == set(FLOORS)
+
+
+def test_a_sample_compiles(small: Path) -> None:
+    for change in sample(1000, 0, small):
+        compile(change.planted(SOURCE), "f.py", "exec")
+
+
+def test_the_tests_of_a_change_are_those_of_its_floor_the_likeliest_first() -> None:
+    for path, first, folders in (
+        ("minigrad/scope.py", "test_engine", FLOORS["minigrad"]),
+        ("models/vocabulary.py", "test_vocabulary", FLOORS["models"]),
+        ("viz/palette.py", "test_viz_palette", FLOORS["viz"]),
+    ):
+        change = RandomChange(path, 1, "off by one", 0, 1, "1", "2")
+        tests = order(change)
+        near = order(change, near=True)
+        assert first in " ".join(near)
+        assert tests[-1] == "tests/project/test_doctests.py"
+        assert {Path(test).parent.name for test in tests[:-1]} == set(folders)
+        assert 0 < len(near) < len(tests)
+        assert set(near) < set(tests)
+
+
+def test_a_test_that_fails_on_the_unchanged_source_catches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(folder: Path, tests: list[str], limit: float, broken: list[str] = []) -> str:  # noqa: B006 - read only
+        there = ["ops/test_a.py::one", "ops/test_a.py::two"] if folder != ROOT else ["ops/test_a.py::one"]
+        wanted = [name for name in there if name not in broken and (len(tests) > 1 or tests[0] == f"tests/{name}")]
+        return wanted[0] if wanted else ""
+
+    monkeypatch.setattr("mutation.harness.first_failure", failing)
+    unchanged = Unchanged()
+    assert unchanged.first_failure(Path("changed"), ["tests/ops/test_a.py", "tests/ops/test_b.py"], 1.0) == "ops/test_a.py::two"
+    assert unchanged.broken == {"ops/test_a.py::one"}
+
+
+def test_the_rate_leaves_out_what_changes_nothing() -> None:
+    change = RandomChange("models/f.py", 3, "off by one", 0, 1, "1", "2")
+    caught, survived = line(Outcome(change, "test_a", 1.0)), line(Outcome(change, "", 1.0))
+    assert caught == "models/f.py:3: off by one: 1 → 2: caught by test_a"
+    rows = [caught, caught, caught, survived, f"{survived}, equivalent: nobody reads it"]
+    assert rate(rows) == (3, 4)
+    assert summary(rows) == "5 random changes: 3 caught of 4 that change something (75.0%)"
+
+
+def test_the_report_is_that_of_a_sample_with_a_rate_of_95_percent_at_least() -> None:
+    seed, *rows, last = REPORT.read_text(encoding="utf-8").splitlines()
+    assert seed.startswith("seed ")
+    caught, there = rate(rows)
+    assert len(rows) >= 40
+    assert caught >= 0.95 * there
+    assert last == summary(rows)

@@ -105,7 +105,7 @@ def operands(node: Node) -> list[tuple[Node | None, Any]]:
         for value in frame.f_locals.values():
             candidates.extend(value if isinstance(value, list | tuple) else (value,))
         frame = frame.f_back
-    tensors = [value for value in candidates if isinstance(value, Tensor)]
+    tensors = [value for value in candidates if isinstance(value, Tensor) and value._node is not node]
     constants = iter({id(v): v for v in candidates if isinstance(v, Tensor | Constant) and v._node is None}.values())
     found: list[tuple[Node | None, Any]] = []
     for source in node.sources:

@@ -8,8 +8,8 @@
 | LSTM | W_u W_f W_c W_o, b_u b_f b_c b_o | Γ_u is the input gate i, c̃ the candidate g: [W_ih, W_ix] … [W_oh, W_ox] |
 
 Every matrix is (H, H + D), the state first. The names of the courses' programs are read as well: Wf, Wi (which is Γ_u), Wc,
-Wo and bf … of an LSTM, Wu, Wr, Wc and bu … of a GRU, Waa, Wax and ba (or W_hh and W_hx) of an RNN; and so are biases that
-are columns, (H, 1).
+Wo and bf … of an LSTM, Wu, Wr, Wc and bu … of a GRU, Waa, Wax and ba (or W_hh and W_hx, or C5's W and V) of an RNN; and so are
+biases that are columns, (H, 1).
 
 >>> import numpy as np
 >>> from minigrad.models.cells import LSTM
@@ -38,13 +38,13 @@ __all__ = ["from_courses", "load_courses", "to_courses"]
 _LSTM = {"i": "u", "g": "c"}
 
 _WRITTEN = {
-    "rnn": {"ba": "b_h"},
+    "rnn": {"ba": "b_h", "b": "b_h"},
     "gru": {f"{kind}{gate}": f"{kind}_{gate}" for kind in "Wb" for gate in "urc"},
     "lstm": {f"{kind}{gate}": f"{kind}_{_LSTM.get(gate, gate)}" for kind in "Wb" for gate in "ifcou"},
 }
 """The names in the courses' programs, and those in their formulas."""
 
-_SIDE_BY_SIDE = {"rnn": (("Waa", "Wax"), ("W_hh", "W_hx"))}
+_SIDE_BY_SIDE = {"rnn": (("Waa", "Wax"), ("W_hh", "W_hx"), ("W", "V"))}
 """Two matrices that stand for one, [W_hh, W_hx]."""
 
 
@@ -107,7 +107,7 @@ def _renamed(cell: Cell[Any], name: str) -> str:
 def _names(name: str) -> str:
     """What the matrices of a cell are called, in the formulas and in the programs."""
     formulas = {"rnn": "W_h", "gated_rnn": "W_g, W_s", "gru": "W_u, W_r, W_c", "lstm": "W_u, W_f, W_c, W_o"}
-    programs = {"rnn": " (or Waa and Wax)", "gru": " (or Wu, Wr, Wc)", "lstm": " (or Wi, Wf, Wc, Wo)"}
+    programs = {"rnn": " (or Waa and Wax, or W and V)", "gru": " (or Wu, Wr, Wc)", "lstm": " (or Wi, Wf, Wc, Wo)"}
     return formulas.get(name, "W_·") + programs.get(name, "")
 
 
@@ -127,7 +127,7 @@ def _read(name: str, weights: Mapping[str, Any]) -> dict[str, Array]:
     names = {key: _WRITTEN.get(name, {}).get(key, key) for key in arrays}
     twice = [[key for key in names if names[key] == own] for own in dict.fromkeys(names.values())]
     problems = [f"{' and '.join(keys)} are one and the same" for keys in twice if len(keys) > 1]
-    outer = [key for key in arrays if key in ("Wy", "by", "Wya")]
+    outer = [key for key in arrays if key in ("Wy", "by", "Wya", "U", "b_y")]
     problems += [f"{key} belongs to the output layer, a Head(H, N): its W_yh and b_y" for key in outer]
     refuse(f"{where}: nothing was loaded", problems)
     columns = {key for key, array in arrays.items() if key.startswith("b") and array.shape[1:] == (1,)}

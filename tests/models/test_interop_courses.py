@@ -108,7 +108,7 @@ def test_weights_that_do_not_fit_are_refused_with_all_problems_and_nothing_chang
 @pytest.mark.parametrize(
     ("name", "weights", "problem"),
     [
-        ("rnn", {}, r"expected matrices W_· \(H, H \+ D\), .* names W_h \(or Waa and Wax\); found nothing"),
+        ("rnn", {}, r"expected matrices W_· \(H, H \+ D\), .* names W_h \(or Waa and Wax, or W and V\); found nothing"),
         ("rnn", {"W_h": np.zeros((4, 4))}, r"expected matrices W_· \(H, H \+ D\)"),
         ("rnn", {"W_h": np.zeros((0, 4))}, r"expected matrices W_· \(H, H \+ D\)"),
         ("gru", {"W_u": np.zeros((2, 5))}, "W_r is missing; W_c is missing"),
@@ -143,6 +143,7 @@ def test_an_rnns_two_matrices_are_put_side_by_side() -> None:
     apart = {"Waa": cell.W_hh.numpy(), "Wax": cell.W_hx.numpy(), "ba": cell.b_h.numpy()[:, None]}
     assert same_bits(from_courses("rnn", apart), cell)
     assert same_bits(from_courses("rnn", cell.state_dict()), cell)
+    assert same_bits(from_courses("rnn", {"W": cell.W_hh.numpy(), "V": cell.W_hx.numpy(), "b_h": cell.b_h.numpy()}), cell)
     with pytest.raises(WeightsError, match=r"Waa \(3, 3\) and Wax \(4, 3\) differ in H"):
         from_courses("rnn", apart | {"Waa": np.zeros((3, 3))})
 

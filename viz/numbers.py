@@ -28,7 +28,8 @@ def summary(array: Any) -> str:
         return ""
     if flat.size <= ALL_OF:
         return ", ".join(number(float(x)) for x in flat)
-    finite = flat[np.isfinite(flat)]
+    low, high = flat.min(), flat.max()
+    finite = flat if -np.inf < low <= high < np.inf else flat[np.isfinite(flat)]
     missing = flat.size - finite.size
     least = f"min {number(finite.min())}, mean {number(finite.mean())}, max {number(finite.max())}" if finite.size else ""
     lost = f"{missing} of {flat.size} entries not finite" if missing else ""

@@ -133,14 +133,11 @@ class Overlay:
         self._leaf = {v: item.index for item in diagram.items for v in item.nodes if v.is_leaf}
         self.values: dict[int, tuple[str, ...]] = {}
         self._value: dict[Vertex, Any] = {}
-        self._bad_gradient: Vertex | None = None
         self._keys = self._set_keys()
 
         def note(vertex: Vertex, slot: int, share: Any) -> None:
             for gathering, key in self._keys.get((vertex, slot), ()):
                 gathering.add(key, share)
-            if self._bad_gradient is None and not np.all(np.isfinite(share)):
-                self._bad_gradient = vertex
 
         send_back(diagram.vertices, seeds, note, self._reached)
         for gathering in (self._lines, self._uses):
@@ -150,7 +147,8 @@ class Overlay:
                 self.share[number, place] = math.hypot(self.share.get((number, place), 0.0), norm(array))
                 if keep_shares:
                     self.share_arrays[number, place] = array
-        self.origin = self._origin()
+        all_finite = all(math.isfinite(m) for m in (*self.of_item.values(), *self.of_link) if m is not None)
+        self.origin = None if all_finite else self._origin(seeds)
         self._describe_values()
 
     def _set_keys(self) -> dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]]:
@@ -191,7 +189,7 @@ class Overlay:
             if vertex in self._value:
                 self.values[number] = (f"value: {summary(self._value[vertex])}", *self.values.get(number, ()))
 
-    def _origin(self) -> tuple[int, str] | None:
+    def _origin(self, seeds: Mapping[Vertex, Any]) -> tuple[int, str] | None:
         """Where a number that is not finite first appeared, going forward; else where a gradient did, going back."""
         item_of = {vertex: item.index for item in self._diagram.items for vertex in item.nodes}
         for vertex in self._diagram.vertices:
@@ -199,9 +197,14 @@ class Overlay:
             if value is not None and not np.all(np.isfinite(value)):
                 what = "NaN" if np.isnan(value).any() else "infinity"
                 return item_of[vertex], f"{what} first appeared here: {summary(value)}"
-        if self._bad_gradient is not None:
-            return item_of[self._bad_gradient], "the gradient was finite until here, and is not from here on"
-        return None
+        first: list[Vertex] = []
+
+        def note(vertex: Vertex, slot: int, share: Any) -> None:
+            if not first and not np.all(np.isfinite(share)):
+                first.append(vertex)
+
+        send_back(self._diagram.vertices, seeds, note)
+        return (item_of[first[0]], "the gradient was finite until here, and is not from here on") if first else None
 
     def _line_done(self, key: tuple[int, Vertex], total: Any) -> None:
         k = key[0]

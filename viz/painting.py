@@ -106,7 +106,7 @@ class Painter:
                     steps.label_x(column) + self.dx,
                     step.time,
                     self.diagram.lap_names.get(step.lap, ""),
-                    self.stages.of_column(self.diagram, column),
+                    self.stages.of_column.get(column),
                 )
             )
 

@@ -17,6 +17,7 @@ class Stages:
     Attributes:
         labels: what each stage is called, in the order of the sweep.
         of_item: for each item the number of its stage; None for what stands before all steps.
+        of_column: for each column the stage at which the sweep first comes to it.
     """
 
     def __init__(self, diagram: Diagram) -> None:
@@ -38,11 +39,11 @@ class Stages:
             source, target = diagram.items[link.source], self.of_item[link.target]
             if (source.role == "input" or source.initial) and target is not None:
                 self.of_item[link.source] = max(target, self.of_item[link.source] or 0)
-
-    def of_column(self, diagram: Diagram, place: int) -> int | None:
-        """When the sweep first comes to a column."""
-        found = [self.of_item[item.index] for item in diagram.items if item.place == place]
-        return min((stage for stage in found if stage is not None), default=None)
+        self.of_column: dict[int, int] = {}
+        for item in diagram.items:
+            stage = self.of_item[item.index]
+            if stage is not None:
+                self.of_column[item.place] = min(stage, self.of_column.get(item.place, stage))
 
 
 def _label(diagram: Diagram, item: Item) -> str:

@@ -25,14 +25,14 @@ def part_numbers(recorded: Recorded) -> dict[int, str]:
     titles: dict[tuple[str, bool], list[str]] = {}
     for i, node in enumerate(recorded.nodes):
         given = node.is_leaf and (node.time is not None or not node.requires_grad)
-        if node.name is None or (given and i not in recorded.initial):
+        if node.name is None or (given and i not in recorded.given):
             continue
-        parameter = node.is_leaf and i not in recorded.initial
-        scope = recorded.nodes[recorded.consumers[i][0][0]].scope if i in recorded.initial else node.scope
+        parameter = node.is_leaf and i not in recorded.given
+        scope = recorded.nodes[recorded.consumers[i][0][0]].scope if i in recorded.given else node.scope
         owner: object = i if parameter else scope
         key = (node.name, parameter)
         owner_of[i] = (key, owner)
-        if i not in recorded.initial and owner not in owners.setdefault(key, []):
+        if i not in recorded.given and owner not in owners.setdefault(key, []):
             owners[key].append(owner)
             places = [recorded.nodes[k].scope for k, _ in recorded.consumers[i]] if parameter else [node.scope]
             found = {_title(place) for place in places}

@@ -30,6 +30,7 @@ class Step:
 class Recorded:
     """A graph as arrays: vertices by number, who consumes whom, and the place of each.
 
+    ``initial`` are the states that stand beside the first or the last step, ``given`` all that a lap begins with.
     ``place[i]`` is :data:`BEFORE`, the number of a column, or ``after`` (one more than the last column) for what was
     computed outside any step from what the steps produced. What was computed outside any step and is used by a later lap
     stands between the laps; what a later step of the same lap uses belongs to the latest step it was computed from.
@@ -54,6 +55,7 @@ class Recorded:
         self.initial: set[int] = set()
         self._column = {step: c for c, step in enumerate(self.steps)}
         self.place = self._places(step_of)
+        self.given = {i for i in range(len(self.nodes)) if i in self.initial or self._is_between(i)}
         self._date_learnt_states()
 
     def _steps(self) -> dict[int, Step]:
@@ -130,6 +132,11 @@ class Recorded:
             if place[i] == BEFORE:
                 place[i] = self._place_of_source(i, place)
         return place
+
+    def _is_between(self, i: int) -> bool:
+        """Whether it is a state given to the first or last step of a lap in the middle of the picture."""
+        place = self.place[i]
+        return 0 <= place < self.after and self.steps[place].between and self._is_given_state(i)
 
     def _date_learnt_states(self) -> None:
         """A learnt state belongs to the time before the step that begins with it; read in reverse, to the time after."""

@@ -49,7 +49,7 @@ types: $(STAMP)
 	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy examples
 
 test: lint types
-	@mkdir -p build && bash tests/viz/install_programs.sh
+	@bash tests/viz/install_programs.sh
 	$(BIN)/python -m pytest
 
 # Every planted mistake, one at a time (some minutes); make mutants ONLY='tanh clip' tries those whose names say so.

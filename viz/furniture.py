@@ -11,7 +11,7 @@ from .palette import INK, NOT_FINITE, PANEL_INK, PANEL_LINE, THINNEST, UNTRACKED
 from .paths import Pen
 from .scene import Bar, Curve, Sample, Scene, Text
 from .stages import Stages
-from .text import Line, Span, clean, line_width, power_of_ten, shorten, symbol_name
+from .text import Line, Span, clean, heading_of, line_width, power_of_ten, shorten, symbol_name
 
 __all__ = [
     "LEGEND_HEIGHT", "LEGEND_WIDTH", "SAMPLE_WIDTH", "Heights", "add_bars", "add_heading", "add_lap_names", "add_notes", "ticks"
@@ -33,7 +33,7 @@ LARGEST_RATIO, MOST_DECADES = 100.0, 12.0
 
 def add_heading(scene: Scene, diagram: Diagram, overlay: Overlay | None, width: float) -> float:
     """Put the title to the left and the scale of gradients to the right; returns where the graph may begin."""
-    title: Line = (Span(scene.title),)
+    title = heading_of(scene.title)
     if scene.title:
         scene.texts.append(Text(LEFT, 27.0, title, TITLE_SIZE, bold=True, colour=INK, key="title"))
     if scene.scale is None or overlay is None:

@@ -20,6 +20,7 @@ __all__ = [
     "clean",
     "em",
     "fit",
+    "heading_of",
     "legible",
     "line_width",
     "number",
@@ -30,7 +31,7 @@ __all__ = [
 
 SUBSCRIPT_SIZE = 0.72
 LINE_HEIGHT = 15.0
-LONGEST = 28
+LONGEST, LONGEST_TITLE = 28, 100
 
 WIDTHS = {
     **dict.fromkeys("'ijlIJ", 0.295),
@@ -118,6 +119,15 @@ def symbol_name(name: str, time: int | None = None, part: str | None = None) -> 
     if part is not None:
         spans.append(Span(f"({part})", 1))
     return tuple(spans)
+
+
+def heading_of(title: str) -> Line:
+    """A title as it stands above a picture: one that would be wider than any page is cut in the middle.
+
+    >>> heading_of("LSTM, T = 5")
+    (Span(text='LSTM, T = 5', level=0, soft=False),)
+    """
+    return (Span(shorten(title, LONGEST_TITLE)),)
 
 
 def shorten(name: str, longest: int = LONGEST) -> str:

@@ -257,6 +257,20 @@ def test_nasty_names_are_shown_not_obeyed_and_told_whole(browser: Browser, tmp_p
     assert all(text.startswith(legible(name)) for text in told)
 
 
+def test_in_a_notebook_s_column_the_picture_shrinks_and_none_of_it_is_cut_off(browser: Browser, tmp_path: Path) -> None:
+    picture = draw(of_cell("lstm", 5))
+    assert picture.scene.width > 1200
+    page = tmp_path / "cell.html"
+    page.write_text(f"<!DOCTYPE html><div style='width: 640px'>{picture.svg()}</div>", encoding="utf-8")
+    browser.open(page)
+    frame = "document.querySelector('svg').getBoundingClientRect()"
+    width, height = of(browser, f"[{frame}.width, {frame}.height]")
+    assert width == 640
+    assert height == pytest.approx(640 * picture.scene.height / picture.scene.width, abs=1)
+    right = "Math.max(...[...document.querySelectorAll('svg text, svg rect')].map((e) => e.getBoundingClientRect().right))"
+    assert of(browser, right) <= 640 + 8 + 0.5
+
+
 OUTSIDE = """
     const outside = [];
     for (const box of document.querySelectorAll(".boxes > g")) {

@@ -198,3 +198,10 @@ def test_gates_with_other_names_get_what_the_usual_ones_leave() -> None:
     assert len(set(fills.values())) == 3
     many = gate_fills([f"v{k}" for k in range(20)])
     assert len(set(many.values())) == 8
+
+
+@pytest.mark.parametrize("name", NASTY.values())
+def test_no_name_makes_a_picture_wider_than_a_page(name: str) -> None:
+    picture = picture_of(name)
+    assert picture.scene.width < 2500
+    assert ET.fromstring(picture.svg()).findtext(f"{SVG}title") == picture.sheet().name

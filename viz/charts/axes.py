@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..palette import INK, SOFT
 from ..paths import Pen
 from ..scene import Curve, Scene, Text
-from ..text import Line, Span, line_width, number, power_of_ten
+from ..text import Line, Span, heading_of, line_width, number, power_of_ten
 
 __all__ = ["Axis", "TICK_SIZE", "covering", "draw_time", "draw_values", "heading", "round_steps"]
 
@@ -85,7 +85,7 @@ def heading(scene: Scene) -> float:
     """Write the title; returns where what follows may begin."""
     if not scene.title:
         return PLAIN_HEIGHT
-    line: Line = (Span(scene.title),)
+    line = heading_of(scene.title)
     scene.texts.append(Text(LEFT, 27.0, line, TITLE_SIZE, bold=True, colour=INK, key="title"))
     scene.width = max(scene.width, line_width(line, TITLE_SIZE) * 1.1 + 2 * LEFT)
     return TITLE_HEIGHT

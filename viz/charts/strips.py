@@ -10,7 +10,7 @@ from ..furniture import LEGEND_LABEL_WIDTH, LEGEND_SIZE, LEGEND_WIDTH, Heights
 from ..palette import FILLS, INK, SOFT, Scale
 from ..paths import Pen
 from ..scene import Box, Curve, Scene, Text, Tile
-from ..text import Line, Span, clean, line_width, number, shorten, symbol_name
+from ..text import Line, Span, clean, heading_of, line_width, number, shorten, symbol_name
 from .axes import LEFT, Axis, draw_time, heading
 from .table import Series, tables_of
 
@@ -75,7 +75,7 @@ def _begun(series: Sequence[Series], title: str | None, size: str | None, words:
     values = [v for one in series for v in (*one.total, *(x for s in one.shares.values() for x in s)) if math.isfinite(v)]
     scene.scale = Scale.covering(values)
     scene.scale_at = (max(scene.width, width) - LEGEND_WIDTH - LEFT, 17.0)
-    if line_width((Span(scene.title),), 16.0) * 1.1 + LEFT > scene.scale_at[0] - LEGEND_LABEL_WIDTH:
+    if line_width(heading_of(scene.title), 16.0) * 1.1 + LEFT > scene.scale_at[0] - LEGEND_LABEL_WIDTH:
         scene.scale_at = (scene.scale_at[0], 17.0 + LEGEND_ROOM)
         y += LEGEND_ROOM
     x, top = scene.scale_at

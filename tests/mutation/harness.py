@@ -74,7 +74,8 @@ LOOPS = tuple(
         "_simplifying",
         "_layout",
         "_plan",
-        "_workspace",
+        "_pool",
+        "_oracle",
         "_graph",
         "_watching",
         "_memory",
@@ -123,11 +124,22 @@ FIRST = {
     "ops/losses.py": ("ops_errors",),
     "sums.py": ("engine_sums",),
     "gradients.py": ("gradients_of_parts", "engine_sums"),
-    "loops/simplifying.py": ("loops_simplifying",),
+    "loops/program.py": ("loops_plan", "loops_layout"),
+    "loops/trace.py": ("adversarial", "loops_own_cells"),
+    "loops/differentiate.py": ("loops_layout", "loops_oracle", "adversarial"),
+    "loops/simplify.py": ("loops_simplifying",),
+    "loops/compile.py": ("loops_own_cells", "adversarial", "loops_changes"),
     "loops/schedule.py": ("loops_layout", "loops_plan"),
-    "loops/layout.py": ("loops_layout", "loops_plan"),
-    "loops/plan.py": ("loops_plan", "loops_layout"),
-    "loops/workspace.py": ("loops_workspace",),
+    "loops/buffers.py": ("loops_layout", "loops_plan"),
+    "loops/fuse.py": ("loops_plan", "loops_layout"),
+    "loops/kernels.py": ("loops_plan", "loops_layout", "adversarial"),
+    "loops/backend.py": ("loops_plan", "loops_layout", "loops_pool"),
+    "loops/pool.py": ("loops_pool",),
+    "loops/execute.py": ("adversarial", "loops_changes"),
+    "loops/loop.py": ("loops_oracle", "adversarial", "loops_graph"),
+    "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
+    "models/promise.py": ("adversarial", "loops_own_cells", "loops_changes"),
+    "models/unrolling.py": ("loops_oracle", "adversarial"),
 }
 """The tests that are the likeliest to notice a mistake in a file come first; all others follow."""
 
@@ -168,7 +180,7 @@ class Outcome(NamedTuple, Generic[P]):
 def order(mutant: Mutant) -> list[str]:
     """The test files to run against a mistake, the likeliest first."""
     first = FIRST.get(mutant.file, ("optim",) if mutant.file.startswith("optim/") else ())
-    rest = OPERATIONS if mutant.file.startswith("ops/") else LOOPS if mutant.file.startswith("loops/") else ENGINE
+    rest = OPERATIONS if mutant.file.startswith("ops/") else LOOPS if mutant.file.startswith(("loops/", "models/")) else ENGINE
     return [FILES[f"test_{name}"] for name in dict.fromkeys((*first, *rest))]
 
 

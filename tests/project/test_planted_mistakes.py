@@ -15,7 +15,7 @@ def test_there_are_at_least_a_hundred_each_with_its_own_name():
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.file}: {mutant.name}")
 def test_the_place_for_the_mistake_is_found_exactly_once_and_the_result_is_python(mutant: Mutant):
-    source = (ROOT / "minigrad" / mutant.file).read_text(encoding="utf-8")
+    source = (ROOT / mutant.path).read_text(encoding="utf-8")
     planted = mutant.planted(source)
     assert planted != source
     compile(planted, mutant.file, "exec")

@@ -234,7 +234,7 @@ MUTANTS = [
     ),
     *rows(
         "gathering",
-        ("embedding: an id −1 is the last row", "def embedding", "within(index, 0, table", "within(index, -99, table"),
+        ("embedding: an id −1 is the last row", "def _symbols", "within(ids, 0, len", "within(ids, -99, len"),
         ("take: repeated entries overwrite each other", "def _gather", "index, False", "index, True"),
         ("take_along_axis: rows mixed up", "def take_along_axis", "places[axis] = index", "places[axis] = index * 0"),
     ),

@@ -169,7 +169,7 @@ MUTANTS = [
             "node.watch",
         ),
         ("a released graph is walked again", "class Operation", "if self.saved is None:", "if self.saved == 7:"),
-        ("walk follows first inputs only", "def _sources", "else node.inputs", "else node.inputs[:1]"),
+        ("walk follows first inputs only", "def ancestors", "inputs = edges(node)", "inputs = edges(node)[:1]"),
         ("walk in the order of discovery", "def ancestors", "sorted(seen, key=lambda node: node.serial)", "list(seen)[::-1]"),
         (
             "the oldest node goes first",
@@ -385,9 +385,9 @@ MUTANTS = [
     ),
     *rows(
         "scan",
-        ("time steps counted from 0", "def scan", "with time_step(k + 1):", "with time_step(k):"),
-        ("reverse is ignored", "def scan", "range(T - 1, -1, -1) if reverse else range(T)", "range(T)"),
-        ("outputs in the order of computation", "def scan", "outputs[k] = pytree.like", "outputs[T - 1 - k] = pytree.like"),
+        ("time steps counted from 0", "def _step_by_step", "with time_step(t):", "with time_step(t - 1):"),
+        ("reverse is ignored", "def scan", "range(T, 0, -1) if reverse else range(1, T + 1)", "range(1, T + 1)"),
+        ("outputs in the order of computation", "def _step_by_step", "outputs[t - 1] = pytree.like", "outputs[-t] = pytree.like"),
         ("the carry may change its shape", "def _step", "if new.shape != old.shape:", "if False:"),
     ),
     *rows(

@@ -155,7 +155,8 @@ class Tape:
         """``function`` of stand-ins: a stand-in for the result (or a list of them), after a line about it."""
         operands: list[Line] = []
         keywords = keywords or {}
-        if function is np.add:  # 0 + x at the first step is total + x at the others: both have two operands
+        if function is np.add or (function is np.subtract and _is_zero(args[0])):
+            # 0 + x at the first step is total + x at the others: both have two operands
             args = [self.constant(arg) if isinstance(arg, int | float | np.floating) else arg for arg in args]
 
         def hidden(value: Any) -> Any:
@@ -350,6 +351,10 @@ def _named_parts(value: Any, depth: int = 0) -> Iterator[tuple[str, Traced]]:
 def _aligned(g: Array, shape: tuple[int, ...]) -> Array:
     """``g`` without leading axes of length 1 that ``shape`` has in excess."""
     return g.reshape((1,) * (len(shape) - g.ndim) + g.shape) if len(shape) > g.ndim else g
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float | np.floating) and not value
 
 
 def _plain(index: Any) -> Any:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FILES := $(shell find minigrad models viz -name '*.py' -o -name 'page.*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
 
-.PHONY: demo gallery golden lessons test lint types mutants coverage readme docs bench bench-quick clean
+.PHONY: mistakes demo gallery golden lessons test lint types mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -68,6 +68,10 @@ test-versions: $(STAMP)
 coverage: $(STAMP)
 	$(BIN)/python -m coverage run --branch --source=minigrad -m pytest tests
 	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=98
+
+# The table of mistakes that check_backward names, in docs/wrong_backward_passes.md.
+mistakes: $(STAMP)
+	@PYTHONPATH=tests/checks $(BIN)/python tests/checks/coverage_table.py
 
 readme: $(STAMP)
 	$(BIN)/python tests/project/write_readme.py

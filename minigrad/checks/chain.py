@@ -394,7 +394,8 @@ def affected(chain: Chain, change: Change) -> int:
                 mask |= chain.below[chain.initial[what].number]
         else:
             for line in chain.at.get(kind, {}).values():
-                mask |= chain.below[line.operands[what].number]
+                if what < len(line.operands):
+                    mask |= chain.below[line.operands[what].number]
     return mask
 
 

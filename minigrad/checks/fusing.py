@@ -29,7 +29,7 @@ PARTS = frozenset(
         "max",
         "sum",
         "where",
-        "maximum",
+        "maximum", "clip", "abs",
         "reshape",
         "log",
         "broadcast_to",

@@ -155,7 +155,8 @@ class Tape:
         """``function`` of stand-ins: a stand-in for the result (or a list of them), after a line about it."""
         operands: list[Line] = []
         keywords = keywords or {}
-        if function is np.add:  # 0 + x at the first step is total + x at the others: both have two operands
+        if function is np.add or (function is np.subtract and _is_zero(args[0])):
+            # 0 + x at the first step is total + x at the others: both have two operands
             args = [self.constant(arg) if isinstance(arg, int | float | np.floating) else arg for arg in args]
 
         def hidden(value: Any) -> Any:
@@ -194,9 +195,9 @@ class Tape:
 
     def getitem(self, x: Traced, index: Any) -> Traced:
         """``x[index]``: what was written there, if exactly that part was."""
-        base, key = x.line, _key(index)
+        base, key = x.line, _counted(_key(index), x.shape)
         while base.op == "write" and key is not None:
-            written = _key(base.index)
+            written = _counted(_key(base.index), x.shape)
             if written == key and base.operands[1].value.shape == base.value[index].shape:
                 return Traced(self, base.operands[1])
             if written is None or not _apart(written, key):
@@ -352,6 +353,10 @@ def _aligned(g: Array, shape: tuple[int, ...]) -> Array:
     return g.reshape((1,) * (len(shape) - g.ndim) + g.shape) if len(shape) > g.ndim else g
 
 
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float | np.floating) and not value
+
+
 def _plain(index: Any) -> Any:
     if isinstance(index, Traced):
         return index.line.value.astype(int)
@@ -373,6 +378,13 @@ def _key(index: Any) -> tuple[Any, ...] | None:
     while key and key[-1] == whole:
         key.pop()
     return tuple(key)
+
+
+def _counted(key: tuple[Any, ...] | None, shape: tuple[int, ...]) -> tuple[Any, ...] | None:
+    """The key with integers counted from the front."""
+    if key is None:
+        return None
+    return tuple(part + size if isinstance(part, int) and part < 0 else part for part, size in zip(key, shape, strict=False))
 
 
 def _apart(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
@@ -629,7 +641,12 @@ def _columns(tape: Tape, arrays: Any) -> Any:
     return tape.apply(np.concatenate, (columns, 1))
 
 
+def _appended(tape: Tape, array: Any, values: Any, axis: int | None = None) -> Any:
+    return tape.apply(np.concatenate, ([array, values] if axis is not None else [np.ravel(array), np.ravel(values)], axis or 0))
+
+
 SPECIAL: dict[Any, Callable[..., Any]] = {
+    np.append: _appended,
     np.zeros_like: _filled_like(0.0),
     np.ones_like: _filled_like(1.0),
     np.empty_like: _filled_like(0.0),
@@ -653,8 +670,24 @@ class _Numpy:
         self._tape = tape
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("r_", "c_"):
+            return _Joining(self._tape, name)
         found = getattr(np, name)
+        if name in ("sum", "mean", "max", "min"):
+            return lambda x, *args, **keywords: found(_gathered(self._tape, x, np.asarray, {}, ()), *args, **keywords)
         return _maker(self._tape, found) if name in MAKERS else found
+
+
+class _Joining:
+    """``np.r_[h, x]`` and ``np.c_[h, x]`` of stand-ins."""
+
+    def __init__(self, tape: Tape, name: str) -> None:
+        self._tape, self._name = tape, name
+
+    def __getitem__(self, parts: Any) -> Any:
+        if not isinstance(parts, tuple) or not any(isinstance(part, Traced) for part in parts):
+            return getattr(np, self._name)[parts]
+        return self._tape.apply(np.concatenate, (parts,)) if self._name == "r_" else _columns(self._tape, parts)
 
 
 class _Minigrad:

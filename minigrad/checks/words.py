@@ -74,7 +74,8 @@ class Words:
             return self.called.get(name, f"d{name}") if number >= 0 else ""
         own = self._own(line)
         if own is not None:
-            return f"d{own}"
+            arriving = {self.seeds.get(name, f"d{name}") for name, _ in self.chain.seeds.get(line.number, ())}
+            return f"d{own}" if f"d{own}" not in arriving else f"total_d{own}"
         users = [user for user, _ in self.chain.users[line.number]]
         if len(users) == 1 and self._own(users[0]) and users[0].op in ("sigmoid", "tanh", "relu", "softmax"):
             return f"d{self._own(users[0])}_pre"
@@ -89,7 +90,9 @@ class Words:
         terms += [
             self.term(user, position, depth) for user, position in self.chain.users[line.number] if self.chain.live[user.number]
         ]
-        return " + ".join(terms).replace("+ -", "- ") or "0"
+        unique = {term: terms.count(term) for term in terms}
+        shown = [term if count == 1 else f"sum over the steps of {term}" for term, count in unique.items()]
+        return " + ".join(shown).replace("+ -", "- ") or "0"
 
     def upstream(self, user: Line, depth: int) -> str:
         """The gradient of ``user`` inside a formula: its name, or its own formula if it has none."""

@@ -15,13 +15,14 @@ FOLDER = Path(__file__).parent / "derivations"
 
 
 class Case(NamedTuple):
-    """A forward and a backward pass in one file, and an example of the arguments."""
+    """A forward and a backward pass in one file, and an example of the arguments; methods, of an object made of ``made_of``."""
 
     file: str
     forward: str
     backward: str
     arguments: Callable[[], Any]
     options: dict[str, Any] = {}
+    made_of: Callable[[], Any] = lambda: (3, 5)
 
     @property
     def id(self) -> str:
@@ -81,6 +82,28 @@ CASES = [
     Case("gru_columns", "gru_step", "gru_step_backward", lambda: (np.ones((3, 4)), np.ones((5, 4)), gru())),
     Case("gru_columns", "gru_sequence", "gru_sequence_backward", lambda: (np.ones((6, 3, 4)), np.ones((5, 4)), gru())),
     Case("lstm_object", "LSTMCell.forward", "LSTMCell.backward", lambda: (np.ones((4, 3)), np.ones((4, 5)), np.ones((4, 5)))),
+    Case("other_manners", "Step.forward", "Step.backward", lambda: (np.ones((4, 3)), np.ones((4, 5))), {}, lambda: rows()),
+    Case("other_manners", "Sequence.forward", "Sequence.backward", lambda: (np.ones((4, 6, 3)),), {}, lambda: ()),
+    Case("other_manners", "last_output", "last_output_backward", lambda: (np.ones((6, 3)),)),
+    Case("other_manners", "Learner.forward", "Learner.learn", lambda: ([np.ones((3, 1))] * 6,), {}, lambda: ()),
+    Case(
+        "other_manners",
+        "loss_and_gradients",
+        "loss_and_gradients",
+        lambda: ([0, 2, 1, 3], [2, 1, 3, 6], *arrays(U=(5, 7), W=(5, 5), V=(7, 5)).values()),
+    ),
+    Case(
+        "other_manners",
+        "gates_in_a_loop",
+        "gates_in_a_loop_backward",
+        lambda: (
+            np.ones(3),
+            np.ones(5),
+            np.ones(5),
+            arrays(**dict.fromkeys("ifgo", (5, 8))),
+            arrays(**dict.fromkeys("ifgo", (5,))),
+        ),
+    ),
 ]
 
 loaded = 0
@@ -89,7 +112,8 @@ loaded = 0
 def _place(source: str, name: str, old: str) -> int:
     """Where ``old`` stands in the function called ``name``, or else in the backward pass of a step just before it."""
     starts = [found.start() for found in re.finditer(r"^ *def ", source, re.MULTILINE)] + [len(source)]
-    here = source.index(f"def {name}(")
+    owner, _, name = name.rpartition(".")
+    here = source.index(f"def {name}(", source.index(f"class {owner}") if owner else 0)
     before = [found.start() for found in re.finditer(r"def \w*backward", source) if found.start() < here]
     for start in [here, *reversed(before)]:
         position = source.find(old, start, min(s for s in starts if s > start))
@@ -103,7 +127,7 @@ def functions(case: Case, *mistakes: tuple[str, str]) -> tuple[Any, Any]:
     global loaded
     source = (FOLDER / f"{case.file}.py").read_text(encoding="utf-8")
     for old, new in mistakes:
-        position = _place(source, case.backward.split(".")[-1], old)
+        position = _place(source, case.backward, old)
         assert position >= 0, f"{case.id}: {old!r} is not there"
         source = source[:position] + new + source[position + len(old) :]
     loaded += 1
@@ -113,6 +137,6 @@ def functions(case: Case, *mistakes: tuple[str, str]) -> tuple[Any, Any]:
     module = types.ModuleType(name)
     exec(compile(source, file, "exec"), module.__dict__)
     if "." in case.forward:
-        owner = getattr(module, case.forward.split(".")[0])(3, 5)
+        owner = getattr(module, case.forward.split(".")[0])(*case.made_of())
         return getattr(owner, case.forward.split(".")[1]), getattr(owner, case.backward.split(".")[1])
     return getattr(module, case.forward), getattr(module, case.backward)

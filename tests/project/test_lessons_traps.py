@@ -155,3 +155,13 @@ def test_what_a_step_hands_back_is_a_part_of_the_gradient_of_the_state() -> None
         shown = numbers(name, start, after="off by")[0] / 100
         assert abs(shown - np.abs(part - whole).max() / np.abs(whole).max()) < 0.006
     assert "(True)" in lesson(name).answer
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("ada", "activation derivative"), ("ben", "path missing"), ("cleo", "operator precedence")]
+)
+def test_each_of_three_wrong_backward_passes_is_named_and_the_right_one_passes(name: str, kind: str) -> None:
+    text = lesson("trap_wrong_backward").text
+    assert "right: passes" in text
+    assert f"{name}: {kind}\n" in text
+    assert "3 of 3 named" in lesson("trap_wrong_backward").answer

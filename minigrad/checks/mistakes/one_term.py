@@ -65,12 +65,13 @@ def _split(
             for skipped in {tuple(factors[:count]), (factors[count - 1],)}:
                 texts = " * ".join(words.factor(chain.at[edge[0]][max(chain.at[edge[0]])], edge[1]) for edge in skipped)
                 plain = tuple(Change(frozenset({edge}), lambda run, user, k, g, c: g, "factor missing", "") for edge in skipped)
+                brackets = any(chain.at[edge[0]][max(chain.at[edge[0]])].op in ACTIVATIONS for edge in skipped)
                 yield Change(
                     edges,
                     lambda run, user, k, g, c: g,
-                    "operator precedence",
-                    f"in {words.gradient(line)} the factor {texts} does not multiply the term {shown}, only the rest of the "
-                    "sum: brackets are missing",
+                    "operator precedence" if brackets else "factor missing",
+                    f"in {words.gradient(line)} the factor {texts} does not multiply the term {shown}, only the rest of the sum"
+                    + (": brackets are missing" if brackets else ""),
                     context,
                     None,
                     3,

@@ -31,7 +31,7 @@ FLOORS = {
 def order(change: RandomChange, near: bool = False) -> list[str]:
     """The tests of the floor and its docstrings: first those that import the changed file, then those of its folder.
 
-    ``near`` takes these alone, without the slow ones, if there are any.
+    ``near`` takes the former alone, or else the latter, without the slow ones.
     """
     path = Path(change.path)
     name = path.parent.name if path.stem == "__init__" else path.stem
@@ -43,7 +43,9 @@ def order(change: RandomChange, near: bool = False) -> list[str]:
 
     tests = [test for folder in FLOORS[path.parts[0]] for test in (ROOT / "tests" / folder).glob("test_*.py")]
     ranked = sorted((rank(test), test) for test in tests)
-    close = [test for (slow, unrelated, elsewhere, _), test in ranked if not slow and not (unrelated and elsewhere)]
+    importing = [test for (slow, unrelated, _, _), test in ranked if not slow and not unrelated]
+    beside = [test for (slow, _, elsewhere, _), test in ranked if not slow and not elsewhere]
+    close = importing or beside
     doctests = ROOT / "tests" / "project" / "test_doctests.py"
     chosen = close if near and close else [*(test for _, test in ranked), doctests]
     return [str(test.relative_to(ROOT)) for test in chosen]

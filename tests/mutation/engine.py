@@ -387,7 +387,12 @@ MUTANTS = [
         "scan",
         ("time steps counted from 0", "def _step_by_step", "with time_step(t):", "with time_step(t - 1):"),
         ("reverse is ignored", "def scan", "range(T, 0, -1) if reverse else range(1, T + 1)", "range(1, T + 1)"),
-        ("outputs in the order of computation", "def _step_by_step", "outputs[t - 1] = pytree.like", "outputs[-t] = pytree.like"),
+        (
+            "outputs in the order of computation",
+            "def _step_by_step",
+            "outputs[t - 1] = pytree.like",
+            "outputs[-t] = pytree.like",
+        ),
         ("the carry may change its shape", "def _step", "if new.shape != old.shape:", "if False:"),
     ),
     *rows(

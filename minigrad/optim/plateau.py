@@ -99,7 +99,7 @@ class ReduceLROnPlateau(Schedule):
 
     def _is_better(self, value: float) -> bool:
         if self.best is None:
-            return not math.isnan(value)
+            return math.isfinite(value)
         sign = 1 if self.mode == "min" else -1
         margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1)
         return sign * value < sign * self.best - margin

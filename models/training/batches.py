@@ -154,6 +154,10 @@ class FromStreams:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
 
+    def __len__(self) -> int:
+        """The number of chunks of one pass over the text."""
+        return len(self._streams)
+
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """The chunks of one pass over the text."""
         for number in range(start, len(self._streams)):

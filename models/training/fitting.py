@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from minigrad import Module, Tensor
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, CheckpointError
 from minigrad.optim import Adam, Optimizer
 from minigrad.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -118,8 +118,9 @@ def fit(
         seed=seed,
         team=team,
     )
-    if checkpoint is not None and Path(checkpoint).exists():
-        trainer.load(checkpoint)
+    if checkpoint is not None:
+        with trainer.team.together():
+            _go_on(trainer, checkpoint)
     if epochs is None and updates is None and seconds is None:
         epochs = 10
     trainer.log.finished = trainer.run(updates, epochs=epochs, seconds=seconds, schedule=schedule, progress=progress)
@@ -128,6 +129,16 @@ def fit(
     if trainer.stopping is not None and trainer.log.finished:
         trainer.stopping.restore()
     return trainer.log
+
+
+def _go_on(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Load the checkpoint if it is there, in all processes or in none."""
+    there = Path(path).exists()
+    (processes,) = trainer.team.total(float(there))
+    if processes and not there:
+        raise CheckpointError(f"{path} is there for {processes:.0f} of the processes only; its folder must be one that all see")
+    if there:
+        trainer.load(path)
 
 
 def _saving(path: str | os.PathLike[str]) -> Callback:

@@ -120,10 +120,10 @@ class MPITeam:
         """The sums of numbers over all processes."""
         return tuple(self._added_up(np.array(numbers, dtype=np.float64)).tolist())
 
-    def agreed(self, share: float, interrupted: bool) -> tuple[float, bool]:
-        """The largest share, and whether one of them was interrupted."""
-        everyone = self._comm.allgather((share, interrupted))
-        return max(share for share, _ in everyone), any(interrupted for _, interrupted in everyone)
+    def agreed(self, share: float, interrupted: bool, stopped: bool) -> tuple[float, bool, bool]:
+        """The largest share, and whether one of them was interrupted or stopped."""
+        shares, interruptions, stops = zip(*self._comm.allgather((share, interrupted, stopped)), strict=True)
+        return max(shares), any(interruptions), any(stops)
 
     def whole(self, state: Any) -> list[Array]:
         """The parts of a carried state, of the examples of all processes."""

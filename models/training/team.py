@@ -42,8 +42,8 @@ class Team(Protocol):
         """The sums of numbers over all processes."""
         ...
 
-    def agreed(self, share: float, interrupted: bool) -> tuple[float, bool]:
-        """How far all have come, and whether one of them was interrupted."""
+    def agreed(self, share: float, interrupted: bool, stopped: bool) -> tuple[float, bool, bool]:
+        """How far all have come, and whether one of them was interrupted or stopped."""
         ...
 
     def whole(self, state: Any) -> list[Array]:
@@ -80,9 +80,9 @@ class OneProcess:
         """The numbers as they are."""
         return numbers
 
-    def agreed(self, share: float, interrupted: bool) -> tuple[float, bool]:
-        """Both as they are."""
-        return share, interrupted
+    def agreed(self, share: float, interrupted: bool, stopped: bool) -> tuple[float, bool, bool]:
+        """All three as they are."""
+        return share, interrupted, stopped
 
     def whole(self, state: Any) -> list[Array]:
         """The parts of the state."""

@@ -201,8 +201,8 @@ class Trainer:
                     self._by_share.follow(schedule(share))
                 seen += self._update()
                 elapsed = time.monotonic() - began
-                share, interrupted = self.team.agreed(
-                    self._share(updates, epochs, elapsed, seconds), interruption.requested
+                share, interrupted, self.stopped = self.team.agreed(
+                    self._share(updates, epochs, elapsed, seconds), interruption.requested, self.stopped
                 )
                 if bar is not None:
                     speed = seen / max(elapsed, 1e-9)

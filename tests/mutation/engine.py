@@ -532,7 +532,7 @@ MUTANTS = [
     ),
     *rows(
         "optim/plateau",
-        ("plateau: NaN is better", "class ReduceLROnPlateau", "return not math.isnan(value)", "return True"),
+        ("plateau: NaN is better", "class ReduceLROnPlateau", "return math.isfinite(value)", "return True"),
         ("plateau: one less is put up with", "class ReduceLROnPlateau", "_epochs > self.patience", "_epochs >= self.patience"),
     ),
     *rows(

@@ -61,6 +61,8 @@ def main(kind: str, result: str, checkpoint: str | None = None, happens: str = "
                 os.kill(os.getpid(), signal.SIGKILL)
             if happens == "failing":
                 raise ValueError("the disk of one process is full")
+            if happens == "stopped":
+                trainer.stop()
             if happens == "interrupted":
                 signal.raise_signal(signal.SIGINT)
 

@@ -109,8 +109,9 @@ def test_a_plateau_goes_on_where_it_was_saved() -> None:
 
 def test_a_number_that_is_none_is_never_the_best_one() -> None:
     schedule = ReduceLROnPlateau(optimizer(), patience=1)
-    schedule.step(math.nan)
-    assert schedule.best is None
+    for value in (math.nan, math.inf):
+        schedule.step(value)
+        assert schedule.best is None
     schedule.step(5.0)
     assert (schedule.best, schedule.num_bad_epochs) == (5.0, 0)
 

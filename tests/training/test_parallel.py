@@ -12,10 +12,11 @@ import pytest
 from minigrad.models import Head, fit
 from minigrad.models.training import mpi_team
 from minigrad.models.training.parallel import MPITeam
+from minigrad.models.training.team import OneProcess
 
 from minigrad import mse_loss
 from minigrad.checkpoint import load_notes
-from minigrad.errors import ArgumentError, MissingPackageError
+from minigrad.errors import ArgumentError, CheckpointError, MissingPackageError
 
 PROGRAM = Path(__file__).parent / "mpi_training.py"
 BESIDE = Path(sys.executable).parent / "mpiexec"
@@ -84,9 +85,10 @@ def test_a_failing_process_ends_the_run_and_says_why(tmp_path: Path) -> None:
     assert load_notes(tmp_path / "training.npz") == {}
 
 
-def test_ctrl_c_in_one_process_ends_all_after_the_same_update(tmp_path: Path) -> None:
-    found = trained(tmp_path, 2, "one", tmp_path / "training.npz", "interrupted")
-    assert not found["finished"]
+@pytest.mark.parametrize("happens", ["interrupted", "stopped"])
+def test_ctrl_c_or_a_stop_in_one_process_ends_all_after_the_same_update(tmp_path: Path, happens: str) -> None:
+    found = trained(tmp_path, 2, "one", tmp_path / "training.npz", happens)
+    assert found["finished"] == (happens == "stopped")
     assert len(found["losses"]) == 18
 
 
@@ -98,6 +100,21 @@ def test_the_example_prints_the_same_losses_for_any_number_of_processes() -> Non
     assert two.startswith("2 processes: 3 updates in ")
     assert one.split("loss ")[1][:12] == two.split("loss ")[1][:12]
     assert float(one.split()[-1]) == pytest.approx(float(two.split()[-1]), abs=2e-6)
+
+
+def test_a_checkpoint_that_only_some_processes_see_is_refused(tmp_path: Path) -> None:
+    class OneOfTwo(OneProcess):
+        def total(self, *numbers: float) -> tuple[float, ...]:
+            return tuple(number + 1 for number in numbers)
+
+    with pytest.raises(CheckpointError, match=r"gone.npz is there for 1 of the processes only; its folder must be"):
+        fit(
+            Head(3, 1, seed=0),
+            (np.ones((4, 3)), np.ones((4, 1))),
+            loss=mse_loss,
+            team=OneOfTwo(),
+            checkpoint=tmp_path / "gone.npz",
+        )
 
 
 def test_a_process_of_another_model_is_refused() -> None:

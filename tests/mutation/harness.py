@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,7 +120,7 @@ FIRST = {
     "clipping.py": ("optim",),
     "optim/lr_scheduler.py": ("lr_scheduler",),
     "optim/plateau.py": ("lr_scheduler",),
-    "tensor.py": ("engine_objects", "engine_mutation"),
+    "tensor.py": ("engine_objects", "engine_mutation", "loops_reading"),
     "ops/protocol.py": ("numpy_protocol",),
     "ops/losses.py": ("ops_errors",),
     "sums.py": ("engine_sums",),
@@ -207,6 +208,8 @@ def first_failure(folder: Path, tests: list[str], limit: float = TIME_LIMIT, bro
         return "the time limit"
     if run.returncode == 0:
         return ""
+    if run.returncode in (-signal.SIGTERM, -signal.SIGKILL):
+        raise InterruptedError(f"the tests were killed from outside, by signal {-run.returncode}; run them again")
     failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", run.stdout, re.MULTILINE)
     return failed.group(1).removeprefix("tests/") if failed else f"exit status {run.returncode}"
 

@@ -126,4 +126,8 @@ MUTANTS = [
         ),
         ("anything is loaded", "class Module", "if not isinstance(state, Mapping):", "if False:"),
     ),
+    *rows(
+        "tensor",
+        ("a trace does not end where values are looked for", "class Tensor", '        reading(self, "in")\n', ""),
+    ),
 ]

@@ -21,6 +21,7 @@ from benchmarks.agreement import Disagreement, require_agreement
 from benchmarks.by_hand import ByHand
 from benchmarks.command import parser, plan_of
 from benchmarks.contestant import Contestant
+from benchmarks.drawing import WAYS, Drawn, drawing, torchviz
 from benchmarks.memory import peak, tape
 from benchmarks.ours import Minigrad
 from benchmarks.overhead import overhead
@@ -291,3 +292,15 @@ def test_a_problem_is_the_same_bits_every_time() -> None:
     assert isinstance(first, Problem)
     assert np.array_equal(first.xs, second.xs)
     assert all(np.array_equal(value, second.params[name]) for name, value in first.params.items())
+
+
+def test_the_size_of_a_drawing_grows_in_proportion_to_its_steps_or_not_at_all() -> None:
+    sizes = {(one.way, one.T): one.size or 0 for one in drawing((50, 100, 200))}
+    for way in WAYS:
+        first, second = sizes[way, 100] - sizes[way, 50], sizes[way, 200] - sizes[way, 100]
+        assert second < 2.2 * max(first, 1000), way
+    assert sizes["gates, folded", 200] < 1.05 * sizes["gates, folded", 50]
+
+
+def test_a_drawing_that_never_ends_is_ended() -> None:
+    assert torchviz(5, patience=0.01) == Drawn("torchviz", 5, None, None)

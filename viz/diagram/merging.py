@@ -37,7 +37,7 @@ def merged(diagram: Diagram, group: Mapping[int, Group], make: Callable[[Group, 
         source, target = number[link.source], number[link.target]
         if source == target:
             continue
-        key: tuple[object, ...] = (source, target, link.lineage) if target in is_group else (k,)
+        key: tuple[object, ...] = (source, target, link.lineage) if is_group & {source, target} else (k,)
         links.setdefault(key, Link(source, target, link.lineage)).edges.extend(link.edges)
     for index, item in enumerate(items):
         item.index = index

@@ -30,59 +30,48 @@ def sigmoid(x: Array) -> Array:
 def lstm_cell_forward(xt: Array, h_prev: Array, c_prev: Array, W: dict[str, Array], b: dict[str, Array]) -> Any:
     """One step: x_t (D, B), h and c (H, B), each gate's W (H, H + D) and b (H, 1)."""
     z = np.concatenate([h_prev, xt], axis=0)
-    f = sigmoid(W["f"] @ z + b["f"])
-    i = sigmoid(W["i"] @ z + b["i"])
-    o = sigmoid(W["o"] @ z + b["o"])
-    g = np.tanh(W["g"] @ z + b["g"])
+    f, i = sigmoid(W["f"] @ z + b["f"]), sigmoid(W["i"] @ z + b["i"])
+    o, g = sigmoid(W["o"] @ z + b["o"]), np.tanh(W["g"] @ z + b["g"])
     c_next = f * c_prev + i * g
     h_next = o * np.tanh(c_next)
     return h_next, c_next, (z, c_prev, f, i, o, g, c_next)
 
 
-def finished(W: dict[str, Array], z: Array, da: dict[str, Array], dc_prev: Array) -> dict[str, Any]:
-    """What follows from the gradients before the activations, ``da``: the same in every solution."""
+def finished(W: dict[str, Array], cache: Any, dh_next: Array, dc: Array, da_i: Array, dc_prev: Array) -> dict[str, Any]:
+    """What is the same in every solution, given ∂L/∂c_t, the input gate's gradient before σ, and what c_{t−1} gets."""
+    z, c_prev, f, i, o, g, c_next = cache
+    da = {"f": dc * c_prev * f * (1 - f), "i": da_i, "g": dc * i * (1 - g**2), "o": dh_next * np.tanh(c_next) * o * (1 - o)}
     dz = sum((W[k].T @ da[k] for k in "fiog"), start=np.zeros_like(z))
-    H = len(dc_prev)
-    dW = {k: da[k] @ z.T for k in "fiog"}
-    db = {k: da[k].sum(axis=1, keepdims=True) for k in "fiog"}
-    return {"dh_prev": dz[:H], "dxt": dz[H:], "dc_prev": dc_prev, "dW": dW, "db": db}
+    dW, db = {k: da[k] @ z.T for k in "fiog"}, {k: da[k].sum(axis=1, keepdims=True) for k in "fiog"}
+    return {"dh_prev": dz[: len(f)], "dxt": dz[len(f) :], "dc_prev": dc_prev, "dW": dW, "db": db}
 
 
 def right(dh_next: Array, dc_next: Array, cache: Any, W: dict[str, Array]) -> dict[str, Any]:
     """The derivation without a mistake."""
-    z, c_prev, f, i, o, g, c_next = cache
+    _, _, f, i, o, g, c_next = cache
     dc = dc_next + dh_next * o * (1 - np.tanh(c_next) ** 2)
-    da = {"f": dc * c_prev * f * (1 - f), "i": dc * g * i * (1 - i), "g": dc * i * (1 - g**2)}
-    da["o"] = dh_next * np.tanh(c_next) * o * (1 - o)
-    return finished(W, z, da, dc * f)
+    return finished(W, cache, dh_next, dc, dc * g * i * (1 - i), dc * f)
 
 
 def ada(dh_next: Array, dc_next: Array, cache: Any, W: dict[str, Array]) -> dict[str, Any]:
     """c in the place of tanh(c) in the derivative of tanh."""
-    z, c_prev, f, i, o, g, c_next = cache
+    _, _, f, i, o, g, c_next = cache
     dc = dc_next + dh_next * o * (1 - c_next**2)
-    da = {"f": dc * c_prev * f * (1 - f), "i": dc * g * i * (1 - i), "g": dc * i * (1 - g**2)}
-    da["o"] = dh_next * np.tanh(c_next) * o * (1 - o)
-    return finished(W, z, da, dc * f)
+    return finished(W, cache, dh_next, dc, dc * g * i * (1 - i), dc * f)
 
 
 def ben(dh_next: Array, dc_next: Array, cache: Any, W: dict[str, Array]) -> dict[str, Any]:
     """The path through h_t is missing in what is handed back to c_{t−1}."""
-    z, c_prev, f, i, o, g, c_next = cache
+    _, _, f, i, o, g, c_next = cache
     dc = dc_next + dh_next * o * (1 - np.tanh(c_next) ** 2)
-    da = {"f": dc * c_prev * f * (1 - f), "i": dc * g * i * (1 - i), "g": dc * i * (1 - g**2)}
-    da["o"] = dh_next * np.tanh(c_next) * o * (1 - o)
-    return finished(W, z, da, dc_next * f)
+    return finished(W, cache, dh_next, dc, dc * g * i * (1 - i), dc_next * f)
 
 
 def cleo(dh_next: Array, dc_next: Array, cache: Any, W: dict[str, Array]) -> dict[str, Any]:
     """Brackets are missing in the input gate: the derivative of σ multiplies one term of two."""
-    z, c_prev, f, i, o, g, c_next = cache
-    through_h = dh_next * o * (1 - np.tanh(c_next) ** 2)
-    dc = dc_next + through_h
-    da = {"f": dc * c_prev * f * (1 - f), "i": dc_next * g + through_h * g * i * (1 - i), "g": dc * i * (1 - g**2)}
-    da["o"] = dh_next * np.tanh(c_next) * o * (1 - o)
-    return finished(W, z, da, dc * f)
+    _, _, f, i, o, g, c_next = cache
+    back = dh_next * o * (1 - np.tanh(c_next) ** 2)
+    return finished(W, cache, dh_next, dc_next + back, dc_next * g + back * g * i * (1 - i), (dc_next + back) * f)
 
 
 def main(folder: Path) -> None:
@@ -96,18 +85,15 @@ def main(folder: Path) -> None:
         report = check_backward(lstm_cell_forward, solution, example)
         (finding,) = report.findings
         named += report.named
-        print(f"\n{solution.__name__}: {finding.kind}", finding.missing, f"effect: {finding.effect}", sep="\n  ")
-        print(f"  right:  {finding.right}")
+        said = finding.missing, f"effect: {finding.effect}", f"right:  {finding.right}"
+        print(f"\n{solution.__name__}: {finding.kind}", *said, sep="\n  ")
     print(
         f"\nAnswer: ada took c for tanh(c), ben lost the path through h, cleo lost brackets: {named} of 3 named, and the right "
         "one passes. check_backward(forward, backward, example_arguments) says so of yours."
     )
 
-    cell = LSTM(D, H, seed=0)
-    hs, _ = unroll(cell, np.ones((2, 1, D)))
-    draw((hs * hs).sum(), title="Two steps of an LSTM: every arrow is a term of the derivation").save(
-        folder / "trap_wrong_backward.svg"
-    )
+    hs, _ = unroll(LSTM(D, H, seed=0), np.ones((2, 1, D)))
+    draw((hs * hs).sum(), title="Every arrow is a term of the derivation").save(folder / "trap_wrong_backward.svg")
 
 
 if __name__ == "__main__":

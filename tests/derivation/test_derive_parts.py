@@ -123,7 +123,11 @@ def test_functions_that_a_step_calls_name_nothing() -> None:
     assert "outer" not in text
 
 
-@pytest.mark.parametrize("wrap", [lambda f: f, lambda f: functools.partial(f, scale=2.0), lambda f: Callable(f)], ids=str)
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda f: f, lambda f: functools.partial(f, scale=2.0), lambda f: Callable(f)],
+    ids=["function", "partial", "callable"],
+)
 def test_functions_partial_functions_and_callable_objects_are_observed(wrap: Any) -> None:
     def step(h: Any, x: Any, scale: float = 2.0) -> Any:
         gate = mg.sigmoid(h * scale + x)

@@ -48,9 +48,10 @@ types: $(STAMP)
 	    -p minigrad -p minigrad.models -p minigrad.viz -p benchmarks
 	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy examples
 
+# As many processes as there are cores, each with one BLAS thread.
 test: lint types
 	@bash tests/viz/install_programs.sh
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # Every planted mistake, one at a time (some minutes); make mutants ONLY='tanh clip' tries those whose names say so.
 mutants: $(STAMP)

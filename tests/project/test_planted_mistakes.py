@@ -6,7 +6,7 @@ import pytest
 from mutation.harness import MUTANTS, REPORT, ROOT, Outcome, line, outcomes, renew, summary
 from mutation.mutant import Mutant, PlantingError
 
-SAMPLE = MUTANTS[::60]
+SAMPLE = MUTANTS[::120]
 
 
 def test_there_are_at_least_a_hundred_each_with_its_own_name():

@@ -170,17 +170,17 @@ class _Loop:
             x = _selected(valid, x).named("x")
         new = _checked_state(self.label, self.advance(x, state), state)
         for part, old, name in zip(parts_of(new), parts_of(state), _names_of(self.cell, new), strict=False):
-            if part.name is None and part is not old and isinstance(part._node, Operation):
+            if part is not old and isinstance(part._node, Operation) and part._node.name is None:
                 part.named(name)
         if valid is None:
             last = new[-1] if isinstance(new, tuple) else new
             return new, last if type(last) is Tensor else parts_of(new)[-1]
-        parts = parts_of(new)
-        kept = []
-        for part, old in zip(parts, parts_of(state), strict=True):
-            chosen = where(_fitting(valid, part), part, old)
-            kept.append(chosen if part.name is None else chosen.named(part.name))
-        return with_parts(new, kept), where(_fitting(valid, parts[-1]), parts[-1], 0.0)
+        last, kept = parts_of(new)[-1], []
+        new = _in_order(new, state)
+        for part, old in zip(parts_of(new), parts_of(state), strict=True):
+            chosen, name = where(_fitting(valid, part), part, old), None if part._node is None else part._node.name
+            kept.append(chosen if name is None else chosen.named(name))
+        return with_parts(new, kept), where(_fitting(valid, last), last, 0.0)
 
     # ---------------------------------------------------------------- every step as it is written
 
@@ -292,13 +292,23 @@ def _checked_state(label: str, new: Any, old: Any) -> Any:
     both_tuples = isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old)
     if both_tuples and all(type(a) is type(b) is Tensor and a.shape == b.shape for a, b in zip(new, old, strict=True)):
         return new
-    expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
+    expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(_in_order(new, old))]
     if got != expected:
         raise ShapeError(
             f"{Place(current_place().time, (label,))}: step must return a state like the one it was given, of shape "
             f"{_shapes(expected)}; got {'None' if new is None else _shapes(got)}"
         )
     return new
+
+
+def _in_order(new: Any, old: Any) -> Any:
+    """``new`` with its parts in the order of those of ``old``: what belongs together in two dicts, the keys say."""
+    if pytree.alike(new, old):
+        return new
+    try:
+        return with_parts(old, pytree.like(old, new, "state"))
+    except ArgumentError:
+        return new
 
 
 def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:

@@ -160,7 +160,7 @@ def form_of(program: Program) -> Hashable:
     """What decides how a program is run: two with the same form differ in names and in the values of consts only."""
     return (
         tuple([(type(line.op), line.operands, line.shape, line.dtype, attributes(line.op)) for line in program.lines]),
-        tuple([(value.shape, value.dtype, value.number, type(value.number)) for value in program.consts]),
+        tuple([(value.shape, value.dtype, repr(value.number), type(value.number)) for value in program.consts]),
         tuple([(value.shape, value.dtype) for value in program.xs]),
         tuple([(value.shape, value.dtype) for value in program.carry]),
         program.new_carry,

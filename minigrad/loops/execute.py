@@ -14,7 +14,7 @@ from minigrad.loops.backend import Run
 from minigrad.loops.compile import compiled
 from minigrad.loops.explain import note
 from minigrad.loops.loop import Loop, Result
-from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
+from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref, Undefined
 from minigrad.loops.trace import Const, Flat, Trace, hoisted
 from minigrad.loops.written import Values
 from minigrad.module import Parameter
@@ -152,6 +152,8 @@ def _prove(step: Flat, recipe: Recipe, run: Run, xs: Flats, times: range, names:
     last = times[-1]
     try:
         again = Recipe(Trace(step, run.before_last(), [x._array[last - 1] for x in xs], names))
+    except Undefined:
+        raise
     except CannotCompile as ended:
         raise _impure(f"its first step can be traced, but not its last (t = {last}): {ended}") from None
     if again.compiled is not recipe.compiled:
@@ -214,7 +216,7 @@ class _Loop:
                 continue
             except (IndexError, ValueError, TypeError) as error:
                 raise CannotCompile(f"running it compiled raised {type(error).__name__}: {error}") from None
-        raise CannotCompile("numbers overflow, or are not defined: the plain loop says where")
+        raise Undefined
 
     def _array(self, tensor: Tensor, is_needed: bool) -> Any:
         """The values of an operand: lent if the derivative needs them; else copied if they may change before steps are written

@@ -20,7 +20,7 @@ from typing_extensions import override
 from minigrad.errors import PurityError
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array
-from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Value
+from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Undefined, Value
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
 from minigrad.scope import Place, Setting, state
@@ -104,6 +104,7 @@ class Tracer(Setting):
         """An operation was recorded."""
         node.place = node.place._replace(line=None)
         varies = not self.varying.isdisjoint(node.sources) or (operands is not None and self.knows(operands))
+        varies = varies or type(node) is Pass  # a result of the step has a row for each step, even if all are equal
         if operands is None or node.compute is None:
             if varies:
                 self.end(f"{node.label!r} has no form that a compiled loop can repeat")
@@ -133,7 +134,7 @@ class Tracer(Setting):
         if node in self.refs:
             return self.refs[node]
         number = operand._array if isinstance(operand, Constant) and isinstance(operand._array, int | float) else None
-        key = type(number), number
+        key = type(number), repr(number)
         if number is not None and key in self._numbers:
             return self._numbers[key]
         known = [k for k, const in enumerate(self.consts) if const is operand and number is None]
@@ -149,7 +150,7 @@ class Tracer(Setting):
     def computed(self, tensor: Tensor) -> Ref:
         """Where a result of the step comes from: always a line, so that it has a place of its own at every step."""
         ref = self.ref(tensor)
-        if ref.kind == LOCAL:
+        if ref.kind == LOCAL and ref.number not in self.invariant:
             return ref
         record(Pass(), tensor._array.copy(), (tensor._node,), (), (tensor,))
         return Ref(LOCAL, len(self.lines) - 1)
@@ -208,7 +209,7 @@ class Trace:
         given, taken = ([Value(leaf.shape, leaf.dtype, leaf.name, True) for leaf in leaves] for leaves in (self.carry, self.xs))
         self.consts: list[Const] = tracer.consts
         whole = Program(tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys)
-        self.program, place = whole.pruned(())
+        self.program, place = whole.pruned(tracer.refs[node] for node in tracer.varying)  # what is not used may still warn
         self.invariant: dict[int, Tensor] = {
             place[Ref(LOCAL, k)].number: tensor for k, tensor in tracer.invariant.items() if Ref(LOCAL, k) in place
         }
@@ -238,11 +239,13 @@ class Trace:
         rows = [tracer.bind(value, Ref(XS, k), name) for k, (value, name) in enumerate(zip(xs, names, strict=True))]
         leaves = [cast(Leaf, tensor._node) for tensor in (*parts, *rows)]
         try:
-            with tracer, np.errstate(all="ignore"):  # the run that follows says what is wrong with numbers
+            with tracer, np.errstate(over="raise", divide="raise", invalid="raise"):  # the plain loop warns as it is told to
                 new, ys = step(parts, rows)
                 refs = tuple(map(tracer.computed, new)), tuple(map(tracer.computed, ys))
         except (CannotCompile, PurityError):
             raise
+        except FloatingPointError:
+            raise Undefined from None
         except Exception as error:
             raise CannotCompile(f"its first step raised {type(error).__name__}: {error}") from None
         return leaves[: len(parts)], leaves[len(parts) :], *refs
@@ -265,5 +268,6 @@ def hoisted(trace: Trace) -> Hoisted:
     if not trace.invariant:
         return Hoisted(trace.program, trace.consts, {})
     program, moved = trace.program.with_consts(trace.invariant, tuple(map(_value_of, trace.invariant.values())))
-    program, place = program.pruned(())
+    varying = [new for old, new in moved.items() if old.number not in trace.invariant]
+    program, place = program.pruned(varying)
     return Hoisted(program, consts, {old: place.get(new, new) for old, new in moved.items()})

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 from minigrad.graph import CONSTANT, Gradient, Operation
-from minigrad.scope import state
+from minigrad.scope import end_trace, state
 from minigrad.tensor import Tensor, operand, record, unrecorded
 
 __all__ = ["dropout"]
@@ -55,6 +55,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         rng = np.random.default_rng(rng)
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"dropout: expected rng to be a np.random.Generator or a seed ≥ 0, got {rng!r}")
+    end_trace("dropout")  # before anything is drawn
     kept = rng.random(x.shape) >= p
     scale = 1 / (1 - float(p)) if p < 1 else 0.0
     y = np.where(kept, np.multiply(x._array, scale), 0)

@@ -24,7 +24,7 @@ from minigrad.scope import Place
 from minigrad.tensor import plain
 
 from .checks import positive_size
-from .promise import can_hoist, memory_of, token_of, why_not
+from .promise import attributes_of, can_hoist, memory_of, put_back, token_of, why_not
 from .recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
 __all__ = [
@@ -242,8 +242,13 @@ class _Loop:
         streams = [_tensor(part) for part in parts_of(inputs)]
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-            x = with_parts(inputs, rows[: len(streams)])
-            new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
+            x, before = with_parts(inputs, rows[: len(streams)]), attributes_of(self.cell)
+            try:
+                new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
+            finally:
+                changed = put_back(before)
+            if changed is not None:
+                raise CannotCompile(f"its step changes {changed}")
             if not pytree.alike(new, state):
                 raise CannotCompile("its state changes its structure")
             return parts_of(new), [y]

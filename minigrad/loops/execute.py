@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import Any, Final, TypeAlias
+from weakref import ref
 
 import numpy as np
 
@@ -65,8 +66,9 @@ Memory: TypeAlias = dict[Hashable, Recipe]
 MOST_PROVEN: Final = 1024
 """How many steps are known to be proven before all are forgotten."""
 
-proven: set[Hashable] = set()
-"""The steps, each with a form of its program, that were compared with a plain step once."""
+proven: dict[Hashable, list[ref[Tensor] | None]] = {}
+"""The steps, each with a form of its program, that were compared with a plain step once, and what they then made or found
+that has no place in a graph."""
 
 
 def execute(
@@ -123,7 +125,7 @@ def execute(
         _prove(step, recipe, run, xs, times, names)
         if len(proven) >= MOST_PROVEN:
             proven.clear()
-        proven.add((key, recipe.compiled))
+        proven[key, recipe.compiled] = [ref(const) if isinstance(const, Tensor) else None for const in recipe.trace.made()]
     return loop.results(run)
 
 
@@ -143,8 +145,10 @@ def recipe_for(step: Flat, carry: Flats, xs: Flats, times: range, names: Sequenc
 
 
 def _is_proven(key: Hashable, recipe: Recipe) -> bool:
-    arrays = any(isinstance(const, Constant) and isinstance(const._array, np.ndarray) for const in recipe.consts)
-    return (key, recipe.compiled) in proven and not arrays
+    then, now = proven.get((key, recipe.compiled)), recipe.trace.made()
+    if then is None or len(then) != len(now):
+        return False
+    return all(known is not None and known() is const for known, const in zip(then, now, strict=True))
 
 
 def _prove(step: Flat, recipe: Recipe, run: Run, xs: Flats, times: range, names: Sequence[str | None]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import PurityError
-from minigrad.graph import Leaf, Node, Operation
+from minigrad.graph import Leaf, Node, Operation, next_serial
 from minigrad.guard import Array
 from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Undefined, Value
 from minigrad.ops.casting import Copy
@@ -46,9 +46,11 @@ class Pass(Copy):
 class Tracer(Setting):
     """Inside, every operation on what is `bound` is noted as a line of a program."""
 
-    __slots__ = ("_alive", "_numbers", "consts", "invariant", "lines", "origin", "reason", "refs", "varying")
+    __slots__ = ("_alive", "_numbers", "began", "consts", "invariant", "lines", "origin", "reason", "refs", "varying")
 
     def __init__(self) -> None:
+        self.began = next_serial()
+        """What has a smaller serial number was there before."""
         self.refs: dict[Node, Ref] = {}
         """Where the value of each node comes from."""
         self.varying: set[Node] = set()
@@ -140,7 +142,7 @@ class Tracer(Setting):
         known = [k for k, const in enumerate(self.consts) if const is operand and number is None]
         ref = Ref(CONST, known[0] if known else len(self.consts))
         if not known:
-            self.consts.append(operand)
+            self.consts.append(as_it_is_now(operand))
         if number is not None:
             self._numbers[key] = ref
         elif node is not None:
@@ -166,6 +168,12 @@ class Tracer(Setting):
         return [tensor for reference in self._alive if (tensor := reference()) is not None]
 
 
+def as_it_is_now(const: Const) -> Const:
+    """A const that no code of others can change: of an array, a copy."""
+    is_array = isinstance(const, Constant) and isinstance(const._array, np.ndarray)
+    return Constant(const._array.copy()) if isinstance(const, Constant) and is_array else const
+
+
 def _value_of(const: Const) -> Value:
     array = None if const is None else const._array
     number = array if isinstance(array, int | float) else None
@@ -189,7 +197,7 @@ class Trace:
         PurityError: a tensor of the step is still referred to when it is over.
     """
 
-    __slots__ = ("carry", "consts", "invariant", "program", "xs")
+    __slots__ = ("began", "carry", "consts", "invariant", "program", "xs")
 
     def __init__(self, step: Flat, carry: Sequence[Array], xs: Sequence[Array], names: Sequence[str | None]) -> None:
         tracer = Tracer()
@@ -207,7 +215,7 @@ class Trace:
                 "part of the state or of the outputs, or do not promise that the step is pure"
             )
         given, taken = ([Value(leaf.shape, leaf.dtype, leaf.name, True) for leaf in leaves] for leaves in (self.carry, self.xs))
-        self.consts: list[Const] = tracer.consts
+        self.began, self.consts = tracer.began, tracer.consts
         whole = Program(tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys)
         self.program, place = whole.pruned(tracer.refs[node] for node in tracer.varying)  # what is not used may still warn
         self.invariant: dict[int, Tensor] = {
@@ -217,6 +225,15 @@ class Trace:
         for k, line in enumerate(self.program.lines):
             if k not in self.invariant:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
+
+    def made(self) -> list[Const]:
+        """The consts that the step itself made, or may have made: another call of it may make others."""
+        return [const for const in self.consts if const is not None and self._is_made(const)]
+
+    def _is_made(self, const: Tensor | Constant) -> bool:
+        if isinstance(const, Constant):
+            return isinstance(const._array, np.ndarray)
+        return const._node is None or const._node.serial > self.began
 
     def computed_anew(self) -> list[Const]:
         """The consts, and the results of the lines that depend on consts alone, from the values that the consts have now."""

@@ -57,11 +57,19 @@ class Compiled:
         if len(floats) > 1:
             raise CannotCompile(f"it computes with numbers of several dtypes: {', '.join(sorted(floats))}")
 
-    def results(self, wanted: frozenset[Ref], T: int) -> tuple[list[bool], list[bool]]:
-        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        if (wanted, T) not in self._results:
-            self._results[wanted, T] = self._depending(wanted, T)
-        return self._results[wanted, T]
+    def results(self, wanted: frozenset[Ref], T: int, window: int) -> tuple[list[bool], list[bool]]:
+        """Which parts of the last carry, and which outputs, depend on what wants a gradient, if the carry loses its history
+        after each window."""
+        key = wanted, T, window
+        if key not in self._results:
+            finals, outputs = self._depending(wanted, min(T, window))
+            if T > window:
+                later = frozenset(ref for ref in wanted if ref.kind != CARRY)
+                finals, _ = self._depending(later, (T - 1) % window + 1)
+                others = self._depending(later, min(T - window, window))[1]
+                outputs = [first or other for first, other in zip(outputs, others, strict=True)]
+            self._results[key] = finals, outputs
+        return self._results[key]
 
     def _depending(self, wanted: frozenset[Ref], T: int) -> tuple[list[bool], list[bool]]:
         program, state = self.program, frozenset(ref for ref in wanted if ref.kind == CARRY)
@@ -101,16 +109,16 @@ class Compiled:
         return Executable(Plan(Schedule(self.program, kept, every_carry=True), quiet))
 
     def needs(self, wanted: frozenset[Ref]) -> set[Ref]:
-        """The xs and consts whose values a backward pass needs."""
+        """The xs, consts and parts of the initial carry whose values a backward pass needs."""
         return self._whole(wanted)[1]
 
     def _whole(self, wanted: frozenset[Ref]) -> tuple[Derivative, set[Ref]]:
-        """The backward pass for gradients that arrive at all results, and the xs and consts whose values it needs."""
+        """The backward pass for gradients that arrive at all results, and what of the loop's operands it needs."""
         if wanted not in self._largest:
             program = self.program
             derivative = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
             used = {ref for line in derivative.program.lines for ref in line.operands if ref.kind == CONST}
-            self._largest[wanted] = derivative, used | {ref for ref in derivative.needed() if ref.kind == XS}
+            self._largest[wanted] = derivative, used | {ref for ref in derivative.needed() if ref.kind in (XS, CARRY)}
         return self._largest[wanted]
 
     def backward(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int]) -> list[tuple[Derivative, Executable]]:

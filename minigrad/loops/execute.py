@@ -211,6 +211,7 @@ class _Loop:
         needed = known.needs(self.wanted) if self.wanted else set()
         xs = [self._array(x, Ref(XS, j) in needed) for j, x in enumerate(self.xs)]
         consts = [self._const(const, Ref(CONST, k) in needed, k) for k, const in enumerate(self.consts)]
+        self.lent += [part.lend(Loop) for i, part in enumerate(self.carry) if Ref(CARRY, i) in needed]
         for quiet in (False, True):
             executable = known.forward(self.wanted, quiet)
             try:
@@ -250,7 +251,7 @@ class _Loop:
         outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.wanted:
             return finals, outputs
-        final_wants, output_wants = self.recipe.compiled.results(self.wanted, len(self.times))
+        final_wants, output_wants = self.recipe.compiled.results(self.wanted, len(self.times), self.window)
         loop = self._node(run)
         for i, (tensor, wants) in enumerate(zip(finals, final_wants, strict=True)):
             op = program.lines[program.new_carry[i].number].op

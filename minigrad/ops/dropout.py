@@ -51,11 +51,12 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         raise ArgumentError(f"dropout: expected a probability from 0 to 1, got {p!r}")
     if not training or p == 0:
         return x if isinstance(x, Tensor) else unrecorded(np.array(x._array))
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
+    if isinstance(rng, np.random.Generator):
+        end_trace("dropout")  # before anything is drawn
+    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         rng = np.random.default_rng(rng)
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"dropout: expected rng to be a np.random.Generator or a seed ≥ 0, got {rng!r}")
-    end_trace("dropout")  # before anything is drawn
     kept = rng.random(x.shape) >= p
     scale = 1 / (1 - float(p)) if p < 1 else 0.0
     y = np.where(kept, np.multiply(x._array, scale), 0)

@@ -128,9 +128,9 @@ def put_back(before: Attributes) -> str | None:
     return changed
 
 
-def _identities(container: Any) -> list[tuple[Any, int]]:
+def _identities(container: Any) -> list[tuple[Any, Any]]:
     pairs = container.items() if isinstance(container, dict) else enumerate(container)
-    return [(key, id(value)) for key, value in pairs]
+    return [(key, value if type(value) in (int, float, str) else id(value)) for key, value in pairs]
 
 
 CODE: Final = attrgetter("__code__")

@@ -8,22 +8,18 @@ can be (`minigrad.loops.execute`). The cells of minigrad say it.
 from __future__ import annotations
 
 import itertools
-import pickle
-from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter, methodcaller
 from types import FunctionType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from weakref import ref
 
-import numpy as np
-
 from minigrad.loops import Memory
-from minigrad.module import Module, Parameter
+from minigrad.module import Parameter
 
 from .recurrent import Cell
 
-__all__ = ["ADVANCING", "attributes_of", "can_hoist", "memory_of", "put_back", "token_of", "why_not"]
+__all__ = ["ADVANCING", "can_hoist", "memory_of", "token_of", "why_not"]
 
 ADVANCING: Final = ("step", "project", "recur")
 """The methods that compute a step."""
@@ -74,63 +70,6 @@ def _mixed_in(cell: type, promising: type) -> str | None:
 def can_hoist(cell: Any) -> bool:
     """Whether `recur` of `project` is known to be the step, so that all steps may be projected at once."""
     return isinstance(cell, Cell) and type(cell).step is Cell.step and why_not(cell) is None
-
-
-Attributes: TypeAlias = list[tuple[str, Any, Any]]
-"""Dicts, lists, sets and generators of random numbers, each with what it is called and what was in it."""
-
-
-def attributes_of(cell: Any) -> Attributes:
-    """The attributes of a cell and of its modules as they are now, and what is in the containers among them."""
-    found: Attributes = []
-    owners, seen = [("", cell)], {id(cell)}
-    while owners:
-        path, owner = owners.pop()
-        attributes = getattr(owner, "__dict__", None)
-        if type(attributes) is not dict:
-            continue
-        found.append((path, attributes, attributes.copy()))
-        for name, value in attributes.items():
-            if type(value) in (list, dict, set, deque):
-                found.append((f"{path}{name}", value, value.copy()))
-            elif isinstance(value, np.random.Generator):
-                found.append((f"{path}{name}", value, value.bit_generator.state))
-            elif isinstance(value, Module) and id(value) not in seen:
-                seen.add(id(value))
-                owners.append((f"{path}{name}.", value))
-    return found
-
-
-def put_back(before: Attributes) -> str | None:
-    """Undo what a step has done to the attributes of its cell; what that was, or None.
-
-    >>> from minigrad.models import RNN
-    >>> cell = RNN(3, 4)
-    >>> before = attributes_of(cell)
-    >>> cell.count = 1
-    >>> put_back(before), hasattr(cell, "count")
-    ('its attribute count', False)
-    """
-    changed = None
-    for path, owner, then in before:
-        if isinstance(owner, np.random.Generator):
-            if pickle.dumps(owner.bit_generator.state) != pickle.dumps(then):
-                owner.bit_generator.state = then
-                changed = f"the state of {path}"
-            continue
-        now, known = _identities(owner), _identities(then)
-        if now == known:
-            continue
-        is_container = path and not path.endswith(".")
-        changed = f"what is in {path}" if is_container else f"its attribute {path}{dict(set(now) ^ set(known)).popitem()[0]}"
-        owner.clear()
-        (owner.extend if hasattr(owner, "extend") else owner.update)(then)
-    return changed
-
-
-def _identities(container: Any) -> list[tuple[Any, Any]]:
-    pairs = container.items() if isinstance(container, dict) else enumerate(container)
-    return [(key, value if type(value) in (int, float, str) else id(value)) for key, value in pairs]
 
 
 CODE: Final = attrgetter("__code__")

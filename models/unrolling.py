@@ -23,8 +23,9 @@ from minigrad.scan import plain_reason
 from minigrad.scope import Place
 from minigrad.tensor import plain
 
+from .changes import attributes_of, put_back
 from .checks import positive_size
-from .promise import attributes_of, can_hoist, memory_of, put_back, token_of, why_not
+from .promise import can_hoist, memory_of, token_of, why_not
 from .recurrent import Cell, Recurrent, parts_of, shape_of, with_parts
 
 __all__ = [

@@ -63,7 +63,7 @@ class Compiled:
         key = wanted, T, window
         if key not in self._results:
             finals, outputs = self._depending(wanted, min(T, window))
-            if T > window:
+            if window < T:
                 later = frozenset(ref for ref in wanted if ref.kind != CARRY)
                 finals, _ = self._depending(later, (T - 1) % window + 1)
                 others = self._depending(later, min(T - window, window))[1]

@@ -1,59 +1,34 @@
-"""What a step can learn of its operands in other ways than by computing with them, and what it can do beside returning a
-result: its loop is the plain loop over it all the same, or an error says which promise was broken."""
+"""What a step can learn of its operands in other ways than by computing with them, and what it can return that it has not
+computed: its loop is the plain loop over it all the same."""
 
 from __future__ import annotations
 
 import warnings
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from loops_oracle import assert_same, by_hand, seen, trained, twice_differentiated, unrecorded
 from minigrad.models import unroll
+from one_step_cells import B, D, H, Of, Step, T, is_plain, new, random
 
 from minigrad import (
-    Module, Parameter, Tensor, concatenate, dropout, explain_loop, grad, log, norm, optim, scan, sigmoid, stack, tanh, walk,
+    Parameter,
+    Tensor,
+    concatenate,
+    dropout,
+    grad,
+    log,
+    norm,
+    optim,
+    scan,
+    sigmoid,
+    stack,
+    tanh,
+    walk,
     where,
 )  # fmt: skip
-from minigrad.errors import MutationError, PurityError
-
-T, B, D, H = 5, 2, 3, 4
-Step = Callable[[Any, Any, Any], Any]
-
-
-def random(*shape: int) -> np.ndarray:
-    return np.random.default_rng([6, *shape]).standard_normal(shape) / 2
-
-
-class Of(Module):
-    """A cell that promises that its step, a function (cell, x, state) ↦ state, is pure."""
-
-    pure_step = True
-
-    def __init__(self, step: Step, start: Any = None, **attributes: Any) -> None:
-        self.function, self.start = step, Tensor(np.full((B, H), 0.1)) if start is None else start
-        self.W, self.U = Parameter(random(H, D), name="W"), Parameter(random(H, H), name="U")
-        self.b, self.v = Parameter(random(H), name="b"), Parameter(random(H + 1)[:H], name="v")
-        self.rng, self.training = np.random.default_rng(3), True
-        for name, value in attributes.items():
-            setattr(self, name, value)
-
-    def initial_state(self, batch: int) -> Any:
-        return self.start
-
-    def step(self, x: Any, state: Any) -> Any:
-        return self.function(self, x, state)
-
-
-def new(c: Any, x: Any, h: Any) -> Tensor:
-    return tanh(x @ c.W.T + h @ c.U.T + c.b)
-
-
-def is_plain(cell: Any, xs: Any) -> bool:
-    return not explain_loop(unroll, cell, xs)[0].is_compiled
-
+from minigrad.errors import MutationError
 
 # ---------------------------------------------------------------- operands that an operation keeps to itself
 
@@ -195,128 +170,6 @@ def test_an_output_of_a_scan_may_be_a_constant() -> None:
     weights.sum().backward()
     assert one.tolist() == [1.0] * T
     assert U.grad.tolist() == np.full((H, H), T).tolist()
-
-
-# ---------------------------------------------------------------- what a step does to its cell
-
-class Counter(Module):
-    count = 0
-
-
-def counting(c: Any, x: Any, h: Any) -> Tensor:
-    c.count += 1
-    return new(c, x, h) * (2.0 if c.count == 3 else 1.0)
-
-
-def counting_inside(c: Any, x: Any, h: Any) -> Tensor:
-    c.inner.count += 1
-    return new(c, x, h)
-
-
-def logging(c: Any, x: Any, h: Any) -> Tensor:
-    c.log.append(h.shape)
-    return new(c, x, h)
-
-
-def counting_in_a_dict(c: Any, x: Any, h: Any) -> Tensor:
-    c.counts["steps"] = c.counts.get("steps", 0) + 1
-    return new(c, x, h)
-
-
-def drawing(c: Any, x: Any, h: Any) -> Tensor:
-    return new(c, x, h) + Tensor(c.rng.standard_normal((B, H)))
-
-
-def counting_before_it_reads(c: Any, x: Any, h: Any) -> Tensor:
-    c.count += 1
-    return new(c, x, h) * (c.count if h.sum().item() > -100 else 0.0)
-
-
-def keeping(c: Any, x: Any, h: Any) -> Tensor:
-    c.latest = new(c, x, h)
-    return c.latest
-
-
-CHANGING: dict[str, tuple[Step, Callable[[], dict[str, Any]], Callable[[Any], Any]]] = {
-    "an attribute": (counting, lambda: {"count": 0}, lambda c: c.count),
-    "an attribute of a module": (counting_inside, lambda: {"inner": Counter()}, lambda c: c.inner.count),
-    "a list": (logging, lambda: {"log": []}, lambda c: len(c.log)),
-    "a deque": (logging, lambda: {"log": deque()}, lambda c: len(c.log)),
-    "a dict": (counting_in_a_dict, lambda: {"counts": {}}, lambda c: c.counts),
-    "a generator": (drawing, dict, lambda c: c.rng.bit_generator.state["state"]["state"]),
-    "an attribute, and then the trace ends": (counting_before_it_reads, lambda: {"count": 0}, lambda c: c.count),
-    "a tensor that is kept": (keeping, dict, lambda c: c.latest.shape),
-}
-
-
-@pytest.mark.parametrize("name", CHANGING)
-def test_what_a_step_changes_in_its_cell_is_as_the_plain_loop_leaves_it(name: str) -> None:
-    step, attributes, changed = CHANGING[name]
-
-    def run(loop: Any) -> dict[str, Any]:
-        cell = Of(step, **attributes())
-        found = {}
-        for call in range(3):
-            cell.zero_grad()
-            once = trained(loop, cell, random(T, B, D), dict(cell.named_parameters()))
-            found |= {f"{call} {name}": value for name, value in once.items()} | {f"{call} changed": changed(cell)}
-        return found
-
-    assert_same(run(unroll), run(by_hand))
-
-
-def test_the_report_says_what_a_step_changes() -> None:
-    report = explain_loop(unroll, Of(counting, count=0), random(T, B, D))[0]
-    assert report.reason == "its step changes its attribute count"
-
-
-@pytest.mark.parametrize("kind", [Tensor, np.asarray])
-def test_noise_that_begins_after_the_first_call_is_a_broken_promise(kind: Any) -> None:
-    generators = [np.random.default_rng(0)]  # not an attribute of the cell
-
-    def step(c: Any, x: Any, h: Any) -> Tensor:
-        return new(c, x, h) + kind(generators[0].standard_normal(H) if c.training else np.zeros(H))
-
-    cell = Of(step)
-    cell.training = False
-    unroll(cell, random(T, B, D))
-    cell.training = True
-    with pytest.raises(PurityError, match="must be pure"):
-        unroll(cell, random(T, B, D))
-
-
-def test_an_array_that_a_step_writes_to_is_a_broken_promise() -> None:
-    def step(c: Any, x: Any, h: Any) -> Tensor:
-        c.array += 1
-        return new(c, x, h) * c.array
-
-    with pytest.raises(PurityError, match="must be pure"):
-        unroll(Of(step, array=np.zeros(1)), random(T, B, D))
-
-
-def test_a_promise_does_not_speak_for_a_class_that_was_mixed_in_behind_it() -> None:
-    class Base(Of):
-        pure_step = False
-
-        def step(self, x: Any, state: Any) -> Any:
-            return new(self, x, state)
-
-    class Promising(Base):
-        pure_step = True
-
-        def step(self, x: Any, state: Any) -> Any:
-            return super().step(x, state) * 0.5
-
-    class Mixed(Base):
-        def step(self, x: Any, state: Any) -> Any:
-            return super().step(x, state)
-
-    class Both(Promising, Mixed):
-        pass
-
-    assert not is_plain(Promising(new), random(T, B, D))
-    reason = explain_loop(unroll, Both(new), random(T, B, D))[0].reason
-    assert reason == "Mixed, behind Promising, overrides step, and does not promise pure_step = True"
 
 
 # ---------------------------------------------------------------- warnings, and where gradients end

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
-from minigrad.loops.differentiate import Derivative, differentiate, flow, reach
+from minigrad.loops.differentiate import CURVES, Derivative, differentiate, flow, reach
 from minigrad.loops.fuse import Plan
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.schedule import Schedule
@@ -127,8 +127,13 @@ class Compiled:
         key = wanted, tuple(carry), tuple(ys)
         if key not in self._backward:
             derivative = differentiate(self.program, wanted, carry, ys)
-            ways = []
-            for way in (simplified(derivative), derivative):
+            ways, lines = [], self.program.lines
+            small = {
+                Ref(XS, k)
+                for k, (kind, number) in enumerate(derivative.residuals)
+                if kind == LOCAL and isinstance(lines[number].op, CURVES)
+            }
+            for way in (simplified(derivative, small), derivative):
                 program = way.program
                 kept = [ref.number for ref in (*program.ys, *(part.g for part in way.contributions))]
                 with suppress(CannotCompile):

@@ -48,7 +48,7 @@ def _ahead(function: Kernel, large: list[int]) -> Kernel:
     def kernel(*operands: Any) -> None:
         for k in large:
             factor = np.asarray(operands[k])
-            if factor.size and max(factor.max(), -factor.min()) > LARGEST[operands[-1].dtype]:
+            if factor.size and max(float(factor.max()), -float(factor.min())) > LARGEST[operands[-1].dtype]:
                 raise FloatingPointError("a factor is large")
         with np.errstate(under="raise"):
             function(*operands)

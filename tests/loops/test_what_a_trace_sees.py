@@ -41,6 +41,9 @@ HIDDEN: dict[str, tuple[Step, np.ndarray]] = {
     "a spike and a reset": (
         lambda c, x, h: (lambda v: v - where(v > 0.2, 0.5, 0.0))(0.9 * h + x @ c.W.T), random(T, B, D)
     ),
+    "a mask of a mask": (
+        lambda c, x, h: (lambda mask: (mask * (mask * h)) * 0.5 + x @ c.W.T)(tanh(h) > -0.5), random(T, B, D)
+    ),
     "a sum to one number": (lambda c, x, h: new(c, x, h) * tanh(h.sum()) / norm(h), random(T, B, D)),
     "a product to one number": (lambda c, x, h: new(c, x, h) + h[0] @ h[1], random(T, B, D)),
 }  # fmt: skip

@@ -179,8 +179,8 @@ class _Loop:
         last, kept = parts_of(new)[-1], []
         new = _in_order(new, state)
         for part, old in zip(parts_of(new), parts_of(state), strict=True):
-            chosen, name = where(_fitting(valid, part), part, old), None if part._node is None else part._node.name
-            kept.append(chosen if name is None else chosen.named(name))
+            chosen, called = where(_fitting(valid, part), part, old), None if part._node is None else part._node.name
+            kept.append(chosen if called is None else chosen.named(called))
         return with_parts(new, kept), where(_fitting(valid, last), last, 0.0)
 
     # ---------------------------------------------------------------- every step as it is written

@@ -183,8 +183,8 @@ class _Simplified:
         self.nodes.append(node)
         self.operands.append(operands)
         bounds = [self._bound(operand) for operand in operands]
-        known = {Multiply: math.prod, Add: sum, Subtract: sum, Negative: sum, Pass: sum}
-        self._bounds.append(next((rule(bounds) for kind, rule in known.items() if isinstance(node, kind)), math.inf))
+        is_sum = isinstance(node, Add | Subtract | Negative | Pass)
+        self._bounds.append(math.prod(bounds) if isinstance(node, Multiply) else sum(bounds) if is_sum else math.inf)
         return Ref(LOCAL, len(self.nodes) - 1)
 
     def _bound(self, operand: Ref) -> float:

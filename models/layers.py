@@ -19,17 +19,17 @@ from minigrad.module import Module, Parameter
 from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability, switch
 from .head import Head
+from .lengths import steps_that_count
 from .promise import can_hoist
-from .recurrent import Recurrent, parts_of, with_parts
+from .recurrent import Recurrent
+from .states import detached, parts_of, with_parts
 from .unrolling import (
     checked_cell,
     checked_inputs,
-    detached,
     label_of,
     run,
     scope_if,
     stacked_over_time,
-    steps_that_count,
     unroll,
 )
 

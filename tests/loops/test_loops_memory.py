@@ -14,7 +14,7 @@ from loops_cases import D, H, Pass, each_kind, is_compiled, pair
 from minigrad.models.cells import GRU, LSTM
 from minigrad.models.layers import unroll
 from minigrad.models.promise import remembered
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 
 from minigrad import edge_gradients, grad, no_grad, walk
 from minigrad.loops.pool import forget_pool

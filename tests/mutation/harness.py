@@ -141,6 +141,7 @@ FIRST = {
     "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
     "models/promise.py": ("adversarial", "loops_own_cells", "loops_changes"),
     "models/unrolling.py": ("loops_oracle", "adversarial"),
+    "models/recurrence.py": ("loops_oracle", "adversarial"),
 }
 """The tests that are the likeliest to notice a mistake in a file come first; all others follow."""
 

@@ -13,7 +13,7 @@ from minigrad.loops import MASK, CannotCompile, execute
 from minigrad.scan import plain_reason
 
 from .lengths import Valid, fitting, is_padding_behind, selected
-from .promise import memory_of, token_of, why_not
+from .promise import known_of, memory_of, why_not
 from .states import as_initial, checked_state, detached, names_of, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
@@ -137,9 +137,9 @@ class Recurrence:
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(token_of(self.cell), method, len(masks)),
+            key=(known_of(self.cell).token, method, len(masks)),
             window=self.window if self.window < len(self.times) else None,
-            memory=memory_of(self.cell, method),
+            memory=memory_of(self.cell, method, state, inputs),
         )
         return hs, with_parts(state, final)
 

@@ -171,6 +171,9 @@ class Tensor(Operators, ArrayMethods):
         node = self._node
         if node is not None and type(name) is str:
             node.name = name
+        elif node is None and state.recording and type(name) is str:
+            array = self._array
+            self._node = Leaf(array.shape, array.dtype, False, name)
         elif node is not None or state.recording:
             self.name = name
         return self

@@ -14,7 +14,7 @@ from minigrad.scan import plain_reason
 
 from .lengths import Valid, fitting, is_padding_behind, selected
 from .promise import known_of, memory_of, why_not
-from .states import as_initial, checked_state, detached, names_of, parts_of, tensor_of, with_parts
+from .states import as_initial, checked_state, detached, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
 
@@ -41,6 +41,7 @@ class Recurrence:
         if valid is not None and times.step > 0 and is_padding_behind(valid) and valid[window::window].all():
             self.own_windows = False  # all begin together, and none has ended where a window does
         self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
+        self.names: Sequence[str] = getattr(cell, "state_names", ())
 
     def step(self, x: Any, state: Any, valid: Any) -> tuple[Any, Tensor]:
         """The new state and the output, from x_t or the projection of it; where an example's ``valid`` (B, 1) does not hold,
@@ -48,9 +49,12 @@ class Recurrence:
         if valid is not None and not self.hoisted:
             x = selected(valid, x).named("x")
         new = checked_state(self.label, self.advance(x, state), state)
-        for part, old, name in zip(parts_of(new), parts_of(state), names_of(self.cell, new), strict=False):
-            if part.name is None and part is not old and isinstance(part._node, Operation):
-                part.named(name)
+        names = self.names or getattr(new, "_fields", ())
+        if names:
+            for part, old, name in zip(parts_of(new), parts_of(state), names, strict=False):
+                node = part._node
+                if isinstance(node, Operation) and node.name is None and part is not old:
+                    part.named(name)
         if valid is None:
             last = new[-1] if isinstance(new, tuple) else new
             return new, last if type(last) is Tensor else parts_of(new)[-1]
@@ -67,11 +71,13 @@ class Recurrence:
         """The outputs of all steps, run one after the other, and the final state."""
         valid, advance, inputs = self.valid, self.step, self.inputs
         hs: list[Any] = [None] * len(self.times)
-        for done, t in enumerate(self.times):
-            if done:
-                state = self._cut(done, t, state)
-            mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
-            with time_step(t):
+        now = time_step(self.times.start)
+        with now:
+            for done, t in enumerate(self.times):
+                if done:
+                    now.move(t)
+                    state = self._cut(done, t, state)
+                mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
                 if mask is not None and not mask.any():
                     h = parts_of(state)[-1]
                     hs[t - 1] = Tensor(np.zeros(h.shape, h.dtype))
@@ -86,6 +92,8 @@ class Recurrence:
     def _cut(self, done: int, t: int, state: Any) -> Any:
         """The state before the step at time t, without its history where a window ends."""
         ends: Any = done % self.window == 0
+        if not ends and not self.own_windows:
+            return state
         if self.own_windows and self.valid is not None:  # each example's windows are counted from where it begins
             read = self.valid[t:] if self.times.step < 0 else self.valid[: t - 1]
             own = read.sum(axis=0)
@@ -147,6 +155,7 @@ class Recurrence:
 def _row(xs: Tensor, t: int) -> Tensor:
     """x_t."""
     x = xs[t - 1].named("x")
-    if isinstance(x._node, Leaf):
-        x._node.role = "input"
+    node = x._node
+    if isinstance(node, Leaf):
+        node.role = "input"
     return x

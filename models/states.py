@@ -67,11 +67,12 @@ def as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") 
 
 def checked_state(label: str, new: Any, old: Any) -> Any:
     """``new`` if it has the shapes of ``old``; ShapeError, which names cell and time step, otherwise."""
-    if type(new) is Tensor and type(old) is Tensor and new.shape == old.shape:
+    if type(new) is Tensor and type(old) is Tensor and new._array.shape == old._array.shape:
         return new
-    both_tuples = isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old)
-    if both_tuples and all(type(a) is type(b) is Tensor and a.shape == b.shape for a, b in zip(new, old, strict=True)):
-        return new
+    if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
+        pairs = zip(new, old, strict=True)
+        if all(type(a) is type(b) is Tensor and a._array.shape == b._array.shape for a, b in pairs):
+            return new
     expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
     if got != expected:
         raise ShapeError(

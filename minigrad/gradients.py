@@ -209,6 +209,8 @@ class Gathered:
 
 
 DEFERRED = (OuterProduct, Piece, Cut, Partial, OfResult)
+MADE = (OuterProduct, Cut)
+"""Those of which the sum is an array that is made when it is taken."""
 MOST_ROWS = 64
 """How many contributions of rows wait at most: they are kept alive until they are added up."""
 
@@ -289,6 +291,8 @@ def added_up(total: Any, node: Node) -> Gradient:
     """What a node was sent, of which something waited in a form of its own, as an array."""
     if type(total) is Cut:
         return total.whole()
+    if type(total) is OfResult:
+        return {total.which: total.values}
     if type(total) is OuterProduct:
         return fitted(total.left.T.dot(total.right), node)
     if type(total) is not Gathered:

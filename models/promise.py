@@ -54,8 +54,8 @@ def why_not(cell: Any) -> str | None:
 
 
 def can_hoist(cell: Any) -> bool:
-    """Whether `recur` of `project` is known to be the step, so that all steps may be projected at once."""
-    return isinstance(cell, Cell) and type(cell).step is Cell.step and why_not(cell) is None
+    """Whether `recur` of `project` is the step of a cell that promises a pure one, so that all may be projected at once."""
+    return isinstance(cell, Cell) and type(cell).step is Cell.step
 
 
 class Known:

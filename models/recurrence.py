@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, pytree, time_step, where
+from minigrad import Tensor, pytree, scope, time_step, where
 from minigrad.graph import Leaf, Operation
 from minigrad.loops import MASK, CannotCompile, execute
 from minigrad.scan import plain_reason
 
 from .lengths import Valid, fitting, is_padding_behind, selected
-from .promise import known_of, memory_of, why_not
+from .promise import known_of, memory_of
 from .states import as_initial, checked_state, detached, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
@@ -67,26 +67,24 @@ class Recurrence:
 
     # ---------------------------------------------------------------- every step as it is written
 
-    def step_by_step(self, state: Any) -> tuple[list[Tensor], Any]:
-        """The outputs of all steps, run one after the other, and the final state."""
+    def step_by_step(self, state: Any, now: scope) -> tuple[list[Tensor], Any]:
+        """The outputs of all steps, run one after the other, each at its own time in the scope ``now``, and the final state."""
         valid, advance, inputs = self.valid, self.step, self.inputs
         hs: list[Any] = [None] * len(self.times)
-        now = time_step(self.times.start)
-        with now:
-            for done, t in enumerate(self.times):
-                if done:
-                    now.move(t)
-                    state = self._cut(done, t, state)
-                mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
-                if mask is not None and not mask.any():
-                    h = parts_of(state)[-1]
-                    hs[t - 1] = Tensor(np.zeros(h.shape, h.dtype))
-                    continue
-                if self.hoisted:
-                    x = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
-                else:
-                    x = _row(inputs, t) if isinstance(inputs, Tensor) else inputs[t - 1]
-                state, hs[t - 1] = advance(x, state, mask)
+        for done, t in enumerate(self.times):
+            now.move(t)
+            if done:
+                state = self._cut(done, t, state)
+            mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
+            if mask is not None and not mask.any():
+                h = parts_of(state)[-1]
+                hs[t - 1] = Tensor(np.zeros(h.shape, h.dtype))
+                continue
+            if self.hoisted:
+                x = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
+            else:
+                x = _row(inputs, t) if isinstance(inputs, Tensor) else inputs[t - 1]
+            state, hs[t - 1] = advance(x, state, mask)
         return hs, state
 
     def _cut(self, done: int, t: int, state: Any) -> Any:
@@ -112,14 +110,14 @@ class Recurrence:
     # ---------------------------------------------------------------- all steps at once
 
     def why_not(self) -> str | None:
-        """Why the loop is run step by step; None if it may be compiled."""
+        """Why the loop is run step by step, whatever the cell promises; None if it may be compiled."""
         if isinstance(self.inputs, list):
             return "its inputs are given step by step"
         if self.valid is not None and not self.valid.any():
             return "no example has a step"
         if self.own_windows:
             return "the windows of truncation begin and end where each example does"
-        return plain_reason() or why_not(self.cell)
+        return plain_reason()
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
         """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""

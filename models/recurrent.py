@@ -17,7 +17,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.scope import Place
-from minigrad.tensor import plain
+from minigrad.tensor import given, plain
 
 from .checks import Seed, positive_size
 from .states import parts_of, shape_of
@@ -106,6 +106,8 @@ class Cell(Module, ABC, Generic[State]):
 
         Raise ArgumentError if its parts do not say which is which, as a plain tuple's do not, where the cell's have names.
         """
+        if type(state) is Tensor and state._array.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
+            return
         if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
             self._refuse_without_names(state)
         parts = parts_of(state)
@@ -141,7 +143,7 @@ class Cell(Module, ABC, Generic[State]):
                 break
         else:
             like = self.parameters()[0]
-        return Tensor(np.zeros((batch, self.hidden_size), like.dtype), name=name)
+        return given(np.zeros((batch, self.hidden_size), like.dtype), name, "initial state")
 
     # ---------------------------------------------------------------- the parameters, gate by gate
 

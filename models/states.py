@@ -28,6 +28,9 @@ def parts_of(state: Any) -> tuple[Any, ...]:
 
 def with_parts(state: Any, parts: Iterable[Any]) -> Any:
     """A state of the same kind as ``state``, made of other parts: the inverse of `parts_of`."""
+    if isinstance(state, Tensor):
+        (part,) = parts
+        return part
     return pytree.rebuilt(state, list(parts))
 
 
@@ -51,6 +54,8 @@ def tensor_of(value: Any) -> Tensor:
 
 def as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:
     """The initial state under the names of the cell's state; leaves belong to the time now. A ``given`` one as Tensors."""
+    if type(state) is Tensor and isinstance(node := state._node, Leaf) and not given and None not in (node.name, node.role):
+        return state
     names = names_of(cell, state)
     parts = [tensor_of(part) if given else part for part in parts_of(state)]
     for part, name in zip(parts, [*names, *[None] * len(parts)], strict=False):

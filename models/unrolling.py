@@ -13,16 +13,17 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, concatenate, current_place, scope, stack, time_step
+from minigrad import Tensor, concatenate, current_place, scope, stack
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.loops import CannotCompile, note
 from minigrad.memory import collector_paused
+from minigrad.tensor import given
 
 from .checks import positive_size
 from .lengths import Valid, batch_first, selected, steps_that_count
-from .promise import can_hoist
+from .promise import can_hoist, why_not
 from .recurrence import Recurrence
 from .recurrent import Cell, Recurrent
 from .states import as_initial, parts_of, shape_of
@@ -116,15 +117,18 @@ def run(
         hs, final = run(cell, xs[:length], state, batch, hoist, valid[:length], reverse, truncated)
         return _padded(hs, T), final
     times, place = range(T, 0, -1) if reverse else range(1, T + 1), current_place()
-    with scope(label):
-        with time_step(T + 1 if reverse else 0):
-            state = as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
+    now = scope(label)
+    with now:
+        now.move(T + 1 if reverse else 0)
+        state = as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
+        now.move(place.time)
         if isinstance(cell, Cell):
             _check_state(cell, state, batch, T)
-        hoist = hoist and can_hoist(cell)
+        promise = why_not(cell)
+        hoist = hoist and promise is None and can_hoist(cell)
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = Recurrence(cell, label, inputs, hoist, times, valid, window)
-        reason = loop.why_not() if T else "it has no steps"
+        reason = (loop.why_not() or promise) if T else "it has no steps"
         if reason is None:
             try:
                 hs, final = loop.compiled(state)
@@ -135,7 +139,7 @@ def run(
                 reason = str(ended)
         note(f"unroll {label}", T, reason=reason)
         with collector_paused():
-            return loop.step_by_step(state)
+            return loop.step_by_step(state, now)
 
 
 def _padded(hs: Tensor | list[Tensor], T: int) -> Tensor | list[Tensor]:
@@ -200,7 +204,9 @@ def checked_cell(where: str, cell: Any) -> Any:
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
-    xs = xs if isinstance(xs, Tensor) else Tensor(xs, name="x")
+    if not isinstance(xs, Tensor):
+        is_plain = type(xs) is np.ndarray and xs.dtype.kind in "fi"
+        xs = given(np.array(xs), "x", "input") if is_plain else Tensor(xs, name="x")
     if isinstance(xs._node, Leaf) and xs._node.role is None:
         xs._node.role = "input"
     D = getattr(cell, "input_size", None)

@@ -100,8 +100,8 @@ class Compiled:
     """
 
     __slots__ = (
-        "_backward", "_derivatives", "_forward", "_keeps", "_lines", "_reached", "_results", "needs_consts", "needs_xs",
-        "program", "wanted", "wanted_consts",
+        "_backward", "_derivatives", "_forward", "_keeps", "_lines", "_reached", "_results", "_same", "needs_consts",
+        "needs_xs", "program", "wanted", "wanted_consts",
     )  # fmt: skip
 
     def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
@@ -121,7 +121,8 @@ class Compiled:
         self._derivatives: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
         self._backward: dict[Hashable, Backward] = {}
         self._lines: dict[tuple[int, int], tuple[int, ...]] = {}
-        self._reached: dict[Hashable, set[Ref]] = {}
+        self._reached: dict[Hashable, frozenset[Ref]] = {}
+        self._same: dict[frozenset[Ref], frozenset[Ref]] = {}
         self._results: dict[int, tuple[list[bool], list[bool]]] = {}
 
     def forward(self, quiet: bool) -> Executable:
@@ -155,12 +156,11 @@ class Compiled:
 
         The results are the parts of the last carry and, after those, the ys.
         """
-        key = results, T, window
+        key = results, self.reached(results, T, window)
         found = self._backward.get(key)
-        return _kept(self._backward, key, self._backward_of(results, T, window)) if found is None else found
+        return _kept(self._backward, key, self._backward_of(*key)) if found is None else found
 
-    def _backward_of(self, results: tuple[int, ...], T: int, window: int) -> Backward:
-        reached = self.reached(results, T, window)
+    def _backward_of(self, results: tuple[int, ...], reached: frozenset[Ref]) -> Backward:
         ways = []
         for derivative, executable in self._derived(results):
             xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
@@ -186,19 +186,20 @@ class Compiled:
         count = len(self.program.carry)
         return [k for k in results if k < count], [k - count for k in results if k >= count]
 
-    def reached(self, results: tuple[int, ...], T: int, window: int) -> set[Ref]:
+    def reached(self, results: tuple[int, ...], T: int, window: int) -> frozenset[Ref]:
         """What gradients get to that arrive at these results: `reach`."""
         last = (T - 1) % window + 1
         key = results, last, min(T - last, window)
         found = self._reached.get(key)
         return _kept(self._reached, key, self._reach(results, T, window, last)) if found is None else found
 
-    def _reach(self, results: tuple[int, ...], T: int, window: int, last: int) -> set[Ref]:
+    def _reach(self, results: tuple[int, ...], T: int, window: int, last: int) -> frozenset[Ref]:
         carry, ys = self._of_both(results)
         found = reach(self.program, self.wanted, carry, ys, last)
         if last < T:
             found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, self.wanted, (), ys, window)
-        return found
+        same = frozenset(found)
+        return self._same.setdefault(same, same)
 
     def lines(self, T: int, window: int) -> tuple[int, ...]:
         """For each result the lines that a gradient passes which arrives at it alone."""

@@ -67,6 +67,8 @@ class Loop(Operation):
     def cuts(self) -> list[int]:
         """Before which steps of the backward pass its carry is set to zero."""
         T = len(self.times)
+        if self.window >= T:
+            return []
         return [T - number for number in range(self.window, T, self.window)][::-1]
 
     @property

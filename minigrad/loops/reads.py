@@ -78,6 +78,7 @@ class Reads:
         self._looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules)]
         self._looked_up += [(names, _picker(names)) for names in code.dicts]
         self._looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
+        self._looked_up = [(names, pick) for names, pick in self._looked_up if pick(names)]
         self._absent = [(names, name) for names, read in code.spaces.values() for name in read.difference(names)]
         """The globals that are not there, since they are built in."""
         self._functions, self._cells = list(code.functions), code.cells
@@ -144,10 +145,9 @@ class _Code:
         spaces += self.spaces.values()
         values = [names[name] for names, read in spaces for name in list(read) if name in names]
         for kind in self.kinds:
-            if not _is_known(kind.__module__):
-                methods = {name for name in vars(kind) if name.startswith("__") and callable(vars(kind)[name])}
-                read = self.attributes | (methods - MAKING if kind in type(self.owner).__mro__ else methods)
-                values += [vars(kind)[name] for name in read if name in vars(kind)]
+            methods = {name for name in vars(kind) if name.startswith("__") and callable(vars(kind)[name])}
+            read = self.attributes | (methods - MAKING if kind in type(self.owner).__mro__ else methods)
+            values += [vars(kind)[name] for name in read if name in vars(kind)]
         return values + [value for function in self.functions for value in _kept_by(function)]
 
     def _add(self, value: Any) -> None:
@@ -169,8 +169,7 @@ class _Code:
         elif isinstance(value, ModuleType):
             self.modules[value] = None
         elif isinstance(value, type):
-            if not _is_known(value.__module__):
-                self._add_class(value)
+            self._add_class(value)
         elif isinstance(value, FunctionType):
             if not _is_known(value.__module__):
                 self._add_function(value)
@@ -179,7 +178,7 @@ class _Code:
 
     def _add_class(self, kind: type) -> None:
         for base in kind.__mro__:
-            if base.__module__.partition(".")[0] in KNOWN - {"minigrad"}:
+            if _is_known(base.__module__):
                 continue
             holds_more = base.__basicsize__ > Plain.__basicsize__ and not issubclass(base, tuple)
             if holds_more or not _is_known(type(base).__module__):

@@ -45,6 +45,7 @@ USES: dict[str, Callable[[Pass], object]] = {
 def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str, use: str) -> None:
     cell, _ = pair(name)
     USES[use](Pass(cell, T=70))
+    cell.zero_grad()
     gc.collect()
     gc.disable()
     try:

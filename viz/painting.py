@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from .diagram.cuts import CUT
 from .diagram.items import Diagram, Item, Link
@@ -54,6 +56,7 @@ class Painter:
     def __init__(self, scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay | None) -> None:
         self.scene, self.diagram, self.layout, self.overlay = scene, diagram, layout, overlay
         self.stages = Stages(diagram)
+        self.groups = [group_of(diagram, item) for item in diagram.items]
         scene.stages += self.stages.labels
         if overlay is not None:
             magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
@@ -129,7 +132,7 @@ class Painter:
                 fills[str(item.head.name)] if item.role == "gate" else FILLS.get(item.role, FILLS["affine"]),
                 item.head.time,
                 _describe_item(item, gradient, values),
-                group_of(self.diagram, item),
+                self.groups[item.index],
                 self.stages.of_item[item.index],
                 clean(item.head.name or item.full_name),
                 values,
@@ -144,14 +147,14 @@ class Painter:
             colour, width = PLAIN_COLOUR, PLAIN_WIDTH
         else:
             colour, width = scene.scale.colour(magnitude), scene.scale.width(magnitude)
-        told = [f"{source.full_name} → {target.full_name}"]
-        if link.is_cut:
+        told, is_cut = [f"{source.full_name} → {target.full_name}"], link.is_cut
+        if is_cut:
             told.append(CUT_HERE)
         elif magnitude is not None:
             told.append(f"‖gradient‖ {number(magnitude)}")
         elif overlay is not None:
             told.append("no gradient is needed here")
-        untracked = link.is_cut or (overlay is not None and magnitude is None)
+        untracked = is_cut or (overlay is not None and magnitude is None)
         time = target.head.time if target.head.time is not None else source.head.time
         points, stage = self._shifted(route.points), self.stages.of_item[link.target]
         scene.edges.append(
@@ -167,11 +170,11 @@ class Painter:
                 untracked,
                 time,
                 clean_lines(told),
-                group_of(self.diagram, target),
+                self.groups[link.target],
                 stage,
             )
         )
-        if link.is_cut:
+        if is_cut:
             x, y = middle_of(points)
             scene.badges.append(Badge(f"cut{k}", x, y, "cut", time, CUT_HERE, stage=stage))
         if route.junction is not None:
@@ -209,7 +212,7 @@ def _describe_item(item: Item, gradient: float | None, values: tuple[str, ...]) 
     if item.kind:
         parts.append(f"{len({node.node for node in item.nodes})} recorded operations")
     else:
-        parts.append(f"shape {head.shape} {head.dtype}")
+        parts.append(f"shape {head.shape} {_name_of(head.dtype)}")
     if head.time is not None and item.kind != "fold":
         parts.append(f"time step {head.time}")
     if head.scope:
@@ -219,6 +222,11 @@ def _describe_item(item: Item, gradient: float | None, values: tuple[str, ...]) 
     if gradient is not None:
         parts.append(f"‖gradient‖ {number(gradient)}")
     return clean_lines([*parts, *values])
+
+
+@cache
+def _name_of(dtype: Any) -> str:
+    return str(dtype)
 
 
 def clean_lines(parts: list[str]) -> str:

@@ -20,6 +20,7 @@ from minigrad.errors import ArgumentError
 from minigrad.extras import installing
 from minigrad.files import StrPath, as_path, replace_file
 from minigrad.flags import flag
+from minigrad.memory import collector_paused
 
 from .errors import GraphvizError, PictureFileError, RenderingError
 from .marks import Sheet, marked
@@ -61,12 +62,14 @@ class Picture:
 
     def svg(self) -> str:
         """The picture as an SVG document; the same graph gives the same bytes. Needs no Graphviz."""
-        return svg.write(self.sheet())
+        with collector_paused():
+            return svg.write(self.sheet())
 
     def html(self) -> str:
         """The picture as a page of its own, which plays the backward sweep and opens steps; it needs no network."""
-        operations = self._operations() if self._operations is not None and self.scene.panels else None
-        return html.write(self.scene, operations, self.theme, self.values)
+        with collector_paused():
+            operations = self._operations() if self._operations is not None and self.scene.panels else None
+            return html.write(self.scene, operations, self.theme, self.values)
 
     def text(self, width: int = 80, ascii_only: bool = False) -> str:
         """The picture in characters, for a terminal of so many columns."""

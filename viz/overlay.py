@@ -26,7 +26,8 @@ def norm(array: Any) -> float:
     True
     """
     flat = np.asarray(array, dtype=np.float64).ravel()
-    squared = float(np.dot(flat, flat))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squared = float(np.dot(flat, flat))
     if 1e-280 < squared < 1e280:
         return math.sqrt(squared)
     largest = float(np.max(np.abs(flat))) if flat.size else 0.0

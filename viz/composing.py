@@ -35,6 +35,7 @@ def compose(
     fold: bool | int | None = None,
     size: str | None = None,
     opened: int | None = None,
+    values: bool = False,
 ) -> Scene:
     """The scene of how tensors were computed.
 
@@ -52,6 +53,7 @@ def compose(
         size: "slide" (13.3 × 7.5 in), "page" or "wide": less is shown, or more is folded, until it fits. None: as large as
             it comes.
         opened: the step whose cells are shown gate by gate among closed ones.
+        values: make room in each box for the numbers of its value and its gradient, and print them there.
 
     Raises:
         ArgumentError: no tensors; a ``detail`` or ``size`` that does not exist; a ``fold``, ``title`` or ``opened`` of the
@@ -67,7 +69,7 @@ def compose(
     if detail in ("strip", "heat bar"):
         return along_time(tensors, detail, title, size)
     with collector_paused():
-        return _fitting(tensors, outputs, gradients, gradient, title, detail, fold, size, opened)
+        return _fitting(tensors, outputs, gradients, gradient, title, detail, fold, size, opened, values)
 
 
 def _fitting(
@@ -80,6 +82,7 @@ def _fitting(
     fold: bool | int | None,
     size: str | None,
     opened: int | None,
+    values: bool,
 ) -> Scene:
     """The first choice of detail whose scene fits the size."""
     nodes = walk(*outputs)
@@ -97,6 +100,8 @@ def _fitting(
             notes.append(FREED)
         elif gradients:
             overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots))
+            for item in diagram.items if values else ():
+                item.printed = overlay.values.get(item.index, ())
         words, page = default_title(diagram) if title is None else title, room if size == "slide" else None
         scene = paint(diagram, lay_out(diagram), overlay, words, notes, page)
         if scene.width <= room[0] and scene.height <= room[1]:

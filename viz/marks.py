@@ -14,7 +14,7 @@ from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
 from .palette import ALARM, INK, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
 from .paths import Pen, Point, shortened
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
-from .spreading import GAP, PITCH, SIZE, Table, spread
+from .tables import GAP, PITCH, SIZE, Table
 from .text import LINE_HEIGHT, Line, Span, fit, line_width, number, power_of_ten
 
 __all__ = ["LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
@@ -168,16 +168,14 @@ def arrow_size(width: float) -> tuple[float, float]:
     return 6.0 + 1.5 * width, 2.6 + 0.75 * width
 
 
-def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = False) -> Sheet:
+def marked(scene: Scene, colour: Callable[[str], str] = str) -> Sheet:
     """The sheet of a scene.
 
     Args:
         scene: what to show.
         colour: from the colours of the light theme to those that are wanted (see `palette.THEMES`).
-        values: print the numbers of each box in it, for which everything is drawn larger.
     """
-    scene, tables = spread(scene) if values else (scene, {})
-    marks = tuple(Marker(scene, colour, tables).marks())
+    marks = tuple(Marker(scene, colour).marks())
     return Sheet(
         scene.title, scene.description, scene.width, scene.height, colour(PAGE), colour(INK), colour(SOFT),
         tuple(scene.stages), marks,
@@ -187,9 +185,8 @@ def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = Fals
 class Marker:
     """Turns what is in one scene into marks of one theme."""
 
-    def __init__(self, scene: Scene, colour: Callable[[str], str], tables: dict[str, Table]) -> None:
+    def __init__(self, scene: Scene, colour: Callable[[str], str]) -> None:
         self._scene = scene
-        self._tables = tables
         self._colour = colour
         self._parameters = {box.lines[0]: box.key for box in scene.boxes if box.role == "parameter" and box.lines}
 
@@ -251,17 +248,17 @@ class Marker:
             outline = Rectangle(
                 left, top, box.width, box.height, c(box.fill), c(OUTLINE), radius=radius, dashed=box.shape == "fold"
             )
-        table = self._tables.get(box.key, Table([]))
-        high = LINE_HEIGHT * len(box.lines) + PITCH * table.rows
+        high = LINE_HEIGHT * len(box.lines) + box.table.height
         foot = box.y - high / 2 + LINE_HEIGHT / 2 + BASELINE * box.font
         words = [self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines)]
-        words += self._numbers(table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
+        words += self._numbers(box.table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
         told = box.tooltip if box.tooltip.startswith(box.full_name) else f"{box.full_name}\n{box.tooltip}"
         return Mark("boxes", box.key, (outline, *words), told, box.role, box.time, box.stage, box.group)
 
     def _numbers(self, table: Table, x: float, top: float) -> Iterator[Words]:
-        left = x - (sum(table.widths) + GAP * (len(table.columns) - 1)) / 2
-        for column, width in zip(table.columns, table.widths, strict=True):
+        widths = table.widths
+        left = x - (sum(widths) + GAP * (len(widths) - 1)) / 2
+        for column, width in zip(table.columns, widths, strict=True):
             for k, line in enumerate(column):
                 yield self._words(left + width / 2, top + PITCH * (k + 0.8), line, SIZE, INK, "middle")
             left += width + GAP

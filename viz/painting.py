@@ -135,7 +135,7 @@ class Painter:
                 self.groups[item.index],
                 self.stages.of_item[item.index],
                 clean(item.head.name or item.full_name),
-                values,
+                look.table,
             )
         )
 

@@ -39,6 +39,7 @@ class Item:
         symbol: a short name for it where there is little room.
         inner: the lineages of the items that it stands for.
         ports: the lineages of the states that it hands on, from top to bottom.
+        printed: its value and its gradient in words, where they are to be printed in it.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Item:
     symbol: Line = ()
     inner: frozenset[tuple[object, ...]] = frozenset()
     ports: tuple[tuple[object, ...], ...] = ()
+    printed: tuple[str, ...] = ()
 
     @property
     def elementwise(self) -> bool:

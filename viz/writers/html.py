@@ -34,14 +34,13 @@ KEYS = (
 )
 
 
-def write(scene: Scene, operations: Scene | None = None, theme: str = "light", values: bool = False) -> str:
+def write(scene: Scene, operations: Scene | None = None, theme: str = "light") -> str:
     """The page of a scene.
 
     Args:
         scene: what is shown first.
         operations: the same computation with every operation by itself, for steps that are opened.
         theme: "light" or "dark", which the reader can change.
-        values: print the numbers of each box in it; on hover they are told in any case.
     """
     used: dict[str, None] = {}
 
@@ -49,7 +48,7 @@ def write(scene: Scene, operations: Scene | None = None, theme: str = "light", v
         used[colour] = None
         return f"var(--c{colour[1:]})"
 
-    sheets = [marked(shown, variable, values) for shown in (scene, operations) if shown is not None]
+    sheets = [marked(shown, variable) for shown in (scene, operations) if shown is not None]
     body = [line for k, sheet in enumerate(sheets) for line in _sheet(sheet, hidden=k > 0)]
     return "\n".join([*_head(sheets[0].name, list(used), theme), *_tools(theme), *_view(body), ""])
 

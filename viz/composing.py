@@ -19,6 +19,7 @@ from .layout import lay_out
 from .overlay import Overlay
 from .painting import paint
 from .scene import Scene
+from .titles import default_title
 
 __all__ = ["compose"]
 
@@ -158,18 +159,3 @@ def _seeds(tensors: Sequence[Tensor], gradient: Any, roots: Sequence[Vertex]) ->
     except GraphError as error:
         raise GraphError(f"{error}; or draw with gradients=False") from None
     return seeds
-
-
-def default_title(diagram: Diagram) -> str:
-    """What runs over time, and for how many steps: "lstm, T = 5"; of a piece of a longer sequence its first and last step."""
-    if not diagram.steps:
-        return ""
-    scopes = dict.fromkeys(item.head.scope[0] for item in diagram.items if 0 <= item.place < diagram.after and item.head.scope)
-    lengths = []
-    for lap in dict.fromkeys(step.lap for step in diagram.steps if not step.between):
-        steps = [step for step in diagram.steps if step.lap == lap and not step.between]
-        first, last = steps[0].time, steps[-1].last or steps[-1].time
-        lengths.append((first, last))
-    if all(first == 1 for first, _ in lengths):
-        return ", ".join([*scopes, "T = " + " + ".join(str(last) for _, last in lengths)])
-    return ", ".join([*scopes, *(f"t = {first} … {last}" for first, last in lengths)])

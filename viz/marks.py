@@ -17,12 +17,13 @@ from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene,
 from .tables import GAP, PITCH, SIZE, Table
 from .text import LINE_HEIGHT, Line, Span, fit, line_width, number, power_of_ten
 
-__all__ = ["LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
+__all__ = ["DASHED", "LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
 
 BASELINE = 0.35
 WIRE_WIDTH = 1.6
 SMALL = 11.0
 SCALE_PIECES = 38
+DASHED = (4.0, 3.0)
 
 
 class Rectangle(NamedTuple):
@@ -70,12 +71,12 @@ class Circle(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A line of cubic Bézier pieces, which may end in an arrow."""
+    """A line of cubic Bézier pieces, which may end in an arrow; ``dash`` tells how long it is there and not there in turn."""
 
     points: Sequence[Point]
     stroke: str
     width: float
-    dashed: bool = False
+    dash: tuple[float, ...] = ()
     arrow: bool = False
 
     def stem_and_head(self) -> tuple[Sequence[Point], list[Point]]:
@@ -163,6 +164,10 @@ class Sheet:
         yield from ((layer, marks) for layer, marks in found.items() if marks)
 
 
+def _dash(dashed: bool) -> tuple[float, ...]:
+    return DASHED if dashed else ()
+
+
 def arrow_size(width: float) -> tuple[float, float]:
     """Length and half breadth of the arrow of a line so wide."""
     return 6.0 + 1.5 * width, 2.6 + 0.75 * width
@@ -225,11 +230,11 @@ class Marker:
         return Mark("wires", wire.key, (path,), wire.tooltip, "", None, wire.stage, wire.group, wire.source)
 
     def _curve(self, curve: Curve) -> Mark:
-        path = Path(curve.points, self._colour(curve.colour), curve.width, curve.dashed)
-        return Mark("curves", curve.key, (path,), curve.tooltip, group=curve.group)
+        path = Path(curve.points, self._colour(curve.colour), curve.width, curve.dash)
+        return Mark("curves", curve.key, (path,), curve.tooltip, "", curve.time, curve.stage, curve.group)
 
     def _edge(self, edge: Edge) -> Mark:
-        path = Path(edge.points, self._colour(edge.colour), edge.width, edge.dashed, edge.arrow)
+        path = Path(edge.points, self._colour(edge.colour), edge.width, _dash(edge.dashed), edge.arrow)
         return Mark("edges", edge.key, (path,), edge.tooltip, "", edge.time, edge.stage, edge.group, edge.source, edge.target)
 
     def _junction(self, k: int, junction: Junction) -> Mark:
@@ -309,5 +314,5 @@ class Marker:
 
     def _sample(self, sample: Sample) -> Iterator[Shape]:
         line = Pen(sample.x, sample.y).to(sample.x + SAMPLE_WIDTH, sample.y).points
-        yield Path(line, self._colour(sample.colour), sample.width, sample.dashed)
+        yield Path(line, self._colour(sample.colour), sample.width, _dash(sample.dashed))
         yield self._words(sample.x + SAMPLE_WIDTH + 6, sample.y + 4, sample.meaning, SMALL, SOFT)

@@ -21,6 +21,8 @@ from .text import clean, number
 __all__ = ["paint"]
 
 MARGIN = 16.0
+LEAST_OF_A_PAGE = 0.7
+"""A small picture fills its page by being drawn larger there, up to this part of the page."""
 PLAIN_WIDTH = 1.5
 PLAIN_COLOUR = "#546e7a"
 CUT_HERE = "truncated backpropagation through time cut the history here: no gradient goes back"
@@ -29,11 +31,11 @@ CUT_HERE = "truncated backpropagation through time cut the history here: no grad
 def paint(
     diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str], page: Point | None = None
 ) -> Scene:
-    """The finished scene of a diagram: as large as it comes, or in the middle of a page of that width and height."""
+    """The finished scene of a diagram: as large as it comes, or in the middle of a page of that shape."""
     scene = _painted(diagram, layout, overlay, title, notes, (0.0, 0.0))
     if page is None:
         return scene
-    scale = max(scene.width / page[0], scene.height / page[1], 1.0)
+    scale = max(scene.width / page[0], scene.height / page[1], LEAST_OF_A_PAGE)
     width, height = page[0] * scale, page[1] * scale
     scene = _painted(diagram, layout, overlay, title, notes, (width - scene.width, height - scene.height))
     scene.width, scene.height = width, height

@@ -159,15 +159,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line of a chart: data, an axis or a tick."""
+    """A line of a chart: data, an axis or a tick; ``dash`` tells for how long it is there and not there, in turn."""
 
     key: str
     points: tuple[Point, ...]
     colour: str
     width: float
-    dashed: bool
+    dash: tuple[float, ...]
     tooltip: str
     group: str = ""
+    time: int | None = None
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def test_hidden_steps_are_one_box_that_says_which_and_their_shares_are_added_up(
     assert [panel.time for panel in scene.panels] == [1, 2, 49, 50]
     (fold,) = boxes(scene, "fold")
     assert [plain(line) for line in fold.lines] == ["⋯", "t = 3 … 48", "46 steps"]
-    assert scene.title == "lstm, T = 50"
+    assert scene.title == "LSTM, T = 50"
     shown: dict[str, float] = {}
     total: dict[str, np.ndarray] = {}
     diagram = build(walk(tensor), [tensor.node])

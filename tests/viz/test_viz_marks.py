@@ -27,7 +27,7 @@ def everything() -> Scene:
     scene = draw(of_cell("lstm", 3)).scene
     scene.badges += [Badge("g0", 40.0, 40.0, "nan", 1, "NaN began here"), Badge("g1", 80.0, 40.0, "cut", 2, "cut here")]
     scene.tiles.append(Tile("i0", 10.0, 300.0, 20.0, 8.0, "#e87e24", 1, "step 1", 0.25))
-    scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, True, "RNN"))
+    scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, (4.0, 3.0), "RNN"))
     scene.texts.append(Text(12.0, 200.0, (Span("rotated"),), 11.0, key="y axis", rotated=True))
     table = table_of(("shape 2 × 4", "value: min 0.1, mean 0.5"), 40.0)
     scene.boxes[0] = replace(scene.boxes[0], table=table, full_name="a name that nobody would cut")

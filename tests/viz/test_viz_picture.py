@@ -172,12 +172,12 @@ def test_a_notebook_shows_the_svg_and_where_it_cannot_the_png(picture: Picture) 
     assert bundle["text/plain"] == repr(picture)
     assert base64.b64decode(bundle["image/png"]) == picture.png()
     assert metadata["image/png"]["width"] == round(picture.scene.width)
-    assert repr(picture) == "<Picture 'rnn, T = 2': 15 boxes, 18 arrows, 2 steps>"
+    assert repr(picture) == "<Picture 'RNN, T = 2': 15 boxes, 18 arrows, 2 steps>"
 
 
 def test_the_title_tells_scope_and_number_of_steps_unless_given() -> None:
     tensor = of_cell("gru", 3)
-    assert draw(tensor).scene.title == "gru, T = 3"
+    assert draw(tensor).scene.title == "GRU, T = 3"
     assert draw(tensor, title="GRU, D = 3").scene.title == "GRU, D = 3"
     assert draw(tensor, title="").scene.title == ""
 

@@ -94,7 +94,7 @@ def test_a_matrix_that_is_looked_up_is_a_parameter_with_bars_and_a_tied_one_has_
 
 def test_truncation_shows_the_line_it_cut_with_scissors_and_no_gradient() -> None:
     scene = draw(of_layers("lstm", 5, True, "truncated"), detail="gates").scene
-    assert scene.title == "lstm, T = 5"
+    assert scene.title == "LSTM, T = 5"
     cut = [badge for badge in scene.badges if badge.kind == "cut"]
     assert len({badge.time for badge in cut}) == 2
     lines = {edge.key: edge for edge in scene.edges if edge.dashed and "cut the history" in edge.tooltip}
@@ -107,7 +107,7 @@ def test_the_last_window_alone_says_which_steps_it_has() -> None:
     layers = RecurrentLayers("rnn", D, H, seed=0)
     _, final = layers(np.ones((5, B, D)), truncated=2, hoist=False)
     scene = draw(final.sum()).scene
-    assert scene.title == "rnn, t = 5 … 5"
+    assert scene.title == "RNN, t = 5"
     states = [plain(box.lines[0]) for box in scene.boxes if box.role == "state"]
     assert "h₄" in states
     assert [badge.kind for badge in scene.badges] == ["cut"]

@@ -13,6 +13,7 @@ from .folding import REARRANGEMENTS, Folding
 from .formula import affine_terms, is_telling
 from .gates import by_gate
 from .items import Diagram, Item, Link
+from .picks import picked
 from .places import Recorded
 from .roles import assign_roles, set_initial_lineages, set_lineages
 from .unhoisting import unhoisted
@@ -33,7 +34,7 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     """
     vertices = vertices_of(nodes)
     asked_for = {vertex for vertex in vertices if vertex.node in outputs}
-    shown = vertices if full else by_gate(unhoisted(mended(vertices), asked_for), asked_for)
+    shown = vertices if full else by_gate(unhoisted(picked(mended(vertices), asked_for), asked_for), asked_for)
     recorded = Recorded(shown)
     folding = Folding(recorded, full)
     roots = {recorded.number[vertex] for vertex in asked_for}

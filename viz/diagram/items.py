@@ -154,6 +154,8 @@ class Diagram:
 def operation_symbol(vertex: Vertex) -> str:
     """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, ^3; a number that is not kept is c."""
     label = vertex.label
+    if label == "mul" and vertex.inputs[0] is not vertex.inputs[1] and _base(vertex.inputs[0]) is _base(vertex.inputs[1]):
+        return "x²"
     minuend = getattr(vertex.operation, "minuend", None)
     if minuend is not None:
         return f"{minuend:g}−"
@@ -167,6 +169,13 @@ def operation_symbol(vertex: Vertex) -> str:
     if label in ("add", "mul"):
         return f"{symbol} {written}" if label == "add" else f"{written}{symbol}"
     return f"{written} {symbol}" if first else f"{symbol} {written}"
+
+
+def _base(vertex: Vertex | None) -> Vertex | None:
+    """What a row is a row of, where reading it changes nothing."""
+    while vertex is not None and vertex.operation is None and vertex.inputs and vertex.span is None:
+        vertex = vertex.inputs[0]
+    return vertex
 
 
 WITH_A_NUMBER = {"add": "+", "sub": "−", "mul": "·", "div": "÷", "pow": "^"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..marks import Circle, Mark, Path, Rectangle, Shape, Sheet, Words
+from ..marks import DASHED, Circle, Mark, Path, Rectangle, Shape, Sheet, Words
 from ..paths import Point
 from ..text import SUBSCRIPT_SIZE, UNSHOWABLE, legible
 
@@ -21,7 +21,6 @@ ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", 
 SHRINKING = "@media screen, print { svg.minigrad { max-width: 100%; height: auto } }"
 """As a rule for media: converters take the size that stands in the document, and do not know "auto"."""
 LOWERED, RAISED = 0.24, 0.36
-DASHES = ' stroke-dasharray="4 3"'
 UNSAFE = re.compile(f"{UNSHOWABLE.pattern}|[&<>\"'\r]")
 
 
@@ -75,8 +74,7 @@ def _drawn(shape: Rectangle | Circle | Path) -> str:
     match shape:
         case Path():
             stem, corners = shape.stem_and_head()
-            dashes = DASHES if shape.dashed else ""
-            line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{dashes}/>'
+            line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{_dashes(shape.dash)}/>'
             head = " ".join([f"{x:.1f},{y:.1f}" for x, y in corners])
             return f'{line}<polygon points="{head}" fill="{shape.stroke}"/>' if corners else line
         case Rectangle():
@@ -84,7 +82,7 @@ def _drawn(shape: Rectangle | Circle | Path) -> str:
             left, top = round(shape.x, 1), round(shape.y, 1)  # so that rectangles that touch do so when they are rounded
             width, height = round(shape.x + shape.width, 1) - left, round(shape.y + shape.height, 1) - top
             place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
-            outline = _stroke(shape.stroke, shape.stroke_width) + (DASHES if shape.dashed else "")
+            outline = _stroke(shape.stroke, shape.stroke_width) + _dashes(DASHED if shape.dashed else ())
             return f'<rect {place}{radius} fill="{shape.fill}"{outline}/>'
         case Circle():
             name, radii = "circle", f'r="{shape.r:.1f}"'
@@ -97,6 +95,10 @@ def _drawn(shape: Rectangle | Circle | Path) -> str:
 def _stroke(colour: str | None, width: float = 1.0) -> str:
     wide = "" if width == 1.0 else f' stroke-width="{width:.1f}"'
     return "" if colour is None else f' stroke="{colour}"{wide}'
+
+
+def _dashes(dash: Sequence[float]) -> str:
+    return f' stroke-dasharray="{" ".join([f"{length:.1f}" for length in dash])}"' if dash else ""
 
 
 def _curve(points: Sequence[Point]) -> str:

@@ -10,7 +10,7 @@ from graphs_to_draw import B, D, H
 from minigrad.models import LSTM, RNN, unroll
 from minigrad.viz import Picture, gradient_lines, heat_bars, heat_map, learning_curves, strips
 from minigrad.viz.charts.axes import Axis, covering, round_steps
-from minigrad.viz.charts.lines import draw_line, pushed_apart, style_of
+from minigrad.viz.charts.lines import balanced, draw_line, style_of
 from minigrad.viz.charts.table import table_of
 from minigrad.viz.scene import Scene
 from minigrad.viz.text import line_width, plain
@@ -142,19 +142,20 @@ def test_lines_differ_in_grey_too_and_each_leads_to_its_name() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 20])
-def test_labels_pushed_apart_keep_their_order_and_stay_between_the_ends(count: int) -> None:
+def test_labels_balanced_keep_their_order_and_stay_between_the_ends(count: int) -> None:
     wished = sorted(np.random.default_rng(count).normal(50.0, 8.0, count).tolist())
-    places = pushed_apart(wished, 4.0, 0.0, 100.0)
+    places = balanced(wished, 4.0, 0.0, 100.0)
     assert all(b - a >= 4.0 - 1e-9 for a, b in pairwise(places))
     assert all(-1e-9 <= place <= 100.0 + 1e-9 for place in places)
     assert abs(np.mean(places) - np.mean(wished)) < 1e-9
-    assert pushed_apart([10.0, 40.0], 4.0, 0.0, 100.0) == [10.0, 40.0]
-    assert pushed_apart([99.0, 99.5], 4.0, 0.0, 100.0) == [96.0, 100.0]
+    assert balanced([10.0, 40.0], 4.0, 0.0, 100.0) == [10.0, 40.0]
+    assert balanced([99.0, 99.5], 4.0, 0.0, 100.0) == [96.0, 100.0]
 
 
 def test_a_line_stops_where_it_leaves_the_axis_and_begins_where_it_comes_back() -> None:
     scene, axis = Scene("", ""), Axis(1e-4, 1.0, 100.0, 0.0, True)
-    drawn = draw_line(scene, "line", "a", range(1, 7), [1.0, 1e-2, 1e-6, 1e-2, 0.0, 1e-4], Axis(1, 6, 0.0, 5.0), axis, style_of(0))
+    values = [1.0, 1e-2, 1e-6, 1e-2, 0.0, 1e-4]
+    drawn = draw_line(scene, "line", "a", range(1, 7), values, Axis(1, 6, 0.0, 5.0), axis, style_of(0))
     assert [curve.points[::3] for curve in scene.curves] == [
         ((0.0, 0.0), (1.0, 50.0), (1.5, pytest.approx(100.0))), ((2.5, pytest.approx(100.0)), (3.0, 50.0)),
     ]  # fmt: skip

@@ -13,9 +13,11 @@ from ..scene import Curve, Scene, Text
 from ..text import Line, Span, clean, line_width, number, shorten
 from .axes import Axis
 
-__all__ = ["Drawn", "Style", "draw_line", "label_ends", "label_room", "pushed_apart", "style_of"]
+__all__ = ["Drawn", "Style", "balanced", "draw_line", "label_ends", "label_room", "style_of"]
 
-DASHES: tuple[tuple[float, ...], ...] = ((), (9.0, 4.0), (2.0, 3.0), (12.0, 3.0, 2.0, 3.0), DASHED, (12.0, 3.0, 2.0, 3.0, 2.0, 3.0))
+DASHES: tuple[tuple[float, ...], ...] = (
+    (), (9.0, 4.0), (2.0, 3.0), (12.0, 3.0, 2.0, 3.0), DASHED, (12.0, 3.0, 2.0, 3.0, 2.0, 3.0),
+)  # fmt: skip
 WIDTH, MARK = 2.0, 6.0
 MOST_POINTS = 1500
 LABEL_SIZE, LABEL_PITCH = 12.0, 17.0
@@ -108,7 +110,7 @@ def label_ends(scene: Scene, drawn: Sequence[Drawn], x: float, top: float, botto
     """
     order = sorted(range(len(drawn)), key=lambda k: (drawn[k].end or (0.0, bottom))[1])
     wished = [(drawn[k].end or (0.0, bottom))[1] for k in order]
-    heights = pushed_apart(wished, LABEL_PITCH, top, bottom)
+    heights = balanced(wished, LABEL_PITCH, top, bottom)
     for k, y in zip(order, heights, strict=True):
         label, style, end = drawn[k]
         if end is not None:
@@ -118,10 +120,12 @@ def label_ends(scene: Scene, drawn: Sequence[Drawn], x: float, top: float, botto
     return max(heights, default=top)
 
 
-def pushed_apart(wished: Sequence[float], pitch: float, low: float, high: float) -> list[float]:
-    """Ascending places at least a pitch apart, each near the one wished for, from ``low`` on and up to ``high`` if they fit.
+def balanced(wished: Sequence[float], pitch: float, low: float, high: float) -> list[float]:
+    """Ascending places at least a pitch apart, whose squared distances from those wished for are least in sum.
 
-    >>> pushed_apart([1.0, 2.0, 9.0], 3.0, 0.0, 10.0)
+    They begin at ``low`` at the earliest, and end at ``high`` at the latest if there is so much room.
+
+    >>> balanced([1.0, 2.0, 9.0], 3.0, 0.0, 10.0)
     [0.0, 3.0, 9.0]
     """
     groups: list[tuple[float, int]] = []

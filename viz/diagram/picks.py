@@ -36,7 +36,9 @@ def picked(vertices: list[Vertex], kept: Collection[Vertex] = ()) -> list[Vertex
     A stack that nothing else reads is gone then, unless it is ``kept``: in its place stand the rows that are read.
     """
     stacks = {v for v in vertices if v.label == "stack" and v.name is None and getattr(v.operation, "axis", None) == 0}
-    read = {v: v.inputs[0] for v in vertices if v.time is None and v.inputs and v.inputs[0] in stacks and row_read(v) is not None}
+    read = {
+        v: v.inputs[0] for v in vertices if v.time is None and v.inputs and v.inputs[0] in stacks and row_read(v) is not None
+    }
     whole = {source for v in vertices if v not in read for source in v.inputs} | set(kept)
     rows: dict[tuple[Vertex, int], Vertex] = {}
     result: list[Vertex] = []

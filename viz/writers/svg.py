@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..marks import DASHED, Circle, Mark, Path, Rectangle, Shape, Sheet, Words
+from ..marks import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
 from ..paths import Point
 from ..text import SUBSCRIPT_SIZE, UNSHOWABLE, legible
 

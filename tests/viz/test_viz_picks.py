@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from graphs_to_draw import CELLS, B, D, H, sequence
+from minigrad.models import RecurrentLayers
 from minigrad.models.cells import make_cell
 from minigrad.models.unrolling import unroll
 from minigrad.viz import draw
@@ -49,6 +50,20 @@ def test_rows_at_both_ends_and_slices_with_an_axis_fewer_are_states_too() -> Non
     product = next(box.key for box in scene.boxes if box.full_name == "⊙" and box.time is None)
     assert {scene.box(edge.source).time for edge in scene.edges if edge.target == product} == {1, 3}
     assert "stack" not in boxes_of(scene)
+
+
+@pytest.mark.parametrize("hoist", [False, True])
+def test_a_row_of_both_directions_is_the_two_states_side_by_side(hoist: bool) -> None:
+    hs, _ = RecurrentLayers("lstm", D, H, bidirectional=True, seed=0)(sequence(3), hoist=hoist)
+    tensor = (hs[-1] * hs[-1]).sum().named("L")
+    scene = draw(tensor).scene
+    assert "stack" not in boxes_of(scene)
+    joint = [box.key for box in scene.boxes if box.full_name == "[ , ]"][-1]
+    arriving = [edge for edge in scene.edges if edge.target == joint]
+    assert [(scene.box(edge.source).full_name, scene.box(edge.source).time) for edge in arriving] == [("h", 3), ("h", 3)]
+    halves = np.split(hs[-1].numpy(), 2, axis=-1)
+    assert [edge.magnitude for edge in arriving] == pytest.approx([2 * np.linalg.norm(half) for half in halves])
+    assert lost(build(walk(tensor), [tensor.node]), tensor) == []
 
 
 def test_what_reads_several_rows_or_the_whole_keeps_its_stack() -> None:

@@ -21,6 +21,7 @@ from .text import clean, number
 __all__ = ["paint"]
 
 MARGIN = 16.0
+ABOVE_A_LAP = 42.0
 LEAST_OF_A_PAGE = 0.7
 """A small picture fills its page by being drawn larger there, up to this part of the page."""
 PLAIN_WIDTH = 1.5
@@ -97,16 +98,18 @@ class Painter:
         steps = self.layout.steps
         if steps is None:
             return
+        tops = {lap: self._top_of_lap(lap) for lap in {step.lap for step in self.diagram.steps}}
         for column, step in enumerate(self.diagram.steps):
             if step.between or step.last is not None:
                 continue
             left, right = steps.edges(column)
+            top = tops[step.lap]
             self.scene.panels.append(
                 Panel(
                     left + self.dx,
-                    steps.top + self.dy,
+                    top + self.dy,
                     right - left,
-                    steps.bottom - steps.top,
+                    steps.bottom - top,
                     f"t = {step.time}",
                     steps.label_x(column) + self.dx,
                     step.time,
@@ -114,6 +117,18 @@ class Painter:
                     self.stages.of_column.get(column),
                 )
             )
+
+    def _top_of_lap(self, lap: int) -> float:
+        """The upper edge of the panels of a lap: where others are much higher, they do not reach up to these."""
+        steps, places = self.layout.steps, self.layout.places
+        assert steps is not None
+        own = [item for item in self.diagram.items if 0 <= item.place < self.diagram.after and not item.initial]
+        tops = [
+            places[item.index].y - places[item.index].height / 2
+            for item in own
+            if self.diagram.steps[item.place].lap == lap and not self.diagram.steps[item.place].between
+        ]
+        return max(steps.top, min(tops, default=steps.top) - ABOVE_A_LAP)
 
     def _add_box(self, item: Item, fills: dict[str, str]) -> None:
         place, overlay = self.layout.places[item.index], self.overlay

@@ -61,6 +61,7 @@ def test_a_row_of_both_directions_is_the_two_states_side_by_side(hoist: bool) ->
     joint = [box.key for box in scene.boxes if box.full_name == "[ , ]"][-1]
     arriving = [edge for edge in scene.edges if edge.target == joint]
     assert [(scene.box(edge.source).full_name, scene.box(edge.source).time) for edge in arriving] == [("h", 3), ("h", 3)]
+    assert len([edge for edge in scene.edges if edge.source == joint]) == 1
     halves = np.split(hs[-1].numpy(), 2, axis=-1)
     assert [edge.magnitude for edge in arriving] == pytest.approx([2 * np.linalg.norm(half) for half in halves])
     assert lost(build(walk(tensor), [tensor.node]), tensor) == []

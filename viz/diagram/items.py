@@ -11,7 +11,7 @@ from .formula import join
 from .places import Step
 from .vertices import Vertex
 
-__all__ = ["Diagram", "Item", "Link", "operation_symbol"]
+__all__ = ["Diagram", "Item", "Link", "is_square", "operation_symbol"]
 
 ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "neg", "pow", "maximum", "minimum", "where"})
 LIGHT = ELEMENTWISE | {"tanh", "sigmoid", "relu", "softplus", "exp", "clip", "dropout", "astype", "getitem", "split", "reshape"}
@@ -154,7 +154,7 @@ class Diagram:
 def operation_symbol(vertex: Vertex) -> str:
     """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, ^3; a number that is not kept is c."""
     label = vertex.label
-    if label == "mul" and vertex.inputs[0] is not vertex.inputs[1] and _base(vertex.inputs[0]) is _base(vertex.inputs[1]):
+    if is_square(vertex):
         return "x²"
     minuend = getattr(vertex.operation, "minuend", None)
     if minuend is not None:
@@ -169,6 +169,14 @@ def operation_symbol(vertex: Vertex) -> str:
     if label in ("add", "mul"):
         return f"{symbol} {written}" if label == "add" else f"{written}{symbol}"
     return f"{written} {symbol}" if first else f"{symbol} {written}"
+
+
+def is_square(vertex: Vertex) -> bool:
+    """Whether it is the product of a row with itself, each read of the whole by an index of its own."""
+    if vertex.label != "mul" or len(vertex.inputs) != 2:
+        return False
+    first, second = vertex.inputs
+    return first is not second and _base(first) is not None and _base(first) is _base(second)
 
 
 def _base(vertex: Vertex | None) -> Vertex | None:

@@ -18,7 +18,7 @@ from minigrad.graph import Operation
 from minigrad.guard import Array
 from minigrad.loops.simplify import LARGEST, FactorDifference, FactorProduct, FactorSum
 from minigrad.ops.arithmetic import Negative
-from minigrad.ops.elementwise import quietly
+from minigrad.ops.elementwise import loudly, quietly
 from minigrad.ops.transcendental import Sigmoid
 
 __all__ = ["MINUS_ONE", "ONE", "OUT", "Kernel", "assign", "copy", "kernels", "matrix_kernel"]
@@ -50,8 +50,7 @@ def _ahead(function: Kernel, large: list[int]) -> Kernel:
             factor = np.asarray(operands[k])
             if factor.size and max(float(factor.max()), -float(factor.min())) > LARGEST[operands[-1].dtype]:
                 raise FloatingPointError("a factor is large")
-        with np.errstate(under="raise"):
-            function(*operands)
+        loudly.run(function, *operands)
 
     return kernel
 

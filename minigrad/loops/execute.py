@@ -70,13 +70,13 @@ def execute(
     if recipe is None or consts is None:
         recipe = recipe_for(step, carry, xs, times, names)
         consts = recipe.first_consts()
-        if memory is not None:
-            remember(memory, place, recipe)
     loop = _Loop(recipe, consts, carry, xs, times, window)
     run = loop.run()
     note(what, len(times), len(run.executable.body))
     if not is_known:
         prove(key, step, recipe, consts, run, xs, times, names)
+        if memory is not None:
+            remember(memory, place, recipe)
     return loop.results(run)
 
 

@@ -67,7 +67,8 @@ def prove(
 
 def _are(made: list[Const], then: list[ref[Tensor] | None]) -> bool:
     """Whether the objects are still those that they were."""
-    return len(then) == len(made) and all(known is not None and known() is const for known, const in zip(then, made, strict=True))
+    pairs = zip(then, made, strict=False)
+    return len(then) == len(made) and all(known is not None and known() is const for known, const in pairs)
 
 
 def _impure(what: str) -> PurityError:

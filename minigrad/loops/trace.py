@@ -46,11 +46,15 @@ class Pass(Copy):
 class Tracer(Setting):
     """Inside, every operation on what is `bound` is noted as a line of a program."""
 
-    __slots__ = ("_alive", "_numbers", "began", "consts", "invariant", "lines", "origin", "reason", "refs", "varying")
+    __slots__ = (
+        "_alive", "_numbers", "began", "consts", "has_read", "invariant", "lines", "origin", "reason", "refs", "varying",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.began = next_serial()
         """What has a smaller serial number was there before."""
+        self.has_read = False
+        """Whether Python has seen the values of a const: what it made of them is part of the program."""
         self.refs: dict[Node, Ref] = {}
         """Where the value of each node comes from."""
         self.varying: set[Node] = set()
@@ -95,6 +99,7 @@ class Tracer(Setting):
 
     def read(self, tensor: Tensor, what: str) -> None:
         """Python is about to see the values of ``tensor``."""
+        self.has_read = True
         if tensor._node in self.varying or what == "data":
             self.end(f"{what} reads the values of a tensor, which differ from step to step")
 
@@ -197,7 +202,7 @@ class Trace:
         PurityError: a tensor of the step is still referred to when it is over.
     """
 
-    __slots__ = ("began", "carry", "consts", "invariant", "program", "xs")
+    __slots__ = ("began", "carry", "consts", "has_read", "invariant", "program", "xs")
 
     def __init__(self, step: Flat, carry: Sequence[Array], xs: Sequence[Array], names: Sequence[str | None]) -> None:
         tracer = Tracer()
@@ -215,7 +220,7 @@ class Trace:
                 "part of the state or of the outputs, or do not promise that the step is pure"
             )
         given, taken = ([Value(leaf.shape, leaf.dtype, leaf.name, True) for leaf in leaves] for leaves in (self.carry, self.xs))
-        self.began, self.consts = tracer.began, tracer.consts
+        self.began, self.has_read, self.consts = tracer.began, tracer.has_read, tracer.consts
         whole = Program(tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys)
         self.program, place = whole.pruned(tracer.refs[node] for node in tracer.varying)  # what is not used may still warn
         self.invariant: dict[int, Tensor | None] = {

@@ -112,6 +112,14 @@ def test_an_array_that_a_step_writes_to_is_a_broken_promise() -> None:
         unroll(Of(step, array=np.zeros(1)), random(T, B, D))
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_broken_promise_is_an_error_at_every_call(count: int) -> None:
+    cell = Of(lambda c, x, h: new(c, x, h) * np.random.rand())  # noqa: NPY002
+    for _ in range(3):
+        with pytest.raises(PurityError, match="must be pure"):
+            unroll(cell, random(count, B, D))
+
+
 def test_a_promise_does_not_speak_for_a_class_that_was_mixed_in_behind_it() -> None:
     class Base(Of):
         pure_step = False
@@ -135,3 +143,34 @@ def test_a_promise_does_not_speak_for_a_class_that_was_mixed_in_behind_it() -> N
     assert not is_plain(Promising(new), random(T, B, D))
     reason = explain_loop(unroll, Both(new), random(T, B, D))[0].reason
     assert reason == "Mixed, behind Promising, overrides step, and does not promise pure_step = True"
+
+
+READING: dict[str, Step] = {
+    "item": lambda c, x, h: new(c, x, h) * c.b[0].item(),
+    "numpy": lambda c, x, h: new(c, x, h) * float(np.max(c.b.numpy())),
+    "a truth value": lambda c, x, h: new(c, x, h) * (2.0 if c.b[0] > 0 else 1.0),
+    "a position": lambda c, x, h: new(c, x, h) + c.U[c.b.argmax()],
+    "format": lambda c, x, h: new(c, x, h) * float(f"{c.b[0]:.3f}"),
+    "the name": lambda c, x, h: new(c, x, h) * len(c.b.name),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_what_a_step_makes_in_python_of_the_values_of_a_parameter_is_made_anew_when_they_change(name: str) -> None:
+    cell = Of(READING[name])
+    for _ in range(2):
+        for _ in range(2):
+            found, expected = (loop(cell, random(T, B, D))[0].numpy() for loop in (unroll, by_hand))
+            np.testing.assert_allclose(found, expected)
+        cell.b.data, cell.b.name = -cell.b.numpy(), "another"
+
+
+def test_an_attribute_of_a_function_that_a_step_reads_may_change() -> None:
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        return new(c, x, h) * step.scale
+
+    cell = Of(step)
+    for scale in (1.0, 2.0):
+        step.scale = scale
+        found, expected = (loop(cell, random(T, B, D))[0].numpy() for loop in (unroll, by_hand))
+        np.testing.assert_allclose(found, expected)

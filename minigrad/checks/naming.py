@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change, Run, affected
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
 from minigrad.checks.mistakes import catalogue
+from minigrad.checks.run import Run, affected
 from minigrad.checks.words import Words
 from minigrad.guard import Array
 

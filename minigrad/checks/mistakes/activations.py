@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
 from minigrad.checks.words import Words
 

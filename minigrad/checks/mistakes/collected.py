@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minigrad.checks.chain import Chain, Change, Context
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Context
 from minigrad.checks.mistakes.one_term import one_term_changes
 from minigrad.checks.mistakes.parts import permutations
 from minigrad.checks.mistakes.places import Spot

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minigrad.checks.chain import Chain, Change, Edge
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Edge
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.tracing import Line
 from minigrad.checks.words import Words

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.chain import Chain, Run
+from minigrad.checks.chain import Chain
 from minigrad.checks.mistakes.places import line_of, values
+from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 from minigrad.guard import Array

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from minigrad.checks.chain import Chain, Change, Run, plus
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
+from minigrad.checks.run import Run, plus
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 

@@ -13,17 +13,16 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.fusing import fuse
-from minigrad.checks.global_arrays import arrays_read_by, with_values
-from minigrad.checks.problem import Leaf, generic, leaves, mapped
+from minigrad.checks.global_arrays import globals_read_by, with_values
+from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
 from minigrad.checks.tracing import Line, Tape, Traced
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
-GLOBALS = "global variables"
 RATE = re.compile(r"^(?:lr|learning_?rate|learn_rate|alpha|eta|step_?size)$", re.IGNORECASE)
 """What a backward pass that updates the weights itself calls the rate: it is given 1, so that the update is the gradient."""
 
-__all__ = ["GLOBALS", "RATE", "Adapter", "Problem", "Traces", "name_of"]
+__all__ = ["RATE", "Adapter", "Problem", "Traces", "name_of"]
 
 
 class Traces(NamedTuple):
@@ -79,9 +78,9 @@ class Adapter:
                     )
                 self.backward = backward.__func__
         self.arguments: dict[str, Any] = dict(positional) if isinstance(positional, dict) else _bound(self.forward, positional)
-        shared = arrays_read_by(self.forward)
-        if shared:
-            self.arguments[GLOBALS] = shared
+        self.globals = globals_read_by((self.forward, self.backward))
+        if self.globals:
+            self.arguments[GLOBALS] = self.globals
         self.leaves: list[Leaf] = leaves(self.arguments)
         if not self.leaves:
             raise ArgumentError(
@@ -93,9 +92,14 @@ class Adapter:
         self.declared_returns = returns
 
     def learn_names(self, traces: Traces) -> None:
-        """Call what has a number alone, such as ``params[0]``, what the forward pass calls it."""
+        """Leave out what the forward pass does not read; call what has a number alone, ``params[0]``, what that calls it."""
+        read = {operand for line in traces.tape.lines for operand in line.operands}
+        read |= {line for lines in traces.outputs.values() for line in (lines if isinstance(lines, list) else [lines])}
+        unread = {leaf.path for leaf in self.leaves if traces.arguments[leaf.name] not in read}
+        learnt = {leaf.path: traces.arguments[leaf.name].names for leaf in self.leaves}
+        self.leaves = leaves(self.arguments, unread)
         for k, leaf in enumerate(self.leaves):
-            known = [name for name in traces.arguments[leaf.name].names if "[" not in name]
+            known = [name for name in learnt[leaf.path] if "[" not in name]
             if "[" in leaf.name and known and known[0] not in {other.name for other in self.leaves}:
                 self.leaves[k] = leaf._replace(name=known[0])
 
@@ -104,14 +108,11 @@ class Adapter:
     def filled(self, value_of: Callable[[Leaf], Any]) -> dict[str, Any]:
         """The arguments with other values in the place of the arrays."""
         by_path = {leaf.path: leaf for leaf in self.leaves}
-        return {
-            name: mapped(value, lambda path, array, attribute: value_of(by_path[path]), name)
-            for name, value in self.arguments.items()
-        }
+        return each_array(self.arguments, lambda path, array, attribute: value_of(by_path[path]))
 
     def called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What ``function`` returns for arguments by name."""
-        with with_values((self.forward, self.backward), arguments.get(GLOBALS, {})):
+        with with_values(self.users(), self.globals, arguments.get(GLOBALS, {})):
             return self._called(function, arguments)
 
     def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -157,8 +158,9 @@ class Adapter:
         """What the forward pass returns, by what its code calls it."""
         if isinstance(result, dict) and all(isinstance(key, str) for key in result):
             return dict(result)
-        parts = list(result) if isinstance(result, tuple | list) else [result]
         called: Sequence[str | None] = self.declared_outputs or names.returned_names(self.forward) or []
+        is_one = isinstance(result, list) and len(called) == 1 and all(hasattr(part, "shape") for part in result)
+        parts = list(result) if isinstance(result, tuple | list) and not is_one else [result]
         if len(called) != len(parts):
             called = [None] * len(parts)
         found: dict[str, Any] = {}
@@ -180,7 +182,12 @@ class Adapter:
     def with_arguments(self, arguments: dict[str, Any]) -> Adapter:
         """The same for another example."""
         other = copy.copy(self)
-        other.arguments, other.leaves = arguments, leaves(arguments)
+        other.arguments = arguments
+        called = {leaf.path: leaf for leaf in self.leaves}
+        other.leaves = [
+            leaf._replace(name=called[leaf.path].name, store=called[leaf.path].store) if leaf.path in called else leaf
+            for leaf in leaves(arguments)
+        ]
         return other
 
     def sources(self) -> dict[str, Any]:
@@ -196,8 +203,7 @@ class Adapter:
         """The arrays among the arguments, by the names of the leaves."""
         found: dict[str, Array] = {}
         paths = {leaf.path: leaf.name for leaf in self.leaves}
-        for name, value in arguments.items():
-            mapped(value, lambda path, array, attribute: found.setdefault(paths.get(path, path), array), name)
+        each_array(arguments, lambda path, array, attribute: found.setdefault(paths.get(path, path), array))
         return found
 
 
@@ -225,9 +231,11 @@ def _learnt(part: Any) -> str | None:
 
 
 def _lines(value: Any) -> Any:
-    """The line of a stand-in, or those of a list of them; None for anything else."""
+    """The line of a stand-in, or those of a list of them, or of a dict by step; None for anything else."""
     if isinstance(value, Traced):
         return value.line if value.line.op != "constant" else None
+    if isinstance(value, dict) and [*value] == [*range(len(value))]:
+        value = [*value.values()]
     if isinstance(value, list) and value and all(isinstance(part, Traced) for part in value):
         return [part.line for part in value]
     return None

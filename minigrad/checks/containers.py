@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.problem import mapped
+from minigrad.checks.problem import each_array, mapped
 from minigrad.guard import Array
 
 __all__ = ["attributes", "copied", "flat", "is_array", "same", "snapshot"]
@@ -39,8 +39,7 @@ def attributes(arguments: dict[str, Any]) -> dict[str, Array]:
             found[path] = np.array(array)
         return array
 
-    for name, value in arguments.items():
-        mapped(value, noted, name)
+    each_array(arguments, noted)
     return found
 
 

@@ -6,6 +6,7 @@ What is named must hold on every problem; what cannot be named is narrowed down.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,20 +23,21 @@ from minigrad.guard import Array
 __all__ = ["diagnosed"]
 
 
-def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, seconds: float) -> tuple[list[Finding], str | None]:
+def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: float) -> tuple[list[Finding], str | None]:
     """What is wrong: findings, or what is done by convention.
 
     What is wrong at the shortest length is looked for there, and must hold at the others too. If there is more wrong between
-    steps, the search goes on at the longest, from what was found.
+    steps, the search goes on at the longest, from what was found. It ends at ``deadline``, by the process's clock.
     """
     first = trials[0]
-    best = _explained(first, trials[1:], rtol, seconds, others=longer)
+    best = _explained(first, trials[1:], rtol, share(deadline, 2 if longer else 1), others=longer)
     if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
         starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))
         found = [Explanation((), right_ones(longer[-1], rtol))]
-        for start in dict.fromkeys([*starts, ()]):
+        starts = [*dict.fromkeys([*starts, ()])]
+        for number, start in enumerate(starts):
             same = [trial for trial in (*trials, *longer[:-1]) if trial.steps > 1]
-            found.append(_explained(longer[-1], same, rtol, seconds / 2, start))
+            found.append(_explained(longer[-1], same, rtol, share(deadline, len(starts) - number), start))
             if _whole(found[-1], longer[-1]):
                 break
         first, best = longer[-1], max(found, key=lambda e: (len(e.explained), -len(e.changes)))
@@ -52,6 +54,12 @@ def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, seconds: fl
     return findings, None
 
 
+def share(deadline: float, parts: int) -> float:
+    """When the first of so many equal parts of the time that is left ends."""
+    now = time.process_time()
+    return now + (deadline - now) / parts
+
+
 def _whole(explanation: Explanation, trial: Trial) -> bool:
     return len(explanation.explained) == len(trial.given)
 
@@ -60,14 +68,14 @@ def _explained(
     trial: Trial,
     same: list[Trial],
     rtol: float,
-    seconds: float,
+    deadline: float,
     start: tuple[Change, ...] = (),
     others: Sequence[Trial] = (),
 ) -> Explanation:
     """The best explanation that holds on the ``same`` kind of problems too, with synonyms that do; on ``others`` if it can."""
     fallback: Explanation | None = None
-    if seconds > 0:
-        for explanation in search(trial.chain, trial.words, trial.given, rtol, seconds, start)[:20]:
+    if time.process_time() < deadline:
+        for explanation in search(trial.chain, trial.words, trial.given, rtol, deadline, start)[:20]:
             options = [[change, *explanation.synonyms.get(change, ())] for change in explanation.changes]
             for changes in itertools.islice(itertools.product(*options), 64):
                 if not all(_holds(other, changes, explanation.explained, rtol) for other in same):

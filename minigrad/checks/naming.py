@@ -107,8 +107,8 @@ class Search:
             for name in open_names:
                 if run.affected & self.bit[name] and equal(self.given[name], run.gradient(self.chain.wanted[name]), self.rtol):
                     matched.append(name)
-            if not matched:
-                return frozenset()
+            if not any(self.given[name].any() for name in matched):
+                return frozenset()  # whatever cuts all off gives zeros: no evidence
             for name in kept:
                 if run.affected & self.bit[name] and not equal(
                     self.given[name], run.gradient(self.chain.wanted[name]), self.rtol
@@ -228,7 +228,7 @@ class Search:
 
 
 def search(
-    chain: Chain, words: Words, given: dict[str, Array], rtol: float, seconds: float, start: tuple[Change, ...] = ()
+    chain: Chain, words: Words, given: dict[str, Array], rtol: float, deadline: float, start: tuple[Change, ...] = ()
 ) -> list[Explanation]:
-    """Explanations of the user's gradients, best first."""
-    return Search(chain, words, given, rtol, time.process_time() + seconds).run(start)
+    """Explanations of the user's gradients, best first, as far as they are found until ``deadline`` by the process's clock."""
+    return Search(chain, words, given, rtol, deadline).run(start)

@@ -12,6 +12,7 @@ from minigrad.checks.answer import answer_of
 from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
 from minigrad.checks.naming import equal
+from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
 from minigrad.checks.words import Words
 from minigrad.errors import MinigradError
@@ -31,6 +32,7 @@ class Trial(NamedTuple):
     answer: Answer
     problem: Problem
     steps: int
+    rate: float = 1.0
 
     @property
     def given(self) -> dict[str, Array]:
@@ -61,8 +63,21 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
             seeds.setdefault(line.number, []).append((name, array))
     wanted = {name: traces.arguments[name] for name in answer.gradients}
     chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
+    rate = _rate({name: answer.gradients[name] for name in answer.moved}, chain.right)
+    for name in answer.moved if rate is not None else ():
+        answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
-    return Trial(chain, words, answer, problem, chain.steps)
+    return Trial(chain, words, answer, problem, chain.steps, rate or 1.0)
+
+
+def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
+    """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common."""
+    factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
+    known = [c for c in factors if c is not None and 0 < c < 1 - 1e-5]
+    common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
+    if common is None or sum(abs(common - other) <= 1e-5 * common for other in known) * 2 < len(factors) or len(known) < 2:
+        return None
+    return common
 
 
 def _is_scalar(lines: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LIBRARY", "OUTSIDE", "namespaces", "replaced"]
+__all__ = ["LIBRARY", "OUTSIDE", "namespaces", "reachable", "replaced"]
 
 LIBRARY = sys.modules[__name__.partition(".")[0]]
 """minigrad as users import it, by name: what it imports cannot import it."""
@@ -49,7 +49,12 @@ def replaced(users: Sequence[Any], stand_in_for: Callable[[Any], Any]) -> Iterat
 
 def namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
     """The global names of these functions and of all functions of the user's that can be reached from there."""
-    found: dict[int, dict[str, Any]] = {}
+    return list({id(function.__globals__): function.__globals__ for function in reachable(users)}.values())
+
+
+def reachable(users: Sequence[Any]) -> Iterator[FunctionType]:
+    """These functions, the methods of these classes, and all functions of the user's that can be reached from there."""
+    spaces: set[int] = set()
     seen: set[int] = set()
     waiting = list(users)
     while waiting:
@@ -63,8 +68,9 @@ def namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
             waiting += [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
             if value.__code__.co_filename.startswith(OUTSIDE):
                 continue
-            if id(value.__globals__) not in found:
-                found[id(value.__globals__)] = value.__globals__
+            yield value
+            if id(value.__globals__) not in spaces:
+                spaces.add(id(value.__globals__))
                 waiting += list(value.__globals__.values())
         elif isinstance(value, type):
             waiting += [part for part in vars(value).values() if isinstance(part, FunctionType | staticmethod | classmethod)]
@@ -76,7 +82,6 @@ def namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
                 waiting += [part for part in vars(value).values() if isinstance(part, FunctionType | type)]
         elif callable(value) and isinstance(vars(type(value)).get("__call__"), FunctionType):
             waiting.append(type(value))
-    return list(found.values())
 
 
 def _is_set(cell: Any) -> bool:

@@ -23,7 +23,7 @@ __all__ = ["Traced", "plain_index"]
 def plain_index(index: Any) -> Any:
     """An index without stand-ins."""
     if isinstance(index, Traced):
-        return index.line.value.astype(int)
+        return index.line.value if index.line.value.dtype.kind == "b" else index.line.value.astype(int)
     return tuple(plain_index(part) for part in index) if isinstance(index, tuple) else index
 
 
@@ -41,7 +41,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         out = keywords.pop("out", None)
         keywords = {key: value for key, value in keywords.items() if key not in ("where", "casting")}
-        if ufunc in VALUES_ONLY or all(kind.endswith("?") for kind in ufunc.types):
+        if ufunc in VALUES_ONLY or {"d->?", "dd->?"} & set(ufunc.types):
             return getattr(ufunc, method)(*bare_values(inputs), **keywords)
         called = ufunc if method == "__call__" else getattr(ufunc, method)
         if ufunc is np.reciprocal:

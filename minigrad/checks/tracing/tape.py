@@ -168,8 +168,10 @@ class Tape:
         for name, value in reversed(list(variables.items())):
             for suffix, part in _named_parts(value):
                 line = part.line
-                self.names[line.site] = list(dict.fromkeys([suffix or name, *self.names.get(line.site, ())]))
-                self.own_names[line.number] = list(dict.fromkeys([suffix or name, *self.own_names.get(line.number, ())]))
+                for known, place in ((self.names, line.site), (self.own_names, line.number)):
+                    before = known.get(place, [])
+                    both = [*before, name] if isinstance(value, list) else [suffix or name, *before]
+                    known[place] = list(dict.fromkeys(both))
 
     def _placed(self, line: Line, which: int = 0) -> Line:
         """``line`` with its place in the user's code."""

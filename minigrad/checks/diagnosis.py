@@ -75,7 +75,7 @@ def _explained(
     """The best explanation that holds on the ``same`` kind of problems too, with synonyms that do; on ``others`` if it can."""
     fallback: Explanation | None = None
     if time.process_time() < deadline:
-        for explanation in search(trial.chain, trial.words, trial.given, rtol, deadline, start)[:20]:
+        for explanation in search(trial.chain, trial.words, trial.given, rtol, deadline, start, trial.bound)[:20]:
             options = [[change, *explanation.synonyms.get(change, ())] for change in explanation.changes]
             for changes in itertools.islice(itertools.product(*options), 64):
                 if not all(_holds(other, changes, explanation.explained, rtol) for other in same):
@@ -110,7 +110,7 @@ def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list
     """What went wrong on the way out, after the changes of an explanation, and what is still not explained."""
     run = Run(trial.chain, explanation.changes)
     results = {name: run.gradient(trial.chain.wanted[name]) for name in trial.given}
-    open_names = {name: g for name, g in trial.given.items() if not equal(g, results[name], rtol)}
+    open_names = {name: g for name, g in trial.given.items() if not trial.fits(name, results[name], rtol)}
     out = on_the_way_out(open_names, results, trial.answer.called, sizes_of(trial), rtol)
     settled = {label for finding in out for label in finding.gradients}
     return out, {name: g for name, g in open_names.items() if trial.answer.called.get(name, f"d{name}") not in settled}
@@ -120,7 +120,7 @@ def _holds(trial: Trial, changes: Sequence[Change], names: frozenset[str], rtol:
     """Whether changes give the user's numbers on another problem too."""
     run = Run(trial.chain, changes)
     with np.errstate(all="ignore"):
-        return all(equal(trial.given[name], run.gradient(trial.chain.wanted[name]), rtol) for name in names)
+        return all(trial.fits(name, run.gradient(trial.chain.wanted[name]), rtol) for name in names)
 
 
 def _finding(trial: Trial, change: Change, explanation: Explanation, rtol: float) -> Finding:

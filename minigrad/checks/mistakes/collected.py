@@ -48,5 +48,10 @@ def _everywhere(chain: Chain, found: list[Change]) -> Iterator[Change]:
             edges = frozenset(edge for change in members for edge in change.edges)
             first = members[0]
             yield Change(
-                edges, first.term, first.kind, first.fields["everywhere"], simple=max(first.simple - 1, 0), fields=first.fields
+                edges,
+                first.term,
+                first.kind,
+                first.fields["everywhere"],
+                simple=max(first.simple - 1, 0),
+                fields=first.fields | {"members": members},
             )

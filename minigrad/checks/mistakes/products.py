@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks.chain import Chain
-from minigrad.checks.change import Change
+from minigrad.checks.change import Change, Context
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.mistakes.operands import other_ends, replacements
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
@@ -29,6 +29,14 @@ def product_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Iter
     other = user.operands[1 - position]
     name, own = words.name(other), words.name(spot.operand)
     yield change("factor missing", f"the factor {name} is missing in {of}", lambda run, user, k, g, c: g, 2)
+    after = [(next_user, k) for next_user, k in chain.users[user.number] if chain.live[next_user.number]]
+    if len(after) == 1 and after[0][0].op == "matmul" and after[0][0].value.shape == other.value.shape:
+        yield change(
+            "operator precedence",
+            f"the factor {name} of {of} is multiplied before the product with the weights, not after it",
+            lambda run, user, k, g, c: _multiplied_before(run, user, k, c),
+            3,
+        )
     for line in _gradients_of(chain, other):
         yield change(
             "wrong factor",
@@ -133,6 +141,13 @@ def matmul_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Itera
                     ),
                     5,
                 )
+
+
+def _multiplied_before(run: Run, user: Line, position: int, context: Context) -> Any:
+    """The other factor times the gradient of the matrix product that the product goes into, and only then back through that."""
+    product, k = next((line, k) for line, k in run.chain.users[user.number] if run.chain.live[line.number])
+    g = run.cotangent(product, context)
+    return None if g is None else product.vjp(g * user.operands[1 - position].value)[k]
 
 
 def _gradients_of(chain: Chain, line: Line) -> list[Line]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from minigrad.checks.change import Context, Edge
 from minigrad.checks.fusing import ACTIVATIONS
@@ -79,6 +80,11 @@ class Chain:
         if states is not None:
             states |= {carried: initial.site for carried, initial in self.initial.items()}
             self._know(states)
+        self.uses = [
+            [(user, k, self.crossing(line, user)) for user, k in self.users[line.number] if self.live[user.number]]
+            for line in self.lines
+        ]
+        self.reach: dict[Any, int] = {}
         self.base = Run(self, ())
         self.right = {name: self.base.gradient(line) for name, line in wanted.items()}
         self.visited: dict[Edge, dict[Context, None]] = defaultdict(dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -106,10 +107,7 @@ class Search:
 
     def mask(self, change: Change) -> int:
         """The lines whose gradients a change can change."""
-        cached: dict[Change, int] = self.__dict__.setdefault("_masks", {})
-        if change not in cached:
-            cached[change] = affected(self.chain, change)
-        return cached[change]
+        return affected(self.chain, change)
 
     def _size(self, name: str) -> int:
         """How many edges a gradient depends on."""
@@ -213,10 +211,12 @@ class Search:
             yield options[i], options[j]
 
     def _products(self, options: list[Change]) -> Iterator[tuple[Change, Change]]:
-        """Pairs of changes one after the other, whatever they do together."""
-        split = [change for change in options if change.inner]
-        pairs = itertools.chain(itertools.product(split, options), itertools.combinations(options[:SOME], 2))
-        for first, second in pairs:
+        """Pairs of changes one after the other, whatever they do together; first those of one gate's derivation."""
+        for split in (change for change in options if change.inner):
+            for other in self.candidates:
+                if not other.inner and other.edges <= split.edges and other.context in (None, split.context):
+                    yield split, other
+        for first, second in itertools.combinations(options[:SOME], 2):
             if not (first.edges == second.edges and first.context == second.context):
                 yield first, second
 
@@ -268,7 +268,7 @@ class Search:
             waiting = _best(following)
             if not waiting or self.is_whole(waiting[0]) or self.late():
                 break
-            waiting = [state for state in waiting if not any(_beats(other, state) for other in (*waiting, *done))][:BEAM]
+            waiting = _varied(state for state in waiting if not any(_beats(other, state) for other in (*waiting, *done)))
         return _best([*waiting, *done])
 
     def is_whole(self, state: Explanation) -> bool:
@@ -282,6 +282,17 @@ def _best(states: Iterable[Explanation]) -> list[Explanation]:
     for state in sorted(states, key=lambda e: (-len(e.explained), e.simple, len(e.changes))):
         unique.setdefault(frozenset(state.changes), state)
     return list(unique.values())
+
+
+def _varied(states: Iterable[Explanation]) -> list[Explanation]:
+    """The first few, of which only two explain the same gradients."""
+    count: Counter[frozenset[str]] = Counter()
+    found: list[Explanation] = []
+    for state in states:
+        count[state.explained] += 1
+        if count[state.explained] <= 2:
+            found.append(state)
+    return found[:BEAM]
 
 
 def _beats(a: Explanation, b: Explanation) -> bool:

@@ -43,6 +43,8 @@ class Run:
             self.affected |= affected(chain, change)
         if not base:
             self.affected = -1
+        self.carries = any(edge[0] == "carried" for edge in self.changes)
+        self.skips = any(edge[0] == "skipped" for edge in self.changes)
         self.memo: dict[tuple[int, Any], Any] = {}
         self.memo_shares: dict[tuple[int, Any], Sequence[Any]] = {}
         self.visited: set[tuple[Edge, Context]] = set()
@@ -88,14 +90,12 @@ class Run:
             edge: Edge = ("seed", name)
             if half is None or not half.fields["drop"](edge, context[1]):
                 total = plus(total, self._changed(edge, line, -1, seed, context, partial(plus, None, seed)))
-        weighted = self.changes.get(("weighted", line.site))
+        weighted = self.changes.get(("weighted", line.site)) if self.changes else None
         crossed = False
-        for user, position in chain.users[line.number]:
-            if not chain.live[user.number]:
-                continue
+        for user, position, crossing in chain.uses[line.number]:
             if half is not None and half.fields["drop"]((user.site, position), context[1]):
                 continue
-            if chain.crossing(line, user):
+            if crossing:
                 crossed = True
             else:
                 term = self.share(user, position, context)
@@ -103,7 +103,7 @@ class Run:
                     for change in weighted:
                         term = term * change.term(self, user, user.time, None, context)
                 total = plus(total, term)
-        if crossed or ("carried", chain_state(chain, line)) in self.changes:
+        if crossed or (self.carries and ("carried", chain_state(chain, line)) in self.changes):
             total = plus(total, self.carried(line))
         return total
 
@@ -120,14 +120,14 @@ class Run:
     def right_carried(self, line: Line) -> Any:
         """The terms of a state's gradient that come from the step after."""
         chain, total = self.chain, None
-        for user, position in chain.users[line.number]:
-            if chain.live[user.number] and chain.crossing(line, user):
+        for user, position, crossing in chain.uses[line.number]:
+            if crossing:
                 total = plus(total, self.share(user, position, chain.states.get(line.site, line.site)))
         return total
 
     def share(self, user: Line, position: int, context: Context) -> Any:
         """The term that one use contributes."""
-        if self._skipped(user) and not collects(user, position):
+        if self.skips and self._skipped(user) and not collects(user, position):
             return None
         g = self.cotangent(user, context)
         if g is None:
@@ -184,6 +184,13 @@ def collects(user: Line, position: int) -> bool:
 
 def affected(chain: Chain, change: Change) -> int:
     """The lines whose gradient a change can change, as a mask."""
+    found = chain.reach.get(change)
+    if found is None:
+        found = chain.reach[change] = _reach(chain, change)
+    return found
+
+
+def _reach(chain: Chain, change: Change) -> int:
     mask = 0
     for kind, what in change.edges:
         if kind == "skipped":

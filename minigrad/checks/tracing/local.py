@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from minigrad import graph
 from minigrad.checks.tracing.line import Vjp
 from minigrad.gradients import ArrayAccumulator
@@ -46,7 +48,10 @@ def local(tensor: Tensor, leaves: list[Tensor]) -> Vjp:
         def alone(g: Array) -> Sequence[Array | None]:
             sums = ArrayAccumulator()
             shares = sums.derivative(one, g)
-            return [None if s is None or p is None else sums.whole(p, s) for s, p in zip(shares, places, strict=True)]
+            return [
+                s if s is None or (type(s) is np.ndarray and s.shape == p.shape) else sums.whole(p, s)
+                for s, p in zip(shares, places, strict=True)
+            ]
 
         return alone
 

@@ -14,7 +14,7 @@ from minigrad.checks.naming import equal
 from minigrad.checks.report import Finding
 from minigrad.guard import Array
 
-__all__ = ["narrowed", "on_the_way_out"]
+__all__ = ["factor", "narrowed", "on_the_way_out"]
 
 Gradients = dict[str, Array]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
 from minigrad.checks.words import Words
 
@@ -28,6 +29,7 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("with the square in the wrong place", "(1 - {y})**2", lambda x, y: (1 - y) ** 2),
         ("without 1 −", "{y}**2", lambda x, y: y * y),
         ("with a plus", "1 + {y}**2", lambda x, y: 1 + y * y),
+        ("with the wrong sign", "{y}**2 - 1", lambda x, y: y * y - 1),
         ("of a sigmoid", "{y} * (1 - {y})", lambda x, y: y * (1 - y)),
         ("of a sigmoid", "sigmoid({x}) * (1 - sigmoid({x}))", lambda x, y: logistic(x) * (1 - logistic(x))),
         (
@@ -62,6 +64,7 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("with a square", "{y} * (1 - {y})**2", lambda x, y: y * (1 - y) ** 2),
         ("with a square", "{y}**2 * (1 - {y})", lambda x, y: y * y * (1 - y)),
         ("with a plus", "{y} * (1 + {y})", lambda x, y: y * (1 + y)),
+        ("with the wrong sign", "{y} * ({y} - 1)", lambda x, y: y * (y - 1)),
         ("with y and x exchanged", "{x} * (1 - {y})", lambda x, y: x * (1 - y)),
         ("with y and x exchanged", "{y} * (1 - {x})", lambda x, y: y * (1 - x)),
         ("of a tanh, of what is before the sigmoid", "1 - {x}**2", lambda x, y: 1 - x * x),

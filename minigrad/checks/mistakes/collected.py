@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minigrad.checks.chain import Chain, Change, Context
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Context
 from minigrad.checks.mistakes.one_term import one_term_changes
 from minigrad.checks.mistakes.parts import permutations
 from minigrad.checks.mistakes.places import Spot
@@ -47,5 +48,10 @@ def _everywhere(chain: Chain, found: list[Change]) -> Iterator[Change]:
             edges = frozenset(edge for change in members for edge in change.edges)
             first = members[0]
             yield Change(
-                edges, first.term, first.kind, first.fields["everywhere"], simple=max(first.simple - 1, 0), fields=first.fields
+                edges,
+                first.term,
+                first.kind,
+                first.fields["everywhere"],
+                simple=max(first.simple - 1, 0),
+                fields=first.fields | {"members": members},
             )

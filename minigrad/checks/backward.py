@@ -16,9 +16,10 @@ from minigrad.checks.adapter import Adapter
 from minigrad.checks.behaviour import stage_of_behaviour
 from minigrad.checks.conventions import convention
 from minigrad.checks.diagnosis import diagnosed
+from minigrad.checks.finding import Finding
 from minigrad.checks.of_steps import of_steps
 from minigrad.checks.planning import plan_of
-from minigrad.checks.report import Finding, Report, Stage
+from minigrad.checks.report import Report, Stage
 from minigrad.checks.sequences import lengths
 from minigrad.checks.shapes import stage_of_shapes
 from minigrad.checks.trial import (

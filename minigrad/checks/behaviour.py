@@ -10,7 +10,7 @@ from minigrad.checks import names
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.answer import answer_of
 from minigrad.checks.containers import is_array
-from minigrad.checks.naming import equal
+from minigrad.checks.equality import equal
 from minigrad.checks.report import Stage
 from minigrad.checks.trial import Trial, running
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.checks.naming import equal
+from minigrad.checks.equality import equal
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 

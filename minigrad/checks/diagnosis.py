@@ -13,9 +13,10 @@ import numpy as np
 
 from minigrad.checks.change import Change
 from minigrad.checks.effects import EFFECTS
-from minigrad.checks.naming import Explanation, equal, search
+from minigrad.checks.equality import equal
+from minigrad.checks.finding import Finding
+from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
-from minigrad.checks.report import Finding
 from minigrad.checks.run import Run
 from minigrad.checks.trial import Trial, right_ones, sizes_of
 from minigrad.guard import Array
@@ -33,14 +34,15 @@ def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: f
     best = _explained(first, trials[1:], rtol, share(deadline, 2 if longer else 1), others=longer)
     if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
         starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))
-        found = [Explanation((), right_ones(longer[-1], rtol))]
-        starts = [*dict.fromkeys([*starts, ()])]
-        for number, start in enumerate(starts):
-            same = [trial for trial in (*trials, *longer[:-1]) if trial.steps > 1]
-            found.append(_explained(longer[-1], same, rtol, share(deadline, len(starts) - number), start))
-            if _whole(found[-1], longer[-1]):
+        at_lengths = {trial.steps: trial for trial in (longer[0], longer[-1])}.values()
+        tasks = [(trial, start) for trial in at_lengths for start in dict.fromkeys([*starts, ()])]
+        first, best = longer[-1], Explanation((), right_ones(longer[-1], rtol))
+        for number, (trial, start) in enumerate(tasks):
+            same = [other for other in (*trials, *longer) if other.steps > 1 and other is not trial]
+            found = _explained(trial, same, rtol, share(deadline, len(tasks) - number), start)
+            best = max(best, found, key=lambda e: (len(e.explained), -len(e.changes)))
+            if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
                 break
-        first, best = longer[-1], max(found, key=lambda e: (len(e.explained), -len(e.changes)))
     if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
         return [], "; ".join(change.words for change in best.changes)
     swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol)
@@ -48,6 +50,9 @@ def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: f
         return swapped[0], None
     out, left = _returned(first, best, rtol)
     findings = [_finding(first, change, best, rtol) for change in best.changes] + out
+    unused = [name for name in left if not first.chain.live[first.chain.wanted[name].number]]
+    findings += [_unused(first.answer.called[name], name) for name in unused]
+    left = {name: g for name, g in left.items() if name not in unused}
     if left:
         fine = sorted(right_ones(first, rtol))
         findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol))
@@ -121,6 +126,15 @@ def _holds(trial: Trial, changes: Sequence[Change], names: frozenset[str], rtol:
     run = Run(trial.chain, changes)
     with np.errstate(all="ignore"):
         return all(trial.fits(name, run.gradient(trial.chain.wanted[name]), rtol) for name in names)
+
+
+def _unused(called: str, name: str) -> Finding:
+    return Finding(
+        "gradient of what is not used",
+        f"nothing that the forward pass returns depends on {name}, so {called} is 0 in every entry",
+        effect=f"{name} is moved, to no effect; what is used in its place may lack this gradient",
+        gradients=(called,),
+    )
 
 
 def _finding(trial: Trial, change: Change, explanation: Explanation, rtol: float) -> Finding:

@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph, pytree
+from minigrad.checks.comparison import assert_gradients_close, compare_gradients
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
 from minigrad.gradients import ArrayAccumulator
 from minigrad.guard import Array
@@ -20,7 +21,14 @@ from minigrad.scope import is_recording, no_grad
 from minigrad.tensor import Tensor, seed
 from minigrad.transforms import vjp
 
-__all__ = ["gradcheck", "gradgradcheck", "numerical_gradient", "numerical_gradients"]
+__all__ = [
+    "assert_gradients_close",
+    "compare_gradients",
+    "gradcheck",
+    "gradgradcheck",
+    "numerical_gradient",
+    "numerical_gradients",
+]
 
 
 def numerical_gradient(function: Callable[[], float], array: Array, eps: float = 1e-6) -> Array:

@@ -26,7 +26,7 @@ UPSTREAM = re.compile(
     r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$",
     re.IGNORECASE,
 )
-BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1")
+BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1", "input")
 AFTER = ("next", "new", "cur", "current", "out", "after")
 
 

@@ -19,12 +19,13 @@ import numpy as np
 
 from minigrad.checks.chain import Chain
 from minigrad.checks.change import Change
+from minigrad.checks.equality import clipped, equal
 from minigrad.checks.mistakes import catalogue
 from minigrad.checks.run import Run, affected
 from minigrad.checks.words import Words
 from minigrad.guard import Array
 
-__all__ = ["Explanation", "clipped", "equal", "search"]
+__all__ = ["Explanation", "search"]
 
 BEAM = 6
 DEPTH = 6
@@ -34,17 +35,6 @@ MANY = 40
 """So many pairs are tried whose effects add up to what is missing."""
 CLOSE = 1e-10
 """How much of a gradient, squared, may be left of it."""
-
-
-def equal(a: Array, b: Array, rtol: float) -> bool:
-    """Whether two gradients are the same: max |a − b| ≤ rtol · max |b|, and both finite."""
-    if a.shape != b.shape:
-        return False
-    if not a.size:
-        return True
-    with np.errstate(all="ignore"):
-        distance, largest = np.abs(a - b).max(), max(np.abs(b).max(), np.abs(a).max())
-    return bool(distance <= rtol * largest) if np.isfinite(distance) else False
 
 
 @dataclass
@@ -178,7 +168,7 @@ class Search:
         """Two more changes at once, for the gradient that depends on the least."""
         kept = state.explained
         open_names = [name for name in self.smallest if name not in kept]
-        for target in open_names[:4]:
+        for target in [name for name in open_names if self.given[name].any()][:4]:
             options, deltas = self._different(state, target, kept)
             found = []
             for first, second in itertools.chain(self._sums(state, target, options, deltas), self._products(options)):
@@ -303,12 +293,7 @@ def _beats(a: Explanation, b: Explanation) -> bool:
 @lru_cache
 def _weights(size: int) -> Array:
     """Weights of a sum that tells arrays apart."""
-    return np.cos(np.arange(1.0, size + 1))
-
-
-def clipped(g: Array, bound: float | None) -> Array:
-    """``g`` clipped to ±bound, if there is one."""
-    return g if bound is None else np.clip(g, -bound, bound)
+    return np.asarray(np.cos(np.arange(1.0, size + 1)))
 
 
 def search(

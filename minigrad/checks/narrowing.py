@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from minigrad.checks.naming import equal
-from minigrad.checks.report import Finding
+from minigrad.checks.equality import equal
+from minigrad.checks.finding import Finding
 from minigrad.guard import Array
 
 __all__ = ["factor", "narrowed", "on_the_way_out"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from minigrad.checks.naming import equal
-from minigrad.checks.report import Finding, Stage
+from minigrad.checks.equality import equal
+from minigrad.checks.finding import Finding
+from minigrad.checks.report import Stage
 from minigrad.checks.trial import Trial, squeezed
 
 __all__ = ["stage_of_shapes"]

@@ -11,7 +11,7 @@ from minigrad.checks.adapter import Adapter, Problem
 from minigrad.checks.answer import answer_of
 from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
-from minigrad.checks.naming import clipped, equal
+from minigrad.checks.equality import clipped, equal
 from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
 from minigrad.checks.words import Words

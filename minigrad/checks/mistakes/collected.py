@@ -12,6 +12,7 @@ from minigrad.checks.mistakes.parts import permutations
 from minigrad.checks.mistakes.places import Spot
 from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.mistakes.terms import edge_changes
+from minigrad.checks.mistakes.unactivated import unactivated
 from minigrad.checks.mistakes.upstream import seed_changes
 from minigrad.checks.words import Words
 
@@ -32,6 +33,7 @@ def catalogue(chain: Chain, words: Words) -> list[Change]:
     found += _everywhere(chain, found)
     found += one_term_changes(chain, words, found)
     found += permutations(chain, words)
+    found += unactivated(chain, words)
     found += step_changes(chain, words)
     found.sort(key=lambda change: change.simple)
     return found

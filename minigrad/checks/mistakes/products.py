@@ -131,11 +131,11 @@ def matmul_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Itera
         )
     if square:
         for value in values(chain, other.value.shape):
-            line = line_of(chain, value)
-            if line is not None and value != other.site:
+            weights = line_of(chain, value)
+            if weights is not None and value != other.site:
                 yield change(
                     "wrong factor",
-                    f"{words.name(line)}, not transposed, stands in the place of {name} in {of}",
+                    f"{words.name(weights)}, not transposed, stands in the place of {name} in {of}",
                     lambda run, user, k, g, c, value=value: _matmul_share(
                         user, k, g, _transposed(run.chain.value(value, user.time))
                     ),
@@ -160,9 +160,10 @@ def _gradients_of(chain: Chain, line: Line) -> list[Line]:
 def _gradient(run: Run, site: Site, user: Line) -> Any:
     """The gradient of a line at the time of a user; of a state's initial value, for its first user."""
     times = run.chain.at.get(site, {})
-    line = times.get(user.time - 1 if site in run.chain.initial else user.time)
-    line = line or run.chain.initial.get(site) or (next(iter(times.values())) if len(times) == 1 else None)
-    return None if line is None else run.cotangent(line, None)
+    found: Line | None = times.get(user.time - 1 if site in run.chain.initial else user.time)
+    only = next(iter(times.values())) if len(times) == 1 else None
+    other = found or run.chain.initial.get(site) or only
+    return None if other is None else run.cotangent(other, None)
 
 
 def _transposed(value: Any) -> Any:

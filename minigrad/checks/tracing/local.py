@@ -49,7 +49,7 @@ def local(tensor: Tensor, leaves: list[Tensor]) -> Vjp:
             sums = ArrayAccumulator()
             shares = sums.derivative(one, g)
             return [
-                s if s is None or (type(s) is np.ndarray and s.shape == p.shape) else sums.whole(p, s)
+                None if s is None or p is None else s if type(s) is np.ndarray and s.shape == p.shape else sums.whole(p, s)
                 for s, p in zip(shares, places, strict=True)
             ]
 

@@ -165,7 +165,9 @@ class Tape:
         return result
 
     def _learn(self, variables: dict[str, Any]) -> None:
-        for name, value in reversed(list(variables.items())):
+        owned = getattr(variables.get("self"), "__dict__", {})
+        attributes = {name: value for name, value in owned.items() if isinstance(value, Traced)}
+        for name, value in reversed(list({**attributes, **variables}.items())):
             for suffix, part in _named_parts(value):
                 line = part.line
                 for known, place in ((self.names, line.site), (self.own_names, line.number)):

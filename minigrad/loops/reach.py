@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from minigrad.guard import Array
 from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
@@ -50,7 +52,8 @@ def stretches_of(T: int, window: int, mask: Array | None, reverse: bool) -> tupl
         return (Stretch(T, None, False),) if window >= T else (Stretch(window, None, False), Stretch(last, None, True))
     rows = mask.reshape(T, -1)
     rows = rows[::-1] if reverse else rows
-    taken = [bool(every) if every or not some else None for every, some in zip(rows.all(axis=1), rows.any(axis=1), strict=True)]
+    all_take, some_take = (function.reduce(rows, axis=1).tolist() for function in (np.logical_and, np.logical_or))
+    taken = [every if every or not some else None for every, some in zip(all_take, some_take, strict=True)]
     found = []
     for start in range(0, T, window):
         is_cut = start > 0

@@ -87,6 +87,7 @@ class Adapter:
                 "check_backward: expected arrays of real numbers among the example arguments, got none; the arguments are "
                 "those of the forward pass, in order: check_backward(forward, backward, (x, h, W))"
             )
+        self.unread: frozenset[str] = frozenset()
         self.declared_outputs = list(outputs) if outputs is not None else None
         self.declared_upstream = dict(upstream or {})
         self.declared_returns = returns
@@ -96,6 +97,7 @@ class Adapter:
         read = {operand for line in traces.tape.lines for operand in line.operands}
         read |= {line for lines in traces.outputs.values() for line in (lines if isinstance(lines, list) else [lines])}
         unread = {leaf.path for leaf in self.leaves if traces.arguments[leaf.name] not in read}
+        self.unread = frozenset(unread)
         learnt = {leaf.path: traces.arguments[leaf.name].names for leaf in self.leaves}
         self.leaves = leaves(self.arguments, unread)
         for k, leaf in enumerate(self.leaves):

@@ -135,7 +135,8 @@ def _anywhere(adapter: Adapter, name: str, array: Array) -> str | None:
 
 def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], rate: float) -> dict[str, Array]:
     """What was subtracted from arguments, for a rate of 1; zeros for parameters beside them that did not move."""
-    paths = {leaf.name: leaf.path.rpartition(".")[0] for leaf in adapter.leaves if not leaf.store}
+    read = [leaf for leaf in adapter.leaves if not leaf.store and leaf.path not in adapter.unread]
+    paths = {leaf.name: leaf.path.rpartition(".")[0] for leaf in read}
     moved = {
         name: (before[name] - array) / rate
         for name, array in after.items()

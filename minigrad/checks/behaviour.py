@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.adapter import Adapter
-from minigrad.checks.answer import answer_of
+from minigrad.checks.answer import SLOW, answer_of
 from minigrad.checks.containers import is_array
 from minigrad.checks.equality import equal
 from minigrad.checks.report import Stage
@@ -34,7 +34,7 @@ def stage_of_behaviour(
         for name, given in trial.given.items()
     )
     if trial.answer.moved:
-        rate = "" if trial.rate == 1 else f" {trial.rate:.4g}"
+        rate = "" if trial.rate == 1 else f" {trial.rate * SLOW:.4g}"
         said = f"the gradients are what it subtracts, divided by the rate{rate}"
         notes.append(f"the backward pass updates the weights itself: {said}")
         fast = running(lambda: answer_of(adapter, plan, trial.problem, rate=1.0), adapter.backward).gradients

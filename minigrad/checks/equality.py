@@ -20,6 +20,7 @@ def equal(a: Array, b: Array, rtol: float) -> bool:
     return bool(distance <= rtol * largest) if np.isfinite(distance) else False
 
 
-def clipped(g: Array, bound: float | None) -> Array:
-    """``g`` clipped to ±bound, if there is one."""
-    return g if bound is None else np.clip(g, -bound, bound)
+def clipped(g: Array, bound: float | None, given: Array) -> Array:
+    """``g`` clipped to ±bound, if there is one and what it is compared with, ``given``, reaches that and no more."""
+    largest = 0.0 if bound is None else float(np.abs(given).max(initial=0.0))
+    return np.clip(g, -bound, bound) if bound and abs(largest - bound) <= 1e-7 * bound else g

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
-__all__ = ["example_for", "function_from", "module_from"]
+__all__ = ["examples_for", "function_from", "module_from"]
 
 EXAMPLE = "example_arguments"
 B, D, H, N, T = 4, 3, 5, 2, 6
@@ -97,20 +97,23 @@ def function_from(place: str, modules: dict[str, types.ModuleType]) -> Any:
     return found
 
 
-def example_for(forward: Any, place: str | None, modules: dict[str, types.ModuleType]) -> Any:
-    """An example of the arguments of ``forward``: the one that is named, the file's own, or one made up by the names.
+def examples_for(forward: Any, place: str | None, modules: dict[str, types.ModuleType]) -> Iterator[Any]:
+    """Examples of the arguments of ``forward``: the one that is named, the file's own, or several made up by the names.
 
     Raises:
         ArgumentError: there is none, and none of the usual layouts fits.
     """
     if place is not None:
-        return _called(function_or_value(place, modules))
+        yield _called(function_or_value(place, modules))
+        return
     for module in modules.values():
         if hasattr(module, EXAMPLE):
-            return _called(getattr(module, EXAMPLE))
-    for arguments in _made_up(forward):
-        if _runs(forward, arguments):
-            return arguments
+            yield _called(getattr(module, EXAMPLE))
+            return
+    fitting = [arguments for arguments in _made_up(forward) if _runs(forward, arguments)]
+    yield from fitting
+    if fitting:
+        return
     raise ArgumentError(
         f"check: which shapes does {getattr(forward, '__name__', 'the forward pass')}{inspect.signature(forward)} take? None "
         f"of the usual layouts fits. Write {EXAMPLE} = (…), arrays in order, into the file, or name it: --example file.py:name"

@@ -17,7 +17,7 @@ __all__ = [
 PREFIX = re.compile(
     r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE
 )
-SUFFIX = re.compile(r"_?(?:grads?|gradient|delta|bar)$", re.IGNORECASE)
+SUFFIX = re.compile(r"_?(?:grads?|gradient|delta|bar|diff)$", re.IGNORECASE)
 CACHE = re.compile(
     r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$",
     re.IGNORECASE,

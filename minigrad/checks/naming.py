@@ -84,7 +84,7 @@ class Search:
 
     def fits(self, name: str, g: Array) -> bool:
         """Whether a gradient is the user's."""
-        return equal(self.given[name], clipped(g, self.bound), self.rtol)
+        return equal(self.given[name], clipped(g, self.bound, self.given[name]), self.rtol)
 
     def _is_more_than_one(self, change: Change) -> bool:
         """Whether a mistake that is said to be made everywhere shows at more than one place."""

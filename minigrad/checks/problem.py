@@ -101,7 +101,7 @@ def each_array(arguments: dict[str, Any], change: Callable[[str, Array, bool], A
 NO_DATA = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.random.Generator, np.random.RandomState)
 """Objects with attributes that hold no weights."""
 
-GRADIENT = re.compile(r"^(?:d|g|dv|dw|grads?|gradients?|deriv(?:ative)?|diff|delta)$", re.IGNORECASE)
+GRADIENT = re.compile(r"^(?:d|grads?|gradients?|deriv(?:ative)?|diff|delta)$", re.IGNORECASE)
 """What an object calls the gradient of the array that it holds beside."""
 
 

@@ -37,7 +37,7 @@ class Trial(NamedTuple):
 
     def fits(self, name: str, g: Array, rtol: float) -> bool:
         """Whether a gradient is the user's, up to clipping."""
-        return equal(self.given[name], clipped(g, self.bound), rtol)
+        return equal(self.given[name], clipped(g, self.bound, self.given[name]), rtol)
 
     @property
     def given(self) -> dict[str, Array]:
@@ -78,7 +78,7 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
 def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
     """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common."""
     factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
-    known = [c for c in factors if c is not None and 0 < c < 1 - 1e-5]
+    known = [c for c in factors if c is not None and c > 0 and abs(c - 1) > 1e-5]
     common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
     if common is None or sum(abs(common - other) <= 1e-5 * common for other in known) * 2 < len(factors) or len(known) < 2:
         return None
@@ -86,16 +86,19 @@ def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
 
 
 def _bound(given: dict[str, Array], chain: Chain) -> float | None:
-    """What the user clips all gradients to, if some of them reach it: then others of his are right but for that."""
-    bound = max((float(np.abs(g).max(initial=0.0)) for g in given.values()), default=0.0)
-    hits = sum(int((np.abs(g) >= bound * (1 - 1e-7)).sum()) for g in given.values())
-    is_round = any(abs(bound - known) <= 1e-7 * known for known in (0.01, 0.1, 0.5, 1, 2, 3, 5, 6, 8, 10, 15, 20, 50, 100))
-    reached = any(np.abs(right).max(initial=0.0) > bound for right in chain.right.values())
-    return (
-        bound
-        if bound and np.isfinite(bound) and (hits > 1 or is_round) and reached and hits < sum(g.size for g in given.values())
-        else None
-    )
+    """What the user clips gradients to, if several entries reach exactly that, or it is a round number."""
+    largest = [float(np.abs(g).max(initial=0.0)) for g in given.values()]
+    reached = [float(np.abs(right).max(initial=0.0)) for right in chain.right.values()]
+    for bound in sorted(set(largest), key=lambda value: -sum(abs(value - other) <= 1e-7 * value for other in largest)):
+        hits = sum(int((np.abs(np.abs(g) - bound) <= 1e-7 * bound).sum()) for g in given.values())
+        is_round = any(abs(bound - known) <= 1e-7 * known for known in ROUND)
+        if bound and np.isfinite(bound) and (hits > 1 or is_round) and max(reached) > bound:
+            return bound if hits < sum(g.size for g in given.values()) else None
+    return None
+
+
+ROUND = (0.01, 0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 50.0, 100.0)
+"""What gradients are usually clipped to."""
 
 
 def _is_scalar(lines: Any) -> bool:

@@ -104,6 +104,27 @@ CASES = [
             arrays(**dict.fromkeys("ifgo", (5,))),
         ),
     ),
+    Case(
+        "more_manners",
+        "with_global_weights",
+        "with_global_weights_backward",
+        lambda: ([np.ones((3, 4))] * 6, np.ones((5, 4))),
+        {"upstream": {"doutputs": "outputs"}, "returns": ("h",)},
+    ),
+    Case("more_manners", "Layer.forward", "Layer.backward", lambda: (np.ones((4, 3)), np.ones((4, 5))), {}, lambda: ()),
+    Case(
+        "more_manners",
+        "nested",
+        "nested_backward",
+        lambda: (np.ones((3, 4)), np.ones((5, 4)), *arrays(Wz=(5, 3), Uz=(5, 5), Wn=(5, 3), Un=(5, 5)).values()),
+        {"returns": ("x", "h_prev", "Wz", "Uz", "Wn", "Un")},
+    ),
+    Case(
+        "more_manners",
+        "last_alone",
+        "last_alone_backward",
+        lambda: (np.ones((6, 3, 4)), *arrays(W=(5, 3), U=(5, 5), V=(2, 5)).values()),
+    ),
 ]
 
 loaded = 0

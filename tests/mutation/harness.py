@@ -20,13 +20,15 @@ from pathlib import Path
 from queue import Queue
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from mutation import derivations, derivatives, engine, loops, robustness
+from mutation import checks, derivations, derivatives, engine, loops, robustness
 from mutation.mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = Path(__file__).parent / "report.txt"
 FILES = {path.stem: str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-MUTANTS: tuple[Mutant, ...] = (*derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS, *derivations.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS, *derivations.MUTANTS, *checks.MUTANTS
+)  # fmt: skip
 
 OPERATIONS = (
     "ops_against_torch",
@@ -103,6 +105,7 @@ FIRST = {
     "pytree.py": ("transforms",),
     "checks/finite_differences.py": ("gradcheck",),
     "checks/comparison.py": ("gradcheck",),
+    "checks/run.py": ("naming",),
     "anomaly.py": ("anomaly", "engine_interrupts"),
     "diagnosis.py": ("anomaly",),
     "scope.py": ("engine_state", "engine_interrupts"),

@@ -38,11 +38,15 @@ def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: f
         tasks = [(trial, start) for trial in at_lengths for start in dict.fromkeys([*starts, ()])]
         first, best = longer[-1], Explanation((), right_ones(longer[-1], rtol))
         for number, (trial, start) in enumerate(tasks):
+            if time.process_time() > deadline:
+                break
             same = [other for other in (*trials, *longer) if other.steps > 1 and other is not trial]
             found = _explained(trial, same, rtol, share(deadline, len(tasks) - number), start)
             best = max(best, found, key=lambda e: (len(e.explained), -len(e.changes)))
             if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
                 break
+    if not _whole(best, first) and len(best.explained - right_ones(first, rtol)) < len(best.changes):
+        best = Explanation((), right_ones(first, rtol))  # more changes than gradients that they explain: anything can be hit so
     if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
         return [], "; ".join(change.words for change in best.changes)
     swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.checks.names import is_gradient
-from minigrad.guard import Array
+from minigrad.guard import Array, entering
 from minigrad.tensor import Tensor
 
 __all__ = ["GLOBALS", "GRADIENT", "Leaf", "each_array", "generic", "leaves", "mapped"]
@@ -70,6 +70,7 @@ def mapped(
     if isinstance(value, Tensor):
         return remembered(change(path, value.numpy(), attribute))
     if isinstance(value, np.ndarray):
+        value = entering(value, f"check_backward: {path.lstrip('.') or 'an argument'}")
         return remembered(change(path, value, attribute) if value.dtype.kind == "f" else value.copy())
     if isinstance(value, dict):
         other: Any = remembered(copy.copy(value))

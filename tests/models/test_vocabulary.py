@@ -85,8 +85,8 @@ def test_decoding_floats_is_refused() -> None:
         (lambda: Vocabulary(("two words",), unit="word"), "'two words' is not one word"),
         (lambda: Vocabulary(("a",), unknown="?"), r"the unknown symbol '\?' must be one of"),
         (lambda: Vocabulary(("a",), padding="_"), "the padding symbol '_' must be one of"),
-        (lambda: Vocabulary(("a",), unit="syllable"), "the units are 'character', 'word'"),
-        (lambda: Vocabulary.from_text("a", unit="syllable"), "the units are 'character', 'word'"),
+        (lambda: Vocabulary(("a",), unit="syllable"), "unit: expected one of 'character', 'word'"),
+        (lambda: Vocabulary.from_text("a", unit="syllable"), "unit: expected one of 'character', 'word'"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(make: object, message: str) -> None:

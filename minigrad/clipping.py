@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, NonFiniteGradientError
+from minigrad.arguments import real, several
+from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
+from minigrad.flags import flag
 from minigrad.guard import Array
 from minigrad.tensor import Tensor
 
@@ -37,7 +39,8 @@ def clip_grad_norm_(
 
     Raises:
         NonFiniteGradientError: naming the parameters whose gradients are not finite; no gradient has been changed.
-        ArgumentError: ``max_norm`` is negative or NaN, or ``norm_type`` is not positive.
+        ArgumentError: ``max_norm`` is negative or NaN, ``norm_type`` is not positive, or ``error_if_nonfinite`` is no switch.
+        DTypeError: ``parameters`` holds something else than tensors.
 
     >>> theta = Tensor([3.0, 4.0], requires_grad=True)
     >>> (theta * [3.0, 4.0]).sum().backward()
@@ -46,11 +49,12 @@ def clip_grad_norm_(
     >>> theta.grad.round(5)
     array([0.6, 0.8])
     """
-    tensors = _with_gradient(parameters)
-    if not (max_norm >= 0 and norm_type > 0):
-        raise ArgumentError(f"max_norm={max_norm} must be at least 0 and norm_type={norm_type} above 0")
+    tensors = _with_gradient(parameters, "clip_grad_norm_")
+    max_norm, norm_type = real(max_norm, "clip_grad_norm_: max_norm", 0), real(norm_type, "clip_grad_norm_: norm_type", 0)
+    if not norm_type:
+        raise ArgumentError("clip_grad_norm_: norm_type: expected a number above 0, got 0")
     total = _norm(list(tensors.values()), norm_type)
-    if error_if_nonfinite and not math.isfinite(total):
+    if flag(error_if_nonfinite, "clip_grad_norm_: error_if_nonfinite") and not math.isfinite(total):
         raise _not_finite("clip_grad_norm_", tensors)
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:
@@ -66,6 +70,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     Raises:
         NonFiniteGradientError: naming the parameters whose gradients are not finite; no gradient has been changed.
         ArgumentError: ``clip_value`` is negative or NaN.
+        DTypeError: ``parameters`` holds something else than tensors.
 
     >>> theta = Tensor([3.0, -0.5], requires_grad=True)
     >>> (theta * theta).sum().backward()
@@ -73,18 +78,21 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> theta.grad
     array([ 2., -1.])
     """
-    tensors = _with_gradient(parameters)
-    if not clip_value >= 0:
-        raise ArgumentError(f"clip_value must be at least 0, got {clip_value}")
+    tensors = _with_gradient(parameters, "clip_grad_value_")
+    clip_value = real(clip_value, "clip_grad_value_: clip_value", 0)
     if not all(np.isfinite(g).all() for g in tensors.values()):
         raise _not_finite("clip_grad_value_", tensors)
     for g in tensors.values():
         np.clip(g, -clip_value, clip_value, out=g)
 
 
-def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> dict[str, Array]:
+def _with_gradient(parameters: Tensor | Iterable[Tensor], where: str) -> dict[str, Array]:
     """The gradients there are, by the name or the number of their parameter."""
-    tensors = [parameters] if isinstance(parameters, Tensor) else parameters
+    expected = "a tensor, or a list of them such as model.parameters()"
+    tensors = [parameters] if isinstance(parameters, Tensor) else several(parameters, where, expected)
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise DTypeError(f"{where}: expected {expected}, got {tensor!r:.60} in it")
     return {
         f"{number}" if tensor.name is None else f"{number} ({tensor.name})": tensor.grad
         for number, tensor in enumerate(tensors)

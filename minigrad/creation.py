@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.arguments import fitting_memory
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor
 
@@ -27,12 +28,15 @@ def zeros(
 
     Raises:
         ShapeError: a length is no integer ≥ 0.
+        ArgumentError: so many numbers do not fit into memory.
 
     >>> zeros(2, 3, name="h_0")
     Tensor([[0., 0., 0.],
             [0., 0., 0.]], shape=(2, 3), dtype=float64, name='h_0')
     """
-    return Tensor(np.zeros(_lengths(shape, "zeros")), requires_grad, dtype, name)
+    lengths = _lengths(shape, "zeros")
+    with fitting_memory(f"zeros: {lengths} numbers"):
+        return Tensor(np.zeros(lengths), requires_grad, dtype, name)
 
 
 def ones(
@@ -46,7 +50,9 @@ def ones(
     >>> ones((2,), requires_grad=True)
     Tensor([1., 1.], shape=(2,), dtype=float64, requires_grad=True)
     """
-    return Tensor(np.ones(_lengths(shape, "ones")), requires_grad, dtype, name)
+    lengths = _lengths(shape, "ones")
+    with fitting_memory(f"ones: {lengths} numbers"):
+        return Tensor(np.ones(lengths), requires_grad, dtype, name)
 
 
 def _lengths(shape: tuple[Any, ...], where: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
+from minigrad.arguments import text
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.guard import Array
@@ -66,7 +67,7 @@ class Function:
             if not callable(function):
                 raise DTypeError(f"Function: expected {what} to be a function, got {function!r:.60}")
         self.forward, self.vjp = forward, vjp
-        self.name = str(name or getattr(forward, "__name__", "function"))
+        self.name = getattr(forward, "__name__", "function") if name is None else text(name, "Function: name")
         named = {"__slots__": (), "label": self.name, "symbol": self.name, "function": self}
         self._kind: type[Custom] = type("Custom", (Custom,), named)
 

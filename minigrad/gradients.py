@@ -21,7 +21,7 @@ import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Node, Operation
-from minigrad.guard import Array, entering
+from minigrad.guard import Array, array_of
 from minigrad.sums import column_sums
 
 __all__ = [
@@ -282,7 +282,7 @@ class ArrayAccumulator:
 
     def replacement(self, node: Node, changed: Any) -> Gradient:
         """What a hook returned, an array or a Tensor, as an array of its own with the dtype of ``node``."""
-        array = np.array(entering(getattr(changed, "_array", changed), f"hook on {node!r}"))
+        array = array_of(getattr(changed, "_array", changed), f"hook on {node!r}")
         check_replacement(node, array.shape, array.dtype)
         return array.astype(node.dtype)
 

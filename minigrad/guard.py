@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from minigrad.errors import DTypeError, MutationError, UnsupportedInterpreterError
+from minigrad.errors import DTypeError, MutationError, ShapeError, UnsupportedInterpreterError
 from minigrad.graph import Operation
 
-__all__ = ["Array", "GuardedArray", "bare", "entering", "needed_by", "refuse_if_needed"]
+__all__ = ["Array", "GuardedArray", "array_of", "bare", "entering", "needed_by", "refuse_if_needed"]
 
 Array = npt.NDArray[Any]
 
@@ -230,6 +230,7 @@ def entering(value: Any, where: str) -> Any:
 
     Raises:
         DTypeError: a masked array, a matrix or another subclass of ndarray, whose meaning would be lost.
+        ShapeError: a list that holds itself.
 
     >>> entering([np.ones(2), 3.0], "add")
     [array([1., 1.]), 3.0]
@@ -238,12 +239,28 @@ def entering(value: Any, where: str) -> Any:
     if kind is np.ndarray:
         return value
     if kind is list or kind is tuple:
-        return kind(entering(part, where) for part in value)
+        try:
+            return kind(entering(part, where) for part in value)
+        except RecursionError:
+            raise ShapeError(f"{where}: expected evenly nested lists of numbers, got one that is nested without end") from None
     if not isinstance(value, np.ndarray) or kind is np.memmap:
         return value
     if isinstance(value, GuardedArray):
         return value.view(np.ndarray)
     raise DTypeError(f"{where}: expected an array, got {kind.__module__}.{kind.__qualname__}, {_meaning(value)}")
+
+
+def array_of(value: Any, where: str) -> Array:
+    """Numbers, nested lists of them or an array as an array, once `entering` has looked at it.
+
+    Raises:
+        DTypeError: as `entering`.
+        ShapeError: the lists are not evenly nested.
+    """
+    try:
+        return np.asarray(entering(value, where))
+    except ValueError:
+        raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 
 
 def _meaning(array: Array) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from types import FunctionType, MappingProxyType, MemberDescriptorType, ModuleType, NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError, MinigradError
+from minigrad.flags import flag
 from minigrad.graph import Leaf, set_all
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, plain
 
 __all__ = ["Module", "Parameter", "is_parameter", "parts_of"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 _CONTAINERS = (list, tuple, dict, deque, MappingProxyType, ValuesView)
 _UNORDERED = (set, frozenset)
@@ -106,6 +111,23 @@ def is_parameter(part: object) -> bool:
     return isinstance(part, Parameter) or (isinstance(part, Tensor) and part.requires_grad and part.is_leaf)
 
 
+class Computing(Protocol[P, R_co]):
+    """What has a method ``forward``."""
+
+    def forward(self, *inputs: P.args, **options: P.kwargs) -> R_co:
+        """Compute."""
+
+
+class Calling(Protocol):
+    """What type checkers are told of a call: it takes what ``forward`` takes, and returns what it returns."""
+
+    @overload
+    def __get__(self, module: Computing[P, R], kind: type | None = None) -> Callable[P, R]: ...
+
+    @overload
+    def __get__(self, module: Module, kind: type | None = None) -> Callable[..., Any]: ...
+
+
 class Module:
     """A part of a model. Parameters and modules assigned to its attributes belong to it.
 
@@ -126,12 +148,16 @@ class Module:
 
     training: bool = True
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """What `forward` returns for the same arguments."""
-        forward = getattr(self, "forward", None)
-        if forward is None:
-            raise ArgumentError(f"{type(self).__name__} was called, and it has no method forward; define forward(self, …)")
-        return forward(*inputs, **options)
+    if TYPE_CHECKING:
+        __call__: Calling
+    else:
+
+        def __call__(self, *inputs: Any, **options: Any) -> Any:
+            """What `forward` returns for the same arguments."""
+            forward = getattr(self, "forward", None)
+            if forward is None:
+                raise ArgumentError(f"{type(self).__name__} was called, and it has no method forward; define forward(self, …)")
+            return forward(*inputs, **options)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Every parameter once, with its path, such as ``"cell.W_hh"``, in the order of assignment; see `parts_of`."""
@@ -157,6 +183,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all in it to training behaviour; returns itself."""
+        mode = flag(mode, "train: mode")
         for module in self.modules():
             module.training = mode
         return self

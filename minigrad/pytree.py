@@ -30,10 +30,16 @@ def named_ends(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def ends(nest: Any) -> list[Any]:
     """Every end, in order.
 
+    Raises:
+        ArgumentError: the nest holds itself.
+
     >>> ends((1, {"b": 2, "a": None}, [3]))
     [1, 2, 3]
     """
-    return [end for _, end in named_ends((nest,))]
+    try:
+        return [end for _, end in named_ends((nest,))]
+    except RecursionError:
+        raise ArgumentError("expected nested tuples, lists and dicts that end somewhere, got one that holds itself") from None
 
 
 def like(template: Any, nest: Any, where: str) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad import ops, pytree
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
+from minigrad.flags import flag
 from minigrad.loops import CannotCompile, execute, note
 from minigrad.scope import no_grad, state, time_step
 from minigrad.tensor import Tensor
@@ -74,7 +75,7 @@ def scan(
     T = _length(inputs, length)
     if T == 0:
         return carry, _no_outputs(f, carry, inputs)
-    times = range(T, 0, -1) if reverse else range(1, T + 1)
+    times = range(T, 0, -1) if flag(reverse, "scan: reverse") else range(1, T + 1)
     reason = plain_reason()
     if reason is None:
         try:

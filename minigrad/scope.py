@@ -289,9 +289,13 @@ class time_step(Setting):
 
 
 def _checked_time(t: Any) -> int:
-    if isinstance(t, bool) or not hasattr(t, "__index__") or t < 0:
-        raise ArgumentError(f"time_step: expected an integer ≥ 0 (0 is the initial state), got {t!r}")
-    return operator.index(t)
+    try:
+        step = -1 if isinstance(t, bool) else operator.index(t)
+    except TypeError:
+        step = -1
+    if step < 0:
+        raise ArgumentError(f"time_step: expected an integer ≥ 0 (0 is the initial state), got {t!r:.60}")
+    return step
 
 
 class scope(Setting):

@@ -18,7 +18,7 @@ from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphErr
 from minigrad.flags import flag
 from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
-from minigrad.guard import Array, GuardedArray, entering, refuse_if_needed
+from minigrad.guard import Array, GuardedArray, array_of, entering, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
 from minigrad.registry import operations
@@ -590,14 +590,13 @@ def plain(value: Any, where: str) -> Array:
     """``value`` (a Tensor, an array, a number or nested lists of numbers) as a bare array, without its history.
 
     Raises:
+        DTypeError: a subclass of ndarray with a meaning of its own.
         ShapeError: the lists are not evenly nested.
     """
     if isinstance(value, Tensor):
         reading(value, where)
-    try:
-        return np.asarray(value._array if isinstance(value, Tensor) else entering(value, where))
-    except ValueError:
-        raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
+        return np.asarray(value._array)
+    return array_of(value, where)
 
 
 def record(
@@ -696,7 +695,7 @@ def _numbers(data: Any, dtype: npt.DTypeLike | None, where: str = "Tensor") -> A
         data = data._array
     try:
         wanted = None if dtype is None else np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: a name that is no text
         wanted = np.dtype(object)
     if wanted is not None and wanted.kind not in "fiub":
         raise DTypeError(f"{where}: expected a dtype of real numbers, got {dtype!r}")

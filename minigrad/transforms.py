@@ -19,7 +19,7 @@ from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import ArrayAccumulator, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
-from minigrad.guard import Array, entering
+from minigrad.guard import Array, array_of
 from minigrad.scope import Place, differentiating, enable_grad, state
 from minigrad.tensor import Tensor, record, seed, unrecorded
 
@@ -61,7 +61,7 @@ class TensorAccumulator:
 
     def replacement(self, node: Node, changed: Any) -> Gradient:
         """What a hook returned, as a Tensor of the dtype of ``node``."""
-        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(entering(changed, f"hook on {node!r}")))
+        tensor = changed if isinstance(changed, Tensor) else unrecorded(np.array(array_of(changed, f"hook on {node!r}")))
         check_replacement(node, tensor.shape, tensor.dtype)
         return tensor if tensor.dtype == node.dtype else tensor.astype(node.dtype)
 
@@ -230,6 +230,8 @@ def evaluated(function: Callable[..., Any], primals: tuple[Any, ...], where: str
     """What ``function`` returns for variables with the values of ``primals``; the Tensors in that; the variables."""
     with differentiating():
         variables = pytree.mapped(lambda value: _variable(value, where), primals)
+        if not pytree.ends(variables):
+            raise DTypeError(f"{where}: expected at least one array to differentiate by, got {primals!r:.60}")
         result = function(*variables)
     outputs = pytree.ends(result)
     if not outputs:

@@ -83,6 +83,8 @@ class DotAttention(Attention):
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
+        positive_size("dot attention", "query_size", query_size)
+        positive_size("dot attention", "memory_size", memory_size)
         if query_size != memory_size:
             raise ShapeError(f"dot attention: query and memory must be equally long, got {query_size} and {memory_size}")
 
@@ -111,6 +113,8 @@ class AdditiveAttention(Attention):
     def __init__(
         self, query_size: int, memory_size: int, size: int, *, dtype: npt.DTypeLike = np.float64, seed: Seed = None
     ) -> None:
+        query_size = positive_size("additive attention", "query_size", query_size)
+        memory_size = positive_size("additive attention", "memory_size", memory_size)
         size = positive_size("additive attention", "size", size)
         make = Initialiser("uniform", size, dtype, seed)
         self.W_q = make.input("W_q", size, query_size)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import named_one_of
 from minigrad.errors import ArgumentError
 
 __all__ = ["Seed", "generator", "is_number", "one_of", "positive_size", "probability", "switch"]
@@ -38,10 +39,7 @@ def one_of(where: str, value: str, choices: Iterable[str]) -> str:
     Traceback (most recent call last):
     minigrad.errors.ArgumentError: gru: reset: expected one of 'before', 'after', got 'middle'
     """
-    choices = tuple(choices)
-    if value not in choices:
-        raise ArgumentError(f"{where}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
-    return value
+    return named_one_of(value, where, choices)
 
 
 def switch(where: str, value: bool) -> bool:
@@ -52,7 +50,7 @@ def switch(where: str, value: bool) -> bool:
     minigrad.errors.ArgumentError: lstm: output_tanh: expected True or False, got 'no'
     """
     if not isinstance(value, bool | np.bool_):
-        raise ArgumentError(f"{where}: expected True or False, got {value!r}")
+        raise ArgumentError(f"{where}: expected True or False, got {value!r:.60}")
     return bool(value)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, concatenate, cross_entropy, dropout, embedding, no_grad, scope, stack, time_step
+from minigrad.arguments import count, fitting_memory
 from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter
 
@@ -98,13 +99,16 @@ class EncoderDecoder(Module):
         rng = generator(seed)
         for name, size in (("source_size", source_size), ("target_size", target_size), ("embedding_size", embedding_size)):
             positive_size("encoder–decoder", name, size)
+        count(start, "encoder–decoder: start")
+        count(end, "encoder–decoder: end")
         if start == end or not all(symbol in range(target_size) for symbol in (start, end)):
             raise ArgumentError(
                 f"encoder–decoder: start and end must be two of the symbols 0 … {target_size - 1}, got {start!r} and {end!r}"
             )
         self.start, self.end, self.target_size = start, end, target_size
-        self.E_x = Parameter(rng.normal(size=(source_size, embedding_size)), dtype=dtype, name="E_x")
-        self.E_y = Parameter(rng.normal(size=(target_size, embedding_size)), dtype=dtype, name="E_y")
+        with fitting_memory(f"E_x, E_y: {(source_size + target_size, embedding_size)} numbers"):
+            self.E_x = Parameter(rng.normal(size=(source_size, embedding_size)), dtype=dtype, name="E_x")
+            self.E_y = Parameter(rng.normal(size=(target_size, embedding_size)), dtype=dtype, name="E_y")
         self.encoder = RecurrentLayers(
             cell, embedding_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional,
             dropout=dropout, dtype=dtype, seed=rng, **options,
@@ -114,7 +118,7 @@ class EncoderDecoder(Module):
         read = embedding_size if attention is None else embedding_size + width
         self.decoder = [
             make_cell(cell, read if layer == 0 else width, width, dtype=dtype, seed=rng, **options)
-            for layer in range(num_layers)
+            for layer in range(self.encoder.num_layers)
         ]
         self.head = Head(width, target_size, dtype=dtype, seed=rng)
 

@@ -42,14 +42,15 @@ class Head(Module):
         self.W_yh = make.input("W_yh", output_size, hidden_size)
         self.b_y = make.bias("b_y", output_size)
 
-    def forward(self, hs: Tensor) -> Tensor:
+    def forward(self, hs: Tensor | npt.ArrayLike) -> Tensor:
         """Logits (..., N) from hidden states (..., H). Raises ShapeError for another last axis."""
+        hs = hs if isinstance(hs, Tensor) else Tensor(hs)
         if hs.ndim == 0 or hs.shape[-1] != self.hidden_size:
             raise ShapeError(f"head: hs must be (..., H) with H = {self.hidden_size}, got {hs.shape}")
         with scope("head"):
             return affine(hs, self.W_yh, self.b_y)
 
-    def loss(self, hs: Tensor, targets: npt.ArrayLike) -> Tensor:
+    def loss(self, hs: Tensor | npt.ArrayLike, targets: npt.ArrayLike) -> Tensor:
         """The cross-entropy of the logits, averaged over time and batch (C4).
 
         Args:

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.errors import ArgumentError, DTypeError
+from minigrad.arguments import fitting_memory
+from minigrad.errors import DTypeError
 from minigrad.module import Parameter
 
 from .checks import Seed, generator, one_of
@@ -110,7 +111,7 @@ class Initialiser:
     def __init__(self, init: str, hidden_size: int, dtype: npt.DTypeLike = np.float64, seed: Seed = None) -> None:
         try:
             known: np.dtype[Any] | None = np.dtype(dtype)
-        except TypeError:
+        except (TypeError, ValueError):  # ValueError: a name that is no text
             known = None
         if known is None or known.kind != "f":
             raise DTypeError(f"dtype: parameters are floating-point numbers, got {known or repr(dtype)}")
@@ -132,8 +133,6 @@ class Initialiser:
         return self._drawn(self._rules.bias, name, shape, gates)
 
     def _drawn(self, rule: Rule, name: str, shape: tuple[int, ...], gates: int) -> Parameter:
-        try:
+        with fitting_memory(f"{name}: {gates} × {shape} numbers"):
             values = [rule(self._rng, shape, self._hidden_size) for _ in range(gates)]
             return Parameter(np.concatenate(values).astype(self._dtype), name=name)
-        except (MemoryError, ValueError):  # ValueError: more bytes than there are addresses
-            raise ArgumentError(f"{name}: {gates} × {shape} numbers do not fit into memory; choose smaller sizes") from None

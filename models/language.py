@@ -13,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, cross_entropy, no_grad, softmax
+from minigrad.arguments import count, fitting_memory
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.module import Module, Parameter
+from minigrad.tensor import plain
 
 from .cells import make_cell
 from .checks import Seed, generator, is_number, positive_size, switch
 from .head import Head
 from .layers import RecurrentLayers
-from .lengths import checked_lengths
+from .lengths import steps_that_count
 from .sampling import symbols as time_major
 from .streams import check_symbols
-from .unrolling import unroll
+from .unrolling import checked_cell, unroll
 from .vocabulary import IntArray
 
 __all__ = ["LanguageModel"]
@@ -86,7 +88,8 @@ class LanguageModel(Module):
             self.E = None
         else:
             positive_size("language model", "embedding_size", embedding_size)
-            self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
+            with fitting_memory(f"E: {(vocabulary_size, embedding_size)} numbers"):
+                self.E = Parameter(rng.normal(size=(vocabulary_size, embedding_size)), dtype=dtype, name="E")
         self.num_layers, self.options = positive_size("language model", "num_layers", num_layers), options
         self.cell = self._layers(cell, embedding_size or vocabulary_size, hidden_size, dtype, rng)
         self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
@@ -108,7 +111,9 @@ class LanguageModel(Module):
             cells = cell if isinstance(cell, list) else [cell]
             if len(cells) != number:
                 raise ArgumentError(f"language model: num_layers={number} needs a list of as many cells, got {len(cells)}")
-            return cells[0] if number == 1 and not options else RecurrentLayers(cells, seed=rng, **options)
+            if number == 1 and not options:
+                return checked_cell("language model: expected the name of a cell, or a cell", cells[0])
+            return RecurrentLayers(cells, seed=rng, **options)
         if number == 1 and not options.keys() & _OF_LAYERS:
             return make_cell(cell, input_size, hidden_size, dtype=dtype, seed=rng, **options)
         return RecurrentLayers(cell, input_size, hidden_size, num_layers=number, dtype=dtype, seed=rng, **options)
@@ -123,14 +128,20 @@ class LanguageModel(Module):
         Raises:
             LabelError: a symbol is not 0 .. N−1; none wraps round.
         """
-        symbols = np.asarray(symbols)
-        check_symbols(symbols.reshape(-1), self.vocabulary_size)
+        symbols = plain(symbols, "language model: symbols")
+        symbols = check_symbols(symbols.reshape(-1), self.vocabulary_size).reshape(symbols.shape)
         if self.E is not None:
             return self.E[symbols]
         return Tensor(np.eye(self.vocabulary_size, dtype=self.head.W_yh.dtype)[symbols])
 
     def forward(
-        self, symbols: npt.ArrayLike, state: Any = None, lengths: npt.ArrayLike | None = None, *, hoist: bool = True
+        self,
+        symbols: npt.ArrayLike,
+        state: Any = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        hoist: bool = True,
     ) -> tuple[Tensor, Any]:
         """What is predicted after every symbol.
 
@@ -138,19 +149,22 @@ class LanguageModel(Module):
             symbols: (T, B), time first.
             state: the state before the first of them, zeros when left out.
             lengths: (B,) of the sequences, all T when left out.
+            mask: (T, B) booleans, False where a symbol is padding or a hole, as in `models.layers`; it may be any number.
             hoist: as in `models.layers`; False shows every step whole in the graph.
 
         Returns:
             Logits (T, B, N), row t−1 those of the symbol after symbols[t−1], and the final state.
 
         Raises:
-            ShapeError, LabelError: the symbols are not (T, B), T ≥ 1, or not integers 0 .. N−1.
+            ShapeError, LabelError: the symbols are not (T, B), T ≥ 1, or not integers 0 .. N−1; or lengths or mask do not fit.
         """
-        inputs = self.embed(time_major("language model: symbols", symbols))
+        given = time_major("language model: symbols", symbols)
+        valid = steps_that_count("language model", lengths, mask, *given.shape)
+        inputs = self.embed(given if valid is None else np.where(valid, given, 0))
         if isinstance(self.cell, RecurrentLayers):
-            hs, state = self.cell(inputs, state, lengths, hoist=hoist)
+            hs, state = self.cell(inputs, state, mask=valid, hoist=hoist)
         else:
-            hs, state = unroll(self.cell, inputs, state, hoist, lengths=lengths)
+            hs, state = unroll(self.cell, inputs, state, hoist, mask=valid)
         return self.head(hs), state
 
     def loss(
@@ -160,6 +174,7 @@ class LanguageModel(Module):
         state: Any = None,
         lengths: npt.ArrayLike | None = None,
         *,
+        mask: npt.ArrayLike | None = None,
         hoist: bool = True,
     ) -> tuple[Tensor, Any]:
         """The cross-entropy in nats, averaged over all steps that count (C4), and the final state.
@@ -169,11 +184,12 @@ class LanguageModel(Module):
             targets: (T, B), the symbol after each of them.
             state: the state before the first of them, zeros when left out.
             lengths: (B,) of the sequences, all T when left out.
+            mask: as for a call; where it is False no target counts.
             hoist: as for a call.
         """
-        logits, state = self.forward(symbols, state, lengths, hoist=hoist)
+        logits, state = self.forward(symbols, state, lengths, mask=mask, hoist=hoist)
         T, B, _ = logits.shape
-        return cross_entropy(logits, targets, mask=checked_lengths("language model", lengths, T, B)), state
+        return cross_entropy(logits, targets, mask=steps_that_count("language model", lengths, mask, T, B)), state
 
     @no_grad()
     def distribution(self, symbols: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -201,10 +217,10 @@ class LanguageModel(Module):
         5.0
         """
         symbols = _sequence(symbols, 2)
-        count = len(symbols) - 1
-        lanes = min(positive_size("perplexity", "lanes", lanes), count)
-        length = math.ceil(count / lanes)
-        filling = np.full(lanes * length - count, _NO_TARGET)
+        number = len(symbols) - 1
+        lanes = min(positive_size("perplexity", "lanes", lanes), number)
+        length = math.ceil(number / lanes)
+        filling = np.full(lanes * length - number, _NO_TARGET)
         inputs = np.concatenate([symbols[:-1], np.zeros_like(filling)]).reshape(lanes, length).T
         targets = np.concatenate([symbols[1:], filling]).reshape(lanes, length).T
         nats, state = 0.0, None
@@ -212,7 +228,7 @@ class LanguageModel(Module):
             rows = slice(start, start + _STEPS_AT_ONCE)
             logits, state = self(inputs[rows], state)
             nats += cross_entropy(logits, targets[rows], reduction="sum", ignore_index=_NO_TARGET).item()
-        return float(np.exp(nats / count))
+        return float(np.exp(nats / number))
 
     @no_grad()
     def sample(
@@ -245,15 +261,15 @@ class LanguageModel(Module):
         >>> model.sample(6, prompt=np.array([0]), seed=1)
         array([2, 4, 0, 4, 1, 1])
         """
-        if length != 0:
-            positive_size("sample", "length", length)
+        length = count(length, "sample: length")
         if top_k is not None:
             positive_size("sample", "top_k", top_k)
         if not is_number(temperature) or not 0 < temperature < math.inf:
             raise ArgumentError(f"sample: temperature must be a positive finite number, got {temperature!r}")
         rng = generator(seed)
         logits, state = self(_sequence(prompt, 1)[:, None])
-        drawn = np.empty(length, dtype=np.int64)
+        with fitting_memory(f"sample: {length} symbols"):
+            drawn = np.empty(length, dtype=np.int64)
         for place in range(length):
             p = _distribution(logits.numpy()[-1, 0], temperature, top_k)
             drawn[place] = rng.choice(self.vocabulary_size, p=p)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
+from minigrad.arguments import count
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
 
@@ -38,6 +39,8 @@ __all__ = ["Head", "RecurrentLayers", "detached", "unroll"]
 Directions: TypeAlias = tuple[Recurrent[Any], ...]
 OverTime: TypeAlias = Tensor | Sequence[Tensor]
 """What passes from layer to layer: (T, B, ·) in one piece, or the T steps of it one by one."""
+MOST_LAYERS = 10_000
+"""More than these are a mistake in an argument, and would be made for hours."""
 _FOR_EACH = "for each layer a cell or a pair (forward, backward) of them"
 
 
@@ -97,9 +100,12 @@ class RecurrentLayers(Module):
         if isinstance(cell, str):
             if input_size is None or hidden_size is None:
                 raise ArgumentError(f"layers: the cell {cell!r} needs an input_size and a hidden_size")
-            directions = 2 if switch("layers: bidirectional", bidirectional or False) else 1
+            directions = 2 if switch("layers: bidirectional", False if bidirectional is None else bidirectional) else 1
             self.cells = []
-            for _ in range(positive_size("layers", "num_layers", 1 if num_layers is None else num_layers)):
+            number = positive_size("layers", "num_layers", 1 if num_layers is None else num_layers)
+            if number > MOST_LAYERS:
+                raise ArgumentError(f"layers: num_layers must be at most {MOST_LAYERS}, got {number}")
+            for _ in range(number):
                 made = (make_cell(cell, input_size, hidden_size, seed=self.rng, **options) for _ in range(directions))
                 self.cells.append(tuple(made))
                 input_size = hidden_size * directions
@@ -189,7 +195,7 @@ class RecurrentLayers(Module):
         valid = steps_that_count("layers", lengths, mask, T, B)
         states = self._initial(B, state)
         finals: list[Any] = []
-        y: OverTime = xs if hoist or not T else step_by_step(xs)
+        y: OverTime = xs if switch("layers: hoist", hoist) or not T else step_by_step(xs)
         for number, cells in enumerate(self.cells, 1):
             with scope_if(len(self.cells) > 1, f"layer {number}"):
                 below, ways = y, []
@@ -235,6 +241,7 @@ class RecurrentLayers(Module):
         >>> layers.final_state(layers(np.ones((5, 2, 3)))[1]).shape
         (2, 8)
         """
+        count(layer, "final_state: layer", -self.num_layers, self.num_layers - 1)
         first = range(self.num_layers)[layer] * self.num_directions
         ways = self._one_for_each(states, None)[first : first + self.num_directions]
         return with_parts(ways[0], [side_by_side(*parts) for parts in zip(*map(parts_of, ways), strict=True)])

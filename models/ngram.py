@@ -56,6 +56,8 @@ class NGram:
         symbols = check_symbols(symbols, size)
         if not symbols.size:
             raise ArgumentError("an n-gram model needs at least one symbol to learn from, and the sequence is empty")
+        if len(symbols) * self.size > np.iinfo(np.int64).max:
+            raise ArgumentError(f"n-gram model: {len(symbols)} symbols of {self.size} make more pairs than can be numbered")
         self._levels = _count(symbols, self.order, self.size)
 
     @property

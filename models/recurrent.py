@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, current_place
+from minigrad.arguments import fitting_memory
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.scope import Place
 from minigrad.tensor import given, plain
 
-from .checks import Seed, positive_size
+from .checks import Seed, positive_size, switch
 from .states import parts_of, shape_of
 
 __all__ = [
@@ -143,7 +144,8 @@ class Cell(Module, ABC, Generic[State]):
                 break
         else:
             like = self.parameters()[0]
-        return given(np.zeros((batch, self.hidden_size), like.dtype), name, "initial state")
+        with fitting_memory(f"{self.label}.initial_state: {(batch, self.hidden_size)} numbers"):
+            return given(np.zeros((batch, self.hidden_size), like.dtype), name, "initial state")
 
     # ---------------------------------------------------------------- the parameters, gate by gate
 
@@ -160,6 +162,7 @@ class Cell(Module, ABC, Generic[State]):
         >>> {name: matrix.shape for name, matrix in GRU(3, 4, bias=False).by_gate(concatenated=True).items()}
         {'W_u': (4, 7), 'W_r': (4, 7), 'W_c': (4, 7)}
         """
+        grad = switch(f"{self.label}.by_gate: grad", grad)
         result: dict[str, Array] = {}
         for name, parameter in self.named_parameters():
             values = parameter.grad if grad else parameter.data

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from minigrad import Tensor
 from minigrad.errors import ArgumentError, LabelError, ShapeError
+from minigrad.tensor import plain
 
 __all__ = ["IntArray", "chosen", "same_batch", "symbols"]
 
@@ -48,7 +49,7 @@ def symbols(where: str, given: Tensor | npt.ArrayLike) -> IntArray:
 
     Raises LabelError unless they are integers, ShapeError unless they have two axes and at least one step.
     """
-    array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
+    array = plain(given, where)
     if array.dtype.kind not in "iu":
         raise LabelError(f"{where}: expected symbols, which are integers, got dtype {array.dtype}")
     if array.ndim != 2 or not len(array):

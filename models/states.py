@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
 from minigrad import Tensor, current_place, pytree
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Leaf
+from minigrad.guard import array_of
 from minigrad.scope import Place
 
 __all__ = ["as_initial", "checked_state", "detached", "in_order", "names_of", "parts_of", "shape_of", "tensor_of", "with_parts"]
@@ -37,7 +36,7 @@ def with_parts(state: Any, parts: Iterable[Any]) -> Any:
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of a Tensor, an array or a nested list."""
     shape = getattr(value, "shape", None)
-    return np.shape(value) if shape is None else tuple(shape)
+    return array_of(value, "shape").shape if shape is None else tuple(shape)
 
 
 def names_of(cell: Any, state: Any) -> Sequence[str]:
@@ -104,10 +103,15 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
 def detached(state: State) -> State:
     """The same state without its history: gradients stop here. For training on windows of a long sequence.
 
+    Raises DTypeError for a state that holds something else than Tensors.
+
     >>> from minigrad.models import LSTM, unroll
     >>> _, state = unroll(LSTM(3, 4, seed=0), np.ones((5, 2, 3)))
     >>> detached(state).h.requires_grad
     False
     """
+    for part in parts_of(state):
+        if not isinstance(part, Tensor):
+            raise DTypeError(f"detached: expected a state made of Tensors, got {part!r:.60} in it")
     kept: State = with_parts(state, [part.detach() for part in parts_of(state)])
     return kept

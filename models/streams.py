@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.errors import ArgumentError, LabelError, ShapeError
+from minigrad.errors import ArgumentError, IndexingError, LabelError, ShapeError
+from minigrad.tensor import plain
 
+from .checks import positive_size
 from .vocabulary import IntArray
 
 __all__ = ["Chunk", "Streams", "check_symbols"]
@@ -42,7 +44,7 @@ class Streams:
         steps: T, how many steps a chunk has.
 
     Raises:
-        ArgumentError: B or T is not positive, or the text is too short for one chunk of B streams.
+        ArgumentError: B or T is no integer ≥ 1, or the text is too short for one chunk of B streams.
         ShapeError, LabelError: the symbols are not a sequence (n,) of integers ≥ 0.
 
     >>> streams = Streams(np.arange(9), batch=2, steps=2)
@@ -58,8 +60,7 @@ class Streams:
 
     def __init__(self, symbols: npt.ArrayLike, *, batch: int, steps: int) -> None:
         symbols = check_symbols(symbols)
-        if batch < 1 or steps < 1:
-            raise ArgumentError(f"batch={batch} and steps={steps}: both must be at least 1")
+        batch, steps = positive_size("streams", "batch", batch), positive_size("streams", "steps", steps)
         if len(symbols) < batch * steps + 1:
             raise ArgumentError(
                 f"{batch} streams of {steps} steps need {batch * steps + 1} symbols, and the text has {len(symbols)}; "
@@ -76,9 +77,9 @@ class Streams:
         return self._chunks
 
     def __getitem__(self, chunk: int) -> Chunk:
-        """Chunk number ``chunk`` (0 .. len−1) of one pass over the text."""
-        if not 0 <= chunk < len(self):
-            raise IndexError(f"chunk {chunk} does not exist; there are 0 .. {len(self) - 1}")
+        """Chunk number ``chunk`` (0 .. len−1) of one pass over the text; IndexingError for another."""
+        if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or not 0 <= chunk < len(self):
+            raise IndexingError(f"chunk {chunk!r:.60} does not exist; there are 0 .. {len(self) - 1}")
         rows = slice(chunk * self.steps, (chunk + 1) * self.steps)
         return Chunk(
             inputs=np.ascontiguousarray(self._inputs[rows]),
@@ -100,7 +101,7 @@ def check_symbols(symbols: npt.ArrayLike, size: int | None = None) -> IntArray:
     >>> check_symbols([0, 2, 1], size=3)
     array([0, 2, 1])
     """
-    array = np.asarray(symbols)
+    array = plain(symbols, "symbols")
     if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
         raise LabelError(f"symbols are integers, and these are {array.dtype}; Vocabulary.encode gives the right ones")
     if array.ndim != 1:

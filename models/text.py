@@ -5,7 +5,12 @@ import os
 import sysconfig
 from pathlib import Path
 
+from minigrad.arguments import count
+from minigrad.arguments import text as words
 from minigrad.errors import ArgumentError, MinigradError
+from minigrad.files import as_path
+
+from .checks import is_number
 
 __all__ = ["TextError", "held_out_split", "python_sources", "read_text"]
 
@@ -30,6 +35,9 @@ def read_text(path: str | os.PathLike[str], *, limit: int | None = None) -> str:
     ...
     minigrad.models.text.TextError: no-such-file.txt does not exist; give the path of a text file
     """
+    as_path(path, "read_text")
+    if limit is not None:
+        count(limit, "read_text: limit", 0, 2**40)
     name = str(path) or "the text with the empty path"
     try:
         data = _read_bytes(Path(path), None if limit is None else 4 * limit + 4)
@@ -66,8 +74,7 @@ def python_sources(characters: int) -> str:
     >>> len(python_sources(1000))
     1000
     """
-    if characters < 1:
-        raise ArgumentError(f"characters={characters}: at least one is needed")
+    characters = count(characters, "python_sources: characters", 1)
     folder = Path(sysconfig.get_path("stdlib"))
     parts: list[str] = []
     missing = characters
@@ -101,7 +108,9 @@ def held_out_split(text: str, held_out: float = 0.1, *, shortest: int = 2, name:
     >>> held_out_split("abcdefghij", 0.3)
     ('abcdefg', 'hij')
     """
-    if not 0 < held_out < 1:
+    words(text, "held_out_split")
+    count(shortest, "held_out_split: shortest")
+    if not is_number(held_out) or not 0 < held_out < 1:
         raise ArgumentError(f"held_out={held_out}: the share held out must lie between 0 and 1, 0.1 for example")
     end = max(round(held_out * len(text)), 2)
     if len(text) - end < shortest:

@@ -21,7 +21,7 @@ from minigrad.loops import CannotCompile, note
 from minigrad.memory import collector_paused
 from minigrad.tensor import given
 
-from .checks import positive_size
+from .checks import positive_size, switch
 from .lengths import Valid, batch_first, selected, steps_that_count
 from .promise import can_hoist, why_not
 from .recurrence import Recurrence
@@ -87,7 +87,8 @@ def unroll(
     np.False_
     """
     label = f"unroll {label_of(checked_cell('unroll', cell))}"
-    if hoist and not (hasattr(cell, "project") and hasattr(cell, "recur")):
+    switch(f"{label}: reverse", reverse)
+    if switch(f"{label}: hoist", hoist) and not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]
@@ -228,7 +229,7 @@ def _check_state(cell: Cell[Any], state: Any, batch: int, T: int) -> None:
     try:
         cell.check_state(state, batch)
     except ShapeError as error:
-        hint = batch_first(shape_of(parts_of(state)[0])[:1], T) if batch != T else ""
+        hint = batch_first(next((shape_of(part)[:1] for part in parts_of(state)), ()), T) if batch != T else ""
         if not hint:
             raise
         raise ShapeError(f"{error}{hint}") from None

@@ -12,7 +12,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minigrad.arguments import count, named_one_of, several
+from minigrad.arguments import text as words
 from minigrad.errors import ArgumentError, DTypeError, IndexingError
+from minigrad.tensor import plain
 
 __all__ = ["UNKNOWN", "IntArray", "Unit", "Vocabulary"]
 
@@ -51,7 +54,8 @@ class Vocabulary:
     padding: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "symbols", tuple(self.symbols))
+        symbols = several(self.symbols, "vocabulary", "its symbols, such as ('a', 'b')")
+        object.__setattr__(self, "symbols", tuple(words(symbol, "vocabulary: a symbol") for symbol in symbols))
         _check_unit(self.unit)
         if not self.symbols:
             raise ArgumentError("a vocabulary needs at least one symbol, and none was given")
@@ -59,10 +63,10 @@ class Vocabulary:
             if _tokens(symbol, self.unit) != [symbol]:
                 raise ArgumentError(f"{symbol!r} is not one {self.unit}; every symbol must be exactly one")
         if len(self._numbers) < len(self.symbols):
-            symbol, count = Counter(self.symbols).most_common(1)[0]
-            raise ArgumentError(f"{symbol!r} was given {count} times; every symbol has one number")
+            symbol, times = Counter(self.symbols).most_common(1)[0]
+            raise ArgumentError(f"{symbol!r} was given {times} times; every symbol has one number")
         for role, special in (("unknown", self.unknown), ("padding", self.padding)):
-            if special is not None and special not in self._numbers:
+            if special is not None and words(special, f"vocabulary: {role}") not in self._numbers:
                 raise ArgumentError(f"the {role} symbol {special!r} must be one of the {len(self)} symbols")
 
     @classmethod
@@ -93,7 +97,13 @@ class Vocabulary:
         ('a', 'n', '?')
         """
         _check_unit(unit)
-        counts = Counter(_tokens(text, unit))
+        count(min_count, "from_text: min_count")
+        if max_size is not None:
+            count(max_size, "from_text: max_size")
+        for name, special in (("unknown", unknown), ("padding", padding)):
+            if special is not None:
+                words(special, f"from_text: {name}")
+        counts = Counter(_tokens(words(text, "from_text"), unit))
         specials = [special for special in (unknown, padding) if special is not None]
         for special in specials:
             del counts[special]
@@ -126,7 +136,7 @@ class Vocabulary:
         >>> Vocabulary(("a", "b", "?"), unknown="?").number("é")
         2
         """
-        found = self._numbers.get(symbol)
+        found = self._numbers.get(words(symbol, "number"))
         if found is not None:
             return found
         if self.unknown is None:
@@ -145,7 +155,7 @@ class Vocabulary:
         >>> Vocabulary(("to", "be", "or", "not"), unit="word").encode("to be or not to be")
         array([0, 1, 2, 3, 0, 1])
         """
-        tokens = _tokens(text, self.unit)
+        tokens = _tokens(words(text, "encode"), self.unit)
         numbers = {symbol: self.number(symbol) for symbol in dict.fromkeys(tokens)}
         return np.fromiter((numbers[token] for token in tokens), dtype=np.int64, count=len(tokens))
 
@@ -159,7 +169,7 @@ class Vocabulary:
         >>> Vocabulary(("to", "be", "or", "not"), unit="word").decode([0, 1, 2])
         'to be or'
         """
-        array = np.asarray(numbers).reshape(-1)
+        array = plain(numbers, "decode").reshape(-1)
         if array.size and array.dtype.kind not in "iu":
             raise DTypeError(f"decode needs integers 0 .. {len(self) - 1}, got an array of {array.dtype}")
         bad = np.flatnonzero((array < 0) | (array >= len(self)))
@@ -179,5 +189,4 @@ def _tokens(text: str, unit: Unit) -> Sequence[str]:
 
 
 def _check_unit(unit: str) -> None:
-    if unit not in get_args(Unit):
-        raise ArgumentError(f"unit {unit!r} does not exist; the units are {', '.join(map(repr, get_args(Unit)))}")
+    named_one_of(unit, "vocabulary: unit", get_args(Unit))

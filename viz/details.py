@@ -89,6 +89,6 @@ def _is_tall(diagram: Diagram) -> bool:
 
 def checked(name: str, given: object, known: Sequence[str]) -> None:
     """Raise ArgumentError unless ``given`` is None or one of the names that are known."""
-    if given is not None and given not in known:
+    if given is not None and not (isinstance(given, str) and given in known):
         listed = ", ".join(map(repr, known))
-        raise ArgumentError(f"draw: {name} must be one of {listed}, or left out; got {given!r}")
+        raise ArgumentError(f"draw: {name} must be one of {listed}, or left out; got {given!r:.60}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import several
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.flags import flag
 from minigrad.tensor import Tensor
@@ -120,4 +121,5 @@ def render(tensors: Tensor | Sequence[Tensor], path: str | os.PathLike[str], **o
     ...     render((x * x).sum(), f"{folder}/square.svg").name
     'square.svg'
     """
-    return draw(*([tensors] if isinstance(tensors, Tensor) else tensors), **options).save(path)
+    given = [tensors] if isinstance(tensors, Tensor) else several(tensors, "render", "a Tensor or several")
+    return draw(*given, **options).save(path)

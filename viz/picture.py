@@ -16,9 +16,11 @@ from typing import Any
 import graphviz
 from typing_extensions import override
 
+from minigrad.arguments import count
 from minigrad.errors import ArgumentError
 from minigrad.extras import installing
 from minigrad.files import StrPath, as_path, replace_file
+from minigrad.flags import flag
 from minigrad.memory import collector_paused
 
 from .errors import GraphvizError, PictureFileError, RenderingError
@@ -43,7 +45,7 @@ class Picture:
     def __init__(self, scene: Scene, theme: str = "light", operations: Callable[[], Scene] | None = None) -> None:
         self.scene = scene
         self._operations = operations
-        if theme not in THEMES:
+        if not isinstance(theme, str) or theme not in THEMES:
             raise ArgumentError(f"theme: expected one of {', '.join(map(repr, THEMES))}, got {theme!r:.60}")
         self.theme = theme
 
@@ -67,8 +69,9 @@ class Picture:
             return html.write(self.scene, operations, self.theme)
 
     def text(self, width: int = 80, ascii_only: bool = False) -> str:
-        """The picture in characters, for a terminal of so many columns."""
-        return terminal.write(self.sheet(), width, ascii_only)
+        """The picture in characters, for a terminal of so many columns; ArgumentError for fewer than 8."""
+        columns = count(width, "text: width", terminal.NARROWEST)
+        return terminal.write(self.sheet(), columns, flag(ascii_only, "text: ascii_only"))
 
     def graphviz(self) -> graphviz.Digraph:
         """The picture as a ``graphviz.Digraph`` with the same positions; its ``source`` needs no Graphviz program."""

@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
+from minigrad.arguments import several, text
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.gradients import ArrayAccumulator, own
 from minigrad.graph import INPUTS, Leaf, Node, Operation
@@ -81,6 +82,8 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
     """
     if not isinstance(loss, Tensor):
         raise DTypeError(f"gradient_by_time: expected the loss as a Tensor, got {type(loss).__name__}")
+    if names is not None:
+        names = [text(name, "gradient_by_time: names") for name in several(names, "gradient_by_time: names", "a list of names")]
     start = seed(loss, None, "gradient_by_time")
     times, values, shares = measured_by_loop(*start) or _written_out(start[0].written_out(), start[1])
     missing = [name for name in names or () if all(name != known for _, known, _ in values)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import pytree
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.guard import Array
 from minigrad.steps import is_cell, part_names, step_of, tensors_of
 from minigrad.transforms import vjp
@@ -102,9 +102,13 @@ def state_jacobians(cell_or_step: Any, xs: Any, state: Any = None) -> StateJacob
     """
     step, inputs = step_of(cell_or_step, "state_jacobians"), tensors_of(xs)
     sequences = pytree.ends(inputs)
+    if not sequences or not all(sequence.ndim for sequence in sequences):
+        raise ShapeError(f"state_jacobians: expected xs with a first axis, time, got {xs!r:.60}")
     if state is None:
         if not is_cell(cell_or_step):
             raise ArgumentError("state_jacobians: of a function, the state before the first step must be given")
+        if sequences[0].ndim < 2:
+            raise ShapeError(f"state_jacobians: expected xs (T, B, D) for a cell, got {sequences[0].shape}")
         state = cell_or_step.initial_state(sequences[0].shape[1])
     carry = tensors_of(state)
     names, blocks = part_names(cell_or_step, carry), []

@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
+from minigrad.arguments import several
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArrayAccumulator, own
 from minigrad.graph import INPUTS, Gradient, Node, Operation
@@ -225,13 +226,13 @@ def _losses(losses: Tensor | Sequence[Tensor], where: str) -> list[tuple[Node, A
         units = np.eye(len(losses), dtype=losses.dtype)
         found = [started(losses, unit, where) for unit in units]
     else:
-        several = [losses] if isinstance(losses, Tensor) else list(losses)
-        for number, loss in enumerate(several, start=1):
+        given = [losses] if isinstance(losses, Tensor) else several(losses, where, "a loss, or a list of them")
+        for number, loss in enumerate(given, start=1):
             if not isinstance(loss, Tensor):
                 raise DTypeError(f"{where}: expected Tensors L_1 … L_T, got {type(loss).__name__} for L_{number}")
             if np.prod(loss.shape) != 1:
                 raise ShapeError(f"{where}: expected losses with one entry each, got shape {loss.shape} for L_{number}")
-        found = [started(loss, None, where) for loss in several]
+        found = [started(loss, None, where) for loss in given]
     if not found:
         raise ArgumentError(f"{where}: expected at least one loss")
     return found

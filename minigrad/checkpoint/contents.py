@@ -101,7 +101,7 @@ def kinds_of(arrays: Mapping[str, Array]) -> dict[str, Kind]:
             raise ValueError(f"an array has the name {name!r:.60}; names are text")
         if len(name.encode()) > _LONGEST_NAME:
             raise ValueError(f"an array has the name {name[:20]!r}…; {_LONGEST_NAME:,} bytes are the most a name may take")
-        if not isinstance(array, np.ndarray | np.generic) or isinstance(array, np.ma.MaskedArray):
+        if not isinstance(array, np.ndarray | np.generic) or isinstance(array, np.ma.MaskedArray | np.matrix):
             raise ValueError(
                 f"{name} is a {type(array).__name__}, not a NumPy array; np.asarray(...) makes one, of a Tensor t.numpy(), "
                 "of a masked array .filled(...)"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.arguments import several, text
 from minigrad.checks import names
 from minigrad.checks.fusing import fuse
 from minigrad.checks.global_arrays import globals_read_by, with_values
@@ -88,7 +89,11 @@ class Adapter:
                 "those of the forward pass, in order: check_backward(forward, backward, (x, h, W))"
             )
         self.unread: frozenset[str] = frozenset()
-        self.declared_outputs = list(outputs) if outputs is not None else None
+        self.declared_outputs = None if outputs is None else [
+            text(name, "check_backward: outputs") for name in several(outputs, "check_backward: outputs", "names")
+        ]
+        if upstream is not None and not isinstance(upstream, Mapping):
+            raise ArgumentError(f"check_backward: upstream: expected {{parameter: output}} by name, got {upstream!r:.60}")
         self.declared_upstream = dict(upstream or {})
         self.declared_returns = returns
 

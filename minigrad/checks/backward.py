@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import count, real
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.behaviour import stage_of_behaviour
 from minigrad.checks.conventions import convention
@@ -33,7 +34,8 @@ from minigrad.checks.trial import (
     sizes_of,
     trial_of,
 )
-from minigrad.errors import BackwardError
+from minigrad.errors import BackwardError, DTypeError
+from minigrad.flags import flag
 
 __all__ = ["assert_backward_correct", "check_backward"]
 
@@ -102,6 +104,13 @@ def check_backward(
     >>> report.passed, report.named, report.findings[0].missing
     (False, True, 'the derivative of tanh in dh_pre is without the square: 1 - h')
     """
+    for what, function in (("forward", forward), ("backward", backward)):
+        if not callable(function):
+            raise DTypeError(f"check_backward: expected a function as {what}, got {function!r:.60}")
+    count(seed, "check_backward: seed")
+    flag(as_given, "check_backward: as_given")
+    real(rtol, "check_backward: rtol", 0)
+    real(seconds, "check_backward: seconds", 0)
     deadline = time.process_time() + seconds
     called = getattr(forward, "__name__", "forward"), getattr(backward, "__name__", "backward")
     if T is None:

@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import pytree
+from minigrad.arguments import real, several, text
 from minigrad.checks.narrowing import on_the_way_out
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, GraphError, ShapeError
 from minigrad.guard import Array
@@ -125,11 +126,14 @@ def compare_gradients(
     W             1 × 2         2.00e+00   by hand               0.0e+00   equal
     b             2             4.00e+00   by hand               2.0e+00   DIFFERS: -1 times autograd
     """
+    rtol, atol = real(rtol, "compare_gradients: rtol", 0), real(atol, "compare_gradients: atol", 0)
     if names is None:
         names = ["reference", "other", *(f"other {k}" for k in range(2, len(others) + 1))][: len(others) + 1]
+    names = [text(name, "compare_gradients: names") for name in several(names, "compare_gradients", "a name for each source")]
     if len(names) != len(others) + 1:
         raise ArgumentError(f"compare_gradients: expected {len(others) + 1} names, one for each source, got {len(names)}")
     for name, source in zip(names, (reference, *others), strict=True):
+        pytree.ends(source)
         _refuse_missing(name, source)
     labels = [path[3:] for path, _ in pytree.named_ends((reference,))]
     labels = [label[2:-2] if label.startswith("['") and label.count("[") == 1 else label or "x" for label in labels]

@@ -13,8 +13,10 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph, pytree
+from minigrad.arguments import count, real, several
 from minigrad.checks.comparison import assert_gradients_close, compare_gradients
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
+from minigrad.flags import flag
 from minigrad.gradients import ArrayAccumulator
 from minigrad.guard import Array
 from minigrad.scope import is_recording, no_grad
@@ -111,13 +113,14 @@ def gradcheck(
     Raises:
         GradientMismatchError: naming the input, the worst entry and both numbers, and saying which is which.
         DTypeError: an input or output is not float64, in which differences say nothing; or nothing needs a gradient.
-        ArgumentError: the function returns something else the second time, or ``eps`` is not positive.
+        ArgumentError: the function returns something else the second time, ``eps`` is not
+            positive, or a tolerance or the seed is none.
 
     >>> x = Tensor([0.3, -0.7], requires_grad=True)
     >>> gradcheck(lambda x: (x * x).sum(), x)
     True
     """
-    tensors = _checked(function, inputs, eps, "gradcheck")
+    tensors = _checked(function, inputs, eps, atol, rtol, seed_value, full, "gradcheck")
     copies = [Tensor(t.detach(), requires_grad=t.requires_grad, name=t.name) for t in tensors]
     given = [(f"input {number}", t, copied) for number, (t, copied) in enumerate(zip(tensors, copies, strict=True))]
     given += [(f"parameter {name}", p, p) for name, p in _named(parameters)]
@@ -138,12 +141,18 @@ def gradcheck(
     return True
 
 
-def _checked(function: Any, inputs: Any, eps: Any, where: str) -> list[Tensor]:
+def _checked(
+    function: Any, inputs: Any, eps: Any, atol: Any, rtol: Any, seed_value: Any, full: Any, where: str
+) -> list[Tensor]:
     """The inputs as a list, after a look at all that a check is given."""
     if not callable(function):
         raise DTypeError(f"{where}: expected a function first, got {function!r:.60}")
-    if not isinstance(eps, int | float) or not 0 < eps < np.inf:
+    if not 0 < real(eps, f"{where}: eps") < np.inf:
         raise ArgumentError(f"{where}: expected a step eps > 0, got {eps!r}")
+    real(atol, f"{where}: atol", 0)
+    real(rtol, f"{where}: rtol", 0)
+    count(seed_value, f"{where}: seed_value")
+    flag(full, f"{where}: full")
     tensors = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     for number, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
@@ -291,7 +300,7 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: x**3.0, x)
     True
     """
-    tensors = _checked(function, inputs, eps, "gradgradcheck")
+    tensors = _checked(function, inputs, eps, atol, rtol, seed_value, full, "gradgradcheck")
     checked = [number for number, tensor in enumerate(tensors) if tensor.requires_grad]
     if not checked:
         raise DTypeError("gradgradcheck: no input has requires_grad=True, so there is nothing to check")
@@ -308,6 +317,9 @@ def gradgradcheck(
 
     with no_grad():
         outputs = pytree.ends(function(*[tensor.detach() for tensor in tensors]))
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            raise DTypeError(f"gradgradcheck: expected the function to return float64 tensors, got {type(output).__name__}")
     rng = np.random.default_rng(seed_value + 1)
     upstream = [
         Tensor(rng.standard_normal(output.shape), requires_grad=True, name=f"upstream gradient {number}")
@@ -320,12 +332,18 @@ def _named(parameters: Any) -> Iterator[tuple[str, Tensor]]:
     """The parameters of a Module, a dict or a sequence, each with a name."""
     if parameters is None:
         return
+    expected = "a Module, a dict of tensors with their names, or a sequence of tensors"
     if isinstance(parameters, Mapping):
-        yield from parameters.items()
+        found = list(parameters.items())
     elif hasattr(parameters, "named_parameters"):
-        yield from parameters.named_parameters()
+        found = list(parameters.named_parameters())
     else:
-        yield from ((p.name or str(number), p) for number, p in enumerate(parameters))
+        given = several(parameters, "gradcheck: parameters", expected)
+        found = [(getattr(p, "name", None) or str(number), p) for number, p in enumerate(given)]
+    for name, parameter in found:
+        if not isinstance(parameter, Tensor):
+            raise DTypeError(f"gradcheck: parameters: expected {expected}, got {parameter!r:.60} for {name}")
+        yield name, parameter
 
 
 def _words(what: str, tensor: Tensor) -> str:

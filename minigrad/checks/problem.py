@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.checks.names import is_gradient
-from minigrad.guard import Array
+from minigrad.errors import ArgumentError
+from minigrad.guard import Array, entering
 from minigrad.tensor import Tensor
 
 __all__ = ["GLOBALS", "GRADIENT", "Leaf", "each_array", "generic", "leaves", "mapped"]
@@ -70,6 +71,7 @@ def mapped(
     if isinstance(value, Tensor):
         return remembered(change(path, value.numpy(), attribute))
     if isinstance(value, np.ndarray):
+        entering(value, f"check_backward: {path.lstrip('.') or 'an argument'}")
         return remembered(change(path, value, attribute) if value.dtype.kind == "f" else value.copy())
     if isinstance(value, dict):
         other: Any = remembered(copy.copy(value))
@@ -118,7 +120,10 @@ def leaves(arguments: dict[str, Any], unread: Collection[str] = ()) -> list[Leaf
         found[path] = array, attribute
         return array
 
-    each_array(arguments, noted)
+    try:
+        each_array(arguments, noted)
+    except RecursionError:
+        raise ArgumentError("check_backward: expected arrays or nests of them, got a nest that holds itself") from None
     owned = _owned(found)
     short = {path: owned.get(path, path).rsplit(".", 1)[-1] for path in found}
     read, all_of_them = (Counter(name for path, name in short.items() if path not in left_out) for left_out in (unread, ()))

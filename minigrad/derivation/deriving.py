@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import pytree
-from minigrad.errors import ArgumentError, GraphError
+from minigrad.errors import ArgumentError, GraphError, ShapeError
 from minigrad.guard import Array
 from minigrad.loops.differentiate import differentiate
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Program, Ref
@@ -137,8 +137,16 @@ def _example(cell_or_step: Any, x: Any, state: Any) -> tuple[Any, Any]:
         if not is_cell(cell_or_step):
             raise ArgumentError("derive: of a function, an example of the state must be given: derive(step, x, state)")
         with no_grad():
-            state = cell_or_step.initial_state(pytree.ends(x)[0].shape[0])
+            state = cell_or_step.initial_state(_batch_of(x))
     return x, tensors_of(state)
+
+
+def _batch_of(x: Any) -> int:
+    """B of an input (B, D)."""
+    shapes: list[tuple[int, ...]] = [part.shape for part in pytree.ends(x)]
+    if not shapes or not shapes[0]:
+        raise ShapeError(f"derive: expected an example of one step's input, such as np.zeros((B, D)), got shapes {shapes}")
+    return shapes[0][0]
 
 
 def _names_of_x(x: Any, variables: Sequence[str]) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
         if dtype is None:
             raise TypeError
         wanted = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: a name that is no text
         raise DTypeError(f"astype: expected a dtype such as np.float32, got {dtype!r}") from None
     if wanted.kind not in "fiub":
         raise DTypeError(f"astype: expected a dtype of real numbers or booleans, got {wanted}")

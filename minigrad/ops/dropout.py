@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import ArgumentError
+from minigrad.flags import flag
 from minigrad.graph import CONSTANT, Gradient, Operation
 from minigrad.scope import end_trace, state
 from minigrad.tensor import Tensor, operand, record, unrecorded
@@ -49,7 +50,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
     x = operand(x, "dropout")
     if isinstance(p, bool) or not isinstance(p, int | float | np.integer | np.floating) or not 0 <= p <= 1:
         raise ArgumentError(f"dropout: expected a probability from 0 to 1, got {p!r}")
-    if not training or p == 0:
+    if not flag(training, "dropout: training") or p == 0:
         return x if isinstance(x, Tensor) else unrecorded(np.array(x._array))
     if isinstance(rng, np.random.Generator):
         end_trace("dropout")  # before anything is drawn

@@ -99,6 +99,15 @@ def _diagonal(x: Tensor | Constant, term: str, subscripts: str) -> tuple[Tensor,
     return getitem(as_tensor(x, "einsum"), tuple(along[letter] for letter in term)), "".join(lengths)
 
 
+def _check_order(optimize: Any) -> None:
+    """Raise ArgumentError unless NumPy knows such an order of the products."""
+    named = optimize in ("greedy", "optimal") if isinstance(optimize, str) else isinstance(optimize, bool | np.bool_)
+    if not named and not (isinstance(optimize, list | tuple) and optimize and optimize[0] == "einsum_path"):
+        raise ArgumentError(
+            f"einsum: optimize: expected True, False, 'greedy', 'optimal' or what np.einsum_path returned, got {optimize!r:.60}"
+        )
+
+
 @implements(np.einsum)
 def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Tensor:
     """Products of tensors summed over chosen axes, as NumPy's ``einsum`` with letters.
@@ -116,6 +125,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Tensor:
     >>> einsum("ij,jk->ik", Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])).numpy()
     array([[11.]])
     """
+    _check_order(optimize)
     parts = [operand(part, "einsum") for part in operands]
     dtype = np.result_type(*(part._array for part in parts)) if parts else None
     parts = [Constant(np.asarray(part._array, dtype)) if isinstance(part._array, int | float) else part for part in parts]

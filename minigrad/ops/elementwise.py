@@ -71,7 +71,7 @@ def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
             x = operand(x, label)
         try:
             y = function(x._array)
-        except TypeError:
+        except (TypeError, OverflowError):
             raise refusal(label, x) from None
         if not (x._wants and state.recording):
             return unrecorded(y)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
+from minigrad.arguments import several
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Leaf, Operation
 from minigrad.ops.indexing import cut, entry, piece, pieces
@@ -49,9 +50,7 @@ class Joined(Leaf):
 def _operands(tensors: Any, where: str) -> list[Any]:
     if isinstance(tensors, Tensor):
         tensors = list(tensors)
-    if not isinstance(tensors, Iterable):
-        raise DTypeError(f"{where}: expected a sequence of tensors, got {type(tensors).__name__}")
-    parts = [operand(t, where) for t in tensors]
+    parts = [operand(t, where) for t in several(tensors, where, "a sequence of tensors")]
     if not parts:
         raise ShapeError(f"{where}: expected at least one tensor, got an empty sequence")
     return parts
@@ -195,6 +194,8 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
 
 def _places(cuts: Any) -> list[int]:
     try:
+        if isinstance(cuts, str | bytes | Mapping | Set):
+            raise TypeError
         return [operator.index(cut) for cut in cuts]
     except TypeError:
         raise DTypeError(f"split: expected a number of parts or a sequence of integers, got {cuts!r}") from None

@@ -40,8 +40,8 @@ def checked_reduction(reduction: str, where: str) -> None:
     Raises:
         ArgumentError: it is not.
     """
-    if reduction not in ("mean", "sum", "none"):
-        raise ArgumentError(f"{where}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
+        raise ArgumentError(f"{where}: expected reduction 'mean', 'sum' or 'none', got {reduction!r:.60}")
 
 
 def average(losses: Any, number: int) -> Any:

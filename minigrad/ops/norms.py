@@ -64,9 +64,9 @@ def norm(x: Any, ord: float | str | None = None, axis: Any = None, keepdims: boo
     """
     x = operand(x, "norm")
     axes, keepdims = reduced_axes(axis, len(x.shape), "norm"), flag(keepdims, "norm: keepdims")
-    if ord is not None and not (ord == "fro" and len(axes) == 2):
-        if ord not in (1, 2, np.inf):
-            raise ArgumentError(f"norm: expected ord None, 1, 2 or np.inf, got {ord!r}")
+    if ord is not None and not (isinstance(ord, str) and ord == "fro" and len(axes) == 2):
+        if isinstance(ord, bool) or not isinstance(ord, int | float) or ord not in (1, 2, np.inf):
+            raise ArgumentError(f"norm: expected ord None, 1, 2 or np.inf, got {ord!r:.60}")
         if len(axes) > 1:
             raise ArgumentError(
                 f"norm: ord={ord!r} over {len(axes)} axes is a norm of matrices, which is not here; without ord it is the "

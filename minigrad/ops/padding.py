@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from minigrad.arguments import fitting_memory
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.casting import copy
@@ -51,8 +52,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     array([0., 1., 2., 0., 0.])
     """
     x = operand(x, "pad")
-    if mode != "constant":
-        raise ArgumentError(f"pad: expected mode 'constant', got {mode!r}")
+    if not isinstance(mode, str) or mode != "constant":
+        raise ArgumentError(f"pad: expected mode 'constant', got {mode!r:.60}")
     if isinstance(constant_values, Tensor) and constant_values.requires_grad:
         raise DTypeError("pad: constant_values gets no gradient; pass .detach(), or put the parts together with concatenate")
     widths = _pairs(pad_width, len(x.shape), "pad_width")
@@ -60,7 +61,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         raise ArgumentError(f"pad: expected widths that are integers ≥ 0, got {pad_width!r}")
     if not x.shape:
         return copy(x)
-    y = np.pad(x._array, widths, constant_values=_pairs(constant_values, len(x.shape), "constant_values"))
+    filling = _pairs(constant_values, len(x.shape), "constant_values")
+    with fitting_memory(f"pad: {x.shape} and {pad_width!r:.60} numbers"):
+        y = np.pad(x._array, widths, constant_values=filling)
     if not (x._wants and state.recording):
         return unrecorded(y)
     node = Pad()
@@ -129,9 +132,11 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     if counts.size not in (1, length):
         raise ShapeError(f"repeat: expected one number or {length}, one for each entry along axis {axis}, got {repeats!r}")
     node = Repeat()
-    node.index = (*(slice(None),) * axis, np.repeat(np.arange(length), counts))
+    with fitting_memory(f"repeat: {repeats!r:.60} times {x.shape} numbers"):
+        node.index = (*(slice(None),) * axis, np.repeat(np.arange(length), counts))
+        y = np.repeat(x._array, counts, axis)
     node.exact = False
-    return record_view(node, np.repeat(x._array, counts, axis), x)
+    return record_view(node, y, x)
 
 
 def _whole(numbers: Any, where: str, name: str) -> Any:
@@ -173,7 +178,8 @@ def tile(x: Any, reps: Any) -> Tensor:
     counts = np.atleast_1d(_whole(reps, "tile", "reps")).tolist()
     shape = (1,) * (len(counts) - len(x.shape)) + x.shape
     counts = [1] * (len(shape) - len(counts)) + counts
-    y = np.tile(x._array, counts)
+    with fitting_memory(f"tile: {reps!r:.60} times {x.shape} numbers"):
+        y = np.tile(x._array, counts)
     if not (x._wants and state.recording):
         return unrecorded(y)
     node = Tile()

@@ -44,6 +44,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from typing_extensions import override
 
+from minigrad.arguments import several
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 from minigrad.optim.optimizer import Optimizer, set_all_items
@@ -147,19 +148,22 @@ class LambdaLR(LRScheduler):
     """η(t) = η₀ · λ(t), with any function λ of t, such as ``lambda t: min(1, (t + 1) / 100)``."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        if not callable(lr_lambda):
+            raise ArgumentError(f"LambdaLR: lr_lambda: expected a function of t, got {lr_lambda!r:.60}")
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
     @override
     def lr_at(self, t: int, base_lr: float) -> float:
-        return base_lr * self.lr_lambda(t)
+        return base_lr * as_float(f"LambdaLR: what lr_lambda({t}) returns", self.lr_lambda(t))
 
 
 class MultiStepLR(LRScheduler):
     """η(t) = η₀ · γ^(number of milestones ≤ t): multiplied by γ at each milestone. ArgumentError for γ < 0."""
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
-        self.milestones = sorted(whole_number("MultiStepLR: a milestone", milestone, 0) for milestone in milestones)
+        given = several(milestones, "MultiStepLR: milestones", "a list of steps")
+        self.milestones = sorted(whole_number("MultiStepLR: a milestone", milestone, 0) for milestone in given)
         self.gamma = at_least_zero("gamma", gamma)
         super().__init__(optimizer)
 
@@ -247,7 +251,9 @@ class SequentialLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        self.schedulers: list[LRScheduler] = several(schedulers, "SequentialLR: schedulers", "a list of schedules")
+        given = several(milestones, "SequentialLR: milestones", "a list of steps")
+        self.milestones = [whole_number("SequentialLR: a milestone", milestone, 0) for milestone in given]
         if len(self.schedulers) != len(self.milestones) + 1 or sorted(set(self.milestones)) != self.milestones:
             raise ArgumentError(
                 f"SequentialLR: {len(self.schedulers)} schedules need one milestone fewer, rising; got {self.milestones}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 import numpy as np
 from typing_extensions import override
 
+from minigrad.arguments import several
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.guard import Array, GuardedArray
 from minigrad.optim.options import MOST, Check, Described, at_least_zero, named_arrays, switch
@@ -300,7 +301,7 @@ def _groups(params: Any) -> list[Any]:
     """What was given as params, as a list of groups."""
     if isinstance(params, Tensor | Mapping) or not isinstance(params, Iterable):
         raise DTypeError(f"params must be a list of tensors such as model.parameters(), or of groups of them, got {params!r}")
-    given = list(params)
+    given = several(params, "params", "a list of tensors such as model.parameters(), or of groups of them")
     if not given:
         raise ArgumentError("an optimiser needs at least one parameter, and none was given")
     return given if any(isinstance(entry, Mapping) for entry in given) else [{"params": given}]

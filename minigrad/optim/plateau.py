@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from typing_extensions import override
 
+from minigrad.arguments import named_one_of
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 from minigrad.optim.optimizer import Optimizer
@@ -63,11 +64,8 @@ class ReduceLROnPlateau(Schedule):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(optimizer)
-        if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
-            raise ArgumentError(
-                f"ReduceLROnPlateau: expected mode 'min' or 'max' and threshold_mode 'rel' or 'abs', got {mode!r} and "
-                f"{threshold_mode!r}"
-            )
+        named_one_of(mode, "ReduceLROnPlateau: mode", ("min", "max"))
+        named_one_of(threshold_mode, "ReduceLROnPlateau: threshold_mode", ("rel", "abs"))
         self.mode, self.threshold_mode = mode, threshold_mode
         self.factor = at_least_zero("factor", factor)
         if self.factor >= 1:

@@ -11,11 +11,14 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.errors import MinigradError, ShapeError
+from minigrad.guard import array_of
+
 Array: TypeAlias = npt.NDArray[Any]
 State = TypeVar("State")
 
 
-class InputError(ValueError):
+class InputError(MinigradError, ValueError):
     """What was handed in does not fit: says where, what was expected and what came."""
 
 
@@ -47,9 +50,10 @@ def as_float(where: str, name: str, value: npt.ArrayLike) -> Array:
     Raises InputError when it holds anything but numbers.
     """
     try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"{where}: {name} must be an array of floats, got a ragged {type(value).__name__}") from error
+        array = array_of(value, f"{where}: {name}")
+    except MinigradError as error:
+        kind = f"a ragged {type(value).__name__}" if isinstance(error, ShapeError) else str(error).split("got ")[-1]
+        raise InputError(f"{where}: {name} must be an array of floats, got {kind}") from None
     if array.dtype.kind in "fc":
         return array
     if array.dtype.kind in "iub":
@@ -98,11 +102,13 @@ class Sizes:
         self, params: Mapping[str, npt.ArrayLike], shapes: Mapping[str, str], optional: Collection[str] = ()
     ) -> dict[str, Array]:
         """All of `params`, each checked against its letters; InputError names what is missing and what is unknown."""
+        if not isinstance(params, Mapping):
+            raise InputError(f"{self.where}: expected the parameters by name, {', '.join(shapes)}, got {params!r:.60}")
         missing = [name for name in shapes if name not in params and name not in optional]
         unknown = [name for name in params if name not in shapes]
         if missing or unknown:
             problems = {"missing": missing, "unknown": unknown}
-            said = "; ".join(f"{problem}: {', '.join(names)}" for problem, names in problems.items() if names)
+            said = "; ".join(f"{problem}: {', '.join(map(str, names))}" for problem, names in problems.items() if names)
             raise InputError(f"{self.where}: parameters {said}; it takes {', '.join(shapes)}")
         return {name: self.check(name, params[name], letters) for name, letters in shapes.items() if name in params}
 
@@ -113,7 +119,8 @@ def all_or_none(biases: Collection[str], params: Mapping[str, npt.ArrayLike]) ->
     >>> all_or_none(("b_i", "b_f"), {"W_ix": 1.0}), all_or_none(("b_i", "b_f"), {"b_f": 1.0})
     (('b_i', 'b_f'), ())
     """
-    return () if any(name in params for name in biases) else biases
+    given = params if isinstance(params, Mapping) else ()
+    return () if any(name in given for name in biases) else biases
 
 
 def zeros_like_params(params: Mapping[str, Array]) -> dict[str, Array]:

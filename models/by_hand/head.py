@@ -37,6 +37,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.guard import array_of
+
 from .common import Array, InputError, Sizes, zeros_like_params
 
 SHAPES = {"W_yh": "NH", "b_y": "N"}
@@ -77,7 +79,7 @@ def forward(params: Mapping[str, npt.ArrayLike], hs: npt.ArrayLike, targets: npt
     W_yh, b_y = p["W_yh"], p["b_y"]
     hs = sizes.check("hs", hs, "TBH")
     T, B, N = sizes["T"], sizes["B"], sizes["N"]
-    y = _check_targets(np.asarray(targets), T, B, N)
+    y = _check_targets(array_of(targets, "head.forward: targets"), T, B, N)
 
     z = hs @ W_yh.T + b_y
     z = z - z.real.max(axis=-1, keepdims=True)

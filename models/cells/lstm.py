@@ -11,7 +11,7 @@ from typing_extensions import override
 from minigrad import Tensor, sigmoid, split, tanh
 from minigrad.errors import ArgumentError
 
-from ..checks import Seed, switch
+from ..checks import Seed, is_number, switch
 from ..initialisers import Initialiser
 from ..recurrent import Cell, affine, stacked_gates
 
@@ -93,8 +93,7 @@ class LSTM(Cell[LSTMState]):
         self.p_o = make.bias("p_o", hidden_size) if peepholes else None
         self.blocks = stacked_gates(self.gates, self.hidden_size)
         if forget_bias is not None:
-            is_number = isinstance(forget_bias, int | float | np.number) and not isinstance(forget_bias, bool)
-            if self.b is None or not is_number or not np.isfinite(forget_bias):
+            if self.b is None or not is_number(forget_bias) or not abs(forget_bias) <= np.finfo(self.b.dtype).max:
                 raise ArgumentError(f"lstm: forget_bias: expected None, or a finite number and bias=True, got {forget_bias!r}")
             self.b.data[self.blocks["b"]["b_f"]] = forget_bias
 

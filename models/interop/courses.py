@@ -29,7 +29,10 @@ from typing import Any
 
 import numpy as np
 
-from ..cells import make_cell
+from minigrad.arguments import named_one_of
+from minigrad.errors import DTypeError
+
+from ..cells import CELLS, make_cell
 from ..recurrent import Cell
 from .weights import Array, WeightsError, arrays_of, check_fit, refuse
 
@@ -50,6 +53,7 @@ _SIDE_BY_SIDE = {"rnn": (("Waa", "Wax"), ("W_hh", "W_hx"), ("W", "V"))}
 
 def to_courses(cell: Cell[Any], *, grad: bool = False) -> dict[str, Array]:
     """The weights of a cell, or their gradients, under the names of C3 and C4; new arrays."""
+    _checked(cell, "to_courses")
     return {_renamed(cell, name): array for name, array in cell.by_gate(grad=grad, concatenated=True).items()}
 
 
@@ -60,6 +64,7 @@ def load_courses(cell: Cell[Any], weights: Mapping[str, Any]) -> None:
         WeightsError: names or shapes do not fit, or numbers would be rounded; all problems are listed and nothing is
             changed.
     """
+    _checked(cell, "load_courses")
     arrays = _read(cell.label, weights)
     own = cell.by_gate(concatenated=True)
     check_fit(f"courses, {cell.label}", arrays, {_renamed(cell, name): array for name, array in own.items()})
@@ -98,6 +103,12 @@ def from_courses(name: str, weights: Mapping[str, Any], **options: Any) -> Cell[
     return cell
 
 
+def _checked(cell: Any, where: str) -> None:
+    """Raise DTypeError unless it is one of the cells that the courses have."""
+    if not isinstance(cell, Cell):
+        raise DTypeError(f"{where}: expected a cell, such as LSTM(3, 4), got {cell!r:.60}")
+
+
 def _renamed(cell: Cell[Any], name: str) -> str:
     """``W_i`` as ``W_u`` and ``b_g`` as ``b_c`` in an LSTM; other names as they are."""
     kind, _, gate = name.partition("_")
@@ -117,6 +128,7 @@ def _read(name: str, weights: Mapping[str, Any]) -> dict[str, Array]:
     >>> sorted(_read("rnn", {"Waa": np.zeros((2, 2)), "Wax": np.zeros((2, 3)), "ba": np.zeros((2, 1))}))
     ['W_h', 'b_h']
     """
+    named_one_of(name, "courses", CELLS)
     where = f"courses, {name}"
     arrays = arrays_of(where, weights)
     for pair in _SIDE_BY_SIDE.get(name, ()):

@@ -30,6 +30,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import count
+
 from ..cells import GRU, LSTM, RNN, make_cell
 from ..layers import RecurrentLayers
 from ..recurrent import Cell
@@ -128,6 +130,7 @@ def from_onnx(weights: Weights, *, linear_before_reset: int = 0, nonlinearity: s
     Raises:
         WeightsError: these are not the weights of such operators; all problems are listed.
     """
+    count(linear_before_reset, "from_onnx: linear_before_reset", 0, 1)
     found = _dicts(weights)
     problems = [f"{n}.{name} is missing" for n, one in enumerate(found) for name in "WR" if name not in one]
     refuse("ONNX: nothing was loaded", problems or ["no layers"] * (not found))

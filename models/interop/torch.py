@@ -28,6 +28,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from minigrad.arguments import text
+
 from ..layers import RecurrentLayers
 from ..recurrent import Cell
 from .weights import (
@@ -67,6 +69,7 @@ def to_torch(layers: Layers, *, grad: bool = False, prefix: str = "") -> dict[st
         WeightsError: torch has no such layers; all reasons are listed.
         GraphError: gradients are asked for and there are none.
     """
+    text(prefix, "to_torch: prefix")
     return {
         f"{prefix}{name}_{suffix}": array
         for suffix, cell in _suffixed(layers).items()
@@ -156,9 +159,10 @@ def _suffixed(layers: Layers) -> dict[str, Cell[Any]]:
 
 def _below(prefix: str, state_dict: Any) -> Any:
     """What stands under ``prefix``, which must be that of recurrent layers if there are any under another."""
+    text(prefix, "torch: prefix")
     if not isinstance(state_dict, Mapping):
         return state_dict
-    below = {name.removeprefix(prefix): value for name, value in state_dict.items() if str(name).startswith(prefix)}
+    below = {str(name).removeprefix(prefix): value for name, value in state_dict.items() if str(name).startswith(prefix)}
     others = prefixes(state_dict)
     if _FIRST not in below and others:
         raise WeightsError(

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.arguments import named_one_of
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.guard import entering
 
 from ..cells import GRU, LSTM, RNN
+from ..cells.rnn import NONLINEARITIES
 from ..layers import RecurrentLayers
 from ..recurrent import Cell
 
@@ -197,6 +199,7 @@ def sizes_of(where: str, W_x: Array, W_h: Array) -> tuple[str, int, int]:
 
 def options_of(kind: str, *, reset: str, nonlinearity: str, peepholes: bool = False) -> dict[str, Any]:
     """Those of these options that a kind of cell has."""
+    named_one_of(nonlinearity, f"{kind}: nonlinearity", NONLINEARITIES)
     options: dict[str, dict[str, Any]]
     options = {"rnn": {"nonlinearity": nonlinearity}, "gru": {"reset": reset}, "lstm": {"peepholes": peepholes}}
     return options[kind]

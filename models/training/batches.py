@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor
+from minigrad.arguments import several
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.tensor import plain
 
 from ..checks import positive_size, switch
 from ..streams import Streams
@@ -83,11 +85,17 @@ class Batches:
             raise ArgumentError(f"batches: seed must be an integer ≥ 0, got {seed!r}")
         self.seed = int(seed)
         arrays = (inputs, *targets)
-        axes = (batch_axis,) * len(arrays) if batch_axis is None or isinstance(batch_axis, int) else tuple(batch_axis)
+        axes: Sequence[int | None]
+        if batch_axis is None or isinstance(batch_axis, int):
+            axes = (batch_axis,) * len(arrays)
+        else:
+            axes = several(batch_axis, "batches: batch_axis", "one axis for each array")
         if len(axes) != len(arrays):
             raise ArgumentError(f"batches: batch_axis must be one number for each of {len(arrays)} arrays, got {batch_axis!r}")
-        self._lengths = None if lengths is None else np.asarray(lengths)
+        self._lengths = None if lengths is None else plain(lengths, "batches: lengths")
         self._columns = columns_of(arrays, axes)
+        if not isinstance(padding, int | float | np.number | np.bool_):
+            raise ArgumentError(f"batches: padding must be a number, got {padding!r:.60}")
         self._padding = padding
         count = len(self._columns[0])
         if not count:
@@ -185,6 +193,8 @@ class Drawn:
             )
         self._used_up = isinstance(self._given, Iterator)
         drawn = self._given() if callable(self._given) else self._given
+        if not isinstance(drawn, Iterable):
+            raise ArgumentError(f"data: expected a function that returns batches but it returned {drawn!r:.60}")
         yield from map(_given_batch, islice(drawn, start, None))
 
     def settings(self) -> dict[str, int]:

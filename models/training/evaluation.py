@@ -7,7 +7,7 @@ from minigrad.errors import ArgumentError
 
 from .batches import Data, as_source
 from .losses import Loss, loss_of
-from .team import Team, alone
+from .team import Team, checked_team
 
 __all__ = ["evaluate"]
 
@@ -26,7 +26,11 @@ def evaluate(
     >>> evaluate(head, (xs, 5 * xs), mg.mse_loss)
     4.0
     """
-    members, total, count, state = team or alone, 0.0, 0.0, None
+    if not isinstance(model, Module):
+        raise ArgumentError(f"evaluate: expected a Module first, got {model!r:.60}")
+    if loss is not None and not callable(loss):
+        raise ArgumentError(f"evaluate: loss: expected a function of outputs and targets, got {loss!r:.60}")
+    members, total, count, state = checked_team(team, "evaluate"), 0.0, 0.0, None
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

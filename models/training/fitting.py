@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from minigrad import Module, Tensor
+from minigrad.arguments import several
 from minigrad.errors import ArgumentError, CheckpointError
+from minigrad.files import as_path
 from minigrad.optim import Adam, Optimizer
 from minigrad.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -93,14 +95,21 @@ def fit(
     >>> log["loss"][0] > 0.6 and log["loss"][-1] < 0.2
     True
     """
+    if not isinstance(model, Module):
+        raise ArgumentError(f"fit: expected a Module to train first, got {model!r:.60}")
     if isinstance(optimizer, Optimizer):
         chosen = optimizer
     elif optimizer is None:
         chosen = Adam(model.parameters(), lr=1e-3 if lr is None else lr)
-    else:
+    elif callable(optimizer):
         chosen = optimizer(model.parameters())
+    else:
+        raise ArgumentError(f"fit: optimizer: expected an Optimizer, or what makes one of parameters, got {optimizer!r:.60}")
     if lr is not None and optimizer is not None:
         raise ArgumentError("fit: lr is that of Adam where no optimizer is given; the one that is given has its own")
+    if checkpoint is not None:
+        as_path(checkpoint, "fit: checkpoint")
+    callbacks = several(callbacks, "fit: callbacks", "a list of functions of (trainer, event)")
     trainer = Trainer(
         model,
         data,

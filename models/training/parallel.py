@@ -9,9 +9,11 @@ same update: that of one process on the whole batch, but for rounding. A program
 
     fit(model, data, team=mpi_team(), checkpoint="training.npz")
 
-All processes read the same data in the same order: arrays are, and a generator must be. Every process draws the random
-numbers of its own dropout. One process writes checkpoints and shows progress (``team.leads``). A process that fails or is
-killed ends the whole run; the checkpoint on disk stays as it was last written, and the same command goes on from it.
+All processes read the same data in the same order: arrays are, and a generator must be. Dropout is the exception to "that of
+one process": every process draws from its model's own generator, for its part of the batch, so the masks are others than one
+process would draw for the whole batch; with one seed for all models the processes drop the same places of their parts. One
+process writes checkpoints and shows progress (``team.leads``). A process that fails or is killed ends the whole run; the
+checkpoint on disk stays as it was last written, and the same command goes on from it.
 """
 
 from __future__ import annotations

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from minigrad import Tensor
+from minigrad.errors import ArgumentError
 
 from ..states import parts_of
 from .batch import Array, Batch
 
-__all__ = ["OneProcess", "Team", "alone"]
+__all__ = ["OneProcess", "Team", "checked_team"]
 
 
+@runtime_checkable
 class Team(Protocol):
     """Processes that make every update together, each from its part of the batch."""
 
@@ -93,5 +95,12 @@ class OneProcess:
         return state
 
 
-alone = OneProcess()
-"""The team of one process."""
+def checked_team(team: Team | None, where: str) -> Team:
+    """The team; of one process where none is given.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if team is not None and not isinstance(team, Team):
+        raise ArgumentError(f"{where}: team: expected None or a team such as MPITeam(), got {team!r:.50}")
+    return OneProcess() if team is None else team

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from minigrad import Module, Tensor
+from minigrad.arguments import named_one_of, several
 from minigrad.checkpoint import Part, below, load_checkpoint, save_checkpoint
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import Optimizer, clip_grad_norm_
@@ -34,7 +35,7 @@ from .log import Log
 from .losses import Loss, loss_of
 from .rates import Schedule, ShareLR
 from .stopping import EarlyStopping
-from .team import Team, alone
+from .team import Team, checked_team
 
 __all__ = ["Callback", "Trainer"]
 
@@ -117,8 +118,15 @@ class Trainer:
             raise ArgumentError("Trainer: none of the model's parameters is in the optimiser")
         if not is_number(max_norm) or not max_norm >= 0:
             raise ArgumentError(f"Trainer: max_norm must be a number ≥ 0, or math.inf, got {max_norm!r}")
-        if step_scheduler not in ("update", "epoch"):
-            raise ArgumentError(f"Trainer: step_scheduler must be 'update' or 'epoch', got {step_scheduler!r}")
+        named_one_of(step_scheduler, "Trainer: step_scheduler", ("update", "epoch"))
+        if scheduler is not None and not isinstance(scheduler, LRScheduler | ReduceLROnPlateau):
+            raise ArgumentError(f"Trainer: scheduler: expected a schedule of minigrad.optim, got {scheduler!r:.60}")
+        if loss is not None and not callable(loss):
+            raise ArgumentError(f"Trainer: loss: expected a function of outputs and targets, got {loss!r:.60}")
+        callbacks = several(callbacks, "Trainer: callbacks", "a list of functions of (trainer, event)")
+        for callback in callbacks:
+            if not callable(callback):
+                raise ArgumentError(f"Trainer: callbacks: expected functions of (trainer, event), got {callback!r:.60}")
         if scheduler is not None and scheduler.optimizer is not optimizer:
             raise ArgumentError("Trainer: the scheduler was made for another optimiser")
         if patience is not None and validation is None:
@@ -128,7 +136,7 @@ class Trainer:
         self.accumulate = positive_size("Trainer", "accumulate", accumulate)
         self.step_scheduler, self.callbacks = step_scheduler, tuple(callbacks)
         self.error_if_nonfinite = switch("Trainer: error_if_nonfinite", error_if_nonfinite)
-        self.team = alone if team is None else team
+        self.team = checked_team(team, "Trainer")
         self.source = as_source(data, batch_size, seed)
         self.validation = None if validation is None else as_source(validation, batch_size)
         self.stopping = None if patience is None else EarlyStopping(model, patience)
@@ -145,7 +153,7 @@ class Trainer:
 
     @property
     def losses(self) -> list[float]:
-        """The loss of every update since this object was made."""
+        """The loss of every update, those before a resumption included."""
         return self.log.get("loss", [])
 
     @property
@@ -416,7 +424,7 @@ class Trainer:
         return self.team.whole(self._state) if self._gathered is None else self._gathered
 
     def _parts(self) -> dict[str, Part]:
-        parts = {"optimizer": self.optimizer, "scheduler": self.scheduler, "stopping": self.stopping}
+        parts = {"optimizer": self.optimizer, "scheduler": self.scheduler, "stopping": self.stopping, "log": self.log}
         return {name: part for name, part in parts.items() if part is not None}
 
     def _initial(self) -> Any:

@@ -141,3 +141,8 @@ def test_masks_combine_with_and_or_xor_and_not(ours: Any, numpys: Any) -> None:
     mask = ours(mg.Tensor(A))
     assert mask.dtype == np.bool_
     np.testing.assert_array_equal(mask.numpy(), numpys)
+
+
+def test_a_tensor_in_an_f_string_without_a_format_is_its_text() -> None:
+    t = Tensor([1.0, 2.0], name="x")
+    assert f"{t}" == str(t) == repr(t)

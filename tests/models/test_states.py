@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from minigrad.models import LSTM, LSTMState, RecurrentLayers, unroll
+from minigrad.models import LSTM, RNN, LSTMState, RecurrentLayers, unroll
 from minigrad.models.recurrent import Cell
+from minigrad.models.states import shape_of
 
 from minigrad import Tensor, zeros
 from minigrad.errors import ArgumentError
@@ -77,3 +78,9 @@ def test_a_cell_whose_own_state_is_a_plain_tuple_takes_one() -> None:
     hs, final = unroll(TwoWithoutNames(), XS[..., :3], (a, b))
     assert hs.shape == (5, 2, 3)
     np.testing.assert_array_equal(final[0].numpy(), np.full((2, 3), 6.0))
+
+
+def test_nested_lists_have_the_shape_that_arrays_of_them_have() -> None:
+    cell, xs = RNN(3, 4, seed=0), np.ones((5, 2, 3))
+    np.testing.assert_array_equal(unroll(cell, xs.tolist())[0].numpy(), unroll(cell, xs)[0].numpy())
+    assert shape_of(xs.tolist()) == shape_of(xs) == shape_of(Tensor(xs)) == (5, 2, 3)

@@ -85,8 +85,8 @@ def test_decoding_floats_is_refused() -> None:
         (lambda: Vocabulary(("two words",), unit="word"), "'two words' is not one word"),
         (lambda: Vocabulary(("a",), unknown="?"), r"the unknown symbol '\?' must be one of"),
         (lambda: Vocabulary(("a",), padding="_"), "the padding symbol '_' must be one of"),
-        (lambda: Vocabulary(("a",), unit="syllable"), "the units are 'character', 'word'"),
-        (lambda: Vocabulary.from_text("a", unit="syllable"), "the units are 'character', 'word'"),
+        (lambda: Vocabulary(("a",), unit="syllable"), "unit: expected one of 'character', 'word'"),
+        (lambda: Vocabulary.from_text("a", unit="syllable"), "unit: expected one of 'character', 'word'"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(make: object, message: str) -> None:
@@ -107,3 +107,10 @@ def test_membership_length_and_repr() -> None:
     assert "bee" not in vocabulary
     assert repr(vocabulary) == "Vocabulary of 2 words"
     assert hash(vocabulary) == hash(Vocabulary(("to", "be"), unit="word"))
+
+
+def test_the_symbols_with_a_task_may_take_all_the_room_there_is() -> None:
+    for size in (1, 2):
+        vocabulary = Vocabulary.from_text("aab", max_size=size, unknown="?", padding="_")
+        assert vocabulary.symbols == ("?", "_")
+    assert Vocabulary.from_text("aab", max_size=3, unknown="?", padding="_").symbols == ("a", "?", "_")

@@ -386,7 +386,7 @@ MUTANTS = [
     *rows(
         "scan",
         ("time steps counted from 0", "def _step_by_step", "with time_step(t):", "with time_step(t - 1):"),
-        ("reverse is ignored", "def scan", "range(T, 0, -1) if reverse else range(1, T + 1)", "range(1, T + 1)"),
+        ("reverse is ignored", "def scan", "range(T, 0, -1) if flag(", "range(1, T + 1) if flag("),
         (
             "outputs in the order of computation",
             "def _step_by_step",
@@ -562,8 +562,8 @@ MUTANTS = [
         (
             "clip_grad_norm_: NaN passes",
             "def clip_grad_norm_",
-            "if error_if_nonfinite and not math.isfinite(total):",
-            "if False:",
+            "and not math.isfinite(total):",
+            "and False:",
         ),
         ("clip_grad_value_: only from above", "def clip_grad_value_", "np.clip(g, -clip_value,", "np.clip(g, None,"),
     ),

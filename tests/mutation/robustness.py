@@ -84,7 +84,7 @@ MUTANTS = [
     *rows(
         "checkpoint/contents",
         ("lists are taken for arrays", "def kinds_of", "not isinstance(array, np.ndarray | np.generic) or ", ""),
-        ("masks are lost", "def kinds_of", " or isinstance(array, np.ma.MaskedArray)", ""),
+        ("masks are lost", "def kinds_of", " or isinstance(array, np.ma.MaskedArray | np.matrix)", ""),
         ("a name may be endless", "def kinds_of", "len(name.encode()) > _LONGEST_NAME", "False"),
     ),
     *rows(
@@ -125,6 +125,43 @@ MUTANTS = [
             'set_all((parameter, "_array", arrays[name]) for name, parameter in own.items())',
         ),
         ("anything is loaded", "class Module", "if not isinstance(state, Mapping):", "if False:"),
+    ),
+    *rows(
+        "arguments",
+        ("any seed is a seed", "def count", "or not least <= value <= most", ""),
+        ("True is a number of something", "def count", "isinstance(value, bool) or ", ""),
+        ("NaN is a tolerance", "def real", "if found >= least:", "if not found < least:"),
+        ("what is no name is looked for among names", "def named_one_of", "not isinstance(value, str) or ", ""),
+        ("anything is a text", "def text", "if not isinstance(value, str):", "if False:"),
+        ("what cannot be gone through is", "def several", "except TypeError:", "except LookupError:"),
+        ("arrays beyond memory are NumPy's to refuse", "def fitting_memory", "(MemoryError, ValueError)", "MemoryError"),
+    ),
+    *rows(
+        "guard",
+        ("a list that holds itself is gone through", "def entering", "except RecursionError:", "except LookupError:"),
+        ("ragged lists are NumPy's to refuse", "def array_of", "except ValueError:", "except LookupError:"),
+    ),
+    *rows(
+        "pytree",
+        ("a nest that holds itself is gone through", "def ends", "except RecursionError:", "except LookupError:"),
+    ),
+    *rows(
+        "models/training/log",
+        ("a log may hold no NaN", "class Log", ".view(np.int64)", ".astype(np.int64)"),
+        ("half a column is loaded", "class Log", "elif other not in saved:", "elif False:"),
+        ("columns of different lengths are loaded", "class Log", "elif saved[other].shape != found.shape:", "elif False:"),
+        ("updates before the first are loaded", "class Log", "(array < 0) | ", ""),
+    ),
+    *rows(
+        "models/language",
+        ("masked targets count", "class LanguageModel", "mask=steps_that_count(", "mask=None and steps_that_count("),
+        ("what stands under the mask is looked up", "class LanguageModel", "np.where(valid, given, 0)", "given"),
+        ("masked symbols are read", "class LanguageModel", "hoist, mask=valid)", "hoist)"),
+        ("masked symbols are read by layers", "class LanguageModel", "state, mask=valid, hoist", "state, hoist"),
+    ),
+    *rows(
+        "models/training/trainer",
+        ("the log is not saved", "class Trainer", ', "log": self.log', ""),
     ),
     *rows(
         "tensor",

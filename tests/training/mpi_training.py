@@ -55,7 +55,11 @@ def main(kind: str, result: str, checkpoint: str | None = None, happens: str = "
     if team.rank == 1:
         model.load_state_dict({name: value + 1 for name, value in model.state_dict().items()})
 
+    made = 0
+
     def disturb(trainer: Trainer, event: str) -> None:
+        nonlocal made
+        made += event == "update"
         if event == "update" and trainer.updates == 18 and team.rank == team.size - 1:
             if happens == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -70,9 +74,8 @@ def main(kind: str, result: str, checkpoint: str | None = None, happens: str = "
     judged = evaluate(model, data, options.get("loss"), team=team)
     if team.leads:
         untouched = [name for name, parameter in model.named_parameters() if parameter.grad is None]
-        np.savez(
-            result, judged=judged, finished=log.finished, losses=log.get("loss", []), untouched=untouched, **model.state_dict()
-        )
+        facts = {"judged": judged, "finished": log.finished, "losses": log.get("loss", []), "made": made}
+        np.savez(result, untouched=untouched, **facts, **model.state_dict())
 
 
 if __name__ == "__main__":

@@ -94,3 +94,11 @@ def test_a_picture_is_saved_to_a_path() -> None:
             picture.save(path)
     with pytest.raises(MinigradError, match="cannot be written: embedded null byte"):
         picture.save("a\0b.svg")
+
+
+def test_an_array_of_the_most_axes_there_may_be_comes_back(tmp_path: Path) -> None:
+    array = np.ones((1,) * 32)
+    save_arrays(tmp_path / "arrays.npz", {"a": array})
+    assert load_arrays(tmp_path / "arrays.npz")["a"].shape == array.shape
+    with pytest.raises(CheckpointError, match="a has 33 axes; 32 are the most there may be"):
+        save_arrays(tmp_path / "arrays.npz", {"a": array[None]})

@@ -315,3 +315,12 @@ def test_many_writers_at_once_leave_one_whole_file(file: Path) -> None:
     assert [process.wait() for process in writers] == [0, 0, 0]
     assert len(set(load_arrays(file)["a"].tolist())) == 1
     assert os.listdir(file.parent) == [file.name]
+
+
+def test_all_bytes_are_with_the_system_when_it_is_told_to_put_them_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr("minigrad.files.os.fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    replace_file(tmp_path / "file", lambda file: file.write(b"bytes"))
+    assert sizes[0] == 5

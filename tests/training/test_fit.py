@@ -159,7 +159,7 @@ def test_a_language_model_of_layers_with_dropout_learns_and_goes_on_to_the_bit(t
     resumed.load(tmp_path / "training.npz")
     resumed.run(updates=120)
     assert same(whole.model, resumed.model)
-    assert whole.losses[33:] == resumed.losses
+    assert resumed.losses == whole.losses
     assert whole.model.eval().perplexity(text) < 1.3
 
 
@@ -268,7 +268,7 @@ def test_a_training_with_everything_goes_on_from_any_update_to_the_bit(tmp_path:
     resumed.load(tmp_path / name)
     assert (resumed.updates, resumed.epoch) == (stop, stop // 4)
     resumed.run(updates=17)
-    assert whole.losses[stop:] == resumed.losses[2:]
+    assert resumed.losses == whole.losses
     assert same(whole.model, resumed.model)
     assert whole.optimizer.state_dict().keys() == resumed.optimizer.state_dict().keys()
 
@@ -289,11 +289,11 @@ def test_ctrl_c_saves_and_the_same_call_goes_on_to_the_bit(tmp_path: Path) -> No
     _, begun = call(tmp_path / "fit.npz", pressed_at=12)
     model, rest = call(tmp_path / "fit.npz")
     assert (begun.finished, rest.finished) == (False, True)
-    assert begun["loss"] + rest["loss"] == whole["loss"]
-    assert begun["lr"] + rest["lr"] == whole["lr"]
+    assert rest == whole
+    assert [rest.updates(name) for name in rest] == [whole.updates(name) for name in whole]
     assert same(model, uninterrupted)
-    _, nothing_left = call(tmp_path / "fit.npz")
-    assert len(nothing_left) == 0
+    _, nothing_more = call(tmp_path / "fit.npz")
+    assert nothing_more == whole
 
 
 def test_early_stopping_ends_with_the_best_weights_and_stays_ended(tmp_path: Path) -> None:
@@ -324,8 +324,8 @@ def test_early_stopping_ends_with_the_best_weights_and_stays_ended(tmp_path: Pat
     assert len(log["validation"]) == best + 1 + 4 < 100
     assert log.updates("validation") == [5 * (k + 1) for k in range(len(log["validation"]))]
     np.testing.assert_array_equal(model.W_yh.numpy(), seen[best][1]["W_yh"])
-    again, nothing = call()
-    assert len(nothing) == 0
+    again, nothing_more = call()
+    assert nothing_more == log
     assert same(again, model)
 
 
@@ -505,7 +505,7 @@ def test_a_bar_that_is_none_is_refused() -> None:
         ({"patience": 3}, "patience needs validation data"),
         ({"scheduler": ExponentialLR(SGD([Parameter([1.0])]), 0.5)}, "the scheduler was made for another optimiser"),
         ({"patience": 0, "validation": (XS, YS)}, "patience must be an integer ≥ 1"),
-        ({"step_scheduler": "day"}, "step_scheduler must be 'update' or 'epoch'"),
+        ({"step_scheduler": "day"}, "step_scheduler: expected one of 'update', 'epoch'"),
         ({"epochs": 0}, "epochs=0 must be at least 1"),
         ({"epochs": 1.5}, "epochs=1.5 must be at least 1"),
         ({"updates": True}, "updates=True and"),
@@ -575,3 +575,59 @@ def test_the_best_so_far_is_never_not_a_number() -> None:
     for loss in (math.nan, 2.0, math.nan):
         stopping.look(loss)
     assert (stopping.best, stopping.bad, stopping.over) == (2.0, 1, False)
+
+
+def test_the_log_of_a_training_goes_on_where_it_was_saved(tmp_path: Path) -> None:
+    def make() -> Trainer:
+        model = Head(3, 1, seed=0)
+        options: dict[str, Any] = {"loss": mse_loss, "validation": (XS, YS), "batch_size": 16}
+        trainer = Trainer(model, (XS, YS), Adam(model.parameters()), **options)
+        trainer.log.add(0, **{"my own": math.nan})
+        return trainer
+
+    whole, stopped, resumed = make(), make(), make()
+    whole.run(updates=11)
+    stopped.run(updates=7)
+    stopped.save(tmp_path / "training.npz")
+    resumed.run(updates=2)
+    resumed.load(tmp_path / "training.npz")
+    assert repr(resumed.log) == repr(stopped.log)
+    resumed.run(updates=11)
+    for name in whole.log:
+        np.testing.assert_array_equal(resumed.log[name], whole.log[name])
+        assert resumed.log.updates(name) == whole.log.updates(name)
+    assert list(resumed.log) == list(whole.log) == ["my own", "loss", "norm", "lr", "validation"]
+
+
+def test_a_checkpoint_without_a_log_is_loaded_with_an_empty_one(tmp_path: Path) -> None:
+    model = Head(3, 1, seed=0)
+    trainer = Trainer(model, (XS, YS), Adam(model.parameters()), loss=mse_loss)
+    trainer.run(updates=3)
+    saved = {name: array for name, array in trainer.state_dict().items() if not name.startswith("log.")}
+    trainer.load_state_dict(saved)
+    assert (trainer.updates, len(trainer.log)) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"log.loss.updates": np.arange(3.0)}, r"loss.updates: expected int64 \(n,\), got float64 \(3,\)"),
+        ({"log.loss.bits": np.ones((3, 1), int)}, r"loss.bits: expected int64 \(n,\), got int64 \(3, 1\)"),
+        ({"log.loss.bits": np.ones(2, int)}, r"loss.updates: expected as many as in loss.bits, \(2,\), got \(3,\)"),
+        ({"log.more.bits": np.ones(2, int)}, "missing: more.updates"),
+        ({"log.more.updates": np.ones(2, int)}, "missing: more.bits"),
+        ({"log.more": np.ones(2, int)}, "unknown: more"),
+        ({"log.loss.updates": np.array([1, -2, 3])}, "loss.updates: expected numbers of updates, at least 0"),
+        ({"log.loss.updates": np.array([1, 2, 2**53])}, "loss.updates: expected numbers of updates, at least 0"),
+    ],
+)
+def test_a_log_that_is_none_is_refused_and_nothing_changes(changes: dict[str, Any], message: str) -> None:
+    model = Head(3, 1, seed=0)
+    trainer = Trainer(model, (XS, YS), Adam(model.parameters()), loss=mse_loss)
+    trainer.run(updates=3)
+    before = trainer.state_dict()
+    with pytest.raises(ArgumentError, match=f"log: .*{message}"):
+        trainer.load_state_dict(before | changes)
+    after = trainer.state_dict()
+    assert after.keys() == before.keys()
+    assert all(np.array_equal(after[name], before[name]) for name in after)

@@ -174,7 +174,7 @@ def test_a_saved_training_goes_on_bit_for_bit(path: Path, cell: str, stop: int) 
     save_training(path, stopped, WORDS, {"title": "Hamlet"})
     assert resume_training(path, resumed, WORDS) == {"title": "Hamlet"}
     resumed.run(25, schedule=cosine)
-    assert stopped.losses + resumed.losses == whole.losses
+    assert resumed.losses == whole.losses
     assert_same(resumed.model, whole.model)
 
 
@@ -190,7 +190,7 @@ def test_a_training_with_a_schedule_of_the_optimiser_goes_on_bit_for_bit(path: P
     save_training(path, stopped)
     resume_training(path, resumed)
     resumed.run(25)
-    assert stopped.losses + resumed.losses == whole.losses
+    assert resumed.losses == whole.losses
     assert_same(resumed.model, whole.model)
     assert resumed.optimizer.lr == whole.optimizer.lr < 0.005
 
@@ -260,8 +260,8 @@ def test_a_saved_training_is_a_saved_language_model(path: Path) -> None:
         ({"vocabulary": {"symbols": ["a", "a", "b", "c"]}}, "'a' was given 2 times"),
         ({"vocabulary": {"symbols": ["a", "b"]}}, "the model has 4 symbols and the vocabulary 2"),
         ({"vocabulary": {"unknown": 7}}, "its special symbols are not text"),
-        ({"vocabulary": {"unit": "syllable"}}, "unit 'syllable' does not exist"),
-        ({"vocabulary": {"unit": None}}, "unit None does not exist"),
+        ({"vocabulary": {"unit": "syllable"}}, "unit: expected one of 'character', 'word', got 'syllable'"),
+        ({"vocabulary": {"unit": None}}, "unit: expected one of 'character', 'word', got None"),
     ],
 )
 def test_notes_that_describe_no_language_model_are_refused(path: Path, changes: dict[str, Any], message: str) -> None:

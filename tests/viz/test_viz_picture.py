@@ -232,3 +232,10 @@ def test_a_picture_of_what_is_not_finite_shows_it_and_warns_of_nothing() -> None
     with np.errstate(over="ignore", invalid="ignore"):
         loss = (exp(x) - exp(x)).sum()
     assert "NaN or infinite" in draw(loss).svg()
+
+
+def test_a_title_takes_room_of_its_own_above_the_graph() -> None:
+    loss = (Tensor([1.0, 2.0], requires_grad=True) * 2.0).sum()
+    titled, untitled = (draw(loss, gradients=False, title=title).scene for title in ("t", ""))
+    assert titled.height - untitled.height == 28
+    assert min(box.y for box in titled.boxes) - min(box.y for box in untitled.boxes) == 28

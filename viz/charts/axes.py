@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from minigrad.arguments import named_one_of, text
 
 from ..palette import INK, SOFT
 from ..paths import Pen
 from ..scene import Curve, Scene, Text
-from ..text import Line, Span, heading_of, line_width, number, power_of_ten
+from ..text import Line, Span, clean, heading_of, line_width, number, power_of_ten
 
 __all__ = ["Axis", "TICK_SIZE", "covering", "draw_time", "draw_values", "heading", "round_steps"]
 
@@ -82,6 +85,17 @@ def covering(values: Iterable[float], start: float, end: float, is_log: bool) ->
         return Axis(10.0**bottom, 10.0**top, start, end, True)
     low = min(low, 0.0)
     return Axis(low, high if high > low else low + 1.0, start, end)
+
+
+def title_of(title: Any, default: str) -> str:
+    """The title as it can be shown, or another one where none is given; ArgumentError for what is no text."""
+    return clean(default if title is None else text(title, "title"))
+
+
+def width_of(size: Any, widths: Mapping[str | None, float]) -> float:
+    """How wide a chart of that size is; ArgumentError for one that does not exist."""
+    names = [name for name in widths if name is not None]
+    return widths[None if size is None else named_one_of(size, "size", names)]
 
 
 def heading(scene: Scene) -> float:

@@ -11,7 +11,7 @@ from minigrad.errors import ArgumentError
 from ..palette import SERIES
 from ..scene import Scene
 from ..text import Line, Span, clean
-from .axes import Axis, covering, draw_time, draw_values, heading
+from .axes import Axis, covering, draw_time, draw_values, heading, title_of, width_of
 from .lines import Style, draw_line, label_ends, label_room, style_of
 from .table import tables_of
 
@@ -37,8 +37,8 @@ def gradient_lines(models: Any, *, title: str | None = None, size: str | None = 
         for state, values in one.states.items():
             label = f"{one.name}: {state}" if one.name and len(one.states) > 1 else one.name or state
             lines[label] = (one.times, values)
-    words = "The gradient of the state, step by step" if title is None else title
-    scene = Scene(clean(words), f"{len(lines)} lines over time.", WIDTHS[size])
+    words = title_of(title, "The gradient of the state, step by step")
+    scene = Scene(words, f"{len(lines)} lines over time.", width_of(size, WIDTHS))
     top = heading(scene) + 8
     time = _time_axis([times for times, _ in lines.values()], scene.width - label_room(list(lines)))
     axis = covering((v for _, values in lines.values() for v in values), top + HEIGHT, top, is_log=True)
@@ -71,7 +71,7 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
     ['loss', 'learning rate']
     """
     columns = _columns_of(log)
-    scene = Scene(clean("Training" if title is None else title), f"{len(columns)} curves of a training.", WIDTHS[size])
+    scene = Scene(title_of(title, "Training"), f"{len(columns)} curves of a training.", width_of(size, WIDTHS))
     y = heading(scene) + 8
     time = _time_axis([steps for steps, _ in columns.values()], scene.width)
     for k, (name, (steps, values)) in enumerate(columns.items()):
@@ -90,6 +90,19 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
 
 def _columns_of(log: Any) -> dict[str, tuple[list[int], list[float]]]:
     """The numbers of a log by name, each with the updates after which they were so; NaN where one is missing."""
+    try:
+        columns = _read(log)
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError):
+        columns = {}
+    if not columns:
+        raise ArgumentError(
+            "learning_curves: expected a log with numbers: records with a step, a loss …, or lists of numbers by name; got "
+            f"{log!r:.60}"
+        )
+    return columns
+
+
+def _read(log: Any) -> dict[str, tuple[list[int], list[float]]]:
     if isinstance(log, Mapping):
         names = [name for name in log if name != "step"]
         given = {str(name): ([int(s) for s in _steps_of(log, name)], [_number(v) for v in log[name]]) for name in names}
@@ -98,10 +111,10 @@ def _columns_of(log: Any) -> dict[str, tuple[list[int], list[float]]]:
         numbers = dict.fromkeys(name for record in records for name, value in record.items() if _is_number(value))
         steps = [int(record.get("step", k + 1)) for k, record in enumerate(records)]
         given = {name: (steps, [_number(record.get(name)) for record in records]) for name in numbers if name != "step"}
-    columns = {name: column for name, column in given.items() if any(map(math.isfinite, column[1]))}
-    if not columns:
-        raise ArgumentError("learning_curves: expected a log with numbers: records with a step, a loss …, or lists by name")
-    return columns
+    for steps, values in given.values():
+        if len(steps) != len(values):
+            raise ValueError
+    return {name: column for name, column in given.items() if any(map(math.isfinite, column[1]))}
 
 
 def _steps_of(log: Any, name: str) -> Sequence[int]:

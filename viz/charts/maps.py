@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ShapeError
+from minigrad.arguments import MOST, count, text
+from minigrad.errors import DTypeError, ShapeError
+from minigrad.tensor import plain
 
 from ..furniture import LEGEND_SIZE, LEGEND_WIDTH
 from ..palette import INK, Scale
 from ..scene import Scene, Text, Tile
 from ..text import Line, Span, clean, number
-from .axes import LEFT, Axis, draw_time, heading
+from .axes import LEFT, Axis, draw_time, heading, title_of, width_of
 
 __all__ = ["heat_map"]
 
@@ -44,20 +46,26 @@ def heat_map(
 
     Raises:
         ShapeError: the table has another number of axes, or no entries.
+        DTypeError: it is not made of real numbers.
+        ArgumentError: an option that is none.
 
     >>> scene = heat_map([[1.0, 0.0], [0.5, 1.0]], title="∂h_t/∂h_k")
     >>> [tile.tooltip for tile in scene.tiles][:3]
     ['t = 1, k = 1: 1', 't = 2, k = 1: 0.5', 't = 2, k = 2: 1']
     """
-    values = np.asarray(table, dtype=float)
+    values = plain(table, "heat_map: table")
+    if values.dtype.kind not in "fiub":
+        raise DTypeError(f"heat_map: expected a table of real numbers, got dtype {values.dtype}")
+    values = values.astype(float)
     if values.ndim != 2 or not values.size:
         raise ShapeError(f"heat_map: expected a table (n, m) with entries, got shape {values.shape}")
-    n, m = values.shape
+    n, m, first = *values.shape, count(first, "heat_map: first", -MOST)
+    rows, columns = clean(text(rows, "heat_map: rows")), clean(text(columns, "heat_map: columns"))
     every = -(-max(n, m) // MOST_TILES)
-    scene = Scene(clean("" if title is None else title), f"A heat map of {n} × {m} numbers.")
+    scene = Scene(title_of(title, ""), f"A heat map of {n} × {m} numbers.")
     top = heading(scene) + LEGEND_ROOM
     scale = scene.scale = Scale.covering([float(v) for v in values.ravel() if math.isfinite(v)])
-    side = SIDE[size]
+    side = width_of(size, SIDE)
     tile = side / -(-max(n, m) // every)
     for i in range(0, n, every):
         for j in range(0, m, every):

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from minigrad.arguments import named_one_of
+
 from ..furniture import LEGEND_LABEL_WIDTH, LEGEND_SIZE, LEGEND_WIDTH, Heights
 from ..palette import FILLS, INK, SOFT, Scale
 from ..paths import Pen
 from ..scene import Box, Curve, Scene, Text, Tile
 from ..text import Line, Span, clean, heading_of, line_width, number, shorten, symbol_name
-from .axes import LEFT, Axis, draw_time, heading
+from .axes import LEFT, Axis, draw_time, heading, title_of, width_of
 from .table import Series, tables_of
 
 __all__ = ["heat_bars", "strips"]
@@ -42,6 +44,9 @@ def strips(models: Any, *, title: str | None = None, size: str | None = None, pa
         parameter: whose shares the bars show; by default the weights that are applied to the state.
     """
     series = tables_of(models)
+    known = dict.fromkeys(name for one in series for name in one.shares)
+    if parameter is not None:
+        named_one_of(parameter, "strips: parameter", known)
     scene, axis, y = _begun(series, title, size, f"How far does the gradient get? T = {_longest(series)}")
     scale = _scale(scene)
     for number_of_row, one in enumerate(series):
@@ -81,8 +86,8 @@ def _longest(series: Sequence[Series]) -> int:
 
 def _begun(series: Sequence[Series], title: str | None, size: str | None, words: str) -> tuple[Scene, Axis, float]:
     """The scene with its title and scale, the axis of time, and where the first row may begin."""
-    width = WIDTHS[size]
-    scene = Scene(clean(words if title is None else title), f"Gradients over time of {len(series)} models.", width)
+    width = width_of(size, WIDTHS)
+    scene = Scene(title_of(title, words), f"Gradients over time of {len(series)} models.", width)
     y = heading(scene)
     values = [v for one in series for v in (*one.total, *(x for s in one.shares.values() for x in s)) if math.isfinite(v)]
     scene.scale = Scale.covering(values)

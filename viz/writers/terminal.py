@@ -33,6 +33,8 @@ LIKENESS = {
     **dict(zip("━┃┄┆▶◀▲▼●÷∂√∇✂", "=H.:><^vo/dVDx", strict=True)),
 }  # fmt: skip
 Cell = tuple[int, int]
+NARROWEST = 8
+"""Columns; nothing can be told in fewer."""
 
 
 def write(sheet: Sheet, width: int = 80, ascii_only: bool = False) -> str:

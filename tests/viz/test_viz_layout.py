@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
+from layer_cases import of_translation
 from minigrad.viz import draw
 from minigrad.viz.scene import Box, Scene
 from minigrad.viz.text import line_width, plain
@@ -173,6 +174,16 @@ def test_all_text_fits_its_box_in_the_widest_common_font(name: str) -> None:
             assert line_width(line, box.font) <= box.width + 0.01
     for bar, following in zip(scene.bars, scene.bars[1:], strict=False):
         assert bar.time != following.time or bar.x + bar.width / 2 < following.x - following.width / 2
+
+
+def test_the_panels_of_a_low_lap_are_low_and_hold_what_is_in_them() -> None:
+    scene = draw(of_translation("gru", 3, True, attention="dot")).scene
+    tops = {name: {panel.y for panel in scene.panels if panel.group == name} for name in ("encoder", "decoder")}
+    assert [len(found) for found in tops.values()] == [1, 1]
+    assert min(tops["encoder"]) > min(tops["decoder"]) + 100
+    for name, (top,) in tops.items():
+        inside = [box.y - box.height / 2 for box in scene.boxes if box.group == name and box.time in (1, 2)]
+        assert 20 < min(inside) - top < 60
 
 
 def test_a_graph_without_steps_is_drawn_from_left_to_right() -> None:

@@ -22,9 +22,10 @@ from minigrad.files import StrPath, as_path, replace_file
 from minigrad.memory import collector_paused
 
 from .errors import GraphvizError, PictureFileError, RenderingError
-from .marks import Sheet, marked
+from .marks import marked
 from .palette import THEMES
 from .scene import Scene
+from .sheet import Sheet
 from .writers import dot, html, png, svg, terminal, tikz
 
 __all__ = ["Picture"]

@@ -7,10 +7,11 @@ import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from layer_cases import every_case
 from minigrad.viz import draw
-from minigrad.viz.marks import LAYERS, Circle, Mark, Path, Rectangle, Words, marked
+from minigrad.viz.marks import marked
 from minigrad.viz.palette import THEMES, dark
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
+from minigrad.viz.sheet import LAYERS, Circle, Mark, Path, Rectangle, Words
 from minigrad.viz.tables import table_of
 from minigrad.viz.text import Span, line_width, plain
 from picture_checks import (

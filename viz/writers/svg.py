@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..marks import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
 from ..paths import Point
+from ..sheet import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
 from ..text import SUBSCRIPT_SIZE, UNSHOWABLE, legible
 
 __all__ = ["document", "escape", "write"]

@@ -15,7 +15,7 @@ __all__ = ["clean_lines", "described", "summary_of"]
 def described(item: Item, gradient: float | None, values: tuple[str, ...]) -> str:
     """The hover text of an item: its name, what it was computed by, its shape, where in time, and its numbers."""
     head = item.head
-    operations = list(dict.fromkeys(node.node.label for node in item.nodes if node.label != CUT))
+    operations = list(dict.fromkeys([node.node.label for node in item.nodes if node.label != CUT]))
     parts = [item.full_name, " → ".join(operations[:12]) + (" → …" if len(operations) > 12 else "")]
     if item.kind:
         parts.append(f"{len({node.node for node in item.nodes})} recorded operations")
@@ -25,7 +25,7 @@ def described(item: Item, gradient: float | None, values: tuple[str, ...]) -> st
         parts.append(f"time step {head.time}")
     if head.scope:
         parts.append("in " + "/".join(head.scope))
-    if any(node.label != "leaf" and not node.is_whole and node.node.time is None for node in item.nodes):
+    if any(node.node.time is None and node.label != "leaf" and not node.is_whole for node in item.nodes):
         parts.append("computed for all steps at once")
     if gradient is not None:
         parts.append(f"‖gradient‖ {number(gradient)}")

@@ -75,14 +75,14 @@ def test_the_checks_catch_planted_collisions() -> None:
     assert lines_through_boxes(replace(scene, boxes=[*scene.boxes, middle]))
     edge = next(e for e in scene.edges if scene.box(e.source).shape == scene.box(e.target).shape == "box")
     target = scene.box(edge.target)
-    deeper = replace(edge, points=(*edge.points[:-1], (target.x, target.y)))
+    deeper = edge._replace(points=(*edge.points[:-1], (target.x, target.y)))
     assert lines_through_their_own_ends(replace(scene, edges=[deeper if e is edge else e for e in scene.edges]))
     panel = scene.panels[0]
-    across = replace(edge, points=tuple((panel.label_x + 10, panel.y + k) for k in (0, 5, 15, 40)))
+    across = edge._replace(points=tuple((panel.label_x + 10, panel.y + k) for k in (0, 5, 15, 40)))
     assert lines_through_labels(replace(scene, edges=[*scene.edges, across]))
     assert outside_the_picture(replace(scene, height=scene.height / 2))
     (x, y), *_, (u, v) = edge.points
-    there_and_back = replace(edge, points=((x, y), (x, y + 9), (x, y - 9), (u, v)))
+    there_and_back = edge._replace(points=((x, y), (x, y + 9), (x, y - 9), (u, v)))
     assert lines_that_double_back(replace(scene, edges=[*scene.edges, there_and_back])) == [edge.key]
 
 

@@ -69,9 +69,9 @@ def test_nothing_collides_in_the_picture_of_a_random_recurrent_program(seed: int
 def test_the_checks_catch_planted_collisions() -> None:
     scene = scene_of_cell("lstm", 3)
     first, second = scene.boxes[6], scene.boxes[7]
-    moved = replace(first, x=second.x + 3, y=second.y - 2)
+    moved = first._replace(x=second.x + 3, y=second.y - 2)
     assert overlapping_boxes(replace(scene, boxes=[moved if b is first else b for b in scene.boxes]))
-    middle = replace(first, key="new", x=scene.width / 2, y=scene.panels[1].y + 41, width=60.0)
+    middle = first._replace(key="new", x=scene.width / 2, y=scene.panels[1].y + 41, width=60.0)
     assert lines_through_boxes(replace(scene, boxes=[*scene.boxes, middle]))
     edge = next(e for e in scene.edges if scene.box(e.source).shape == scene.box(e.target).shape == "box")
     target = scene.box(edge.target)

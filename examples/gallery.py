@@ -62,9 +62,9 @@ EXHIBITS = (
     Exhibit("heat_bars", "The same over five hundred steps", "viz.heat_bars(models(500))", (".svg", ".txt")),
     Exhibit("lines", "The gradient of the state, step by step", "viz.gradient_lines(models(50))"),
     Exhibit(
-        "contributions", "‖∂L_t/∂W‖ through step k", 'viz.heat_map(shares(rnn, 12).norms, title="‖∂L_t/∂W_hh‖ through step k")'
+        "contributions", "‖∂Lₜ/∂W‖ through step k", 'viz.heat_map(shares(rnn, 12).norms, title="‖∂Lₜ/∂Wₕₕ‖ through step k")'
     ),
-    Exhibit("jacobians", "‖∂h_t/∂h_k‖", 'viz.heat_map(jacobians(rnn, 20).norms(), title="‖∂h_t/∂h_k‖", first=0)'),
+    Exhibit("jacobians", "‖∂hₜ/∂hₖ‖", 'viz.heat_map(jacobians(rnn, 20).norms(), title="‖∂hₜ/∂hₖ‖", first=0)'),
     Exhibit("training", "A training", "viz.learning_curves(log())"),
 )
 

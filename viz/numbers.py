@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .text import number
 
-__all__ = ["summary"]
+__all__ = ["FEW", "summary"]
 
-ALL_OF = 6
+ALL_OF, FEW = 6, 40
+"""So many entries are all told; of so few, Python finds the ends sooner than NumPy."""
 
 
 def summary(array: Any) -> str:
@@ -28,18 +30,15 @@ def summary(array: Any) -> str:
         return ""
     if flat.size <= ALL_OF:
         return ", ".join(number(float(x)) for x in flat)
-    low, high = _ends(flat)
-    if -np.inf < low <= high < np.inf:
-        return _spread(flat, low, high)
+    total = float(np.add.reduce(flat, dtype=np.float64))
+    if math.isfinite(total):
+        return _spread(flat, total)
     finite = flat[np.isfinite(flat)]
     lost = f"{flat.size - finite.size} of {flat.size} entries not finite"
-    return f"{_spread(finite, *_ends(finite))}; {lost}" if finite.size else lost
+    told = _spread(finite, float(np.add.reduce(finite, dtype=np.float64))) if finite.size else ""
+    return "; ".join(part for part in (told, lost if finite.size < flat.size else "") if part)
 
 
-def _ends(flat: Any) -> tuple[float, float]:
-    return float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
-
-
-def _spread(flat: Any, low: float, high: float) -> str:
-    mean = float(np.add.reduce(flat, dtype=np.float64)) / flat.size
-    return f"min {number(low)}, mean {number(mean)}, max {number(high)}"
+def _spread(flat: Any, total: float) -> str:
+    numbers = flat.tolist() if flat.size < FEW else (np.minimum.reduce(flat), np.maximum.reduce(flat))
+    return f"min {number(min(numbers))}, mean {number(total / flat.size)}, max {number(max(numbers))}"

@@ -14,7 +14,7 @@ from minigrad.graph import OUTPUT
 from .diagram.items import Diagram
 from .diagram.places import BEFORE
 from .diagram.vertices import Saved, Vertex
-from .numbers import summary
+from .numbers import FEW, summary
 
 __all__ = ["Overlay", "norm", "send_back"]
 
@@ -26,6 +26,9 @@ def norm(array: Any) -> float:
     True
     """
     flat = np.asarray(array, dtype=np.float64).ravel()
+    if flat.size < FEW:
+        length = math.hypot(*flat.tolist())
+        return length if length < math.inf else float(np.max(np.abs(flat)))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squared = float(np.dot(flat, flat))
     if 1e-280 < squared < 1e280:
@@ -125,8 +128,6 @@ class Overlay:
         self.seed = max((norm(g) for g in seeds.values()), default=1.0)
         self._keep_shares = keep_shares
         self._diagram = diagram
-        self._lines = Gathering(self._line_done)
-        self._uses = Gathering(self._use_done)
         self._number = {item.head: item.index for item in diagram.items}
         self._place = {vertex: item.place for item in diagram.items for vertex in item.nodes if not item.initial}
         self._before = [vertex for vertex in diagram.vertices if self._place.get(vertex) == BEFORE]
@@ -135,15 +136,16 @@ class Overlay:
         self._leaf = {v: item.index for item in diagram.items for v in item.nodes if v.is_leaf}
         self.values: dict[int, tuple[str, ...]] = {}
         self._value: dict[Vertex, Any] = {}
-        self._keys = self._set_keys()
+        lines, uses = Gathering(self._line_done), Gathering(self._use_done)
+        keys = self._set_keys(lines, uses)
 
         def note(vertex: Vertex, slot: int, share: Any) -> None:
-            for gathering, key in self._keys.get((vertex, slot), ()):
+            for gathering, key in keys.get((vertex, slot), ()):
                 gathering.add(key, share)
 
         send_back(diagram.vertices, seeds, note, self._reached)
-        for gathering in (self._lines, self._uses):
-            gathering.finish()
+        lines.finish()
+        uses.finish()
         for (number, place, _), array in self._waiting.items():
             if place < diagram.after or number in self._in_steps:
                 self.share[number, place] = math.hypot(self.share.get((number, place), 0.0), norm(array))
@@ -153,20 +155,20 @@ class Overlay:
         self.origin = None if all_finite else self._origin(seeds)
         self._describe_values()
 
-    def _set_keys(self) -> dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]]:
+    def _set_keys(self, lines: Gathering, uses: Gathering) -> dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]]:
         """For every edge the sums that its gradient belongs to."""
         diagram = self._diagram
         keys: dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]] = {}
         for k, link in enumerate(diagram.links):
             for vertex, slot in link.edges:
-                keys.setdefault((vertex, slot), []).append((self._lines, (k, vertex.inputs[slot])))
+                keys.setdefault((vertex, slot), []).append((lines, (k, vertex.inputs[slot])))
         for vertex in diagram.vertices:
             place = self._place.get(vertex, BEFORE)
             if place == BEFORE:
                 continue
             for slot, source in enumerate(vertex.inputs):
                 if source is not None and self._place.get(source) == BEFORE:
-                    keys.setdefault((vertex, slot), []).append((self._uses, (source, place)))
+                    keys.setdefault((vertex, slot), []).append((uses, (source, place)))
         for (vertex, slot), sums in keys.items():
             source = vertex.inputs[slot]
             if source is not None and source.requires_grad:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from itertools import pairwise
-from typing import Any
 
-from .diagram.cuts import CUT
+from .describing import clean_lines, described, summary_of
 from .diagram.items import Diagram, Item, Link
 from .furniture import add_bars, add_heading, add_lap_names, add_notes
 from .layout.geometry import Layout
@@ -46,7 +44,7 @@ def paint(
 def _painted(
     diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str], spare: Point
 ) -> Scene:
-    scene = Scene(clean(title), _description(diagram))
+    scene = Scene(clean(title), summary_of(diagram))
     Painter(scene, diagram, layout, overlay).paint(spare)
     scene.notes += notes
     add_notes(scene)
@@ -148,7 +146,7 @@ class Painter:
                 look.font,
                 fills[str(item.head.name)] if item.role == "gate" else FILLS.get(item.role, FILLS["affine"]),
                 item.head.time,
-                _describe_item(item, gradient, values),
+                described(item, gradient, values),
                 self.groups[item.index],
                 self.stages.of_item[item.index],
                 clean(item.head.name or item.full_name),
@@ -220,40 +218,3 @@ def middle_of(points: tuple[Point, ...]) -> Point:
             return x0 + (x1 - x0) * rest / length, y0 + (y1 - y0) * rest / length
         rest -= length
     return ends[-1]
-
-
-def _describe_item(item: Item, gradient: float | None, values: tuple[str, ...]) -> str:
-    head = item.head
-    operations = list(dict.fromkeys(node.node.label for node in item.nodes if node.label != CUT))
-    parts = [item.full_name, " → ".join(operations[:12]) + (" → …" if len(operations) > 12 else "")]
-    if item.kind:
-        parts.append(f"{len({node.node for node in item.nodes})} recorded operations")
-    else:
-        parts.append(f"shape {head.shape} {_name_of(head.dtype)}")
-    if head.time is not None and item.kind != "fold":
-        parts.append(f"time step {head.time}")
-    if head.scope:
-        parts.append("in " + "/".join(head.scope))
-    if any(node.label != "leaf" and not node.is_whole and node.node.time is None for node in item.nodes):
-        parts.append("computed for all steps at once")
-    if gradient is not None:
-        parts.append(f"‖gradient‖ {number(gradient)}")
-    return clean_lines([*parts, *values])
-
-
-@cache
-def _name_of(dtype: Any) -> str:
-    return str(dtype)
-
-
-def clean_lines(parts: list[str]) -> str:
-    """Hover text: one part a line."""
-    return "\n".join(clean(part) for part in parts)
-
-
-def _description(diagram: Diagram) -> str:
-    steps = sum(1 for step in diagram.steps if not step.between)
-    what = f"{len(diagram.items)} boxes and {len(diagram.links)} arrows"
-    if not steps:
-        return f"A recorded computation: {what}."
-    return f"A recorded computation unrolled over {steps} time step{'s' if steps > 1 else ''}: {what}."

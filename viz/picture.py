@@ -24,9 +24,10 @@ from minigrad.flags import flag
 from minigrad.memory import collector_paused
 
 from .errors import GraphvizError, PictureFileError, RenderingError
-from .marks import Sheet, marked
+from .marks import marked
 from .palette import THEMES
 from .scene import Scene
+from .sheet import Sheet
 from .writers import dot, html, png, svg, terminal, tikz
 
 __all__ = ["Picture"]

@@ -10,6 +10,7 @@ what is there from the beginning.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .palette import SOFT, Scale
 from .paths import Point
@@ -19,8 +20,7 @@ from .text import Line
 __all__ = ["Badge", "Bar", "Box", "Curve", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Tile", "Wire"]
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """An item, around (x, y), with text in it.
 
     ``shape`` is "box", "circle", "cell" (a whole cell, closed) or "fold" (what stands for steps that are not shown).
@@ -45,8 +45,7 @@ class Box:
     table: Table = NO_TABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A line from one box to another, drawn in the direction in which values flow.
 
     ``magnitude`` is the norm of the gradient that flows back along it; None if gradients were not asked for or none
@@ -68,8 +67,7 @@ class Edge:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """What carries one value to all steps, or collects a value from all of them."""
 
     key: str
@@ -82,8 +80,7 @@ class Wire:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Junction:
+class Junction(NamedTuple):
     """A dot where a line meets a wire."""
 
     x: float
@@ -94,8 +91,7 @@ class Junction:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(NamedTuple):
     """The rounded box around a step."""
 
     x: float
@@ -109,8 +105,7 @@ class Panel:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """A step's share of a parameter's gradient; (x, y) is the middle of its foot."""
 
     x: float
@@ -126,8 +121,7 @@ class Bar:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
+class Badge(NamedTuple):
     """A small sign, at most 9 around (x, y): "nan" where NaN or infinity first appeared, "cut" where a line was cut."""
 
     key: str
@@ -140,8 +134,7 @@ class Badge:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """A rectangle filled by the size of a number, with (x, y) at its upper left; strips and heat maps consist of them."""
 
     key: str
@@ -157,8 +150,7 @@ class Tile:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(NamedTuple):
     """A line of a chart: data, an axis or a tick; ``dash`` tells for how long it is there and not there, in turn."""
 
     key: str
@@ -172,8 +164,7 @@ class Curve:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A line of text; ``anchor`` is "start", "middle" or "end" and says what of it is at x.
 
     ``rotated`` text reads upwards.
@@ -191,8 +182,7 @@ class Text:
     rotated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """A short piece of line in the legend, with what it means to the right of it."""
 
     x: float

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 __all__ = [
     "LINE_HEIGHT",
@@ -56,8 +56,7 @@ SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁�
 SUPERSCRIPTS = dict(zip("0123456789+-−=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾", strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A piece of text at one height; ``soft`` text is set in a lighter ink (operations beside names, shapes)."""
 
     text: str
@@ -190,12 +189,12 @@ def _plain_span(span: Span) -> str:
 
 
 def number(value: float) -> str:
-    """Two significant digits, as short as they come.
+    """Two significant digits, as short as they come; zero has no sign.
 
-    >>> number(0.06432), number(2e-19), number(0.0), number(12345.0)
+    >>> number(0.06432), number(2e-19), number(-0.0), number(12345.0)
     ('0.064', '2e-19', '0', '1.2e+04')
     """
-    return f"{value:.2g}"
+    return f"{value + 0.0:.2g}"
 
 
 def power_of_ten(exponent: int) -> Line:

@@ -20,14 +20,15 @@ from pathlib import Path
 from queue import Queue
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from mutation import checks, derivations, derivatives, engine, loops, robustness
+from mutation import checks, derivations, derivatives, engine, loops, pictures, robustness
 from mutation.mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = Path(__file__).parent / "report.txt"
 FILES = {path.stem: str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
 MUTANTS: tuple[Mutant, ...] = (
-    *derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS, *derivations.MUTANTS, *checks.MUTANTS
+    *derivatives.MUTANTS, *engine.MUTANTS, *loops.MUTANTS, *robustness.MUTANTS, *derivations.MUTANTS, *checks.MUTANTS,
+    *pictures.MUTANTS,
 )  # fmt: skip
 
 OPERATIONS = (
@@ -87,6 +88,18 @@ LOOPS = tuple(
         "_changes",
         "_copies",
     )
+)
+PICTURES = (
+    "viz_picks",
+    "viz_truth",
+    "viz_diagram",
+    "viz_gradients",
+    "viz_layout",
+    "viz_golden",
+    "viz_marks",
+    "viz_details",
+    "viz_charts",
+    "viz_svg",
 )
 FIRST = {
     "bptt/terms.py": ("bptt", "explain"),
@@ -154,6 +167,16 @@ FIRST = {
     "models/language.py": ("language_masks",),
     "models/unrolling.py": ("loops_oracle", "adversarial"),
     "models/recurrence.py": ("loops_oracle", "adversarial"),
+    "viz/titles.py": ("viz_picture",),
+    "viz/overlay.py": ("viz_gradients",),
+    "viz/painting.py": ("viz_details", "viz_layout"),
+    "viz/layout/sizes.py": ("viz_marks",),
+    "viz/layout/column_lines.py": ("viz_marks", "viz_layout"),
+    "viz/layout/ordering.py": ("viz_golden", "viz_layout"),
+    "viz/charts/lines.py": ("viz_charts",),
+    "viz/charts/strips.py": ("viz_charts",),
+    "viz/writers/svg.py": ("viz_svg",),
+    "viz/writers/html.py": ("viz_charts",),
 }
 """The tests that are the likeliest to notice a mistake in a file come first; all others follow."""
 
@@ -194,7 +217,8 @@ class Outcome(NamedTuple, Generic[P]):
 def order(mutant: Mutant) -> list[str]:
     """The test files to run against a mistake, the likeliest first."""
     first = FIRST.get(mutant.file, ("optim",) if mutant.file.startswith("optim/") else ())
-    rest = OPERATIONS if mutant.file.startswith("ops/") else LOOPS if mutant.file.startswith(("loops/", "models/")) else ENGINE
+    floors = {"ops/": OPERATIONS, "loops/": LOOPS, "models/": LOOPS, "viz/": PICTURES}
+    rest = next((tests for start, tests in floors.items() if mutant.file.startswith(start)), ENGINE)
     return [FILES[f"test_{name}"] for name in dict.fromkeys((*first, *rest))]
 
 

@@ -21,7 +21,7 @@ class Mutant:
     @property
     def path(self) -> str:
         """The file, from the root of the repository."""
-        return self.file if self.file.startswith("models/") else f"minigrad/{self.file}"
+        return self.file if self.file.startswith(("models/", "viz/")) else f"minigrad/{self.file}"
 
     def planted(self, source: str) -> str:
         """The source with the mistake in it; ``old`` must be found exactly once."""

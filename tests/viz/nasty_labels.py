@@ -1,6 +1,5 @@
 """Forty-four kinds of text that a picture must show as they are, and obey in nothing."""
 
-from dataclasses import replace
 
 from minigrad.viz import Picture, draw
 
@@ -68,5 +67,5 @@ def graph_of(name: str) -> Tensor:
 def picture_of(name: str) -> Picture:
     """Their picture, whose hover texts tell the whole name."""
     picture = draw(graph_of(name), title=name)
-    picture.scene.boxes = [replace(box, full_name=name) for box in picture.scene.boxes]
+    picture.scene.boxes = [box._replace(full_name=name) for box in picture.scene.boxes]
     return picture

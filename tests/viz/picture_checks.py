@@ -5,9 +5,9 @@ from itertools import combinations, pairwise
 from math import hypot
 
 import numpy as np
-from minigrad.viz.marks import Circle, Mark, Path, Rectangle, Sheet, Words
 from minigrad.viz.palette import contrast
 from minigrad.viz.scene import Box, Edge, Scene
+from minigrad.viz.sheet import Circle, Mark, Path, Rectangle, Sheet, Words
 from minigrad.viz.text import line_width, plain
 
 Point = tuple[float, float]

@@ -1,5 +1,6 @@
 """Colours and bars are the real gradients."""
 
+import gc
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
 from minigrad.viz import draw
 from minigrad.viz.diagram import build
+from minigrad.viz.diagram.vertices import Vertex
 from minigrad.viz.overlay import Overlay, norm
 from minigrad.viz.palette import NOT_FINITE, UNTRACKED, VANISHED, Scale
 from minigrad.viz.text import plain
@@ -240,15 +242,18 @@ def test_a_picture_without_any_gradient_still_has_a_scale() -> None:
     assert Scale.covering([]) == Scale.covering([0.0, math.nan]) == Scale(-1, 0)
 
 
+@pytest.mark.parametrize("times", [1, 100])
 @pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
-def test_norms_neither_overflow_nor_underflow(scale: float) -> None:
-    assert norm(np.array([3.0, -4.0]) * scale) == pytest.approx(5.0 * scale)
+def test_norms_neither_overflow_nor_underflow(scale: float, times: int) -> None:
+    assert norm(np.array([3.0, -4.0] * times) * scale) == pytest.approx(5.0 * times**0.5 * scale, rel=1e-12, abs=0.0)
 
 
 def test_norms_of_nothing_and_of_nonsense() -> None:
     assert norm(np.zeros((0, 3))) == 0.0
-    assert math.isnan(norm(np.array([1.0, math.nan])))
-    assert norm(np.array([-math.inf, 1.0])) == math.inf
+    for times in (1, 100):
+        assert math.isnan(norm(np.array([1.0, math.nan] * times)))
+        assert math.isnan(norm(np.array([math.inf, math.nan] * times)))
+        assert norm(np.array([-math.inf, 1.0] * times)) == math.inf
 
 
 def test_hover_text_of_a_parameter_tells_the_norm_of_its_gradient() -> None:
@@ -258,3 +263,14 @@ def test_hover_text_of_a_parameter_tells_the_norm_of_its_gradient() -> None:
     W = next(item for item in diagram.items if item.head.name == "W_x")
     tensor.backward()
     assert overlay.of_item[W.index] == pytest.approx(float(np.linalg.norm(W.head.node.grad)))
+
+
+def test_a_drawn_picture_leaves_nothing_of_its_diagram_for_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        picture = draw(of_cell("lstm", 3), values=True)
+        assert len(picture.html()) > len(picture.svg())
+        assert [found for found in gc.get_objects() if isinstance(found, Vertex | Overlay)] == []
+    finally:
+        gc.enable()

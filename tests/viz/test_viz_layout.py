@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
+from layer_cases import of_translation
 from minigrad.viz import draw
 from minigrad.viz.scene import Box, Scene
 from minigrad.viz.text import line_width, plain
@@ -68,20 +69,20 @@ def test_nothing_collides_in_the_picture_of_a_random_recurrent_program(seed: int
 def test_the_checks_catch_planted_collisions() -> None:
     scene = scene_of_cell("lstm", 3)
     first, second = scene.boxes[6], scene.boxes[7]
-    moved = replace(first, x=second.x + 3, y=second.y - 2)
+    moved = first._replace(x=second.x + 3, y=second.y - 2)
     assert overlapping_boxes(replace(scene, boxes=[moved if b is first else b for b in scene.boxes]))
-    middle = replace(first, key="new", x=scene.width / 2, y=scene.panels[1].y + 41, width=60.0)
+    middle = first._replace(key="new", x=scene.width / 2, y=scene.panels[1].y + 41, width=60.0)
     assert lines_through_boxes(replace(scene, boxes=[*scene.boxes, middle]))
     edge = next(e for e in scene.edges if scene.box(e.source).shape == scene.box(e.target).shape == "box")
     target = scene.box(edge.target)
-    deeper = replace(edge, points=(*edge.points[:-1], (target.x, target.y)))
+    deeper = edge._replace(points=(*edge.points[:-1], (target.x, target.y)))
     assert lines_through_their_own_ends(replace(scene, edges=[deeper if e is edge else e for e in scene.edges]))
     panel = scene.panels[0]
-    across = replace(edge, points=tuple((panel.label_x + 10, panel.y + k) for k in (0, 5, 15, 40)))
+    across = edge._replace(points=tuple((panel.label_x + 10, panel.y + k) for k in (0, 5, 15, 40)))
     assert lines_through_labels(replace(scene, edges=[*scene.edges, across]))
     assert outside_the_picture(replace(scene, height=scene.height / 2))
     (x, y), *_, (u, v) = edge.points
-    there_and_back = replace(edge, points=((x, y), (x, y + 9), (x, y - 9), (u, v)))
+    there_and_back = edge._replace(points=((x, y), (x, y + 9), (x, y - 9), (u, v)))
     assert lines_that_double_back(replace(scene, edges=[*scene.edges, there_and_back])) == [edge.key]
 
 
@@ -173,6 +174,16 @@ def test_all_text_fits_its_box_in_the_widest_common_font(name: str) -> None:
             assert line_width(line, box.font) <= box.width + 0.01
     for bar, following in zip(scene.bars, scene.bars[1:], strict=False):
         assert bar.time != following.time or bar.x + bar.width / 2 < following.x - following.width / 2
+
+
+def test_the_panels_of_a_low_lap_are_low_and_hold_what_is_in_them() -> None:
+    scene = draw(of_translation("gru", 3, True, attention="dot")).scene
+    tops = {name: {panel.y for panel in scene.panels if panel.group == name} for name in ("encoder", "decoder")}
+    assert [len(found) for found in tops.values()] == [1, 1]
+    assert min(tops["encoder"]) > min(tops["decoder"]) + 100
+    for name, (top,) in tops.items():
+        inside = [box.y - box.height / 2 for box in scene.boxes if box.group == name and box.time in (1, 2)]
+        assert 20 < min(inside) - top < 60
 
 
 def test_a_graph_without_steps_is_drawn_from_left_to_right() -> None:

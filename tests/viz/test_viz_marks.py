@@ -7,10 +7,11 @@ import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from layer_cases import every_case
 from minigrad.viz import draw
-from minigrad.viz.marks import LAYERS, Circle, Mark, Path, Rectangle, Words, marked
+from minigrad.viz.marks import marked
 from minigrad.viz.palette import THEMES, dark
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
+from minigrad.viz.sheet import LAYERS, Circle, Mark, Path, Rectangle, Words
 from minigrad.viz.tables import table_of
 from minigrad.viz.text import Span, line_width, plain
 from picture_checks import (
@@ -30,8 +31,8 @@ def everything() -> Scene:
     scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, (4.0, 3.0), "RNN"))
     scene.texts.append(Text(12.0, 200.0, (Span("rotated"),), 11.0, key="y axis", rotated=True))
     table = table_of(("shape 2 × 4", "value: min 0.1, mean 0.5"), 40.0)
-    scene.boxes[0] = replace(scene.boxes[0], table=table, full_name="a name that nobody would cut")
-    scene.boxes[1] = replace(scene.boxes[1], shape="fold")
+    scene.boxes[0] = scene.boxes[0]._replace(table=table, full_name="a name that nobody would cut")
+    scene.boxes[1] = scene.boxes[1]._replace(shape="fold")
     return scene
 
 
@@ -71,7 +72,7 @@ def test_a_name_that_the_hover_text_lacks_is_put_before_it() -> None:
     scene = everything()
     first = of_layer(scene, "boxes")[0]
     assert first.tooltip == f"a name that nobody would cut\n{scene.boxes[0].tooltip}"
-    scene.boxes[0] = replace(scene.boxes[0], full_name=scene.boxes[0].tooltip.split("\n")[0])
+    scene.boxes[0] = scene.boxes[0]._replace(full_name=scene.boxes[0].tooltip.split("\n")[0])
     assert of_layer(scene, "boxes")[0].tooltip == scene.boxes[0].tooltip
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from minigrad.viz import draw
-from minigrad.viz.marks import Mark, Sheet, Words
 from minigrad.viz.palette import gate_fills
 from minigrad.viz.scene import Box
+from minigrad.viz.sheet import Mark, Sheet, Words
 from minigrad.viz.text import Span, legible, line_width
 from minigrad.viz.writers import svg
 from minigrad.viz.writers.svg import escape

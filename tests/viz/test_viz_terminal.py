@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from minigrad.viz import Picture, draw
-from minigrad.viz.marks import DASHED, Mark, Path, Rectangle, Sheet, Words, marked
+from minigrad.viz.marks import marked
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Scene, Tile
+from minigrad.viz.sheet import DASHED, Mark, Path, Rectangle, Sheet, Words
 from minigrad.viz.text import Span, plain
 from minigrad.viz.writers import terminal
 from minigrad.viz.writers.grid import columns

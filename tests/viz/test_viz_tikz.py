@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from minigrad.viz import Picture, draw
-from minigrad.viz.marks import Circle, Rectangle, Words
-from minigrad.viz.marks import Path as Line
+from minigrad.viz.sheet import Circle, Rectangle, Words
+from minigrad.viz.sheet import Path as Line
 from minigrad.viz.writers.tikz import in_tex
 from nasty_labels import NASTY, picture_of
 

@@ -51,6 +51,11 @@ def assert_shares_add_up(tensor: Tensor) -> None:
             np.testing.assert_allclose(found[name], item.head.node.grad, rtol=1e-10, atol=1e-15)
 
 
+def test_what_stands_side_by_side_is_told_in_the_formula() -> None:
+    formulas = [item.spoken for item in diagram_of(of_translation("rnn", 2, True, attention="dot")).items if item.terms]
+    assert any("·[E_y[…], context]" in formula for formula in formulas)
+
+
 @pytest.mark.parametrize("hoist", [False, True])
 @pytest.mark.parametrize("cell", ["rnn", "gated_rnn", "gru", "lstm"])
 def test_shares_add_up_to_the_gradient_in_stacks_of_both_directions(cell: str, hoist: bool) -> None:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..marks import DASHED
 from ..palette import NOT_FINITE, SERIES
 from ..paths import Pen, Point
 from ..scene import Curve, Scene, Text
+from ..sheet import DASHED
 from ..text import Line, Span, clean, line_width, number, shorten
 from .axes import Axis
 

@@ -23,6 +23,8 @@ SIDE = {None: 420.0, "page": 420.0, "slide": 470.0, "wide": 640.0}
 MARGIN_LEFT, BELOW, LEGEND_ROOM = 64.0, 52.0, 36.0
 MOST_TILES = 100
 NAME_SIZE, TICK_SIZE = 12.0, 11.0
+UPRIGHT = 2
+"""A name of so few letters is not turned."""
 
 
 def heat_map(
@@ -106,4 +108,5 @@ def _rows_axis(scene: Scene, n: int, first: int, start: float, end: float, name:
         placed.append(y)
         scene.texts.append(Text(MARGIN_LEFT - 8, y + 4, (Span(str(t)),), TICK_SIZE, "end", key=f"row{t}"))
     line: Line = (Span(name),)
-    scene.texts.append(Text(LEFT + 8, (start + end) / 2, line, NAME_SIZE, "middle", colour=INK, key="rows-name", rotated=True))
+    middle, turned = (start + end) / 2, len(name) > UPRIGHT
+    scene.texts.append(Text(LEFT + 8, middle, line, NAME_SIZE, "middle", colour=INK, key="rows-name", rotated=turned))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from minigrad.arguments import named_one_of
@@ -75,8 +74,8 @@ def _swept(scene: Scene) -> Scene:
     order = sorted(told, reverse=True)
     scene.stages += [told[t] for t in order]
     stage: dict[int | None, int] = {t: k for k, t in enumerate(order)}
-    scene.tiles = [replace(tile, stage=stage[tile.time]) for tile in scene.tiles]
-    scene.curves = [replace(curve, stage=stage.get(curve.time)) for curve in scene.curves]
+    scene.tiles = [tile._replace(stage=stage[tile.time]) for tile in scene.tiles]
+    scene.curves = [curve._replace(stage=stage.get(curve.time)) for curve in scene.curves]
     return scene
 
 

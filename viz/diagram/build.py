@@ -106,10 +106,11 @@ def _item(index: int, members: list[int], folding: Folding, full: bool, roots: s
 def _links(recorded: Recorded, item_of: list[int], items: list[Item]) -> list[Link]:
     """One link for each use of an item by another; the uses within an affine box or by a square are one link together."""
     links: dict[tuple[int, int, tuple[int, int]], Link] = {}
+    joint = [bool(item.terms) or is_square(item.head) for item in items]
     for i, node in enumerate(recorded.nodes):
         for slot, j in recorded.inputs[i]:
             source, target = item_of[j], item_of[i]
             if source != target:
-                which = MERGED if items[target].terms or is_square(items[target].head) else (i, slot)
+                which = MERGED if joint[target] else (i, slot)
                 links.setdefault((source, target, which), Link(source, target)).edges.append((node, slot))
     return list(links.values())

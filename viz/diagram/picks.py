@@ -52,9 +52,8 @@ class Picks:
             source = vertex.inputs[0] if vertex.inputs else None
             if source in self._stacked and source is not None and vertex.time is None and row_read(vertex) is not None:
                 self._read[vertex] = source
-            for source in vertex.inputs:
-                if source in self._stacked and source is not None:
-                    readers.setdefault(source, []).append(vertex)
+            for source in self._stacked.intersection(vertex.inputs) if self._stacked else ():
+                readers.setdefault(source, []).append(vertex)
         self._gone: set[Vertex] = set()
         for whole in reversed([vertex for vertex in vertices if vertex in readers and vertex not in kept]):
             if all(reader in self._read or reader in self._gone for reader in readers[whole]):
@@ -64,9 +63,9 @@ class Picks:
         self.vertices = numbered(self._replaced(vertices)) if self._read else vertices
 
     def _has_states_as_rows(self, vertex: Vertex) -> bool:
-        axis = getattr(vertex.operation, "axis", None)
-        if vertex.name is not None or vertex.time is not None:
+        if vertex.label not in ("stack", "concatenate") or vertex.name is not None or vertex.time is not None:
             return False
+        axis = getattr(vertex.operation, "axis", None)
         beside = vertex.label == "concatenate" and axis != 0 and all(source in self._stacked for source in vertex.inputs)
         return beside or (vertex.label == "stack" and axis == 0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 from .arranging import Rows, arrange
@@ -58,7 +57,7 @@ class ColumnDrawing:
     def _common_looks(self) -> list[Look]:
         """Of each item the size that holds it at every step; an affine box spans what is computed from it."""
         common = [
-            replace(alike[0], width=max(look.width for look in alike), height=max(look.height for look in alike))
+            alike[0]._replace(width=max(look.width for look in alike), height=max(look.height for look in alike))
             for alike in zip(*self.looks, strict=True)
         ]
         for j, item in enumerate(self.column.first):
@@ -66,7 +65,7 @@ class ColumnDrawing:
                 users = {v for u, v in self.column.links if u == j and not self.column.first[v].terms}
                 span = sum(common[v].width + GAP for v in users) - GAP
                 ports = sum(v == j for _, v in [*self.column.links, *self.column.taps]) * (TAP_ROOM + GAP)
-                common[j] = replace(common[j], width=max(common[j].width, span, ports))
+                common[j] = common[j]._replace(width=max(common[j].width, span, ports))
         return common
 
     def _arrange(self) -> None:
@@ -140,7 +139,7 @@ class ColumnDrawing:
             right = min([max(meeting[j]) + STRETCH, *(e - TAP_ROOM for e in sides + bent[row] if e > x)])
             left, right = min(left, x - half), max(right, x + half)
             self.x[j] = (left + right) / 2
-            self.look[j] = replace(self.look[j], width=right - left)
+            self.look[j] = self.look[j]._replace(width=right - left)
 
     def _start_at_zero(self) -> None:
         dx = -min(0.0, *(x - look.width / 2 for x, look in zip(self.x, self.look, strict=True)))

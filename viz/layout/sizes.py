@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..diagram.formula import join, wrap
 from ..diagram.items import Item
@@ -22,8 +22,7 @@ FORMULA_ROOM = 185.0
 MOST_LINES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """Shape ("box", "circle"), size, lines of text and numbers of an item."""
 
     shape: str
@@ -40,7 +39,7 @@ def look_of(item: Item) -> Look:
     if not item.printed or look.shape == "circle":
         return look
     table = table_of(item.printed, math.inf if item.role == "parameter" else look.width)
-    return replace(look, width=max(look.width, table.width), height=look.height + table.height, table=table)
+    return look._replace(width=max(look.width, table.width), height=look.height + table.height, table=table)
 
 
 def _without_numbers(item: Item) -> Look:

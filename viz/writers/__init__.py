@@ -1,1 +1,1 @@
-"""From marks to files, a format a module: each turns a :class:`~minigrad.viz.marks.Sheet` into text or bytes."""
+"""From marks to files, a format a module: each turns a :class:`~minigrad.viz.sheet.Sheet` into text or bytes."""

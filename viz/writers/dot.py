@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import graphviz
 
-from ..marks import Circle, Mark, Path, Rectangle, Shape, Sheet, Words, arrow_size
 from ..paths import Point
+from ..sheet import Circle, Mark, Path, Rectangle, Shape, Sheet, Words, arrow_size
 from ..text import Span, fit, legible, line_width, plain
 
 __all__ = ["digraph", "quoted"]

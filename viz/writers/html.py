@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 
-from ..marks import Sheet, marked
+from ..marks import marked
 from ..palette import INK, JUNCTION, PAGE, PANEL_LINE, THEMES, VANISHED
 from ..scene import Scene
+from ..sheet import Sheet
 from . import svg
 
 __all__ = ["write"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..marks import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
 from ..paths import Point
+from ..sheet import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
 from ..text import SUBSCRIPT_SIZE, UNSHOWABLE, legible
 
 __all__ = ["document", "escape", "write"]
@@ -58,16 +58,17 @@ def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
 
 
 def _mark(mark: Mark, soft: str) -> str:
-    told = f"<title>{escape(mark.tooltip)}</title>" if mark.tooltip else ""
-    data = f' data-key="{escape(mark.key)}"'
-    for name, fact in (("role", mark.role), ("group", mark.group), ("from", mark.source), ("to", mark.target)):
-        if fact:
-            data += f' data-{name}="{escape(fact)}"'
-    for name, number in (("t", mark.time), ("stage", mark.stage)):
-        if number is not None:
-            data += f' data-{name}="{number}"'
-    shapes = "".join([_words(shape, soft) if isinstance(shape, Words) else _short(_drawn(shape)) for shape in mark.shapes])
-    return f"<g{data}>{told}{shapes}</g>"
+    _, key, shapes, tooltip, role, time, stage, group, source, target = mark
+    told = f"<title>{escape(tooltip)}</title>" if tooltip else ""
+    data = f'data-key="{escape(key)}"'
+    data += f' data-role="{escape(role)}"' if role else ""
+    data += f' data-group="{escape(group)}"' if group else ""
+    data += f' data-from="{escape(source)}"' if source else ""
+    data += f' data-to="{escape(target)}"' if target else ""
+    data += f' data-t="{time}"' if time is not None else ""
+    data += f' data-stage="{stage}"' if stage is not None else ""
+    drawn = [_words(shape, soft) if isinstance(shape, Words) else _short(_drawn(shape)) for shape in shapes]
+    return f"<g {data}>{told}{''.join(drawn)}</g>"
 
 
 def _drawn(shape: Rectangle | Circle | Path) -> str:

@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ..marks import Circle, Mark, Path, Rectangle, Sheet, Words
 from ..palette import THINNEST, WIDEST, contrast
+from ..sheet import Circle, Mark, Path, Rectangle, Sheet, Words
 from ..text import clean, plain, shorten
 from .grid import Block, Grid, Span, columns
 

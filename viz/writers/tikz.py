@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..marks import DASHED, Circle, Path, Rectangle, Shape, Sheet, Words
 from ..paths import Point
+from ..sheet import DASHED, Circle, Path, Rectangle, Shape, Sheet, Words
 from ..text import SUBSCRIPT_SIZE, Span, clean
 
 __all__ = ["in_tex", "write"]

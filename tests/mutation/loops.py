@@ -110,7 +110,7 @@ MUTANTS = [
         (
             "loops: the last step is not compared",
             "def execute",
-            "        prove(key, step, recipe, run, xs, times, names)\n",
+            "        prove(key, step, recipe, consts, run, xs, times, names)\n",
             "        pass\n",
         ),
     ),

@@ -14,17 +14,17 @@ MUTANTS = [
         (
             "sums: rows for columns",
             "def column_sums",
-            "np.ones(len(matrix), matrix.dtype).dot(matrix)",
-            "matrix.dot(np.ones(matrix.shape[1], matrix.dtype))",
+            "_ones(len(matrix), matrix.dtype).dot(matrix)",
+            "matrix.dot(_ones(matrix.shape[1], matrix.dtype))",
         ),
         ("sums: rows for columns, in other dtypes", "def column_sums", "np.add.reduce(matrix, 0)", "np.add.reduce(matrix, 1)"),
-        ("sums: the axis of rows is lost", "def row_sums", "np.ones((matrix.shape[1], 1), ", "np.ones(matrix.shape[1], "),
+        ("sums: the axis of rows is lost", "def row_sums", "[:, None]", ""),
         ("sums: the axis of rows is lost, in other dtypes", "def row_sums", "keepdims=True", "keepdims=False"),
         (
             "sums: double precision for single",
             "def row_sums",
-            "np.ones((matrix.shape[1], 1), matrix.dtype)",
-            "np.ones((matrix.shape[1], 1))",
+            "_ones(matrix.shape[1], matrix.dtype)",
+            "_ones(matrix.shape[1], np.dtype(float))",
         ),
     ),
     *rows(
@@ -103,8 +103,8 @@ MUTANTS = [
         (
             "parts of another axis go with the first",
             "class Gathered",
-            "self.cuts.get(axis)",
-            "next(iter(self.cuts.values()), None)",
+            "                self.cuts[axis].put(contribution)\n",
+            "                next(iter(self.cuts.values())).put(contribution)\n",
         ),
         (
             "overlapping slices overwrite each other",
@@ -131,6 +131,12 @@ MUTANTS = [
     ),
     *rows(
         "backward",
+        (
+            "backward: gradients are shared, not owned",
+            "def sweep_arrays",
+            "g if is_new and node.watch is None else own(g)",
+            "g",
+        ),
         (
             "backward: a second contribution replaces the first",
             "def sweep_arrays",
@@ -161,7 +167,6 @@ MUTANTS = [
         ("the graph is not released", "def commit", 'zip(passed, repeat("saved"), repeat(None))', "()"),
         ("gradients replace those of earlier calls", "def commit", "g if keeper.grad is None else keeper.grad + g", "g"),
         ("gradients are added without a lock", "def commit", "    with commit_lock:\n", "    if True:\n"),
-        ("gradients are shared, not owned", "def commit", "owned.append((node, own(g)))", "owned.append((node, g))"),
         (
             "intermediate results keep gradients unasked",
             "def commit",

@@ -157,6 +157,7 @@ FIRST = {
     "loops/loop.py": ("loops_oracle", "adversarial", "loops_graph"),
     "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
     "loops/reads.py": ("loops_reads",),
+    "loops/reach.py": ("loops_reach", "loops_oracle"),
     "loops/recipe.py": ("loops_reads", "loops_changes", "loops_own_cells"),
     "loops/prove.py": ("adversarial", "loops_own_cells"),
     "models/promise.py": ("loops_reads", "adversarial", "loops_own_cells", "loops_changes"),

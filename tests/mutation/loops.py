@@ -107,10 +107,60 @@ MUTANTS = [
     ),
     *rows(
         "loops/execute",
-        ("loops: the last step is not compared", "def execute", "        _prove(step, recipe, run, xs, times, names)\n", ""),
+        (
+            "loops: the last step is not compared",
+            "def execute",
+            "        prove(key, step, recipe, consts, run, xs, times, names)\n",
+            "        pass\n",
+        ),
     ),
     *rows(
         "loops/loop",
         ("loops: backward in the order of forward", "class Loop", "not run.reverse", "run.reverse"),
+    ),
+    *rows(
+        "loops/reach",
+        (
+            "loops: what a step later depends on a gradient",
+            "def depending",
+            "for i, ref in enumerate(program.new_carry) if ref in found)",
+            "for i, ref in enumerate(program.new_carry) if Ref(CARRY, i) in state)",
+        ),
+        (
+            "loops: a gradient gets one step back at most",
+            "def reach",
+            "state = _after(steps, state, step)",
+            "state = _after(1, state, step)",
+        ),
+        (
+            "loops: the initial carry is not reached",
+            "def reach",
+            "frozenset(found | state)",
+            "frozenset(found)",
+        ),
+        (
+            "loops: history goes on behind a cut, forward",
+            "def depending",
+            "frozenset() if is_cut else state",
+            "state",
+        ),
+        (
+            "loops: history goes on behind a cut, backward",
+            "def reach",
+            "        if is_cut:\n            state = frozenset()\n",
+            "",
+        ),
+        (
+            "loops: where all take a step, the old state counts",
+            "def _sources",
+            "if taken is not None and",
+            "if taken is False and",
+        ),
+        (
+            "loops: masks are read forward also in reverse",
+            "def stretches_of",
+            "rows = rows[::-1] if reverse else rows",
+            "pass",
+        ),
     ),
 ]

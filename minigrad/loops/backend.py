@@ -32,11 +32,14 @@ class Executable:
 
     __slots__ = (
         "__weakref__", "arrays", "body", "dtypes", "epilogue", "every_carry", "given", "paths", "prologue",
-        "results", "rows", "units",
+        "remark", "results", "rows", "units",
     )  # fmt: skip
+    remark: str
+    """Why it is not run by native code, if that was asked for."""
 
     def __init__(self, plan: Plan) -> None:
         layout, schedule = plan.layout, plan.schedule
+        self.remark = ""
         self.dtypes = [value.dtype for value in schedule.program.carry]
         floats = [node.dtype for node in schedule.nodes if node.dtype.kind == "f"]
         dtype = floats[0] if floats else np.dtype(float)

@@ -15,6 +15,7 @@ from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
 from minigrad.loops.differentiate import Derivative, differentiate, flow, reach
 from minigrad.loops.fuse import Plan
+from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
@@ -80,14 +81,15 @@ class Compiled:
 
     def forward(self, wanted: frozenset[Ref], quiet: bool) -> Executable:
         """What keeps of all steps the outputs, and what the derivative needs."""
-        key = wanted, quiet
+        key = wanted, quiet, is_native()
         if key not in self._forward:
             program = self.program
             kept = {ref.number for ref in program.ys}
             if wanted:
                 derivative, _ = self._whole(wanted)
                 kept |= {ref.number for ref in derivative.needed() if ref.kind == LOCAL}
-            self._forward[key] = self._executable(kept, quiet)
+            plain = self._executable(kept, quiet)
+            self._forward[key] = plain if quiet else chosen(Schedule(program, kept, every_carry=True), plain)
         return self._forward[key]
 
     def everything(self) -> Executable:
@@ -116,7 +118,7 @@ class Compiled:
     def backward(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int]) -> list[tuple[Derivative, Executable]]:
         """The backward pass, for gradients that arrive there: with what can be multiplied ahead, and as it was derived;
         each if it can be compiled."""
-        key = wanted, tuple(carry), tuple(ys)
+        key = wanted, tuple(carry), tuple(ys), is_native()
         if key not in self._backward:
             derivative = differentiate(self.program, wanted, carry, ys)
             ways = []
@@ -124,7 +126,9 @@ class Compiled:
                 program = way.program
                 kept = [ref.number for ref in (*program.ys, *(part.g for part in way.contributions))]
                 with suppress(CannotCompile):
-                    ways.append((way, Executable(Plan(Schedule(program, kept, every_carry=False)))))
+                    schedule = Schedule(program, kept, every_carry=False)
+                    plain = Executable(Plan(schedule))
+                    ways.append((way, plain if way is derivative else chosen(schedule, plain)))
             self._backward[key] = ways
         return self._backward[key]
 

@@ -1,0 +1,206 @@
+"""Running native code: the arrays of a run, the table of their addresses, and the loop over chunks of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.guard import Array
+from minigrad.loops.backend import Executable, Run
+from minigrad.loops.native import blas
+from minigrad.loops.native.build import built
+from minigrad.loops.native.flags import flags
+from minigrad.loops.native.form import AFTER, BEFORE, CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS, Form, Place
+from minigrad.loops.native.lower import lowered
+from minigrad.loops.native.source import BATCH, FIRST, GEMM, HEAD, OF_POINTER, OF_PRODUCT, products_of, source
+from minigrad.loops.program import LOCAL, CannotCompile, Ref
+from minigrad.loops.schedule import Schedule
+
+__all__ = ["NativeExecutable"]
+
+CHUNK: Final = 64
+"""Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
+
+
+class NativeExecutable(Executable):
+    """How a loop over a schedule is run by native code.
+
+    Args:
+        schedule: its operations.
+        plain: what runs it in NumPy, where native code raises one of the processor's flags.
+
+    Raises:
+        CannotCompile: there is no native form of it, no BLAS that can be called, or no way to see overflows.
+    """
+
+    __slots__ = ("addresses", "arrays", "form", "function", "kept", "operands", "plain", "products", "template")
+
+    def __init__(self, schedule: Schedule, plain: Executable) -> None:
+        form = self.form = lowered(schedule)
+        self.plain, self.every_carry, self.dtypes, self.body = plain, plain.every_carry, plain.dtypes, plain.body
+        self.products = products_of(form)
+        if self.products and blas.found(_letter(form)) is None:
+            raise CannotCompile("NumPy's BLAS has no functions with 64-bit integers that native code could call")
+        if flags() is None:
+            raise CannotCompile("the C library does not tell which floating-point flags are up")
+        self.function = built(source(form), "a loop over time")
+        self.results = form.homes
+        self.operands = {k: (schedule.nodes[k], schedule.operands[k]) for k in form.at_once}
+        self.template = self._template()
+        base = HEAD + len(form.sizes)
+        self.addresses = base + OF_POINTER * np.arange(len(form.pointers))
+        """Where in the table the addresses of pointers are."""
+        self.arrays = list(dict.fromkeys([pointer.place for pointer in (*form.pointers, *form.homes.values())]))
+        self.kept = {home.place for home in form.homes.values()}
+
+    def _template(self) -> Array:
+        """The table, with everything that is the same at every run."""
+        form, base = self.form, HEAD + len(self.form.sizes)
+        after = base + OF_POINTER * len(form.pointers)
+        table = np.zeros(after + OF_PRODUCT * len(self.products), np.int64)
+        table[GEMM:BATCH] = (blas.found(_letter(form)) if self.products else None) or (0, 0)
+        table[BATCH : BATCH + 1 + len(form.sizes)] = form.batch, *form.sizes
+        for number, (place, _) in enumerate(form.pointers):
+            at = base + OF_POINTER * number
+            if place.kind in (XS, STACK, CARRY, NEW):
+                table[at + 1] = (form.batch if place.is_batch else 1) * place.columns * place.dtype.itemsize
+            table[at + 2] = place.columns if place.is_batch else 0
+        for number, (_, made) in enumerate(self.products):
+            at = after + OF_PRODUCT * number
+            table[at] = form.batch if made.is_batch else 1
+            table[at + 1 : at + 3] = made.columns, made.inner
+            table[at + 4] = form.pointers[made.a].place.columns
+            table[at + 6] = form.pointers[made.y].place.columns
+        return table
+
+    @override
+    def run(
+        self,
+        T: int,
+        xs: Sequence[Array],
+        carry: Sequence[Array],
+        consts: Sequence[Any],
+        reverse: bool = False,
+        cuts: Sequence[int] = (),
+    ) -> Run:
+        """Compute all T steps; by NumPy, if a number overflows or is not defined."""
+        run = NativeRun(self, T, xs, carry, consts, reverse, cuts)
+        if run.is_sound():
+            return run
+        return self.plain.run(T, xs, carry, consts, reverse, cuts)
+
+
+def _letter(form: Form) -> str:
+    return {"f4": "s", "f8": "d"}[form.dtype.str[1:]]
+
+
+class NativeRun(Run):
+    """One run of native code."""
+
+    __slots__ = ("memory",)
+
+    def __init__(
+        self,
+        executable: NativeExecutable,
+        T: int,
+        xs: Sequence[Array],
+        carry: Sequence[Array],
+        consts: Sequence[Any],
+        reverse: bool,
+        cuts: Sequence[int],
+    ) -> None:
+        self.executable: NativeExecutable = executable
+        self.T, self.reverse, self.cuts, self.chains = T, reverse, cuts, []
+        self.memory: dict[Place, Array] = {}
+        old, new = self._begun(carry)
+        self.given = {XS: [np.ascontiguousarray(x) for x in xs], CONST: consts, CARRY: old, NEW: new}
+
+    @override
+    def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
+        if self.executable.every_carry:
+            return super()._begun(carry)
+        pairs = [np.empty((2, *value.shape), dtype) for value, dtype in zip(carry, self.executable.dtypes, strict=True)]
+        for pair, value in zip(pairs, carry, strict=True):
+            pair[0] = value
+        return [(pair[0], pair[1]) for pair in pairs], [(pair[1], pair[0]) for pair in pairs]
+
+    def is_sound(self) -> bool:
+        """Compute all steps; whether no number overflowed or was not defined."""
+        known, function = flags(), self.executable.function
+        assert known is not None
+        for k in self.executable.form.at_once:
+            self._at_once_by_numpy(k)
+        table = self._table()
+        known.lower(known.bits)
+        function(table, BEFORE, 0, 0)
+        starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
+        for start, stop in zip(starts, [*starts[1:], self.T], strict=True):
+            if start in self.cuts:
+                for pair in self.given[CARRY]:
+                    pair[start % 2][...] = 0
+            function(table, IN, start, stop)
+        function(table, AFTER, 0, 0)
+        self.memory = {place: array for place, array in self.memory.items() if place in self.executable.kept}
+        return not known.raised(known.bits)
+
+    def _at_once_by_numpy(self, k: int) -> None:
+        """Compute a line for all steps as it says itself."""
+        node, operands = self.executable.operands[k]
+        homes = self.executable.form.at_once
+        values = [self.given[o.kind][o.number] if o.kind != LOCAL else self.memory[homes[o.number]] for o in operands]
+        self.memory[homes[k]] = np.ascontiguousarray(node.compute(*values), node.dtype)
+
+    def _table(self) -> Array:
+        executable, form = self.executable, self.executable.form
+        table, T = executable.template.copy(), self.T
+        table[FIRST:GEMM] = (T - 1, -1, T) if self.reverse else (0, 1, T)
+        self.memory = {place: self.memory[place] if place in self.memory else self._array(place) for place in executable.arrays}
+        base = {place: _address(array) for place, array in self.memory.items()}
+        table[executable.addresses] = [base[place] + column * place.dtype.itemsize for place, column in form.pointers]
+        at = HEAD + len(form.sizes) + OF_POINTER * len(form.pointers)
+        for section, made in executable.products:
+            if section != IN:
+                table[at] *= T
+            array, step, transposed = self._matrix(made.const, made.is_transposed)
+            table[at + 3], table[at + 5], table[at + 7] = transposed, step, _address(array)
+            at += OF_PRODUCT
+        return table
+
+    def _array(self, place: Place) -> Array:
+        """The memory of a place."""
+        kind, number, columns, is_batch, dtype = place
+        if kind in (CARRY, NEW):
+            array: Array = self.given[kind][number]
+            return array if self.executable.every_carry else self.given[CARRY][number][0].base
+        if kind == CONST or kind == XS:
+            return np.ascontiguousarray(self.given[kind][number], dtype)
+        if kind == NUMBER:
+            return np.array([self.executable.form.numbers[number]], dtype)
+        rows = (self.executable.form.batch, columns) if is_batch else (columns,)
+        return np.empty((self.T, *rows) if kind == STACK else rows, dtype)
+
+    def _matrix(self, const: int, transposed: bool) -> tuple[Array, int, bool]:
+        """A matrix whose rows are in one piece each, how far they lie apart, and whether it is to be transposed."""
+        array: Array = self.given[CONST][const]
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = self.given[CONST][const] = np.ascontiguousarray(array)
+        if array.flags.c_contiguous:
+            return array, array.shape[1], transposed
+        return array, array.shape[0], not transposed
+
+    @override
+    def of(self, operand: Ref) -> Any:
+        kind, number = operand
+        if kind != LOCAL:
+            return super().of(operand)
+        place = self.executable.form.homes[number].place
+        array = self.given[NEW][place.number] if place.kind == NEW else self.memory[place]
+        return array.view()
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

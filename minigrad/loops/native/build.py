@@ -43,15 +43,23 @@ def built(source: str, what: str) -> Any:
 
 
 def _compiled(source: str, what: str) -> Any:
-    path = _written(source)
-    namespace: dict[str, Any] = {"CACHED": path is not None}
-    name = "<minigrad native>" if path is None else str(path)
-    start = time.perf_counter()
-    exec(compile(source, name, "exec"), namespace)
+    path, start = _written(source), time.perf_counter()
+    try:
+        function = _executed(source, path)
+    except Exception:  # what is in the cache is damaged, or of something else: numba trusts what it finds
+        if path is None:
+            raise
+        function = _executed(source, None)
     took = time.perf_counter() - start
     if took > LONG:
         kept = "in memory" if path is None else f"kept in {path.parent}"
         print(f"minigrad: compiled {what} in {took:.1f} s ({kept})", file=sys.stderr)
+    return function
+
+
+def _executed(source: str, path: Path | None) -> Any:
+    namespace: dict[str, Any] = {"__name__": __name__, "CACHED": path is not None}
+    exec(compile(source, "<native loop>" if path is None else str(path), "exec"), namespace)
     return namespace["run"]
 
 

@@ -39,20 +39,20 @@ class Constants:
     """Where eˣ is less than half the smallest number."""
     largest: float
     """Where eˣ has overflowed."""
-    last: float
-    """Where eˣ has not overflowed yet."""
+    normal: tuple[float, float]
+    """Between which eˣ is computed with 2ᵏ in one piece."""
     flat: float
     """Where tanh is 1."""
     polynomial: tuple[float, ...]
 
 
 SINGLE: Final = Constants(
-    ir.IntType(32), 12582912.0, 0x4B400000, 23, 127, (0.693359375, -2.12194440e-4), -104.0, 89.0, 88.72, 10.0,
+    ir.IntType(32), 12582912.0, 0x4B400000, 23, 127, (0.693359375, -2.12194440e-4), -104.0, 89.0, (-87.0, 88.37), 10.0,
     (0.0001989103065, 0.001393368586, 0.00833331089, 0.0416664646, 0.1666666668, 0.5000000013),
 )  # fmt: skip
 DOUBLE: Final = Constants(
     ir.IntType(64), 6755399441055744.0, 0x4338000000000000, 52, 1023, (0.693145751953125, 1.42860682030941723212e-6),
-    -746.0, 710.0, 709.78, 22.0,
+    -746.0, 710.0, (-708.0, 709.43), 22.0,
     (
         2.0914717341716376e-9, 2.51052595384484934e-8, 2.75572735701021397e-7, 2.75572552979696444e-6,
         2.48015873256053228e-5, 1.98412698749012592e-4, 0.00138888888888837318, 0.00833333333332611205,
@@ -140,10 +140,9 @@ def exp(x: Term) -> Term:
 
 
 def sigmoid(x: Term) -> Term:
-    """1 / (1 + e⁻ˣ); 0 where e⁻ˣ overflows, without a flag."""
-    last = x.constants.last
-    minus = (-x).where(">", last, last).where("<", -last, -last)
-    q, k = _reduced(minus)
+    """1 / (1 + e⁻ˣ); 0 where that is no normal number any more, without a flag."""
+    first, last = x.constants.normal
+    q, k = _reduced((-x).where("<", first, first).where(">", last, last))
     y = 1.0 / ((q + 1.0) * _power_of_two(x, k) + 1.0)
     return x.chosen("<", -last, 0.0, y)
 
@@ -151,7 +150,8 @@ def sigmoid(x: Term) -> Term:
 def tanh(x: Term) -> Term:
     """e / (e + 2) with e = e²ˣ − 1, for |x|; then the sign of x."""
     size = x.call("fabs")
-    q, k = _reduced((lambda a: a + a)(size.where(">", x.constants.flat, x.constants.flat)))
+    size = size.where(">", x.constants.flat, x.constants.flat)
+    q, k = _reduced(size + size)
     scale = _power_of_two(x, k)
     e = q * scale + (scale - 1.0)
     return (e / (e + 2.0)).call("copysign", x)

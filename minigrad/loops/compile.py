@@ -122,13 +122,13 @@ class Compiled:
         if key not in self._backward:
             derivative = differentiate(self.program, wanted, carry, ys)
             ways = []
-            for way in (simplified(derivative), derivative):
+            for way in (derivative, simplified(derivative)) if is_native() else (simplified(derivative), derivative):
                 program = way.program
                 kept = [ref.number for ref in (*program.ys, *(part.g for part in way.contributions))]
                 with suppress(CannotCompile):
                     schedule = Schedule(program, kept, every_carry=False)
                     plain = Executable(Plan(schedule))
-                    ways.append((way, plain if way is derivative else chosen(schedule, plain)))
+                    ways.append((way, chosen(schedule, plain) if way is derivative else plain))
             self._backward[key] = ways
         return self._backward[key]
 

@@ -36,7 +36,10 @@ class NativeExecutable(Executable):
         CannotCompile: there is no native form of it, no BLAS that can be called, or no way to see overflows.
     """
 
-    __slots__ = ("addresses", "arrays", "form", "function", "kept", "operands", "plain", "products", "template")
+    __slots__ = (
+        "at_once", "form", "function", "made", "number_of", "operands", "passing", "places", "plain", "pointers", "products",
+        "template",
+    )  # fmt: skip
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
         form = self.form = lowered(schedule)
@@ -47,14 +50,16 @@ class NativeExecutable(Executable):
         if flags() is None:
             raise CannotCompile("the C library does not tell which floating-point flags are up")
         self.function = built(source(form), "a loop over time")
-        self.results = form.homes
+        self.places = list(dict.fromkeys([pointer.place for pointer in (*form.pointers, *form.homes.values())]))
+        """What needs memory; the numbers of places are those in this list."""
+        self.number_of = {place: number for number, place in enumerate(self.places)}
+        self.pointers = [(self.number_of[place], column * place.dtype.itemsize) for place, column in form.pointers]
+        self.results = {k: self.number_of[home.place] for k, home in form.homes.items()}
+        self.passing = [number for number in range(len(self.places)) if number not in self.results.values()]
+        """The places that nobody needs when the run is over."""
+        self.at_once = [(k, self.number_of[place]) for k, place in form.at_once.items() if place in self.number_of]
         self.operands = {k: (schedule.nodes[k], schedule.operands[k]) for k in form.at_once}
         self.template = self._template()
-        base = HEAD + len(form.sizes)
-        self.addresses = base + OF_POINTER * np.arange(len(form.pointers))
-        """Where in the table the addresses of pointers are."""
-        self.arrays = list(dict.fromkeys([pointer.place for pointer in (*form.pointers, *form.homes.values())]))
-        self.kept = {home.place for home in form.homes.values()}
 
     def _template(self) -> Array:
         """The table, with everything that is the same at every run."""
@@ -101,6 +106,7 @@ class NativeRun(Run):
     """One run of native code."""
 
     __slots__ = ("memory",)
+    executable: NativeExecutable
 
     def __init__(
         self,
@@ -112,11 +118,11 @@ class NativeRun(Run):
         reverse: bool,
         cuts: Sequence[int],
     ) -> None:
-        self.executable: NativeExecutable = executable
-        self.T, self.reverse, self.cuts, self.chains = T, reverse, cuts, []
-        self.memory: dict[Place, Array] = {}
+        self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
+        self.memory: list[Any] = []
+        """An array for each place."""
         old, new = self._begun(carry)
-        self.given = {XS: [np.ascontiguousarray(x) for x in xs], CONST: consts, CARRY: old, NEW: new}
+        self.given = {XS: [_in_one_piece(x) for x in xs], CONST: list(consts), CARRY: old, NEW: new}
 
     @override
     def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -128,77 +134,82 @@ class NativeRun(Run):
         return [(pair[0], pair[1]) for pair in pairs], [(pair[1], pair[0]) for pair in pairs]
 
     def is_sound(self) -> bool:
-        """Compute all steps; whether no number overflowed or was not defined."""
-        known, function = flags(), self.executable.function
+        """Compute all steps; whether no number overflowed and none was not defined."""
+        known, function, form = flags(), self.executable.function, self.executable.form
         assert known is not None
-        for k in self.executable.form.at_once:
-            self._at_once_by_numpy(k)
+        early = self._by_numpy()
+        self.memory = [self._array(place) if place not in early else early[place] for place in self.executable.places]
         table = self._table()
         known.lower(known.bits)
-        function(table, BEFORE, 0, 0)
+        if form.sections[BEFORE]:
+            function(table, BEFORE, 0, 0)
         starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
         for start, stop in zip(starts, [*starts[1:], self.T], strict=True):
             if start in self.cuts:
                 for pair in self.given[CARRY]:
                     pair[start % 2][...] = 0
             function(table, IN, start, stop)
-        function(table, AFTER, 0, 0)
-        self.memory = {place: array for place, array in self.memory.items() if place in self.executable.kept}
+        if form.sections[AFTER]:
+            function(table, AFTER, 0, 0)
+        for number in self.executable.passing:
+            self.memory[number] = None
         return not known.raised(known.bits)
 
-    def _at_once_by_numpy(self, k: int) -> None:
-        """Compute a line for all steps as it says itself."""
-        node, operands = self.executable.operands[k]
-        homes = self.executable.form.at_once
-        values = [self.given[o.kind][o.number] if o.kind != LOCAL else self.memory[homes[o.number]] for o in operands]
-        self.memory[homes[k]] = np.ascontiguousarray(node.compute(*values), node.dtype)
+    def _by_numpy(self) -> dict[Place, Array]:
+        """The lines that NumPy computes for all steps before anything else."""
+        found: dict[int, Array] = {}
+        for k, (node, operands) in self.executable.operands.items():
+            values = [found[o.number] if o.kind == LOCAL else self.given[o.kind][o.number] for o in operands]
+            found[k] = _in_one_piece(np.asarray(node.compute(*values), node.dtype))
+        return {self.executable.form.at_once[k]: array for k, array in found.items()}
 
     def _table(self) -> Array:
-        executable, form = self.executable, self.executable.form
-        table, T = executable.template.copy(), self.T
+        executable, form, T = self.executable, self.executable.form, self.T
+        table = executable.template.copy()
         table[FIRST:GEMM] = (T - 1, -1, T) if self.reverse else (0, 1, T)
-        self.memory = {place: self.memory[place] if place in self.memory else self._array(place) for place in executable.arrays}
-        base = {place: _address(array) for place, array in self.memory.items()}
-        table[executable.addresses] = [base[place] + column * place.dtype.itemsize for place, column in form.pointers]
-        at = HEAD + len(form.sizes) + OF_POINTER * len(form.pointers)
+        base = [_address(array) for array in self.memory]
+        at = HEAD + len(form.sizes)
+        after = at + OF_POINTER * len(executable.pointers)
+        table[at:after:OF_POINTER] = [base[number] + offset for number, offset in executable.pointers]
         for section, made in executable.products:
             if section != IN:
-                table[at] *= T
+                table[after] *= T
             array, step, transposed = self._matrix(made.const, made.is_transposed)
-            table[at + 3], table[at + 5], table[at + 7] = transposed, step, _address(array)
-            at += OF_PRODUCT
+            table[after + 3], table[after + 5], table[after + 7] = transposed, step, _address(array)
+            after += OF_PRODUCT
         return table
 
     def _array(self, place: Place) -> Array:
         """The memory of a place."""
         kind, number, columns, is_batch, dtype = place
-        if kind in (CARRY, NEW):
-            array: Array = self.given[kind][number]
-            return array if self.executable.every_carry else self.given[CARRY][number][0].base
-        if kind == CONST or kind == XS:
-            return np.ascontiguousarray(self.given[kind][number], dtype)
+        if kind in (STACK, SCRATCH):
+            rows = (self.executable.form.batch, columns) if is_batch else (columns,)
+            return np.empty((self.T, *rows) if kind == STACK else rows, dtype)
         if kind == NUMBER:
             return np.array([self.executable.form.numbers[number]], dtype)
-        rows = (self.executable.form.batch, columns) if is_batch else (columns,)
-        return np.empty((self.T, *rows) if kind == STACK else rows, dtype)
+        array: Array = self.given[kind][number]
+        if kind == CONST:
+            return np.ascontiguousarray(array, dtype)
+        return array if kind == XS or self.executable.every_carry else self.given[CARRY][number][0].base
 
     def _matrix(self, const: int, transposed: bool) -> tuple[Array, int, bool]:
         """A matrix whose rows are in one piece each, how far they lie apart, and whether it is to be transposed."""
         array: Array = self.given[CONST][const]
-        if not (array.flags.c_contiguous or array.flags.f_contiguous):
-            array = self.given[CONST][const] = np.ascontiguousarray(array)
-        if array.flags.c_contiguous:
-            return array, array.shape[1], transposed
-        return array, array.shape[0], not transposed
+        if array.flags.f_contiguous and not array.flags.c_contiguous:
+            return array, array.shape[0], not transposed
+        array = self.given[CONST][const] = _in_one_piece(array)
+        return array, array.shape[1], transposed
 
     @override
     def of(self, operand: Ref) -> Any:
         kind, number = operand
         if kind != LOCAL:
             return super().of(operand)
-        place = self.executable.form.homes[number].place
-        array = self.given[NEW][place.number] if place.kind == NEW else self.memory[place]
-        return array.view()
+        return self.memory[self.executable.results[number]].view()
+
+
+def _in_one_piece(array: Array) -> Array:
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _address(array: Array) -> int:

@@ -34,12 +34,12 @@ class Executable:
         "__weakref__", "arrays", "body", "dtypes", "epilogue", "every_carry", "given", "paths", "prologue",
         "remark", "results", "rows", "units",
     )  # fmt: skip
-    remark: str
-    """Why it is not run by native code, if that was asked for."""
+    remark: str | None
+    """Why it is not native code, if that was asked for; empty if it is."""
 
     def __init__(self, plan: Plan) -> None:
         layout, schedule = plan.layout, plan.schedule
-        self.remark = ""
+        self.remark = None
         self.dtypes = [value.dtype for value in schedule.program.carry]
         floats = [node.dtype for node in schedule.nodes if node.dtype.kind == "f"]
         dtype = floats[0] if floats else np.dtype(float)

@@ -118,7 +118,7 @@ def execute(
         memory[place] = recipe
     loop = _Loop(recipe, consts, carry, xs, times, window)
     run = loop.run()
-    note(what, len(times), len(run.executable.body))
+    note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if found is None and not _is_proven(key, recipe):
         _prove(step, recipe, run, xs, times, names)
         if len(proven) >= MOST_PROVEN:

@@ -33,9 +33,14 @@ class Place(NamedTuple):
 
     kind: str
     number: int
-    columns: int
+    shape: tuple[int, ...]
     is_batch: bool
     dtype: Any
+
+    @property
+    def columns(self) -> int:
+        """How many entries a row has."""
+        return self.shape[-1] if self.shape else 1
 
 
 class Pointer(NamedTuple):

@@ -91,7 +91,7 @@ def formula(op: Operation, numbers: tuple[float | None, ...]) -> Formula:
     """
     kind = type(op)
     if kind is arithmetic.Power and numbers[1] == 2:
-        return OPERATIONS[arithmetic.Square]
+        return _of_numbers("{0} * {0}", 2)
     found = FUNCTIONS.get(op.function) if isinstance(op, constants.Flat) else OPERATIONS.get(kind)
     if found is None:
         name = getattr(op.function, "__name__", "") if isinstance(op, constants.Flat) else op.label

@@ -156,7 +156,7 @@ class _Lowering:
             raise CannotCompile(f"native code has rows and columns, for values of shape {shape} it has none")
         if dtype != self.dtype and (dtype is None or dtype.kind != "b"):
             raise CannotCompile(f"native code has no numbers of dtype {dtype}")
-        return Place(kind, number, shape[-1] if shape else 1, is_batch, dtype)
+        return Place(kind, number, shape, is_batch, dtype)
 
     def _pointer(self, pointer: Pointer) -> int:
         return self.pointers.setdefault(pointer, len(self.pointers))
@@ -349,7 +349,7 @@ class _Entries:
         numbers = self.lowering.numbers
         if number not in numbers:
             numbers.append(number)
-        place = Place(NUMBER, numbers.index(number), 1, False, self.lowering.dtype)
+        place = Place(NUMBER, numbers.index(number), (), False, self.lowering.dtype)
         return self._loaded(Pointer(place), Span(0, 1, True))
 
     def _loaded(self, there: Pointer, span: Span) -> tuple[int, bool]:

@@ -43,6 +43,7 @@ class NativeExecutable(Executable):
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
         form = self.form = lowered(schedule)
+        self.remark, plain.remark = "", "numbers overflow or are not defined"
         self.plain, self.every_carry, self.dtypes, self.body = plain, plain.every_carry, plain.dtypes, plain.body
         self.products = products_of(form)
         if self.products and blas.found(_letter(form)) is None:
@@ -181,10 +182,9 @@ class NativeRun(Run):
 
     def _array(self, place: Place) -> Array:
         """The memory of a place."""
-        kind, number, columns, is_batch, dtype = place
+        kind, number, shape, _, dtype = place
         if kind in (STACK, SCRATCH):
-            rows = (self.executable.form.batch, columns) if is_batch else (columns,)
-            return np.empty((self.T, *rows) if kind == STACK else rows, dtype)
+            return np.empty((self.T, *shape) if kind == STACK else shape, dtype)
         if kind == NUMBER:
             return np.array([self.executable.form.numbers[number]], dtype)
         array: Array = self.given[kind][number]

@@ -132,7 +132,8 @@ class NativeRun(Run):
         pairs = [np.empty((2, *value.shape), dtype) for value, dtype in zip(carry, self.executable.dtypes, strict=True)]
         for pair, value in zip(pairs, carry, strict=True):
             pair[0] = value
-        return [(pair[0], pair[1]) for pair in pairs], [(pair[1], pair[0]) for pair in pairs]
+        parts = [(pair[0, ...], pair[1, ...]) for pair in pairs]
+        return parts, [part[::-1] for part in parts]
 
     def is_sound(self) -> bool:
         """Compute all steps; whether no number overflowed and none was not defined."""

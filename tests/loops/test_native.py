@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, bits, both_directions, each_kind, every_cell, pair, starts
-from loops_formulas import OfFormula, StepByStep, found, weights
 from loops_formulas import Case as Sizes
+from loops_formulas import OfFormula, StepByStep, found, weights
 from loops_oracle import assert_same, seen, trained, twice_differentiated, unrecorded
 from minigrad.models import unroll
 from minigrad.models.cells import GRU, LSTM, RNN

@@ -119,7 +119,8 @@ def test_the_folder_is_the_users_folder_for_caches(monkeypatch: pytest.MonkeyPat
     assert build._folder() == tmp_path / "minigrad" / "native"
 
 
-def test_compiling_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_compiling_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(build, "LONG", 0.0)
     built(SOURCE.format(4), "a test")
     assert capsys.readouterr().err.startswith("minigrad: compiled a test in ")

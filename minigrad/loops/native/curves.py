@@ -69,7 +69,7 @@ class Term:
         self.builder, self.value = builder, value
         self.constants = SINGLE if isinstance(value.type, ir.FloatType) else DOUBLE
 
-    def of(self, number: float) -> Any:
+    def of(self, number: Term | float) -> Any:
         """A constant, or the value of another term."""
         return number.value if isinstance(number, Term) else ir.Constant(self.value.type, number)
 

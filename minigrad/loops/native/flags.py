@@ -1,8 +1,8 @@
 """The processor's floating-point flags: whether native code overflowed, divided by zero, or computed what is not defined.
 
-NumPy asks for them after each call, to warn or to raise. Native code is asked once, when it is done: if a flag is up, the loop is
-run again in NumPy, which says what NumPy says. The functions are those of the C library; which bits mean what differs from
-machine to machine, and is found out by raising them.
+NumPy asks for them after each call, to warn or to raise. Native code is asked once, when it is done: if a flag is up, the loop
+is run again in NumPy, which says what NumPy says. The functions are those of the C library; which bits mean what differs
+from machine to machine, and is found out by raising them.
 """
 
 from __future__ import annotations

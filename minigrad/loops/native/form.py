@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from minigrad.loops.program import CARRY, CONST, XS
 
 __all__ = [
-    "AFTER", "BEFORE", "CARRY", "CONST", "IN", "NEW", "NUMBER", "SCRATCH", "STACK", "XS", "Apply", "Form", "Instruction", "Load",
-    "Nest", "Place", "Pointer", "Product", "Stage", "Store",
+    "AFTER", "BEFORE", "CARRY", "CONST", "IN", "NEW", "NUMBER", "SCRATCH", "STACK", "XS",
+    "Apply", "Form", "Instruction", "Load", "Nest", "Place", "Pointer", "Product", "Stage", "Store",
 ]  # fmt: skip
 
 BEFORE, IN, AFTER = range(3)

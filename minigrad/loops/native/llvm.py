@@ -18,12 +18,12 @@ __all__ = ["FUNCTIONS", "bits", "disjoint", "doubles", "product", "select", "sin
 def _pointers(kind: Any) -> Any:
     """What makes a pointer to numbers of one kind from an address."""
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def at(typing: Any, address: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
-        return types.CPointer(kind)(types.int64), emit
+        return types.CPointer(kind)(types.int64), emit  # type: ignore[no-untyped-call]
 
     return at
 
@@ -31,7 +31,7 @@ def _pointers(kind: Any) -> Any:
 singles, doubles, bits = _pointers(types.float32), _pointers(types.float64), _pointers(types.uint8)
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def disjoint(typing: Any) -> Any:
     """Promise LLVM that what is written through one pointer argument of this function is not reached through another.
 
@@ -48,7 +48,7 @@ def disjoint(typing: Any) -> Any:
     return types.none(), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
     """``a`` where the condition holds, else ``b``; both have been computed."""
 
@@ -61,7 +61,7 @@ def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
 def _greater(sign: str) -> Any:
     """The larger (sign >=) or smaller (<=) of two numbers, or the NaN among them."""
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def function(typing: Any, a: Any, b: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             a, b = args
@@ -76,7 +76,7 @@ def _greater(sign: str) -> Any:
 def _function(compute: Callable[[Term], Term]) -> Any:
     """A function of one number, in LLVM's instructions."""
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def function(typing: Any, x: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return compute(Term(builder, args[0])).value
@@ -103,7 +103,7 @@ FUNCTIONS: Final = {
 ROW_MAJOR, PLAIN, TRANSPOSED, ONE_APART = 101, 111, 112, 1
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def product(
     typing: Any, gemm: Any, gemv: Any, rows: Any, columns: Any, inner: Any,
     a: Any, of_a: Any, b: Any, of_b: Any, transposed: Any, y: Any, of_y: Any,

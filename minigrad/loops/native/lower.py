@@ -12,10 +12,26 @@ the lowering begins anew with that known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from minigrad.loops.native.form import (
-    AFTER, BEFORE, IN, NEW, NUMBER, SCRATCH, STACK, Apply, Form, Instruction, Load, Nest, Place, Pointer, Product, Stage, Store,
+    AFTER,
+    BEFORE,
+    IN,
+    NEW,
+    NUMBER,
+    SCRATCH,
+    STACK,
+    Apply,
+    Form,
+    Instruction,
+    Load,
+    Nest,
+    Place,
+    Pointer,
+    Product,
+    Stage,
+    Store,
 )  # fmt: skip
 from minigrad.loops.native.formulas import formula
 from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Ref
@@ -84,14 +100,15 @@ class _Lowering:
         return dtype
 
     def _batch(self) -> int:
-        values = (*self.program.carry, *self.program.xs, *self.program.lines)
-        return next((value.shape[0] for value in values if len(value.shape) == 2), 1)
+        shapes = [value.shape for value in (*self.program.carry, *self.program.xs)]
+        shapes += [line.shape for line in self.program.lines]
+        return next((shape[0] for shape in shapes if len(shape) == 2), 1)
 
     def _sections(self) -> list[int]:
         """Where each line is computed: products of all steps before or after the loop, and what needs the latter, after."""
         sections: list[int] = []
-        for k, node in enumerate(self.schedule.nodes):
-            operands, phase = self.schedule.operands[k], self.schedule.phase[k]
+        for k, operands in enumerate(self.schedule.operands):
+            phase = self.schedule.phase[k]
             given = [o.kind != CARRY and (o.kind != LOCAL or o.number in self.at_once) for o in operands]
             product, after = self._is_product(k), any(o.kind == LOCAL and sections[o.number] == AFTER for o in operands)
             if phase == PROLOGUE and all(given) and not product and not self._is_lowered(k):
@@ -255,9 +272,16 @@ class _Lowering:
                 roots[IN].append((Pointer(there), ref))
         sections = tuple([self._stages(section, roots[section]) for section in range(3)])
         return Form(
-            sections, tuple(self.pointers), tuple(self.sizes), {k: self.homes[k] for k in self.schedule.kept if k in self.homes},
-            {k: self.homes[k].place for k in self.at_once}, tuple(self.numbers), self.batch, self.dtype, self.schedule.every_carry,
-        )  # fmt: skip
+            sections,
+            tuple(self.pointers),
+            tuple(self.sizes),
+            {k: self.homes[k] for k in self.schedule.kept if k in self.homes},
+            {k: self.homes[k].place for k in self.at_once},
+            tuple(self.numbers),
+            self.batch,
+            self.dtype,
+            self.schedule.every_carry,
+        )
 
     def _stages(self, section: int, roots: Sequence[tuple[Pointer, Ref]]) -> tuple[Stage, ...]:
         nests: dict[tuple[int, bool, int], list[tuple[Pointer, Ref]]] = {}
@@ -281,13 +305,13 @@ class _Lowering:
         if a is None:
             self.missing.add(self._uncut(rows).number)
             a = self.homes[k]
-        is_transposed, y, shape = self.schedule.nodes[k].transpose_b, self.homes[k], self.program.value(matrix).shape
+        node, y, shape = self.schedule.nodes[k], self.homes[k], self.program.value(matrix).shape
+        is_transposed = cast(Matmul, node).transpose_b
         columns, inner = shape if is_transposed else shape[::-1]
         if not columns or not inner:
             raise CannotCompile("a matrix has no entries")
-        return Product(
-            self._pointer(a), matrix.number, self._pointer(y), is_transposed, y.place.is_batch, columns, inner
-        )
+        taken, made = self._pointer(a), self._pointer(y)
+        return Product(taken, matrix.number, made, is_transposed, y.place.is_batch, columns, inner)
 
     def is_loadable(self, k: int, section: int, rank: int) -> bool:
         """Whether a stage finds a result in memory."""
@@ -357,7 +381,7 @@ class _Entries:
 
     def _computed(self, k: int, span: Span) -> tuple[int | str, bool]:
         lowering = self.lowering
-        node, operands = lowering.schedule.nodes[k], lowering.schedule.operands[k]
+        node = lowering.schedule.nodes[k]
         if lowering.is_loadable(k, self.section, self.rank):
             there = lowering.homes[k]
             return self._loaded(Pointer(there.place, there.column + span.column), span)

@@ -106,7 +106,7 @@ def _letter(form: Form) -> str:
 class NativeRun(Run):
     """One run of native code."""
 
-    __slots__ = ("memory",)
+    __slots__ = ("matrices", "memory")
     executable: NativeExecutable
 
     def __init__(
@@ -122,6 +122,8 @@ class NativeRun(Run):
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
         self.memory: list[Any] = []
         """An array for each place."""
+        self.matrices: dict[int, Array] = {}
+        """By the number of the const, those that had to be copied into one piece."""
         old, new = self._begun(carry)
         self.given = {XS: [_in_one_piece(x) for x in xs], CONST: list(consts), CARRY: old, NEW: new}
 
@@ -195,10 +197,10 @@ class NativeRun(Run):
 
     def _matrix(self, const: int, transposed: bool) -> tuple[Array, int, bool]:
         """A matrix whose rows are in one piece each, how far they lie apart, and whether it is to be transposed."""
-        array: Array = self.given[CONST][const]
+        array = self.matrices.get(const, self.given[CONST][const])
         if array.flags.f_contiguous and not array.flags.c_contiguous:
             return array, array.shape[0], not transposed
-        array = self.given[CONST][const] = _in_one_piece(array)
+        array = self.matrices[const] = _in_one_piece(array)
         return array, array.shape[1], transposed
 
     @override

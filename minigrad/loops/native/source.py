@@ -1,10 +1,11 @@
 """From a form to Python source that numba compiles.
 
-Each stage is a function of pointers; ``run`` calls them, and BLAS, over the steps of a section. Whatever differs between runs, or
-between programs of one structure (addresses, numbers of steps, rows and columns), is read from a table of integers:
+Each stage is a function of pointers; ``run`` calls them, and BLAS, over the steps of a section. Whatever differs between runs,
+or between programs of one structure (addresses, numbers of steps, rows and columns), is read from a table of integers:
 
-    first row · direction · T · gemm · gemv │ B, sizes … │ for each pointer: address, bytes from step to step, entries from row to
-    row │ for each product: rows, columns, inner, transposed, and how far apart the rows of A, B and Y lie; the address of B
+    first row · direction · T · gemm · gemv · B · sizes …
+    for each pointer: its address, bytes from step to step, entries from row to row
+    for each product: rows, columns, inner, transposed, how far apart the rows of A, B and Y lie, the address of B
 """
 
 from __future__ import annotations
@@ -12,7 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from minigrad.loops.native.form import AFTER, BEFORE, CARRY, IN, NEW, Apply, Form, Instruction, Load, Nest, Product, Stage, Store
+from minigrad.loops.native.form import (
+    AFTER,
+    BEFORE,
+    CARRY,
+    IN,
+    NEW,
+    Apply,
+    Form,
+    Instruction,
+    Load,
+    Nest,
+    Product,
+    Stage,
+    Store,
+)
 
 __all__ = ["HEAD", "OF_POINTER", "OF_PRODUCT", "products_of", "source"]
 

@@ -21,6 +21,12 @@ from minigrad.loops.schedule import Schedule
 
 __all__ = ["NativeExecutable"]
 
+LONG: Final = 16
+"""Steps from which on it is worth while to transpose a small matrix once."""
+
+SMALL: Final = 2**16
+"""Entries up to which a matrix is small."""
+
 CHUNK: Final = 64
 """Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
 
@@ -122,8 +128,8 @@ class NativeRun(Run):
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
         self.memory: list[Any] = []
         """An array for each place."""
-        self.matrices: dict[int, Array] = {}
-        """By the number of the const, those that had to be copied into one piece."""
+        self.matrices: list[Array] = []
+        """Those that products take: kept for the run, since some were copied."""
         old, new = self._begun(carry)
         self.given = {XS: [_in_one_piece(x) for x in xs], CONST: list(consts), CARRY: old, NEW: new}
 
@@ -178,7 +184,7 @@ class NativeRun(Run):
         for section, made in executable.products:
             if section != IN:
                 table[after] *= T
-            array, step, transposed = self._matrix(made.const, made.is_transposed)
+            array, step, transposed = self._matrix(made.const, made.is_transposed, section == IN)
             table[after + 3], table[after + 5], table[after + 7] = transposed, step, _address(array)
             after += OF_PRODUCT
         return table
@@ -195,12 +201,18 @@ class NativeRun(Run):
             return np.ascontiguousarray(array, dtype)
         return array if kind == XS or self.executable.every_carry else self.given[CARRY][number][0].base
 
-    def _matrix(self, const: int, transposed: bool) -> tuple[Array, int, bool]:
-        """A matrix whose rows are in one piece each, how far they lie apart, and whether it is to be transposed."""
-        array = self.matrices.get(const, self.given[CONST][const])
+    def _matrix(self, const: int, transposed: bool, in_loop: bool) -> tuple[Array, int, bool]:
+        """A matrix whose rows are in one piece each, how far they lie apart, and whether it is to be transposed.
+
+        A small one is transposed once for the many small products of a loop, which BLAS makes faster so.
+        """
+        array: Array = self.given[CONST][const]
         if array.flags.f_contiguous and not array.flags.c_contiguous:
-            return array, array.shape[0], not transposed
-        array = self.matrices[const] = _in_one_piece(array)
+            array, transposed = array.T, not transposed
+        if transposed and in_loop and self.T >= LONG and array.size <= SMALL:
+            array, transposed = array.T, False
+        array = _in_one_piece(array)
+        self.matrices.append(array)
         return array, array.shape[1], transposed
 
     @override

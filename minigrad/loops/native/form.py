@@ -97,8 +97,8 @@ class Product(NamedTuple):
 class Stage(NamedTuple):
     """Nests, and then products."""
 
-    nests: tuple[Nest, ...]
-    products: tuple[Product, ...]
+    nests: list[Nest]
+    products: list[Product]
 
 
 class Form(NamedTuple):

@@ -14,6 +14,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | kernels.py | the NumPy backend's table from opcode to kernel |
 | backend.py | the loop itself, over one run's arrays |
 | pool.py | those arrays, kept for the next run if they are small |
+| native/ | the schedule as native code instead, for those who ask for it |
 | compile.py | all passes one after the other, remembered by form |
 | execute.py | tracing, running, and checking that a step is what it promises to be |
 | explain.py | which loops are compiled, and why others are not |

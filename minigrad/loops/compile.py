@@ -1,6 +1,7 @@
 """From a program to what runs it: all passes one after the other, remembered for programs of one form.
 
     trace → hoist → differentiate → simplify → schedule → assign buffers → fuse → NumPy backend
+                                                        or lower → native code
 """
 
 from __future__ import annotations

@@ -150,9 +150,17 @@ def _products_of_products(cell: OfFormula, x: Tensor, c: Tensor, h: Tensor) -> t
     return c, mg.sigmoid(o) * mg.tanh(c @ cell.P) + 0.25 * h
 
 
+def _normalised(cell: OfFormula, x: Tensor, h: Tensor) -> Tensor:
+    a = x @ cell.A.T + h @ cell.P.T
+    m = a.mean(axis=-1, keepdims=True)
+    v = ((a - m) ** 2).mean(axis=-1, keepdims=True)
+    return mg.tanh((a - m) / mg.sqrt(v + 0.1) * cell.w) * 0.9 + 0.1 * h / (1 + (h * h).sum(axis=1, keepdims=True))
+
+
 FORMULAS = {
     "functions": (_every_function, ("h",)),
     "choices": (_choices, ("h",)),
+    "sums over columns": (_normalised, ("h",)),
     "joins": (_joins, ("h",)),
     "products of products": (_products_of_products, ("c", "h")),
 }

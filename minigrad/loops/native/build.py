@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from minigrad.files import replace_file
 from minigrad.locks import lock
+from minigrad.loops.program import CannotCompile
 
 __all__ = ["built"]
 
@@ -35,6 +36,9 @@ def built(source: str, what: str) -> Any:
     Args:
         source: the code.
         what: what it does, for the line that is printed when compiling has taken long.
+
+    Raises:
+        CannotCompile: numba cannot compile it.
     """
     with building:
         if source not in functions:
@@ -47,9 +51,10 @@ def _compiled(source: str, what: str) -> Any:
     try:
         function = _executed(source, path)
     except Exception:  # what is in the cache is damaged, or of something else: numba trusts what it finds
-        if path is None:
-            raise
-        function = _executed(source, None)
+        try:
+            function = _executed(source, None)
+        except Exception as error:
+            raise CannotCompile(f"numba cannot compile it: {type(error).__name__}: {str(error).splitlines()[0]}") from error
     took = time.perf_counter() - start
     if took > LONG:
         kept = "in memory" if path is None else f"kept in {path.parent}"

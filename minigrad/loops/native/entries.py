@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from minigrad.loops.native.form import NUMBER, Apply, Instruction, Load, Place, Pointer, Store
+from minigrad.loops.native.form import NUMBER, Apply, Instruction, Load, Place, Pointer, Store, Total
 from minigrad.loops.native.formulas import formula
 from minigrad.loops.native.places import Span
 from minigrad.loops.program import CONST, LOCAL, CannotCompile, Ref
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
+from minigrad.ops.reductions import Mean
 
 if TYPE_CHECKING:
     from minigrad.loops.native.lower import Lowering
@@ -50,6 +51,15 @@ class Entries:
         """All that computes the roots and stores them."""
         stores = [Store(self.lowering.pointer(there), self._entry(ref, Span(0, self.width)).value) for there, ref in roots]
         return (*self.instructions, *stores)
+
+    def of_totals(self, roots: Sequence[tuple[Pointer, Ref]]) -> tuple[Instruction, ...]:
+        """All that computes what is summed, and its sums."""
+        totals: list[Instruction] = []
+        for there, ref in roots:
+            (summed,), node = self.lowering.operands[ref.number], self.lowering.nodes[ref.number]
+            value = self._entry(summed, Span(0, self.width)).value
+            totals.append(Total(self.lowering.pointer(there), value, isinstance(node, Mean)))
+        return (*self.instructions, *totals)
 
     def _add(self, instruction: Instruction) -> int:
         self.instructions.append(instruction)

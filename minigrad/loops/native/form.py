@@ -15,7 +15,7 @@ from minigrad.loops.program import CARRY, CONST, XS
 
 __all__ = [
     "AFTER", "BEFORE", "CARRY", "CONST", "IN", "NEW", "NUMBER", "SCRATCH", "STACK", "XS",
-    "Apply", "Form", "Instruction", "Load", "Nest", "Place", "Pointer", "Product", "Stage", "Store",
+    "Apply", "Form", "Instruction", "Load", "Nest", "Place", "Pointer", "Product", "Stage", "Store", "Total",
 ]  # fmt: skip
 
 BEFORE, IN, AFTER = range(3)
@@ -71,7 +71,15 @@ class Store(NamedTuple):
     value: int | str
 
 
-Instruction: TypeAlias = Load | Apply | Store
+class Total(NamedTuple):
+    """The sum or the mean over all columns of the results of an instruction, stored at a pointer."""
+
+    pointer: int
+    value: int | str
+    is_mean: bool
+
+
+Instruction: TypeAlias = Load | Apply | Store | Total
 
 
 class Nest(NamedTuple):

@@ -15,7 +15,7 @@ from minigrad.graph import Operation
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.simplify import Factor
 from minigrad.loops.trace import Pass
-from minigrad.ops import arithmetic, casting, constants, kinks, transcendental
+from minigrad.ops import arithmetic, casting, constants, kinks, shape, transcendental
 
 __all__ = ["Formula", "formula"]
 
@@ -44,6 +44,8 @@ OPERATIONS: Final[dict[type[Operation], Formula]] = {
     arithmetic.Square: _of_numbers("{0} * {0}", 1),
     casting.Copy: Formula("{0}", (None,)),
     Pass: Formula("{0}", (None,)),
+    shape.BroadcastTo: Formula("{0}", (None,)),
+    shape.Reshape: Formula("{0}", (None,)),
     kinks.Absolute: _of_numbers("fabs({0})", 1),
     kinks.Relu: _of_numbers("select({0} <= zero, zero, {0})", 1),
     kinks.Larger: _of_numbers("larger({0}, {1})", 2),
@@ -61,6 +63,7 @@ OPERATIONS: Final[dict[type[Operation], Formula]] = {
     transcendental.Tanh: _of_numbers("tanh({0})", 1, True),
     transcendental.Sigmoid: _of_numbers("sigmoid({0})", 1, True),
 }
+POWERS: Final[dict[float | None, str]] = {1: "{0}", 2: "{0} * {0}", 3: "{0} * {0} * {0}"}
 COMPARISONS: Final[dict[Any, str]] = {
     np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=",
 }  # fmt: skip
@@ -90,8 +93,8 @@ def formula(op: Operation, numbers: tuple[float | None, ...]) -> Formula:
         CannotCompile: it has no formula.
     """
     kind = type(op)
-    if kind is arithmetic.Power and numbers[1] == 2:
-        return _of_numbers("{0} * {0}", 2)
+    if kind is arithmetic.Power and numbers[1] in POWERS:
+        return _of_numbers(POWERS[numbers[1]], 2)
     found = FUNCTIONS.get(op.function) if isinstance(op, constants.Flat) else OPERATIONS.get(kind)
     if found is None:
         name = getattr(op.function, "__name__", "") if isinstance(op, constants.Flat) else op.label

@@ -60,6 +60,8 @@ class Lowering(Places):
         roots: tuple[list[Root], ...] = ([], [], [])
         for k in sorted(self.stored - set(self.at_once)):
             home = self.homes[k]
+            if self.is_total(k):
+                continue
             if isinstance(self.nodes[k], Concatenate):
                 roots[self.section[k]].extend([(Pointer(home.place, start), part) for part, (start, _) in self.parts(k)])
             else:
@@ -70,6 +72,8 @@ class Lowering(Places):
                 self.missing.add(ref.number)
             if self.homes.get(ref.number) != there:
                 roots[IN].append((there, ref))
+        for k in filter(self.is_total, range(len(self.nodes))):
+            roots[self.section[k]].append((self.homes[k], Ref(LOCAL, k)))
         return Form(
             tuple([self._stages(section, roots[section]) for section in range(3)]),
             tuple(self.pointers),
@@ -83,20 +87,27 @@ class Lowering(Places):
         )
 
     def _stages(self, section: int, roots: Sequence[Root]) -> tuple[Stage, ...]:
-        nests: dict[tuple[int, bool, int], list[Root]] = {}
+        nests: dict[tuple[int, bool, int, bool], list[Root]] = {}
         for there, ref in roots:
-            span = self.whole(ref)
-            key = self.rank(ref, span, section), self.place(SCRATCH, 0, ref).is_batch, span.width
+            is_total = self._is_made(there, ref)
+            summed = self.operands[ref.number][0] if is_total else ref
+            span = self.whole(summed)
+            key = self.rank(summed, span, section), self.place(SCRATCH, 0, summed).is_batch, span.width, is_total
             nests.setdefault(key, []).append((there, ref))
         products: dict[int, list[Product]] = {}
         for k in [k for k, of in enumerate(self.section) if of == section and self.is_product(k)]:
             products.setdefault(self._complete(Ref(LOCAL, k), section) - 1, []).append(self._product(k))
         last = max([*products, *[rank for rank, *_ in nests]], default=-1)
         stages = [Stage([], products.get(rank, [])) for rank in range(last + 1)]
-        for (rank, is_batch, width), together in sorted(nests.items(), key=lambda nest: nest[0]):
-            instructions = Entries(self, section, rank, width).of(together)
+        for (rank, is_batch, width, is_total), together in sorted(nests.items(), key=lambda nest: nest[0]):
+            entries = Entries(self, section, rank, width)
+            instructions = entries.of_totals(together) if is_total else entries.of(together)
             stages[rank].nests.append(Nest(is_batch, self.sizes.setdefault(width, len(self.sizes)), instructions))
         return tuple(stages)
+
+    def _is_made(self, there: Pointer, ref: Ref) -> bool:
+        """Whether a root is a sum over columns, stored where it is made."""
+        return ref.kind == LOCAL and self.is_total(ref.number) and self.homes[ref.number] == there
 
     def _product(self, k: int) -> Product:
         (rows, matrix), y, transposed = self.operands[k], self.homes[k], cast(Matmul, self.nodes[k]).transpose_b
@@ -127,7 +138,7 @@ class Lowering(Places):
 
     def _found_rank(self, k: int, span: Span, section: int) -> int:
         node, operands = self.nodes[k], self.operands[k]
-        if self.is_product(k):
+        if self.is_product(k) or self.is_total(k):
             return self._complete(operands[0], section) + 1
         if isinstance(node, Slice):
             operand, column = self.cut(k, span.column)
@@ -151,7 +162,7 @@ class Lowering(Places):
         """Whether a stage finds a result in memory."""
         if k not in self.homes or self.section[k] != section:
             return self._is_from_before(k, section)
-        return self._complete(Ref(LOCAL, k), section) < rank + self.is_product(k)
+        return self._complete(Ref(LOCAL, k), section) < rank + (self.is_product(k) or self.is_total(k))
 
     def should_store(self, k: int, span: Span, section: int, rank: int) -> bool:
         """Whether a result that is not in memory has to be: it is of another section, or dear and of an earlier stage."""

@@ -1,9 +1,9 @@
 """Where values are: which of them are in memory, and in which section of the loop each is computed.
 
-In memory is what is given, what products make, and what is ``stored``: what somebody needs of all steps, the new state, what
-a product takes, joins of which more than one part is read at once, and what is dear and used on both sides of a product.
-Slices and joins of columns are addresses: a slice is some columns of what it was cut out of, a part of a join is where the
-join has it.
+In memory is what is given, what products and sums over columns make, and what is ``stored``: what somebody needs of all
+steps, the new state, what a product takes, joins of which more than one part is read at once, and what is dear and used on
+both sides of a product. Slices and joins of columns are addresses: a slice is some columns of what it was cut out of, a part
+of a join is where the join has it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from minigrad.loops.schedule import EPILOGUE, PROLOGUE, Schedule
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
+from minigrad.ops.reductions import Mean, Sum
+from minigrad.ops.shape import Reshape
 
 __all__ = ["Places", "Span"]
 
@@ -47,7 +49,8 @@ class Places:
         """The lines before the loop that have no native form and are left to NumPy."""
         self.section = self._sections()
         self._crossing = self._found_crossing()
-        in_memory = [k for k in range(len(self.nodes)) if k in stored or k in self.at_once or self.is_product(k)]
+        whole = range(len(self.nodes))
+        in_memory = [k for k in whole if k in stored or k in self.at_once or self.is_product(k) or self.is_total(k)]
         self.homes = {k: self._home(k) for k in in_memory}
 
     def _dtype(self) -> Any:
@@ -157,6 +160,8 @@ class Places:
 
     def span_of(self, operand: Ref, k: int, span: Span) -> Span:
         """The columns of an operand that some columns of an entrywise result need."""
+        if isinstance(self.nodes[k], Reshape) and self.program.value(operand).shape != self.nodes[k].shape:
+            raise CannotCompile("native code does not reshape")
         is_stretched = self.whole(operand).width != self.whole(Ref(LOCAL, k)).width
         return Span(0, 1, True) if is_stretched else span
 
@@ -164,6 +169,11 @@ class Places:
         """Whether a line is a product of rows, or of one, with a matrix that is the same at every step."""
         node = self.nodes[k]
         return isinstance(node, Matmul) and node.rank_a <= 2 == node.rank_b and self.operands[k][1].kind == CONST
+
+    def is_total(self, k: int) -> bool:
+        """Whether a line is a sum or a mean over columns that leaves one column."""
+        node: Any = self.nodes[k]
+        return isinstance(node, Sum | Mean) and node.axes == (len(node.shape_x) - 1,) and len(node.shape) == len(node.shape_x)
 
     def numbers(self, k: int) -> tuple[float | None, ...]:
         """Those operands of a line that are plain numbers."""

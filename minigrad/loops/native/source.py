@@ -13,21 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from minigrad.loops.native.form import (
-    AFTER,
-    BEFORE,
-    CARRY,
-    IN,
-    NEW,
-    Apply,
-    Form,
-    Instruction,
-    Load,
-    Nest,
-    Product,
-    Stage,
-    Store,
-)
+from minigrad.loops.native.form import AFTER, BEFORE, CARRY, IN, NEW, Apply, Form, Instruction, Load, Product, Stage, Total
 
 __all__ = ["HEAD", "OF_POINTER", "OF_PRODUCT", "products_of", "source"]
 
@@ -129,7 +115,7 @@ def _product(form: Form, number: int, made: Product) -> str:
 
 def _used(stage: Stage) -> list[int]:
     instructions = [instruction for nest in stage.nests for instruction in nest.instructions]
-    return sorted({instruction.pointer for instruction in instructions if isinstance(instruction, Load | Store)})
+    return sorted({instruction.pointer for instruction in instructions if not isinstance(instruction, Apply)})
 
 
 def _call(form: Form, name: str, stage: Stage) -> str:
@@ -146,13 +132,12 @@ def _function(name: str, stage: Stage) -> Iterator[str]:
     yield "    disjoint()"
     for nest in stage.nests:
         yield f"    for b in range({'B' if nest.is_batch else '1'}):"
+        totals = [instruction for instruction in nest.instructions if isinstance(instruction, Total)]
+        yield from [f"        t{total.pointer} = zero" for total in totals]
         yield f"        for j in range(n{nest.columns}):"
-        yield from [f"            {line}" for line in _instructions(nest)]
-
-
-def _instructions(nest: Nest) -> Iterator[str]:
-    for k, instruction in enumerate(nest.instructions):
-        yield _written(k, instruction)
+        yield from [f"            {_written(k, instruction)}" for k, instruction in enumerate(nest.instructions)]
+        for pointer, _, is_mean in totals:
+            yield f"        p{pointer}[b * s{pointer}] = t{pointer}{f' / number(n{nest.columns})' if is_mean else ''}"
 
 
 def _written(k: int, instruction: Instruction) -> str:
@@ -161,6 +146,8 @@ def _written(k: int, instruction: Instruction) -> str:
         return f"v{k} = p{instruction.pointer}[b * s{instruction.pointer}{column}]"
     if isinstance(instruction, Apply):
         return f"v{k} = {instruction.text.format(*map(_word, instruction.operands))}"
+    if isinstance(instruction, Total):
+        return f"t{instruction.pointer} = t{instruction.pointer} + {_word(instruction.value)}"
     return f"p{instruction.pointer}[b * s{instruction.pointer} + j] = {_word(instruction.value)}"
 
 

@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.gradients import ArrayAccumulator, Gathered, added_up
+from minigrad.gradients import MADE, ArrayAccumulator, Gathered, added_up, own
 from minigrad.graph import Gradient, Node, Operation, cycle
 
 __all__ = ["sweep_arrays"]
 
 
 def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], list[Operation]]:
-    """What ``sweep([(output, gradient)], ArrayAccumulator())`` returns: gradients by leaf, and the operations passed."""
+    """What ``sweep([(output, gradient)], ArrayAccumulator())`` returns: gradients by leaf, and the operations passed.
+
+    Each gradient is an array of its own.
+    """
     sums = ArrayAccumulator()
     totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
     waiting = {output.serial: output}
@@ -33,12 +36,15 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
         newest = -heappop(newest_first)
         node = waiting.pop(newest)
         g = totals.pop(newest)
+        is_new = newest in owned
         if type(g) is not array:
+            is_new = type(g) in MADE
             g = added_up(g, node)
         if node.watch is not None:
-            found[node] = g = node.watch.show(node, g, sums)
+            g = node.watch.show(node, g, sums)
+            found[node] = own(g)
         if not isinstance(node, Operation):
-            found[node] = g
+            found[node] = g if is_new and node.watch is None else own(g)
             continue
         passed.append(node)
         inputs = node.sources

@@ -100,6 +100,13 @@ class Cut:
         self.low = self.high = span[2]
         self.total = np.empty(node.shape, node.dtype)
 
+    @classmethod
+    def of(cls, node: Node, contribution: Piece) -> Cut:
+        """One that holds a first contribution."""
+        cut = cls(node, contribution.span)
+        cut.put(contribution)
+        return cut
+
     def put(self, contribution: Piece) -> None:
         """Write a contribution where it belongs."""
         _, start, stop, index = contribution.span
@@ -151,10 +158,12 @@ class Gathered:
         kind = type(contribution)
         if kind is Piece:
             axis = contribution.span[0]
-            cut = self.cuts.get(axis)
-            if cut is None:
-                cut = self.cuts[axis] = Cut(node, contribution.span)
-            cut.put(contribution)
+            if axis in self.cuts:
+                self.cuts[axis].put(contribution)
+            else:
+                self.cuts[axis] = Cut.of(node, contribution)
+        elif kind is Cut:
+            self.cuts[contribution.axis] = contribution
         elif kind is OuterProduct:
             self.lefts.append(contribution.left)
             self.rights.append(contribution.right)
@@ -199,7 +208,9 @@ class Gathered:
         return result if result.dtype == node.dtype else result.astype(node.dtype)
 
 
-DEFERRED = (OuterProduct, Piece, Partial, OfResult)
+DEFERRED = (OuterProduct, Piece, Cut, Partial, OfResult)
+MADE = (OuterProduct, Cut)
+"""Those of which the sum is an array that is made when it is taken."""
 MOST_ROWS = 64
 """How many contributions of rows wait at most: they are kept alive until they are added up."""
 
@@ -213,7 +224,7 @@ class ArrayAccumulator:
     """Sums of NumPy arrays; one instance serves one sweep.
 
     ``totals`` holds by serial number what each waiting node was sent: an array, a single contribution that waits in a form of
-    its own, or `Gathered`; ``owned`` says whose array is our own.
+    its own, parts along one axis (`Cut`), or `Gathered`; ``owned`` says whose array is our own.
     """
 
     __slots__ = ("owned", "totals")
@@ -231,11 +242,17 @@ class ArrayAccumulator:
         """Add ``contribution`` to what ``node`` has been sent."""
         serial = node.serial
         total = self.totals.get(serial)
+        kind = type(contribution)
         if total is None:
-            self.totals[serial] = contribution if type(contribution) in DEFERRED else fitted(contribution, node)
+            if kind is Piece:
+                self.totals[serial] = Cut.of(node, contribution)
+            else:
+                self.totals[serial] = contribution if kind in DEFERRED else fitted(contribution, node)
         elif type(total) is Gathered:
             total.add(node, contribution)
-        elif type(total) in DEFERRED or type(contribution) in DEFERRED or is_rows_of(contribution, node):
+        elif type(total) is Cut and kind is Piece and total.axis == contribution.span[0]:
+            total.put(contribution)
+        elif type(total) in DEFERRED or kind in DEFERRED or is_rows_of(contribution, node):
             gathered = self.totals[serial] = Gathered()
             gathered.add(node, total)
             gathered.add(node, contribution)
@@ -272,6 +289,10 @@ class ArrayAccumulator:
 
 def added_up(total: Any, node: Node) -> Gradient:
     """What a node was sent, of which something waited in a form of its own, as an array."""
+    if type(total) is Cut:
+        return total.whole()
+    if type(total) is OfResult:
+        return {total.which: total.values}
     if type(total) is OuterProduct:
         return fitted(total.left.T.dot(total.right), node)
     if type(total) is not Gathered:

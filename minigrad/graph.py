@@ -375,17 +375,17 @@ def release(operations: Iterable[Operation]) -> None:
         operation.saved = None
 
 
-def commit(found: dict[Node, Gradient], own: Callable[[Gradient], Any], passed: Iterable[Operation]) -> None:
-    """Add the gradients to the ``grad`` of leaves, as arrays of their own, and release the operations that were passed.
+def commit(found: dict[Node, Gradient], passed: Iterable[Operation]) -> None:
+    """Add the gradients, each an array of its own, to the ``grad`` of leaves, and release the operations that were passed.
 
     All of it happens or, after an error or an interrupt, nothing.
     """
     owned: list[tuple[Leaf | Watch, Any]] = []
     for node, g in found.items():
         if isinstance(node, Leaf):
-            owned.append((node, own(g)))
+            owned.append((node, g))
         elif node.watch is not None and node.watch.keep:
-            owned.append((node.watch, own(g)))
+            owned.append((node.watch, g))
     releases = zip(passed, repeat("saved"), repeat(None))
     with commit_lock:
         totals = [(keeper, "grad", g if keeper.grad is None else keeper.grad + g) for keeper, g in owned]

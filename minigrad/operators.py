@@ -23,26 +23,22 @@ class Operators:
 
     __array_priority__ = 1000
 
-    def __add__(self, other: Any) -> Tensor:
-        return operations.add(self, other)
+    if TYPE_CHECKING:  # `minigrad.ops` sets them: the operation is the operator, and a call less
+
+        def __add__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
 
     def __radd__(self, other: Any) -> Tensor:
         return operations.add(other, self)
 
-    def __sub__(self, other: Any) -> Tensor:
-        return operations.subtract(self, other)
-
     def __rsub__(self, other: Any) -> Tensor:
         return operations.subtract(other, self)
 
-    def __mul__(self, other: Any) -> Tensor:
-        return operations.multiply(self, other)
-
     def __rmul__(self, other: Any) -> Tensor:
         return operations.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return operations.divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
         return operations.divide(other, self)
@@ -52,9 +48,6 @@ class Operators:
 
     def __rpow__(self, other: Any) -> Tensor:
         return operations.power(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return operations.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return operations.matmul(other, self)

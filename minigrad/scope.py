@@ -301,17 +301,25 @@ class scope(Setting):
         ArgumentError: the name is not a non-empty string.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_name", "_time")
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"scope: expected a non-empty name, got {name!r}")
         self._name = name
+        self._time: int | None = None
+
+    def move(self, t: int | None) -> None:
+        """Within the block, go on to another time step: what a loop over many does instead of a block for each."""
+        self._time = t
+        _, path, line = state.place
+        state.place = Place(t, path, line)
 
     @override
     def enter(self) -> Place:
         found = state.place
-        state.place = Place(found.time, (*found.scope, self._name), found.line)
+        time = found.time if self._time is None else self._time
+        state.place = Place(time, (*found.scope, self._name), found.line)
         return found
 
     @override

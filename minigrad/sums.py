@@ -7,11 +7,28 @@ dtypes that it does not know, NumPy's sum is used.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 
 from minigrad.guard import Array
 
 __all__ = ["column_sums", "row_sums"]
+
+MOST = 4096
+"""Rows of ones up to this length are made once."""
+
+
+def _ones(length: int, dtype: np.dtype[Any]) -> Array:
+    return _few_ones(length, dtype) if length <= MOST else np.ones(length, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _few_ones(length: int, dtype: np.dtype[Any]) -> Array:
+    ones = np.ones(length, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def column_sums(matrix: Array) -> Array:
@@ -20,7 +37,7 @@ def column_sums(matrix: Array) -> Array:
     >>> column_sums(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([4., 6.])
     """
-    sums: Array = np.ones(len(matrix), matrix.dtype).dot(matrix) if matrix.dtype.char in "fd" else np.add.reduce(matrix, 0)
+    sums: Array = _ones(len(matrix), matrix.dtype).dot(matrix) if matrix.dtype.char in "fd" else np.add.reduce(matrix, 0)
     return sums
 
 
@@ -33,4 +50,4 @@ def row_sums(matrix: Array) -> Array:
     """
     if matrix.dtype.char not in "fd":
         return np.asarray(np.add.reduce(matrix, 1, keepdims=True))
-    return np.asarray(matrix.dot(np.ones((matrix.shape[1], 1), matrix.dtype)))
+    return np.asarray(matrix.dot(_ones(matrix.shape[1], matrix.dtype)[:, None]))

@@ -24,7 +24,7 @@ from minigrad.operators import Operators
 from minigrad.registry import operations
 from minigrad.scope import state
 
-__all__ = ["Constant", "Tensor", "operand", "plain", "record", "unrecorded"]
+__all__ = ["Constant", "Tensor", "given", "operand", "plain", "record", "unrecorded"]
 
 ndarray = np.ndarray
 _new = object.__new__
@@ -171,6 +171,9 @@ class Tensor(Operators, ArrayMethods):
         node = self._node
         if node is not None and type(name) is str:
             node.name = name
+        elif node is None and state.recording and type(name) is str:
+            array = self._array
+            self._node = Leaf(array.shape, array.dtype, False, name)
         elif node is not None or state.recording:
             self.name = name
         return self
@@ -337,7 +340,8 @@ class Tensor(Operators, ArrayMethods):
             found, passed = sweep_arrays(node, g)
         else:
             found, passed = graph.sweep([(node.written_out(), g)], state.detector.array_accumulator(), edges=graph.INPUTS)
-        graph.commit(found, own, () if retain_graph else passed)
+            found = {kept: own(g) for kept, g in found.items()}
+        graph.commit(found, () if retain_graph else passed)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> graph.Removal:
         """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
@@ -646,6 +650,14 @@ def unrecorded(data: Any) -> Tensor:
     return result
 
 
+def given(array: Array, name: str, role: str) -> Tensor:
+    """A constant around an array, which is not copied, with a name and what it is to its model."""
+    result, node = unrecorded(array), Leaf(array.shape, array.dtype, False, name)
+    node.role = role
+    result._node = node
+    return result
+
+
 def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
     """The node of ``output`` and the gradient a backward pass starts with there, checked."""
     if output._node is None or not output._wants:
@@ -659,7 +671,7 @@ def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
                 f"{where}: a tensor of shape {output.shape} has {output.size} entries; reduce it to one number with "
                 ".sum() or .mean(), or pass the upstream gradient of that shape"
             )
-        return output._node, np.ones(output.shape, output.dtype)
+        return output._node, np.full(output.shape, 1, output.dtype) if output.shape else np.array(1, output.dtype)
     values = np.array(gradient._array) if isinstance(gradient, Tensor) else _numbers(gradient, None, f"{where}: gradient")
     if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
         raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")

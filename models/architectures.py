@@ -29,9 +29,9 @@ from .checks import Seed, generator, positive_size
 from .encoder_decoder import EncoderDecoder
 from .head import Head
 from .layers import RecurrentLayers
-from .recurrent import parts_of, shape_of
+from .lengths import steps_that_count
 from .sampling import IntArray, chosen, same_batch, symbols
-from .unrolling import steps_that_count
+from .states import parts_of, shape_of
 
 __all__ = ["EncoderDecoder", "ManyToMany", "ManyToOne", "OneToMany", "OneToOne"]
 

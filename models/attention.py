@@ -22,8 +22,8 @@ from minigrad.module import Module
 
 from .checks import Seed, one_of, positive_size
 from .initialisers import Initialiser
+from .lengths import Valid
 from .recurrent import affine
-from .unrolling import Valid
 
 __all__ = ["ATTENTIONS", "AdditiveAttention", "Attention", "DotAttention", "Memory", "make_attention"]
 

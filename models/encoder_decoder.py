@@ -25,9 +25,10 @@ from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability
 from .head import Head
 from .layers import RecurrentLayers
-from .recurrent import parts_of
+from .lengths import steps_that_count
 from .sampling import IntArray, chosen, same_batch, symbols
-from .unrolling import scope_if, steps_that_count
+from .states import parts_of
+from .unrolling import scope_if
 
 __all__ = ["EncoderDecoder", "Written"]
 

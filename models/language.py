@@ -20,9 +20,10 @@ from .cells import make_cell
 from .checks import Seed, generator, is_number, positive_size, switch
 from .head import Head
 from .layers import RecurrentLayers
+from .lengths import checked_lengths
 from .sampling import symbols as time_major
 from .streams import check_symbols
-from .unrolling import checked_lengths, unroll
+from .unrolling import unroll
 from .vocabulary import IntArray
 
 __all__ = ["LanguageModel"]

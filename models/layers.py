@@ -19,17 +19,17 @@ from minigrad.module import Module, Parameter
 from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability, switch
 from .head import Head
-from .promise import can_hoist
-from .recurrent import Recurrent, parts_of, with_parts
+from .lengths import steps_that_count
+from .promise import can_hoist, why_not
+from .recurrent import Recurrent
+from .states import detached, parts_of, with_parts
 from .unrolling import (
     checked_cell,
     checked_inputs,
-    detached,
     label_of,
     run,
     scope_if,
     stacked_over_time,
-    steps_that_count,
     unroll,
 )
 
@@ -198,7 +198,7 @@ class RecurrentLayers(Module):
                     if isinstance(fed, Tensor):
                         checked_inputs(f"unroll {label_of(cell)}", cell, fed)
                     with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
-                        hoisted = hoist and can_hoist(cell)
+                        hoisted = hoist and can_hoist(cell) and why_not(cell) is None
                         hs, final = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
                     finals.append(final)
                     ways.append(stacked_over_time(cell, fed, hs, final) if isinstance(fed, Tensor) else hs)

@@ -7,19 +7,16 @@ can be (`minigrad.loops.execute`). The cells of minigrad say it.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from operator import attrgetter, methodcaller
-from types import FunctionType
 from typing import Any, Final
 from weakref import ref
 
+from minigrad import Tensor
 from minigrad.loops import Memory
-from minigrad.module import Parameter
+from minigrad.loops.reads import Reads, Unknown
 
 from .recurrent import Cell
 
-__all__ = ["ADVANCING", "can_hoist", "memory_of", "token_of", "why_not"]
+__all__ = ["ADVANCING", "can_hoist", "known_of", "memory_of", "why_not"]
 
 ADVANCING: Final = ("step", "project", "recur")
 """The methods that compute a step."""
@@ -57,83 +54,65 @@ def why_not(cell: Any) -> str | None:
 
 
 def can_hoist(cell: Any) -> bool:
-    """Whether `recur` of `project` is known to be the step, so that all steps may be projected at once."""
-    return isinstance(cell, Cell) and type(cell).step is Cell.step and why_not(cell) is None
+    """Whether `recur` of `project` is the step of a cell that promises a pure one, so that all may be projected at once."""
+    return isinstance(cell, Cell) and type(cell).step is Cell.step
 
 
-CODE: Final = attrgetter("__code__")
+class Known:
+    """What is known of one cell: a token that tells its steps from those of others, and the steps that were traced."""
+
+    __slots__ = ("changes", "memories", "token")
+
+    def __init__(self) -> None:
+        self.token = object()
+        self.memories: dict[str, tuple[Reads, dict[Any, Memory]] | None] = {}
+        """For each method what it read when its steps were traced, and those steps; None where that cannot be known."""
+        self.changes = 0
+        """How often something that a step reads had changed."""
 
 
-tokens: dict[int, tuple[ref[Any], object]] = {}
-"""For each cell, by `id`, what tells its steps from those of others."""
+MOST_CHANGES: Final = 32
+"""A cell that changes more often than this is traced at each call."""
+
+cells: dict[int, tuple[ref[Any], Known]] = {}
+"""What is known of each cell, by `id` (cells may compare equal): not part of the cell, so neither copied nor saved with it."""
 
 
-def token_of(cell: Any) -> object:
-    """What stands for a cell as long as it lives; always new where that cannot be known."""
-    known, key = tokens.get(id(cell)), id(cell)
-    if known is None or known[0]() is not cell:
+def known_of(cell: Any) -> Known:
+    """What is known of a cell as long as it lives; nothing where that cannot be told."""
+    found, key = cells.get(id(cell)), id(cell)
+    if found is None or found[0]() is not cell:
         try:
-            known = tokens[key] = ref(cell, lambda _: tokens.pop(key, None)), object()
+            found = cells[key] = ref(cell, lambda _: cells.pop(key, None)), Known()
         except TypeError:
-            return object()
-    return known[1]
+            return Known()
+    return found[1]
 
 
-class Snapshot:
-    """What the step of one of minigrad's own cells reads, as it is now: attributes, methods, their code and globals."""
+def memory_of(cell: Any, method: str, state: Any, inputs: Any) -> Memory | None:
+    """The steps of a cell that were traced for states and inputs of such kinds, if they would be traced the same now.
 
-    __slots__ = ("_dicts", "_functions", "_globals", "_then", "_values")
-
-    def __init__(self, cell: Cell[Any]) -> None:
-        kinds = [kind for kind in type(cell).__mro__ if kind.__module__.startswith(__package__ or "")]
-        self._dicts: list[Any] = [vars(cell), *map(vars, kinds)]
-        self._functions = list(dict.fromkeys(_functions(kinds)))
-        self._globals = [
-            (function.__globals__, name)
-            for function in self._functions
-            for name in function.__code__.co_names
-            if name in function.__globals__
-        ]
-        self._values = self._now()
-        self._then = list(map(id, self._values))
-
-    def _now(self) -> list[Any]:
-        attributes = itertools.chain.from_iterable(map(methodcaller("values"), self._dicts))
-        return [*attributes, *map(CODE, self._functions), *[names.get(name) for names, name in self._globals]]
-
-    def holds(self) -> bool:
-        """Whether all of it is still the same."""
-        return list(map(id, self._now())) == self._then
-
-
-def _functions(kinds: list[type]) -> Iterator[FunctionType]:
-    for kind in kinds:
-        for value in vars(kind).values():
-            function = getattr(value, "__func__", getattr(value, "fget", value))
-            if isinstance(function, FunctionType):
-                yield function
-
-
-remembered: dict[int, tuple[ref[Any], Snapshot, dict[str, Memory]]] = {}
-"""For each cell, by `id` (cells may compare equal), what it then was, and the steps that were traced: not part of the cell,
-so that they are neither copied nor saved with it."""
-
-
-def memory_of(cell: Any, method: str) -> Memory | None:
-    """The traced steps of a cell of minigrad's own; none where an attribute may change without being replaced."""
-    if not type(cell).__module__.startswith(f"{__package__}.cells"):
+    None where that cannot be known.
+    """
+    kinds = kind_of(state), kind_of(inputs)
+    known = known_of(cell)
+    if None in kinds or known.changes > MOST_CHANGES:
         return None
-    known = remembered.get(id(cell))
-    if known is None or known[0]() is not cell or not known[1].holds():
-        if not all(map(_is_constant, vars(cell).items())):
-            return None
-        key = id(cell)
-        known = remembered[key] = ref(cell, lambda _: remembered.pop(key, None)), Snapshot(cell), {}
-    return known[2].setdefault(method, {})
+    found = known.memories.get(method)
+    if found is None and method in known.memories:
+        return None
+    if found is None or not found[0].hold(cell):
+        known.changes += found is not None
+        try:
+            found = Reads(cell, (method, "state_names")), {}
+        except Unknown:
+            found = None
+        known.memories[method] = found
+    return None if found is None else found[1].setdefault(kinds, {})
 
 
-def _is_constant(attribute: tuple[str, Any]) -> bool:
-    """Whether an attribute can only change by being replaced, or is a parameter, whose values are looked up at every run."""
-    name, value = attribute
-    plain = value is None or isinstance(value, Parameter | str | int | float)
-    return plain or name == "blocks" or (isinstance(value, tuple) and all(isinstance(entry, str) for entry in value))
+def kind_of(state: Any) -> type | None:
+    """What tells states that have the same parts from each other; None where that is more than their class."""
+    if isinstance(state, Tensor):
+        return Tensor
+    return type(state) if isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state) else None

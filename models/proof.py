@@ -16,7 +16,8 @@ from minigrad.errors import ArgumentError
 
 from . import by_hand
 from .language import LanguageModel
-from .recurrent import Cell, parts_of, with_parts
+from .recurrent import Cell
+from .states import parts_of, with_parts
 from .unrolling import unroll
 from .vocabulary import IntArray
 

@@ -12,14 +12,15 @@ from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, current_place, pytree
+from minigrad import Tensor, current_place
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.scope import Place
-from minigrad.tensor import plain
+from minigrad.tensor import given, plain
 
 from .checks import Seed, positive_size
+from .states import parts_of, shape_of
 
 __all__ = [
     "Cell",
@@ -27,11 +28,8 @@ __all__ = [
     "Seed",
     "State",
     "affine",
-    "parts_of",
     "positive_size",
-    "shape_of",
     "stacked_gates",
-    "with_parts",
 ]
 
 State = TypeVar("State")
@@ -108,6 +106,8 @@ class Cell(Module, ABC, Generic[State]):
 
         Raise ArgumentError if its parts do not say which is which, as a plain tuple's do not, where the cell's have names.
         """
+        if type(state) is Tensor and state._array.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
+            return
         if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
             self._refuse_without_names(state)
         parts = parts_of(state)
@@ -143,7 +143,7 @@ class Cell(Module, ABC, Generic[State]):
                 break
         else:
             like = self.parameters()[0]
-        return Tensor(np.zeros((batch, self.hidden_size), like.dtype), name=name)
+        return given(np.zeros((batch, self.hidden_size), like.dtype), name, "initial state")
 
     # ---------------------------------------------------------------- the parameters, gate by gate
 
@@ -234,23 +234,3 @@ def affine(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
     """W x + b for rows x (..., D) and a matrix W (M, D); b (M,) or None."""
     wx = x @ W.T
     return wx if b is None else add_to(wx, b)
-
-
-def parts_of(state: Any) -> tuple[Any, ...]:
-    """The tensors a state is made of: itself, or those in a tuple, a list or a dict (see `minigrad.pytree`)."""
-    if isinstance(state, Tensor):
-        return (state,)
-    if isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state):
-        return tuple(state)
-    return tuple(pytree.ends(state))
-
-
-def with_parts(state: Any, parts: Iterable[Any]) -> Any:
-    """A state of the same kind as ``state``, made of other parts: the inverse of `parts_of`."""
-    return pytree.rebuilt(state, list(parts))
-
-
-def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape of a Tensor, an array or a nested list."""
-    shape = getattr(value, "shape", None)
-    return np.shape(value) if shape is None else tuple(shape)

@@ -205,7 +205,7 @@ class ByTime(ArrayAccumulator):
         run: Run = loop.needed()[0]
         count = len(run.chains)
         carry, ys = sorted(k for k in g if k < count), sorted(k - count for k in g if k >= count)
-        derivative = differentiate(loop.compiled.program, loop.wanted, carry, ys)
+        derivative = differentiate(loop.compiled.program, loop.compiled.wanted, carry, ys)
         labels = _labels(loop, derivative)
         program, kept = _with_copies(derivative.program, [ref for ref in labels.values() if ref is not None])
         ends = [ref.number for ref in (*program.ys, *(part.g for part in derivative.contributions))]
@@ -259,7 +259,7 @@ class ByTime(ArrayAccumulator):
 
 def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:
     """The named values of a loop that need a gradient, and where their cotangents are; None if none arrives."""
-    depending = flow(loop.compiled.program, loop.wanted)
+    depending = flow(loop.compiled.program, loop.compiled.wanted)
     found: dict[Label, Ref | None] = {}
     for k, line in enumerate(loop.values.program.lines):
         ref = loop.values.place.get(Ref(LOCAL, k), Ref(LOCAL, k))
@@ -269,7 +269,7 @@ def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:
                 raise Unknown
             found[label] = derivative.cotangents.get(ref)
     for j, value in enumerate(loop.trace.program.xs):
-        if value.name is not None and Ref(XS, j) in loop.wanted:
+        if value.name is not None and Ref(XS, j) in loop.compiled.wanted:
             found[loop.place.scope, value.name, 1] = derivative.cotangents.get(Ref(XS, j))
     return found
 

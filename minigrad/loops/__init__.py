@@ -16,7 +16,10 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | pool.py | those arrays, kept for the next run if they are small |
 | native/ | the schedule as native code instead, for those who ask for it |
 | compile.py | all passes one after the other, remembered by form |
-| execute.py | tracing, running, and checking that a step is what it promises to be |
+| recipe.py | a traced step with what later runs of its loop need |
+| reads.py | what the code of a step reads, compared before a recipe is used again |
+| prove.py | checking that a step is what it promises to be |
+| execute.py | tracing and running a loop, and its place in the graph |
 | explain.py | which loops are compiled, and why others are not |
 | loop.py | all steps as one operation of the graph, with several results |
 | written.py | the operations of every step, written out when somebody looks |

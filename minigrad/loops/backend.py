@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 
 from minigrad.guard import Array
-from minigrad.loops.buffers import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Buffers, Parts
+from minigrad.loops.buffers import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Buffers, Parts, Row
 from minigrad.loops.fuse import Call, Plan
-from minigrad.loops.pool import CHUNK, part, pooled, rows_of
+from minigrad.loops.pool import CHUNK, part, pooled, rows_of, steps_of
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Ref
 
 __all__ = ["Executable", "Run"]
@@ -31,8 +31,8 @@ class Executable:
     """
 
     __slots__ = (
-        "__weakref__", "arrays", "body", "dtypes", "epilogue", "every_carry", "given", "paths", "prologue",
-        "remark", "results", "rows", "units",
+        "__weakref__", "arrays", "body", "carry", "epilogue", "every_carry", "given", "paths", "prologue", "remark", "results",
+        "rows", "units", "unknown",
     )  # fmt: skip
     remark: str | None
     """Why it is not native code, if that was asked for; empty if it is."""
@@ -40,7 +40,7 @@ class Executable:
     def __init__(self, plan: Plan) -> None:
         layout, schedule = plan.layout, plan.schedule
         self.remark = None
-        self.dtypes = [value.dtype for value in schedule.program.carry]
+        self.carry = [Row(value.shape, value.dtype) for value in schedule.program.carry]
         floats = [node.dtype for node in schedule.nodes if node.dtype.kind == "f"]
         dtype = floats[0] if floats else np.dtype(float)
         self.units = {UNIT: np.array(1, dtype), MINUS_UNIT: np.array(-1, dtype)}
@@ -66,6 +66,7 @@ class Executable:
         """The slots in arrays that are another's at each run: the slot, the kind, which of the kind, and the path."""
         self.rows = [(slot, kinds[slot] in over_time, *self._carry(layout, slot)) for slot in used]
         """The slots that the body uses, whether they have a row for each step, and which part of the carry they are, if any."""
+        self.unknown = [None] * len(self.rows)
         self.body = [Call(call.function, tuple(map(used.index, call.slots))) for call in body]
         """The calls of one step, with numbers in ``rows``."""
 
@@ -89,7 +90,7 @@ class Executable:
         Args:
             T: how many there are.
             xs: the arrays over all steps, each (T, …).
-            carry: the parts of the carry to begin with.
+            carry: the parts of the carry to begin with; 0 for one that is zero.
             consts: what is the same at every step.
             reverse: the direction.
             cuts: before which steps, counted from 0 as they are computed, the carry is set to zero.
@@ -115,7 +116,7 @@ class Run:
         cuts: Sequence[int],
     ) -> None:
         self.executable, self.T, self.reverse, self.cuts = executable, T, reverse, cuts
-        self.arrays = pooled(executable, carry, T, reverse, self)
+        self.arrays = pooled(executable, T, reverse, self)
         self.chains: list[Array] = []
         """The parts of the carry at all times, if all are needed."""
         old, new = self._begun(carry)
@@ -131,8 +132,7 @@ class Run:
             for (here, _), value in zip(self.arrays.old, carry, strict=True):
                 here[...] = value
             return self.arrays.old, self.arrays.new
-        dtypes = self.executable.dtypes
-        self.chains = [np.empty((self.T + 1, *value.shape), dtype) for value, dtype in zip(carry, dtypes, strict=True)]
+        self.chains = [np.empty((self.T + 1, *row.shape), row.dtype) for row in self.executable.carry]
         for chain, value in zip(self.chains, carry, strict=True):
             chain[self.T if self.reverse else 0] = value
         first, last = [chain[:-1] for chain in self.chains], [chain[1:] for chain in self.chains]
@@ -142,20 +142,21 @@ class Run:
         """Make all calls."""
         values, executable = self.values, self.executable
         self._at_once(executable.prologue)
-        starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
+        starts = sorted({*range(0, self.T, CHUNK), *self.cuts}) if self.cuts else range(0, self.T, CHUNK)
         for start, stop in zip(starts, [*starts[1:], self.T], strict=True):
             if start in self.cuts:
                 for pair in self.arrays.old:
                     pair[start % 2][...] = 0
             chains = [rows_of(chain, start, stop, self.T, self.reverse, 1) for chain in self.chains]
             carries = {CARRY: chains, NEW: [rows[1:] for rows in chains]}
+            known = self.arrays.rows[start // CHUNK] if self.arrays.rows and not self.cuts else executable.unknown
             rows = [
-                kept[start // CHUNK]
-                if kept is not None and not self.cuts
-                else self._rows(values[slot], over_time, start, stop)
+                kept
+                if kept is not None
+                else steps_of(values[slot], over_time, start, stop, self.T, self.reverse)
                 if kind is None
                 else carries[kind][what]
-                for (slot, over_time, kind, what), kept in zip(executable.rows, self.arrays.rows, strict=True)
+                for (slot, over_time, kind, what), kept in zip(executable.rows, known, strict=True)
             ]
             calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in executable.body]
             deque(islice(zip(*calls, strict=False), stop - start), maxlen=0)
@@ -165,14 +166,6 @@ class Run:
         values = self.values
         for function, slots in calls:
             function(*[values[slot] for slot in slots])
-
-    def _rows(self, value: Any, over_time: bool, start: int, stop: int) -> Iterable[Any]:
-        """What a slot holds at the steps of a chunk, one after the other."""
-        if over_time:
-            return rows_of(value, start, stop, self.T, self.reverse)
-        if type(value) is not tuple:
-            return repeat(value)
-        return (value if start % 2 == 0 else value[::-1]) * (CHUNK // 2)
 
     def of(self, operand: Ref) -> Any:
         """A value of all steps, (T, …); a const as it is."""

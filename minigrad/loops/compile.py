@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
-from minigrad.loops.differentiate import Derivative, differentiate, flow, reach
+from minigrad.loops.differentiate import Contribution, Derivative, differentiate, flow, reach
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
@@ -22,16 +22,16 @@ from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
 from minigrad.ops.indexing import Slice
 
-__all__ = ["Compiled", "compiled"]
+__all__ = ["Backward", "Compiled", "Form", "Way", "form_of"]
 
 MOST: Final = 256
-"""How many forms are remembered before all are forgotten."""
+"""How many forms are remembered before all are forgotten, and of each form for how many lengths."""
 
-forms: dict[Hashable, Compiled] = {}
+forms: dict[Hashable, Form] = {}
 
 
-class Compiled:
-    """How loops over programs of one form are run: forward, for inference, and backward.
+class Form:
+    """Programs that are run in the same way: what they have in common.
 
     Args:
         program: one of them.
@@ -40,15 +40,12 @@ class Compiled:
         CannotCompile: the carry changes its shape or dtype, or there are floating-point numbers of several dtypes.
     """
 
-    __slots__ = ("_backward", "_forward", "_largest", "_reached", "_results", "program")
+    __slots__ = ("_compiled", "_everything", "program")
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._forward: dict[Hashable, Executable] = {}
-        self._backward: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
-        self._largest: dict[frozenset[Ref], tuple[Derivative, set[Ref]]] = {}
-        self._reached: dict[Hashable, set[Ref]] = {}
-        self._results: dict[Hashable, tuple[list[bool], list[bool]]] = {}
+        self._compiled: dict[frozenset[Ref], Compiled] = {}
+        self._everything: Executable | None = None
         for value, ref in zip(program.carry, program.new_carry, strict=True):
             new = program.value(ref)
             if (new.shape, new.dtype) != (value.shape, value.dtype):
@@ -59,15 +56,93 @@ class Compiled:
         if len(floats) > 1:
             raise CannotCompile(f"it computes with numbers of several dtypes: {', '.join(sorted(floats))}")
 
-    def results(self, wanted: frozenset[Ref], T: int) -> tuple[list[bool], list[bool]]:
-        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        if (wanted, T) not in self._results:
-            self._results[wanted, T] = self._depending(wanted, T)
-        return self._results[wanted, T]
+    def compiled(self, wanted: frozenset[Ref]) -> Compiled:
+        """How they are run where these consts, xs and parts of the initial carry want a gradient."""
+        if wanted not in self._compiled:
+            self._compiled[wanted] = Compiled(self.program, wanted)
+        return self._compiled[wanted]
 
-    def _depending(self, wanted: frozenset[Ref], T: int) -> tuple[list[bool], list[bool]]:
-        program, state = self.program, frozenset(ref for ref in wanted if ref.kind == CARRY)
-        others, seen = wanted - state, list[frozenset[Ref]]()
+    def everything(self) -> Executable:
+        """What keeps all locals of all steps."""
+        if self._everything is None:
+            self._everything = _executable(self.program, range(len(self.program.lines)), quiet=True)
+        return self._everything
+
+
+class Way(NamedTuple):
+    """One way to run a backward pass, and what it sends: to numbered xs and parts of the carry, found there, and to consts."""
+
+    derivative: Derivative
+    executable: Executable
+    xs: list[tuple[int, Ref]]
+    carry: list[tuple[int, int]]
+    contributions: list[Contribution]
+    summed: list[Ref]
+    """What contributions to consts are made of."""
+
+
+class Backward(NamedTuple):
+    """The backward pass for gradients that arrive at certain results: the ways to run it, and the lines that it passes."""
+
+    ways: list[Way]
+    lines: int
+
+
+class Compiled:
+    """How loops over programs of one form are run, where certain operands want a gradient: forward, and backward.
+
+    Lines are told by the bits of a number: bit k stands for line k.
+
+    Args:
+        program: one of the programs.
+        wanted: the consts, xs and parts of the initial carry that want a gradient.
+
+    Raises:
+        CannotCompile: an operation's derivative has no form that can be repeated.
+    """
+
+    __slots__ = (
+        "_backward", "_derivatives", "_forward", "_keeps", "_lines", "_reached", "_results", "_same", "needs_consts",
+        "needs_xs", "program", "wanted", "wanted_consts",
+    )  # fmt: skip
+
+    def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
+        self.program, self.wanted = program, wanted
+        needs: set[Ref] = set()
+        self._keeps = {ref.number for ref in program.ys}
+        if wanted:
+            whole = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
+            self._keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
+            needs = {ref for line in whole.program.lines for ref in line.operands if ref.kind == CONST}
+            needs |= {ref for ref in whole.needed() if ref.kind == XS}
+        self.needs_xs = [Ref(XS, j) in needs for j in range(len(program.xs))]
+        """Which xs a backward pass needs."""
+        self.needs_consts = [Ref(CONST, k) in needs for k in range(len(program.consts))]
+        self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
+        self._forward: dict[tuple[bool, bool], Executable] = {}
+        self._derivatives: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
+        self._backward: dict[Hashable, Backward] = {}
+        self._lines: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._reached: dict[Hashable, frozenset[Ref]] = {}
+        self._same: dict[frozenset[Ref], frozenset[Ref]] = {}
+        self._results: dict[int, tuple[list[bool], list[bool]]] = {}
+
+    def forward(self, quiet: bool) -> Executable:
+        """What keeps of all steps the outputs, and what the derivative needs."""
+        key = quiet, is_native()
+        if key not in self._forward:
+            plain = _executable(self.program, self._keeps, quiet)
+            self._forward[key] = plain if quiet else chosen(Schedule(self.program, self._keeps, every_carry=True), plain)
+        return self._forward[key]
+
+    def results(self, T: int) -> tuple[list[bool], list[bool]]:
+        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
+        found = self._results.get(T)
+        return _kept(self._results, T, self._depending(T)) if found is None else found
+
+    def _depending(self, T: int) -> tuple[list[bool], list[bool]]:
+        program, state = self.program, frozenset(ref for ref in self.wanted if ref.kind == CARRY)
+        others, seen = self.wanted - state, list[frozenset[Ref]]()
         every: set[Ref] = set()
         for _ in range(T):
             if state in seen:
@@ -80,88 +155,93 @@ class Compiled:
             state = frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
         return [Ref(CARRY, i) in state for i in range(len(program.carry))], [ref in every for ref in program.ys]
 
-    def forward(self, wanted: frozenset[Ref], quiet: bool) -> Executable:
-        """What keeps of all steps the outputs, and what the derivative needs."""
-        key = wanted, quiet, is_native()
-        if key not in self._forward:
-            program = self.program
-            kept = {ref.number for ref in program.ys}
-            if wanted:
-                derivative, _ = self._whole(wanted)
-                kept |= {ref.number for ref in derivative.needed() if ref.kind == LOCAL}
-            plain = self._executable(kept, quiet)
-            self._forward[key] = plain if quiet else chosen(Schedule(program, kept, every_carry=True), plain)
-        return self._forward[key]
+    def backward(self, results: tuple[int, ...], T: int, window: int) -> Backward:
+        """The backward pass for gradients that arrive at these results, after T steps, history being cut off after each window.
 
-    def everything(self) -> Executable:
-        """What keeps all locals of all steps."""
-        key = "everything"
-        if key not in self._forward:
-            self._forward[key] = self._executable(range(len(self.program.lines)), quiet=True)
-        return self._forward[key]
+        The results are the parts of the last carry and, after those, the ys.
+        """
+        key = results, self.reached(results, T, window), is_native()
+        found = self._backward.get(key)
+        return _kept(self._backward, key, self._backward_of(*key[:2])) if found is None else found
 
-    def _executable(self, kept: Iterable[int], quiet: bool) -> Executable:
-        return Executable(Plan(Schedule(self.program, kept, every_carry=True), quiet))
+    def _backward_of(self, results: tuple[int, ...], reached: frozenset[Ref]) -> Backward:
+        ways = []
+        for derivative, executable in self._derived(results):
+            xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
+            carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
+            parts = [part for part in derivative.contributions if Ref(CONST, part.const) in reached]
+            summed = list(dict.fromkeys(part.g for part in derivative.contributions))
+            ways.append(Way(derivative, executable, xs, carry, parts, summed))
+        return Backward(ways, _bits(reached))
 
-    def needs(self, wanted: frozenset[Ref]) -> set[Ref]:
-        """The xs and consts whose values a backward pass needs."""
-        return self._whole(wanted)[1]
-
-    def _whole(self, wanted: frozenset[Ref]) -> tuple[Derivative, set[Ref]]:
-        """The backward pass for gradients that arrive at all results, and the xs and consts whose values it needs."""
-        if wanted not in self._largest:
-            program = self.program
-            derivative = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
-            used = {ref for line in derivative.program.lines for ref in line.operands if ref.kind == CONST}
-            self._largest[wanted] = derivative, used | {ref for ref in derivative.needed() if ref.kind == XS}
-        return self._largest[wanted]
-
-    def backward(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int]) -> list[tuple[Derivative, Executable]]:
-        """The backward pass, for gradients that arrive there: with what can be multiplied ahead, and as it was derived;
-        each if it can be compiled."""
-        key = wanted, tuple(carry), tuple(ys), is_native()
-        if key not in self._backward:
-            derivative = differentiate(self.program, wanted, carry, ys)
-            ways = []
+    def _derived(self, results: tuple[int, ...]) -> list[tuple[Derivative, Executable]]:
+        """With what can be multiplied ahead, and as it was derived, which native code does first; each if it can be compiled."""
+        key = results, is_native()
+        if key not in self._derivatives:
+            derivative = differentiate(self.program, self.wanted, *self._of_both(results))
+            self._derivatives[key] = ways = []
             for way in (derivative, simplified(derivative)) if is_native() else (simplified(derivative), derivative):
-                program = way.program
-                kept = [ref.number for ref in (*program.ys, *(part.g for part in way.contributions))]
+                kept = [ref.number for ref in (*way.program.ys, *(part.g for part in way.contributions))]
                 with suppress(CannotCompile):
-                    schedule = Schedule(program, kept, every_carry=False)
+                    schedule = Schedule(way.program, kept, every_carry=False)
                     plain = Executable(Plan(schedule))
                     ways.append((way, chosen(schedule, plain) if way is derivative else plain))
-            self._backward[key] = ways
-        return self._backward[key]
+        return self._derivatives[key]
 
-    def reached(self, wanted: frozenset[Ref], carry: Sequence[int], ys: Sequence[int], T: int, window: int) -> set[Ref]:
-        """What gradients get to that arrive there after T steps, where history is cut off after each window: `reach`."""
-        last = (T - 1) % window + 1
-        key = wanted, tuple(carry), tuple(ys), last, min(T - last, window)
-        if key not in self._reached:
-            found = reach(self.program, wanted, carry, ys, last)
-            if last < T:
-                found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, wanted, (), ys, window)
-            self._reached[key] = found
-        return self._reached[key]
-
-    def lines_of(self, wanted: frozenset[Ref], number: int, T: int, window: int) -> set[Ref]:
-        """The lines that a gradient passes which arrives at one result alone: a part of the last carry, or, after those, ys."""
+    def _of_both(self, results: Iterable[int]) -> tuple[list[int], list[int]]:
+        """The parts of the last carry among the results, and the ys."""
         count = len(self.program.carry)
-        carry, ys = ([number], []) if number < count else ([], [number - count])
-        return {ref for ref in self.reached(wanted, carry, ys, T, window) if ref.kind == LOCAL}
+        return [k for k in results if k < count], [k - count for k in results if k >= count]
+
+    def reached(self, results: tuple[int, ...], T: int, window: int) -> frozenset[Ref]:
+        """What gradients get to that arrive at these results: `reach`."""
+        last = (T - 1) % window + 1
+        key = results, last, min(T - last, window)
+        found = self._reached.get(key)
+        return _kept(self._reached, key, self._reach(results, T, window, last)) if found is None else found
+
+    def _reach(self, results: tuple[int, ...], T: int, window: int, last: int) -> frozenset[Ref]:
+        carry, ys = self._of_both(results)
+        found = reach(self.program, self.wanted, carry, ys, last)
+        if last < T:
+            found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, self.wanted, (), ys, window)
+        same = frozenset(found)
+        return self._same.setdefault(same, same)
+
+    def lines(self, T: int, window: int) -> tuple[int, ...]:
+        """For each result the lines that a gradient passes which arrives at it alone."""
+        key = T, window
+        found = self._lines.get(key)
+        if found is None:
+            count = len(self.program.carry) + len(self.program.ys)
+            found = _kept(self._lines, key, tuple([_bits(self.reached((k,), T, window)) for k in range(count)]))
+        return found
 
 
-def compiled(program: Program) -> Compiled:
-    """How to run loops over this program; what is known of another of its form is used again."""
-    form = form_of(program)
-    if form not in forms:
-        if len(forms) == MOST:
-            forms.clear()
-        forms[form] = Compiled(program)
-    return forms[form]
+def _executable(program: Program, kept: Iterable[int], quiet: bool) -> Executable:
+    return Executable(Plan(Schedule(program, kept, every_carry=True), quiet))
 
 
-def form_of(program: Program) -> Hashable:
+def _bits(refs: Iterable[Ref]) -> int:
+    return sum(1 << ref.number for ref in refs if ref.kind == LOCAL)
+
+
+def _kept(memory: dict[Any, Any], key: Hashable, value: Any) -> Any:
+    """The value, which is now remembered."""
+    if len(memory) >= MOST:
+        memory.clear()
+    memory[key] = value
+    return value
+
+
+def form_of(program: Program) -> Form:
+    """The form of a program; what is known of another one with that form is used again."""
+    key = description(program)
+    found = forms.get(key)
+    return _kept(forms, key, Form(program)) if found is None else found
+
+
+def description(program: Program) -> Hashable:
     """What decides how a program is run: two with the same form differ in names and in the values of consts only."""
     return (
         tuple([(type(line.op), line.operands, line.shape, line.dtype, attributes(line.op)) for line in program.lines]),

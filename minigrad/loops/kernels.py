@@ -18,7 +18,7 @@ from minigrad.graph import Operation
 from minigrad.guard import Array
 from minigrad.loops.simplify import Factor
 from minigrad.ops.arithmetic import Negative
-from minigrad.ops.elementwise import quietly
+from minigrad.ops.elementwise import loudly, quietly
 from minigrad.ops.transcendental import Sigmoid
 
 __all__ = ["MINUS_ONE", "ONE", "OUT", "Kernel", "assign", "copy", "kernels", "matrix_kernel"]
@@ -43,8 +43,7 @@ def _quiet_exp(x: Array, y: Array) -> None:
 
 
 def _multiply_ahead(a: Array, b: Array, y: Array) -> None:
-    with np.errstate(under="raise"):
-        np.multiply(a, b, y)
+    loudly.run(np.multiply, a, b, y)
 
 
 def _maximum(a: Any, b: Any, y: Array) -> None:

@@ -21,9 +21,9 @@ from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
-from minigrad.loops.compile import Compiled
-from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
-from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Ref
+from minigrad.loops.compile import Compiled, Way
+from minigrad.loops.differentiate import OUTER, SCATTER
+from minigrad.loops.program import CONST, CannotCompile
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
 
@@ -34,8 +34,7 @@ class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
     __slots__ = (
-        "compiled", "consts", "is_written", "lent", "passed", "released", "times", "trace", "values", "wanted", "window",
-        "written",
+        "compiled", "consts", "is_written", "lent", "passed", "released", "times", "trace", "values", "window", "written",
     )  # fmt: skip
     label, symbol = "loop", "↻"
     compiled: Compiled
@@ -45,14 +44,13 @@ class Loop(Operation):
     """Whether a backward pass goes through the single steps."""
     lent: tuple[Any, ...]
     """The arrays of others that the derivative needs."""
-    passed: set[Ref]
-    """The lines that the latest backward pass went through, at one step or another."""
-    released: set[Ref]
+    passed: int
+    """The lines that the latest backward pass went through, at one step or another: bit k stands for line k."""
+    released: int
     """Those that were released: a loop is as fine as its steps, so results that depend on none of them still lead back."""
     times: range
     trace: Trace
     values: Values
-    wanted: frozenset[Ref]
     window: int
     """After how many steps each time the carry loses its history."""
     written: Steps | None
@@ -69,6 +67,8 @@ class Loop(Operation):
     def cuts(self) -> list[int]:
         """Before which steps of the backward pass its carry is set to zero."""
         T = len(self.times)
+        if self.window >= T:
+            return []
         return [T - number for number in range(self.window, T, self.window)][::-1]
 
     @property
@@ -79,21 +79,20 @@ class Loop(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
-            self.released = self.released | self.passed
-            count = len(self.compiled.program.carry) + len(self.compiled.program.ys)
-            if any(self.lines_of(number) and not self.is_released(number) for number in range(count)):
-                self.values.keep_own()
-            else:
+            self.released = released = self.released | self.passed
+            if all(not lines or lines & released for lines in self._lines()):
                 self.values.release()
+            else:
+                self.values.keep_own()
             self.lent = ()
 
-    def lines_of(self, number: int) -> set[Ref]:
-        """The lines between one result and what wants a gradient."""
-        return self.compiled.lines_of(self.wanted, number, len(self.times), self.window)
+    def _lines(self) -> tuple[int, ...]:
+        """For each result the lines between it and what wants a gradient."""
+        return self.compiled.lines(len(self.times), self.window)
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
-        return self.saved is None or not self.released.isdisjoint(self.lines_of(number))
+        return self.values.run is None or bool(self.released & self._lines()[number])
 
     @override
     def described(self) -> str:
@@ -108,44 +107,35 @@ class Loop(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
-        carry, ys = sorted(k for k in g if k < len(run.chains)), sorted(k - len(run.chains) for k in g if k >= len(run.chains))
-        reached = self.compiled.reached(self.wanted, carry, ys, run.T, self.window)
-        self.passed = {ref for ref in reached if ref.kind == LOCAL}
-        for derivative, executable in self.compiled.backward(self.wanted, carry, ys):
+        backward = self.compiled.backward(tuple(sorted(g)), run.T, self.window)
+        self.passed = backward.lines
+        for way in backward.ways:
             try:
                 with np.errstate(over="raise", divide="raise", invalid="raise"):
-                    contributions = self._contributions(run, derivative, executable, g, reached)
+                    contributions = self._contributions(run, way, g)
             except (FloatingPointError, CannotCompile):
                 continue
             if contributions is not None:
                 return contributions
         return self._plainly(g)
 
-    def _contributions(
-        self, run: Run, derivative: Derivative, executable: Any, g: dict[int, Array], reached: set[Ref]
-    ) -> list[Gradient] | None:
+    def _contributions(self, run: Run, way: Way, g: dict[int, Array]) -> list[Gradient] | None:
         """What the sources are sent; None where that is not finite."""
-        program, count = derivative.program, len(run.chains)
-        carry = [
-            g[i] if i in g else np.zeros(value.shape, value.dtype)
-            for i, value in zip(derivative.carry, program.carry, strict=True)
-        ]
+        derivative, count = way.derivative, len(run.chains)
+        carry = [g.get(i, 0) for i in derivative.carry]
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
-        back = executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
+        back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
+        if not all(math.isfinite(np.add.reduce(back.of(ref), None)) for ref in way.summed):
+            return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
         after_carry = after_xs + len(self.trace.carry)
-        for j, ref in zip(derivative.xs, program.ys, strict=True):
-            sent[j] = back.of(ref) if Ref(XS, j) in reached else None
-        for number, i in enumerate(derivative.carry):
-            if Ref(CARRY, i) in reached:
-                sent[after_xs + i] = back.last(number)
-        if not all(math.isfinite(np.add.reduce(back.of(ref), None)) for ref in {part.g for part in derivative.contributions}):
-            return None
-        for const, form, local, factor, transposed in derivative.contributions:
-            if Ref(CONST, const) not in reached:
-                continue
+        for j, ref in way.xs:
+            sent[j] = back.of(ref)
+        for i, number in way.carry:
+            sent[after_xs + i] = back.last(number)
+        for const, form, local, factor, transposed in way.contributions:
             position, d = after_carry + self.consts.index(const), back.of(local)
             part: Gradient = d
             if form == OUTER and factor is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -51,18 +52,17 @@ class Arrays:
 
     Args:
         executable: what is run.
-        carry: arrays like the parts of the carry.
         T: the number of steps.
         reverse: whether they are run from the last to the first.
     """
 
     __slots__ = ("T", "_references", "_roots", "_user", "executable", "new", "old", "reverse", "rows", "values")
 
-    def __init__(self, executable: Executable, carry: Sequence[Array], T: int, reverse: bool) -> None:
+    def __init__(self, executable: Executable, T: int, reverse: bool) -> None:
         self.executable, self.T, self.reverse = executable, T, reverse
         self._user: weakref.ref[Run] | None = None
         self._roots: list[Array] = []
-        likes = [] if executable.every_carry else [Row(value.shape, value.dtype) for value in carry]
+        likes = [] if executable.every_carry else executable.carry
         self.old: list[Pair] = [(self._made(like), self._made(like)) for like in likes]
         """The parts of the carry before each step, if only the last is needed: two arrays that change places."""
         self.new: list[Pair] = [(there, here) for here, there in self.old]
@@ -71,8 +71,8 @@ class Arrays:
         own = [(slot, arrays[number], path) for slot, number, path in executable.paths if arrays[number] is not None]
         self.values = {slot: part(array, path) for slot, array, path in own}
         """What lies in each slot, but for what is given to each run."""
-        self.rows: list[list[Any] | None] = [None] * len(executable.rows)
-        """For each of the executable's rows those of every chunk, if they are kept."""
+        self.rows: list[list[Iterable[Any] | None]] = []
+        """For each chunk, if they are kept, what the executable's slots hold at its steps; None for what runs are given."""
 
     def _array(self, kind: str, what: Any) -> Any:
         if kind in (STACK, SCRATCH):
@@ -92,13 +92,15 @@ class Arrays:
 
     def keep_rows(self) -> bool:
         """Make the views of all rows, unless they and the arrays take too much memory."""
-        rows = enumerate(self.executable.rows)
-        chosen = [(j, self.values[slot]) for j, (slot, over_time, *_) in rows if over_time and slot in self.values]
-        if sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * len(chosen) > MOST_BYTES:
+        rows, values = self.executable.rows, self.values
+        views = sum(over_time and slot in values for slot, over_time, *_ in rows)
+        if sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * views > MOST_BYTES:
             return False
-        for j, value in chosen:
-            starts = range(0, self.T, CHUNK)
-            self.rows[j] = [rows_of(value, k, min(k + CHUNK, self.T), self.T, self.reverse) for k in starts]
+        for k in range(0, self.T, CHUNK):
+            of_chunk = k, min(k + CHUNK, self.T), self.T, self.reverse
+            self.rows.append(
+                [steps_of(values[slot], over_time, *of_chunk) if slot in values else None for slot, over_time, *_ in rows]
+            )
         return True
 
     def watch(self) -> None:
@@ -113,13 +115,13 @@ class Arrays:
         return [sys.getrefcount(root) for root in self._roots]
 
 
-def pooled(executable: Executable, carry: Sequence[Array], T: int, reverse: bool, user: Run) -> Arrays:
+def pooled(executable: Executable, T: int, reverse: bool, user: Run) -> Arrays:
     """The arrays for a run, those of an earlier one if there are any."""
     with kept_lock:
         for found in kept:
             if found.executable is executable and found.T == T and found.reverse == reverse and found.is_free():
                 return found.lend(user)
-        made = Arrays(executable, carry, T, reverse)
+        made = Arrays(executable, T, reverse)
         *like, runs = latest.get(executable, (T, reverse, 0))
         latest[executable] = T, reverse, runs + 1 if like == [T, reverse] else 1
         if latest[executable][-1] >= RUNS and made.keep_rows():
@@ -139,6 +141,15 @@ def forget_pool() -> None:
 def rows_of(value: Any, start: int, stop: int, T: int, reverse: bool, more: int = 0) -> list[Array]:
     """The rows of an array over T steps from one step up to another, and so many ``more``, as they are computed."""
     return list(value[T - stop : T - start + more])[::-1] if reverse else list(value[start : stop + more])
+
+
+def steps_of(value: Any, over_time: bool, start: int, stop: int, T: int, reverse: bool) -> Iterable[Any]:
+    """What a slot holds at the steps of a chunk, one after the other: its rows, the same, or two arrays that change places."""
+    if over_time:
+        return rows_of(value, start, stop, T, reverse)
+    if type(value) is not tuple:
+        return repeat(value)
+    return (value if start % 2 == 0 else value[::-1]) * (CHUNK // 2)
 
 
 def part(array: Any, path: Sequence[Any]) -> Any:

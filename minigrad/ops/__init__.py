@@ -1,5 +1,6 @@
 """The operations, each with its formula, its derivative and what it saves, side by side."""
 
+from minigrad.operators import Operators
 from minigrad.ops import indexing, nearest, protocol, shape
 from minigrad.ops.arithmetic import add, divide, multiply, negative, power, square, subtract
 from minigrad.ops.casting import astype, copy
@@ -148,3 +149,7 @@ __all__ = [
 
 enter({name: globals()[name] for name in __all__})
 enter({"indexing": indexing, "nearest": nearest, "protocol": protocol, "shape": shape})
+
+OPERATORS = {"__add__": add, "__sub__": subtract, "__mul__": multiply, "__truediv__": divide, "__matmul__": matmul}
+for name, operation in OPERATORS.items():
+    setattr(Operators, name, operation)

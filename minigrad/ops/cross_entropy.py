@@ -26,8 +26,8 @@ __all__ = ["cross_entropy"]
 class CrossEntropy(Operation):
     """ℓ = −ln p[label] for each row p = softmax(x), summed or averaged over rows;  ∂L/∂x = g (p − onehot(label)).
 
-    What is kept is the array p − onehot itself. A recorded backward pass needs p as a function of x; since softmax does
-    not change when a constant is added to x, ln p can stand in for x there.
+    What is kept is the array p − onehot itself, times what its row counts (1/R in the mean of R rows). A recorded backward
+    pass needs p as a function of x; since softmax does not change when a constant is added to x, ln p can stand in for x there.
     """
 
     __slots__ = ()
@@ -40,13 +40,15 @@ class CrossEntropy(Operation):
         onehot = np.zeros_like(residual)
         onehot.reshape(-1)[chosen] = 1
         with np.errstate(divide="ignore"):
-            p = softmax(lift(np.log(residual + onehot), self.sources[0]))
-        return p - onehot, chosen, weights
+            p = softmax(lift(np.log(residual / np.where(weights, weights, 1) + onehot), self.sources[0]))
+        return (p - onehot) * weights, chosen, weights
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        residual, _chosen, weights = saved
-        return (residual * ((g if g.shape == () else g[..., None]) * weights),)
+        residual, *_ = saved
+        if g.shape != ():
+            return (residual * g[..., None],)
+        return (residual if not isinstance(g, Tensor) and g == 1 else residual * g,)
 
 
 def cross_entropy(
@@ -110,12 +112,12 @@ def cross_entropy(
     loss = np.asarray(loss, losses.dtype)
     if not (logits._wants and state.recording):
         return unrecorded(loss)
-    p /= total
-    entries[chosen] -= 1
-    weights: Any = 1 / number if reduction == "mean" else 1.0
+    weights: Any = losses.dtype.type(1 / number if reduction == "mean" else 1.0)
+    p *= weights / total
+    entries[chosen] -= weights
     if counts is not None:
         p[~counts] = 0
-        weights = (counts * losses.dtype.type(weights)).reshape((*labels.shape, 1))
+        weights = (counts * weights).reshape((*labels.shape, 1))
     return record(CrossEntropy(), loss, (logits._node,), (p.reshape(logits.shape), chosen, weights))
 
 
@@ -208,7 +210,10 @@ def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array | Non
 def _indices(labels: Array, counts: Array | None, classes: int) -> Array:
     """The labels as a row of indices, those that count checked; one that does not becomes 0."""
     row = labels.ravel().astype(np.int64, copy=False)
-    wrong = row.view(np.uint64) >= classes  # where what is below 0 is large
+    unsigned = row.view(np.uint64)  # where what is below 0 is large
+    if counts is None and row.size and np.maximum.reduce(unsigned) < classes:
+        return row
+    wrong = unsigned >= classes
     if counts is not None:
         wrong &= counts
     if wrong.any():

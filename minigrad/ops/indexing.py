@@ -159,6 +159,12 @@ def piece(axis: int, start: int, stop: int) -> Span:
     return axis, start, stop, (*(WHOLE,) * axis, slice(start, stop))
 
 
+@lru_cache(maxsize=256)
+def pieces(axis: int, size: int, count: int) -> tuple[Span, ...]:
+    """So many parts of one size along an axis."""
+    return tuple([piece(axis, size * k, size * (k + 1)) for k in range(count)])
+
+
 def entry(axis: int, k: int) -> Span:
     """The k-th entry along an axis, without the axis."""
     return axis, k, k + 1, (*(WHOLE,) * axis, k) if axis else k

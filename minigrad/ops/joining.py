@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Leaf, Operation
-from minigrad.ops.indexing import cut, entry, piece
+from minigrad.ops.indexing import cut, entry, piece, pieces
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import as_tensor, checked_axis, ravel, reshape
 from minigrad.scope import state
@@ -187,7 +187,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
         if count < 1 or length % count:
             raise ShapeError(f"split: axis {axis} of shape {x.shape} cannot be cut into {count} equal parts")
         size = length // count
-        return cut(x, [piece(axis, size * k, size * (k + 1)) for k in range(count)])
+        return cut(x, pieces(axis, size, count))
     cuts = _places(indices_or_sections)
     bounds = [slice(start, stop).indices(length)[:2] for start, stop in zip([0, *cuts], [*cuts, length], strict=True)]
     return cut(x, [piece(axis, start, max(start, stop)) for start, stop in bounds])

@@ -7,6 +7,7 @@ result is NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,9 +32,9 @@ def below_peak(x: Any, axes: Any) -> Array:
     x = x.astype(np.float64) if x.dtype.kind != "f" else x
     if not x.size:
         return np.array(x)
-    peak = np.asarray(x.max(axis=axes, keepdims=True))
+    peak = np.asarray(np.maximum.reduce(x, axis=axes, keepdims=True))
     z = np.asarray(quietly.run(np.subtract, x, peak))  # −1e308 − 1e308 is −∞, whose exponential is the right 0
-    if np.inf in peak:
+    if not math.isfinite(quietly.run(np.add.reduce, peak, None)) and np.inf in peak:
         infinite = np.isposinf(x)
         z[infinite & (infinite.sum(axis=axes, keepdims=True) == 1)] = 0
     return z

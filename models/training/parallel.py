@@ -28,7 +28,7 @@ from minigrad import Tensor
 from minigrad.errors import ArgumentError, MissingPackageError, NonFiniteGradientError
 from minigrad.extras import optional_package
 
-from ..recurrent import parts_of, with_parts
+from ..states import parts_of, with_parts
 from .batch import Array, Batch
 
 __all__ = ["MPITeam", "mpi_team"]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from minigrad import Tensor
 
-from ..recurrent import parts_of
+from ..states import parts_of
 from .batch import Array, Batch
 
 __all__ = ["OneProcess", "Team", "alone"]

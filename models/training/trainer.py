@@ -24,9 +24,8 @@ from minigrad.optim.options import MOST, Described
 from ..checks import is_number, positive_size, switch
 from ..interruption import deferred_interrupt
 from ..progress import Bar, make_bar
-from ..recurrent import parts_of, with_parts
+from ..states import detached, parts_of, with_parts
 from ..streams import Streams
-from ..unrolling import detached
 from .batch import Array, Batch
 from .batches import Data, as_source
 from .evaluation import evaluate

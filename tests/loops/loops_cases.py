@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 
 from minigrad import Tensor
 from minigrad.graph import Node
@@ -75,7 +75,7 @@ def plainly() -> Iterator[None]:
         raise CannotCompile("plainly")
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("minigrad.models.unrolling", "minigrad.scan"):
+        for module in ("minigrad.models.recurrence", "minigrad.scan"):
             patch.setattr(sys.modules[module], "execute", refuse)
         yield
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from loops_cases import assert_close, is_compiled
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 
 from minigrad import Module, Parameter, Tensor, no_grad
 from minigrad.loops.backend import Executable

@@ -23,7 +23,7 @@ from loops_cases import (
 )
 from minigrad.models.head import Head
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 
 from minigrad import Tensor, gradcheck, no_grad, unbind
 from minigrad.backward import sweep_arrays

@@ -20,7 +20,7 @@ from loops_cases import (
     pair,
     signature,
 )
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 from minigrad.viz import draw
 
 from minigrad import edge_gradients, grad, walk

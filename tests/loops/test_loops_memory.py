@@ -13,8 +13,8 @@ import pytest
 from loops_cases import D, H, Pass, each_kind, is_compiled, pair
 from minigrad.models.cells import GRU, LSTM
 from minigrad.models.layers import unroll
-from minigrad.models.promise import remembered
-from minigrad.models.recurrent import parts_of
+from minigrad.models.promise import cells
+from minigrad.models.states import parts_of
 
 from minigrad import edge_gradients, grad, no_grad, walk
 from minigrad.loops.pool import forget_pool
@@ -45,6 +45,7 @@ USES: dict[str, Callable[[Pass], object]] = {
 def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str, use: str) -> None:
     cell, _ = pair(name)
     USES[use](Pass(cell, T=70))
+    cell.zero_grad()
     gc.collect()
     gc.disable()
     try:
@@ -127,12 +128,12 @@ def test_what_a_cell_remembers_goes_with_it() -> None:
     for kind in (LSTM, GRU):
         cell = kind(D, H)
         unroll(cell, np.ones((4, 2, D)))
-        gone, before = weakref.ref(cell), len(remembered)
+        gone, before = weakref.ref(cell), len(cells)
         gc.disable()
         try:
             del cell
             assert gone() is None
-            assert len(remembered) == before - 1
+            assert len(cells) == before - 1
         finally:
             gc.enable()
 

@@ -10,7 +10,7 @@ from loops_cases import D, H, Pass, assert_close, both_directions, each_kind, is
 from loops_own_cells import COMPILED, LOOKALIKES, STEP_BY_STEP, Own, weights
 from minigrad.models.cells import LSTM, RNN
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 
 from minigrad import Module, Parameter, Tensor, concatenate, detect_anomaly, walk
 from minigrad.errors import AnomalyError, ArgumentError, ShapeError

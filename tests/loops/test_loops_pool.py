@@ -14,7 +14,7 @@ from loops_cases import D, H, Pass, assert_close, bits, each_kind, pair
 from loops_formulas import OfFormula, StepByStep, weights
 from minigrad.models.cells import GRU, LSTM, RNN
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 
 from minigrad import Tensor, concatenate, grad, no_grad, tanh, walk
 from minigrad.loops import pool

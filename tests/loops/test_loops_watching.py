@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, bits, both, both_directions, each_kind, every_cell, is_compiled, pair, starts
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 
 from minigrad import Tensor, grad, gradgradcheck, hessian, hvp, jacobian, jvp, no_grad, vjp, walk
 from minigrad.errors import GraphError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, is_compiled, pair, plain
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import Cell, parts_of, with_parts
+from minigrad.models.recurrent import Cell
+from minigrad.models.states import parts_of, with_parts
 
 from minigrad import Parameter, Tensor, concatenate, edge_gradients, no_grad, walk
 from minigrad.errors import MutationError, ShapeError

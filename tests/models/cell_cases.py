@@ -5,7 +5,8 @@ from typing import Any
 from by_hand_cases import Case, Leaves, Variant, as_tuple, state_leaves
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import Cell, with_parts
+from minigrad.models.recurrent import Cell
+from minigrad.models.states import with_parts
 
 from minigrad import Tensor
 

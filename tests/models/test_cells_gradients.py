@@ -6,7 +6,7 @@ from by_hand_cases import LOSSES, SIZES, VARIANTS, Variant, central_differences,
 from cell_cases import by_autograd, cell_of
 from minigrad.models.by_hand import head as head_by_hand
 from minigrad.models.layers import Head, unroll
-from minigrad.models.recurrent import with_parts
+from minigrad.models.states import with_parts
 
 from minigrad import Tensor, gradcheck, no_grad
 

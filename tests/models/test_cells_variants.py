@@ -9,7 +9,7 @@ from cell_cases import by_autograd, gradients
 from differences import assert_gradients, leaves_of, weighted
 from minigrad.models.cells import CELLS, GRU, LSTM, RNN, LSTMState, make_cell
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 
 from minigrad import Tensor, walk
 from minigrad.errors import ArgumentError, ShapeError

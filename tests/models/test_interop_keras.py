@@ -10,7 +10,7 @@ from interop_cases import layers, relative, same_arrays, same_bits
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.interop import WeightsError, from_keras, load_keras, to_keras
 from minigrad.models.layers import RecurrentLayers
-from minigrad.models.recurrent import parts_of
+from minigrad.models.states import parts_of
 
 from minigrad import Tensor
 

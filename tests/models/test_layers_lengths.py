@@ -8,7 +8,7 @@ from cell_cases import CLASSES
 from differences import assert_gradients, leaves_of, weighted
 from minigrad.models.cells import LSTM, RNN, LSTMState, make_cell
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 from own_cells import Leaky, Queue, WithMemory
 
 from minigrad import Tensor, walk

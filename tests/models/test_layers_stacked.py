@@ -8,7 +8,7 @@ from cell_cases import CLASSES
 from differences import assert_gradients, leaves_of, weighted
 from minigrad.models.cells import GRU, LSTM, RNN, LSTMState
 from minigrad.models.layers import RecurrentLayers, unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 from own_cells import Leaky, WithMemory
 
 from minigrad import Tensor, concatenate, walk

@@ -9,7 +9,7 @@ from cell_cases import CLASSES, cell_of
 from differences import weighted
 from minigrad.models.cells import LSTM, LSTMState, make_cell
 from minigrad.models.layers import RecurrentLayers, detached, unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 
 from minigrad import Tensor, walk
 from minigrad.errors import ArgumentError

@@ -11,7 +11,7 @@ from by_hand_cases import VARIANTS, Variant
 from cell_cases import CLASSES, cell_of
 from minigrad.models.cells import GRU, LSTM, RNN, LSTMState
 from minigrad.models.layers import unroll
-from minigrad.models.recurrent import with_parts
+from minigrad.models.states import with_parts
 from own_cells import Leaky, Queue, WithMemory
 
 from minigrad import Tensor, no_grad, tanh, walk

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import GRU, LSTM, RNN, EncoderDecoder, GatedRNN, ManyToMany, ManyToOne, RecurrentLayers, unroll
-from minigrad.models.recurrent import parts_of, with_parts
+from minigrad.models.states import parts_of, with_parts
 
 from minigrad import Tensor, sigmoid, tanh
 from minigrad.errors import ArgumentError, DTypeError, ShapeError

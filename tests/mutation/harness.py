@@ -139,8 +139,13 @@ FIRST = {
     "loops/execute.py": ("adversarial", "loops_changes"),
     "loops/loop.py": ("loops_oracle", "adversarial", "loops_graph"),
     "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
-    "models/promise.py": ("adversarial", "loops_own_cells", "loops_changes"),
+    "loops/reads.py": ("loops_reads",),
+    "loops/recipe.py": ("loops_reads", "loops_changes", "loops_own_cells"),
+    "loops/prove.py": ("adversarial", "loops_own_cells"),
+    "models/promise.py": ("loops_reads", "adversarial", "loops_own_cells", "loops_changes"),
+    "models/lengths.py": ("loops_oracle", "layers_lengths", "masks"),
     "models/unrolling.py": ("loops_oracle", "adversarial"),
+    "models/recurrence.py": ("loops_oracle", "adversarial"),
 }
 """The tests that are the likeliest to notice a mistake in a file come first; all others follow."""
 

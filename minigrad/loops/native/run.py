@@ -50,7 +50,7 @@ class NativeExecutable(Executable):
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
         form = self.form = lowered(schedule)
         self.remark, plain.remark = "", "numbers overflow or are not defined"
-        self.plain, self.every_carry, self.dtypes, self.body = plain, plain.every_carry, plain.dtypes, plain.body
+        self.plain, self.every_carry, self.carry, self.body = plain, plain.every_carry, plain.carry, plain.body
         self.products = products_of(form)
         if self.products and blas.found(_letter(form)) is None:
             raise CannotCompile("NumPy's BLAS has no functions with 64-bit integers that native code could call")
@@ -137,7 +137,7 @@ class NativeRun(Run):
     def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
         if self.executable.every_carry:
             return super()._begun(carry)
-        pairs = [np.empty((2, *value.shape), dtype) for value, dtype in zip(carry, self.executable.dtypes, strict=True)]
+        pairs = [np.empty((2, *row.shape), row.dtype) for row in self.executable.carry]
         for pair, value in zip(pairs, carry, strict=True):
             pair[0] = value
         parts = [(pair[0, ...], pair[1, ...]) for pair in pairs]

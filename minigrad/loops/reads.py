@@ -1,0 +1,245 @@
+"""What the methods of an object read beside their arguments: compared before a step that was traced is used again.
+
+A trace holds as long as the code that was traced would do the same. So everything that this code can look at is noted once,
+and compared by identity at each look-up: the functions that it can reach, their code, defaults and closures, globals, the
+attributes of the object and of its classes. The code has a name for all that it looks at. Where a name leads to something
+that can change without being replaced (a list, an array, another object), or where names may be made up (`getattr`, `eval`),
+nothing is known, and a step is traced anew at each call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter, is_, itemgetter
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, GetSetDescriptorType, ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from minigrad.module import Parameter
+from minigrad.tensor import Tensor
+
+__all__ = ["Reads", "Unknown"]
+
+KNOWN: Final = {"minigrad", "numpy", "builtins", "math", "operator", "typing", "typing_extensions", "abc"}
+"""The packages whose functions and classes are what they are."""
+
+ANYTHING: Final = {
+    "getattr", "vars", "dir", "globals", "locals", "eval", "exec", "compile", "open", "input", "attrgetter", "methodcaller",
+    "__dict__", "__getattribute__",
+}  # fmt: skip
+"""What may read something that there is no name for."""
+
+CONSTANTS: Final = {
+    type(None), bool, int, float, complex, str, bytes, type(...), range, Tensor, Parameter, GetSetDescriptorType,
+}  # fmt: skip
+"""What changes only by being replaced; or, as the values of a parameter do, without anybody having to know."""
+
+MAKING: Final = {
+    "__init__", "__new__", "__init_subclass__", "__repr__", "__str__", "__reduce__", "__copy__", "__deepcopy__",
+}  # fmt: skip
+"""Methods that a step calls only if it has a name for them."""
+
+NAMING: Final = {"LOAD_GLOBAL", "LOAD_NAME"}
+CHANGING: Final = {"IMPORT_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"}
+
+PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__")
+CONTENTS: Final = attrgetter("cell_contents")
+
+
+class Unknown(Exception):
+    """Something that may be read, and may change without being replaced."""
+
+
+class Reads:
+    """What some methods of an object read, as it is now.
+
+    Args:
+        owner: the object.
+        methods: the names of the methods.
+
+    Raises:
+        Unknown: it cannot be known.
+    """
+
+    __slots__ = ("_absent", "_cells", "_functions", "_keys", "_kind", "_listed", "_looked_up", "_pick", "_then")
+
+    def __init__(self, owner: Any, methods: Iterable[str]) -> None:
+        code = _Code(owner, methods)
+        kinds, modules = list(map(vars, code.kinds)), list(map(vars, code.modules))
+        self._kind = type(owner)
+        self._pick = _picker(code.attributes.intersection(vars(owner)))
+        self._listed: list[Mapping[str, Any]] = [*kinds, *code.dicts]
+        """Where no name may come or go."""
+        self._looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules)]
+        self._looked_up += [(names, _picker(names)) for names in code.dicts]
+        self._looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
+        self._looked_up = [(names, pick) for names, pick in self._looked_up if pick(names)]
+        self._absent = [(names, name) for names, read in code.spaces.values() for name in read.difference(names)]
+        """The globals that are not there, since they are built in."""
+        self._functions, self._cells = list(code.functions), code.cells
+        self._keys, self._then = self._keys_now(owner), list(self._now(owner))
+
+    def _keys_now(self, owner: Any) -> list[Any]:
+        return [self._kind.__mro__, list(vars(owner)), *map(list, self._listed)]
+
+    def _now(self, owner: Any) -> Iterator[Any]:
+        found = [self._pick(vars(owner)), *[pick(names) for names, pick in self._looked_up], *map(PARTS, self._functions)]
+        return itertools.chain(itertools.chain.from_iterable(found), map(CONTENTS, self._cells))
+
+    def hold(self, owner: Any) -> bool:
+        """Whether all of it is still the same."""
+        try:
+            return (
+                type(owner) is self._kind
+                and self._keys_now(owner) == self._keys
+                and all(map(is_, self._now(owner), self._then))
+                and not (self._absent and any(name in names for names, name in self._absent))
+            )
+        except (KeyError, ValueError):  # a global, or what a closure held, is gone
+            return False
+
+
+def _picker(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What looks up so many names at once, as a tuple."""
+    wanted = sorted(names)
+    if len(wanted) > 1:
+        return itemgetter(*wanted)
+    return (lambda names: (names[wanted[0]],)) if wanted else lambda names: ()
+
+
+class _Code:
+    """The functions that some methods of an object reach, and the names in their code."""
+
+    def __init__(self, owner: Any, methods: Iterable[str]) -> None:
+        self.owner = owner
+        self.attributes = set(methods)
+        """The names of attributes that are read of anything."""
+        self.functions: dict[FunctionType, None] = {}
+        self.kinds: dict[type, None] = {}
+        self.modules: dict[ModuleType, None] = {}
+        self.dicts: list[dict[str, Any]] = []
+        self.cells: list[CellType] = []
+        self.spaces: dict[int, tuple[Mapping[str, Any], set[str]]] = {}
+        """The globals of functions, and which of their names are read."""
+        if not hasattr(owner, "__dict__") or isinstance(owner, tuple):
+            raise Unknown("an object that holds more than attributes")
+        self._add_class(type(owner))
+        seen: set[int] = set()
+        while True:
+            found = [value for value in self._found() if id(value) not in seen]
+            if not found:
+                break
+            for value in found:
+                seen.add(id(value))
+                self._add(value)
+
+    def _found(self) -> list[Any]:
+        """What the names that are known by now lead to."""
+        spaces = [(vars(self.owner), self.attributes)]
+        spaces += [(vars(module), self.attributes) for module in self.modules if not _is_known(module.__name__)]
+        spaces += self.spaces.values()
+        values = [names[name] for names, read in spaces for name in list(read) if name in names]
+        for kind in self.kinds:
+            methods = {name for name in vars(kind) if name.startswith("__") and callable(vars(kind)[name])}
+            read = self.attributes | (methods - MAKING if kind in type(self.owner).__mro__ else methods)
+            values += [vars(kind)[name] for name in read if name in vars(kind)]
+        return values + [value for function in self.functions for value in _kept_by(function)]
+
+    def _add(self, value: Any) -> None:
+        """Follow a value that may be read."""
+        if type(value) in CONSTANTS or isinstance(value, np.generic | np.dtype):
+            return
+        if type(value) in (tuple, frozenset):
+            for part in value:
+                self._add(part)
+        elif type(value) is dict and all(type(name) is str for name in value):
+            if not any(value is known for known in self.dicts):
+                self.dicts.append(value)
+                for part in value.values():
+                    self._add(part)
+        elif isinstance(value, staticmethod | classmethod):
+            self._add(value.__func__)
+        elif isinstance(value, property):
+            self._add(value.fget)
+        elif isinstance(value, ModuleType):
+            self.modules[value] = None
+        elif isinstance(value, type):
+            self._add_class(value)
+        elif isinstance(value, FunctionType):
+            if not _is_known(value.__module__):
+                self._add_function(value)
+        elif not isinstance(value, np.ufunc | type(np.dot)) and not _is_known_function(value):
+            raise Unknown(f"a {type(value).__name__}")
+
+    def _add_class(self, kind: type) -> None:
+        for base in kind.__mro__:
+            if _is_known(base.__module__):
+                continue
+            holds_more = base.__basicsize__ > Plain.__basicsize__ and not issubclass(base, tuple)
+            if holds_more or not _is_known(type(base).__module__):
+                raise Unknown(f"what a {base.__name__} holds beside its attributes")
+            self.kinds[base] = None
+
+    def _add_function(self, function: FunctionType) -> None:
+        self.functions[function] = None
+        self.cells += function.__closure__ or ()
+        attributes, names = _names_in(function.__code__)
+        if not (function.__module__ or "").startswith("minigrad.models.") and not ANYTHING.isdisjoint(attributes):
+            raise Unknown("attributes whose names are made up")
+        self.attributes |= attributes
+        for space in (function.__globals__, vars(builtins)):
+            self.spaces.setdefault(id(space), (space, set()))[1].update(names)
+
+
+class Plain:
+    """A class whose objects hold their attributes, and nothing beside."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_in(function: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The names in the code of a function, those of attributes among them, and those of globals."""
+    lines = [line for code in _nested(function) for line in dis.get_instructions(code)]
+    if any(line.opname in CHANGING for line in lines):
+        raise Unknown("what a function imports, or sets")
+    attributes = frozenset(name for code in _nested(function) for name in code.co_names)
+    return attributes, frozenset(line.argval for line in lines if line.opname in NAMING)
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function, and of the functions that are defined in it."""
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _nested(const)
+
+
+def _kept_by(function: FunctionType) -> Iterator[Any]:
+    """What a function keeps: defaults, and the contents of its closure."""
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            raise Unknown("an empty closure") from None
+
+
+def _is_known_function(value: Any) -> bool:
+    """Whether a value is a function of C in a module, or in a class, that is known."""
+    if not isinstance(value, BuiltinFunctionType):
+        return False
+    home = value.__self__
+    if isinstance(home, ModuleType):
+        return _is_known(home.__name__)
+    return home is None or (isinstance(home, type) and _is_known(home.__module__))
+
+
+def _is_known(module: str | None) -> bool:
+    """Whether a module is one whose functions and classes are taken for what they are: those of `minigrad.models` are read."""
+    name = module or ""
+    return name.partition(".")[0] in KNOWN and not f"{name}.".startswith("minigrad.models.")

@@ -1,0 +1,114 @@
+"""A step that was traced, with all that later runs of its loop need to know: how to run it, and on which consts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from minigrad.loops.compile import Compiled, form_of
+from minigrad.loops.program import CARRY, CONST, XS, Ref
+from minigrad.loops.trace import Const, Flat, Trace, hoisted
+from minigrad.module import Parameter
+from minigrad.scope import state
+from minigrad.tensor import Constant, Tensor
+
+__all__ = ["Memory", "Recipe", "key_of", "recipe_for", "remember"]
+
+MOST: Final = 64
+"""How many steps of one cell are remembered before all are forgotten."""
+
+NODE: Final = attrgetter("_node")
+
+
+class Recipe:
+    """A step that was traced, and how loops over it are run.
+
+    Args:
+        trace: the trace.
+
+    Raises:
+        CannotCompile: there is no way.
+    """
+
+    __slots__ = (
+        "_compiled", "_nodes", "_tensors", "consts", "finals", "form", "is_lasting", "numbers", "place", "program", "trace",
+    )  # fmt: skip
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.program, self.consts, self.place = hoisted(trace)
+        self.form = form_of(self.program)
+        self._compiled: dict[tuple[bool, ...], Compiled] = {}
+        self.is_lasting = all(map(_is_lasting, trace.consts)) and not any(
+            trace.program.lines[k].op.keeps for k in trace.invariant
+        )
+        """Whether it serves the next run: consts are parameters and numbers, or computed from those by what keeps nothing."""
+        self._tensors = [const for const in trace.consts if const is not None]
+        self._nodes = list(map(NODE, self._tensors))
+        self.numbers = {k: self._number(k, const._array) for k, const in enumerate(self.consts) if isinstance(const, Constant)}
+        """The values of those consts that are no Tensors."""
+        self.finals = [self.program.lines[ref.number].op for ref in self.program.new_carry]
+        """The operations that have the parts of the last carry as their results."""
+
+    def _number(self, k: int, number: Any) -> Any:
+        """A number in the dtype of the lines that use it, which spares NumPy converting it at every step."""
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            dtypes = {line.dtype for line in self.program.lines if Ref(CONST, k) in line.operands}
+            if len(dtypes) == 1 and (dtype := dtypes.pop()).kind == "f":
+                return np.array(number, dtype)
+        return number.copy() if isinstance(number, np.ndarray) else number
+
+    def consts_now(self) -> list[Const] | None:
+        """The consts for the next run; None if they do not stand where they did in the graph."""
+        if list(map(NODE, self._tensors)) != self._nodes:
+            return None
+        return self.trace.computed_anew() if self.trace.invariant else self.consts
+
+    def compiled(self, wants: tuple[bool, ...]) -> Compiled:
+        """How the loop is run where those of the xs, of the parts of the carry and of the consts want a gradient."""
+        found = self._compiled.get(wants)
+        if found is None:
+            program = self.program
+            kinds = ((XS, program.xs), (CARRY, program.carry), (CONST, program.consts))
+            refs = [Ref(kind, k) for kind, values in kinds for k in range(len(values))]
+            wanted = frozenset(ref for ref, wants_it in zip(refs, wants, strict=True) if wants_it)
+            found = self._compiled[wants] = self.form.compiled(wanted)
+        return found
+
+
+Memory: TypeAlias = dict[Hashable, Recipe]
+"""The steps of one cell that were traced. Whoever keeps it forgets it when anything that the step reads has changed."""
+
+
+def key_of(carry: Sequence[Tensor], xs: Sequence[Tensor], names: Sequence[str | None]) -> Hashable:
+    """What else decides what is traced, if the step reads the same."""
+    return (
+        *names,
+        state.place.scope,
+        *[(x._array.shape[1:], x._array.dtype) for x in xs],
+        *[(part._array.shape, part._array.dtype) for part in carry],
+    )
+
+
+def remember(memory: Memory, key: Hashable, recipe: Recipe) -> None:
+    """Keep a recipe for later runs, if it serves them."""
+    if recipe.is_lasting:
+        if len(memory) >= MOST:
+            memory.clear()
+        memory[key] = recipe
+
+
+def recipe_for(
+    step: Flat, carry: Sequence[Tensor], xs: Sequence[Tensor], times: range, names: Sequence[str | None]
+) -> Recipe:
+    """What the first step does, traced."""
+    first = times[0] - 1
+    return Recipe(Trace(step, [part._array for part in carry], [x._array[first] for x in xs], names))
+
+
+def _is_lasting(const: Const) -> bool:
+    number = isinstance(const, Constant) and not isinstance(const._array, np.ndarray)
+    return const is None or type(const) is Parameter or number

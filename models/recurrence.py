@@ -1,0 +1,159 @@
+"""The recurrence itself: a cell's step repeated over time, each step as it is written, or all of them compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor, pytree, scope, time_step, where
+from minigrad.graph import Leaf, Operation
+from minigrad.loops import MASK, CannotCompile, execute
+from minigrad.scan import plain_reason
+
+from .lengths import Valid, fitting, is_padding_behind, selected
+from .promise import known_of, memory_of
+from .states import as_initial, checked_state, detached, parts_of, tensor_of, with_parts
+
+__all__ = ["Recurrence"]
+
+
+class Recurrence:
+    """A cell's step over time: ``state_t = step(x_t, state_{t−1})``, where the output is the last part of the new state.
+
+    Args:
+        cell: the cell.
+        label: what messages call it.
+        inputs: xs (T, B, …), or a list of T rows; where ``hoisted``, what the cell projected them to.
+        hoisted: whether a step is ``recur`` of a projected row, or ``step`` of a row.
+        times: 1 … T, or T … 1.
+        valid: which steps count.
+        window: after how many steps each time the state loses its history.
+    """
+
+    def __init__(
+        self, cell: Any, label: str, inputs: Any, hoisted: bool, times: range, valid: Valid, window: int
+    ) -> None:
+        self.cell, self.label, self.inputs, self.hoisted = cell, label, inputs, hoisted
+        self.times, self.valid, self.window = times, valid, window
+        self.own_windows = valid is not None and window < len(times)
+        if valid is not None and times.step > 0 and is_padding_behind(valid) and valid[window::window].all():
+            self.own_windows = False  # all begin together, and none has ended where a window does
+        self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
+        self.names: Sequence[str] = getattr(cell, "state_names", ())
+
+    def step(self, x: Any, state: Any, valid: Any) -> tuple[Any, Tensor]:
+        """The new state and the output, from x_t or the projection of it; where an example's ``valid`` (B, 1) does not hold,
+        it keeps its state, and its output is 0."""
+        if valid is not None and not self.hoisted:
+            x = selected(valid, x).named("x")
+        new = checked_state(self.label, self.advance(x, state), state)
+        names = self.names or getattr(new, "_fields", ())
+        if names:
+            for part, old, name in zip(parts_of(new), parts_of(state), names, strict=False):
+                node = part._node
+                if isinstance(node, Operation) and node.name is None and part is not old:
+                    part.named(name)
+        if valid is None:
+            last = new[-1] if isinstance(new, tuple) else new
+            return new, last if type(last) is Tensor else parts_of(new)[-1]
+        parts = parts_of(new)
+        kept = []
+        for part, old in zip(parts, parts_of(state), strict=True):
+            chosen = where(fitting(valid, part), part, old)
+            kept.append(chosen if part.name is None else chosen.named(part.name))
+        return with_parts(new, kept), where(fitting(valid, parts[-1]), parts[-1], 0.0)
+
+    # ---------------------------------------------------------------- every step as it is written
+
+    def step_by_step(self, state: Any, now: scope) -> tuple[list[Tensor], Any]:
+        """The outputs of all steps, run one after the other, each at its own time in the scope ``now``, and the final state."""
+        valid, advance, inputs = self.valid, self.step, self.inputs
+        hs: list[Any] = [None] * len(self.times)
+        for done, t in enumerate(self.times):
+            now.move(t)
+            if done:
+                state = self._cut(done, t, state)
+            mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
+            if mask is not None and not mask.any():
+                h = parts_of(state)[-1]
+                hs[t - 1] = Tensor(np.zeros(h.shape, h.dtype))
+                continue
+            if self.hoisted:
+                x = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
+            else:
+                x = _row(inputs, t) if isinstance(inputs, Tensor) else inputs[t - 1]
+            state, hs[t - 1] = advance(x, state, mask)
+        return hs, state
+
+    def _cut(self, done: int, t: int, state: Any) -> Any:
+        """The state before the step at time t, without its history where a window ends."""
+        ends: Any = done % self.window == 0
+        if not ends and not self.own_windows:
+            return state
+        if self.own_windows and self.valid is not None:  # each example's windows are counted from where it begins
+            read = self.valid[t:] if self.times.step < 0 else self.valid[: t - 1]
+            own = read.sum(axis=0)
+            ends = self.valid[t - 1] & (own > 0) & (own % self.window == 0)
+            if ends.all() or not ends.any():
+                ends = bool(ends.any())
+        if ends is False:
+            return state
+        with time_step(t - self.times.step):
+            cut = as_initial(self.cell, detached(state), True, "cut")
+            if ends is True:
+                return cut
+            parts = zip(parts_of(cut), parts_of(state), strict=True)
+            return with_parts(state, [where(fitting(ends[:, None], new), new, old) for new, old in parts])
+
+    # ---------------------------------------------------------------- all steps at once
+
+    def why_not(self) -> str | None:
+        """Why the loop is run step by step, whatever the cell promises; None if it may be compiled."""
+        if isinstance(self.inputs, list):
+            return "its inputs are given step by step"
+        if self.valid is not None and not self.valid.any():
+            return "no example has a step"
+        if self.own_windows:
+            return "the windows of truncation begin and end where each example does"
+        return plain_reason()
+
+    def compiled(self, state: Any) -> tuple[Tensor, Any]:
+        """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""
+        inputs, masks = self.inputs, []
+        if self.valid is not None:
+            masks = [Tensor(self.valid[:, :, None])]
+        streams = [tensor_of(part) for part in parts_of(inputs)]
+
+        def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+            x = with_parts(inputs, rows[: len(streams)])
+            new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
+            if not pytree.alike(new, state):
+                raise CannotCompile("its state changes its structure")
+            return parts_of(new), [y]
+
+        carry = [tensor_of(part) for part in parts_of(state)]
+        names = [None if self.hoisted else "x"] * len(streams) + [MASK] * len(masks)
+        method = "recur" if self.hoisted else "step"
+        final, (hs,) = execute(
+            flat,
+            carry,
+            [*streams, *masks],
+            self.times,
+            names,
+            what=f"unroll {self.label}",
+            key=(known_of(self.cell).token, method, len(masks)),
+            window=self.window if self.window < len(self.times) else None,
+            memory=memory_of(self.cell, method, state, inputs),
+        )
+        return hs, with_parts(state, final)
+
+
+def _row(xs: Tensor, t: int) -> Tensor:
+    """x_t."""
+    x = xs[t - 1].named("x")
+    node = x._node
+    if isinstance(node, Leaf):
+        node.role = "input"
+    return x

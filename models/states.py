@@ -1,0 +1,103 @@
+"""The state of a cell, whatever its structure: its parts, what they are called, and where its history is cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigrad import Tensor, current_place, pytree
+from minigrad.errors import ShapeError
+from minigrad.graph import Leaf
+from minigrad.scope import Place
+
+__all__ = ["as_initial", "checked_state", "detached", "names_of", "parts_of", "shape_of", "tensor_of", "with_parts"]
+
+State = TypeVar("State")
+
+
+def parts_of(state: Any) -> tuple[Any, ...]:
+    """The tensors a state is made of: itself, or those in a tuple, a list or a dict (see `minigrad.pytree`)."""
+    if isinstance(state, Tensor):
+        return (state,)
+    if isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state):
+        return tuple(state)
+    return tuple(pytree.ends(state))
+
+
+def with_parts(state: Any, parts: Iterable[Any]) -> Any:
+    """A state of the same kind as ``state``, made of other parts: the inverse of `parts_of`."""
+    if isinstance(state, Tensor):
+        (part,) = parts
+        return part
+    return pytree.rebuilt(state, list(parts))
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """The shape of a Tensor, an array or a nested list."""
+    shape = getattr(value, "shape", None)
+    return np.shape(value) if shape is None else tuple(shape)
+
+
+def names_of(cell: Any, state: Any) -> Sequence[str]:
+    """What the parts of a state are called: as the cell says, or as the fields of a named tuple."""
+    declared: Sequence[str] = getattr(cell, "state_names", ())
+    fields: Sequence[str] = getattr(state, "_fields", ())
+    return declared or fields
+
+
+def tensor_of(value: Any) -> Tensor:
+    """The value as a Tensor."""
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:
+    """The initial state under the names of the cell's state; leaves belong to the time now. A ``given`` one as Tensors."""
+    if type(state) is Tensor and isinstance(node := state._node, Leaf) and not given and None not in (node.name, node.role):
+        return state
+    names = names_of(cell, state)
+    parts = [tensor_of(part) if given else part for part in parts_of(state)]
+    for part, name in zip(parts, [*names, *[None] * len(parts)], strict=False):
+        if not isinstance(part, Tensor):
+            continue
+        if part.name is None and name is not None:
+            part.named(name)
+        if isinstance(part._node, Leaf):
+            if given and part._node.place.time is None:
+                part._node.place = current_place()
+            part._node.role = part._node.role or role
+    return with_parts(state, parts) if given else state
+
+
+def checked_state(label: str, new: Any, old: Any) -> Any:
+    """``new`` if it has the shapes of ``old``; ShapeError, which names cell and time step, otherwise."""
+    if type(new) is Tensor and type(old) is Tensor and new._array.shape == old._array.shape:
+        return new
+    if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
+        pairs = zip(new, old, strict=True)
+        if all(type(a) is type(b) is Tensor and a._array.shape == b._array.shape for a, b in pairs):
+            return new
+    expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
+    if got != expected:
+        raise ShapeError(
+            f"{Place(current_place().time, (label,))}: step must return a state like the one it was given, of shape "
+            f"{_shapes(expected)}; got {'None' if new is None else _shapes(got)}"
+        )
+    return new
+
+
+def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join(map(str, shapes))
+
+
+def detached(state: State) -> State:
+    """The same state without its history: gradients stop here. For training on windows of a long sequence.
+
+    >>> from minigrad.models import LSTM, unroll
+    >>> _, state = unroll(LSTM(3, 4, seed=0), np.ones((5, 2, 3)))
+    >>> detached(state).h.requires_grad
+    False
+    """
+    kept: State = with_parts(state, [part.detach() for part in parts_of(state)])
+    return kept

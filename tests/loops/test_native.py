@@ -20,7 +20,7 @@ from natively import natively, why_not
 import minigrad as mg
 from minigrad import Tensor, no_grad, scan
 
-SHAPES = [(1, 1), (2, 3), (5, 2), (64, 1), (65, 2), (130, 7)]
+SHAPES = [(1, 1), (5, 2), (65, 3), (130, 1)]
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +172,7 @@ def test_formulas_of_every_kind_are_those_of_steps_one_by_one(name: str) -> None
     random = np.random.default_rng(0)
     xs = np.ones((2, 2, 3))
     assert why_not(unroll, OfFormula(formula, 4, names), xs) == ""
-    for number in range(25):
+    for number in range(12):
         T, B, width = int(random.integers(1, 12)), int(random.integers(1, 6)), 2 * int(random.integers(1, 20))
         case = Sizes(T, B, width, reverse=bool(number % 2))
         _, expected = found(StepByStep(formula, width, names), case)

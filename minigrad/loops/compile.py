@@ -175,7 +175,7 @@ class Compiled:
         return Backward(ways, _bits(reached))
 
     def _derived(self, results: tuple[int, ...]) -> list[tuple[Derivative, Executable]]:
-        """With what can be multiplied ahead, and as it was derived, which native code does first; each if it can be compiled."""
+        """As it was derived, which native code runs, and with what can be multiplied ahead; each if it can be compiled."""
         key = results, is_native()
         if key not in self._derivatives:
             derivative = differentiate(self.program, self.wanted, *self._of_both(results))

@@ -20,7 +20,7 @@ from natively import natively, why_not
 import minigrad as mg
 from minigrad import Tensor, no_grad, scan
 
-SHAPES = [(1, 1), (5, 2), (65, 3), (130, 1)]
+SHAPES = [(3, 0), (1, 1), (5, 2), (65, 3), (130, 1)]
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import minigrad as mg
 from minigrad import Tensor, scan
 from minigrad.loops.native import blas, build, flags
 from minigrad.loops.native.build import built
+from minigrad.loops.program import CannotCompile
 
 ZERO = np.zeros((2, 3))
 XS = np.ones((4, 2, 3))
@@ -119,11 +120,20 @@ def test_the_folder_is_the_users_folder_for_caches(monkeypatch: pytest.MonkeyPat
     assert build._folder() == tmp_path / "minigrad" / "native"
 
 
+def test_where_numba_is_switched_off_or_cannot_compile_the_reason_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotCompile, match=r"numba cannot compile it: TypingError: Failed in nopython mode"):
+        built(SOURCE.format("nothing") + "nothing", "a test")
+    monkeypatch.setattr("numba.njit", lambda *_, **__: lambda function: function)
+    with pytest.raises(CannotCompile, match="NUMBA_DISABLE_JIT"):
+        built(SOURCE.format(6), "a test")
+    assert cache.exists()
+
+
 @pytest.mark.usefixtures("cache")
 def test_compiling_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(build, "LONG", 0.0)
     built(SOURCE.format(4), "a test")
-    assert capsys.readouterr().err.startswith("minigrad: compiled a test in ")
+    assert capsys.readouterr().err.startswith("minigrad: compiling a test (kept in ")
 
 
 # ---------------------------------------------------------------- an interrupt

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import time
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,7 @@ def built(source: str, what: str) -> Any:
 
     Args:
         source: the code.
-        what: what it does, for the line that is printed when compiling has taken long.
+        what: what it does, for the line that is printed when compiling takes long.
 
     Raises:
         CannotCompile: numba cannot compile it.
@@ -47,24 +47,29 @@ def built(source: str, what: str) -> Any:
 
 
 def _compiled(source: str, what: str) -> Any:
-    path, start = _written(source), time.perf_counter()
+    path, failed = _written(source), Exception()
+    where = "in memory" if path is None else f"kept in {path.parent}"
+    patience = threading.Timer(LONG, print, [f"minigrad: compiling {what} ({where})"], {"file": sys.stderr, "flush": True})
+    patience.daemon = True
+    patience.start()
     try:
-        function = _executed(source, path)
-    except Exception:  # what is in the cache is damaged, or of something else: numba trusts what it finds
-        try:
-            function = _executed(source, None)
-        except Exception as error:
-            raise CannotCompile(f"numba cannot compile it: {type(error).__name__}: {str(error).splitlines()[0]}") from error
-    took = time.perf_counter() - start
-    if took > LONG:
-        kept = "in memory" if path is None else f"kept in {path.parent}"
-        print(f"minigrad: compiled {what} in {took:.1f} s ({kept})", file=sys.stderr)
-    return function
+        for place in dict.fromkeys((path, None)):
+            try:
+                return _executed(source, place)
+            except CannotCompile:
+                raise
+            except Exception as error:  # what is in the cache may be damaged, or of something else: numba trusts what it finds
+                failed = error
+    finally:
+        patience.cancel()
+    raise CannotCompile(f"numba cannot compile it: {type(failed).__name__}: {str(failed).partition(chr(10))[0]}") from failed
 
 
 def _executed(source: str, path: Path | None) -> Any:
     namespace: dict[str, Any] = {"__name__": __name__, "CACHED": path is not None}
     exec(compile(source, "<native loop>" if path is None else str(path), "exec"), namespace)
+    if not hasattr(namespace["run"], "signatures"):
+        raise CannotCompile("numba is switched off (NUMBA_DISABLE_JIT)")
     return namespace["run"]
 
 

@@ -42,10 +42,7 @@ class NativeExecutable(Executable):
         CannotCompile: there is no native form of it, no BLAS that can be called, or no way to see overflows.
     """
 
-    __slots__ = (
-        "at_once", "form", "function", "made", "number_of", "operands", "passing", "places", "plain", "pointers", "products",
-        "template",
-    )  # fmt: skip
+    __slots__ = ("form", "function", "operands", "passing", "places", "plain", "pointers", "products", "template")
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
         form = self.form = lowered(schedule)
@@ -59,12 +56,11 @@ class NativeExecutable(Executable):
         self.function = built(source(form), "a loop over time")
         self.places = list(dict.fromkeys([pointer.place for pointer in (*form.pointers, *form.homes.values())]))
         """What needs memory; the numbers of places are those in this list."""
-        self.number_of = {place: number for number, place in enumerate(self.places)}
-        self.pointers = [(self.number_of[place], column * place.dtype.itemsize) for place, column in form.pointers]
-        self.results = {k: self.number_of[home.place] for k, home in form.homes.items()}
+        number_of = {place: number for number, place in enumerate(self.places)}
+        self.pointers = [(number_of[place], column * place.dtype.itemsize) for place, column in form.pointers]
+        self.results = {k: number_of[home.place] for k, home in form.homes.items()}
         self.passing = [number for number in range(len(self.places)) if number not in self.results.values()]
         """The places that nobody needs when the run is over."""
-        self.at_once = [(k, self.number_of[place]) for k, place in form.at_once.items() if place in self.number_of]
         self.operands = {k: (schedule.nodes[k], schedule.operands[k]) for k in form.at_once}
         self.template = self._template()
 
@@ -90,14 +86,9 @@ class NativeExecutable(Executable):
 
     @override
     def run(
-        self,
-        T: int,
-        xs: Sequence[Array],
-        carry: Sequence[Array],
-        consts: Sequence[Any],
-        reverse: bool = False,
-        cuts: Sequence[int] = (),
-    ) -> Run:
+        self, T: int, xs: Sequence[Any], carry: Sequence[Any], consts: Sequence[Any],
+        reverse: bool = False, cuts: Sequence[int] = (),
+    ) -> Run:  # fmt: skip
         """Compute all T steps; by NumPy, if a number overflows or is not defined."""
         run = NativeRun(self, T, xs, carry, consts, reverse, cuts)
         if run.is_sound():
@@ -116,15 +107,9 @@ class NativeRun(Run):
     executable: NativeExecutable
 
     def __init__(
-        self,
-        executable: NativeExecutable,
-        T: int,
-        xs: Sequence[Array],
-        carry: Sequence[Array],
-        consts: Sequence[Any],
-        reverse: bool,
-        cuts: Sequence[int],
-    ) -> None:
+        self, executable: NativeExecutable, T: int, xs: Sequence[Any], carry: Sequence[Any], consts: Sequence[Any],
+        reverse: bool, cuts: Sequence[int],
+    ) -> None:  # fmt: skip
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
         self.memory: list[Any] = []
         """An array for each place."""

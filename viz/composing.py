@@ -19,6 +19,7 @@ from .layout import lay_out
 from .overlay import Overlay
 from .painting import paint
 from .scene import Scene
+from .titles import default_title
 
 __all__ = ["compose"]
 
@@ -35,6 +36,7 @@ def compose(
     fold: bool | int | None = None,
     size: str | None = None,
     opened: int | None = None,
+    values: bool = False,
 ) -> Scene:
     """The scene of how tensors were computed.
 
@@ -52,6 +54,7 @@ def compose(
         size: "slide" (13.3 × 7.5 in), "page" or "wide": less is shown, or more is folded, until it fits. None: as large as
             it comes.
         opened: the step whose cells are shown gate by gate among closed ones.
+        values: make room in each box for the numbers of its value and its gradient, and print them there.
 
     Raises:
         ArgumentError: no tensors; a ``detail`` or ``size`` that does not exist; a ``fold``, ``title`` or ``opened`` of the
@@ -67,7 +70,7 @@ def compose(
     if detail in ("strip", "heat bar"):
         return along_time(tensors, detail, title, size)
     with collector_paused():
-        return _fitting(tensors, outputs, gradients, gradient, title, detail, fold, size, opened)
+        return _fitting(tensors, outputs, gradients, gradient, title, detail, fold, size, opened, values)
 
 
 def _fitting(
@@ -80,6 +83,7 @@ def _fitting(
     fold: bool | int | None,
     size: str | None,
     opened: int | None,
+    values: bool,
 ) -> Scene:
     """The first choice of detail whose scene fits the size."""
     nodes = walk(*outputs)
@@ -97,6 +101,8 @@ def _fitting(
             notes.append(FREED)
         elif gradients:
             overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots))
+            for item in diagram.items if values else ():
+                item.printed = overlay.values.get(item.index, ())
         words, page = default_title(diagram) if title is None else title, room if size == "slide" else None
         scene = paint(diagram, lay_out(diagram), overlay, words, notes, page)
         if scene.width <= room[0] and scene.height <= room[1]:
@@ -153,18 +159,3 @@ def _seeds(tensors: Sequence[Tensor], gradient: Any, roots: Sequence[Vertex]) ->
     except GraphError as error:
         raise GraphError(f"{error}; or draw with gradients=False") from None
     return seeds
-
-
-def default_title(diagram: Diagram) -> str:
-    """What runs over time, and for how many steps: "lstm, T = 5"; of a piece of a longer sequence its first and last step."""
-    if not diagram.steps:
-        return ""
-    scopes = dict.fromkeys(item.head.scope[0] for item in diagram.items if 0 <= item.place < diagram.after and item.head.scope)
-    lengths = []
-    for lap in dict.fromkeys(step.lap for step in diagram.steps if not step.between):
-        steps = [step for step in diagram.steps if step.lap == lap and not step.between]
-        first, last = steps[0].time, steps[-1].last or steps[-1].time
-        lengths.append((first, last))
-    if all(first == 1 for first, _ in lengths):
-        return ", ".join([*scopes, "T = " + " + ".join(str(last) for _, last in lengths)])
-    return ", ".join([*scopes, *(f"t = {first} … {last}" for first, last in lengths)])

@@ -57,8 +57,7 @@ def draw(
         opened: the step whose cells are shown gate by gate among closed ones.
         full: the same as ``detail="operations"``.
         theme: "light" or "dark".
-        values: print the numbers of each value and gradient in its box, for which everything is drawn larger; on hover they
-            are told in any case.
+        values: print the numbers of each value and gradient in its box; on hover they are told in any case.
 
     Raises:
         DTypeError: something else than a Tensor.
@@ -88,14 +87,16 @@ def draw(
         if detail not in (None, "operations"):
             raise ArgumentError(f"draw: full=True shows every operation, and detail={detail!r} something else")
         detail = "operations"
-    gradients = flag(gradients, "draw: gradients")
+    gradients, values = flag(gradients, "draw: gradients"), flag(values, "draw: values")
 
     def composed(**how: Any) -> Scene:
         with np.errstate(all="ignore"):  # what is not finite is shown, and where it began
-            return compose(tensors, gradients=gradients, gradient=gradient, title=title, fold=fold, **how)
+            return compose(
+                tensors, gradients=gradients, gradient=gradient, title=title, fold=fold, values=values, **how
+            )
 
     scene = composed(detail=detail, size=size, opened=opened)
-    return Picture(scene, theme, values, lambda: composed(detail="operations"))
+    return Picture(scene, theme, lambda: composed(detail="operations"))
 
 
 def render(tensors: Tensor | Sequence[Tensor], path: str | os.PathLike[str], **options: Any) -> Path:

@@ -42,7 +42,7 @@ def add_heading(scene: Scene, diagram: Diagram, overlay: Overlay | None, width: 
     left = max(width - LEGEND_WIDTH - LEGEND_LABEL_WIDTH - 2 * LEFT, title_end)
     scene.scale_at = (left + LEGEND_LABEL_WIDTH, 17.0)
     scene.texts.append(Text(scene.scale_at[0] - 8, 27.0, (Span("‖gradient‖"),), LEGEND_SIZE, "end", key="scale-name"))
-    right = scene.scale_at[0] - 20
+    right = scene.scale_at[0] - 36
     for colour, thickness, dashed, meaning in _meanings(scene.scale, overlay):
         right -= line_width(meaning, LEGEND_SIZE) + SAMPLE_WIDTH + 22
         scene.samples.append(Sample(max(right, LEFT), 39.0, colour, thickness, dashed, meaning))
@@ -84,7 +84,7 @@ def add_lap_names(scene: Scene, diagram: Diagram, layout: Layout, dx: float, hea
         columns = [c for c, step in enumerate(diagram.steps) if step.lap == lap and not step.between]
         left, right = steps.edges(columns[0])[0] + dx, steps.edges(columns[-1])[1] + dx
         line = Pen(left, y).to(right, y).points
-        scene.curves.append(Curve(f"lap{lap}", tuple(line), PANEL_LINE, 1.5, False, clean(name), name))
+        scene.curves.append(Curve(f"lap{lap}", tuple(line), PANEL_LINE, 1.5, (), clean(name), name))
         words: Line = (Span(shorten(clean(name))),)
         middle = (left + right) / 2
         scene.texts.append(Text(middle, y - 6, words, LAP_SIZE, "middle", True, PANEL_INK, f"lap-name{lap}", name))

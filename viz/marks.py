@@ -14,15 +14,16 @@ from .furniture import LEGEND_HEIGHT, LEGEND_WIDTH, SAMPLE_WIDTH, ticks
 from .palette import ALARM, INK, OUTLINE, PAGE, PANEL_FILL, PANEL_INK, PANEL_LINE, SOFT, VANISHED, VANISHED_FILL, colour_at
 from .paths import Pen, Point, shortened
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
-from .spreading import GAP, PITCH, SIZE, Table, spread
+from .tables import GAP, PITCH, SIZE, Table
 from .text import LINE_HEIGHT, Line, Span, fit, line_width, number, power_of_ten
 
-__all__ = ["LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
+__all__ = ["DASHED", "LAYERS", "Circle", "Mark", "Path", "Rectangle", "Shape", "Sheet", "Words", "arrow_size", "marked"]
 
 BASELINE = 0.35
 WIRE_WIDTH = 1.6
 SMALL = 11.0
 SCALE_PIECES = 38
+DASHED = (4.0, 3.0)
 
 
 class Rectangle(NamedTuple):
@@ -70,12 +71,12 @@ class Circle(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A line of cubic Bézier pieces, which may end in an arrow."""
+    """A line of cubic Bézier pieces, which may end in an arrow; ``dash`` tells how long it is there and not there in turn."""
 
     points: Sequence[Point]
     stroke: str
     width: float
-    dashed: bool = False
+    dash: tuple[float, ...] = ()
     arrow: bool = False
 
     def stem_and_head(self) -> tuple[Sequence[Point], list[Point]]:
@@ -163,21 +164,23 @@ class Sheet:
         yield from ((layer, marks) for layer, marks in found.items() if marks)
 
 
+def _dash(dashed: bool) -> tuple[float, ...]:
+    return DASHED if dashed else ()
+
+
 def arrow_size(width: float) -> tuple[float, float]:
     """Length and half breadth of the arrow of a line so wide."""
     return 6.0 + 1.5 * width, 2.6 + 0.75 * width
 
 
-def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = False) -> Sheet:
+def marked(scene: Scene, colour: Callable[[str], str] = str) -> Sheet:
     """The sheet of a scene.
 
     Args:
         scene: what to show.
         colour: from the colours of the light theme to those that are wanted (see `palette.THEMES`).
-        values: print the numbers of each box in it, for which everything is drawn larger.
     """
-    scene, tables = spread(scene) if values else (scene, {})
-    marks = tuple(Marker(scene, colour, tables).marks())
+    marks = tuple(Marker(scene, colour).marks())
     return Sheet(
         scene.title, scene.description, scene.width, scene.height, colour(PAGE), colour(INK), colour(SOFT),
         tuple(scene.stages), marks,
@@ -187,9 +190,8 @@ def marked(scene: Scene, colour: Callable[[str], str] = str, values: bool = Fals
 class Marker:
     """Turns what is in one scene into marks of one theme."""
 
-    def __init__(self, scene: Scene, colour: Callable[[str], str], tables: dict[str, Table]) -> None:
+    def __init__(self, scene: Scene, colour: Callable[[str], str]) -> None:
         self._scene = scene
-        self._tables = tables
         self._colour = colour
         self._parameters = {box.lines[0]: box.key for box in scene.boxes if box.role == "parameter" and box.lines}
 
@@ -228,11 +230,11 @@ class Marker:
         return Mark("wires", wire.key, (path,), wire.tooltip, "", None, wire.stage, wire.group, wire.source)
 
     def _curve(self, curve: Curve) -> Mark:
-        path = Path(curve.points, self._colour(curve.colour), curve.width, curve.dashed)
-        return Mark("curves", curve.key, (path,), curve.tooltip, group=curve.group)
+        path = Path(curve.points, self._colour(curve.colour), curve.width, curve.dash)
+        return Mark("curves", curve.key, (path,), curve.tooltip, "", curve.time, curve.stage, curve.group)
 
     def _edge(self, edge: Edge) -> Mark:
-        path = Path(edge.points, self._colour(edge.colour), edge.width, edge.dashed, edge.arrow)
+        path = Path(edge.points, self._colour(edge.colour), edge.width, _dash(edge.dashed), edge.arrow)
         return Mark("edges", edge.key, (path,), edge.tooltip, "", edge.time, edge.stage, edge.group, edge.source, edge.target)
 
     def _junction(self, k: int, junction: Junction) -> Mark:
@@ -251,17 +253,17 @@ class Marker:
             outline = Rectangle(
                 left, top, box.width, box.height, c(box.fill), c(OUTLINE), radius=radius, dashed=box.shape == "fold"
             )
-        table = self._tables.get(box.key, Table([]))
-        high = LINE_HEIGHT * len(box.lines) + PITCH * table.rows
+        high = LINE_HEIGHT * len(box.lines) + box.table.height
         foot = box.y - high / 2 + LINE_HEIGHT / 2 + BASELINE * box.font
         words = [self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines)]
-        words += self._numbers(table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
+        words += self._numbers(box.table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
         told = box.tooltip if box.tooltip.startswith(box.full_name) else f"{box.full_name}\n{box.tooltip}"
         return Mark("boxes", box.key, (outline, *words), told, box.role, box.time, box.stage, box.group)
 
     def _numbers(self, table: Table, x: float, top: float) -> Iterator[Words]:
-        left = x - (sum(table.widths) + GAP * (len(table.columns) - 1)) / 2
-        for column, width in zip(table.columns, table.widths, strict=True):
+        widths = table.widths
+        left = x - (sum(widths) + GAP * (len(widths) - 1)) / 2
+        for column, width in zip(table.columns, widths, strict=True):
             for k, line in enumerate(column):
                 yield self._words(left + width / 2, top + PITCH * (k + 0.8), line, SIZE, INK, "middle")
             left += width + GAP
@@ -312,5 +314,5 @@ class Marker:
 
     def _sample(self, sample: Sample) -> Iterator[Shape]:
         line = Pen(sample.x, sample.y).to(sample.x + SAMPLE_WIDTH, sample.y).points
-        yield Path(line, self._colour(sample.colour), sample.width, sample.dashed)
+        yield Path(line, self._colour(sample.colour), sample.width, _dash(sample.dashed))
         yield self._words(sample.x + SAMPLE_WIDTH + 6, sample.y + 4, sample.meaning, SMALL, SOFT)

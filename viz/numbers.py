@@ -28,9 +28,18 @@ def summary(array: Any) -> str:
         return ""
     if flat.size <= ALL_OF:
         return ", ".join(number(float(x)) for x in flat)
-    low, high = flat.min(), flat.max()
-    finite = flat if -np.inf < low <= high < np.inf else flat[np.isfinite(flat)]
-    missing = flat.size - finite.size
-    least = f"min {number(finite.min())}, mean {number(finite.mean())}, max {number(finite.max())}" if finite.size else ""
-    lost = f"{missing} of {flat.size} entries not finite" if missing else ""
-    return "; ".join(part for part in (least, lost) if part)
+    low, high = _ends(flat)
+    if -np.inf < low <= high < np.inf:
+        return _spread(flat, low, high)
+    finite = flat[np.isfinite(flat)]
+    lost = f"{flat.size - finite.size} of {flat.size} entries not finite"
+    return f"{_spread(finite, *_ends(finite))}; {lost}" if finite.size else lost
+
+
+def _ends(flat: Any) -> tuple[float, float]:
+    return float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
+
+
+def _spread(flat: Any, low: float, high: float) -> str:
+    mean = float(np.add.reduce(flat, dtype=np.float64)) / flat.size
+    return f"min {number(low)}, mean {number(mean)}, max {number(high)}"

@@ -26,11 +26,13 @@ def norm(array: Any) -> float:
     True
     """
     flat = np.asarray(array, dtype=np.float64).ravel()
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squared = float(np.dot(flat, flat))
+    if 1e-280 < squared < 1e280:
+        return math.sqrt(squared)
     largest = float(np.max(np.abs(flat))) if flat.size else 0.0
     if largest == 0.0 or not math.isfinite(largest):
         return largest
-    if 1e-140 < largest < 1e140:
-        return math.sqrt(float(np.dot(flat, flat)))
     scaled = flat / largest
     return largest * math.sqrt(float(np.dot(scaled, scaled)))
 

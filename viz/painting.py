@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from .diagram.cuts import CUT
 from .diagram.items import Diagram, Item, Link
@@ -19,6 +21,9 @@ from .text import clean, number
 __all__ = ["paint"]
 
 MARGIN = 16.0
+ABOVE_A_LAP = 42.0
+LEAST_OF_A_PAGE = 0.7
+"""A small picture fills its page by being drawn larger there, up to this part of the page."""
 PLAIN_WIDTH = 1.5
 PLAIN_COLOUR = "#546e7a"
 CUT_HERE = "truncated backpropagation through time cut the history here: no gradient goes back"
@@ -27,11 +32,11 @@ CUT_HERE = "truncated backpropagation through time cut the history here: no grad
 def paint(
     diagram: Diagram, layout: Layout, overlay: Overlay | None, title: str, notes: list[str], page: Point | None = None
 ) -> Scene:
-    """The finished scene of a diagram: as large as it comes, or in the middle of a page of that width and height."""
+    """The finished scene of a diagram: as large as it comes, or in the middle of a page of that shape."""
     scene = _painted(diagram, layout, overlay, title, notes, (0.0, 0.0))
     if page is None:
         return scene
-    scale = max(scene.width / page[0], scene.height / page[1], 1.0)
+    scale = max(scene.width / page[0], scene.height / page[1], LEAST_OF_A_PAGE)
     width, height = page[0] * scale, page[1] * scale
     scene = _painted(diagram, layout, overlay, title, notes, (width - scene.width, height - scene.height))
     scene.width, scene.height = width, height
@@ -54,6 +59,7 @@ class Painter:
     def __init__(self, scene: Scene, diagram: Diagram, layout: Layout, overlay: Overlay | None) -> None:
         self.scene, self.diagram, self.layout, self.overlay = scene, diagram, layout, overlay
         self.stages = Stages(diagram)
+        self.groups = [group_of(diagram, item) for item in diagram.items]
         scene.stages += self.stages.labels
         if overlay is not None:
             magnitudes = [m for m in (*overlay.of_link, *overlay.share.values()) if m is not None]
@@ -92,16 +98,18 @@ class Painter:
         steps = self.layout.steps
         if steps is None:
             return
+        tops = {lap: self._top_of_lap(lap) for lap in {step.lap for step in self.diagram.steps}}
         for column, step in enumerate(self.diagram.steps):
             if step.between or step.last is not None:
                 continue
             left, right = steps.edges(column)
+            top = tops[step.lap]
             self.scene.panels.append(
                 Panel(
                     left + self.dx,
-                    steps.top + self.dy,
+                    top + self.dy,
                     right - left,
-                    steps.bottom - steps.top,
+                    steps.bottom - top,
                     f"t = {step.time}",
                     steps.label_x(column) + self.dx,
                     step.time,
@@ -109,6 +117,18 @@ class Painter:
                     self.stages.of_column.get(column),
                 )
             )
+
+    def _top_of_lap(self, lap: int) -> float:
+        """The upper edge of the panels of a lap: where others are much higher, they do not reach up to these."""
+        steps, places = self.layout.steps, self.layout.places
+        assert steps is not None
+        own = [item for item in self.diagram.items if 0 <= item.place < self.diagram.after and not item.initial]
+        tops = [
+            places[item.index].y - places[item.index].height / 2
+            for item in own
+            if self.diagram.steps[item.place].lap == lap and not self.diagram.steps[item.place].between
+        ]
+        return max(steps.top, min(tops, default=steps.top) - ABOVE_A_LAP)
 
     def _add_box(self, item: Item, fills: dict[str, str]) -> None:
         place, overlay = self.layout.places[item.index], self.overlay
@@ -129,10 +149,10 @@ class Painter:
                 fills[str(item.head.name)] if item.role == "gate" else FILLS.get(item.role, FILLS["affine"]),
                 item.head.time,
                 _describe_item(item, gradient, values),
-                group_of(self.diagram, item),
+                self.groups[item.index],
                 self.stages.of_item[item.index],
                 clean(item.head.name or item.full_name),
-                values,
+                look.table,
             )
         )
 
@@ -144,14 +164,14 @@ class Painter:
             colour, width = PLAIN_COLOUR, PLAIN_WIDTH
         else:
             colour, width = scene.scale.colour(magnitude), scene.scale.width(magnitude)
-        told = [f"{source.full_name} → {target.full_name}"]
-        if link.is_cut:
+        told, is_cut = [f"{source.full_name} → {target.full_name}"], link.is_cut
+        if is_cut:
             told.append(CUT_HERE)
         elif magnitude is not None:
             told.append(f"‖gradient‖ {number(magnitude)}")
         elif overlay is not None:
             told.append("no gradient is needed here")
-        untracked = link.is_cut or (overlay is not None and magnitude is None)
+        untracked = is_cut or (overlay is not None and magnitude is None)
         time = target.head.time if target.head.time is not None else source.head.time
         points, stage = self._shifted(route.points), self.stages.of_item[link.target]
         scene.edges.append(
@@ -167,11 +187,11 @@ class Painter:
                 untracked,
                 time,
                 clean_lines(told),
-                group_of(self.diagram, target),
+                self.groups[link.target],
                 stage,
             )
         )
-        if link.is_cut:
+        if is_cut:
             x, y = middle_of(points)
             scene.badges.append(Badge(f"cut{k}", x, y, "cut", time, CUT_HERE, stage=stage))
         if route.junction is not None:
@@ -209,7 +229,7 @@ def _describe_item(item: Item, gradient: float | None, values: tuple[str, ...]) 
     if item.kind:
         parts.append(f"{len({node.node for node in item.nodes})} recorded operations")
     else:
-        parts.append(f"shape {head.shape} {head.dtype}")
+        parts.append(f"shape {head.shape} {_name_of(head.dtype)}")
     if head.time is not None and item.kind != "fold":
         parts.append(f"time step {head.time}")
     if head.scope:
@@ -219,6 +239,11 @@ def _describe_item(item: Item, gradient: float | None, values: tuple[str, ...]) 
     if gradient is not None:
         parts.append(f"‖gradient‖ {number(gradient)}")
     return clean_lines([*parts, *values])
+
+
+@cache
+def _name_of(dtype: Any) -> str:
+    return str(dtype)
 
 
 def clean_lines(parts: list[str]) -> str:

@@ -81,6 +81,9 @@ NOT_FINITE, ALARM = "#00a3b8", "#00697a"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0487f", "#8a6d00", "#4d4d4d")
 """Colours of the lines of a chart, told apart by colour-blind people too (after Okabe and Ito 2008)."""
 
+SHADES = 600
+"""Into how many steps the scale of gradients is divided: more than the eye tells apart, few enough to be remembered."""
+
 THINNEST, WIDEST = 1.1, 5.2
 
 
@@ -144,7 +147,7 @@ class Scale:
             return UNTRACKED
         if not math.isfinite(magnitude):
             return NOT_FINITE
-        return VANISHED if self.vanished(magnitude) else colour_at(self.fraction(magnitude))
+        return VANISHED if self.vanished(magnitude) else _shade(round(self.fraction(magnitude) * SHADES))
 
     def width(self, magnitude: float | None) -> float:
         """The width of an edge."""
@@ -155,6 +158,11 @@ class Scale:
         if self.vanished(magnitude):
             return THINNEST
         return THINNEST + 0.4 + (WIDEST - THINNEST - 0.4) * self.fraction(magnitude)
+
+
+@cache
+def _shade(number: int) -> str:
+    return colour_at(number / SHADES)
 
 
 def contrast(one: str, other: str) -> float:

@@ -19,7 +19,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError
 from minigrad.extras import installing
 from minigrad.files import StrPath, as_path, replace_file
-from minigrad.flags import flag
+from minigrad.memory import collector_paused
 
 from .errors import GraphvizError, PictureFileError, RenderingError
 from .marks import Sheet, marked
@@ -36,37 +36,35 @@ class Picture:
     Args:
         scene: everything in it, named, placed and coloured.
         theme: "light" or "dark".
-        values: print the numbers of each box in it.
         operations: makes the scene of the same computation with every operation by itself, which a page shows when a
             step is opened.
     """
 
-    def __init__(
-        self, scene: Scene, theme: str = "light", values: bool = False, operations: Callable[[], Scene] | None = None
-    ) -> None:
+    def __init__(self, scene: Scene, theme: str = "light", operations: Callable[[], Scene] | None = None) -> None:
         self.scene = scene
         self._operations = operations
         if theme not in THEMES:
             raise ArgumentError(f"theme: expected one of {', '.join(map(repr, THEMES))}, got {theme!r:.60}")
         self.theme = theme
-        self.values = flag(values, "values")
 
     def themed(self, theme: str) -> Picture:
         """The same picture in another theme, "light" or "dark"."""
-        return Picture(self.scene, theme, self.values, self._operations)
+        return Picture(self.scene, theme, self._operations)
 
     def sheet(self) -> Sheet:
         """The picture as marks: rectangles, circles, lines and words, which is what writers of formats read."""
-        return marked(self.scene, THEMES[self.theme], self.values)
+        return marked(self.scene, THEMES[self.theme])
 
     def svg(self) -> str:
         """The picture as an SVG document; the same graph gives the same bytes. Needs no Graphviz."""
-        return svg.write(self.sheet())
+        with collector_paused():
+            return svg.write(self.sheet())
 
     def html(self) -> str:
         """The picture as a page of its own, which plays the backward sweep and opens steps; it needs no network."""
-        operations = self._operations() if self._operations is not None and self.scene.panels else None
-        return html.write(self.scene, operations, self.theme, self.values)
+        with collector_paused():
+            operations = self._operations() if self._operations is not None and self.scene.panels else None
+            return html.write(self.scene, operations, self.theme)
 
     def text(self, width: int = 80, ascii_only: bool = False) -> str:
         """The picture in characters, for a terminal of so many columns."""

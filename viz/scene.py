@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .palette import SOFT, Scale
 from .paths import Point
+from .tables import NO_TABLE, Table
 from .text import Line
 
 __all__ = ["Badge", "Bar", "Box", "Curve", "Edge", "Junction", "Panel", "Sample", "Scene", "Text", "Tile", "Wire"]
@@ -23,7 +24,7 @@ class Box:
     """An item, around (x, y), with text in it.
 
     ``shape`` is "box", "circle", "cell" (a whole cell, closed) or "fold" (what stands for steps that are not shown).
-    ``full_name`` is the name uncut; ``values`` are lines about its numbers, shown on demand.
+    ``full_name`` is the name uncut, ``table`` what is printed below the lines about its numbers.
     """
 
     key: str
@@ -41,7 +42,7 @@ class Box:
     group: str = ""
     stage: int | None = None
     full_name: str = ""
-    values: tuple[str, ...] = ()
+    table: Table = NO_TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +159,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line of a chart: data, an axis or a tick."""
+    """A line of a chart: data, an axis or a tick; ``dash`` tells for how long it is there and not there, in turn."""
 
     key: str
     points: tuple[Point, ...]
     colour: str
     width: float
-    dashed: bool
+    dash: tuple[float, ...]
     tooltip: str
     group: str = ""
+    time: int | None = None
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 __all__ = [
     "LINE_HEIGHT",
     "SUBSCRIPT_SIZE",
+    "UNSHOWABLE",
     "Line",
     "Span",
     "clean",
@@ -153,7 +154,12 @@ def em(character: str) -> float:
 
 def line_width(line: Line, size: float) -> float:
     """The width of a line set in ``size``, in the widest of the common fonts."""
-    return sum(size * (SUBSCRIPT_SIZE if span.level else 1.0) * sum(map(em, span.text)) for span in line)
+    return sum([size * (SUBSCRIPT_SIZE if span.level else 1.0) * _ems(span.text) for span in line])
+
+
+@lru_cache(maxsize=4096)
+def _ems(text: str) -> float:
+    return sum(map(em, text))
 
 
 def fit(line: Line, size: float, room: float) -> float:

@@ -69,14 +69,14 @@ def execute(
     is_known = recipe is not None and consts is not None
     if recipe is None or consts is None:
         recipe = recipe_for(step, carry, xs, times, names)
-        consts = recipe.consts
+        consts = recipe.first_consts()
         if memory is not None:
             remember(memory, place, recipe)
     loop = _Loop(recipe, consts, carry, xs, times, window)
     run = loop.run()
     note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:
-        prove(key, step, recipe, run, xs, times, names)
+        prove(key, step, recipe, consts, run, xs, times, names)
     return loop.results(run)
 
 

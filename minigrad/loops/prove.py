@@ -25,14 +25,21 @@ proven: set[Hashable] = set()
 
 
 def prove(
-    key: Hashable, step: Flat, recipe: Recipe, run: Run, xs: Sequence[Tensor], times: range, names: Sequence[str | None]
+    key: Hashable,
+    step: Flat,
+    recipe: Recipe,
+    consts: Sequence[Const],
+    run: Run,
+    xs: Sequence[Tensor],
+    times: range,
+    names: Sequence[str | None],
 ) -> None:
     """Compare the last step with the first, once for each ``key`` and form of its program.
 
     Raises:
         PurityError: it is not the same program, or something that it reads is not the same.
     """
-    arrays = any(isinstance(const, Constant) and isinstance(const._array, np.ndarray) for const in recipe.consts)
+    arrays = any(isinstance(const, Constant) and isinstance(const._array, np.ndarray) for const in consts)
     if (key, recipe.form) in proven and not arrays:
         return
     last = times[-1]
@@ -45,7 +52,7 @@ def prove(
             f"it does not do the same at its first and at its last step (t = {last}). First:\n{recipe.program}\nlast:\n"
             f"{again.program}\n"
         )
-    for k, (first, second) in enumerate(zip(recipe.consts, again.consts, strict=True)):
+    for k, (first, second) in enumerate(zip(consts, again.consts, strict=True)):
         if not _is_same(first, second):
             word = recipe.program.word(Ref(CONST, k))
             raise _impure(f"something that it uses, {word}, is not the same at its first and at its last step (t = {last})")

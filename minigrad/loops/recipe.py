@@ -67,6 +67,12 @@ class Recipe:
             return None
         return self.trace.computed_anew() if self.trace.invariant else self.consts
 
+    def first_consts(self) -> list[Const]:
+        """The consts for the first run, with what the trace computed from consts; asked for once."""
+        consts, self.consts = self.consts, self.trace.consts
+        self.trace.forget_results()
+        return consts
+
     def compiled(self, wants: tuple[bool, ...]) -> Compiled:
         """How the loop is run where those of the xs, of the parts of the carry and of the consts want a gradient."""
         found = self._compiled.get(wants)

@@ -108,7 +108,9 @@ class Written(Operation):
 
 def was_released(node: Node) -> bool:
     """Whether a node that was written out has been released."""
-    return node.is_released if isinstance(node, Written) else isinstance(node, Operation) and node.saved is None
+    if isinstance(node, Written):
+        return node.is_released or node.values.run is None
+    return isinstance(node, Operation) and node.saved is None
 
 
 class Outputs(Stack):

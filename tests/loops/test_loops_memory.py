@@ -18,6 +18,7 @@ from minigrad.models.states import parts_of
 
 from minigrad import edge_gradients, grad, no_grad, walk
 from minigrad.loops.pool import forget_pool
+from minigrad.optim import SGD
 
 USES: dict[str, Callable[[Pass], object]] = {
     "dropped": lambda each: None,
@@ -160,3 +161,14 @@ def test_many_calls_leave_nothing_behind() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()
+
+
+@each_kind
+def test_after_backward_parameters_are_written_to_without_a_look_at_all_objects(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, _ = pair(name)
+    for _ in range(6):
+        unroll(cell, np.ones((3, 2, D)))[0].sum().backward()
+    monkeypatch.setattr("minigrad.guard.needed_by", lambda memory: pytest.fail("somebody still refers to a parameter"))
+    SGD(cell.parameters(), lr=0.1).step()

@@ -32,9 +32,10 @@ def executables(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple
     """Those of a cell: forward, for inference, and backward."""
     monkeypatch.setattr(compiling, "forms", {})
     unroll(cell, Tensor(weights(3, 2, D), requires_grad=True))
-    (known,) = compiling.forms.values()
-    ((wanted, _),) = known._forward
-    return known.forward(wanted, False), known.forward(frozenset(), False), known.backward(wanted, [], [0])[0][1]
+    (form,) = compiling.forms.values()
+    (known,) = form._compiled.values()
+    back = known.backward((len(known.program.carry),), 3, 3).ways[0].executable
+    return known.forward(quiet=False), form.compiled(frozenset()).forward(quiet=False), back
 
 
 @pytest.mark.parametrize("name", CALLS)

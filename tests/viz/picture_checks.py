@@ -1,8 +1,10 @@
 """What must be true of every picture, and finders of what is not: the tests plant mistakes that these must catch."""
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 from math import hypot
 
+import numpy as np
 from minigrad.viz.marks import Circle, Mark, Path, Rectangle, Sheet, Words
 from minigrad.viz.palette import contrast
 from minigrad.viz.scene import Box, Edge, Scene
@@ -11,20 +13,22 @@ from minigrad.viz.text import line_width, plain
 Point = tuple[float, float]
 
 
-def along(points: tuple[Point, ...], steps: int = 24) -> list[Point]:
-    """Points on a cubic Bézier line."""
-    found = [points[0]]
-    for k in range(0, len(points) - 1, 3):
-        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[k : k + 4]
-        for s in range(1, steps + 1):
-            t = s / steps
-            a, b, c, d = (1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3
-            found.append((a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3))
-    return found
+STEPS = 24
+T = np.arange(1, STEPS + 1)[:, None] / STEPS
+BERNSTEIN = np.hstack([(1 - T) ** 3, 3 * (1 - T) ** 2 * T, 3 * (1 - T) * T * T, T**3])
 
 
-def inside(box: Box, point: Point, margin: float = 1.0) -> bool:
-    return abs(point[0] - box.x) < box.width / 2 - margin and abs(point[1] - box.y) < box.height / 2 - margin
+def along(points: Sequence[Point]) -> np.ndarray:
+    """Points (n, 2) on a cubic Bézier line."""
+    given = np.array(points)
+    pieces = [BERNSTEIN @ given[k : k + 4] for k in range(0, len(given) - 1, 3)]
+    return np.vstack([given[:1], *pieces])
+
+
+def meets(box: Box, points: np.ndarray, margin: float = 1.0) -> bool:
+    """Whether any of the points lies in the box, farther from its outline than the margin."""
+    room = [box.width / 2 - margin, box.height / 2 - margin]
+    return bool((np.abs(points - [box.x, box.y]) < room).all(axis=1).any())
 
 
 def overlapping_boxes(scene: Scene) -> list[tuple[str, str]]:
@@ -38,10 +42,12 @@ def overlapping_boxes(scene: Scene) -> list[tuple[str, str]]:
 def lines_through_boxes(scene: Scene) -> list[tuple[str, str]]:
     """Lines and wires that pass through a box they neither leave nor reach."""
     found = []
+    middles = np.array([[box.x, box.y] for box in scene.boxes])
+    rooms = np.array([[box.width / 2 - 1.0, box.height / 2 - 1.0] for box in scene.boxes])
     for line in [*scene.edges, *scene.wires]:
         ends = {line.source, line.target} if isinstance(line, Edge) else {line.source}
-        path = along(line.points)
-        found += [(line.key, box.key) for box in scene.boxes if box.key not in ends and any(inside(box, p) for p in path)]
+        met = (np.abs(along(line.points)[:, None] - middles) < rooms).all(axis=2).any(axis=0)
+        found += [(line.key, scene.boxes[k].key) for k in np.flatnonzero(met) if scene.boxes[k].key not in ends]
     return found
 
 
@@ -51,7 +57,7 @@ def lines_through_their_own_ends(scene: Scene) -> list[str]:
     return [
         edge.key
         for edge in scene.edges
-        if any(inside(boxes[end], p, margin=2.5) for end in (edge.source, edge.target) for p in along(edge.points))
+        if any(meets(boxes[end], along(edge.points), margin=2.5) for end in (edge.source, edge.target))
         and boxes[edge.source].shape == boxes[edge.target].shape == "box"
     ]
 
@@ -70,19 +76,18 @@ def lines_that_double_back(scene: Scene) -> list[str]:
 def lines_through_labels(scene: Scene) -> list[tuple[str, str]]:
     """Lines that pass through the label of a step."""
     found = []
+    lines = {edge.key: along(edge.points) for edge in scene.edges}
     for panel in scene.panels:
         label = Box("", "", "box", panel.label_x + 17, panel.y + 13, 34, 13, (), 0, "", None, "")
-        found += [(e.key, panel.label) for e in scene.edges if any(inside(label, p, 0.0) for p in along(e.points))]
+        found += [(key, panel.label) for key, line in lines.items() if meets(label, line, 0.0)]
     return found
 
 
 def outside_the_picture(scene: Scene) -> list[str]:
     boxes = [b.key for b in scene.boxes if not (b.width / 2 <= b.x <= scene.width - b.width / 2 and 0 < b.y < scene.height)]
-    lines = []
-    for edge in scene.edges:
-        if any(not (0 <= x <= scene.width and 0 <= y <= scene.height) for x, y in along(edge.points)):
-            lines.append(edge.key)
-    return boxes + lines
+    page = [scene.width, scene.height]
+    paths = {edge.key: along(edge.points) for edge in scene.edges}
+    return boxes + [key for key, path in paths.items() if (path < 0).any() or (path > page).any()]
 
 
 def ground_of(mark: Mark, sheet: Sheet) -> str:

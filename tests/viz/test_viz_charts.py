@@ -1,6 +1,8 @@
 """Charts of gradients over time: the numbers are those of the table, nothing leaves the page, wrong input is named."""
 
 import math
+import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from graphs_to_draw import B, D, H
 from minigrad.models import LSTM, RNN, unroll
 from minigrad.viz import Picture, gradient_lines, heat_bars, heat_map, learning_curves, strips
 from minigrad.viz.charts.axes import Axis, covering, round_steps
+from minigrad.viz.charts.lines import balanced, draw_line, style_of
 from minigrad.viz.charts.table import table_of
 from minigrad.viz.scene import Scene
 from minigrad.viz.text import line_width, plain
@@ -103,6 +106,60 @@ def test_gradient_lines_stand_at_the_height_of_their_numbers() -> None:
     heights = [y for _, y in line.points[::3]]
     values = np.log10(table.values["h"])
     assert np.corrcoef(heights, values)[0, 1] == pytest.approx(-1.0)
+
+
+def test_the_sweep_goes_over_strips_and_heat_bars_from_the_last_step_to_the_first() -> None:
+    models = {"RNN": loss_of("rnn", 4), "LSTM": loss_of("lstm", 3)}
+    for scene in (strips(models).scene, heat_bars(models).scene):
+        assert scene.stages == ["t = 4", "t = 3", "t = 2", "t = 1"]
+        assert all(tile.stage == 4 - (tile.time or 0) for tile in scene.tiles)
+    wires = [curve for curve in strips(models).scene.curves if curve.key.startswith("wire")]
+    assert wires
+    assert all(curve.stage == 4 - (curve.time or 0) for curve in wires)
+    assert heat_bars({"RNN": loss_of("rnn", 700)}).scene.stages[0] == "t = 699 … 700"
+
+
+def test_a_long_sweep_is_played_faster_in_twenty_seconds() -> None:
+    pages = {T: strips({"RNN": loss_of("rnn", T)}).html() for T in (3, 100, 900)}
+    assert {T: int(re.findall(r'data-pace="(\d+)"', page)[0]) for T, page in pages.items()} == {3: 700, 100: 200, 900: 30}
+
+
+def test_lines_differ_in_grey_too_and_each_leads_to_its_name() -> None:
+    scene = gradient_lines({f"model {k}": loss_of("rnn", 12) for k in range(8)}).scene
+    lines = {curve.key: curve for curve in scene.curves if curve.key.startswith("line")}
+    leaders = [curve for curve in scene.curves if curve.key.startswith("to-label")]
+    names = [text for text in scene.texts if text.key.startswith("label")]
+    assert len({line.dash for line in list(lines.values())[:6]}) == 6
+    assert len({(line.dash, line.colour) for line in lines.values()}) == len(lines) == len(leaders) == len(names) == 8
+    for leader, name in zip(leaders, names, strict=True):
+        line = next(line for line in lines.values() if line.group == name.group)
+        assert (leader.points[0], leader.dash, leader.colour) == (line.points[-1], line.dash, line.colour)
+        assert abs(leader.points[-1][1] - (name.y - 4)) < 1e-9
+        assert 0 < name.x - leader.points[-1][0] < 10
+    heights = sorted(name.y for name in names)
+    assert min(b - a for a, b in pairwise(heights)) >= names[0].size
+    assert outside(scene) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 20])
+def test_labels_balanced_keep_their_order_and_stay_between_the_ends(count: int) -> None:
+    wished = sorted(np.random.default_rng(count).normal(50.0, 8.0, count).tolist())
+    places = balanced(wished, 4.0, 0.0, 100.0)
+    assert all(b - a >= 4.0 - 1e-9 for a, b in pairwise(places))
+    assert all(-1e-9 <= place <= 100.0 + 1e-9 for place in places)
+    assert abs(np.mean(places) - np.mean(wished)) < 1e-9
+    assert balanced([10.0, 40.0], 4.0, 0.0, 100.0) == [10.0, 40.0]
+    assert balanced([99.0, 99.5], 4.0, 0.0, 100.0) == [96.0, 100.0]
+
+
+def test_a_line_stops_where_it_leaves_the_axis_and_begins_where_it_comes_back() -> None:
+    scene, axis = Scene("", ""), Axis(1e-4, 1.0, 100.0, 0.0, True)
+    values = [1.0, 1e-2, 1e-6, 1e-2, 0.0, 1e-4]
+    drawn = draw_line(scene, "line", "a", range(1, 7), values, Axis(1, 6, 0.0, 5.0), axis, style_of(0))
+    assert [curve.points[::3] for curve in scene.curves] == [
+        ((0.0, 0.0), (1.0, 50.0), (1.5, pytest.approx(100.0))), ((2.5, pytest.approx(100.0)), (3.0, 50.0)),
+    ]  # fmt: skip
+    assert drawn.end == (5.0, pytest.approx(100.0))
 
 
 def test_heat_maps_show_terms_of_bptt_and_products_of_jacobians() -> None:

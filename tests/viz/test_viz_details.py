@@ -143,7 +143,7 @@ def test_hidden_steps_are_one_box_that_says_which_and_their_shares_are_added_up(
     assert [panel.time for panel in scene.panels] == [1, 2, 49, 50]
     (fold,) = boxes(scene, "fold")
     assert [plain(line) for line in fold.lines] == ["⋯", "t = 3 … 48", "46 steps"]
-    assert scene.title == "lstm, T = 50"
+    assert scene.title == "LSTM, T = 50"
     shown: dict[str, float] = {}
     total: dict[str, np.ndarray] = {}
     diagram = build(walk(tensor), [tensor.node])
@@ -196,6 +196,8 @@ def test_names_on_a_slide_are_at_least_twelve_points_high() -> None:
     scene = draw(of_layers("lstm", 50, True, "plain"), size="slide").scene
     assert scene.width / scene.height == pytest.approx(13.3 / 7.5, rel=0.01)
     assert min(box.font for box in scene.boxes) * 13.3 * 72 / scene.width >= 11.99
+    ends = [x + side * box.width / 2 for box in scene.boxes for x, side in ((box.x, -1), (box.x, 1))]
+    assert max(ends) - min(ends) > 0.85 * scene.width
 
 
 def test_a_graph_too_large_for_one_place_is_folded_with_a_note() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browser import Browser, a_browser
 from graphs_to_draw import CELLS, OWN, of_cell
-from minigrad.viz import draw
+from minigrad.viz import draw, strips
 from minigrad.viz.composing import compose
 from minigrad.viz.scene import Scene
 from minigrad.viz.text import legible
@@ -118,6 +118,18 @@ def test_play_goes_through_all_stages_in_their_order_and_stops_at_the_last(page:
     )
     assert seen[0] == ["backward has not begun", *(f"backward has reached {stage}" for stage in STAGES)]
     assert seen[1:] == ["false", "▶ play backward"]
+
+
+def test_a_strip_is_swept_from_the_last_step_to_the_first(browser: Browser, tmp_path: Path) -> None:
+    browser.open(strips({"LSTM": of_cell("lstm", T, loss="last")}).save(tmp_path / "strip.html"))
+    assert browser.errors() == []
+    slide(browser, 2)
+    assert reached(browser) == "backward has reached t = 3"
+    ahead = [t for t in (1, 2) for _ in ("cell", "bar")]
+    assert sorted(key.split("-")[1] for key in keys_with(browser, ".tiles > g.ahead")) == sorted(map(str, ahead))
+    assert {key.split("-")[2] for key in keys_with(browser, ".curves > g.ahead")} == {"1", "2"}
+    dimmed = "getComputedStyle(document.querySelector('.curves > g.ahead')).opacity"
+    assert float(of(browser, f"new Promise((done) => setTimeout(() => done({dimmed}), 400))")) < 0.2
 
 
 def test_keys_step_through_the_sweep(page: Browser) -> None:

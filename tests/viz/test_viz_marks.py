@@ -11,9 +11,15 @@ from minigrad.viz.marks import LAYERS, Circle, Mark, Path, Rectangle, Words, mar
 from minigrad.viz.palette import THEMES, dark
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
-from minigrad.viz.spreading import spread
+from minigrad.viz.tables import table_of
 from minigrad.viz.text import Span, line_width, plain
-from picture_checks import hard_to_see, overlapping_boxes, words_outside_their_boxes
+from picture_checks import (
+    hard_to_see,
+    lines_through_boxes,
+    outside_the_picture,
+    overlapping_boxes,
+    words_outside_their_boxes,
+)
 
 
 def everything() -> Scene:
@@ -21,30 +27,28 @@ def everything() -> Scene:
     scene = draw(of_cell("lstm", 3)).scene
     scene.badges += [Badge("g0", 40.0, 40.0, "nan", 1, "NaN began here"), Badge("g1", 80.0, 40.0, "cut", 2, "cut here")]
     scene.tiles.append(Tile("i0", 10.0, 300.0, 20.0, 8.0, "#e87e24", 1, "step 1", 0.25))
-    scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, True, "RNN"))
+    scene.curves.append(Curve("c0", tuple(Pen(0, 0).to(100, 100).points), "#455a64", 1.0, (4.0, 3.0), "RNN"))
     scene.texts.append(Text(12.0, 200.0, (Span("rotated"),), 11.0, key="y axis", rotated=True))
-    scene.boxes = [replace(box, values=()) for box in scene.boxes]
-    scene.boxes[0] = replace(
-        scene.boxes[0], values=("shape 2 × 4", "value: min 0.1, mean 0.5"), full_name="a name that nobody would cut"
-    )
+    table = table_of(("shape 2 × 4", "value: min 0.1, mean 0.5"), 40.0)
+    scene.boxes[0] = replace(scene.boxes[0], table=table, full_name="a name that nobody would cut")
     scene.boxes[1] = replace(scene.boxes[1], shape="fold")
     return scene
 
 
-def of_layer(scene: Scene, layer: str, values: bool = False) -> list[Mark]:
-    return dict(marked(scene, values=values).layers()).get(layer, [])
+def of_layer(scene: Scene, layer: str) -> list[Mark]:
+    return dict(marked(scene).layers()).get(layer, [])
 
 
 @pytest.mark.parametrize("name", [*CELLS, *OWN])
 def test_every_key_is_there_once(name: str) -> None:
     scene = draw(of_cell(name, 3) if name in CELLS else OWN[name]()).scene
-    keys = Counter(mark.key for mark in marked(scene, values=True).marks)
+    keys = Counter(mark.key for mark in marked(scene).marks)
     assert [key for key, times in keys.items() if times > 1] == []
 
 
 def test_everything_in_a_scene_becomes_a_mark_of_its_layer() -> None:
     scene = everything()
-    found = {layer: len(marks) for layer, marks in marked(scene, values=True).layers()}
+    found = {layer: len(marks) for layer, marks in marked(scene).layers()}
     kinds = ("panels", "tiles", "wires", "curves", "edges", "junctions", "boxes", "badges", "bars", "texts")
     assert found == {kind: len(getattr(scene, kind)) for kind in kinds} | {"legend": 1}
     assert list(found) == list(LAYERS)
@@ -77,8 +81,13 @@ def words_of(mark: Mark) -> list[str]:
 
 def test_values_are_printed_on_demand_only_each_in_its_box() -> None:
     scene = everything()
-    assert "mean 0.5" not in words_of(of_layer(scene, "boxes")[0])
-    assert words_of(of_layer(scene, "boxes", values=True)[0])[-3:] == ["value", "min 0.1", "mean 0.5"]
+    assert words_of(of_layer(scene, "boxes")[0])[-3:] == ["value", "min 0.1", "mean 0.5"]
+    loss = of_cell("rnn", 3)
+    assert all(not box.table.columns for box in draw(loss).scene.boxes)
+    for box in draw(loss, values=True).scene.boxes:
+        told = [line.partition(": ")[2].split("; ")[0].split(", ") for line in box.tooltip.splitlines() if ": " in line]
+        printed = [plain(line) for column in box.table.columns for line in column if not line[0].soft]
+        assert printed == [number for numbers in told for number in numbers] or box.shape == "circle"
 
 
 @pytest.mark.parametrize("name", [*CELLS, *OWN])
@@ -99,17 +108,18 @@ def test_with_values_every_word_is_in_its_box_and_everything_in_the_picture(name
             assert outline.holds((line.start + 1, line.y - line.size * 0.6))
             assert outline.holds((line.start + line_width(line.line, line.size) - 1, line.y))
     assert printed > 2 * len(picture.scene.boxes)
-    assert overlapping_boxes(spread(picture.scene)[0]) == []
+    assert overlapping_boxes(picture.scene) == []
+    assert outside_the_picture(picture.scene) == []
+    assert lines_through_boxes(picture.scene) == []
 
 
-def test_room_for_values_keeps_the_title_where_it_is_and_the_legend_at_the_right() -> None:
-    scene = draw(of_cell("lstm", 3), title="a title").scene
-    wide, _ = spread(scene)
-    assert wide.width > 1.2 * scene.width
-    title = next(text for text in wide.texts if text.bold)
-    assert (title.x, title.y) == next((text.x, text.y) for text in scene.texts if text.bold)
-    assert wide.width - wide.scale_at[0] == pytest.approx(scene.width - scene.scale_at[0])
-    assert [sample.x - wide.width for sample in wide.samples] == pytest.approx([s.x - scene.width for s in scene.samples])
+def test_room_for_values_is_made_where_they_are_and_nowhere_else() -> None:
+    loss = of_cell("lstm", 3)
+    plain_scene, scene = draw(loss).scene, draw(loss, values=True).scene
+    assert scene.height < 2.5 * plain_scene.height
+    for before, after in zip(plain_scene.boxes, scene.boxes, strict=True):
+        assert (after.width, after.height) == (before.width, before.height) or after.table.columns or before.width > 90
+    assert [bar.height for bar in scene.bars] == [bar.height for bar in plain_scene.bars]
 
 
 def test_what_stands_for_steps_that_are_not_shown_is_dashed() -> None:
@@ -137,7 +147,7 @@ def test_an_arrow_ends_where_its_line_ends_and_the_line_ends_inside_it() -> None
 
 
 def test_a_theme_changes_colours_and_nothing_else() -> None:
-    light, night = (marked(everything(), THEMES[theme], values=True) for theme in ("light", "dark"))
+    light, night = (marked(everything(), THEMES[theme]) for theme in ("light", "dark"))
     assert (night.page, night.ink) == (dark(light.page), dark(light.ink))
     for a, b in zip(light.marks, night.marks, strict=True):
         assert a._replace(shapes=()) == b._replace(shapes=())

@@ -1,18 +1,27 @@
-"""All layers in all their forms are drawn: no crash, nothing lost, nothing on top of anything else.
+"""All layers in all their forms are drawn at every detail: no crash, nothing lost, nothing on top of anything else.
 
-Of about a thousand cases every eleventh is drawn: 11 shares no factor with the lengths of the loops that make them, so all
-values of all options occur.
+Of about a thousand cases every 29th is drawn at each detail, not the same ones: 29 shares no factor with the lengths of the
+loops that make them, so all values of all options occur.
 """
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
 from layer_cases import every_case
 from minigrad.viz import draw
+from minigrad.viz.details import Detail, detailed
 from minigrad.viz.diagram import build
 from minigrad.viz.diagram.items import Diagram
-from picture_checks import outside_the_picture, overlapping_boxes
+from minigrad.viz.writers.grid import columns
+from picture_checks import (
+    lines_through_boxes,
+    lines_through_labels,
+    outside_the_picture,
+    overlapping_boxes,
+    words_outside_their_boxes,
+)
 
 from minigrad import Tensor, walk
 
@@ -34,16 +43,42 @@ def lost(diagram: Diagram, tensor: Tensor) -> list[str]:
     return missing
 
 
-@pytest.mark.parametrize("number", range(0, len(CASES), 11))
-def test_every_form_of_every_layer_is_drawn_whole(number: int) -> None:
+def shown(tensor: Tensor, detail: str) -> Diagram:
+    diagram = build(walk(tensor), [tensor.node], detail == "operations")
+    return detailed(diagram, Detail(detail), []) if detail == "cells" else diagram
+
+
+@pytest.mark.parametrize(
+    ("detail", "number"),
+    [(detail, k) for start, detail in enumerate(("operations", "gates", "cells")) for k in range(7 * start, len(CASES), 29)],
+)
+def test_every_form_of_every_layer_is_drawn_whole(detail: str, number: int) -> None:
     name, make = CASES[number]
     tensor = make()
-    assert lost(build(walk(tensor), [tensor.node]), tensor) == [], name
-    picture = draw(tensor)
-    assert overlapping_boxes(picture.scene) == [], name
-    assert outside_the_picture(picture.scene) == [], name
-    assert ET.fromstring(picture.svg()).tag.endswith("svg")
+    assert lost(shown(tensor, detail), tensor) == [], name
+    picture = draw(tensor, detail=detail, fold=False)
+    sheet = picture.sheet()
+    for check in (overlapping_boxes, outside_the_picture, lines_through_boxes, lines_through_labels):
+        assert check(picture.scene) == [], f"{name}: {check.__name__}"
+    assert words_outside_their_boxes(sheet) == [], name
     assert all(edge.magnitude is None or edge.magnitude >= 0 for edge in picture.scene.edges)
+    keys = {box.key for box in picture.scene.boxes}
+    assert keys <= {mark.get("data-key") for mark in ET.fromstring(picture.svg()).iter()}
+    assert keys <= set(re.findall(r'^\t+"(n\d+)" \[', picture.graphviz().source, re.MULTILINE))
+    assert max(map(columns, picture.text(100).splitlines())) <= 100
+    if detail == "cells":
+        page = picture.html()
+        assert all(f'data-key="{key}"' in page for key in keys)
+
+
+@pytest.mark.parametrize("number", range(5, len(CASES), 89))
+def test_every_form_of_every_layer_is_drawn_along_time(number: int) -> None:
+    name, make = CASES[number]
+    for detail in ("strip", "heat bar"):
+        picture = draw(make(), detail=detail)
+        assert len(picture.scene.tiles) > 0, name
+        assert ET.fromstring(picture.svg()).tag.endswith("svg")
+        assert picture.text(100)
 
 
 def test_a_lost_node_and_a_lost_use_are_noticed() -> None:

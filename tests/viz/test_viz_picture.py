@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from graphs_to_draw import of_cell
+from layer_cases import of_layers, of_translation
 from minigrad.viz import GraphvizError, Picture, PictureFileError, RenderingError, draw, learning_curves, render
 from minigrad.viz.writers import png
 from programs import needs
@@ -172,12 +173,16 @@ def test_a_notebook_shows_the_svg_and_where_it_cannot_the_png(picture: Picture) 
     assert bundle["text/plain"] == repr(picture)
     assert base64.b64decode(bundle["image/png"]) == picture.png()
     assert metadata["image/png"]["width"] == round(picture.scene.width)
-    assert repr(picture) == "<Picture 'rnn, T = 2': 15 boxes, 18 arrows, 2 steps>"
+    assert repr(picture) == "<Picture 'RNN, T = 2': 15 boxes, 18 arrows, 2 steps>"
 
 
 def test_the_title_tells_scope_and_number_of_steps_unless_given() -> None:
     tensor = of_cell("gru", 3)
-    assert draw(tensor).scene.title == "gru, T = 3"
+    assert draw(tensor).scene.title == "GRU, T = 3"
+    assert draw(of_layers("lstm", 2, True, "plain", num_layers=2, bidirectional=True)).scene.title == (
+        "LSTM, 2 layers, both directions, T = 2"
+    )
+    assert draw(of_translation("rnn", 2, True)).scene.title == "RNN, encoder, decoder, T = 2 + 1"
     assert draw(tensor, title="GRU, D = 3").scene.title == "GRU, D = 3"
     assert draw(tensor, title="").scene.title == ""
 

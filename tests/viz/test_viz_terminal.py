@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from minigrad.viz import Picture, draw
-from minigrad.viz.marks import Mark, Path, Rectangle, Sheet, Words, marked
+from minigrad.viz.marks import DASHED, Mark, Path, Rectangle, Sheet, Words, marked
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Scene, Tile
 from minigrad.viz.text import Span, plain
@@ -99,7 +99,7 @@ def words(x: float, y: float, text: str) -> Words:
 
 
 def edge(start: tuple[float, float], end: tuple[float, float], width: float = 2.0, dashed: bool = False) -> Mark:
-    path = Path(Pen(*start).to(*end).points, "#000000", width, dashed, arrow=True)
+    path = Path(Pen(*start).to(*end).points, "#000000", width, DASHED if dashed else (), arrow=True)
     return Mark("edges", "e0", (path,), source="a", target="b")
 
 

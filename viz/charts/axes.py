@@ -32,9 +32,12 @@ class Axis:
 
     def at(self, value: float) -> float:
         """The place of a number; what is below a log axis, zero too, lies at its low end."""
+        return self.beyond(min(max(value, self.low), self.high) if self.is_log else value)
+
+    def beyond(self, value: float) -> float:
+        """The place of a number, outside of the axis if it is."""
         low, high = self._own(self.low), self._own(self.high)
-        place = min(max(self._own(value), low), high) if self.is_log else self._own(value)
-        return self.start + (self.end - self.start) * (place - low) / ((high - low) or 1.0)
+        return self.start + (self.end - self.start) * (self._own(value) - low) / ((high - low) or 1.0)
 
     def holds(self, value: float) -> bool:
         """Whether a number is on the axis."""
@@ -94,14 +97,14 @@ def heading(scene: Scene) -> float:
 def draw_time(scene: Scene, axis: Axis, y: float, name: str, key: str, group: str = "", with_line: bool = True) -> None:
     """The axis of time below a chart: whole numbers only, with the first and the last."""
     if with_line:
-        scene.curves.append(Curve(f"{key}-axis", tuple(Pen(axis.start, y).to(axis.end, y).points), SOFT, 1.0, False, "", group))
+        scene.curves.append(Curve(f"{key}-axis", tuple(Pen(axis.start, y).to(axis.end, y).points), SOFT, 1.0, (), "", group))
     low, high = round(axis.low), round(axis.high)
     inner = [round(value) for value in round_steps(low, high, 8) if value == round(value)]
     room = 4 * TICK_SIZE
     shown = [t for t in inner if abs(axis.at(t) - axis.at(low)) > room and abs(axis.at(t) - axis.at(high)) > room]
     for t in dict.fromkeys((low, *shown, high)):
         x = axis.at(t)
-        scene.curves.append(Curve(f"{key}-tick{t}", tuple(Pen(x, y).to(x, y + TICK).points), SOFT, 1.0, False, "", group))
+        scene.curves.append(Curve(f"{key}-tick{t}", tuple(Pen(x, y).to(x, y + TICK).points), SOFT, 1.0, (), "", group))
         scene.texts.append(Text(x, y + 16, (Span(str(t)),), TICK_SIZE, "middle", key=f"{key}-{t}", group=group))
     if name:
         middle = (axis.start + axis.end) / 2
@@ -110,11 +113,11 @@ def draw_time(scene: Scene, axis: Axis, y: float, name: str, key: str, group: st
 
 def draw_values(scene: Scene, axis: Axis, x: float, right: float, name: Line, key: str) -> None:
     """The axis of values at the left of a chart, with faint lines across it."""
-    scene.curves.append(Curve(f"{key}-axis", tuple(Pen(x, axis.start).to(x, axis.end).points), SOFT, 1.0, False, ""))
+    scene.curves.append(Curve(f"{key}-axis", tuple(Pen(x, axis.start).to(x, axis.end).points), SOFT, 1.0, (), ""))
     widest = 0.0
     for k, (value, line) in enumerate(axis.ticks()):
         y = axis.at(value)
-        scene.curves.append(Curve(f"{key}-line{k}", tuple(Pen(x, y).to(right, y).points), SOFT, 0.35, False, ""))
+        scene.curves.append(Curve(f"{key}-line{k}", tuple(Pen(x, y).to(right, y).points), SOFT, 0.35, (), ""))
         scene.texts.append(Text(x - 7, y + 4, line, TICK_SIZE, "end", key=f"{key}-{k}"))
         widest = max(widest, line_width(line, TICK_SIZE))
     middle = (axis.start + axis.end) / 2

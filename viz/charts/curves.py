@@ -8,12 +8,11 @@ from typing import Any
 
 from minigrad.errors import ArgumentError
 
-from ..furniture import SAMPLE_WIDTH
-from ..palette import NOT_FINITE, SERIES
-from ..paths import Pen
-from ..scene import Curve, Scene, Text
-from ..text import Line, Span, clean, line_width, number, shorten
-from .axes import LEFT, Axis, covering, draw_time, draw_values, heading
+from ..palette import SERIES
+from ..scene import Scene
+from ..text import Line, Span, clean
+from .axes import Axis, covering, draw_time, draw_values, heading
+from .lines import Style, draw_line, label_ends, label_room, style_of
 from .table import tables_of
 
 __all__ = ["gradient_lines", "learning_curves"]
@@ -22,10 +21,6 @@ WIDTHS = {None: 900.0, "page": 900.0, "slide": 1000.0, "wide": 1800.0}
 HEIGHT, PANEL_HEIGHT = 340.0, 150.0
 MARGIN_LEFT, MARGIN_RIGHT = 92.0, 24.0
 BELOW, GAP = 52.0, 30.0
-LEGEND_SIZE, LEGEND_PITCH = 12.0, 19.0
-DASHES = 6
-"""After so many series the colours begin again, with dashed lines."""
-MOST_POINTS = 1500
 
 
 def gradient_lines(models: Any, *, title: str | None = None, size: str | None = None) -> Scene:
@@ -45,15 +40,16 @@ def gradient_lines(models: Any, *, title: str | None = None, size: str | None = 
     words = "The gradient of the state, step by step" if title is None else title
     scene = Scene(clean(words), f"{len(lines)} lines over time.", WIDTHS[size])
     top = heading(scene) + 8
-    legend = _legend_width(lines)
-    time = _time_axis([times for times, _ in lines.values()], scene.width - legend)
+    time = _time_axis([times for times, _ in lines.values()], scene.width - label_room(list(lines)))
     axis = covering((v for _, values in lines.values() for v in values), top + HEIGHT, top, is_log=True)
     draw_values(scene, axis, time.start, time.end, (Span("‖∂L/∂h‖"), Span(" (log)", soft=True)), "values")
     draw_time(scene, time, top + HEIGHT, "t", "time")
-    for k, (label, (times, values)) in enumerate(lines.items()):
-        _line(scene, f"line{k}", label, times, values, time, axis, k)
-        _legend(scene, label, k, time.end + LEFT, top + 14 + LEGEND_PITCH * k)
-    scene.height = max(top + HEIGHT + BELOW, top + 20 + LEGEND_PITCH * len(lines))
+    drawn = [
+        draw_line(scene, f"line{k}", label, times, values, time, axis, style_of(k))
+        for k, (label, (times, values)) in enumerate(lines.items())
+    ]
+    lowest = label_ends(scene, drawn, time.end, top, top + HEIGHT) if len(drawn) > 1 else top
+    scene.height = max(top + HEIGHT + BELOW, lowest + BELOW)
     return scene
 
 
@@ -86,7 +82,7 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
         words: Line = (Span(clean(name)), *([Span(" (log)", soft=True)] if is_log else []))
         draw_values(scene, axis, time.start, time.end, words, f"values{k}")
         draw_time(scene, time, y + PANEL_HEIGHT, "update" if last else "", f"time{k}")
-        _line(scene, f"line{k}", name, steps, values, time, axis, k)
+        draw_line(scene, f"line{k}", name, steps, values, time, axis, Style(SERIES[k % len(SERIES)]))
         y += PANEL_HEIGHT + GAP
     scene.height = y + BELOW - GAP
     return scene
@@ -132,40 +128,3 @@ def _number(value: Any) -> float:
 def _time_axis(times: Sequence[Sequence[int]], width: float) -> Axis:
     low, high = min(t[0] for t in times), max(t[-1] for t in times)
     return Axis(low, high if high > low else low + 1, MARGIN_LEFT, width - MARGIN_RIGHT)
-
-
-def _line(
-    scene: Scene, key: str, label: str, times: Sequence[int], values: Sequence[float], time: Axis, axis: Axis, k: int
-) -> None:
-    """One line, interrupted where there is no number; what is not finite is marked on the axis."""
-    every = -(-len(times) // MOST_POINTS)
-    pieces: list[Pen] = []
-    pen: Pen | None = None
-    for t, value in list(zip(times, values, strict=True))[::every]:
-        if math.isfinite(value):
-            if pen is None:
-                pieces.append(pen := Pen(time.at(t), axis.at(value)))
-            else:
-                pen.to(time.at(t), axis.at(value))
-        else:
-            pen = None
-            if math.isinf(value):
-                mark, told = Pen(time.at(t), axis.end).to(time.at(t), axis.end + 6), f"{clean(label)}: {number(value)}"
-                scene.curves.append(Curve(f"{key}-inf{t}", tuple(mark.points), NOT_FINITE, 2.0, False, told, label))
-    for p, piece in enumerate(pieces):
-        if len(piece.points) > 1:
-            told = f"{clean(label)}: {number(values[0])} … {number(values[-1])}"
-            points, dashed = tuple(piece.points), k >= DASHES
-            scene.curves.append(Curve(f"{key}-{p}", points, SERIES[k % len(SERIES)], 2.0, dashed, told, label))
-
-
-def _legend_width(labels: Mapping[str, Any]) -> float:
-    return max(line_width((Span(shorten(clean(label))),), LEGEND_SIZE) for label in labels) + 50 if len(labels) > 1 else 0.0
-
-
-def _legend(scene: Scene, label: str, k: int, x: float, y: float) -> None:
-    line: Line = (Span(shorten(clean(label))),)
-    sample = tuple(Pen(x, y).to(x + SAMPLE_WIDTH, y).points)
-    scene.curves.append(Curve(f"sample{k}", sample, SERIES[k % len(SERIES)], 2.5, k >= DASHES, clean(label), label))
-    scene.texts.append(Text(x + SAMPLE_WIDTH + 8, y + 4, line, LEGEND_SIZE, key=f"legend{k}", group=label))
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..furniture import LEGEND_LABEL_WIDTH, LEGEND_SIZE, LEGEND_WIDTH, Heights
@@ -46,7 +47,7 @@ def strips(models: Any, *, title: str | None = None, size: str | None = None, pa
     for number_of_row, one in enumerate(series):
         y = _strip(scene, one, axis, scale, y, number_of_row, parameter)
     scene.height = y
-    return scene
+    return _swept(scene)
 
 
 def heat_bars(models: Any, *, title: str | None = None, size: str | None = None) -> Scene:
@@ -60,6 +61,17 @@ def heat_bars(models: Any, *, title: str | None = None, size: str | None = None)
     for number_of_row, one in enumerate(series):
         y = _heat_bar(scene, one, axis, scale, y, number_of_row)
     scene.height = y
+    return _swept(scene)
+
+
+def _swept(scene: Scene) -> Scene:
+    """The scene with the stages of the backward sweep, from the last step to the first."""
+    told = {tile.time: tile.tooltip.partition("\n")[0] for tile in scene.tiles if tile.time is not None}
+    order = sorted(told, reverse=True)
+    scene.stages += [told[t] for t in order]
+    stage: dict[int | None, int] = {t: k for k, t in enumerate(order)}
+    scene.tiles = [replace(tile, stage=stage[tile.time]) for tile in scene.tiles]
+    scene.curves = [replace(curve, stage=stage.get(curve.time)) for curve in scene.curves]
     return scene
 
 
@@ -116,7 +128,7 @@ def _strip(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row: i
                 continue
             told = f"{name} from step {t - 1} to {t}"
             line = tuple(Pen(left, height).to(right, height).points)
-            scene.curves.append(Curve(f"wire{row}-{k}-{t}", line, scale.colour(value), WIRE, False, told, one.name))
+            scene.curves.append(Curve(f"wire{row}-{k}-{t}", line, scale.colour(value), WIRE, (), told, one.name, t))
     for i, t in enumerate(one.times):
         told = "\n".join([f"t = {t}", *(f"‖∂L/∂{name}‖ {number(values[i])}" for name, values in one.states.items())])
         x = axis.at(t) - width / 2
@@ -125,7 +137,7 @@ def _strip(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row: i
     middle = top + CELL_HEIGHT / 2
     end = tuple(Pen(last, middle).to(last + LEFT, middle).points)
     strongest = scale.colour(max((v for v in total if not math.isnan(v)), default=0.0))
-    scene.curves.append(Curve(f"to-loss{row}", end, strongest, WIRE, False, "", one.name))
+    scene.curves.append(Curve(f"to-loss{row}", end, strongest, WIRE, (), "", one.name))
     scene.boxes.append(
         Box(f"loss{row}", "loss", "circle", last + LEFT + LOSS / 2, middle, LOSS, LOSS, ((Span("L"),),), 12.0, FILLS["loss"],
             None, f"the loss of {one.name}" if one.name else "the loss", one.name)
@@ -185,10 +197,10 @@ def _heat_bar(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row
         for x, height in points[1:]:
             pen.to(x, height)
         told = f"‖∂L/∂state‖ of {one.name}, log scale" if one.name else "‖∂L/∂state‖, log scale"
-        scene.curves.append(Curve(f"line{row}", tuple(pen.points), INK, 1.4, False, told, one.name))
+        scene.curves.append(Curve(f"line{row}", tuple(pen.points), INK, 1.4, (), told, one.name))
     y += HEAT_HEIGHT + LINE_HEIGHT
     base = tuple(Pen(axis.start, y).to(axis.end, y).points)
-    scene.curves.append(Curve(f"base{row}", base, SOFT, 1.0, False, "", one.name))
+    scene.curves.append(Curve(f"base{row}", base, SOFT, 1.0, (), "", one.name))
     draw_time(scene, Axis(one.times[0], one.times[-1], axis.at(one.times[0]), axis.at(one.times[-1])), y, "", f"t{row}",
               one.name, with_line=False)  # fmt: skip
     return y + 20 + ROW_GAP / 2

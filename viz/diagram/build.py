@@ -12,7 +12,8 @@ from .cuts import mended
 from .folding import REARRANGEMENTS, Folding
 from .formula import affine_terms, is_telling
 from .gates import by_gate
-from .items import Diagram, Item, Link
+from .items import Diagram, Item, Link, is_square
+from .picks import picked
 from .places import Recorded
 from .roles import assign_roles, set_initial_lineages, set_lineages
 from .unhoisting import unhoisted
@@ -33,7 +34,7 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     """
     vertices = vertices_of(nodes)
     asked_for = {vertex for vertex in vertices if vertex.node in outputs}
-    shown = vertices if full else by_gate(unhoisted(mended(vertices), asked_for), asked_for)
+    shown = vertices if full else by_gate(unhoisted(picked(mended(vertices), asked_for), asked_for), asked_for)
     recorded = Recorded(shown)
     folding = Folding(recorded, full)
     roots = {recorded.number[vertex] for vertex in asked_for}
@@ -103,12 +104,12 @@ def _item(index: int, members: list[int], folding: Folding, full: bool, roots: s
 
 
 def _links(recorded: Recorded, item_of: list[int], items: list[Item]) -> list[Link]:
-    """One link for each use of an item by another; the uses within an affine box are one link together."""
+    """One link for each use of an item by another; the uses within an affine box or by a square are one link together."""
     links: dict[tuple[int, int, tuple[int, int]], Link] = {}
     for i, node in enumerate(recorded.nodes):
         for slot, j in recorded.inputs[i]:
             source, target = item_of[j], item_of[i]
             if source != target:
-                which = MERGED if items[target].terms else (i, slot)
+                which = MERGED if items[target].terms or is_square(items[target].head) else (i, slot)
                 links.setdefault((source, target, which), Link(source, target)).edges.append((node, slot))
     return list(links.values())

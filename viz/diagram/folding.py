@@ -31,9 +31,10 @@ class Folding:
         self.constant_map = self._constant_maps()
         self.affine = self._affine()
         if not full:
-            self._join_affine()
+            stage = self._stages()
+            self._join_affine(stage)
             self._part_what_is_never_added()
-            self._join_equal_formulas()
+            self._join_equal_formulas(stage)
             self._join_rearrangements()
             self._join_concatenations()
             self._join_sums()
@@ -111,8 +112,7 @@ class Folding:
                 stage[i] = min(stage[k] for k in users)
         return stage
 
-    def _join_affine(self) -> None:
-        stage = self._stages()
+    def _join_affine(self, stage: list[int]) -> None:
         for i, affine in enumerate(self.affine):
             if affine:
                 for _, j in self.recorded.inputs[i]:
@@ -155,9 +155,8 @@ class Folding:
             i = self.recorded.inputs[i][0][1]
         return i
 
-    def _join_equal_formulas(self) -> None:
+    def _join_equal_formulas(self, stage: list[int]) -> None:
         """The gates that are the same sums of parts of the same products share a box, as an LSTM's do."""
-        stage = self._stages()
         groups: dict[int, list[int]] = {}
         for i, is_affine in enumerate(self.affine):
             if is_affine:

@@ -47,15 +47,20 @@ def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: boo
     label, symbol = folding.label[i], recorded.nodes[i].symbol
     if label == "stack" and len(set(names)) == 1:
         return names[0] or (OMITTED,)
-    if label == "concatenate" and names and all(names):
-        listed = [span for name in names for span in (Span(", "), *(name or ()))][1:]
-        return (Span("["), *listed, Span("]"))
+    if label == "concatenate":
+        return _listed([operand(folding, j, spell_out) for _, j in recorded.inputs[i]])
     if label in LOOK_UPS and names and names[0]:
         return (*names[0], Span("[…]"))
     if len(names) == 2 and len(symbol) == 1 and any(names):
         inner = (*_factor(folding, i, 0), Span(symbol), *_factor(folding, i, 1))
         return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner
     return (OMITTED,)
+
+
+def _listed(parts: list[Line]) -> Line:
+    """Parts side by side: [h, x]; nameless ones in a row are one omission."""
+    told = [part for k, part in enumerate(parts) if part != (OMITTED,) or k == 0 or parts[k - 1] != (OMITTED,)]
+    return (Span("["), *[span for part in told for span in (Span(", "), *part)][1:], Span("]"))
 
 
 def _factor(folding: Folding, i: int, slot: int) -> Line:
@@ -110,8 +115,7 @@ def product(folding: Folding, first: int | None, second: int | None, inside: set
     """A product as on paper: x @ W.T, the matrix W applied to every row of x, is written W·x."""
     if second is not None and second in inside and folding.label[second] == "concatenate":
         parts = [operand(folding, j, spell_out) for _, j in folding.recorded.inputs[second]]
-        listed = [span for part in parts for span in (Span(", "), *part)][1:]
-        return (*operand(folding, first, spell_out), TIMES, Span("["), *listed, Span("]"))
+        return (*operand(folding, first, spell_out), TIMES, *_listed(parts))
     return (*operand(folding, first, spell_out, factor=True), TIMES, *operand(folding, second, spell_out, factor=True))
 
 

@@ -11,7 +11,7 @@ from .formula import join
 from .places import Step
 from .vertices import Vertex
 
-__all__ = ["Diagram", "Item", "Link", "operation_symbol"]
+__all__ = ["Diagram", "Item", "Link", "is_square", "operation_symbol"]
 
 ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "neg", "pow", "maximum", "minimum", "where"})
 LIGHT = ELEMENTWISE | {"tanh", "sigmoid", "relu", "softplus", "exp", "clip", "dropout", "astype", "getitem", "split", "reshape"}
@@ -39,6 +39,7 @@ class Item:
         symbol: a short name for it where there is little room.
         inner: the lineages of the items that it stands for.
         ports: the lineages of the states that it hands on, from top to bottom.
+        printed: its value and its gradient in words, where they are to be printed in it.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Item:
     symbol: Line = ()
     inner: frozenset[tuple[object, ...]] = frozenset()
     ports: tuple[tuple[object, ...], ...] = ()
+    printed: tuple[str, ...] = ()
 
     @property
     def elementwise(self) -> bool:
@@ -152,6 +154,8 @@ class Diagram:
 def operation_symbol(vertex: Vertex) -> str:
     """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, ^3; a number that is not kept is c."""
     label = vertex.label
+    if is_square(vertex):
+        return "x²"
     minuend = getattr(vertex.operation, "minuend", None)
     if minuend is not None:
         return f"{minuend:g}−"
@@ -165,6 +169,21 @@ def operation_symbol(vertex: Vertex) -> str:
     if label in ("add", "mul"):
         return f"{symbol} {written}" if label == "add" else f"{written}{symbol}"
     return f"{written} {symbol}" if first else f"{symbol} {written}"
+
+
+def is_square(vertex: Vertex) -> bool:
+    """Whether it is the product of a row with itself, each read of the whole by an index of its own."""
+    if vertex.label != "mul" or len(vertex.inputs) != 2:
+        return False
+    first, second = vertex.inputs
+    return first is not second and _base(first) is not None and _base(first) is _base(second)
+
+
+def _base(vertex: Vertex | None) -> Vertex | None:
+    """What a row is a row of, where reading it changes nothing."""
+    while vertex is not None and vertex.operation is None and vertex.inputs and vertex.span is None:
+        vertex = vertex.inputs[0]
+    return vertex
 
 
 WITH_A_NUMBER = {"add": "+", "sub": "−", "mul": "·", "div": "÷", "pow": "^"}

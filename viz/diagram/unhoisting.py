@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.graph import OUTPUT
-from minigrad.ops.indexing import GetItem, Slice
+from minigrad.ops.indexing import Slice
 
+from .picks import row_read
 from .vertices import Saved, Vertex, numbered
 
 __all__ = ["unhoisted"]
@@ -199,16 +200,8 @@ def _changed(vertex: Vertex, **changed: Any) -> Vertex:
 
 def _row_read_by(vertex: Vertex) -> int | None:
     """The row that a step reads of what it indexes; None for anything else."""
-    operation = vertex.operation
     source = vertex.inputs[0] if vertex.inputs else None
-    if vertex.time is None or vertex.label != "getitem" or source is None or source.time is not None:
-        return None
-    if isinstance(operation, Slice):
-        axis, start, _, _ = operation.span
-        return start if axis == 0 and len(vertex.shape) == len(source.shape) - 1 else None
-    if isinstance(operation, GetItem) and isinstance(operation.index, int):
-        return operation.index % source.shape[0]
-    return None
+    return row_read(vertex) if vertex.time is not None and source is not None and source.time is None else None
 
 
 def _axis(vertex: Vertex) -> int:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from minigrad.gradients import ArrayAccumulator, Piece
 from minigrad.graph import Node, Operation
+from minigrad.loops.written import was_released
 from minigrad.ops.indexing import entry, piece
 
 __all__ = ["Saved", "Vertex", "numbered", "vertices_of"]
@@ -96,7 +97,7 @@ class Vertex:
     @property
     def is_released(self) -> bool:
         """Whether a backward pass has freed what its derivative needs."""
-        return self.operation is not None and self.operation.saved is None
+        return self.operation is not None and was_released(self.operation)
 
     def kept(self) -> Saved:
         """What its operation saved, as far as it concerns the vertex; of one row, with a leading axis of length 1."""

@@ -26,12 +26,10 @@ def lay_out(diagram: Diagram) -> Layout:
         for k in range(len(diagram.links)):
             layout.routes[k] = Route(joined(region.link_path(k)))
     lines = [*(route.points for route in layout.routes.values()), *(bus.points for bus in layout.buses)]
-    for points in lines:
-        layout.ceiling = min(layout.ceiling, *(y for _, y in points))
-        layout.floor = max(layout.floor, *(y for _, y in points))
-        layout.right = max(layout.right, *(x for x, _ in points))
-    for place in layout.places.values():
-        layout.ceiling = min(layout.ceiling, place.y - place.height / 2)
-        layout.floor = max(layout.floor, place.y + place.height / 2)
-        layout.right = max(layout.right, place.x + place.width / 2)
+    places = layout.places.values()
+    heights = [y for points in lines for _, y in points]
+    layout.ceiling = min([layout.ceiling, *heights, *(place.y - place.height / 2 for place in places)])
+    layout.floor = max([layout.floor, *heights, *(place.y + place.height / 2 for place in places)])
+    widths = [x for points in lines for x, _ in points]
+    layout.right = max([layout.right, *widths, *(place.x + place.width / 2 for place in places)])
     return layout

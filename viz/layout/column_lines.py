@@ -19,6 +19,8 @@ EDGE = 8.0
 BESIDE_ARRIVAL = 10.0
 SIDE_SPACING, PORT_SPACING, CIRCLE_SPACING, BROAD_SPACING = 8.0, 13.0, 17.0, 10.0
 NEARLY_STRAIGHT, STRAIGHT_END = 6.0, 11.0
+TALL = 20.0
+"""Lines go straight past so much of a row that is higher than their own end in it, lest they meet its other items."""
 
 
 class Attached(NamedTuple):
@@ -49,7 +51,10 @@ class ColumnLines:
             return Pen(start, frame.middle[self._row[u]]).to(end, frame.middle[self._row[v]]).points
         up = self._row[v] > self._row[u]
         x = self._port_x(("out", k), u)
-        return self._rise(Pen(x, self._outline(u, x, up)), drawing.bends[k], ("in", k), v, up)
+        pen = Pen(x, self._outline(u, x, up))
+        if abs(self._edge(u, up) - pen.here[1]) > TALL:
+            pen.to(x, self._edge(u, up))
+        return self._rise(pen, drawing.bends[k], ("in", k), v, up)
 
     def tap(self, k: int, wire_y: float) -> list[Point]:
         """The line from a wire at ``wire_y`` to the item that uses what the wire carries."""
@@ -117,11 +122,17 @@ class ColumnLines:
         x = self._port_x(key, j)
         beside = drawing.look[j].shape == "circle" and abs(x - drawing.x[j]) >= 1
         y = self._outline(j, x, not up)
+        if abs(self._edge(j, not up) - y) > TALL:
+            pen.rise(x, self._edge(j, not up))
         if beside:
             return pen.rise(x, y, centre=(drawing.x[j], frame.middle[self._row[j]])).points
         if abs(x - pen.here[0]) > NEARLY_STRAIGHT:
             pen.rise(x, y + (STRAIGHT_END if up else -STRAIGHT_END))
         return pen.rise(x, y).points
+
+    def _edge(self, j: int, top: bool) -> float:
+        """The upper or lower edge of the row of item j."""
+        return self._frame.top(self._row[j]) if top else self._frame.bottom(self._row[j])
 
     def _port_x(self, key: tuple[Hashable, ...], j: int) -> float:
         return self._drawing.x[j] + self._ports.get(key, 0.0)

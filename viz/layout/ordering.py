@@ -29,13 +29,17 @@ class Ordering:
         self._run_of = {v: k for k, run in enumerate(proper.rows.runs) for v in run}
 
     def best(self) -> Order:
-        """The order with the fewest crossings found; among equals the one closest to the order of recording."""
+        """The order with the fewest crossings found; among equals the one closest to the order of recording.
+
+        A search that comes to an order where another one has been goes on as that did, and ends.
+        """
         order: Order = {r: [] for r in self._proper.levels}
         for v in sorted(range(len(self._proper.row)), key=lambda v: (self._proper.rank[v], v)):
             order[self._proper.row[v]].append(v)
         for members in order.values():
             self._restore_runs(members)
         best, fewest = order, math.inf
+        seen: set[tuple[object, ...]] = set()
         shuffle = Random(0).shuffle
         for start in range(STARTS if len(self._proper.row) <= SMALL else 1):
             candidate = {r: list(members) for r, members in order.items()}
@@ -44,10 +48,16 @@ class Ordering:
                     shuffle(members)
                     self._restore_runs(members)
             for attempt in range(ROUNDS if len(self._proper.row) <= MEDIUM else FEW_ROUNDS):
+                reached = (attempt % 2, *map(tuple, candidate.values()))
+                if reached in seen:
+                    break
+                seen.add(reached)
                 self._exchange(candidate)
                 cost = self._cost(candidate)
                 if cost < fewest - 1e-9:
                     best, fewest = {r: list(members) for r, members in candidate.items()}, cost
+                if not cost:
+                    return best
                 self._by_barycentre(candidate, upward=attempt % 2 == 0)
         return best
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from ..diagram.formula import join, wrap
 from ..diagram.items import Item
+from ..tables import NO_TABLE, Table, table_of
 from ..text import LINE_HEIGHT, Line, Span, fit, line_width
 
 __all__ = ["FONT", "Look", "look_of"]
@@ -22,17 +24,26 @@ MOST_LINES = 4
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Shape ("box", "circle"), size, and lines of text of an item."""
+    """Shape ("box", "circle"), size, lines of text and numbers of an item."""
 
     shape: str
     width: float
     height: float
     lines: tuple[Line, ...]
     font: float
+    table: Table = NO_TABLE
 
 
 def look_of(item: Item) -> Look:
-    """The shape, size and text of an item."""
+    """The shape, size and text of an item, with room for its numbers; those of a circle are told on hover alone."""
+    look = _without_numbers(item)
+    if not item.printed or look.shape == "circle":
+        return look
+    table = table_of(item.printed, math.inf if item.role == "parameter" else look.width)
+    return replace(look, width=max(look.width, table.width), height=look.height + table.height, table=table)
+
+
+def _without_numbers(item: Item) -> Look:
     if item.kind == "fold":
         lines = tuple((span,) for span in item.title)
         width = max(line_width(line, FONT) for line in lines) + 4 * PADDING

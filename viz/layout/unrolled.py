@@ -17,7 +17,7 @@ from .steps import Steps
 __all__ = ["Unrolled"]
 
 WIRES_BELOW = 24.0
-WIRE_PITCH, TOP_WIRE_PITCH = 5.0, 30.0
+WIRE_PITCH, TOP_WIRE_GAP = 5.0, 6.0
 REGION_GAP = 30.0
 INITIAL_GAP, BETWEEN_INITIAL = 14.0, 6.0
 STRAIGHT_END = 11.0
@@ -79,10 +79,11 @@ class Unrolled:
         floor = max([self.steps.floor, self.steps.bottom, *(p.y + p.height / 2 for p in self.layout.places.values())])
         top = floor + WIRES_BELOW
         self.layout.put_region(before, self.own_before, margin - before.width, top)
-        for number, item in enumerate(from_above):
+        y = self.lanes.ceiling(self.layout, self.steps) + TOP_WIRE_GAP
+        for item in reversed(from_above):
             look = look_of(item)
-            y = self.lanes.ceiling(self.layout, self.steps) - TOP_WIRE_PITCH * (len(from_above) - number) + 4
-            self.layout.places[item.index] = Place(margin / 2, y, look.width, look.height, look)
+            y -= look.height + TOP_WIRE_GAP
+            self.layout.places[item.index] = Place(margin / 2, y + look.height / 2 - 8, look.width, look.height, look)
         self._route_steps()
         self._route_before(before, margin - before.width, top)
         self._route_taps(after)

@@ -169,7 +169,7 @@ class Writer:
         if path.arrow:
             pos = f"e,{self._at(path.points[-1])} {pos}"
             head = {"dir": "forward", "arrowsize": arrow_size(path.width)[0] / 10.0}
-        dashed = {"style": "dashed"} if path.dashed else {}
+        dashed = {"style": "dotted" if path.dash[0] < path.dash[1] else "dashed"} if path.dash else {}
         yield f"{quoted(source)} -> {quoted(target)} " + _attributes(
             id=mark.key, pos=pos, color=path.stroke, penwidth=path.width, tooltip=_hover(mark.tooltip), **head, **dashed
         )

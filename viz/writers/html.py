@@ -20,7 +20,8 @@ __all__ = ["write"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 NAMES = {"page": PAGE, "ink": INK, "line": PANEL_LINE, "accent": JUNCTION, "vanished": VANISHED}
-PACE = 700
+PACE, SHORTEST_PACE, LONGEST_SWEEP = 700, 30, 20_000
+"""Milliseconds for each stage of the sweep, and for all of it."""
 KEYS = (
     ("space", "play, pause"),
     (", .", "one stage back, one on"),
@@ -34,14 +35,13 @@ KEYS = (
 )
 
 
-def write(scene: Scene, operations: Scene | None = None, theme: str = "light", values: bool = False) -> str:
+def write(scene: Scene, operations: Scene | None = None, theme: str = "light") -> str:
     """The page of a scene.
 
     Args:
         scene: what is shown first.
         operations: the same computation with every operation by itself, for steps that are opened.
         theme: "light" or "dark", which the reader can change.
-        values: print the numbers of each box in it; on hover they are told in any case.
     """
     used: dict[str, None] = {}
 
@@ -49,9 +49,9 @@ def write(scene: Scene, operations: Scene | None = None, theme: str = "light", v
         used[colour] = None
         return f"var(--c{colour[1:]})"
 
-    sheets = [marked(shown, variable, values) for shown in (scene, operations) if shown is not None]
+    sheets = [marked(shown, variable) for shown in (scene, operations) if shown is not None]
     body = [line for k, sheet in enumerate(sheets) for line in _sheet(sheet, hidden=k > 0)]
-    return "\n".join([*_head(sheets[0].name, list(used), theme), *_tools(theme), *_view(body), ""])
+    return "\n".join([*_head(sheets[0].name, list(used), theme), *_tools(theme, len(scene.stages)), *_view(body), ""])
 
 
 def _head(name: str, colours: list[str], theme: str) -> Iterator[str]:
@@ -72,11 +72,12 @@ def _head(name: str, colours: list[str], theme: str) -> Iterator[str]:
     yield "</head>"
 
 
-def _tools(theme: str) -> Iterator[str]:
+def _tools(theme: str, stages: int) -> Iterator[str]:
+    pace = max(min(PACE, LONGEST_SWEEP // max(stages, 1)), SHORTEST_PACE)
     yield "<body>"
     yield '<header id="tools" role="toolbar" aria-label="picture">'
     yield '<span id="sweep">'
-    yield f'<button id="play" type="button" aria-pressed="false" data-pace="{PACE}">▶ play backward</button>'
+    yield f'<button id="play" type="button" aria-pressed="false" data-pace="{pace}">▶ play backward</button>'
     yield '<input id="stage" type="range" min="0" max="0" step="1" value="0" aria-label="how far the backward sweep has come">'
     yield '<output id="reached" for="stage" aria-live="polite"></output>'
     yield "</span>"

@@ -7,11 +7,12 @@ itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from ..marks import Circle, Mark, Path, Rectangle, Shape, Sheet, Words
+from ..marks import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
 from ..paths import Point
-from ..text import SUBSCRIPT_SIZE, legible
+from ..text import SUBSCRIPT_SIZE, UNSHOWABLE, legible
 
 __all__ = ["document", "escape", "write"]
 
@@ -20,7 +21,7 @@ ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", 
 SHRINKING = "@media screen, print { svg.minigrad { max-width: 100%; height: auto } }"
 """As a rule for media: converters take the size that stands in the document, and do not know "auto"."""
 LOWERED, RAISED = 0.24, 0.36
-DASHES = ' stroke-dasharray="4 3"'
+UNSAFE = re.compile(f"{UNSHOWABLE.pattern}|[&<>\"'\r]")
 
 
 def escape(text: str) -> str:
@@ -29,7 +30,7 @@ def escape(text: str) -> str:
     >>> escape('W<"&')
     'W&lt;&quot;&amp;'
     """
-    return legible(text).translate(ESCAPES)
+    return text if text.isalnum() or not UNSAFE.search(text) else legible(text).translate(ESCAPES)
 
 
 def write(sheet: Sheet) -> str:
@@ -39,7 +40,7 @@ def write(sheet: Sheet) -> str:
 
 def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
     """Its lines; each mark is one of them. ``role`` "img" is for a picture in which nothing can be chosen."""
-    width, height = _n(sheet.width), _n(sheet.height)
+    width, height = _short(f"{sheet.width:.1f}"), _short(f"{sheet.height:.1f}")
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'class="minigrad" role="{role}" font-family="{FONTS}" fill="{sheet.ink}">'
@@ -65,51 +66,53 @@ def _mark(mark: Mark, soft: str) -> str:
     for name, number in (("t", mark.time), ("stage", mark.stage)):
         if number is not None:
             data += f' data-{name}="{number}"'
-    return f"<g{data}>{told}{''.join([_shape(shape, soft) for shape in mark.shapes])}</g>"
+    shapes = "".join([_words(shape, soft) if isinstance(shape, Words) else _short(_drawn(shape)) for shape in mark.shapes])
+    return f"<g{data}>{told}{shapes}</g>"
 
 
-def _shape(shape: Shape, soft: str) -> str:
+def _drawn(shape: Rectangle | Circle | Path) -> str:
     match shape:
-        case Rectangle():
-            radius = f' rx="{_n(shape.radius)}"' if shape.radius else ""
-            left, top = round(shape.x, 1), round(shape.y, 1)  # so that rectangles that touch do so when they are rounded
-            width, height = round(shape.x + shape.width, 1) - left, round(shape.y + shape.height, 1) - top
-            place = f'x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" height="{_n(height)}"'
-            return f'<rect {place}{radius} fill="{shape.fill}"{_outline(shape)}/>'
-        case Circle():
-            place = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}"'
-            name, radii = "circle", f'r="{_n(shape.r)}"'
-            if shape.vertical is not None:
-                name, radii = "ellipse", f'rx="{_n(shape.r)}" ry="{_n(shape.vertical)}"'
-            return f'<{name} {place} {radii} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
         case Path():
             stem, corners = shape.stem_and_head()
-            line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{DASHES if shape.dashed else ""}/>'
-            head = " ".join(f"{_n(x)},{_n(y)}" for x, y in corners)
+            line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{_dashes(shape.dash)}/>'
+            head = " ".join([f"{x:.1f},{y:.1f}" for x, y in corners])
             return f'{line}<polygon points="{head}" fill="{shape.stroke}"/>' if corners else line
-        case Words():
-            return _words(shape, soft)
-
-
-def _outline(shape: Rectangle) -> str:
-    return _stroke(shape.stroke, shape.stroke_width) + (DASHES if shape.dashed else "")
+        case Rectangle():
+            radius = f' rx="{shape.radius:.1f}"' if shape.radius else ""
+            left, top = round(shape.x, 1), round(shape.y, 1)  # so that rectangles that touch do so when they are rounded
+            width, height = round(shape.x + shape.width, 1) - left, round(shape.y + shape.height, 1) - top
+            place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
+            outline = _stroke(shape.stroke, shape.stroke_width) + _dashes(DASHED if shape.dashed else ())
+            return f'<rect {place}{radius} fill="{shape.fill}"{outline}/>'
+        case Circle():
+            name, radii = "circle", f'r="{shape.r:.1f}"'
+            if shape.vertical is not None:
+                name, radii = "ellipse", f'rx="{shape.r:.1f}" ry="{shape.vertical:.1f}"'
+            place = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}"'
+            return f'<{name} {place} {radii} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
 
 
 def _stroke(colour: str | None, width: float = 1.0) -> str:
-    wide = "" if width == 1.0 else f' stroke-width="{_n(width)}"'
+    wide = "" if width == 1.0 else f' stroke-width="{width:.1f}"'
     return "" if colour is None else f' stroke="{colour}"{wide}'
 
 
+def _dashes(dash: Sequence[float]) -> str:
+    return f' stroke-dasharray="{" ".join([f"{length:.1f}" for length in dash])}"' if dash else ""
+
+
 def _curve(points: Sequence[Point]) -> str:
-    pieces = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
+    x, y = points[0]
+    pieces = [f"M{x:.1f} {y:.1f}"]
     for k in range(1, len(points) - 2, 3):
-        before, a, b, end = points[k - 1 : k + 3]
-        if before[0] == a[0] == b[0] == end[0]:
-            pieces.append(f"V{_n(end[1])}")
-        elif before[1] == a[1] == b[1] == end[1]:
-            pieces.append(f"H{_n(end[0])}")
+        (ax, ay), (bx, by), (ex, ey) = points[k : k + 3]
+        if x == ax == bx == ex:
+            pieces.append(f"V{ey:.1f}")
+        elif y == ay == by == ey:
+            pieces.append(f"H{ex:.1f}")
         else:
-            pieces.append("C" + " ".join(f"{_n(x)} {_n(y)}" for x, y in (a, b, end)))
+            pieces.append(f"C{ax:.1f} {ay:.1f} {bx:.1f} {by:.1f} {ex:.1f} {ey:.1f}")
+        x, y = ex, ey
     return "".join(pieces)
 
 
@@ -117,9 +120,9 @@ def _words(words: Words, soft: str) -> str:
     x, anchor = (words.start, "start") if len(words.line) > 1 else (words.x, words.anchor)
     style = "" if anchor == "start" else f' text-anchor="{anchor}"'
     style += ' font-weight="bold"' if words.bold else ""
-    style += f' transform="rotate(-90 {_n(words.x)} {_n(words.y)})"' if words.rotated else ""
-    place = f'x="{_n(x)}" y="{_n(words.y)}" font-size="{_n(words.size)}" fill="{words.colour}"'
-    return f"<text {place}{style}>{_spans(words, soft)}</text>"
+    style += f' transform="rotate(-90 {words.x:.1f} {words.y:.1f})"' if words.rotated else ""
+    place = f'<text x="{x:.1f}" y="{words.y:.1f}" font-size="{words.size:.1f}" fill="{words.colour}"{style}>'
+    return f"{_short(place)}{_spans(words, soft)}</text>"
 
 
 def _spans(words: Words, soft: str) -> str:
@@ -128,14 +131,13 @@ def _spans(words: Words, soft: str) -> str:
     for span in words.line:
         wanted = -span.level * words.size * (LOWERED if span.level < 0 else RAISED)
         shift, height = wanted - height, wanted
-        style = "" if abs(shift) < 1e-9 else f' dy="{_n(shift)}"'
-        style += f' font-size="{_n(words.size * SUBSCRIPT_SIZE)}"' if span.level else ""
+        style = "" if abs(shift) < 1e-9 else f' dy="{shift:.1f}"'
+        style += f' font-size="{words.size * SUBSCRIPT_SIZE:.1f}"' if span.level else ""
         style += f' fill="{soft}"' if span.soft else ""
-        pieces.append(f"<tspan{style}>{escape(span.text)}</tspan>" if style else escape(span.text))
+        pieces.append(f"<tspan{_short(style)}>{escape(span.text)}</tspan>" if style else escape(span.text))
     return "".join(pieces)
 
 
-def _n(value: float) -> str:
-    """A number without superfluous digits."""
-    text = f"{value:.1f}"
-    return text[:-2] if text[-1] == "0" and text != "-0.0" else text
+def _short(drawn: str) -> str:
+    """Numbers of one digit after the point without superfluous ones."""
+    return drawn.replace(".0", "")

@@ -165,7 +165,7 @@ class Canvas:
             if isinstance(path, Path):
                 ends = (mark.target, mark.source) if mark.layer == "wires" and path.arrow else (mark.source, mark.target)
                 cells = self.grid.walk(path, *ends)
-                faint = path.dashed or path.width <= THINNEST
+                faint = bool(path.dash) or path.width <= THINNEST
                 self._trace(cells, 2 if path.width >= HEAVY else 1, faint, path.arrow)
 
     def _trace(self, cells: Sequence[Cell], weight: int, faint: bool, arrow: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..marks import Circle, Path, Rectangle, Shape, Sheet, Words
+from ..marks import DASHED, Circle, Path, Rectangle, Shape, Sheet, Words
 from ..paths import Point
 from ..text import SUBSCRIPT_SIZE, Span, clean
 
@@ -31,7 +31,6 @@ SYMBOLS = {
     "\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "−": r"\ensuremath{-}", "…": r"\dots{}",
 }  # fmt: skip
 ACCENTS = {"\u0303": r"\~", "\u0302": r"\^", "\u0304": r"\=", "\u0301": r"\'", "\u0308": r"\""}
-DASHES = "dash pattern=on 4bp off 3bp"
 
 
 def in_tex(text: str) -> str:
@@ -71,7 +70,7 @@ def _shape(shape: Shape, soft: str) -> Iterator[str]:
         case Rectangle():
             frame = f"({_n(shape.x)},{_n(shape.y)}) rectangle ({_n(shape.x + shape.width)},{_n(shape.y + shape.height)})"
             rounded = [f"rounded corners={_n(shape.radius)}bp"] if shape.radius else []
-            dashed = [DASHES] if shape.dashed else []
+            dashed = [_dashes(DASHED)] if shape.dashed else []
             yield rf"\path[{', '.join([*_ink(shape.fill, shape.stroke, shape.stroke_width), *rounded, *dashed])}] {frame};"
         case Circle():
             rx, ry = shape.radii
@@ -79,12 +78,16 @@ def _shape(shape: Shape, soft: str) -> Iterator[str]:
             yield rf"\path[{', '.join(_ink(shape.fill, shape.stroke, 1.0))}] {where};"
         case Path():
             stem, corners = shape.stem_and_head()
-            dashed = [DASHES] if shape.dashed else []
+            dashed = [_dashes(shape.dash)] if shape.dash else []
             yield rf"\draw[{', '.join([_colour(shape.stroke), f'line width={_n(shape.width)}bp', *dashed])}] {_curve(stem)};"
             if corners:
                 yield rf"\fill[{_colour(shape.stroke)}] {' -- '.join(map(_at, corners))} -- cycle;"
         case Words():
             yield _words(shape, soft)
+
+
+def _dashes(dash: Sequence[float]) -> str:
+    return "dash pattern=" + " ".join(f"{'off' if k % 2 else 'on'} {_n(length)}bp" for k, length in enumerate(dash))
 
 
 def _ink(fill: str | None, stroke: str | None, width: float) -> list[str]:

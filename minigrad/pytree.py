@@ -55,7 +55,7 @@ def like(template: Any, nest: Any, where: str) -> list[Any]:
 
 
 def alike(nest: Any, template: Any) -> bool:
-    """Whether two nests have the same structure, down to the types of their containers.
+    """Whether two nests have the same structure, down to the types of their containers and the order of keys.
 
     >>> alike((1, [2]), (3, [4])), alike((1, 2), [1, 2])
     (True, False)
@@ -63,6 +63,8 @@ def alike(nest: Any, template: Any) -> bool:
     if not (_is_container(nest) or _is_container(template)):
         return True
     if type(nest) is not type(template) or _described(nest) != _described(template):
+        return False
+    if isinstance(nest, dict) and list(nest) != list(template):
         return False
     return all(
         alike(part, other) for (_, part), (_, other) in zip(_parts(nest), _parts(template), strict=True)

@@ -22,7 +22,7 @@ from minigrad.guard import Array, GuardedArray, entering, refuse_if_needed
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
 from minigrad.registry import operations
-from minigrad.scope import state
+from minigrad.scope import end_trace, state
 
 __all__ = ["Constant", "Tensor", "given", "operand", "plain", "record", "unrecorded"]
 
@@ -100,6 +100,7 @@ class Tensor(Operators, ArrayMethods):
 
     @data.setter
     def data(self, values: npt.ArrayLike) -> None:
+        end_trace("writing to data")
         if isinstance(values, GuardedArray) and _same_memory(values, self._array):
             return
         if isinstance(self._node, Operation):
@@ -121,6 +122,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def node(self) -> Node | None:
         """The tensor's node in the recorded graph; None for an anonymous constant."""
+        reading(self, "node")
         return None if self._node is None else self._node.written_out()
 
     @property
@@ -154,6 +156,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def name(self) -> str | None:
         """What pictures and messages call it, or None."""
+        reading(self, "name")
         return None if self._node is None else self._node.name
 
     @name.setter
@@ -186,6 +189,7 @@ class Tensor(Operators, ArrayMethods):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        end_trace("setting requires_grad")
         wanted = flag(wanted, "requires_grad")
         if isinstance(self._node, Operation):
             if wanted:
@@ -221,6 +225,7 @@ class Tensor(Operators, ArrayMethods):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor was made by the user rather than by a recorded operation."""
+        reading(self, "is_leaf")
         return not isinstance(self._node, Operation)
 
     @property
@@ -229,12 +234,14 @@ class Tensor(Operators, ArrayMethods):
 
         It is the tensor's own: nothing else refers to it, and it can be written to. Assigning None clears it.
         """
+        end_trace("grad")
         keeper = self._keeper()
         collected: Array | None = None if keeper is None else keeper.grad
         return collected
 
     @grad.setter
     def grad(self, value: npt.ArrayLike | None) -> None:
+        end_trace("setting grad")
         keeper = self._keeper()
         if value is None:
             if keeper is not None:
@@ -389,7 +396,7 @@ class Tensor(Operators, ArrayMethods):
         self._watch("retain_grad").keep = True
 
     def _watch(self, what: str) -> graph.Watch:
-        reading(self, what)
+        end_trace(what)
         if self._node is None or not self._wants:
             raise GraphError(f"{what}: no gradient ever reaches a tensor that does not require one")
         self._node = self._node.watched()
@@ -422,6 +429,7 @@ class Tensor(Operators, ArrayMethods):
                 f"format: {spec!r} is for one number, got a tensor of shape {self.shape}; reduce it first, or format the "
                 "entries of t.tolist()"
             )
+        reading(self, "format()")
         return format(self._array.item(), spec)
 
     def __len__(self) -> int:
@@ -660,6 +668,7 @@ def given(array: Array, name: str, role: str) -> Tensor:
 
 def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
     """The node of ``output`` and the gradient a backward pass starts with there, checked."""
+    end_trace(where)
     if output._node is None or not output._wants:
         raise GraphError(
             f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "

@@ -44,13 +44,24 @@ def why_not(cell: Any) -> str | None:
     for kind in type(cell).__mro__:
         promised = kind.__dict__.get("pure_step")
         if promised is True:
-            return None
+            return _mixed_in(type(cell), kind)
         if promised is not None:
             return f"{kind.__name__} says pure_step = {promised!r}"
         for name in ADVANCING:
             if name in kind.__dict__:
                 return f"{kind.__name__} overrides {name}, and does not promise pure_step = True"
     return f"{type(cell).__name__} does not promise pure_step = True"
+
+
+def _mixed_in(cell: type, promising: type) -> str | None:
+    """Why a promise may not hold: a class stands behind the one that makes it, which that one does not know of, and the
+    ``super()`` of the one gets to the other's step."""
+    unknown = [kind for kind in cell.__mro__[cell.__mro__.index(promising) :] if kind not in promising.__mro__]
+    for kind in unknown:
+        for name in ADVANCING:
+            if name in kind.__dict__ and kind.__dict__.get("pure_step") is not True:
+                return f"{kind.__name__}, behind {promising.__name__}, overrides {name}, and does not promise pure_step = True"
+    return None
 
 
 def can_hoist(cell: Any) -> bool:

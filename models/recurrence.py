@@ -12,9 +12,10 @@ from minigrad.graph import Leaf, Operation
 from minigrad.loops import MASK, CannotCompile, execute
 from minigrad.scan import plain_reason
 
+from .changes import attributes_of, put_back
 from .lengths import Valid, fitting, is_padding_behind, selected
 from .promise import known_of, memory_of
-from .states import as_initial, checked_state, detached, parts_of, tensor_of, with_parts
+from .states import as_initial, checked_state, detached, in_order, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
 
@@ -58,12 +59,12 @@ class Recurrence:
         if valid is None:
             last = new[-1] if isinstance(new, tuple) else new
             return new, last if type(last) is Tensor else parts_of(new)[-1]
-        parts = parts_of(new)
-        kept = []
-        for part, old in zip(parts, parts_of(state), strict=True):
-            chosen = where(fitting(valid, part), part, old)
-            kept.append(chosen if part.name is None else chosen.named(part.name))
-        return with_parts(new, kept), where(fitting(valid, parts[-1]), parts[-1], 0.0)
+        last, kept = parts_of(new)[-1], []
+        new = in_order(new, state)
+        for part, old in zip(parts_of(new), parts_of(state), strict=True):
+            chosen, called = where(fitting(valid, part), part, old), None if part._node is None else part._node.name
+            kept.append(chosen if called is None else chosen.named(called))
+        return with_parts(new, kept), where(fitting(valid, last), last, 0.0)
 
     # ---------------------------------------------------------------- every step as it is written
 
@@ -127,8 +128,13 @@ class Recurrence:
         streams = [tensor_of(part) for part in parts_of(inputs)]
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-            x = with_parts(inputs, rows[: len(streams)])
-            new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
+            x, before = with_parts(inputs, rows[: len(streams)]), attributes_of(self.cell)
+            try:
+                new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
+            finally:
+                changed = put_back(before)
+            if changed is not None:
+                raise CannotCompile(f"its step changes {changed}")
             if not pytree.alike(new, state):
                 raise CannotCompile("its state changes its structure")
             return parts_of(new), [y]

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigrad import Tensor, current_place, pytree
-from minigrad.errors import ShapeError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.scope import Place
 
-__all__ = ["as_initial", "checked_state", "detached", "names_of", "parts_of", "shape_of", "tensor_of", "with_parts"]
+__all__ = ["as_initial", "checked_state", "detached", "in_order", "names_of", "parts_of", "shape_of", "tensor_of", "with_parts"]
 
 State = TypeVar("State")
 
@@ -78,13 +78,23 @@ def checked_state(label: str, new: Any, old: Any) -> Any:
         pairs = zip(new, old, strict=True)
         if all(type(a) is type(b) is Tensor and a._array.shape == b._array.shape for a, b in pairs):
             return new
-    expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(new)]
+    expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(in_order(new, old))]
     if got != expected:
         raise ShapeError(
             f"{Place(current_place().time, (label,))}: step must return a state like the one it was given, of shape "
             f"{_shapes(expected)}; got {'None' if new is None else _shapes(got)}"
         )
     return new
+
+
+def in_order(new: Any, old: Any) -> Any:
+    """``new`` with its parts in the order of those of ``old``: what belongs together in two dicts, the keys say."""
+    if pytree.alike(new, old):
+        return new
+    try:
+        return with_parts(old, pytree.like(old, new, "state"))
+    except ArgumentError:
+        return new
 
 
 def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:

@@ -2,8 +2,9 @@
 
 from minigrad.checks.backward import assert_backward_correct, check_backward
 from minigrad.checks.comparison import Comparison, Difference, assert_gradients_close, compare_gradients
+from minigrad.checks.finding import Finding
 from minigrad.checks.finite_differences import gradcheck, gradgradcheck, numerical_gradient, numerical_gradients
-from minigrad.checks.report import Finding, Report, Stage
+from minigrad.checks.report import Report, Stage
 
 __all__ = [
     "Comparison",

@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import pytree
+from minigrad.checks.narrowing import on_the_way_out
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, GraphError, ShapeError
 from minigrad.guard import Array
 from minigrad.tensor import plain
@@ -28,6 +29,7 @@ class Difference(NamedTuple):
         place: the entry where they differ most.
         expected, got: what the reference and the source say there.
         factor: the c for which source = c · reference throughout, if there is one and it is not 1; else None.
+        what: what it is instead, if that can be told: transposed, another's gradient, exchanged with another; or "".
         agrees: whether the difference is within the tolerance.
     """
 
@@ -41,6 +43,7 @@ class Difference(NamedTuple):
     got: float
     factor: float | None
     agrees: bool
+    what: str = ""
 
 
 class Comparison:
@@ -86,6 +89,8 @@ def _verdict(d: Difference, reference: str) -> str:
         return "equal"
     if d.factor is not None:
         return f"DIFFERS: {d.factor:.6g} times {reference}"
+    if d.what:
+        return f"DIFFERS: {d.what}"
     entry = f"entry {d.place}: " if d.place else ""
     return f"DIFFERS: {entry}{d.got:.6g} instead of {d.expected:.6g}"
 
@@ -134,7 +139,7 @@ def compare_gradients(
     for k, (label, expected) in enumerate(zip(labels, wanted, strict=True)):
         for name, arrays in zip(names[1:], given, strict=True):
             differences.append(_difference(label, name, expected, _array(arrays[k], f"{name}, {label}"), rtol, atol))
-    return Comparison(names, differences)
+    return Comparison(names, [_diagnosed(difference, differences, labels, wanted, given, names) for difference in differences])
 
 
 def assert_gradients_close(
@@ -167,6 +172,25 @@ def assert_gradients_close(
     return comparison
 
 
+def _diagnosed(
+    difference: Difference,
+    differences: Sequence[Difference],
+    labels: Sequence[str],
+    wanted: Sequence[Array],
+    given: Sequence[Sequence[Any]],
+    names: Sequence[str],
+) -> Difference:
+    """A difference with what the gradient is instead, if it is all of another, transposed, or has something added."""
+    if difference.agrees or difference.factor is not None:
+        return difference
+    source = [*names].index(difference.source) - 1
+    arrays = {label: plain(array, label) for label, array in zip(labels, given[source], strict=True)}
+    wrong = {d.gradient: arrays[d.gradient] for d in differences if d.source == difference.source and not d.agrees}
+    right = dict(zip(labels, wanted, strict=True))
+    found = on_the_way_out(wrong, right, {label: label for label in labels}, {}, 1e-6)
+    return difference._replace(what="; ".join(f.missing for f in found if difference.gradient in f.gradients))
+
+
 def _refuse_missing(name: str, source: Any, path: str = "") -> None:
     """Raise GraphError if a gradient is None, which is what ``grad`` holds before a backward pass."""
     if source is None:
@@ -192,7 +216,8 @@ def _array(value: Any, where: str) -> Array:
 
 def _difference(label: str, source: str, expected: Array, got: Array, rtol: float, atol: float) -> Difference:
     if expected.shape != got.shape:
-        raise ShapeError(f"compare_gradients: {source}, {label}: expected the shape {expected.shape}, got {got.shape}")
+        turned = ": it is transposed" if got.shape == expected.shape[::-1] else ""
+        raise ShapeError(f"compare_gradients: {source}, {label}: expected the shape {expected.shape}, got {got.shape}{turned}")
     if not expected.size:
         return Difference(label, source, expected.shape, 0.0, 0.0, (), 0.0, 0.0, None, True)
     distance = np.abs(np.asarray(got, np.float64) - expected)

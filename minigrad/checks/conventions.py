@@ -7,10 +7,11 @@ wrong, so it is recognised and said.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.checks.naming import equal
+from minigrad.checks.equality import equal
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
@@ -28,27 +29,34 @@ def convention(
         sizes: the number of examples, of steps, and so on, with what they are.
     """
     wrong = [name for name in given if not equal(given[name], right[name], rtol)]
-    for check in (_mean, _clipped, _scaled_to_norm, _penalty):
-        said = check(wrong, given, right, values, sizes, rtol)
-        if said:
-            return said
-    return None
+    case = _Case(wrong, given, right, values, sizes, rtol)
+    return next((said for check in (_mean, _clipped, _scaled_to_norm, _penalty) if (said := check(case))), None)
 
 
-def _mean(
-    wrong: list[str],
-    given: dict[str, Array],
-    right: dict[str, Array],
-    values: dict[str, Array],
-    sizes: dict[int, str],
-    rtol: float,
-) -> str | None:
-    factors = {factor(given[name], right[name], rtol) for name in wrong}
-    if None in factors or not factors or max(factors) - min(factors) > 1e-9 * max(factors):  # type: ignore[type-var, operator]
+class _Case(NamedTuple):
+    """The gradients that are to be explained, and what they can be explained with."""
+
+    wrong: list[str]
+    given: dict[str, Array]
+    right: dict[str, Array]
+    values: dict[str, Array]
+    sizes: dict[int, str]
+    rtol: float
+
+    def factors(self) -> list[float] | None:
+        """For each wrong gradient the c for which it is c times the right one; None if there is none for one of them."""
+        found = [factor(self.given[name], self.right[name], self.rtol) for name in self.wrong]
+        return None if None in found else [c for c in found if c is not None]
+
+
+def _mean(case: _Case) -> str | None:
+    factors = case.factors()
+    if not factors or max(factors) - min(factors) > 1e-9 * max(factors):
         return None
-    c = factors.pop()
-    assert c is not None
-    for size, what in sizes.items():
+    c, wrong, given, right = factors[0], case.wrong, case.given, case.right
+    for size, what in case.sizes.items():
+        if size > 1 and abs(c / size - 1) <= 1e-7 and set(wrong) == {name for name in given if right[name].any()}:
+            return f"all gradients are multiplied by {size}, {what}: right for the sum, where this loss is the mean"
         if size < 2 or abs(c * size - 1) > 1e-7:
             continue
         shared = {name for name in given if size not in right[name].shape}
@@ -58,52 +66,32 @@ def _mean(
     return None
 
 
-def _clipped(
-    wrong: list[str],
-    given: dict[str, Array],
-    right: dict[str, Array],
-    values: dict[str, Array],
-    sizes: dict[int, str],
-    rtol: float,
-) -> str | None:
+def _clipped(case: _Case) -> str | None:
+    wrong, given = case.wrong, case.given
     bound = max(float(np.abs(given[name]).max(initial=0.0)) for name in wrong)
     if not bound or not math.isfinite(bound) or sum(int((np.abs(given[n]) >= bound).sum()) for n in wrong) < 2:
         return None
-    if all(equal(given[name], np.clip(right[name], -bound, bound), rtol) for name in wrong):
+    if all(equal(given[name], np.clip(case.right[name], -bound, bound), case.rtol) for name in wrong):
         return f"gradients are clipped to ±{bound:g} inside the backward pass; a check of gradients wants them unclipped"
     return None
 
 
-def _scaled_to_norm(
-    wrong: list[str],
-    given: dict[str, Array],
-    right: dict[str, Array],
-    values: dict[str, Array],
-    sizes: dict[int, str],
-    rtol: float,
-) -> str | None:
-    factors = [factor(given[name], right[name], rtol) for name in wrong]
-    if any(c is None or not 0 < c < 1 for c in factors) or not factors:
+def _scaled_to_norm(case: _Case) -> str | None:
+    c = case.factors()
+    if not c or not all(0 < one < 1 for one in c):
         return None
-    c = [c for c in factors if c is not None]
-    total = math.sqrt(sum(float((given[name] ** 2).sum()) for name in wrong))
+    total = math.sqrt(sum(float((case.given[name] ** 2).sum()) for name in case.wrong))
     for norm in (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0):
-        if len(wrong) > 1 and max(c) - min(c) <= 1e-9 and abs(total - norm) <= 1e-6 * norm:
+        if len(case.wrong) > 1 and max(c) - min(c) <= 1e-9 and abs(total - norm) <= 1e-6 * norm:
             return (
                 f"gradients are scaled to the norm {norm:g} inside the backward pass; a check of gradients wants them unclipped"
             )
     return None
 
 
-def _penalty(
-    wrong: list[str],
-    given: dict[str, Array],
-    right: dict[str, Array],
-    values: dict[str, Array],
-    sizes: dict[int, str],
-    rtol: float,
-) -> str | None:
-    strengths = [factor(given[name] - right[name], values[name], 1e-5) for name in wrong]
+def _penalty(case: _Case) -> str | None:
+    wrong, given, values = case.wrong, case.given, case.values
+    strengths = [factor(given[name] - case.right[name], values[name], 1e-5) for name in wrong]
     if not strengths or any(s is None for s in strengths) or any(values[name].ndim < 2 for name in wrong):
         return None
     found = [s for s in strengths if s is not None]

@@ -32,10 +32,12 @@ PARTS = frozenset(
         "maximum", "clip", "abs",
         "reshape",
         "log",
+        "write",
+        "getitem",
         "broadcast_to",
     }
 )
-DEPTH = 12
+DEPTH = 24
 KNOWN: dict[str, Any] = {"sigmoid": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu}
 
 

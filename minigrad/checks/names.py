@@ -9,7 +9,10 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-__all__ = ["is_cache", "is_gradient", "is_input", "is_upstream", "match", "parameters_of", "returned_names", "stem", "unmarked"]
+__all__ = [
+    "is_cache", "is_gradient", "is_input", "is_parameter", "is_upstream", "match", "names_inside", "parameters_of",
+    "returned_names", "stem", "unmarked",
+]  # fmt: skip
 
 PREFIX = re.compile(
     r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE
@@ -23,7 +26,7 @@ UPSTREAM = re.compile(
     r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$",
     re.IGNORECASE,
 )
-BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1")
+BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1", "input")
 AFTER = ("next", "new", "cur", "current", "out", "after")
 
 
@@ -124,25 +127,61 @@ def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
 
 
 def returned_names(function: Any) -> list[str | None] | None:
-    """What the code calls each value that a function returns; None if its source cannot be read or it returns one value.
+    """What the code calls each value that a function returns; None if its source cannot be read.
 
     >>> def step(x, h):
     ...     return x + h, {"a": h}, (x, h)
     >>> returned_names(stem)
     [None]
     """
+    value = _returned(function)[0]
+    if value is None:
+        return None
+    return [_name_of(part) for part in (value.elts if isinstance(value, ast.Tuple | ast.List) else [value])]
+
+
+def names_inside(function: Any) -> list[list[str | None]]:
+    """For each value that a function returns, what the code calls its parts, where it is written or assigned as a list."""
+    value, assigned = _returned(function)
+    if value is None:
+        return []
+    inside = []
+    for part in value.elts if isinstance(value, ast.Tuple | ast.List) else [value]:
+        written = assigned.get(part.id) if isinstance(part, ast.Name) else part
+        inside.append([_name_of(inner) for inner in written.elts] if isinstance(written, ast.Tuple | ast.List) else [])
+    return inside
+
+
+def _returned(function: Any) -> tuple[Any, dict[str, Any]]:
+    """What stands behind the last return of a function, and what is assigned to each name in it."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, IndentationError):
-        return None
+        return None, {}
     returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return | ast.Lambda)]
     if not returns:
-        return None
+        return None, {}
+    assigned = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     last = max(returns, key=lambda node: (isinstance(node, ast.Return), node.lineno))
-    value = last.value if isinstance(last, ast.Return) else last.body
-    if isinstance(value, ast.Tuple | ast.List):
-        return [_name_of(part) for part in value.elts]
-    return [_name_of(value)]
+    return last.value if isinstance(last, ast.Return) else last.body, assigned
+
+
+PARAMETER = re.compile(r"^(?:[WUVRwuvb]|theta|bias|weight|kernel)(?:$|[_A-Z0-9]|[a-z]{1,4}(?:$|_)|ias|eight)")
+
+
+def is_parameter(name: str) -> bool:
+    """Whether the name is one that is usual for weights and biases.
+
+    >>> [is_parameter(name) for name in ("Wxh", "b_f", "bias", "Uz", "x", "h_prev")]
+    [True, True, True, True, False, False]
+    """
+    return bool(PARAMETER.match(name.rsplit(".", 1)[-1]))
 
 
 def _name_of(node: Any) -> str | None:

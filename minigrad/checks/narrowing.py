@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from minigrad.checks.naming import equal
-from minigrad.checks.report import Finding
+from minigrad.checks.equality import equal
+from minigrad.checks.finding import Finding
 from minigrad.guard import Array
 
-__all__ = ["narrowed", "on_the_way_out"]
+__all__ = ["factor", "narrowed", "on_the_way_out"]
 
 Gradients = dict[str, Array]
 

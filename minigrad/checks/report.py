@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from minigrad.checks.comparison import Comparison
+from minigrad.checks.finding import Finding
 
-__all__ = ["Finding", "Report", "Stage"]
+__all__ = ["Report", "Stage"]
 
 
 class Stage(NamedTuple):
@@ -17,38 +18,6 @@ class Stage(NamedTuple):
     name: str
     passed: bool
     text: str = ""
-
-
-class Finding(NamedTuple):
-    """One mistake.
-
-    Attributes:
-        kind: which kind of mistake, in two or three words; "" where it could not be named, only narrowed down.
-        missing: one sentence: what is missing or too much.
-        where: the line of the derivation it belongs in, and the line of the forward pass that it comes from.
-        effect: what it does to learning.
-        right: the line of the derivation as it should be.
-        synonyms: other readings that give exactly the same numbers.
-        gradients: which gradients it makes wrong.
-    """
-
-    kind: str
-    missing: str
-    where: str = ""
-    effect: str = ""
-    right: str = ""
-    synonyms: tuple[str, ...] = ()
-    gradients: tuple[str, ...] = ()
-
-    @override
-    def __str__(self) -> str:
-        lines = [self.missing]
-        for label, text in (("where", self.where), ("effect", self.effect), ("right", self.right)):
-            if text:
-                lines.append(f"    {label + ':':8}{text}")
-        if self.synonyms:
-            lines.append("    the same numbers come from: " + "; or: ".join(self.synonyms))
-        return "\n".join(lines)
 
 
 class Report:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,7 +81,19 @@ def _cut(value: Any, steps: int, few: int, only_long: bool) -> Any:
         return {key: _cut(part, steps, few, only_long) for key, part in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and value == steps:
         return few
+    if hasattr(value, "__dict__") and any(
+        COUNT.match(name) and part == steps for name, part in vars(value).items() if type(part) is int
+    ):
+        other = copy.copy(value)
+        other.__dict__.update(
+            {n: few for n, part in vars(value).items() if type(part) is int and part == steps and COUNT.match(n)}
+        )
+        return other
     return value
+
+
+COUNT = re.compile(r"^(?:t|n_?t|t_?x|.*(?:seq|step|len|time|bptt|unroll).*)$", re.IGNORECASE)
+"""What an object calls the number of steps."""
 
 
 def unrolled(step: Callable[..., Any], arguments: Any, T: int) -> Iterator[tuple[Callable[..., Any], dict[str, Any]]]:

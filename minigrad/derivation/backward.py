@@ -17,28 +17,9 @@ from minigrad.errors import ArgumentError
 from minigrad.loops.differentiate import OUTER, SCATTER, Contribution, Derivative
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Line, Ref
 
-from .expression import (
-    ADD,
-    MATMUL,
-    MULTIPLY,
-    NEGATIVE,
-    NUMBER,
-    SYMBOL,
-    Expr,
-    Piece,
-    Symbol,
-    add,
-    atom,
-    call,
-    ends,
-    kinds,
-    matmul,
-    number,
-    part,
-    parts,
-    summed,
-    transpose,
-)
+from .algebra import add, call
+from .arrays import matmul, part, summed, transpose
+from .expression import ADD, MATMUL, MULTIPLY, NEGATIVE, NUMBER, SYMBOL, Expr, Piece, Symbol, atom, ends, kinds, number, parts
 from .forward import Forward
 from .lines import COTANGENT, INPUT, PARAMETER, STATE, Formula
 from .reading import formula

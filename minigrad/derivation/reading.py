@@ -8,23 +8,9 @@ from typing import Any, TypeAlias
 from minigrad.errors import ArgumentError
 from minigrad.graph import Operation
 
-from .expression import (
-    Expr,
-    add,
-    call,
-    concatenate,
-    divide,
-    matmul,
-    multiply,
-    negative,
-    number,
-    part,
-    power,
-    reshape,
-    subtract,
-    summed,
-    transpose,
-)
+from .algebra import add, call, divide, multiply, negative, power, subtract
+from .arrays import concatenate, matmul, part, reshape, summed, transpose
+from .expression import Expr, number
 
 __all__ = ["formula"]
 

@@ -16,21 +16,8 @@ from collections.abc import Iterable, Iterator
 
 from typing_extensions import override
 
-from .expression import (
-    ADD,
-    MATMUL,
-    NEGATIVE,
-    NUMBER,
-    SUM,
-    SYMBOL,
-    TRANSPOSE,
-    Expr,
-    Piece,
-    Symbol,
-    ends,
-    number,
-    transpose,
-)
+from .arrays import transpose
+from .expression import ADD, MATMUL, NEGATIVE, NUMBER, SUM, SYMBOL, TRANSPOSE, Expr, Piece, Symbol, ends, number
 from .naming import MARKS, spelled
 
 __all__ = ["AS_CODED", "COLUMNS", "COLUMNS_CODED", "ROWS", "Latex", "Notation", "Text", "Writer", "layout_of"]

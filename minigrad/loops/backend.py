@@ -176,7 +176,7 @@ class Run:
     def row(self, operand: Ref, number: int) -> Any:
         """A value at one step, given by the number of its row."""
         value = self.of(operand)
-        return value if operand.kind == CONST else value[number]
+        return value if operand.kind == CONST else value[number, ...]
 
     def again(self, executable: Executable) -> Run:
         """The same computation by another executable of the same program."""

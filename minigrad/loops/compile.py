@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
-from minigrad.loops.differentiate import Contribution, Derivative, differentiate, flow, reach
+from minigrad.loops.differentiate import CURVES, Contribution, Derivative, differentiate, flow, reach
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
@@ -102,8 +102,8 @@ class Compiled:
     """
 
     __slots__ = (
-        "_backward", "_derivatives", "_forward", "_keeps", "_lines", "_reached", "_results", "_same", "needs_consts",
-        "needs_xs", "program", "wanted", "wanted_consts",
+        "_backward", "_derivatives", "_forward", "_keeps", "_lines", "_reached", "_results", "_same", "needs_carry",
+        "needs_consts", "needs_xs", "program", "wanted", "wanted_consts",
     )  # fmt: skip
 
     def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
@@ -114,9 +114,11 @@ class Compiled:
             whole = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
             self._keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
             needs = {ref for line in whole.program.lines for ref in line.operands if ref.kind == CONST}
-            needs |= {ref for ref in whole.needed() if ref.kind == XS}
+            needs |= {ref for ref in whole.needed() if ref.kind in (XS, CARRY)}
         self.needs_xs = [Ref(XS, j) in needs for j in range(len(program.xs))]
         """Which xs a backward pass needs."""
+        self.needs_carry = [i for i in range(len(program.carry)) if Ref(CARRY, i) in needs]
+        """Which parts of the initial carry it needs."""
         self.needs_consts = [Ref(CONST, k) in needs for k in range(len(program.consts))]
         self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
         self._forward: dict[tuple[bool, bool], Executable] = {}
@@ -125,7 +127,7 @@ class Compiled:
         self._lines: dict[tuple[int, int], tuple[int, ...]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._same: dict[frozenset[Ref], frozenset[Ref]] = {}
-        self._results: dict[int, tuple[list[bool], list[bool]]] = {}
+        self._results: dict[tuple[int, int], tuple[list[bool], list[bool]]] = {}
 
     def forward(self, quiet: bool) -> Executable:
         """What keeps of all steps the outputs, and what the derivative needs."""
@@ -135,14 +137,25 @@ class Compiled:
             self._forward[key] = plain if quiet else chosen(Schedule(self.program, self._keeps, every_carry=True), plain)
         return self._forward[key]
 
-    def results(self, T: int) -> tuple[list[bool], list[bool]]:
-        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        found = self._results.get(T)
-        return _kept(self._results, T, self._depending(T)) if found is None else found
+    def results(self, T: int, window: int) -> tuple[list[bool], list[bool]]:
+        """Which parts of the last carry, and which outputs, depend on what wants a gradient, if the carry loses its history
+        after each window."""
+        key = T, window
+        found = self._results.get(key)
+        return _kept(self._results, key, self._of_windows(*key)) if found is None else found
 
-    def _depending(self, T: int) -> tuple[list[bool], list[bool]]:
-        program, state = self.program, frozenset(ref for ref in self.wanted if ref.kind == CARRY)
-        others, seen = self.wanted - state, list[frozenset[Ref]]()
+    def _of_windows(self, T: int, window: int) -> tuple[list[bool], list[bool]]:
+        finals, outputs = self._depending(self.wanted, min(T, window))
+        if window < T:
+            later = frozenset(ref for ref in self.wanted if ref.kind != CARRY)
+            finals, _ = self._depending(later, (T - 1) % window + 1)
+            others = self._depending(later, min(T - window, window))[1]
+            outputs = [first or other for first, other in zip(outputs, others, strict=True)]
+        return finals, outputs
+
+    def _depending(self, wanted: frozenset[Ref], T: int) -> tuple[list[bool], list[bool]]:
+        program, state = self.program, frozenset(ref for ref in wanted if ref.kind == CARRY)
+        others, seen = wanted - state, list[frozenset[Ref]]()
         every: set[Ref] = set()
         for _ in range(T):
             if state in seen:
@@ -179,14 +192,20 @@ class Compiled:
         key = results, is_native()
         if key not in self._derivatives:
             derivative = differentiate(self.program, self.wanted, *self._of_both(results))
+            ahead = simplified(derivative, self._small(derivative))
             self._derivatives[key] = ways = []
-            for way in (derivative, simplified(derivative)) if is_native() else (simplified(derivative), derivative):
+            for way in (derivative, ahead) if is_native() else (ahead, derivative):
                 kept = [ref.number for ref in (*way.program.ys, *(part.g for part in way.contributions))]
                 with suppress(CannotCompile):
                     schedule = Schedule(way.program, kept, every_carry=False)
                     plain = Executable(Plan(schedule))
                     ways.append((way, chosen(schedule, plain) if way is derivative else plain))
         return self._derivatives[key]
+
+    def _small(self, derivative: Derivative) -> set[Ref]:
+        """The xs of a derivative that are at most 1."""
+        refs = [(Ref(XS, k), ref.number) for k, ref in enumerate(derivative.residuals) if ref.kind == LOCAL]
+        return {x for x, number in refs if isinstance(self.program.lines[number].op, CURVES)}
 
     def _of_both(self, results: Iterable[int]) -> tuple[list[int], list[int]]:
         """The parts of the last carry among the results, and the ys."""
@@ -245,7 +264,7 @@ def description(program: Program) -> Hashable:
     """What decides how a program is run: two with the same form differ in names and in the values of consts only."""
     return (
         tuple([(type(line.op), line.operands, line.shape, line.dtype, attributes(line.op)) for line in program.lines]),
-        tuple([(value.shape, value.dtype, value.number, type(value.number)) for value in program.consts]),
+        tuple([(value.shape, value.dtype, repr(value.number), type(value.number)) for value in program.consts]),
         tuple([(value.shape, value.dtype) for value in program.xs]),
         tuple([(value.shape, value.dtype) for value in program.carry]),
         program.new_carry,

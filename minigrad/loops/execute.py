@@ -12,7 +12,7 @@ from minigrad.graph import Operation
 from minigrad.loops.backend import Run
 from minigrad.loops.explain import note
 from minigrad.loops.loop import Loop, Result
-from minigrad.loops.program import CannotCompile
+from minigrad.loops.program import CannotCompile, Undefined
 from minigrad.loops.prove import prove
 from minigrad.loops.recipe import Memory, Recipe, key_of, recipe_for, remember
 from minigrad.loops.trace import Const, Flat
@@ -70,13 +70,13 @@ def execute(
     if recipe is None or consts is None:
         recipe = recipe_for(step, carry, xs, times, names)
         consts = recipe.first_consts()
-        if memory is not None:
-            remember(memory, place, recipe)
     loop = _Loop(recipe, consts, carry, xs, times, window)
     run = loop.run()
     note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:
         prove(key, step, recipe, consts, run, xs, times, names)
+        if memory is not None:
+            remember(memory, place, recipe)
     return loop.results(run)
 
 
@@ -101,6 +101,7 @@ class _Loop:
             for k, (const, needed) in enumerate(zip(self.consts, compiled.needs_consts, strict=True))
         ]
         carry = [part._array for part in self.carry]
+        self.lent += [self.carry[i].lend(Loop) for i in compiled.needs_carry]
         for quiet in (False, True):
             executable = compiled.forward(quiet)
             try:
@@ -110,7 +111,7 @@ class _Loop:
                 continue
             except (IndexError, ValueError, TypeError) as error:
                 raise CannotCompile(f"running it compiled raised {type(error).__name__}: {error}") from None
-        raise CannotCompile("numbers overflow, or are not defined: the plain loop says where")
+        raise Undefined
 
     def _array(self, tensor: Tensor, is_needed: bool) -> Any:
         """The values of an operand: lent if the derivative needs them; else copied if they may change before steps are written
@@ -130,7 +131,7 @@ class _Loop:
         outputs = [unrecorded(run.of(ref)) for ref in self.recipe.program.ys]
         if not self.compiled.wanted:
             return finals, outputs
-        final_wants, output_wants = self.compiled.results(len(self.times))
+        final_wants, output_wants = self.compiled.results(len(self.times), self.window)
         loop = self._node(run)
         for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.recipe.finals, strict=True)):
             self._place(loop, tensor, wants, i, Place(self.times[-1], op.place.scope), op.name)

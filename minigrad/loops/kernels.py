@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.guard import Array
-from minigrad.loops.simplify import Factor
+from minigrad.loops.simplify import LARGEST, FactorDifference, FactorProduct, FactorSum
 from minigrad.ops.arithmetic import Negative
 from minigrad.ops.elementwise import loudly, quietly
 from minigrad.ops.transcendental import Sigmoid
@@ -42,8 +42,17 @@ def _quiet_exp(x: Array, y: Array) -> None:
     quietly.run(np.exp, x, y)
 
 
-def _multiply_ahead(a: Array, b: Array, y: Array) -> None:
-    loudly.run(np.multiply, a, b, y)
+def _ahead(function: Kernel, large: list[int]) -> Kernel:
+    """A kernel that puts two factors together, if they are not too ``large`` and what comes of it not too small."""
+
+    def kernel(*operands: Any) -> None:
+        for k in large:
+            factor = np.asarray(operands[k])
+            if factor.size and max(float(factor.max()), -float(factor.min())) > LARGEST[operands[-1].dtype]:
+                raise FloatingPointError("a factor is large")
+        loudly.run(function, *operands)
+
+    return kernel
 
 
 def _maximum(a: Any, b: Any, y: Array) -> None:
@@ -79,8 +88,8 @@ def kernels(op: Operation, operands: int, quiet: bool) -> list[tuple[Kernel, tup
         return [(np.multiply, (0, MINUS_ONE)), (exp, (OUT,)), (np.add, (OUT, ONE)), (np.reciprocal, (OUT,))]
     if isinstance(op, Negative) and op.dtype.kind == "f":
         return [(np.multiply, (0, MINUS_ONE))]
-    if isinstance(op, Factor):
-        return [(_multiply_ahead, (0, 1))]
+    if isinstance(op, FactorProduct | FactorSum | FactorDifference):
+        return [(_ahead(op.compute, op.large), (0, 1))]
     compute = op.compute
     if isinstance(compute, np.ufunc) and compute.nout == 1 and op.dtype.kind == "f":
         return [(BY_KEYWORD.get(compute, compute), tuple(range(operands)))]

@@ -140,6 +140,9 @@ def forget_pool() -> None:
 
 def rows_of(value: Any, start: int, stop: int, T: int, reverse: bool, more: int = 0) -> list[Array]:
     """The rows of an array over T steps from one step up to another, and so many ``more``, as they are computed."""
+    if value.ndim == 1:
+        value = value[:, None]
+        return [row.reshape(()) for row in rows_of(value, start, stop, T, reverse, more)]
     return list(value[T - stop : T - start + more])[::-1] if reverse else list(value[start : stop + more])
 
 

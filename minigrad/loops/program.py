@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from minigrad.graph import Operation
 
-__all__ = ["CARRY", "CONST", "LOCAL", "XS", "CannotCompile", "Line", "Program", "Ref", "Value"]
+__all__ = ["CARRY", "CONST", "LOCAL", "XS", "CannotCompile", "Line", "Program", "Ref", "Undefined", "Value"]
 
 XS: Final = "xs"
 CARRY: Final = "carry"
@@ -30,6 +30,13 @@ class CannotCompile(Exception):
 
     Its loop is run as any other Python code, and `explain_loop` says why.
     """
+
+
+class Undefined(CannotCompile):
+    """A number overflows or is not defined at some step, of which the plain loop warns, or not, as NumPy is told to."""
+
+    def __init__(self) -> None:
+        super().__init__("numbers overflow, or are not defined: the plain loop says where")
 
 
 class Ref(NamedTuple):

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import Final
+from weakref import ref
 
 import numpy as np
 
 from minigrad.errors import PurityError
 from minigrad.graph import Leaf
 from minigrad.loops.backend import Run
-from minigrad.loops.program import CONST, CannotCompile, Ref
+from minigrad.loops.program import CONST, CannotCompile, Ref, Undefined
 from minigrad.loops.recipe import Recipe
 from minigrad.loops.trace import Const, Flat, Trace
-from minigrad.tensor import Constant, Tensor
+from minigrad.tensor import Tensor
 
 __all__ = ["prove"]
 
 MOST: Final = 1024
 """How many steps are known to be proven before all are forgotten."""
 
-proven: set[Hashable] = set()
-"""The steps, each with the form of its program, that were once compared with themselves at another time."""
+proven: dict[Hashable, list[ref[Tensor] | None]] = {}
+"""The steps, each with the form of its program, that were once compared with themselves at another time; and what they then
+made, or found that has no place in a graph."""
 
 
 def prove(
@@ -39,12 +41,14 @@ def prove(
     Raises:
         PurityError: it is not the same program, or something that it reads is not the same.
     """
-    arrays = any(isinstance(const, Constant) and isinstance(const._array, np.ndarray) for const in consts)
-    if (key, recipe.form) in proven and not arrays:
+    then, made = proven.get((key, recipe.form)), recipe.trace.made()
+    if then is not None and _are(made, then):
         return
     last = times[-1]
     try:
         again = Recipe(Trace(step, run.before_last(), [x._array[last - 1] for x in xs], names))
+    except Undefined:
+        raise
     except CannotCompile as ended:
         raise _impure(f"its first step can be traced, but not its last (t = {last}): {ended}") from None
     if again.form is not recipe.form:
@@ -58,7 +62,13 @@ def prove(
             raise _impure(f"something that it uses, {word}, is not the same at its first and at its last step (t = {last})")
     if len(proven) >= MOST:
         proven.clear()
-    proven.add((key, recipe.form))
+    proven[key, recipe.form] = [ref(const) if isinstance(const, Tensor) else None for const in made]
+
+
+def _are(made: list[Const], then: list[ref[Tensor] | None]) -> bool:
+    """Whether the objects are still those that they were."""
+    pairs = zip(then, made, strict=False)
+    return len(then) == len(made) and all(known is not None and known() is const for known, const in pairs)
 
 
 def _impure(what: str) -> PurityError:

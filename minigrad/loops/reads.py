@@ -187,6 +187,8 @@ class _Code:
 
     def _add_function(self, function: FunctionType) -> None:
         self.functions[function] = None
+        if vars(function):
+            self._add(vars(function))
         self.cells += function.__closure__ or ()
         attributes, names = _names_in(function.__code__)
         if not (function.__module__ or "").startswith("minigrad.models.") and not ANYTHING.isdisjoint(attributes):

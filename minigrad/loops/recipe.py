@@ -42,10 +42,10 @@ class Recipe:
         self.program, self.consts, self.place = hoisted(trace)
         self.form = form_of(self.program)
         self._compiled: dict[tuple[bool, ...], Compiled] = {}
-        self.is_lasting = all(map(_is_lasting, trace.consts)) and not any(
-            trace.program.lines[k].op.keeps for k in trace.invariant
-        )
-        """Whether it serves the next run: consts are parameters and numbers, or computed from those by what keeps nothing."""
+        lasting = not trace.has_read and all(map(_is_lasting, trace.consts))
+        self.is_lasting = lasting and not any(trace.program.lines[k].op.keeps for k in trace.invariant)
+        """Whether it serves the next run: consts are parameters, whose values nobody has looked at, and numbers, or computed
+        from those by what keeps nothing."""
         self._tensors = [const for const in trace.consts if const is not None]
         self._nodes = list(map(NODE, self._tensors))
         self.numbers = {k: self._number(k, const._array) for k, const in enumerate(self.consts) if isinstance(const, Constant)}

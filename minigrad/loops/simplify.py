@@ -9,13 +9,19 @@ which the loop has to wait for, and one factor, which is known of all steps befo
 
 The factors are computed for all steps at once; in the loop a call is left where g ⊙ factor itself is needed. Two more
 identities: 1 ⊙ a = a and x + (−y) = x − y.
+
+In floating-point numbers these identities hold as long as nothing overflows or underflows on either way. So factors larger
+than `LARGEST`, which may do that to g ⊙ a where g ⊙ (a ⊙ b) is fine, are not put together: the loop is run as it was derived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Container, Iterable
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.differentiate import Derivative
@@ -23,16 +29,39 @@ from minigrad.loops.program import CARRY, CONST, LOCAL, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.arithmetic import Add, Multiply, Negative, Subtract
 
-__all__ = ["Factor", "simplified"]
+__all__ = ["LARGEST", "FactorDifference", "FactorProduct", "FactorSum", "simplified"]
 
 Operands: TypeAlias = tuple[Ref, ...]
 
 
-class Factor(Multiply):
+LARGEST: Final = {np.dtype(np.float16): 4.0, np.dtype(np.float32): 1e3, np.dtype(np.float64): 1e30}
+"""How large factors may be that are put together."""
+
+
+class FactorProduct(Multiply):
     """A product of two factors, multiplied ahead of what they apply to. Where it underflows it would be worth less than they
     are one after the other, so its kernel raises FloatingPointError there."""
 
-    __slots__ = ()
+    __slots__ = ("large",)
+    large: list[int]
+    """The operands that may be larger than `LARGEST`: where they are, the kernel raises FloatingPointError."""
+
+
+class FactorSum(Add):
+    """A sum of two factors."""
+
+    __slots__ = ("large",)
+    large: list[int]
+
+
+class FactorDifference(Subtract):
+    """A difference of two factors."""
+
+    __slots__ = ("large",)
+    large: list[int]
+
+
+OF_FACTORS: Final = {Add: FactorSum, Subtract: FactorDifference, Negative: Negative}
 
 
 class Product(NamedTuple):
@@ -43,12 +72,12 @@ class Product(NamedTuple):
     like: Operation
 
 
-def simplified(derivative: Derivative) -> Derivative:
-    """The same derivative by fewer lines in the body of the loop."""
+def simplified(derivative: Derivative, small: Container[Ref] = ()) -> Derivative:
+    """The same derivative by fewer lines in the body of the loop; ``small`` are the xs that are known to be at most 1."""
     program = derivative.program
     ones = {Ref(CONST, k) for k, value in enumerate(program.consts) if value.number == 1}
     ends = [*program.new_carry, *program.ys, *(part.g for part in derivative.contributions)]
-    simple = _Simplified(program, ends, ones)
+    simple = _Simplified(program, ends, ones, small)
     lines = tuple([Line(op, operands) for op, operands in zip(simple.nodes, simple.operands, strict=True)])
     new_carry, ys = tuple(map(simple.end, program.new_carry)), tuple(map(simple.end, program.ys))
     contributions = tuple([part._replace(g=simple.end(part.g)) for part in derivative.contributions])
@@ -69,9 +98,10 @@ class _Simplified:
         program: the lines.
         wanted: the results that others need.
         ones: the consts that are the number 1.
+        small: the xs that are known to be at most 1.
     """
 
-    def __init__(self, program: Program, wanted: Iterable[Ref], ones: set[Ref]) -> None:
+    def __init__(self, program: Program, wanted: Iterable[Ref], ones: set[Ref], small: Container[Ref] = ()) -> None:
         self.nodes: list[Operation] = []
         self.operands: list[Operands] = []
         self._given, self._ones = [line.op for line in program.lines], ones
@@ -79,7 +109,9 @@ class _Simplified:
         self._now: dict[Ref, Ref] = {}
         self._products: dict[Ref, Product] = {}
         self._negatives: dict[Ref, tuple[Ref, Operation]] = {}
-        self._program = program
+        self._program, self._small = program, small
+        self._bounds: list[float] = []
+        """How large the results may be."""
         for k, line in enumerate(program.lines):
             self._depends.append(any(map(self._depends_on_state, line.operands)))
             self._rewrite(line.op, line.operands, Ref(LOCAL, k))
@@ -131,24 +163,36 @@ class _Simplified:
                 if self._depends_on_state(g) and not self._depends_on_state(a):
                     if product is None:
                         return Product(self.now(g), self.now(a), node)
-                    return Product(product.arriving, self._add(Factor, node, product.factor, self.now(a)), node)
+                    return Product(product.arriving, self._add(FactorProduct, node, product.factor, self.now(a)), node)
         elif isinstance(node, Add | Subtract | Negative):
             first, *others = known
             if first is not None and all(other is not None and other.arriving == first.arriving for other in others):
                 factors = [product.factor for product in known if product is not None]
-                return Product(first.arriving, self._add(type(node), node, *factors), node)
+                return Product(first.arriving, self._add(OF_FACTORS[type(node)], node, *factors), node)
         return None
 
     def _add(self, kind: type[Operation], like: Operation, *operands: Ref) -> Ref:
         node = kind()
         node.shape, node.dtype, node.name, node.place = like.shape, like.dtype, None, like.place
         node.sources, node.saved = (None,) * len(operands), None
+        if isinstance(node, FactorProduct | FactorSum | FactorDifference):
+            node.large = [k for k, operand in enumerate(operands) if self._bound(operand) > LARGEST[node.dtype]]
         return self._append(node, operands)
 
     def _append(self, node: Operation, operands: Operands) -> Ref:
         self.nodes.append(node)
         self.operands.append(operands)
+        bounds = [self._bound(operand) for operand in operands]
+        is_sum = isinstance(node, Add | Subtract | Negative | Pass)
+        self._bounds.append(math.prod(bounds) if isinstance(node, Multiply) else sum(bounds) if is_sum else math.inf)
         return Ref(LOCAL, len(self.nodes) - 1)
+
+    def _bound(self, operand: Ref) -> float:
+        """How large an operand may be, as far as that is known."""
+        if operand.kind == LOCAL:
+            return self._bounds[operand.number]
+        number = self._program.consts[operand.number].number if operand.kind == CONST else None
+        return 1.0 if operand in self._small else math.inf if number is None else abs(number)
 
     def _depends_on_state(self, operand: Ref) -> bool:
         return operand.kind == CARRY or (operand.kind == LOCAL and self._depends[operand.number])

@@ -18,9 +18,9 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.errors import PurityError
-from minigrad.graph import Leaf, Node, Operation
+from minigrad.graph import Leaf, Node, Operation, next_serial
 from minigrad.guard import Array
-from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Value
+from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Undefined, Value
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
 from minigrad.scope import Place, Setting, state
@@ -46,9 +46,15 @@ class Pass(Copy):
 class Tracer(Setting):
     """Inside, every operation on what is `bound` is noted as a line of a program."""
 
-    __slots__ = ("_alive", "_numbers", "consts", "invariant", "lines", "origin", "reason", "refs", "varying")
+    __slots__ = (
+        "_alive", "_numbers", "began", "consts", "has_read", "invariant", "lines", "origin", "reason", "refs", "varying",
+    )  # fmt: skip
 
     def __init__(self) -> None:
+        self.began = next_serial()
+        """What has a smaller serial number was there before."""
+        self.has_read = False
+        """Whether Python has seen the values of a const: what it made of them is part of the program."""
         self.refs: dict[Node, Ref] = {}
         """Where the value of each node comes from."""
         self.varying: set[Node] = set()
@@ -93,6 +99,7 @@ class Tracer(Setting):
 
     def read(self, tensor: Tensor, what: str) -> None:
         """Python is about to see the values of ``tensor``."""
+        self.has_read = True
         if tensor._node in self.varying or what == "data":
             self.end(f"{what} reads the values of a tensor, which differ from step to step")
 
@@ -104,6 +111,7 @@ class Tracer(Setting):
         """An operation was recorded."""
         node.place = node.place._replace(line=None)
         varies = not self.varying.isdisjoint(node.sources) or (operands is not None and self.knows(operands))
+        varies = varies or type(node) is Pass  # a result of the step has a row for each step, even if all are equal
         if operands is None or node.compute is None:
             if varies:
                 self.end(f"{node.label!r} has no form that a compiled loop can repeat")
@@ -133,13 +141,13 @@ class Tracer(Setting):
         if node in self.refs:
             return self.refs[node]
         number = operand._array if isinstance(operand, Constant) and isinstance(operand._array, int | float) else None
-        key = type(number), number
+        key = type(number), repr(number)
         if number is not None and key in self._numbers:
             return self._numbers[key]
         known = [k for k, const in enumerate(self.consts) if const is operand and number is None]
         ref = Ref(CONST, known[0] if known else len(self.consts))
         if not known:
-            self.consts.append(operand)
+            self.consts.append(as_it_is_now(operand))
         if number is not None:
             self._numbers[key] = ref
         elif node is not None:
@@ -149,7 +157,7 @@ class Tracer(Setting):
     def computed(self, tensor: Tensor) -> Ref:
         """Where a result of the step comes from: always a line, so that it has a place of its own at every step."""
         ref = self.ref(tensor)
-        if ref.kind == LOCAL:
+        if ref.kind == LOCAL and ref.number not in self.invariant:
             return ref
         record(Pass(), tensor._array.copy(), (tensor._node,), (), (tensor,))
         return Ref(LOCAL, len(self.lines) - 1)
@@ -163,6 +171,12 @@ class Tracer(Setting):
         if any(reference() is not None for reference in self._alive):
             gc.collect()
         return [tensor for reference in self._alive if (tensor := reference()) is not None]
+
+
+def as_it_is_now(const: Const) -> Const:
+    """A const that no code of others can change: of an array, a copy."""
+    is_array = isinstance(const, Constant) and isinstance(const._array, np.ndarray)
+    return Constant(const._array.copy()) if isinstance(const, Constant) and is_array else const
 
 
 def _value_of(const: Const) -> Value:
@@ -188,7 +202,7 @@ class Trace:
         PurityError: a tensor of the step is still referred to when it is over.
     """
 
-    __slots__ = ("carry", "consts", "invariant", "program", "xs")
+    __slots__ = ("began", "carry", "consts", "has_read", "invariant", "program", "xs")
 
     def __init__(self, step: Flat, carry: Sequence[Array], xs: Sequence[Array], names: Sequence[str | None]) -> None:
         tracer = Tracer()
@@ -206,9 +220,9 @@ class Trace:
                 "part of the state or of the outputs, or do not promise that the step is pure"
             )
         given, taken = ([Value(leaf.shape, leaf.dtype, leaf.name, True) for leaf in leaves] for leaves in (self.carry, self.xs))
-        self.consts: list[Const] = tracer.consts
+        self.began, self.has_read, self.consts = tracer.began, tracer.has_read, tracer.consts
         whole = Program(tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys)
-        self.program, place = whole.pruned(())
+        self.program, place = whole.pruned(tracer.refs[node] for node in tracer.varying)  # what is not used may still warn
         self.invariant: dict[int, Tensor | None] = {
             place[Ref(LOCAL, k)].number: tensor for k, tensor in tracer.invariant.items() if Ref(LOCAL, k) in place
         }
@@ -216,6 +230,15 @@ class Trace:
         for k, line in enumerate(self.program.lines):
             if k not in self.invariant:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
+
+    def made(self) -> list[Const]:
+        """The consts that the step itself made, or may have made: another call of it may make others."""
+        return [const for const in self.consts if const is not None and self._is_made(const)]
+
+    def _is_made(self, const: Tensor | Constant) -> bool:
+        if isinstance(const, Constant):
+            return isinstance(const._array, np.ndarray)
+        return const._node is None or const._node.serial > self.began
 
     def forget_results(self) -> None:
         """Let go what was computed from consts: a view of a parameter's memory would make that memory seem to be needed."""
@@ -242,11 +265,13 @@ class Trace:
         rows = [tracer.bind(value, Ref(XS, k), name) for k, (value, name) in enumerate(zip(xs, names, strict=True))]
         leaves = [cast(Leaf, tensor._node) for tensor in (*parts, *rows)]
         try:
-            with tracer, np.errstate(all="ignore"):  # the run that follows says what is wrong with numbers
+            with tracer, np.errstate(over="raise", divide="raise", invalid="raise"):  # the plain loop warns as it is told to
                 new, ys = step(parts, rows)
                 refs = tuple(map(tracer.computed, new)), tuple(map(tracer.computed, ys))
         except (CannotCompile, PurityError):
             raise
+        except FloatingPointError:
+            raise Undefined from None
         except Exception as error:
             raise CannotCompile(f"its first step raised {type(error).__name__}: {error}") from None
         return leaves[: len(parts)], leaves[len(parts) :], *refs
@@ -269,5 +294,6 @@ def hoisted(trace: Trace) -> Hoisted:
     if not trace.invariant:
         return Hoisted(trace.program, trace.consts, {})
     program, moved = trace.program.with_consts(trace.invariant, tuple(map(_value_of, trace.invariant.values())))
-    program, place = program.pruned(())
+    varying = [new for old, new in moved.items() if old.number not in trace.invariant]
+    program, place = program.pruned(varying)
     return Hoisted(program, consts, {old: place.get(new, new) for old, new in moved.items()})

@@ -22,7 +22,7 @@ from minigrad.ops.shape import checked_axis, reduced_axes
 from minigrad.scope import end_trace, state
 from minigrad.tensor import Tensor, operand, reading, record, unrecorded
 
-__all__ = ["argmax", "argmin", "compare"]
+__all__ = ["argmax", "argmin", "compare", "flat"]
 
 
 class Flat(Operation):
@@ -39,7 +39,7 @@ class Flat(Operation):
         return self.function(*operands)
 
 
-def _flat(function: Any, y: Any, operands: Sequence[Any]) -> Tensor:
+def flat(function: Any, y: Any, operands: Sequence[Any]) -> Tensor:
     """A result without a history, which a trace notes all the same if it depends on what is traced."""
     if state.tracer is None or not state.tracer.knows(operands):
         return unrecorded(y)
@@ -55,7 +55,7 @@ def compare(function: np.ufunc, a: Any, b: Any) -> Tensor:
     array([False,  True])
     """
     a, b, y = pair(a, b, function, function.__name__)
-    return _flat(function, y, (a, b))
+    return flat(function, y, (a, b))
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -106,7 +106,7 @@ def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"np.{function.__name__}: not defined for these arguments ({error})") from None
     if entrywise:
-        return _flat(function, result, [operand(given, function.__name__) for given in args])
+        return flat(function, result, [operand(given, function.__name__) for given in args])
     return unrecorded(np.array(result)) if isinstance(result, np.ndarray | np.generic) else result
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError
 from minigrad.graph import CONSTANT, Gradient, Operation
-from minigrad.scope import state
+from minigrad.scope import end_trace, state
 from minigrad.tensor import Tensor, operand, record, unrecorded
 
 __all__ = ["dropout"]
@@ -51,7 +51,9 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         raise ArgumentError(f"dropout: expected a probability from 0 to 1, got {p!r}")
     if not training or p == 0:
         return x if isinstance(x, Tensor) else unrecorded(np.array(x._array))
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
+    if isinstance(rng, np.random.Generator):
+        end_trace("dropout")  # before anything is drawn
+    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         rng = np.random.default_rng(rng)
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"dropout: expected rng to be a np.random.Generator or a seed ≥ 0, got {rng!r}")

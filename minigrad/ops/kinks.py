@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Gradient, Operation
+from minigrad.ops.constants import flat
 from minigrad.ops.elementwise import Unary, pair, refusal, values
 from minigrad.ops.protocol import implements
 from minigrad.scope import state
@@ -292,4 +293,4 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
         raise ShapeError(f"where: shapes {shapes} cannot be broadcast together") from None
     if (x._wants or y._wants) and state.recording:
         return record(Where(), chosen, (x._node, y._node), (condition.lend(Where),), (x, y, condition))
-    return unrecorded(chosen)
+    return flat(np.where, chosen, (condition, x, y))

@@ -10,20 +10,9 @@ from minigrad.models import GRU
 
 import minigrad as mg
 from minigrad import derive
-from minigrad.derivation.expression import (
-    Symbol,
-    add,
-    atom,
-    call,
-    divide,
-    matmul,
-    multiply,
-    negative,
-    number,
-    power,
-    subtract,
-    transpose,
-)
+from minigrad.derivation.algebra import add, call, divide, multiply, negative, power, subtract
+from minigrad.derivation.arrays import matmul, transpose
+from minigrad.derivation.expression import Symbol, atom, number
 from minigrad.derivation.observing import Observer
 from minigrad.derivation.writing import AS_CODED, Text
 

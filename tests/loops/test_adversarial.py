@@ -217,33 +217,33 @@ def a_changing_attribute(c: Any, x: Any, h: Any) -> Tensor:
 
 
 def a_changing_array(c: Any, x: Any, h: Any) -> Tensor:
-    c.log.append(0)
-    return tanh(affine(c, x, h)) * np.full(H, len(c.log))
+    COUNTER["calls"] += 1
+    return tanh(affine(c, x, h)) * np.full(H, COUNTER["calls"])
 
 
 def another_operation_later(c: Any, x: Any, h: Any) -> Tensor:
-    c.calls += 1
-    return tanh(affine(c, x, h)) if c.calls < 2 else mg.sigmoid(affine(c, x, h))
+    COUNTER["calls"] += 1
+    return tanh(affine(c, x, h)) if COUNTER["calls"] < 2 else mg.sigmoid(affine(c, x, h))
 
 
 def another_order_later(c: Any, x: Any, h: Any) -> Tensor:
-    c.calls += 1
-    return tanh(x @ c.W.T) - h if c.calls < 2 else h - tanh(x @ c.W.T)
+    COUNTER["calls"] += 1
+    return tanh(x @ c.W.T) - h if COUNTER["calls"] < 2 else h - tanh(x @ c.W.T)
 
 
 def a_weight_that_changes(c: Any, x: Any, h: Any) -> Tensor:
-    c.calls += 1
-    return tanh(x @ c.W.T + h @ (c.U if c.calls < 2 else c.V).T)
+    COUNTER["calls"] += 1
+    return tanh(x @ c.W.T + h @ (c.U if COUNTER["calls"] < 2 else c.V).T)
 
 
 def reads_later(c: Any, x: Any, h: Any) -> Tensor:
-    c.calls += 1
-    return tanh(affine(c, x, h)) * (1.0 if c.calls < 2 else float(h[0, 0]))
+    COUNTER["calls"] += 1
+    return tanh(affine(c, x, h)) * (1.0 if COUNTER["calls"] < 2 else float(h[0, 0]))
 
 
 def raises_later(c: Any, x: Any, h: Any) -> Tensor:
-    c.calls += 1
-    if c.calls > 1:
+    COUNTER["calls"] += 1
+    if COUNTER["calls"] > 1:
         raise ValueError("later")
     return tanh(affine(c, x, h))
 
@@ -286,7 +286,7 @@ def test_a_step_that_is_not_pure_is_run_as_it_is_written_or_the_broken_promise_i
         assert_same(promised, expected)
 
 
-@pytest.mark.parametrize("name", ["counted", "noisy", "a_history", "a_changing_array", "another_operation_later"])
+@pytest.mark.parametrize("name", ["counted_globally", "noisy", "a_changing_array", "another_operation_later"])
 def test_the_error_says_what_was_seen_and_what_to_do(name: str) -> None:
     begin_anew()
     with pytest.raises(PurityError, match="must be pure") as error:

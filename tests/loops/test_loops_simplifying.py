@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from loops_formulas import CASES, assert_right, every_case, line_by_line, program_of, weights
 
-from minigrad import Tensor, sigmoid, tanh
+from minigrad import Tensor, scan, sigmoid, stack, tanh
 from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import CARRY, LOCAL, Program
 from minigrad.loops.simplify import simplified
@@ -146,3 +147,40 @@ def test_gradients_of_two_parts_of_a_state_are_not_taken_for_each_other(case: An
         return c, u * tanh(c) - c * h
 
     assert_right(two, case, ("c", "h"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "x", "c", "scale"),
+    [
+        (np.float16, 1e-3, 300.0, 1e3),
+        (np.float32, 1e-30, 1e18, 1e30),
+        (np.float32, 1e18, 1e-18, 1e-30),
+        (np.float32, 1e30, 1e-30, 1e-30),
+        (np.float64, 1e-160, 1e160, 1e300),
+    ],
+)
+@pytest.mark.parametrize("kind", ["a product", "a difference"])
+def test_where_one_factor_after_the_other_overflows_or_underflows_so_does_the_loop(
+    dtype: Any, x: float, c: float, scale: float, kind: str
+) -> None:
+    def step(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        new = tanh(h) * x * c if kind == "a product" else tanh(h) * x * c - tanh(h) * (x * 2.0) * c
+        return new, new
+
+    def run(loop: Callable[..., Any]) -> tuple[Any, list[str]]:
+        start = Tensor(np.full(2, 0.5, dtype), requires_grad=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            (loop(step, start, np.full((4, 2), x, dtype))[1] * dtype(scale)).sum().backward()
+        return start.grad, sorted({str(warning.message) for warning in caught})
+
+    def plainly(f: Any, carry: Tensor, xs: Any) -> tuple[Tensor, Tensor]:
+        ys = []
+        for x in xs:
+            carry, y = f(carry, Tensor(x))
+            ys.append(y)
+        return carry, stack(ys)
+
+    (found, warned), (expected, warns) = run(scan), run(plainly)
+    np.testing.assert_allclose(found, expected, rtol=1e-2 if dtype is np.float16 else 1e-5)
+    assert warned == warns

@@ -59,7 +59,7 @@ def test_every_step_is_recorded_under_its_time_step():
 def test_the_slices_of_an_input_that_needs_a_gradient_belong_to_their_time_step():
     xs = Tensor(np.ones((3, 2)), requires_grad=True)
     _, ys = scan(lambda c, x: (c, x * 2.0), Tensor(0.0), xs)
-    assert [node.time for node in walk(ys) if node.label == "split"] == [1, 2, 3]
+    assert [node.time for node in walk(ys) if node.label == "getitem"] == [1, 2, 3]
 
 
 def test_the_carry_the_inputs_and_the_outputs_may_be_any_nest():

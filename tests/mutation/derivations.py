@@ -43,7 +43,7 @@ MUTANTS = [
         ("digits that cancelled are taken as they are", "class Part", "squares < CANCELLED * bounds", "squares < 0 * bounds"),
     ),
     *rows(
-        "derivation/expression",
+        "derivation/algebra",
         (
             "a factor in common taken out once too often",
             "def _factored",

@@ -89,7 +89,7 @@ FIRST = {
     "bptt/terms.py": ("bptt", "explain"),
     "bptt/jacobians.py": ("bptt",),
     "bptt/by_loop.py": ("bptt_loop",),
-    "derivation/expression.py": ("derive_parts", "derive_text", "derive_numpy"),
+    "derivation/algebra.py": ("derive_parts", "derive_text", "derive_numpy"),
     "derivation/apart.py": ("derive_text", "derive_numpy"),
     "derivation/recognising.py": ("derive_text",),
     "derivation/backward.py": ("derive_text", "derive_numpy"),

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
+from minigrad.checks.run import Run
+from minigrad.checks.tracing import Line
 from minigrad.checks.words import Words
 
 __all__ = ["CURVES", "SQUASHED", "activation_changes"]
@@ -28,6 +31,7 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("with the square in the wrong place", "(1 - {y})**2", lambda x, y: (1 - y) ** 2),
         ("without 1 −", "{y}**2", lambda x, y: y * y),
         ("with a plus", "1 + {y}**2", lambda x, y: 1 + y * y),
+        ("with the wrong sign", "{y}**2 - 1", lambda x, y: y * y - 1),
         ("of a sigmoid", "{y} * (1 - {y})", lambda x, y: y * (1 - y)),
         ("of a sigmoid", "sigmoid({x}) * (1 - sigmoid({x}))", lambda x, y: logistic(x) * (1 - logistic(x))),
         (
@@ -62,6 +66,7 @@ SQUASHED: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
         ("with a square", "{y} * (1 - {y})**2", lambda x, y: y * (1 - y) ** 2),
         ("with a square", "{y}**2 * (1 - {y})", lambda x, y: y * y * (1 - y)),
         ("with a plus", "{y} * (1 + {y})", lambda x, y: y * (1 + y)),
+        ("with the wrong sign", "{y} * ({y} - 1)", lambda x, y: y * (y - 1)),
         ("with y and x exchanged", "{x} * (1 - {y})", lambda x, y: x * (1 - y)),
         ("with y and x exchanged", "{y} * (1 - {x})", lambda x, y: y * (1 - x)),
         ("of a tanh, of what is before the sigmoid", "1 - {x}**2", lambda x, y: 1 - x * x),
@@ -101,6 +106,17 @@ def activation_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> I
             (user.op, rank),
             f"the derivative of every {user.op} is {reading}",
         )
+    if user.op in SQUASHED and chain.looped(user):
+        for which, said in ((chain.steps, "last"), (1, "first")):
+            yield change(
+                "activation derivative",
+                f"the derivative of {user.op} in {of} is that of the {said} step at every step",
+                lambda run, user, k, g, c, which=which: _of_step(run, user, k, g, which),
+                3,
+                None,
+                (user.op, "step", which),
+                f"the derivative of every {user.op} is that of the {said} step at every step",
+            )
     if user.op == "softmax":
         yield from _softmax(words, spot, change)
     for value in values(chain, user.value.shape):
@@ -129,6 +145,12 @@ def activation_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> I
             )
 
 
+def _of_step(run: Run, user: Line, position: int, g: Any, time: int) -> Any:
+    """The term with the derivative of another step."""
+    other = run.chain.at[user.site].get(min(time, run.chain.steps))
+    return None if other is None else other.vjp(g)[position]
+
+
 def _softmax(words: Words, spot: Spot, change: Any) -> Iterator[Change]:
     of, y = words.gradient(spot.operand), words.name(spot.user)
     options: list[tuple[str, Callable[[Any, Any, Any], Any]]] = [
@@ -141,6 +163,10 @@ def _softmax(words: Words, spot: Spot, change: Any) -> Iterator[Change]:
         ),
         ("is applied twice", lambda g, y, right: right * y * (1 - y)),
         ("is not divided by the number of entries", lambda g, y, right: right / _label(g, y, right)[0]),
+        (
+            "is that of a sigmoid, of the error: e * (1 - e)",
+            lambda g, y, right: (lambda s, e: s * e * (1 - e))(_label(g, y, right)[0], right / _label(g, y, right)[0]),
+        ),
         ("is only the label's", lambda g, y, right: -_label(g, y, right)[0] * _label(g, y, right)[1]),
     ]
     for said, term in options:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minigrad.checks.chain import Chain, Change, Context
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Context
 from minigrad.checks.mistakes.one_term import one_term_changes
 from minigrad.checks.mistakes.parts import permutations
 from minigrad.checks.mistakes.places import Spot
 from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.mistakes.terms import edge_changes
+from minigrad.checks.mistakes.unactivated import unactivated
 from minigrad.checks.mistakes.upstream import seed_changes
 from minigrad.checks.words import Words
 
@@ -31,6 +33,7 @@ def catalogue(chain: Chain, words: Words) -> list[Change]:
     found += _everywhere(chain, found)
     found += one_term_changes(chain, words, found)
     found += permutations(chain, words)
+    found += unactivated(chain, words)
     found += step_changes(chain, words)
     found.sort(key=lambda change: change.simple)
     return found
@@ -47,5 +50,10 @@ def _everywhere(chain: Chain, found: list[Change]) -> Iterator[Change]:
             edges = frozenset(edge for change in members for edge in change.edges)
             first = members[0]
             yield Change(
-                edges, first.term, first.kind, first.fields["everywhere"], simple=max(first.simple - 1, 0), fields=first.fields
+                edges,
+                first.term,
+                first.kind,
+                first.fields["everywhere"],
+                simple=max(first.simple - 1, 0),
+                fields=first.fields | {"members": members},
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minigrad.checks.chain import Chain, Change, Edge
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Edge
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.tracing import Line
 from minigrad.checks.words import Words
@@ -15,24 +16,30 @@ __all__ = ["SINGLE", "one_term_changes"]
 def one_term_changes(chain: Chain, words: Words, found: list[Change]) -> Iterator[Change]:
     """A gate's gradient is a sum times factors, d = (a + b) f: mistakes in what becomes of a or of b alone."""
     for root in sorted(chain.roots):
-        times = chain.at.get(root)
-        if not times:
-            continue
-        line = times[max(times)]
-        path: list[Edge] = []
-        here = line
-        for _ in range(6):
-            users = [(user, k) for user, k in chain.users[here.number] if chain.live[user.number]]
-            terms: list[Edge] = [(user.site, k) for user, k in users] + [
-                ("seed", n) for n, _ in chain.seeds.get(here.number, ())
-            ]
-            if len(set(terms)) > 1 and path:
-                yield from _split(chain, words, line, path, list(dict.fromkeys(terms)), found)
-                break
-            if len(users) != 1 or (here is not line and here.site in chain.roots):
-                break
-            path.append((users[0][0].site, users[0][1]))
-            here = users[0][0]
+        times = sorted(chain.at.get(root, ()))
+        seen: set[frozenset[Edge]] = set()
+        for time in times[-2:]:  # at the last step nothing is handed back; after it, there is what the last state alone is for
+            line = chain.at[root][time]
+            path, terms = _way_to_a_sum(chain, line)
+            if path and len(terms) > 1 and frozenset(terms) not in seen:
+                seen.add(frozenset(terms))
+                yield from _split(chain, words, line, path, terms, found)
+
+
+def _way_to_a_sum(chain: Chain, line: Line) -> tuple[list[Edge], list[Edge]]:
+    """The factors between the gradient of a line and the first that is a sum of several terms, and these terms."""
+    path: list[Edge] = []
+    here = line
+    for _ in range(6):
+        users = [(user, k) for user, k in chain.users[here.number] if chain.live[user.number]]
+        terms: list[Edge] = [(user.site, k) for user, k in users] + [("seed", n) for n, _ in chain.seeds.get(here.number, ())]
+        if len(set(terms)) > 1 and path:
+            return path, list(dict.fromkeys(terms))
+        if len(users) != 1 or (here is not line and here.site in chain.roots):
+            break
+        path.append((users[0][0].site, users[0][1]))
+        here = users[0][0]
+    return path, []
 
 
 def _split(

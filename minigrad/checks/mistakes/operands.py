@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.chain import Chain, Run
+from minigrad.checks.chain import Chain
 from minigrad.checks.mistakes.places import line_of, values
+from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 from minigrad.guard import Array
@@ -68,15 +69,30 @@ def replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[st
                 3,
                 ("joined", len(_pieces(base))),
             )
-        if (chain.steps > 1 and base.site in chain.states) or base.site in chain.carried:
-            for shift, said in ((-1, "two steps before"), (1, "the same step")):
+        is_state = (chain.steps > 1 and base.site in chain.states) or base.site in chain.carried
+        if is_state or chain.looped(base):
+            shifts = (
+                ((-1, "two steps before"), (1, "the same step"))
+                if is_state
+                else ((-1, "the step before"), (1, "the next step"))
+            )
+            for shift, said in shifts:
                 yield (
-                    f"{name} of {said} stands in the place of that of the step before",
+                    f"{name} of {said} stands in the place of that of {'the step before' if is_state else 'the same step'}",
                     lambda run, user, at, base=base, shift=shift: _swapped(run, user, at, base, None, shift),
                     "operand of the wrong step",
                     3,
                     (base.site, shift),
                 )
+            for which, said in (("last", "the last step"), ("first", "the initial state" if is_state else "the first step")):
+                yield (
+                    f"{name} of {said} stands in the place of that of every step",
+                    lambda run, user, at, base=base, which=which: _of_one(run, user, at, base, which == "last"),
+                    "operand of the wrong step",
+                    3,
+                    (base.site, which),
+                )
+        if is_state:
             yield (
                 f"{name} at the first step is that of the last step: the index −1 wraps round",
                 lambda run, user, at, base=base: _wrapped(run, user, at, base),
@@ -125,7 +141,10 @@ def _rejoined(run: Run, user: Line, operand: Line, base: Line) -> Array | None:
     here = _site_at(run, operand, base)
     if here is None:
         return None
-    first, second = (piece.value for piece in _pieces(here))
+    pieces = [piece.value for piece in _pieces(here)]
+    if len(pieces) != 2:
+        return None
+    first, second = pieces
     axis = next((a for a in range(first.ndim) if first.shape[a] + second.shape[a] == here.value.shape[a]), None)
     return None if axis is None else _with(operand, {here.site: np.concatenate([second, first], axis)})
 
@@ -173,6 +192,18 @@ def _wrapped(run: Run, user: Line, operand: Line, base: Line) -> Array | None:
     state = run.chain.carried.get(here.site, here.site)
     last = run.chain.value(state, run.chain.steps)
     return None if last is None else _with(operand, {here.site: last})
+
+
+def _of_one(run: Run, user: Line, operand: Line, base: Line, last: bool) -> Array | None:
+    here = _site_at(run, operand, base)
+    if here is None:
+        return None
+    chain = run.chain
+    state = chain.carried.get(here.site, here.site)
+    is_state = state in chain.initial
+    time = chain.steps if last else 0 if is_state else 1
+    value = chain.value(state, time)
+    return None if value is None else _with(operand, {here.site: value})
 
 
 def _zeroed(run: Run, user: Line, operand: Line, base: Line) -> Array | None:

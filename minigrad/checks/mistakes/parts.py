@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change, Run
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
 from minigrad.checks.mistakes.places import Spot, scaled
+from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Context, Edge, Run
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Context, Edge
 from minigrad.checks.fusing import ACTIVATIONS
+from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 

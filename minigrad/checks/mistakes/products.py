@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Context
+from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.mistakes.operands import other_ends, replacements
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
-from minigrad.checks.tracing import Line
+from minigrad.checks.run import Run
+from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 
 __all__ = ["matmul_changes", "product_changes"]
@@ -26,6 +29,21 @@ def product_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Iter
     other = user.operands[1 - position]
     name, own = words.name(other), words.name(spot.operand)
     yield change("factor missing", f"the factor {name} is missing in {of}", lambda run, user, k, g, c: g, 2)
+    after = [(next_user, k) for next_user, k in chain.users[user.number] if chain.live[next_user.number]]
+    if len(after) == 1 and after[0][0].op == "matmul" and after[0][0].value.shape == other.value.shape:
+        yield change(
+            "operator precedence",
+            f"the factor {name} of {of} is multiplied before the product with the weights, not after it",
+            lambda run, user, k, g, c: _multiplied_before(run, user, k, c),
+            3,
+        )
+    for line in _gradients_of(chain, other):
+        yield change(
+            "wrong factor",
+            f"{words.gradient(line)}, a gradient, stands in the place of {name} in {of}",
+            lambda run, user, k, g, c, site=line.site: times_value(g, _gradient(run, site, user)),
+            4,
+        )
     yield change(
         "factor doubled",
         f"the factor {name} is there twice in {of}",
@@ -87,6 +105,19 @@ def matmul_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Itera
             ("T", other.value.shape),
             "the weights are not transposed",
         )
+    shape = spot.operand.value.shape
+    if shape == user.value.shape:
+        yield change(
+            "factor missing", f"the product with {name} is missing in {of}", lambda run, user, k, g, c: g, 3, None,
+            ("matmul", shape), "the product with the weights is missing in what goes further back",
+        )  # fmt: skip
+    for line in _gradients_of(chain, other):
+        yield change(
+            "wrong factor",
+            f"{words.gradient(line)}, a gradient, stands in the place of {name} in {of}",
+            lambda run, user, k, g, c, site=line.site: _matmul_share(user, k, g, _gradient(run, site, user)),
+            4,
+        )
     ends = () if chain.looped(user) else other_ends(chain, words, other)
     for said, replaced, kind, simple, key in itertools.chain(replacements(chain, words, other), ends):
         yield change(
@@ -100,16 +131,39 @@ def matmul_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Itera
         )
     if square:
         for value in values(chain, other.value.shape):
-            line = line_of(chain, value)
-            if line is not None and value != other.site:
+            weights = line_of(chain, value)
+            if weights is not None and value != other.site:
                 yield change(
                     "wrong factor",
-                    f"{words.name(line)}, not transposed, stands in the place of {name} in {of}",
+                    f"{words.name(weights)}, not transposed, stands in the place of {name} in {of}",
                     lambda run, user, k, g, c, value=value: _matmul_share(
                         user, k, g, _transposed(run.chain.value(value, user.time))
                     ),
                     5,
                 )
+
+
+def _multiplied_before(run: Run, user: Line, position: int, context: Context) -> Any:
+    """The other factor times the gradient of the matrix product that the product goes into, and only then back through that."""
+    product, k = next((line, k) for line, k in run.chain.users[user.number] if run.chain.live[line.number])
+    g = run.cotangent(product, context)
+    return None if g is None else product.vjp(g * user.operands[1 - position].value)[k]
+
+
+def _gradients_of(chain: Chain, line: Line) -> list[Line]:
+    """What has a gradient that could be taken for the value: the line itself, and what goes into its activation."""
+    if line.op in ("argument", "constant") and line.site not in chain.carried and chain.steps > 1:
+        return []
+    return [other for other in (line, *(line.operands if line.op in ACTIVATIONS else ())) if chain.live[other.number]]
+
+
+def _gradient(run: Run, site: Site, user: Line) -> Any:
+    """The gradient of a line at the time of a user; of a state's initial value, for its first user."""
+    times = run.chain.at.get(site, {})
+    found: Line | None = times.get(user.time - 1 if site in run.chain.initial else user.time)
+    only = next(iter(times.values())) if len(times) == 1 else None
+    other = found or run.chain.initial.get(site) or only
+    return None if other is None else run.cotangent(other, None)
 
 
 def _transposed(value: Any) -> Any:

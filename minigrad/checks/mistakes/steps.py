@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from minigrad.checks.chain import Chain, Change, Run, plus
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change
+from minigrad.checks.run import Run, plus
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 
@@ -46,6 +48,18 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
             simple=3,
             fields=about,
         )
+        for kind, said, kept in (
+            ("factor missing", "is handed to the step before as it is, without its way back through the step", False),
+            ("state gradient accumulated", "is added to that of the step before, and not set anew at every step", True),
+        ):
+            yield Change(
+                edges,
+                lambda run, line, t, terms, c, kept=kept: plus(terms() if kept else None, _whole_later(run, line)),
+                kind,
+                f"the whole gradient of {shown} {said}",
+                simple=3,
+                fields=about,
+            )
         for k in range(2, chain.steps):
             yield Change(
                 edges,
@@ -64,6 +78,7 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
                 simple=3,
                 fields=about,
             )
+    yield from _outputs_again(chain, words, states)
     yield from _forwards(chain, states)
     for first in states:
         for second in states:
@@ -88,6 +103,37 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
                     simple=3,
                     fields={"line": a},
                 )
+
+
+def _outputs_again(chain: Chain, words: Words, states: list[Site]) -> Iterator[Change]:
+    """What is computed from the last state alone sends its gradient to every state."""
+    for site in states:
+        last = chain.at[site][max(chain.at[site])]
+        others = [line for line in chain.at[site].values() if line is not last]
+        after = [user for user, _ in chain.users[last.number] if chain.live[user.number] and not chain.looped(user)]
+        if after or (chain.seeds.get(last.number) and not any(chain.seeds.get(line.number) for line in others)):
+            shown = words.name(last)
+            yield Change(
+                frozenset({("carried", site)}),
+                lambda run, line, t, terms, c: plus(terms(), _from_after(run, line)) if 0 < t < run.chain.steps else terms(),
+                "upstream of the wrong step",
+                f"the gradient that arrives at the last {shown} alone is added to that of {shown} at every step",
+                simple=2,
+                fields={"line": last},
+            )
+
+
+def _from_after(run: Run, line: Line) -> Any:
+    """What arrives at the last of the states of which ``line`` is one, from after the loop."""
+    chain = run.chain
+    last = chain.at[line.site][chain.steps]
+    total = None
+    for _, seed in chain.seeds.get(last.number, ()):
+        total = plus(total, seed)
+    for user, position in chain.users[last.number]:
+        if chain.live[user.number] and not chain.looped(user):
+            total = plus(total, run.share(user, position, None))
+    return total
 
 
 def _forwards(chain: Chain, states: list[Site]) -> Iterator[Change]:
@@ -117,6 +163,12 @@ def _later(run: Run, line: Line) -> Any:
     """What was handed back at later steps, added up."""
     later = _state_at(run, line, line.time + 1)
     return None if later is None or later.time >= run.chain.steps else run.carried(later)
+
+
+def _whole_later(run: Run, line: Line) -> Any:
+    """The whole gradient of the same state at the step after."""
+    later = _state_at(run, line, line.time + 1)
+    return None if later is None else run.cotangent(later, None)
 
 
 def _terms_of(run: Run, site: Site, time: int) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from minigrad.checks.chain import Chain, Change, Context, Run
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Context
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.mistakes.activations import activation_changes
 from minigrad.checks.mistakes.parts import part_changes, stretched_changes
 from minigrad.checks.mistakes.places import Spot, factors, multiplied, scaled, where
 from minigrad.checks.mistakes.products import matmul_changes, product_changes
 from minigrad.checks.mistakes.upstream import upstream_changes
+from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line
 from minigrad.checks.words import Words
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.chain import Chain, Change, Context, Edge, Run
+from minigrad.checks.chain import Chain
+from minigrad.checks.change import Change, Context, Edge
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.mistakes.places import Spot, factors, multiplied, seed_of, where
+from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line, Site
 from minigrad.checks.words import Words
 

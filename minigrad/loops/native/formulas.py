@@ -13,7 +13,6 @@ import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.program import CannotCompile
-from minigrad.loops.simplify import Factor
 from minigrad.loops.trace import Pass
 from minigrad.ops import arithmetic, casting, constants, kinks, shape, transcendental
 
@@ -37,7 +36,6 @@ OPERATIONS: Final[dict[type[Operation], Formula]] = {
     arithmetic.Add: _of_numbers("{0} + {1}", 2),
     arithmetic.Subtract: _of_numbers("{0} - {1}", 2),
     arithmetic.Multiply: _of_numbers("{0} * {1}", 2),
-    Factor: _of_numbers("{0} * {1}", 2),
     arithmetic.Divide: _of_numbers("{0} / {1}", 2, True),
     arithmetic.Power: _of_numbers("{0} ** {1}", 2, True),
     arithmetic.Negative: _of_numbers("-{0}", 1),

@@ -1,0 +1,158 @@
+"""What a user's backward pass says about a problem: what it returns, stores in objects, or subtracts from the weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.checks import names
+from minigrad.checks.adapter import RATE, Adapter, Problem
+from minigrad.checks.containers import attributes, copied, same, snapshot
+from minigrad.checks.problem import GLOBALS, GRADIENT
+from minigrad.checks.returned import Answer, matched, returned_by_name
+from minigrad.checks.tracing import in_double_precision, replaced
+from minigrad.guard import Array
+
+NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
+SLOW = 2.0**-26
+"""The rate of a backward pass that updates the weights itself: so small that it hardly reads what it has changed."""
+
+__all__ = ["SLOW", "answer_of"]
+
+
+def answer_of(
+    adapter: Adapter,
+    plan: dict[str, tuple[str, Any]],
+    problem: Problem,
+    keep: Callable[[str, Any], None] | None = None,
+    rate: float = SLOW,
+) -> Answer:
+    """What the user's backward pass says about a problem.
+
+    Args:
+        adapter, plan: how it is run.
+        problem: the values of its arguments, and what arrives from outside.
+        keep: is told what it changes that is not its own: ("argument" or "output", name).
+        rate: what it learns at, if it updates the weights itself.
+    """
+    with replaced(adapter.users(), in_double_precision):
+        return _answer(adapter, plan, problem, keep, rate)
+
+
+def _answer(
+    adapter: Adapter,
+    plan: dict[str, tuple[str, Any]],
+    problem: Problem,
+    keep: Callable[[str, Any], None] | None,
+    rate: float,
+) -> Answer:
+    arguments = adapter.filled(lambda leaf: np.array(problem.values[leaf.name]))
+    for value in arguments.values():
+        _learn_at(rate, value)
+    by_leaf = adapter.by_leaf(arguments)
+    before = {name: np.array(value) for name, value in by_leaf.items()}
+    alone = adapter.backward is adapter.forward and not any(kind in ("upstream", "output") for kind, _ in plan.values())
+    outputs = {} if alone else adapter.named_outputs(adapter.called(adapter.forward, arguments))
+    between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
+    stored = {name: snapshot(value) for name, value in outputs.items()}
+    given: dict[str, Any] = {}
+    for name, (kind, what) in plan.items():
+        if kind == "upstream":
+            given[name] = _shaped(copied(problem.upstream[what]), outputs[what])
+        elif kind == "output":
+            given[name] = outputs[what]
+        elif kind == "leaf":
+            given[name] = by_leaf[what]
+        elif kind == "rate":
+            given[name] = rate
+        else:
+            given[name] = arguments[what]
+    if GLOBALS in arguments:
+        given[GLOBALS] = arguments[GLOBALS]
+    known = attributes(arguments)
+    result = adapter.called(adapter.backward, given)
+    if keep is not None:
+        stores = {leaf.name for leaf in adapter.leaves if leaf.store}
+        for name, value in before.items():
+            if name not in stores and not np.array_equal(value, by_leaf[name], equal_nan=True):
+                keep("argument", name)
+        for name, kept in stored.items():
+            if not same(kept, snapshot(outputs[name])):
+                keep("output", name)
+    return matched(
+        adapter, returned_by_name(adapter, result), _stored(adapter, known, attributes(arguments)),
+        _steps(adapter, between, adapter.by_leaf(arguments), rate),
+    )  # fmt: skip
+
+
+def _shaped(upstream: Any, output: Any) -> Any:
+    """The gradients of a dict by step as a dict by step."""
+    return dict(zip(output, upstream, strict=True)) if isinstance(output, dict) else upstream
+
+
+def _stored(adapter: Adapter, known: dict[str, Array], now: dict[str, Array]) -> dict[str, tuple[str, Array]]:
+    """Gradients that are stored as attributes or in global variables: by the leaf's name, with the user's name.
+
+    Args:
+        known, now: the arrays by their paths, before and after the backward pass.
+    """
+    stores = {leaf.path for leaf in adapter.leaves if leaf.store}
+    values = {leaf.path: leaf for leaf in adapter.leaves if not leaf.store}
+    found: dict[str, tuple[str, Array]] = {}
+    for path, array in now.items():
+        if path in values or not (path in stores or path not in known or not np.array_equal(known[path], array)):
+            continue
+        owner, _, name = path.rpartition(".")
+        numbered = NUMBERED.match(name)
+        beside = [leaf for at, leaf in values.items() if at.rpartition(".")[0] == owner]
+        if numbered:  # grads[2] beside params[2]
+            what = next((leaf.name for at, leaf in values.items() if at.endswith(f".params{numbered.group(1)}")), None)
+        elif GRADIENT.match(name):  # W.grad beside W.value
+            what = next((leaf.name for leaf in beside if leaf.value.shape == array.shape), None)
+        elif names.is_gradient(name):
+            near = names.match([names.stem(name)], [leaf.path.rpartition(".")[2] for leaf in beside], lambda a, b: True)
+            what = next((leaf.name for leaf in beside if leaf.path.rpartition(".")[2] == near.get(names.stem(name))), None)
+            what = what or _anywhere(adapter, names.stem(name), array)
+        elif any(GRADIENT.match(part) or names.is_gradient(part) for part in owner.split(".")):  # grads["W"] beside W
+            what = _anywhere(adapter, name, array)
+        else:
+            what = None
+        if what is not None and what not in found:
+            found[what] = (name if names.is_gradient(name) else f"d{what}"), array
+    return found
+
+
+def _anywhere(adapter: Adapter, name: str, array: Array) -> str | None:
+    """The one leaf that is called so, wherever it is."""
+    nearest = sorted((leaf for leaf in adapter.leaves if not leaf.store), key=lambda leaf: -leaf.name.count("."))
+    candidates = {leaf.name.rsplit(".", 1)[-1]: leaf for leaf in nearest}
+    found = names.match([name], [*candidates], lambda a, b: True).get(name)
+    return candidates[found].name if found is not None and candidates[found].value.size == array.size else None
+
+
+def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], rate: float) -> dict[str, Array]:
+    """What was subtracted from arguments, for a rate of 1; zeros for parameters beside them that did not move."""
+    paths = {leaf.name: leaf.path.rpartition(".")[0] for leaf in adapter.leaves if not leaf.store}
+    moved = {
+        name: (before[name] - array) / rate
+        for name, array in after.items()
+        if name in paths and name in before and array.shape == before[name].shape and not np.array_equal(array, before[name])
+    }
+    owners = {paths[name] for name in moved if names.is_parameter(name)}
+    still = [
+        name for name in paths if name not in moved and paths[name] in owners and names.is_parameter(name) and name in before
+    ]
+    return moved | {name: np.zeros(before[name].shape) for name in still}
+
+
+def _learn_at(rate: float, value: Any, depth: int = 3) -> None:
+    """Have an object learn at a rate, and so the optimisers that it has."""
+    inside: dict[Any, Any] = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    for name, part in list(inside.items()):
+        if isinstance(name, str) and RATE.match(name) and isinstance(part, int | float):
+            inside[name] = rate
+        elif depth and (isinstance(part, dict) or hasattr(part, "__dict__")):
+            _learn_at(rate, part, depth - 1)

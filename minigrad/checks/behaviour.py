@@ -1,0 +1,64 @@
+"""How a backward pass behaves: whether two calls agree, and what it changes that is not its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.checks import names
+from minigrad.checks.adapter import Adapter
+from minigrad.checks.answer import answer_of
+from minigrad.checks.containers import is_array
+from minigrad.checks.equality import equal
+from minigrad.checks.report import Stage
+from minigrad.checks.trial import Trial, running
+
+__all__ = ["stage_of_behaviour"]
+
+
+def stage_of_behaviour(
+    adapter: Adapter, plan: dict[str, tuple[str, Any]], trial: Trial, stages: list[Stage], notes: list[str]
+) -> None:
+    """Whether two calls agree, and what the backward pass changes that is not its own."""
+    changed: dict[str, None] = {}
+    again = running(
+        lambda: answer_of(adapter, plan, trial.problem, lambda kind, name: changed.setdefault(f"{kind} {name}")),
+        adapter.backward,
+    )
+    agree = all(
+        name in again.gradients
+        and np.array_equal(
+            np.ravel(again.gradients[name] / (trial.rate if name in again.moved else 1)), np.ravel(given), equal_nan=True
+        )
+        for name, given in trial.given.items()
+    )
+    if trial.answer.moved:
+        rate = "" if trial.rate == 1 else f" {trial.rate:.4g}"
+        said = f"the gradients are what it subtracts, divided by the rate{rate}"
+        notes.append(f"the backward pass updates the weights itself: {said}")
+        fast = running(lambda: answer_of(adapter, plan, trial.problem, rate=1.0), adapter.backward).gradients
+        late = [
+            name for name in trial.given if name not in trial.answer.moved and not _alike(fast.get(name), trial.given[name])
+        ]
+        if late:
+            shown = ", ".join(trial.answer.called[name] for name in late)
+            notes.append(f"the weights are updated before they are used for {shown}: at larger rates these are wrong")
+    elif changed:
+        notes.append(f"the backward pass changes {', '.join(changed)} in place: a second call would see the changed values")
+    stages.append(Stage("two calls agree", agree, "" if agree else "the second call returns something else: is it random?"))
+    beside = [f"{name} {np.shape(array)}" for name, array in trial.answer.others.items() if np.ndim(array) and is_array(array)]
+    beside = [shown for shown in beside if names.is_gradient(shown.partition(" ")[0])]
+    if beside:
+        notes.append(
+            f"not compared, since it cannot be told of what it is the gradient: {', '.join(beside)}; say so by returns="
+        )
+    missing = [name for name in (leaf.name for leaf in adapter.leaves) if name not in trial.given]
+    reached = {line.name for line in trial.chain.lines if line.op == "argument" and trial.chain.live[line.number]}
+    missing = [name for name in missing if name in reached]
+    if missing:
+        notes.append(f"no gradient of {', '.join(missing)} is returned, so none was compared")
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return a is not None and equal(np.ravel(a), np.ravel(b), 1e-6)

@@ -1,0 +1,161 @@
+"""What is wrong with a backward pass: the search's explanations, held against other problems and other lengths.
+
+What is named must hold on every problem; what cannot be named is narrowed down.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from minigrad.checks.change import Change
+from minigrad.checks.effects import EFFECTS
+from minigrad.checks.equality import equal
+from minigrad.checks.finding import Finding
+from minigrad.checks.naming import Explanation, search
+from minigrad.checks.narrowing import narrowed, on_the_way_out
+from minigrad.checks.run import Run
+from minigrad.checks.trial import Trial, right_ones, sizes_of
+from minigrad.guard import Array
+
+__all__ = ["diagnosed"]
+
+
+def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: float) -> tuple[list[Finding], str | None]:
+    """What is wrong: findings, or what is done by convention.
+
+    What is wrong at the shortest length is looked for there, and must hold at the others too. If there is more wrong between
+    steps, the search goes on at the longest, from what was found. It ends at ``deadline``, by the process's clock.
+    """
+    first = trials[0]
+    best = _explained(first, trials[1:], rtol, share(deadline, 2 if longer else 1), others=longer)
+    if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
+        starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))
+        at_lengths = {trial.steps: trial for trial in (longer[0], longer[-1])}.values()
+        tasks = [(trial, start) for trial in at_lengths for start in dict.fromkeys([*starts, ()])]
+        first, best = longer[-1], Explanation((), right_ones(longer[-1], rtol))
+        for number, (trial, start) in enumerate(tasks):
+            same = [other for other in (*trials, *longer) if other.steps > 1 and other is not trial]
+            found = _explained(trial, same, rtol, share(deadline, len(tasks) - number), start)
+            best = max(best, found, key=lambda e: (len(e.explained), -len(e.changes)))
+            if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
+                break
+    if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
+        return [], "; ".join(change.words for change in best.changes)
+    swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol)
+    if len(best.changes) > len(swapped[0]) and not swapped[1]:
+        return swapped[0], None
+    out, left = _returned(first, best, rtol)
+    findings = [_finding(first, change, best, rtol) for change in best.changes] + out
+    unused = [name for name in left if not first.chain.live[first.chain.wanted[name].number]]
+    findings += [_unused(first.answer.called[name], name) for name in unused]
+    left = {name: g for name, g in left.items() if name not in unused}
+    if left:
+        fine = sorted(right_ones(first, rtol))
+        findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol))
+    return findings, None
+
+
+def share(deadline: float, parts: int) -> float:
+    """When the first of so many equal parts of the time that is left ends."""
+    now = time.process_time()
+    return now + (deadline - now) / parts
+
+
+def _whole(explanation: Explanation, trial: Trial) -> bool:
+    return len(explanation.explained) == len(trial.given)
+
+
+def _explained(
+    trial: Trial,
+    same: list[Trial],
+    rtol: float,
+    deadline: float,
+    start: tuple[Change, ...] = (),
+    others: Sequence[Trial] = (),
+) -> Explanation:
+    """The best explanation that holds on the ``same`` kind of problems too, with synonyms that do; on ``others`` if it can."""
+    fallback: Explanation | None = None
+    if time.process_time() < deadline:
+        for explanation in search(trial.chain, trial.words, trial.given, rtol, deadline, start, trial.bound)[:20]:
+            options = [[change, *explanation.synonyms.get(change, ())] for change in explanation.changes]
+            for changes in itertools.islice(itertools.product(*options), 64):
+                if not all(_holds(other, changes, explanation.explained, rtol) for other in same):
+                    continue
+                everywhere = all(_holds(other, changes, frozenset(other.given), rtol) for other in others)
+                if everywhere or fallback is None:
+                    checks = [*same, *(others if everywhere else ())]
+                    found = Explanation(changes, explanation.explained, _synonyms(changes, options, explanation, checks, rtol))
+                    if everywhere:
+                        return found
+                    fallback = found
+    return fallback or Explanation((), right_ones(trial, rtol))
+
+
+def _synonyms(
+    changes: tuple[Change, ...], options: list[list[Change]], explanation: Explanation, checks: list[Trial], rtol: float
+) -> dict[Change, list[Change]]:
+    """For each change, the others that give the same numbers in all problems."""
+    return {
+        change: [
+            other
+            for other in among
+            if other is not change
+            and other.words != change.words
+            and all(_holds(t, [other if c is change else c for c in changes], explanation.explained, rtol) for t in checks)
+        ]
+        for change, among in zip(changes, options, strict=True)
+    }
+
+
+def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list[Finding], dict[str, Array]]:
+    """What went wrong on the way out, after the changes of an explanation, and what is still not explained."""
+    run = Run(trial.chain, explanation.changes)
+    results = {name: run.gradient(trial.chain.wanted[name]) for name in trial.given}
+    open_names = {name: g for name, g in trial.given.items() if not trial.fits(name, results[name], rtol)}
+    out = on_the_way_out(open_names, results, trial.answer.called, sizes_of(trial), rtol)
+    settled = {label for finding in out for label in finding.gradients}
+    return out, {name: g for name, g in open_names.items() if trial.answer.called.get(name, f"d{name}") not in settled}
+
+
+def _holds(trial: Trial, changes: Sequence[Change], names: frozenset[str], rtol: float) -> bool:
+    """Whether changes give the user's numbers on another problem too."""
+    run = Run(trial.chain, changes)
+    with np.errstate(all="ignore"):
+        return all(trial.fits(name, run.gradient(trial.chain.wanted[name]), rtol) for name in names)
+
+
+def _unused(called: str, name: str) -> Finding:
+    return Finding(
+        "gradient of what is not used",
+        f"nothing that the forward pass returns depends on {name}, so {called} is 0 in every entry",
+        effect=f"{name} is moved, to no effect; what is used in its place may lack this gradient",
+        gradients=(called,),
+    )
+
+
+def _finding(trial: Trial, change: Change, explanation: Explanation, rtol: float) -> Finding:
+    line = change.fields["line"]
+    source = trial.words.source(change.fields.get("user", line))
+    formula = trial.words.derivation(line)
+    alone = Run(trial.chain, (change,))
+    touched = [
+        trial.answer.called.get(name, f"d{name}")
+        for name in trial.given
+        if not equal(alone.gradient(trial.chain.wanted[name]), trial.chain.right[name], rtol)
+    ]
+    synonyms = tuple(
+        dict.fromkeys(other.words for other in explanation.synonyms.get(change, [])[:3] if other.words != change.words)
+    )
+    return Finding(
+        change.kind,
+        change.words,
+        f"in {trial.words.gradient(line)}" + (f", from {source}" if source else ""),
+        EFFECTS.get(change.kind, ""),
+        formula,
+        synonyms,
+        tuple(touched),
+    )

@@ -1,0 +1,106 @@
+"""Weights that are global variables of the user's module, or defaults of parameters: found, and other values for a while.
+
+They may be arrays, or objects, dicts and lists that hold arrays.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from minigrad.checks.problem import mapped
+from minigrad.checks.tracing import reachable
+from minigrad.guard import Array
+
+__all__ = ["globals_read_by", "with_values"]
+
+
+def globals_read_by(functions: Sequence[Any]) -> dict[str, Any]:
+    """The global variables, and defaults of parameters, with arrays of real numbers in them that these functions read.
+
+    So do the functions of the same modules that they use.
+    """
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    waiting = list(functions)
+    while waiting:
+        function = waiting.pop()
+        if isinstance(function, MethodType):
+            function = function.__func__
+        if isinstance(function, type):
+            waiting += [part for part in vars(function).values() if isinstance(part, FunctionType | staticmethod | classmethod)]
+        function = getattr(function, "__func__", function)
+        if not isinstance(function, FunctionType) or id(function) in seen:
+            continue
+        seen.add(id(function))
+        space = function.__globals__
+        for name in _names_in(function.__code__):
+            value = space.get(name)
+            if isinstance(value, FunctionType | type):
+                if getattr(value, "__module__", None) == space.get("__name__"):
+                    waiting.append(value)
+            elif name in space and _holds_arrays(value):
+                found[name] = value
+                waiting.append(type(value))
+        parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
+        defaults = function.__defaults__ or ()
+        for name, value in zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True):
+            if _holds_arrays(value) and not any(value is other for other in found.values()):
+                found[name] = value
+    return found
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from (line.argval for line in dis.get_instructions(code) if line.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether there are arrays of real numbers in it (not single numbers)."""
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype.kind == "f" and value.size > 1)
+    is_data = isinstance(value, dict | list | tuple)
+    if not is_data and (not hasattr(value, "__dict__") or type(value).__module__.partition(".")[0] in ("numpy", "builtins")):
+        return False
+    found: list[Array] = []
+    mapped(value, lambda path, array, attribute: found.append(array))
+    return any(array.size > 1 for array in found)
+
+
+@contextmanager
+def with_values(
+    functions: Sequence[Callable[..., Any]], originals: Mapping[str, Any], values: dict[str, Any]
+) -> Iterator[None]:
+    """Global variables, and defaults of parameters, of these functions have other values while it lasts.
+
+    Args:
+        functions: the user's functions.
+        originals: the values that are replaced, by name.
+        values: what they are replaced by; afterwards, what became of it.
+    """
+    other = {id(original): values[name] for name, original in originals.items()}
+    reached = [*reachable(functions)] if originals else []
+    spaces = {id(function.__globals__): function.__globals__ for function in reached}
+    changed = [(space, name, value) for space in spaces.values() for name, value in space.items() if id(value) in other]
+    defaults = [(f, f.__defaults__) for f in reached if any(id(value) in other for value in f.__defaults__ or ())]
+    try:
+        for space, name, value in changed:
+            space[name] = other[id(value)]
+        for function, was in defaults:
+            function.__defaults__ = tuple(other.get(id(value), value) for value in was or ())
+        yield
+        for space, name, value in changed:
+            if originals.get(name) is value:
+                values[name] = space[name]
+    finally:
+        for space, name, value in changed:
+            space[name] = value
+        for function, was in defaults:
+            function.__defaults__ = was

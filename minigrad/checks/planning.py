@@ -1,0 +1,91 @@
+"""What each parameter of a backward pass is given: the gradient of an output, a cache, an argument."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from minigrad.checks import names
+from minigrad.checks.adapter import RATE, Adapter, Traces, name_of
+from minigrad.checks.tracing import in_double_precision, replaced
+from minigrad.errors import ArgumentError
+
+__all__ = ["plan_of"]
+
+
+def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
+    """For each parameter of the backward pass, what it is given.
+
+    Raises:
+        ArgumentError: it cannot be told; the message asks, and says how to answer.
+    """
+    parameters = names.parameters_of(adapter.backward)
+    with replaced(adapter.users(), in_double_precision):
+        plain = adapter.named_outputs(adapter.called(adapter.forward, adapter.filled(lambda leaf: np.array(leaf.value, float))))
+    caches = [name for name in plain if name not in traces.outputs]
+    plan: dict[str, tuple[str, Any]] = {}
+    waiting: list[str] = []
+    for k, (name, parameter) in enumerate(parameters.items()):
+        if name in adapter.declared_upstream:
+            declared = adapter.declared_upstream[name]
+            kind = "upstream" if declared in traces.outputs else "output" if declared in plain else "argument"
+            if not isinstance(declared, str) or (kind == "argument" and declared not in adapter.sources()):
+                raise ArgumentError(
+                    f"check_backward: upstream={{{name!r}: {declared!r}}}: expected one of the outputs "
+                    f"{sorted(plain)} or of the arguments {sorted(adapter.sources())}"
+                )
+            plan[name] = (kind, declared)
+        elif (
+            k == 0
+            and adapter.owner is not None
+            and isinstance(adapter.backward, type(adapter.forward))
+            and name == adapter.owner
+        ) or name in adapter.arguments:
+            plan[name] = ("argument", name)
+        elif name in plain and not names.is_upstream(name):
+            plan[name] = ("output", name)
+        elif name in {leaf.name for leaf in adapter.leaves}:
+            plan[name] = ("leaf", name)
+        elif RATE.match(name):
+            plan[name] = ("rate", 1.0)
+        elif names.is_cache(name) and len(caches) == 1:
+            plan[name] = ("output", caches[0])
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        else:
+            waiting.append(name)
+    _plan_upstream(adapter, waiting, traces, plan, plain, caches)
+    for name in waiting:
+        if name not in plan and parameters[name].default is inspect.Parameter.empty:
+            raise ArgumentError(
+                f"check_backward: what is {name!r}, a parameter of {name_of(adapter.backward)}? The gradient of one of the "
+                f"outputs {sorted(traces.outputs)}, or one of the forward pass's values {sorted(plain)} or arguments "
+                f"{sorted(adapter.sources())}? Say so: upstream={{{name!r}: 'its name'}}"
+            )
+    return plan
+
+
+def _plan_upstream(
+    adapter: Adapter,
+    waiting: list[str],
+    traces: Traces,
+    plan: dict[str, tuple[str, Any]],
+    plain: dict[str, Any],
+    caches: list[str],
+) -> None:
+    taken = {what for kind, what in plan.values() if kind == "upstream"}
+    free = [name for name in traces.outputs if name not in taken]
+    gradients = {names.stem(name): name for name in waiting if names.is_gradient(name) and not names.is_upstream(name)}
+    for short, output in names.match(gradients, free, lambda a, b: True).items():
+        plan[gradients[short]] = ("upstream", output)
+        free.remove(output)
+    left = [name for name in waiting if name not in plan]
+    general = [name for name in left if names.is_upstream(name) or names.is_gradient(name)]
+    if len(general) == 1 and len(free) == 1:
+        plan[general[0]] = ("upstream", free[0])
+    left = [name for name in waiting if name not in plan]
+    free_caches = [name for name in caches if name not in {what for kind, what in plan.values() if kind == "output"}]
+    if len(left) == 1 and len(free_caches) == 1 and not names.is_gradient(left[0]):
+        plan[left[0]] = ("output", free_caches[0])

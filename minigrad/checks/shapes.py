@@ -1,0 +1,79 @@
+"""The shapes of gradients: which differences are harmless, and what is wrong where they are not."""
+
+from __future__ import annotations
+
+from minigrad.checks.equality import equal
+from minigrad.checks.finding import Finding
+from minigrad.checks.report import Stage
+from minigrad.checks.trial import Trial, squeezed
+
+__all__ = ["stage_of_shapes"]
+
+
+def stage_of_shapes(first: Trial, stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
+    """The stage of shapes; harmless differences are noted."""
+    findings: list[Finding] = []
+    for name in list(first.given):
+        right = first.chain.right[name]
+        called, shape = first.answer.called.get(name, f"d{name}"), first.given[name].shape
+        if shape == right.shape:
+            continue
+        if squeezed(shape) == squeezed(right.shape):
+            notes.append(f"{called} has the shape {shape}, {name} has {right.shape}: compared as if they were the same")
+            continue
+        findings.append(_misshapen(first, name, called, rtol))
+    said = "; ".join(f"{f.gradients[0]}" for f in findings)
+    stages.append(Stage("shapes", not findings, said))
+    return findings
+
+
+def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
+    given, right = trial.given[name], trial.chain.right[name]
+    wanted = f"{called} has the shape {given.shape}, but {name} has {right.shape}"
+    if given.shape == right.shape[::-1]:
+        return Finding(
+            "transposed",
+            f"{called} is transposed: it has the shape {given.shape}, {name} has {right.shape}",
+            "",
+            f"it cannot be subtracted from {name}",
+            f"{called} = {called}.T",
+            (),
+            (called,),
+        )
+    line = trial.chain.wanted[name]
+    for user, _ in trial.chain.users[line.number]:
+        g = trial.chain.base.cotangent(user, None)
+        if g is None:
+            continue
+        if equal(given, g, rtol):
+            return Finding(
+                "not summed",
+                f"{called} is not summed over the examples: {wanted}",
+                trial.words.derivation(line),
+                f"it cannot be subtracted from {name}, or broadcasts and is added {given.size // max(right.size, 1)} times",
+                "",
+                (),
+                (called,),
+            )
+        for axis in range(g.ndim):
+            if equal(given.ravel(), g.sum(axis=axis).ravel(), rtol):
+                return Finding(
+                    "summed over the wrong axis",
+                    f"{called} is summed over axis {axis}, the wrong one: {wanted}",
+                    trial.words.derivation(line),
+                    f"each example has a gradient instead of each entry of {name}",
+                    "",
+                    (),
+                    (called,),
+                )
+        if given.size == 1 and equal(given.ravel(), g.sum().reshape(1), rtol):
+            return Finding(
+                "summed over the wrong axis",
+                f"{called} is summed over all axes: {wanted}",
+                trial.words.derivation(line),
+                f"all entries of {name} get the same gradient",
+                "",
+                (),
+                (called,),
+            )
+    return Finding("", wanted, trial.words.derivation(line), "", "", (), (called,))

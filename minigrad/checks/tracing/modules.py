@@ -1,0 +1,134 @@
+"""What a name of the user's module, such as np, means while his functions are followed or checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad.checks.tracing.functions import columns
+from minigrad.checks.tracing.namespaces import LIBRARY
+from minigrad.checks.tracing.stand_in import Traced
+
+if TYPE_CHECKING:
+    from minigrad.checks.tracing.tape import Tape
+
+__all__ = ["in_double_precision", "stand_in_for"]
+
+
+class _Numpy:
+    """NumPy, except that the arrays it makes can hold what is followed."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("r_", "c_"):
+            return _Joining(self._tape, name)
+        found = getattr(np, name)
+        if name in ("sum", "mean", "max", "min"):
+            return lambda x, *args, **keywords: found(_gathered(self._tape, x, np.asarray, {}, ()), *args, **keywords)
+        return _maker(self._tape, found) if name in MAKERS else found
+
+
+class _Joining:
+    """``np.r_[h, x]`` and ``np.c_[h, x]`` of stand-ins."""
+
+    def __init__(self, tape: Tape, name: str) -> None:
+        self._tape, self._name = tape, name
+
+    def __getitem__(self, parts: Any) -> Any:
+        if not isinstance(parts, tuple) or not any(isinstance(part, Traced) for part in parts):
+            return getattr(np, self._name)[parts]
+        return self._tape.apply(np.concatenate, (parts,)) if self._name == "r_" else columns(self._tape, parts)
+
+
+class _Minigrad:
+    """minigrad, except that its operations take stand-ins."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(LIBRARY, name)
+        return _operation(self._tape, found) if _is_operation(found) else found
+
+
+MAKERS = frozenset({"zeros", "ones", "empty", "full", "array", "asarray", "asanyarray", "ascontiguousarray", "eye", "identity"})
+
+
+def _maker(tape: Tape, function: Any) -> Any:
+    function = np.zeros if function is np.empty else function
+
+    def made(*args: Any, **keywords: Any) -> Any:
+        if args and function.__name__ in ("array", "asarray", "asanyarray", "ascontiguousarray"):
+            return _gathered(tape, args[0], function, keywords, args[1:])
+        array = function(*args, **keywords)
+        return tape.constant(array) if array.dtype.kind == "f" else array
+
+    return made
+
+
+def _gathered(tape: Tape, data: Any, function: Any, keywords: dict[str, Any], rest: Any) -> Any:
+    if isinstance(data, Traced):
+        return data.copy()
+    if isinstance(data, list | tuple) and any(isinstance(part, Traced) for _, part in _deep(data)):
+        parts = [_gathered(tape, part, np.array, {}, ()) for part in data]
+        return tape.apply(np.stack, (parts,))
+    array = function(data, *rest, **keywords)
+    return tape.constant(array) if array.dtype.kind == "f" and function is np.array else array
+
+
+def _deep(data: Any) -> Iterator[tuple[None, Any]]:
+    if isinstance(data, list | tuple):
+        for part in data:
+            yield from _deep(part)
+    else:
+        yield None, data
+
+
+def _is_operation(value: Any) -> bool:
+    return callable(value) and str(getattr(value, "__module__", "")).startswith("minigrad.ops")
+
+
+def _operation(tape: Tape, function: Any) -> Any:
+    return lambda *args, **keywords: tape.apply(function, args, keywords)
+
+
+def stand_in_for(tape: Tape, value: Any) -> Any:
+    """What a name of the user's module means while its functions are followed; None to leave it alone."""
+    if value is np:
+        return _Numpy(tape)
+    if value is LIBRARY:
+        return _Minigrad(tape)
+    if getattr(value, "__module__", None) == "numpy" and getattr(value, "__name__", "") in MAKERS:
+        return _maker(tape, value)
+    if _is_operation(value):
+        return _operation(tape, value)
+    return None
+
+
+class _Doubles:
+    """NumPy, except that what it makes in single precision is in double precision."""
+
+    float32 = single = float16 = half = np.float64
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        return _in_doubles(found) if name in MAKERS else found
+
+
+def _in_doubles(maker: Any) -> Any:
+    maker = np.zeros if maker is np.empty else maker
+
+    def made(*args: Any, **keywords: Any) -> Any:
+        array = maker(*args, **keywords)
+        return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array
+
+    return made
+
+
+def in_double_precision(value: Any) -> Any:
+    """What a global name means where a check runs the user's code: NumPy without single precision."""
+    return _Doubles() if value is np else None

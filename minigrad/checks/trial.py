@@ -1,0 +1,191 @@
+"""One random problem: the chain rule over the user's forward pass, and what his backward pass says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.checks.adapter import Adapter, Problem
+from minigrad.checks.answer import answer_of
+from minigrad.checks.chain import Chain
+from minigrad.checks.comparison import Comparison, compare_gradients
+from minigrad.checks.equality import clipped, equal
+from minigrad.checks.narrowing import factor
+from minigrad.checks.returned import Answer
+from minigrad.checks.words import Words
+from minigrad.errors import MinigradError
+from minigrad.guard import Array
+
+__all__ = [
+    "Trial", "UserError", "agree", "compared", "differing", "other_lengths", "reshape_gradients", "right_ones", "running",
+    "sizes_of", "squeezed", "trial_of",
+]  # fmt: skip
+
+
+class Trial(NamedTuple):
+    """One random problem: the chain rule over the user's forward pass, and what his backward pass says."""
+
+    chain: Chain
+    words: Words
+    answer: Answer
+    problem: Problem
+    steps: int
+    rate: float = 1.0
+    bound: float | None = None
+
+    def fits(self, name: str, g: Array, rtol: float) -> bool:
+        """Whether a gradient is the user's, up to clipping."""
+        return equal(self.given[name], clipped(g, self.bound), rtol)
+
+    @property
+    def given(self) -> dict[str, Array]:
+        """The user's gradients."""
+        return self.answer.gradients
+
+
+class UserError(Exception):
+    """The user's own code raised an error."""
+
+
+def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float = 1.0) -> Trial:
+    """A random problem, and what the backward pass says about it.
+
+    Raises:
+        UserError: the backward pass raises an error.
+    """
+    values = adapter.values(seed, as_given)
+    traces = adapter.traced(values)
+    problem = adapter.problem(values, traces, seed, scale)
+    answer = running(lambda: answer_of(adapter, plan, problem), adapter.backward)
+    given = {what for kind, what in plan.values() if kind == "upstream"}
+    seeds: dict[int, list[tuple[str, Array]]] = {}
+    receives = given or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
+    for name in receives:
+        lines, arrays = traces.outputs[name], problem.upstream[name]
+        for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
+            seeds.setdefault(line.number, []).append((name, array))
+    wanted = {name: traces.arguments[name] for name in answer.gradients}
+    chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
+    rate = _rate({name: answer.gradients[name] for name in answer.moved}, chain.right)
+    for name in answer.moved if rate is not None else ():
+        answer.gradients[name] = answer.gradients[name] / rate
+    words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
+    return Trial(chain, words, answer, problem, chain.steps, rate or 1.0, _bound(answer.gradients, chain))
+
+
+def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
+    """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common."""
+    factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
+    known = [c for c in factors if c is not None and 0 < c < 1 - 1e-5]
+    common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
+    if common is None or sum(abs(common - other) <= 1e-5 * common for other in known) * 2 < len(factors) or len(known) < 2:
+        return None
+    return common
+
+
+def _bound(given: dict[str, Array], chain: Chain) -> float | None:
+    """What the user clips all gradients to, if some of them reach it: then others of his are right but for that."""
+    bound = max((float(np.abs(g).max(initial=0.0)) for g in given.values()), default=0.0)
+    hits = sum(int((np.abs(g) >= bound * (1 - 1e-7)).sum()) for g in given.values())
+    is_round = any(abs(bound - known) <= 1e-7 * known for known in (0.01, 0.1, 0.5, 1, 2, 3, 5, 6, 8, 10, 15, 20, 50, 100))
+    reached = any(np.abs(right).max(initial=0.0) > bound for right in chain.right.values())
+    return (
+        bound
+        if bound and np.isfinite(bound) and (hits > 1 or is_round) and reached and hits < sum(g.size for g in given.values())
+        else None
+    )
+
+
+def _is_scalar(lines: Any) -> bool:
+    return not isinstance(lines, list) and lines.value.size == 1
+
+
+def running(call: Callable[[], Any], function: Any) -> Any:
+    """What the user's code returns; its errors with the line that raised them."""
+    try:
+        with np.errstate(all="ignore"):
+            return call()
+    except MinigradError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        place = ""
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if code is getattr(function, "__code__", None):
+                place = f" (line {trace.tb_lineno} of {code.co_name})"
+            trace = trace.tb_next
+        raise UserError(f"{getattr(function, '__name__', 'backward')} raises {type(error).__name__}: {error}{place}") from error
+
+
+def other_lengths(
+    sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float
+) -> list[Trial]:
+    """The same problem at other lengths, as far as it runs."""
+    found: list[Trial] = []
+    for _, at_length in sized:
+        try:
+            trial = trial_of(at_length, plan, seed, as_given, scale)
+        except UserError:
+            continue
+        reshape_gradients(trial)
+        found.append(trial)
+    return found
+
+
+def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without axes of length 1."""
+    return tuple(n for n in shape if n != 1)
+
+
+def reshape_gradients(trial: Trial) -> None:
+    """Give gradients that differ by axes of length 1, or are transposed, the shape of their arguments; drop all others."""
+    for name, given in list(trial.given.items()):
+        shape = trial.chain.right[name].shape
+        if squeezed(given.shape) == squeezed(shape):
+            trial.given[name] = given.reshape(shape)
+        elif given.shape == shape[::-1]:
+            trial.given[name] = given.T
+        else:
+            del trial.given[name]
+
+
+def agree(trial: Trial, rtol: float) -> bool:
+    """Whether all gradients are right."""
+    return all(equal(given, trial.chain.right[name], rtol) for name, given in trial.given.items())
+
+
+def differing(trial: Trial, rtol: float) -> str:
+    """Which gradients are wrong."""
+    wrong = [trial.answer.called.get(n, n) for n, g in trial.given.items() if not equal(g, trial.chain.right[n], rtol)]
+    return f"{', '.join(wrong)} {'differs' if len(wrong) == 1 else 'differ'}"
+
+
+def compared(trial: Trial, rtol: float) -> Comparison:
+    """All gradients beside those of autograd."""
+    return compare_gradients(trial.chain.right, dict(trial.given), names=("autograd", "yours"), rtol=rtol)
+
+
+def sizes_of(trial: Trial) -> dict[int, str]:
+    """Numbers that gradients are divided by, with what they are."""
+    found: dict[int, str] = {}
+    if trial.steps > 1:
+        found[trial.steps] = "the number of steps"
+    shapes = [array.shape for seeds in trial.chain.seeds.values() for _, array in seeds]
+    shapes += [line.value.shape for line in trial.chain.lines if line.op == "matmul"]
+    for shape in shapes:
+        for axis, size in enumerate(shape):
+            found.setdefault(size, f"the length of axis {axis} of an output")
+        if shape:
+            found.setdefault(int(np.prod(shape)), "the number of entries of an output")
+    for size in list(found):
+        if trial.steps > 1:
+            found.setdefault(size * trial.steps, f"{found[size]} times the number of steps")
+    return found
+
+
+def right_ones(trial: Trial, rtol: float) -> frozenset[str]:
+    """The names of the gradients that are right."""
+    return frozenset(name for name in trial.given if trial.fits(name, trial.chain.right[name], rtol))

@@ -1,0 +1,234 @@
+"""What a step can learn of its operands in other ways than by computing with them, and what it can return that it has not
+computed: its loop is the plain loop over it all the same."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from loops_oracle import assert_same, by_hand, seen, trained, twice_differentiated, unrecorded
+from minigrad.models import unroll
+from one_step_cells import B, D, H, Of, Step, T, is_plain, new, random
+
+from minigrad import (
+    Parameter,
+    Tensor,
+    concatenate,
+    dropout,
+    grad,
+    log,
+    norm,
+    optim,
+    scan,
+    sigmoid,
+    stack,
+    tanh,
+    walk,
+    where,
+)  # fmt: skip
+from minigrad.errors import MutationError
+
+# ---------------------------------------------------------------- operands that an operation keeps to itself
+
+HIDDEN: dict[str, tuple[Step, np.ndarray]] = {
+    "numbers chosen by the state": (lambda c, x, h: new(c, x, h) * 0.9 - where(h > 0, 1.0, 0.0), random(T, B, D)),
+    "numbers chosen by x": (lambda c, x, h: new(c, x, h) + where(x[:, :1] > 0, 1.0, 0.0), random(T, B, D)),
+    "arrays chosen by the state": (lambda c, x, h: new(c, x, h) - np.where(h > 0, np.ones(H), np.zeros(H)), random(T, B, D)),
+    "rows chosen by the state": (lambda c, x, h: new(c, x, h) + c.U[where(h[:, 0] > 0, 1, 0)], random(T, B, D)),
+    "xs of booleans, as numbers": (lambda c, x, h: tanh(where(x, 1.0, 0.0) @ c.W.T + h @ c.U.T), random(T, B, D) > 0),
+    "a spike and a reset": (
+        lambda c, x, h: (lambda v: v - where(v > 0.2, 0.5, 0.0))(0.9 * h + x @ c.W.T), random(T, B, D)
+    ),
+    "a mask of a mask": (
+        lambda c, x, h: (lambda mask: (mask * (mask * h)) * 0.5 + x @ c.W.T)(tanh(h) > -0.5), random(T, B, D)
+    ),
+    "a sum to one number": (lambda c, x, h: new(c, x, h) * tanh(h.sum()) / norm(h), random(T, B, D)),
+    "a product to one number": (lambda c, x, h: new(c, x, h) + h[0] @ h[1], random(T, B, D)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("how", [trained, twice_differentiated, unrecorded])
+def test_whatever_an_operation_reads_is_part_of_the_program(name: str, how: Any) -> None:
+    step, xs = HIDDEN[name]
+
+    def run(loop: Any) -> dict[str, Any]:
+        cell = Of(step)
+        return how(loop, cell, xs, dict(cell.named_parameters()))
+
+    assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
+    assert not is_plain(Of(step), xs)
+
+
+# ---------------------------------------------------------------- what Python can ask of a tensor
+
+ASKED: dict[str, Step] = {
+    "is_leaf": lambda c, x, h: new(c, x, h) * (2.0 if h.is_leaf else 1.0),
+    "node": lambda c, x, h: new(c, x, h) * (2.0 if h.node is None else 1.0),
+    "walk": lambda c, x, h: new(c, x, h) * (2.0 if len(walk(h)) > 1 else 1.0),
+    "name": lambda c, x, h: new(c, x, h).named("h") * (2.0 if h.name is None else 1.0),
+    "grad": lambda c, x, h: new(c, x, h) * (2.0 if c.U.grad is None else 1.0),
+    "format": lambda c, x, h: new(c, x, h) + float(f"{h.sum():.3f}"),
+    "a gradient": lambda c, x, h: new(c, x, h) + grad((c.b * c.b).sum(), [c.b])[0],
+    "dropout": lambda c, x, h: dropout(new(c, x, h), 0.5, rng=c.rng),
+    "dropout of weights": lambda c, x, h: tanh(x @ c.W.T + h @ dropout(c.U, 0.5, rng=c.rng)),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("how", [trained, unrecorded])
+def test_a_step_that_asks_for_more_than_values_is_run_as_it_is_written(name: str, how: Any) -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        cell = Of(ASKED[name])
+        return how(loop, cell, random(T, B, D), dict(cell.named_parameters()))
+
+    assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
+    assert is_plain(Of(ASKED[name]), random(T, B, D))
+
+
+def test_a_hook_that_a_step_registers_is_registered_at_every_step() -> None:
+    def hooked(c: Any, x: Any, h: Any) -> Tensor:
+        c.U.register_hook(lambda g: g * 0.5)
+        return new(c, x, h)
+
+    found = []
+    for loop in (unroll, by_hand):
+        cell = Of(hooked)
+        loop(cell, random(T, B, D))[0].sum().backward()
+        found.append(cell.U.grad)
+    np.testing.assert_allclose(*found)
+
+
+# ---------------------------------------------------------------- results that are no computation of the step's
+
+CONSTANT: dict[str, tuple[Step, Any]] = {
+    "a parameter": (lambda c, x, h: c.U, random(H, H)),
+    "of parameters": (lambda c, x, h: c.b * c.v + np.zeros((B, H)), None),
+    "of nothing": (lambda c, x, h: Tensor(np.ones((B, H))), None),
+    "one of two parts": (lambda c, x, s: (c.b + np.zeros((B, H)), new(c, x, s[1]) * s[0]), (np.zeros((B, H)), np.ones((B, H)))),
+    "the same entries in another order": (
+        lambda c, x, s: {"b": new(c, x, s["a"]), "a": s["b"] * 0.5}, {"a": np.zeros((B, H)), "b": np.ones((B, H))}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+@pytest.mark.parametrize("lengths", [None, [5, 3]])
+def test_a_state_may_be_set_to_what_is_the_same_at_every_step(name: str, lengths: Any) -> None:
+    step, start = CONSTANT[name]
+    if lengths is not None and isinstance(start, np.ndarray):
+        return
+
+    def run(loop: Any) -> dict[str, Any]:
+        cell = Of(step, start)
+        hs, final = loop(cell, random(T, B, D))
+        total = hs.sum() + (c["a"] if isinstance(c := final, dict) else hs).sum()
+        found = {"hs": hs.numpy(), "wants": hs.requires_grad}
+        if hs.requires_grad:
+            total.backward()
+        return found | {name: p.grad for name, p in cell.named_parameters()}
+
+    def plain(cell: Any, xs: np.ndarray) -> Any:
+        state, hs = cell.initial_state(B), []
+        for t, x in enumerate(xs):
+            old, state = state, cell.step(Tensor(x), state)
+            h = state[-1] if isinstance(state, tuple) else list(state.values())[-1] if isinstance(state, dict) else state
+            if lengths is not None:
+                on = np.array([[t < length] for length in lengths])
+                h = where(on, h, 0.0)
+                if isinstance(state, tuple):
+                    state = tuple(where(on, a, b) for a, b in zip(state, old, strict=True))
+                elif isinstance(state, dict):
+                    state = {k: where(on, part, old[k]) for k, part in state.items()}
+            hs.append(h)
+        return stack(hs), state
+
+    options = {} if lengths is None else {"lengths": lengths}
+    assert_same(seen(lambda: run(lambda c, x: unroll(c, x, **options))), seen(lambda: run(plain)))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.0])
+def test_a_number_that_is_written_anew_at_every_step_is_the_same_number(number: float) -> None:
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        return where(h > 10, float(repr(number)), new(c, x, h))
+
+    def run(loop: Any) -> dict[str, Any]:
+        cell = Of(step)
+        return trained(loop, cell, random(T, B, D), dict(cell.named_parameters()))
+
+    assert_same(run(unroll), run(by_hand))
+    assert not is_plain(Of(step), random(T, B, D))
+
+
+def test_zero_and_minus_zero_are_two_numbers() -> None:
+    (_, ys) = scan(lambda h, x: (h + x, (np.array(1.0) * (x * 0.0), x * -0.0)), 0.0, np.ones(2))
+    assert [bool(sign) for sign in np.signbit([ys[0].numpy()[0], ys[1].numpy()[0]])] == [False, True]
+
+
+def test_an_output_of_a_scan_may_be_a_constant() -> None:
+    U = Parameter(random(H, H))
+    _, (one, weights) = scan(lambda h, x: (tanh(h @ U + x), (1.0, U)), np.zeros((B, H)), random(T, B, H))
+    weights.sum().backward()
+    assert one.tolist() == [1.0] * T
+    assert U.grad.tolist() == np.full((H, H), T).tolist()
+
+
+# ---------------------------------------------------------------- warnings, and where gradients end
+
+WARNING: dict[str, Step] = {
+    "among constants": lambda c, x, h: new(c, x, h) + tanh(1.0 / (c.b * 0.0)),
+    "in what is not used": lambda c, x, h: (log(x[:, :1] * 0.0), new(c, x, h))[1],
+    "in what is not used, at the last step": lambda c, x, h: (log(x[:, :1] + 1.0), new(c, x, h))[1],
+    "underflow": lambda c, x, h: new(c, x, h) * 1e-200 * 1e-200,
+    "underflow among constants": lambda c, x, h: new(c, x, h) * (c.b * 1e-200 * 1e-200),
+}
+
+
+@pytest.mark.parametrize("name", WARNING)
+@pytest.mark.parametrize("setting", ["warn", "ignore", "raise"])
+def test_warnings_and_errors_of_numbers_are_those_of_the_plain_loop(name: str, setting: Any) -> None:
+    xs = random(T, B, D)
+    xs[-1] = -1.0
+
+    def run(loop: Any) -> dict[str, Any]:
+        with np.errstate(all=setting):
+            return trained(loop, cell := Of(WARNING[name]), xs, dict(cell.named_parameters()))
+
+    assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_outputs_of_windows_that_nothing_learnt_reaches_require_no_gradient(count: int) -> None:
+    def step(c: Any, x: Any, s: Any) -> Any:
+        return tanh(x @ c.W.T), s[0] * 0.5
+
+    results = [loop(Of(step, (np.zeros((B, H)),) * 2), random(T, B, D), truncated=count) for loop in (unroll, by_hand)]
+    (hs, final), (expected, other) = results
+    assert (hs.requires_grad, *[p.requires_grad for p in final]) == (expected.requires_grad, *[p.requires_grad for p in other])
+
+
+def test_an_initial_state_that_a_derivative_needs_may_not_be_written_to() -> None:
+    h = Tensor(np.ones((B, H)), requires_grad=True)
+    hs, _ = unroll(Of(lambda c, x, h: sigmoid(h @ c.U.T)), random(T, B, D), h)
+    with pytest.raises(MutationError, match="needed for the derivative"):
+        h.data[0] = 0.0
+    hs.sum().backward()
+    h.data[0] = 0.0
+
+
+def test_a_weight_decay_moves_what_the_plain_loop_moves() -> None:
+    def step(c: Any, x: Any, s: Any) -> Any:
+        return tanh(s[0] @ c.U.T + x @ c.W.T), concatenate([s[1][:, 1:], where(s[1] > 0, c.b, c.v)[:, :1]], axis=1)
+
+    ends = []
+    for loop in (unroll, by_hand):
+        cell = Of(step, (np.zeros((B, H)), np.ones((B, H))))
+        rule = optim.AdamW(cell.parameters(), lr=0.1, weight_decay=0.5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            loop(cell, random(T, B, D))[0][0].sum().backward()
+        rule.step()
+        ends.append({name: parameter.numpy() for name, parameter in cell.named_parameters()})
+    assert_same(*ends)

@@ -106,7 +106,7 @@ class Cell(Module, ABC, Generic[State]):
 
         Raise ArgumentError if its parts do not say which is which, as a plain tuple's do not, where the cell's have names.
         """
-        if type(state) is Tensor and state._array.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
+        if isinstance(state, Tensor) and state.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
             return
         if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
             self._refuse_without_names(state)

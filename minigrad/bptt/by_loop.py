@@ -18,10 +18,11 @@ from minigrad.gradients import ArrayAccumulator, OuterProduct, Partial, unbroadc
 from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
-from minigrad.loops.differentiate import OUTER, SCATTER, SUM, Derivative, differentiate, flow
+from minigrad.loops.differentiate import OUTER, SCATTER, SUM, Derivative, differentiate
 from minigrad.loops.fuse import Plan
 from minigrad.loops.loop import Loop, Result
 from minigrad.loops.program import CONST, LOCAL, XS, CannotCompile, Line, Program, Ref
+from minigrad.loops.reach import flow
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.written import MASK
 from minigrad.ops.casting import Copy

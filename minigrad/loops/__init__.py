@@ -7,6 +7,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | program.py | a step as a program: lines of operations on xs, carry, consts and locals |
 | trace.py | the step, run once on Tensors that stand for its operands; what depends on consts alone is hoisted |
 | differentiate.py | the backward pass of a step, by the operations' own vjp, as a program too |
+| reach.py | what depends on what wants a gradient, and what is sent one |
 | simplify.py | algebra that takes factors out of the body of a backward pass |
 | schedule.py | prologue, body, epilogue |
 | buffers.py | where every result lies: liveness, parts side by side |

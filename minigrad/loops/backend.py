@@ -80,7 +80,7 @@ class Executable:
         self,
         T: int,
         xs: Sequence[Array],
-        carry: Sequence[Array],
+        carry: Sequence[Any],
         consts: Sequence[Any],
         reverse: bool = False,
         cuts: Sequence[int] = (),
@@ -110,7 +110,7 @@ class Run:
         executable: Executable,
         T: int,
         xs: Sequence[Array],
-        carry: Sequence[Array],
+        carry: Sequence[Any],
         consts: Sequence[Any],
         reverse: bool,
         cuts: Sequence[int],
@@ -126,7 +126,7 @@ class Run:
             array = consts[what].T if kind == TRANSPOSED else self.given[kind][what]
             self.values[slot] = part(array, path) if path else array
 
-    def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
+    def _begun(self, carry: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
         """The parts of the carry before and after each step: two arrays that change places, or all rows of one."""
         if not self.executable.every_carry:
             for (here, _), value in zip(self.arrays.old, carry, strict=True):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
-from minigrad.loops.differentiate import CURVES, Contribution, Derivative, differentiate, flow, reach
+from minigrad.loops.differentiate import CURVES, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
+from minigrad.loops.reach import Stretch, depending, reach
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
 from minigrad.ops.indexing import Slice
@@ -25,7 +26,9 @@ from minigrad.ops.indexing import Slice
 __all__ = ["Backward", "Compiled", "Form", "Way", "form_of"]
 
 MOST: Final = 256
-"""How many forms are remembered before all are forgotten, and of each form for how many lengths."""
+"""How many forms are remembered before all are forgotten, and of each form how many lengths and masks."""
+
+Steps: TypeAlias = tuple[Stretch, ...]
 
 forms: dict[Hashable, Form] = {}
 
@@ -124,10 +127,10 @@ class Compiled:
         self._forward: dict[tuple[bool, bool], Executable] = {}
         self._derivatives: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
         self._backward: dict[Hashable, Backward] = {}
-        self._lines: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._lines: dict[Steps, tuple[int, ...]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._same: dict[frozenset[Ref], frozenset[Ref]] = {}
-        self._results: dict[tuple[int, int], tuple[list[bool], list[bool]]] = {}
+        self._results: dict[Steps, tuple[list[bool], list[bool]]] = {}
 
     def forward(self, quiet: bool) -> Executable:
         """What keeps of all steps the outputs, and what the derivative needs."""
@@ -137,43 +140,14 @@ class Compiled:
             self._forward[key] = plain if quiet else chosen(Schedule(self.program, self._keeps, every_carry=True), plain)
         return self._forward[key]
 
-    def results(self, T: int, window: int) -> tuple[list[bool], list[bool]]:
-        """Which parts of the last carry, and which outputs, depend on what wants a gradient, if the carry loses its history
-        after each window."""
-        key = T, window
-        found = self._results.get(key)
-        return _kept(self._results, key, self._of_windows(*key)) if found is None else found
+    def results(self, steps: Steps) -> tuple[list[bool], list[bool]]:
+        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
+        found = self._results.get(steps)
+        return _kept(self._results, steps, depending(self.program, self.wanted, steps)) if found is None else found
 
-    def _of_windows(self, T: int, window: int) -> tuple[list[bool], list[bool]]:
-        finals, outputs = self._depending(self.wanted, min(T, window))
-        if window < T:
-            later = frozenset(ref for ref in self.wanted if ref.kind != CARRY)
-            finals, _ = self._depending(later, (T - 1) % window + 1)
-            others = self._depending(later, min(T - window, window))[1]
-            outputs = [first or other for first, other in zip(outputs, others, strict=True)]
-        return finals, outputs
-
-    def _depending(self, wanted: frozenset[Ref], T: int) -> tuple[list[bool], list[bool]]:
-        program, state = self.program, frozenset(ref for ref in wanted if ref.kind == CARRY)
-        others, seen = wanted - state, list[frozenset[Ref]]()
-        every: set[Ref] = set()
-        for _ in range(T):
-            if state in seen:
-                period = len(seen) - seen.index(state)
-                state = seen[seen.index(state) + (T - seen.index(state)) % period]
-                break
-            seen.append(state)
-            found = flow(program, others | state, 1)
-            every |= found
-            state = frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
-        return [Ref(CARRY, i) in state for i in range(len(program.carry))], [ref in every for ref in program.ys]
-
-    def backward(self, results: tuple[int, ...], T: int, window: int) -> Backward:
-        """The backward pass for gradients that arrive at these results, after T steps, history being cut off after each window.
-
-        The results are the parts of the last carry and, after those, the ys.
-        """
-        key = results, self.reached(results, T, window), is_native()
+    def backward(self, results: tuple[int, ...], steps: Steps) -> Backward:
+        """The backward pass for gradients that arrive at these results: parts of the last carry and, after those, ys."""
+        key = results, self.reached(results, steps), is_native()
         found = self._backward.get(key)
         return _kept(self._backward, key, self._backward_of(*key[:2])) if found is None else found
 
@@ -212,28 +186,21 @@ class Compiled:
         count = len(self.program.carry)
         return [k for k in results if k < count], [k - count for k in results if k >= count]
 
-    def reached(self, results: tuple[int, ...], T: int, window: int) -> frozenset[Ref]:
-        """What gradients get to that arrive at these results: `reach`."""
-        last = (T - 1) % window + 1
-        key = results, last, min(T - last, window)
+    def reached(self, results: tuple[int, ...], steps: Steps) -> frozenset[Ref]:
+        """What gradients get to that arrive at these results."""
+        key = results, steps
         found = self._reached.get(key)
-        return _kept(self._reached, key, self._reach(results, T, window, last)) if found is None else found
+        if found is None:
+            found = reach(self.program, self.wanted, *self._of_both(results), steps)
+            _kept(self._reached, key, self._same.setdefault(found, found))
+        return self._reached[key]
 
-    def _reach(self, results: tuple[int, ...], T: int, window: int, last: int) -> frozenset[Ref]:
-        carry, ys = self._of_both(results)
-        found = reach(self.program, self.wanted, carry, ys, last)
-        if last < T:
-            found = {ref for ref in found if ref.kind != CARRY} | reach(self.program, self.wanted, (), ys, window)
-        same = frozenset(found)
-        return self._same.setdefault(same, same)
-
-    def lines(self, T: int, window: int) -> tuple[int, ...]:
+    def lines(self, steps: Steps) -> tuple[int, ...]:
         """For each result the lines that a gradient passes which arrives at it alone."""
-        key = T, window
-        found = self._lines.get(key)
+        found = self._lines.get(steps)
         if found is None:
             count = len(self.program.carry) + len(self.program.ys)
-            found = _kept(self._lines, key, tuple([_bits(self.reached((k,), T, window)) for k in range(count)]))
+            found = _kept(self._lines, steps, tuple([_bits(self.reached((k,), steps)) for k in range(count)]))
         return found
 
 

@@ -23,13 +23,14 @@ from minigrad import ops
 from minigrad.gradients import unbroadcast
 from minigrad.graph import OUTPUT, Leaf, Operation
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref, Value
-from minigrad.loops.trace import Pass, Tracer
+from minigrad.loops.reach import flow
+from minigrad.loops.trace import Tracer
 from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
 from minigrad.tensor import Constant, Tensor
 
-__all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate", "reach"]
+__all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate"]
 
 SUM, OUTER, SCATTER = "sum", "outer", "scatter"
 
@@ -81,51 +82,6 @@ class Derivative:
     def needed(self) -> list[Ref]:
         """The forward values that it needs, those of the contributions too."""
         return [*self.residuals, *(part.a for part in self.contributions if part.a is not None)]
-
-
-def flow(program: Program, wanted: Iterable[Ref], steps: int | None = None) -> set[Ref]:
-    """The values of a step that depend on ``wanted`` ones within so many ``steps`` (None: any number), and those themselves."""
-    found = set(wanted)
-    while True:
-        before = len(found)
-        for k, line in enumerate(program.lines):
-            if line.op.requires_grad and not found.isdisjoint(line.operands[: len(line.op.sources)]):
-                found.add(Ref(LOCAL, k))
-        if steps == 1:
-            return found
-        found |= {Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found}
-        if len(found) == before:
-            return found
-
-
-def reach(program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], steps: int) -> set[Ref]:
-    """What is sent anything in so many steps: consts, xs, parts of the initial carry, and the lines on the way there.
-
-    Args:
-        program: the step.
-        wanted: the consts, xs and parts of the initial carry that want a gradient.
-        carry: the parts of the last carry at which a cotangent arrives.
-        ys: the outputs at which cotangents arrive, at every step.
-        steps: how many there are.
-    """
-    differentiable = flow(program, wanted)
-    found, outputs = set[Ref](), {program.ys[j] for j in ys}
-    state, seen = frozenset(carry), list[frozenset[int]]()
-    for number in range(steps):
-        if state in seen:
-            first = seen.index(state)
-            state = seen[first + (steps - first) % (number - first)]
-            break
-        seen.append(state)
-        live = differentiable.intersection(outputs | {program.new_carry[i] for i in state})
-        for k in reversed(range(len(program.lines))):
-            if Ref(LOCAL, k) in live:
-                line = program.lines[k]
-                live.update(differentiable.intersection(line.operands[: len(line.op.sources)]))
-        passed = {ref for ref in live if ref.kind == LOCAL and type(program.lines[ref.number].op) is Pass}
-        found.update(ref for ref in live - passed if ref.kind != CARRY)
-        state = frozenset(ref.number for ref in live if ref.kind == CARRY)
-    return found | {Ref(CARRY, i) for i in state}
 
 
 def differentiate(program: Program, wanted: Iterable[Ref], carry: Sequence[int], ys: Sequence[int]) -> Derivative:

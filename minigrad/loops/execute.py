@@ -9,14 +9,16 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.graph import Operation
+from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.explain import note
 from minigrad.loops.loop import Loop, Result
 from minigrad.loops.program import CannotCompile, Undefined
 from minigrad.loops.prove import prove
+from minigrad.loops.reach import stretches_of
 from minigrad.loops.recipe import Memory, Recipe, key_of, recipe_for, remember
 from minigrad.loops.trace import Const, Flat
-from minigrad.loops.written import Values
+from minigrad.loops.written import MASK, Values
 from minigrad.module import Parameter
 from minigrad.scope import Place, state
 from minigrad.tensor import Tensor, unrecorded
@@ -70,7 +72,8 @@ def execute(
     if recipe is None or consts is None:
         recipe = recipe_for(step, carry, xs, times, names)
         consts = recipe.first_consts()
-    loop = _Loop(recipe, consts, carry, xs, times, window)
+    mask = xs[-1]._array if xs and names[-1] == MASK else None
+    loop = _Loop(recipe, consts, carry, xs, times, len(times) if window is None else window, mask)
     run = loop.run()
     note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:
@@ -84,10 +87,10 @@ class _Loop:
     """One loop: its operands, and what becomes of its results."""
 
     def __init__(
-        self, recipe: Recipe, consts: Sequence[Const], carry: Flats, xs: Flats, times: range, window: int | None
+        self, recipe: Recipe, consts: Sequence[Const], carry: Flats, xs: Flats, times: range, window: int, mask: Array | None
     ) -> None:
         self.recipe, self.consts, self.carry, self.xs, self.times = recipe, consts, carry, xs, times
-        self.window = len(times) if window is None else window
+        self.window, self.stretches = window, stretches_of(len(times), window, mask, times.step < 0)
         wants = [operand is not None and state.recording and operand._wants for operand in (*xs, *carry, *consts)]
         self.compiled = recipe.compiled(tuple(wants))
         self.lent: list[Any] = []
@@ -131,7 +134,7 @@ class _Loop:
         outputs = [unrecorded(run.of(ref)) for ref in self.recipe.program.ys]
         if not self.compiled.wanted:
             return finals, outputs
-        final_wants, output_wants = self.compiled.results(len(self.times), self.window)
+        final_wants, output_wants = self.compiled.results(self.stretches)
         loop = self._node(run)
         for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.recipe.finals, strict=True)):
             self._place(loop, tensor, wants, i, Place(self.times[-1], op.place.scope), op.name)
@@ -144,12 +147,13 @@ class _Loop:
         loop.consts = compiled.wanted_consts
         operands = (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))
         loop.sources = tuple([None if operand is None else operand._node for operand in operands])
-        loop.compiled, loop.lent, loop.is_written = compiled, tuple(self.lent), False
+        loop.compiled, loop.is_written = compiled, False
         loop.passed = loop.released = 0
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
         loop.place, loop.serial = state.place, graph.next_serial()
-        loop.times, loop.window, loop.trace, loop.written = self.times, self.window, recipe.trace, None
-        loop.values = Values(run, recipe.form.everything, recipe.trace.program, recipe.place)
+        loop.times, loop.window, loop.stretches = self.times, self.window, self.stretches
+        loop.trace, loop.written = recipe.trace, None
+        loop.values = Values(run, tuple(self.lent), recipe.form.everything, recipe.trace.program, recipe.place)
         return loop
 
     @staticmethod

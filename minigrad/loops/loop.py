@@ -24,6 +24,7 @@ from minigrad.loops.backend import Run
 from minigrad.loops.compile import Compiled, Way
 from minigrad.loops.differentiate import OUTER, SCATTER
 from minigrad.loops.program import CONST, CannotCompile
+from minigrad.loops.reach import Stretch
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
 
@@ -34,7 +35,7 @@ class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
     __slots__ = (
-        "compiled", "consts", "is_written", "lent", "passed", "released", "times", "trace", "values", "window", "written",
+        "compiled", "consts", "is_written", "passed", "released", "stretches", "times", "trace", "values", "window", "written",
     )  # fmt: skip
     label, symbol = "loop", "↻"
     compiled: Compiled
@@ -42,12 +43,12 @@ class Loop(Operation):
     """The numbers of those consts."""
     is_written: bool
     """Whether a backward pass goes through the single steps."""
-    lent: tuple[Any, ...]
-    """The arrays of others that the derivative needs."""
     passed: int
     """The lines that the latest backward pass went through, at one step or another: bit k stands for line k."""
     released: int
     """Those that were released: a loop is as fine as its steps, so results that depend on none of them still lead back."""
+    stretches: tuple[Stretch, ...]
+    """Its steps, as far as they differ in what they pass on."""
     times: range
     trace: Trace
     values: Values
@@ -74,7 +75,7 @@ class Loop(Operation):
     @property
     def saved(self) -> tuple[Any, ...] | None:
         """What the derivative needs, also that of the single steps; None once it has been released."""
-        return None if self.values.run is None else (self.values.run, *self.lent)
+        return None if self.values.run is None else (self.values.run, *self.values.lent)
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
@@ -84,11 +85,10 @@ class Loop(Operation):
                 self.values.release()
             else:
                 self.values.keep_own()
-            self.lent = ()
 
     def _lines(self) -> tuple[int, ...]:
         """For each result the lines between it and what wants a gradient."""
-        return self.compiled.lines(len(self.times), self.window)
+        return self.compiled.lines(self.stretches)
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
@@ -107,7 +107,7 @@ class Loop(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
-        backward = self.compiled.backward(tuple(sorted(g)), run.T, self.window)
+        backward = self.compiled.backward(tuple(sorted(g)), self.stretches)
         self.passed = backward.lines
         reports_underflow = np.geterr()["under"] != "ignore"  # where that happens depends on the order of operations
         for way in () if reports_underflow else backward.ways:

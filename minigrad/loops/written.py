@@ -31,26 +31,42 @@ class Values:
 
     Args:
         run: the run that the loop made.
+        lent: the arrays of others that the derivative needs.
         everything: makes the executable that keeps all locals of all steps.
         program: the step as it was traced.
         place: where its locals are in the program that was run.
     """
 
-    __slots__ = ("_everything", "_full", "place", "program", "run")
+    __slots__ = ("_everything", "_full", "first", "is_own", "lent", "place", "program", "run")
 
-    def __init__(self, run: Run, everything: Callable[[], Executable], program: Program, place: dict[Ref, Ref]) -> None:
+    def __init__(
+        self, run: Run, lent: tuple[Any, ...], everything: Callable[[], Executable], program: Program, place: dict[Ref, Ref]
+    ) -> None:
         self.run: Run | None = run
+        self.lent, self.is_own = lent, False
+        self.first: set[int] = set()
+        """The lines of the first step that were written out, and not yet released."""
         self._full: Run | None = None
         self._everything, self.program, self.place = everything, program, place
 
     def release(self) -> None:
         """Forget them."""
         self.run = self._full = None
+        self.lent = ()
 
     def keep_own(self) -> None:
         """Compute them anew from copies, so that the arrays of others may be written to."""
-        if self.run is not None:
-            self.run, self._full = self.run.of_copies(), None
+        if self.run is not None and not self.is_own:
+            self.run, self._full, self.is_own = self.run.of_copies(), None, True
+        self.lent = ()
+
+    def let_go(self, line: int) -> None:
+        """A backward pass got to a line of the first step. When it, or another, got to all of them, nobody needs anything."""
+        self.first.discard(line)
+        if self.first:
+            self.keep_own()
+        else:
+            self.release()
 
     def at(self, operand: Ref, row: int) -> Any:
         """A value at one step, given by the number of its row."""
@@ -102,8 +118,8 @@ class Written(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         self.is_released = saved is None
-        if self.is_released and self.is_first:  # a backward pass that got to the first step needs nothing more
-            self.values.release()
+        if self.is_released and self.is_first:
+            self.values.let_go(self.line)
 
 
 def was_released(node: Node) -> bool:
@@ -299,6 +315,8 @@ class Steps:
         node.place, node.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
         if isinstance(op, Lookup):
             node.index, node.exact = self.values.at(self.program.lines[k].operands[1], row), False
+        if node.is_first:
+            self.values.first.add(k)
         made: Written = node
         return made
 

@@ -13,6 +13,7 @@ from minigrad.models.layers import unroll
 from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.loops import compile as compiling
 from minigrad.loops.backend import Executable
+from minigrad.loops.reach import stretches_of
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
     "rnn": (RNN, {}, 3, 3),
@@ -34,7 +35,7 @@ def executables(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple
     unroll(cell, Tensor(weights(3, 2, D), requires_grad=True))
     (form,) = compiling.forms.values()
     (known,) = form._compiled.values()
-    back = known.backward((len(known.program.carry),), 3, 3).ways[0].executable
+    back = known.backward((len(known.program.carry),), stretches_of(3, 3, None, False)).ways[0].executable
     return known.forward(quiet=False), form.compiled(frozenset()).forward(quiet=False), back
 
 

@@ -72,6 +72,7 @@ LOOPS = tuple(
     for part in (
         "",
         "_own_cells",
+        "_reads",
         "_simplifying",
         "_layout",
         "_plan",

@@ -1,0 +1,147 @@
+"""Which values of a loop depend on what wants a gradient, and which are sent one: over all steps, as fine as the steps are.
+
+A gradient that is never sent is None, not zero. Over many steps that depends on how many there are (a value may take some
+to get from one part of the carry to another), on where history is cut off, and on masks: where all examples take a step, the
+old state is not selected by any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from minigrad.guard import Array
+from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
+from minigrad.loops.trace import Pass
+from minigrad.ops.kinks import Where
+
+__all__ = ["Stretch", "depending", "flow", "reach", "stretches_of"]
+
+Refs: TypeAlias = frozenset[Ref]
+
+
+class Stretch(NamedTuple):
+    """Steps in a row that are alike.
+
+    ``taken``: whether all examples take them (True), none does (False), or some do (None, also where there is no mask).
+    ``is_cut``: whether the carry has lost its history before the first of them.
+    """
+
+    steps: int
+    taken: bool | None
+    is_cut: bool
+
+
+def stretches_of(T: int, window: int, mask: Array | None, reverse: bool) -> tuple[Stretch, ...]:
+    """The steps of a loop, in the order in which they are computed; those of whole windows that add nothing are left out.
+
+    Args:
+        T: how many there are.
+        window: after how many each time the carry loses its history.
+        mask: (T, B, 1), which example takes which; None: all take all, and there is no selection in the program.
+        reverse: whether the last is computed first.
+
+    >>> stretches_of(7, 3, None, False)
+    (Stretch(steps=3, taken=None, is_cut=False), Stretch(steps=1, taken=None, is_cut=True))
+    """
+    if mask is None:
+        last = (T - 1) % window + 1
+        return (Stretch(T, None, False),) if window >= T else (Stretch(window, None, False), Stretch(last, None, True))
+    rows = mask.reshape(T, -1)
+    rows = rows[::-1] if reverse else rows
+    all_take, some_take = (function.reduce(rows, axis=1).tolist() for function in (np.logical_and, np.logical_or))
+    taken = [every if every or not some else None for every, some in zip(all_take, some_take, strict=True)]
+    found = []
+    for start in range(0, T, window):
+        is_cut = start > 0
+        for kind, steps in groupby(taken[start : start + window]):
+            found.append(Stretch(len(list(steps)), kind, is_cut))
+            is_cut = False
+    return tuple(found)
+
+
+def flow(program: Program, wanted: Iterable[Ref]) -> set[Ref]:
+    """The values of a step that depend on ``wanted`` ones within any number of steps, and those themselves."""
+    found = set(wanted)
+    while True:
+        before = len(found)
+        _flow_once(program, found, None)
+        found |= {Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found}
+        if len(found) == before:
+            return found
+
+
+def _flow_once(program: Program, found: set[Ref], taken: bool | None) -> set[Ref]:
+    """Add the lines of one step that depend on something found."""
+    for k, line in enumerate(program.lines):
+        if line.op.requires_grad and not found.isdisjoint(_sources(program, line, taken)):
+            found.add(Ref(LOCAL, k))
+    return found
+
+
+def _sources(program: Program, line: Line, taken: bool | None) -> Sequence[Ref]:
+    """What a line has a derivative for: of a selection by the mask, which is the last of the xs, only what is selected."""
+    if taken is not None and type(line.op) is Where and line.operands[-1] == Ref(XS, len(program.xs) - 1):
+        return line.operands[:1] if taken else line.operands[1:2]
+    return line.operands[: len(line.op.sources)]
+
+
+def depending(program: Program, wanted: Iterable[Ref], stretches: Iterable[Stretch]) -> tuple[list[bool], list[bool]]:
+    """Which parts of the last carry, and which ys, depend on what is wanted."""
+    state = frozenset(ref for ref in wanted if ref.kind == CARRY)
+    others, every = frozenset(wanted) - state, set[Ref]()
+    for steps, taken, is_cut in stretches:
+
+        def step(state: Refs, taken: bool | None = taken) -> Refs:
+            found = _flow_once(program, set(others | state), taken)
+            every.update(found)
+            return frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
+
+        state = _after(steps, frozenset() if is_cut else state, step)
+    return [Ref(CARRY, i) in state for i in range(len(program.carry))], [ref in every for ref in program.ys]
+
+
+def reach(
+    program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], stretches: Sequence[Stretch]
+) -> Refs:
+    """What is sent anything: consts, xs, parts of the initial carry, and the lines on the way there.
+
+    Args:
+        program: the step.
+        wanted: the consts, xs and parts of the initial carry that want a gradient.
+        carry: the parts of the last carry at which a cotangent arrives.
+        ys: the outputs at which cotangents arrive, at every step.
+        stretches: the steps.
+    """
+    differentiable, found = flow(program, wanted), set[Ref]()
+    outputs, state = {program.ys[j] for j in ys}, frozenset(Ref(CARRY, i) for i in carry)
+    for steps, taken, is_cut in reversed(stretches):
+
+        def step(state: Refs, taken: bool | None = taken) -> Refs:
+            live = differentiable.intersection(outputs | {program.new_carry[ref.number] for ref in state})
+            for k in reversed(range(len(program.lines))):
+                if Ref(LOCAL, k) in live:
+                    live.update(differentiable.intersection(_sources(program, program.lines[k], taken)))
+            passed = {ref for ref in live if ref.kind == LOCAL and type(program.lines[ref.number].op) is Pass}
+            found.update(ref for ref in live - passed if ref.kind != CARRY)
+            return frozenset(ref for ref in live if ref.kind == CARRY)
+
+        state = _after(steps, state, step)
+        if is_cut:
+            state = frozenset()
+    return frozenset(found | state)
+
+
+def _after(steps: int, state: Refs, step: Callable[[Refs], Refs]) -> Refs:
+    """The parts of the carry that matter after so many steps that are alike; what would only repeat itself is left out."""
+    seen: list[Refs] = []
+    for number in range(steps):
+        if state in seen:
+            first = seen.index(state)
+            return seen[first + (steps - number) % (number - first)]
+        seen.append(state)
+        state = step(state)
+    return state

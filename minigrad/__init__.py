@@ -31,6 +31,7 @@ from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
 from minigrad.loops import explain_loop
+from minigrad.loops.native import native
 from minigrad.memory import keep_freed_memory
 from minigrad.module import Module, Parameter
 from minigrad.ops import *  # noqa: F403
@@ -71,6 +72,7 @@ __all__ = [
     "is_recording",
     "jacobian",
     "jvp",
+    "native",
     "no_grad",
     "ones",
     "ops",

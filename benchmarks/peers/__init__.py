@@ -1,6 +1,6 @@
-"""Other frameworks on the same work. None is required: what is not installed is named and left out.
+"""Other frameworks on the same work, and minigrad with numba. None is required: what is not installed is named and left out.
 
-Each file holds one framework's contestants and imports it; the optional extra `peers` installs them all.
+Each file holds one package's contestants and imports it; the optional extra `peers` installs them all.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class Peer(NamedTuple):
 
 
 PEERS = (
+    Peer("numba", "native", "MinigradNative"),
+    Peer("numba", "native", "MinigradNativeUserCell"),
     Peer("torch", "torch_eager", "TorchEager"),
     Peer("torch", "torch_eager", "TorchUserCell"),
     Peer("torch", "torch_fused", "TorchFused"),

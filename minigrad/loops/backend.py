@@ -31,12 +31,15 @@ class Executable:
     """
 
     __slots__ = (
-        "__weakref__", "arrays", "body", "carry", "epilogue", "every_carry", "given", "paths", "prologue", "results", "rows",
-        "units", "unknown",
+        "__weakref__", "arrays", "body", "carry", "epilogue", "every_carry", "given", "paths", "prologue", "remark", "results",
+        "rows", "units", "unknown",
     )  # fmt: skip
+    remark: str | None
+    """Why it is not native code, if that was asked for; empty if it is."""
 
     def __init__(self, plan: Plan) -> None:
         layout, schedule = plan.layout, plan.schedule
+        self.remark = None
         self.carry = [Row(value.shape, value.dtype) for value in schedule.program.carry]
         floats = [node.dtype for node in schedule.nodes if node.dtype.kind == "f"]
         dtype = floats[0] if floats else np.dtype(float)

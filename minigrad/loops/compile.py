@@ -1,6 +1,7 @@
 """From a program to what runs it: all passes one after the other, remembered for programs of one form.
 
     trace → hoist → differentiate → simplify → schedule → assign buffers → fuse → NumPy backend
+                                                        or lower → native code
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from minigrad.graph import Operation
 from minigrad.loops.backend import Executable
 from minigrad.loops.differentiate import CURVES, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
+from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.reach import Stretch, depending, reach
 from minigrad.loops.schedule import Schedule
@@ -122,7 +124,7 @@ class Compiled:
         """Which parts of the initial carry it needs."""
         self.needs_consts = [Ref(CONST, k) in needs for k in range(len(program.consts))]
         self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
-        self._forward: dict[bool, Executable] = {}
+        self._forward: dict[tuple[bool, bool], Executable] = {}
         self._derivatives: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
         self._backward: dict[Hashable, Backward] = {}
         self._lines: dict[Steps, tuple[int, ...]] = {}
@@ -132,9 +134,11 @@ class Compiled:
 
     def forward(self, quiet: bool) -> Executable:
         """What keeps of all steps the outputs, and what the derivative needs."""
-        if quiet not in self._forward:
-            self._forward[quiet] = _executable(self.program, self._keeps, quiet)
-        return self._forward[quiet]
+        key = quiet, is_native()
+        if key not in self._forward:
+            plain = _executable(self.program, self._keeps, quiet)
+            self._forward[key] = plain if quiet else chosen(Schedule(self.program, self._keeps, every_carry=True), plain)
+        return self._forward[key]
 
     def results(self, steps: Steps) -> tuple[list[bool], list[bool]]:
         """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
@@ -143,9 +147,9 @@ class Compiled:
 
     def backward(self, results: tuple[int, ...], steps: Steps) -> Backward:
         """The backward pass for gradients that arrive at these results: parts of the last carry and, after those, ys."""
-        key = results, self.reached(results, steps)
+        key = results, self.reached(results, steps), is_native()
         found = self._backward.get(key)
-        return _kept(self._backward, key, self._backward_of(*key)) if found is None else found
+        return _kept(self._backward, key, self._backward_of(*key[:2])) if found is None else found
 
     def _backward_of(self, results: tuple[int, ...], reached: frozenset[Ref]) -> Backward:
         ways = []
@@ -158,15 +162,19 @@ class Compiled:
         return Backward(ways, _bits(reached))
 
     def _derived(self, results: tuple[int, ...]) -> list[tuple[Derivative, Executable]]:
-        """With what can be multiplied ahead, and as it was derived; each if it can be compiled."""
-        if results not in self._derivatives:
+        """As it was derived, which native code runs, and with what can be multiplied ahead; each if it can be compiled."""
+        key = results, is_native()
+        if key not in self._derivatives:
             derivative = differentiate(self.program, self.wanted, *self._of_both(results))
-            self._derivatives[results] = ways = []
-            for way in (simplified(derivative, self._small(derivative)), derivative):
+            ahead = simplified(derivative, self._small(derivative))
+            self._derivatives[key] = ways = []
+            for way in (derivative, ahead) if is_native() else (ahead, derivative):
                 kept = [ref.number for ref in (*way.program.ys, *(part.g for part in way.contributions))]
                 with suppress(CannotCompile):
-                    ways.append((way, Executable(Plan(Schedule(way.program, kept, every_carry=False)))))
-        return self._derivatives[results]
+                    schedule = Schedule(way.program, kept, every_carry=False)
+                    plain = Executable(Plan(schedule))
+                    ways.append((way, chosen(schedule, plain) if way is derivative else plain))
+        return self._derivatives[key]
 
     def _small(self, derivative: Derivative) -> set[Ref]:
         """The xs of a derivative that are at most 1."""

@@ -75,7 +75,7 @@ def execute(
     mask = xs[-1]._array if xs and names[-1] == MASK else None
     loop = _Loop(recipe, consts, carry, xs, times, len(times) if window is None else window, mask)
     run = loop.run()
-    note(what, len(times), len(run.executable.body))
+    note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:
         prove(key, step, recipe, consts, run, xs, times, names)
         if memory is not None:

@@ -27,13 +27,15 @@ ADVICE = {
 class LoopReport(NamedTuple):
     """What became of one loop.
 
-    ``steps`` is T; ``calls`` are those of the body, forward, if it was compiled, and ``reason`` says why it was not.
+    ``steps`` is T; ``calls`` are NumPy's in the body, forward, if it was compiled, and ``reason`` says why it was not.
+    ``native`` is empty if native code ran instead of those calls, and says why not if that was asked for (`minigrad.native`).
     """
 
     what: str
     steps: int
     calls: int | None
     reason: str | None
+    native: str | None = None
 
     @property
     def is_compiled(self) -> bool:
@@ -42,16 +44,19 @@ class LoopReport(NamedTuple):
 
     @override
     def __str__(self) -> str:
+        if self.native == "":
+            return f"{self.what}, T = {self.steps}: compiled to native code"
         if self.reason is None:
-            return f"{self.what}, T = {self.steps}: compiled, {self.calls} NumPy calls a step"
+            why = f"; not native code, because {self.native}" if self.native else ""
+            return f"{self.what}, T = {self.steps}: compiled, {self.calls} NumPy calls a step{why}"
         advice = next((text for words, text in ADVICE.items() if words in self.reason), None)
         return f"{self.what}, T = {self.steps}: run step by step, because {self.reason}{f'; {advice}' if advice else ''}"
 
 
-def note(what: str, steps: int, calls: int | None = None, reason: str | None = None) -> None:
+def note(what: str, steps: int, calls: int | None = None, reason: str | None = None, native: str | None = None) -> None:
     """Say what became of a loop, to whoever asked."""
     if state.loops is not None:
-        state.loops.append(LoopReport(what, steps, calls, reason))
+        state.loops.append(LoopReport(what, steps, calls, reason, native))
 
 
 @contextmanager

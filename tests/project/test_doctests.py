@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -10,6 +11,8 @@ import minigrad
 from minigrad import models, viz
 
 SHIPPED = (minigrad, models, viz)
+OF_NUMBA = () if importlib.util.find_spec("numba") else ("minigrad.loops.native.curves", "minigrad.loops.native.llvm")
+"""What cannot be imported without numba."""
 NAMES = sorted(
     {package.__name__ for package in SHIPPED}
     | {found.name for package in SHIPPED for found in pkgutil.walk_packages(package.__path__[:1], package.__name__ + ".")}
@@ -17,7 +20,7 @@ NAMES = sorted(
 EXAMPLES = [
     pytest.param(example, id=example.name)
     for name in NAMES
-    if not name.endswith("__main__")
+    if not name.endswith("__main__") and name not in OF_NUMBA
     for example in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
     if example.examples
 ]

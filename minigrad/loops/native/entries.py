@@ -1,0 +1,122 @@
+"""The instructions of one nest: what has to be loaded and computed, entry by entry, for the values that the nest stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from minigrad.loops.native.form import NUMBER, Apply, Instruction, Load, Place, Pointer, Store, Total
+from minigrad.loops.native.formulas import formula
+from minigrad.loops.native.places import Span
+from minigrad.loops.program import CONST, LOCAL, CannotCompile, Ref
+from minigrad.ops.indexing import Slice
+from minigrad.ops.joining import Concatenate
+from minigrad.ops.reductions import Mean
+
+if TYPE_CHECKING:
+    from minigrad.loops.native.lower import Lowering
+
+__all__ = ["Entries"]
+
+LITERALS = {0: "zero", 1: "one", 2: "two", -1: "-one"}
+"""The numbers that are written into the code; others have a place, so that one code serves all of them."""
+
+Value: TypeAlias = int | str
+"""The number of the instruction that computes an entry, or the text that it is."""
+
+
+class Entry(NamedTuple):
+    """An entry, and whether it is a truth value."""
+
+    value: Value
+    is_logical: bool = False
+
+
+class Entries:
+    """The instructions of a nest, as far as they are known.
+
+    Args:
+        lowering: says where everything is.
+        section: of the nest.
+        rank: the stage of the nest.
+        width: how many columns it has.
+    """
+
+    def __init__(self, lowering: Lowering, section: int, rank: int, width: int) -> None:
+        self.lowering, self.section, self.rank, self.width = lowering, section, rank, width
+        self.instructions: list[Instruction] = []
+        self._known: dict[tuple[Ref, Span], Entry] = {}
+
+    def of(self, roots: Sequence[tuple[Pointer, Ref]]) -> tuple[Instruction, ...]:
+        """All that computes the roots and stores them."""
+        stores = [Store(self.lowering.pointer(there), self._entry(ref, Span(0, self.width)).value) for there, ref in roots]
+        return (*self.instructions, *stores)
+
+    def of_totals(self, roots: Sequence[tuple[Pointer, Ref]]) -> tuple[Instruction, ...]:
+        """All that computes what is summed, and its sums."""
+        totals: list[Instruction] = []
+        for there, ref in roots:
+            (summed,), node = self.lowering.operands[ref.number], self.lowering.nodes[ref.number]
+            value = self._entry(summed, Span(0, self.width)).value
+            totals.append(Total(self.lowering.pointer(there), value, isinstance(node, Mean)))
+        return (*self.instructions, *totals)
+
+    def _add(self, instruction: Instruction) -> int:
+        self.instructions.append(instruction)
+        return len(self.instructions) - 1
+
+    def _entry(self, ref: Ref, span: Span) -> Entry:
+        """An entry of some columns of a value."""
+        if (ref, span) not in self._known:
+            self._known[ref, span] = self._computed(ref.number, span) if ref.kind == LOCAL else self._given(ref, span)
+        return self._known[ref, span]
+
+    def _loaded(self, there: Pointer, span: Span) -> Entry:
+        return Entry(self._add(Load(self.lowering.pointer(there), span.is_first)), there.place.dtype.kind == "b")
+
+    def _given(self, ref: Ref, span: Span) -> Entry:
+        lowering = self.lowering
+        number = getattr(lowering.program.value(ref), "number", None)
+        if number is None:
+            return self._loaded(Pointer(lowering.place(ref.kind, ref.number, ref), span.column), span)
+        if number in LITERALS:
+            return Entry(LITERALS[number])
+        if number not in lowering.plain_numbers:
+            lowering.plain_numbers.append(number)
+        place = Place(NUMBER, lowering.plain_numbers.index(number), (), False, lowering.dtype)
+        return self._loaded(Pointer(place), Span(0, 1, True))
+
+    def _computed(self, k: int, span: Span) -> Entry:
+        lowering, node = self.lowering, self.lowering.nodes[k]
+        if lowering.is_loadable(k, self.section, self.rank):
+            there = lowering.homes[k]
+            return self._loaded(Pointer(there.place, there.column + span.column), span)
+        if isinstance(node, Slice):
+            operand, column = lowering.cut(k, span.column)
+            return self._entry(operand, span._replace(column=column))
+        if isinstance(node, Concatenate):
+            part = lowering.part(k, span)
+            if part is not None:
+                return self._entry(*part)
+            lowering.missing.add(k)
+            return Entry("zero")
+        if lowering.should_store(k, span, self.section, self.rank):
+            lowering.missing.add(k)
+        return self._applied(k, span)
+
+    def _applied(self, k: int, span: Span) -> Entry:
+        lowering, node, operands = self.lowering, self.lowering.nodes[k], self.lowering.operands[k]
+        if any(ref.kind == CONST and lowering.program.value(ref).dtype is None for ref in operands):
+            raise CannotCompile(f"{node.label!r} without one of its operands has no formula in native code")
+        text, logical, _ = formula(node, lowering.numbers(k))
+        of_result = node.dtype.kind == "b"
+        entries = [self._entry(operand, lowering.span_of(operand, k, span)) for operand in operands]
+        wanted = [of_result if kind is None else kind for kind in logical]
+        taken = tuple([self._converted(entry, kind) for entry, kind in zip(entries, wanted, strict=True)])
+        return Entry(taken[0] if text == "{0}" else self._add(Apply(text, taken)), of_result)
+
+    def _converted(self, entry: Entry, wanted: bool) -> Value:
+        """An entry as a truth value, or as a number."""
+        if entry.is_logical == wanted:
+            return entry.value
+        return self._add(Apply("{0} != zero" if wanted else "select({0}, one, zero)", (entry.value,)))

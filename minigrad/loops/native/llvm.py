@@ -1,0 +1,140 @@
+"""What generated code calls that Python has no word for: memory by address, BLAS, and functions in LLVM's instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from minigrad.loops.native import curves
+from minigrad.loops.native.curves import Term
+
+__all__ = ["FUNCTIONS", "bits", "disjoint", "doubles", "product", "select", "singles"]
+
+
+def _pointers(kind: Any) -> Any:
+    """What makes a pointer to numbers of one kind from an address."""
+
+    @intrinsic
+    def at(typing: Any, address: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(types.int64), emit  # type: ignore[no-untyped-call]
+
+    return at
+
+
+singles, doubles, bits = _pointers(types.float32), _pointers(types.float64), _pointers(types.uint8)
+
+
+@intrinsic
+def disjoint(typing: Any) -> Any:
+    """Promise LLVM that what is written through one pointer argument of this function is not reached through another.
+
+    The promise holds for one call, so the function is not made part of its caller.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        for argument in builder.function.args[2:]:  # the first two are numba's own
+            if isinstance(argument.type, ir.PointerType):
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+@intrinsic
+def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """``a`` where the condition holds, else ``b``; both have been computed."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return a(types.boolean, a, a), emit
+
+
+def _greater(sign: str) -> Any:
+    """The larger (sign >=) or smaller (<=) of two numbers, or the NaN among them."""
+
+    @intrinsic
+    def function(typing: Any, a: Any, b: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            a, b = args
+            first = builder.or_(builder.fcmp_ordered(sign, a, b), builder.fcmp_unordered("uno", a, a))
+            return builder.select(first, a, b)
+
+        return a(a, a), emit
+
+    return function
+
+
+def _function(compute: Callable[[Term], Term]) -> Any:
+    """A function of one number, in LLVM's instructions."""
+
+    @intrinsic
+    def function(typing: Any, x: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return compute(Term(builder, args[0])).value
+
+        return x(x), emit
+
+    return function
+
+
+def _called(name: str) -> Any:
+    return _function(lambda x: x.call(name))
+
+
+OF_LLVM: Final = ("fabs", "sqrt", "floor", "ceil", "trunc", "rint")
+CURVES: Final = (curves.exp, curves.sigmoid, curves.tanh)
+FUNCTIONS: Final = {
+    **{name: _called(name) for name in OF_LLVM},
+    **{curve.__name__: _function(curve) for curve in CURVES},
+    "larger": _greater(">="),
+    "smaller": _greater("<="),
+}
+"""By name, functions of numbers that LLVM can compute for several entries at once."""
+
+ROW_MAJOR, PLAIN, TRANSPOSED, ONE_APART = 101, 111, 112, 1
+
+
+@intrinsic
+def product(
+    typing: Any, gemm: Any, gemv: Any, rows: Any, columns: Any, inner: Any,
+    a: Any, of_a: Any, b: Any, of_b: Any, transposed: Any, y: Any, of_y: Any,
+) -> Any:  # fmt: skip
+    """y = A B or A Bᵀ by BLAS: gemm, or gemv where A is one row.
+
+    ``gemm`` and ``gemv`` are addresses; ``of_a`` … say how far apart rows lie, and ``transposed`` that B is (columns, inner).
+    """
+    number = a.dtype
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        gemm, gemv, m, n, k, a, of_a, b, of_b, transposed, y, of_y = args
+        short, long, real = ir.IntType(32), ir.IntType(64), context.get_value_type(number)
+        pointer, zero, one = real.as_pointer(), ir.Constant(real, 0.0), ir.Constant(real, 1.0)
+
+        def call(address: Any, kinds: str, *values: Any) -> None:
+            known = {"i": short, "l": long, "r": real, "p": pointer}
+            kind = ir.FunctionType(ir.VoidType(), [known[letter] for letter in kinds])
+            builder.call(builder.inttoptr(address, kind.as_pointer()), values)
+
+        order, plain, other = (ir.Constant(short, value) for value in (ROW_MAJOR, PLAIN, TRANSPOSED))
+        is_row = builder.icmp_signed("==", m, ir.Constant(long, 1))
+        with builder.if_else(is_row) as (row, matrix):
+            with row:
+                step = ir.Constant(long, ONE_APART)
+                height, width = builder.select(transposed, n, k), builder.select(transposed, k, n)
+                flag = builder.select(transposed, plain, other)
+                call(gemv, "iillrplplrpl", order, flag, height, width, one, b, of_b, a, step, zero, y, step)
+            with matrix:
+                flag = builder.select(transposed, other, plain)
+                call(gemm, "iiilllrplplrpl", order, plain, flag, m, n, k, one, a, of_a, b, of_b, zero, y, of_y)
+        return context.get_dummy_value()
+
+    return types.none(gemm, gemv, rows, columns, inner, a, of_a, b, of_b, transposed, y, of_y), emit

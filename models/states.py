@@ -105,6 +105,7 @@ def detached(state: State) -> State:
 
     Raises DTypeError for a state that holds something else than Tensors.
 
+    >>> import numpy as np
     >>> from minigrad.models import LSTM, unroll
     >>> _, state = unroll(LSTM(3, 4, seed=0), np.ones((5, 2, 3)))
     >>> detached(state).h.requires_grad

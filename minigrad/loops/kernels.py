@@ -52,6 +52,7 @@ def _ahead(function: Kernel, large: list[int]) -> Kernel:
                 raise FloatingPointError("a factor is large")
         loudly.run(function, *operands)
 
+    kernel.__name__ = f"{function.__name__}_ahead"
     return kernel
 
 

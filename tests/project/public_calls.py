@@ -147,6 +147,7 @@ def engine() -> Iterator[tuple[str, Call]]:
     yield "walk", (lambda root: mg.walk(root), {"root": loss})
     yield "explain_loop", (lambda xs: mg.explain_loop(models.unroll, graph()[1], xs), {"xs": given(XS)})
     yield "scan", (mg.scan, {"f": given(lambda c, x: (c, x)), "init": point, "xs": given(XS), "reverse": given(False)})
+    yield "native", (lambda on: (mg.native(on), mg.native(False)), {"on": given(False)})
     for name, value in (("scope", "a"), ("time_step", 1), ("detect_anomaly", True)):
         yield name, (entered(getattr(mg, name)), {"value": given(value)})
     yield "Function", (lambda f, v, name: Function(f, v, name)(tensor(3)()),

@@ -337,6 +337,16 @@ def test_an_error_in_the_middle_leaves_things_right_also_while_its_traceback_is_
     assert len(pool.kept) <= MOST
 
 
+def error_in(run: Callable[[], Any]) -> FloatingPointError | None:
+    """What NumPy raises where a result is undefined, if it does: 2.0 does not notice that in products of matrices."""
+    try:
+        with np.errstate(invalid="raise"):
+            run()
+    except FloatingPointError as error:
+        return error
+    return None
+
+
 @each_kind
 def test_a_floating_point_error_in_the_loop_leaves_things_right(name: str) -> None:
     cell, other = pair(name)
@@ -345,9 +355,8 @@ def test_a_floating_point_error_in_the_loop_leaves_things_right(name: str) -> No
     held = []
     start = with_parts(cell.initial_state(2), [Tensor(np.full((2, H), np.inf)) for _ in cell.state_names])
     for _ in range(2 * RUNS):
-        with np.errstate(invalid="raise"), pytest.raises(FloatingPointError) as error:
-            unroll(cell, inputs(0, 5), start)
-        held.append(error.value)
+        held.append(error_in(lambda: unroll(cell, inputs(0, 5), start)))
+        assert type(held[-1]) is type(error_in(lambda: other.step(inputs(0, 5)[0], start)))
         one = Pass(cell)
         assert_close(one.results(), wanted[0], 1e-12)
         assert_close(one.gradients(), wanted[1], 1e-12)

@@ -11,11 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import minigrad
 from benchmarks.problem import SIZES
 from benchmarks.timing import Timing
 
 FORMAT = 1
-PACKAGES = ("minigrad", "numpy", "torch", "autograd", "mygrad", "jax")
+PACKAGES = ("numpy", "numba", "torch", "autograd", "mygrad", "jax")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def processor() -> str:
 
 def describe_versions() -> dict[str, str]:
     """Python and every package involved that is installed."""
-    versions: dict[str, Any] = {"python": platform.python_version()}
+    versions: dict[str, Any] = {"python": platform.python_version(), "minigrad": minigrad.__version__}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)

@@ -260,6 +260,12 @@ def test_a_gradient_that_overflows_warns_as_in_numpy() -> None:
     assert_same(*results)
 
 
+def test_zero_and_minus_zero_are_two_numbers() -> None:
+    with natively():
+        _, ys = mg.scan(lambda h, x: (h + x, (x * 0.0, x * -0.0)), 0.0, np.ones(2))
+    assert [bool(np.signbit(y.numpy()[0])) for y in ys] == [False, True]
+
+
 def test_a_nan_beyond_an_examples_length_changes_nothing() -> None:
     cell = LSTM(D, H, seed=0)
     xs = weights(5, 2, D)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -79,7 +80,7 @@ class Entries:
         number = getattr(lowering.program.value(ref), "number", None)
         if number is None:
             return self._loaded(Pointer(lowering.place(ref.kind, ref.number, ref), span.column), span)
-        if number in LITERALS:
+        if number in LITERALS and (number or math.copysign(1.0, number) > 0):  # −0 is no zero
             return Entry(LITERALS[number])
         if number not in lowering.plain_numbers:
             lowering.plain_numbers.append(number)

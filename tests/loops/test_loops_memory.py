@@ -41,12 +41,8 @@ USES: dict[str, Callable[[Pass], object]] = {
 }
 
 
-@each_kind
-@pytest.mark.parametrize("use", USES)
-def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str, use: str) -> None:
-    cell, _ = pair(name)
-    USES[use](Pass(cell, T=70))
-    cell.zero_grad()
+def left_by(cell: Any, use: Callable[[Pass], object]) -> tuple[int, int]:
+    """What the collector finds when a loop has been used and dropped, and how many bytes are still there."""
     gc.collect()
     gc.disable()
     try:
@@ -54,17 +50,26 @@ def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str
         before = tracemalloc.get_traced_memory()[0]
         each = Pass(cell, T=70)
         assert is_compiled(each.hs)
-        USES[use](each)
+        use(each)
         cell.zero_grad()
         del each
         forget_pool()
         garbage = gc.collect()
-        left = tracemalloc.get_traced_memory()[0] - before
+        return garbage, tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert garbage == 0
-    assert left < 3_000
+
+
+@each_kind
+@pytest.mark.parametrize("use", USES)
+def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str, use: str) -> None:
+    cell, _ = pair(name)
+    USES[use](Pass(cell, T=70))
+    cell.zero_grad()
+    found = [left_by(cell, USES[use]) for _ in range(2)]
+    assert [garbage for garbage, _ in found] == [0, 0]
+    assert min(left for _, left in found) < 3_000  # a table of the process may grow once; what leaks leaks each time
 
 
 def held(run: Callable[[int], object]) -> float:

@@ -64,20 +64,15 @@ class Adapter:
         self.owner: Any = None
         self.sites: dict[Any, int] = {}
         self.states: dict[int, int] = {}
-        self.forward, self.backward = forward, backward
         positional = list(arguments.values()) if isinstance(arguments, dict) and not _takes(forward, arguments) else arguments
-        if isinstance(forward, MethodType):
-            self.forward, owner = forward.__func__, forward.__self__
-            positional = {next(iter(names.parameters_of(self.forward))): owner} | (
-                positional if isinstance(positional, dict) else _bound(forward, positional)
-            )
-            self.owner = next(iter(positional))
-            if isinstance(backward, MethodType):
-                if backward.__self__ is not owner:
-                    raise ArgumentError(
-                        "check_backward: forward and backward are methods of two objects; give both of the same object"
-                    )
-                self.backward = backward.__func__
+        owners = [method.__self__ for method in (forward, backward) if isinstance(method, MethodType)]
+        if len(owners) == 2 and owners[0] is not owners[1]:
+            raise ArgumentError("check_backward: forward and backward are methods of two objects; give both of the same object")
+        self.forward, self.backward = (getattr(function, "__func__", function) for function in (forward, backward))
+        if owners:
+            method = self.forward if isinstance(forward, MethodType) else self.backward
+            self.owner = next(iter(names.parameters_of(method)))
+            positional = {self.owner: owners[0]} | (positional if isinstance(positional, dict) else _bound(forward, positional))
         self.arguments: dict[str, Any] = dict(positional) if isinstance(positional, dict) else _bound(self.forward, positional)
         self.globals = globals_read_by((self.forward, self.backward))
         if self.globals:

@@ -1,6 +1,7 @@
-"""Weights that are global variables of the user's module, or defaults of parameters: found, and other values for a while.
+"""Weights that are variables outside of the user's functions: found, and other values for a while.
 
-They may be arrays, or objects, dicts and lists that hold arrays.
+They are global variables of his module, variables of a function that his functions are defined in, or defaults of parameters,
+and may be arrays, or objects, dicts and lists that hold arrays.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks.problem import mapped
-from minigrad.checks.tracing import reachable
+from minigrad.checks.tracing import is_set, reachable
 from minigrad.guard import Array
 
 __all__ = ["globals_read_by", "with_values"]
 
 
 def globals_read_by(functions: Sequence[Any]) -> dict[str, Any]:
-    """The global variables, and defaults of parameters, with arrays of real numbers in them that these functions read.
+    """The variables from outside, and defaults of parameters, with arrays of real numbers in them that these functions read.
 
     So do the functions of the same modules that they use.
     """
@@ -46,6 +47,13 @@ def globals_read_by(functions: Sequence[Any]) -> dict[str, Any]:
                     waiting.append(value)
             elif name in space and _holds_arrays(value):
                 found[name] = value
+                waiting.append(type(value))
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            value = cell.cell_contents if is_set(cell) else None
+            if isinstance(value, FunctionType | MethodType | type):
+                waiting.append(value)
+            elif _holds_arrays(value) and not any(value is other for other in found.values()):
+                found[name if name not in found else f"{function.__name__}.{name}"] = value
                 waiting.append(type(value))
         parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
         defaults = function.__defaults__ or ()
@@ -78,7 +86,7 @@ def _holds_arrays(value: Any) -> bool:
 def with_values(
     functions: Sequence[Callable[..., Any]], originals: Mapping[str, Any], values: dict[str, Any]
 ) -> Iterator[None]:
-    """Global variables, and defaults of parameters, of these functions have other values while it lasts.
+    """Variables from outside, and defaults of parameters, of these functions have other values while it lasts.
 
     Args:
         functions: the user's functions.
@@ -90,11 +98,15 @@ def with_values(
     spaces = {id(function.__globals__): function.__globals__ for function in reached}
     changed = [(space, name, value) for space in spaces.values() for name, value in space.items() if id(value) in other]
     defaults = [(f, f.__defaults__) for f in reached if any(id(value) in other for value in f.__defaults__ or ())]
+    cells = {id(cell): cell for function in reached for cell in function.__closure__ or () if is_set(cell)}
+    enclosed = [(cell, cell.cell_contents) for cell in cells.values() if id(cell.cell_contents) in other]
     try:
         for space, name, value in changed:
             space[name] = other[id(value)]
         for function, was in defaults:
             function.__defaults__ = tuple(other.get(id(value), value) for value in was or ())
+        for cell, value in enclosed:
+            cell.cell_contents = other[id(value)]
         yield
         for space, name, value in changed:
             if originals.get(name) is value:
@@ -104,3 +116,5 @@ def with_values(
             space[name] = value
         for function, was in defaults:
             function.__defaults__ = was
+        for cell, value in enclosed:
+            cell.cell_contents = value

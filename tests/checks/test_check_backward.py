@@ -42,6 +42,66 @@ def test_an_upstream_that_is_called_dout_is_that_of_the_only_output() -> None:
     assert check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values())).passed
 
 
+class Step:
+    """Weights, cache and gradients of the weights in one object."""
+
+    def __init__(self) -> None:
+        self.Wx, self.Wh = arrays(Wx=(3, 5), Wh=(5, 5)).values()
+
+    def forward(self, x: Any, h_prev: Any) -> Any:
+        self.x, self.h_prev = x, h_prev
+        self.h = np.tanh(x @ self.Wx + h_prev @ self.Wh)
+        return self.h
+
+    def backward(self, dh: Any) -> Any:
+        da = dh * (1 - self.h**2)
+        self.dWx, self.dWh = self.x.T @ da, self.h_prev.T @ da
+        return da @ self.Wx.T, da @ self.Wh.T
+
+
+global_step = Step()
+
+
+def with_global_step(x: Any, h_prev: Any) -> Any:
+    return global_step.forward(x, h_prev)
+
+
+def with_global_step_backward(dh: Any) -> Any:
+    dx, dh_prev = global_step.backward(dh)
+    return {"dx": dx, "dh_prev": dh_prev, "dWx": global_step.dWx, "dWh": global_step.dWh}
+
+
+def of_one_object(how: str) -> tuple[Any, Any]:
+    """The two passes of one object: methods, functions around a global variable, functions around a local one."""
+    step = Step()
+
+    def around(x: Any, h_prev: Any) -> Any:
+        return step.forward(x, h_prev)
+
+    def around_backward(dh: Any) -> Any:
+        dx, dh_prev = step.backward(dh)
+        return {"dx": dx, "dh_prev": dh_prev, "dWx": step.dWx, "dWh": step.dWh}
+
+    return {
+        "global and method": (with_global_step, global_step.backward),
+        "method and global": (global_step.forward, with_global_step_backward),
+        "local and method": (around, step.backward),
+        "method and local": (step.forward, around_backward),
+        "local and local": (around, around_backward),
+    }[how]
+
+
+WAYS = ["global and method", "method and global", "local and method", "method and local", "local and local"]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_both_passes_see_one_object_however_they_reach_it(how: str) -> None:
+    report = check_backward(*of_one_object(how), (np.ones((4, 3)), np.ones((4, 5))), outputs=("h",))
+    assert report.passed, report
+    assert report.comparison is not None
+    assert {"Wx", "Wh"} <= {difference.gradient for difference in report.comparison.differences}
+
+
 def test_a_parameter_nobody_can_know_is_asked_for() -> None:
     def backward(dy: Any, banana: Any, W: Any) -> Any:
         return {"dx": dy @ W.T}
@@ -66,11 +126,12 @@ def test_a_forward_pass_that_returns_nothing_followable_is_refused() -> None:
 
 
 def test_writing_into_an_array_from_outside_is_refused_with_advice() -> None:
-    store = np.zeros(3)
+    class Store:
+        array = np.zeros(3)
 
     def forward(x: Any) -> Any:
-        store[:] = x * 2
-        return store
+        Store.array[:] = x * 2
+        return Store.array
 
     with pytest.raises(errors.ConversionError, match="Make the array inside the function"):
         check_backward(forward, lambda dout: {"dx": 2 * dout}, (np.ones(3),))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LIBRARY", "OUTSIDE", "namespaces", "reachable", "replaced"]
+__all__ = ["LIBRARY", "OUTSIDE", "is_set", "namespaces", "reachable", "replaced"]
 
 LIBRARY = sys.modules[__name__.partition(".")[0]]
 """minigrad as users import it, by name: what it imports cannot import it."""
@@ -65,7 +65,7 @@ def reachable(users: Sequence[Any]) -> Iterator[FunctionType]:
         if isinstance(value, MethodType):
             waiting += [value.__func__, type(value.__self__)]
         elif isinstance(value, FunctionType):
-            waiting += [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
+            waiting += [cell.cell_contents for cell in value.__closure__ or () if is_set(cell)]
             if value.__code__.co_filename.startswith(OUTSIDE):
                 continue
             yield value
@@ -84,7 +84,8 @@ def reachable(users: Sequence[Any]) -> Iterator[FunctionType]:
             waiting.append(type(value))
 
 
-def _is_set(cell: Any) -> bool:
+def is_set(cell: Any) -> bool:
+    """Whether the variable of an enclosing function has a value yet."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

@@ -21,9 +21,12 @@ from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
 RATE = re.compile(r"^(?:lr|learning_?rate|learn_rate|alpha|eta|step_?size)$", re.IGNORECASE)
-"""What a backward pass that updates the weights itself calls the rate: it is given 1, so that the update is the gradient."""
+"""What a backward pass that updates the weights itself calls the rate."""
 
-__all__ = ["RATE", "Adapter", "Problem", "Traces", "name_of"]
+SLOW = 2.0**-26
+"""The rate that it gets: so small that it hardly reads what it has changed."""
+
+__all__ = ["RATE", "SLOW", "Adapter", "Problem", "Traces", "name_of"]
 
 
 class Traces(NamedTuple):
@@ -35,10 +38,11 @@ class Traces(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Values for all arrays among the arguments, and gradients of the outputs from outside."""
+    """Values for all arrays among the arguments, gradients of the outputs from outside, and the rate to learn at."""
 
     values: dict[str, Array]
     upstream: dict[str, Any]
+    rate: float = SLOW
 
 
 class Adapter:
@@ -80,8 +84,9 @@ class Adapter:
         self.leaves: list[Leaf] = leaves(self.arguments)
         if not self.leaves:
             raise ArgumentError(
-                "check_backward: expected arrays of real numbers among the example arguments, got none; the arguments are "
-                "those of the forward pass, in order: check_backward(forward, backward, (x, h, W))"
+                "check_backward: expected arrays of real numbers among the example arguments, got none (of numbers alone, make "
+                "arrays of one entry); the arguments are those of the forward pass, in order: "
+                "check_backward(forward, backward, (x, h, W))"
             )
         self.unread: frozenset[str] = frozenset()
         self.declared_outputs = None if outputs is None else [
@@ -177,9 +182,12 @@ class Adapter:
         return {leaf.name: np.array(leaf.value, float) if as_given else generic(leaf, rng) for leaf in self.leaves}
 
     def problem(self, values: dict[str, Array], traces: Traces, seed: int, scale: float = 1.0) -> Problem:
-        """These values, and random gradients of the outputs, times ``scale``; 1 for a loss."""
+        """These values, and random gradients of the outputs, times ``scale``; 1 for a loss.
+
+        The smaller they are, the higher is the rate: a step that is lost beside its weight tells nothing.
+        """
         rng = np.random.default_rng([2027, seed])
-        return Problem(values, {name: _random_like(lines, rng, scale) for name, lines in traces.outputs.items()})
+        return Problem(values, {name: _random_like(lines, rng, scale) for name, lines in traces.outputs.items()}, SLOW / scale)
 
     def with_arguments(self, arguments: dict[str, Any]) -> Adapter:
         """The same for another example."""

@@ -17,10 +17,8 @@ from minigrad.checks.tracing import in_double_precision, replaced
 from minigrad.guard import Array
 
 NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
-SLOW = 2.0**-26
-"""The rate of a backward pass that updates the weights itself: so small that it hardly reads what it has changed."""
 
-__all__ = ["SLOW", "answer_of"]
+__all__ = ["answer_of"]
 
 
 def answer_of(
@@ -28,7 +26,7 @@ def answer_of(
     plan: dict[str, tuple[str, Any]],
     problem: Problem,
     keep: Callable[[str, Any], None] | None = None,
-    rate: float = SLOW,
+    rate: float | None = None,
 ) -> Answer:
     """What the user's backward pass says about a problem.
 
@@ -36,10 +34,10 @@ def answer_of(
         adapter, plan: how it is run.
         problem: the values of its arguments, and what arrives from outside.
         keep: is told what it changes that is not its own: ("argument" or "output", name).
-        rate: what it learns at, if it updates the weights itself.
+        rate: what it learns at, if it updates the weights itself; None for that of the problem.
     """
     with replaced(adapter.users(), in_double_precision):
-        return _answer(adapter, plan, problem, keep, rate)
+        return _answer(adapter, plan, problem, keep, problem.rate if rate is None else rate)
 
 
 def _answer(
@@ -54,7 +52,7 @@ def _answer(
         _learn_at(rate, value)
     by_leaf = adapter.by_leaf(arguments)
     before = {name: np.array(value) for name, value in by_leaf.items()}
-    alone = adapter.backward is adapter.forward and not any(kind in ("upstream", "output") for kind, _ in plan.values())
+    alone = adapter.backward is adapter.forward and not any(kind in ("upstream", "output", "part") for kind, _ in plan.values())
     outputs = {} if alone else adapter.named_outputs(adapter.called(adapter.forward, arguments))
     between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
     stored = {name: snapshot(value) for name, value in outputs.items()}
@@ -64,6 +62,8 @@ def _answer(
             given[name] = _shaped(copied(problem.upstream[what]), outputs[what])
         elif kind == "output":
             given[name] = outputs[what]
+        elif kind == "part":
+            given[name] = outputs[what[0]][what[1]]
         elif kind == "leaf":
             given[name] = by_leaf[what]
         elif kind == "rate":

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.adapter import Adapter
-from minigrad.checks.answer import SLOW, answer_of
+from minigrad.checks.answer import answer_of
 from minigrad.checks.containers import is_array
 from minigrad.checks.equality import equal
 from minigrad.checks.report import Stage
@@ -34,8 +34,7 @@ def stage_of_behaviour(
         for name, given in trial.given.items()
     )
     if trial.answer.moved:
-        rate = "" if trial.rate == 1 else f" {trial.rate * SLOW:.4g}"
-        said = f"the gradients are what it subtracts, divided by the rate{rate}"
+        said = f"the gradients are what it subtracts, divided by the rate{_further(trial)}"
         notes.append(f"the backward pass updates the weights itself: {said}")
         fast = running(lambda: answer_of(adapter, plan, trial.problem, rate=1.0), adapter.backward).gradients
         late = [
@@ -58,6 +57,14 @@ def stage_of_behaviour(
     missing = [name for name in missing if name in reached]
     if missing:
         notes.append(f"no gradient of {', '.join(missing)} is returned, so none was compared")
+
+
+def _further(trial: Trial) -> str:
+    """What the steps were divided by besides the rate: a number of examples; or the rate, where the user's code has it."""
+    parts = 1 / trial.rate
+    if parts > 1.5 and abs(parts - round(parts)) <= 1e-5 * parts:
+        return f" and multiplied by {round(parts)}"
+    return "" if trial.rate == 1 else f" {trial.rate * trial.problem.rate:.4g}"
 
 
 def _alike(a: Any, b: Any) -> bool:

@@ -25,6 +25,7 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     with replaced(adapter.users(), in_double_precision):
         plain = adapter.named_outputs(adapter.called(adapter.forward, adapter.filled(lambda leaf: np.array(leaf.value, float))))
     caches = [name for name in plain if name not in traces.outputs]
+    parts = _parts(adapter, plain)
     plan: dict[str, tuple[str, Any]] = {}
     waiting: list[str] = []
     for k, (name, parameter) in enumerate(parameters.items()):
@@ -52,6 +53,8 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
             plan[name] = ("rate", 1.0)
         elif names.is_cache(name) and len(caches) == 1:
             plan[name] = ("output", caches[0])
+        elif name in parts and (not names.is_upstream(name) or any(other in parts for other in parameters if other != name)):
+            plan[name] = ("part", parts[name])
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         else:
@@ -65,6 +68,15 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
                 f"{sorted(adapter.sources())}? Say so: upstream={{{name!r}: 'its name'}}"
             )
     return plan
+
+
+def _parts(adapter: Adapter, plain: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    """What stands in tuples and lists that the forward pass returns, ``(i, f, g, o)``: where it is, by name."""
+    found: dict[str, tuple[str, int]] = {}
+    for (label, value), inside in zip(plain.items(), names.names_inside(adapter.forward), strict=False):
+        if isinstance(value, tuple | list) and len(value) == len(inside):
+            found |= {name: (label, k) for k, name in enumerate(inside) if name is not None and name not in plain}
+    return found
 
 
 def _plan_upstream(

@@ -155,6 +155,53 @@ def test_axes_of_length_one_are_noted_and_not_held_against_anybody() -> None:
     assert any("compared as if they were the same" in note for note in report.notes)
 
 
+class Learner:
+    """Clips its gradients, divides them by the number of examples, and learns from them at once."""
+
+    def __init__(self) -> None:
+        self.W, self.b = arrays(W=(3, 2), b=(2,)).values()
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout: Any, learning_rate: float) -> Any:
+        dW, db = self.x.T @ dout, dout.sum(axis=0)
+        for gradient in (dW, db):
+            np.clip(gradient, -1, 1, out=gradient)
+        dx = dout @ self.W.T
+        self.W -= learning_rate * dW / len(dout)
+        self.b -= learning_rate * db / len(dout)
+        return dx
+
+
+def test_small_steps_of_weights_are_told_from_rounding() -> None:
+    learner = Learner()
+    report = check_backward(learner.forward, learner.backward, (np.ones((7, 3)),))
+    assert report.passed, report
+    assert report.notes[0].startswith("gradients are clipped to ±1 inside")
+    assert report.notes[1].endswith("divided by the rate and multiplied by 7")
+
+
+def test_values_that_the_forward_pass_returns_in_a_tuple_are_known_by_name() -> None:
+    def forward(x: Any, W: Any) -> Any:
+        z = x @ W
+        g = np.tanh(z)
+        return g * z, (z, g)
+
+    def backward(dout: Any, z: Any, g: Any, x: Any, W: Any) -> Any:
+        dz = dout * (g + z * (1 - g**2))
+        return {"dx": dz @ W.T, "dW": x.T @ dz}
+
+    report = check_backward(forward, backward, (np.ones((4, 3)), np.ones((3, 2))))
+    assert report.passed, report
+
+
+def test_numbers_alone_are_refused_with_advice() -> None:
+    with pytest.raises(errors.ArgumentError, match="of numbers alone, make arrays of one entry"):
+        check_backward(lambda x: x * x, lambda dout, x: 2 * x * dout, 3.0)
+
+
 def test_a_side_effect_on_what_was_given_is_noted() -> None:
     def backward(dy: Any, x: Any, W: Any) -> Any:
         x *= 1.0000001

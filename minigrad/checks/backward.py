@@ -19,6 +19,7 @@ from minigrad.checks.conventions import convention
 from minigrad.checks.diagnosis import diagnosed
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
+from minigrad.checks.narrowing import factor
 from minigrad.checks.of_steps import of_steps
 from minigrad.checks.planning import plan_of
 from minigrad.checks.report import Report, Stage
@@ -79,7 +80,8 @@ def check_backward(
             anew, except of integers and of arrays of zeros and ones.
         T: ``forward`` is one step, and ``backward`` goes through a sequence of T steps, whose caches it gets in a list.
         outputs: the names of what ``forward`` returns, where its source does not tell.
-        upstream: {parameter of ``backward``: the output whose gradient it is}, where names do not tell.
+        upstream: {parameter of ``backward``: the output whose gradient it is, or what else it wants: an output or an argument
+            itself}, where names do not tell. With ``{"delta": "h", "state": "h"}``, ``state`` is the output itself.
         returns: of what each returned value is the gradient, in order (None for what is none), or by name.
         rtol: the largest difference, relative to the largest entry of each gradient.
         seed: of the random problems.
@@ -134,9 +136,9 @@ def check_backward(
             trials = [trial_of(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
             if _may_be_clipped(trials[0], rtol):
                 smaller = [trial_of(at_length, plan, seed + k, as_given, scale * SMALL) for k in range(PROBLEMS)]
-                bound = _bound(trials[0], smaller[0])
-                if bound is not None:
-                    notes.append(f"gradients are clipped to ±{bound:.6g} inside the backward pass: checked with smaller ones")
+                bounded = _bounded(trials[0], smaller[0])
+                if bounded is not None:
+                    notes.append(f"gradients are {bounded} inside the backward pass: checked with smaller ones")
                     scale, trials = scale * SMALL, smaller
         except UserError as error:
             if number < len(sized) - 1:
@@ -198,12 +200,21 @@ def _may_be_clipped(trial: Trial, rtol: float) -> bool:
     return bool(trial.given) and not agree(trial, rtol) and not own_loss
 
 
-def _bound(trial: Trial, smaller: Trial) -> float | None:
-    """What the user clips his gradients to, if they are no multiple of those that come of smaller ones from outside."""
-    bent = [g for name, g in trial.given.items() if g.any() and not equal(smaller.given[name], g * SMALL, 1e-4)]
-    if not bent or not all(np.isfinite(g).all() for g in bent):
+def _bounded(trial: Trial, smaller: Trial) -> str | None:
+    """How the user keeps his gradients small, if he does: known by what comes of smaller ones from outside."""
+    grown = {name: smaller.given[name] / SMALL for name in trial.given}
+    bent = [name for name, g in trial.given.items() if not equal(g, grown[name], 1e-4)]
+    if not bent or not all(np.isfinite(trial.given[name]).all() for name in bent):
         return None
-    return max(float(np.abs(g).max()) for g in bent) * trial.rate / smaller.rate
+    faster = trial.rate / smaller.rate
+    largest = max(float(np.abs(trial.given[name]).max()) for name in bent) * faster
+    if all(equal(trial.given[name] * faster, np.clip(grown[name], -largest, largest), 1e-4) for name in bent):
+        return f"clipped to ±{largest:.6g}"
+    factors = [factor(trial.given[name] * faster, grown[name], 1e-4) or 0.0 for name in bent]
+    if 0 < min(factors) and max(factors) < 1 and max(factors) - min(factors) <= 1e-4:
+        norm = float(np.sqrt(sum((trial.given[name] ** 2).sum() for name in bent))) * faster
+        return f"scaled to the norm {norm:.6g}"
+    return None
 
 
 def _convention(trial: Trial, rtol: float) -> str | None:

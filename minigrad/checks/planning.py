@@ -31,7 +31,8 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     for k, (name, parameter) in enumerate(parameters.items()):
         if name in adapter.declared_upstream:
             declared = adapter.declared_upstream[name]
-            kind = "upstream" if declared in traces.outputs else "output" if declared in plain else "argument"
+            wanted = declared in traces.outputs and not _beside_its_gradient(name, adapter.declared_upstream)
+            kind = "upstream" if wanted else "output" if declared in plain else "argument"
             if not isinstance(declared, str) or (kind == "argument" and declared not in adapter.sources()):
                 raise ArgumentError(
                     f"check_backward: upstream={{{name!r}: {declared!r}}}: expected one of the outputs "
@@ -70,6 +71,17 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     return plan
 
 
+def _beside_its_gradient(name: str, declared: dict[str, Any]) -> bool:
+    """Whether a parameter wants an output and not its gradient: another, called as a gradient is, is declared to want that."""
+    return not _for_a_gradient(name) and any(
+        _for_a_gradient(other) for other, what in declared.items() if other != name and what == declared[name]
+    )
+
+
+def _for_a_gradient(name: str) -> bool:
+    return names.is_upstream(name) or names.is_gradient(name)
+
+
 def _parts(adapter: Adapter, plain: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """What stands in tuples and lists that the forward pass returns, ``(i, f, g, o)``: where it is, by name."""
     found: dict[str, tuple[str, int]] = {}
@@ -94,7 +106,7 @@ def _plan_upstream(
         plan[gradients[short]] = ("upstream", output)
         free.remove(output)
     left = [name for name in waiting if name not in plan]
-    general = [name for name in left if names.is_upstream(name) or names.is_gradient(name)]
+    general = [name for name in left if _for_a_gradient(name)]
     if len(general) == 1 and len(free) == 1:
         plan[general[0]] = ("upstream", free[0])
     left = [name for name in waiting if name not in plan]

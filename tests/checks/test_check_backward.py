@@ -197,6 +197,39 @@ def test_values_that_the_forward_pass_returns_in_a_tuple_are_known_by_name() -> 
     assert report.passed, report
 
 
+def test_an_output_and_its_gradient_can_both_be_declared() -> None:
+    def forward(x: Any, W: Any) -> Any:
+        return np.tanh(x @ W)
+
+    def backward(delta: Any, h: Any, below: Any, W: Any) -> Any:
+        dz = delta * (1 - h**2)
+        return {"dx": dz @ W.T, "dW": below.T @ dz}
+
+    wanted = {"delta": "output", "h": "output", "below": "x"}
+    assert check_backward(forward, backward, (np.ones((4, 3)), np.ones((3, 2))), upstream=wanted).passed
+
+
+@pytest.mark.parametrize("limit", [0.5, 5.0])
+def test_gradients_scaled_to_a_norm_pass_and_are_said_to_be(limit: float) -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        grads = {"dx": dy @ W.T, "dW": x.T @ dy, "db": dy.sum(axis=0)}
+        norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
+        return {name: g * min(1, limit / norm) for name, g in grads.items()}
+
+    report = check_backward(linear, backward, tuple(arrays(x=(40, 3), W=(3, 2), b=(2,)).values()))
+    assert report.passed, report
+    assert report.notes == (f"gradients are scaled to the norm {limit:g} inside the backward pass: checked with smaller ones",)
+
+
+def test_a_wrong_gradient_that_is_no_multiple_of_what_arrives_is_not_called_clipped() -> None:
+    def backward(dy: Any, x: Any, W: Any) -> Any:
+        return {"dx": dy @ W.T, "dW": x.T @ dy, "db": (dy**2).sum(axis=0)}
+
+    report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()))
+    assert not report.passed
+    assert not any("clipped" in note or "norm" in note for note in report.notes)
+
+
 def test_numbers_alone_are_refused_with_advice() -> None:
     with pytest.raises(errors.ArgumentError, match="of numbers alone, make arrays of one entry"):
         check_backward(lambda x: x * x, lambda dout, x: 2 * x * dout, 3.0)

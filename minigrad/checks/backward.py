@@ -211,7 +211,7 @@ def _bounded(trial: Trial, smaller: Trial) -> str | None:
     if all(equal(trial.given[name] * faster, np.clip(grown[name], -largest, largest), 1e-4) for name in bent):
         return f"clipped to ±{largest:.6g}"
     factors = [factor(trial.given[name] * faster, grown[name], 1e-4) or 0.0 for name in bent]
-    if 0 < min(factors) and max(factors) < 1 and max(factors) - min(factors) <= 1e-4:
+    if min(factors) > 0 and max(factors) < 1 and max(factors) - min(factors) <= 1e-4:
         norm = float(np.sqrt(sum((trial.given[name] ** 2).sum() for name in bent))) * faster
         return f"scaled to the norm {norm:.6g}"
     return None

@@ -51,13 +51,13 @@ class _Case(NamedTuple):
 
 def _mean(case: _Case) -> str | None:
     factors = case.factors()
-    if not factors or max(factors) - min(factors) > 1e-9 * max(factors):
+    if not factors or max(factors) - min(factors) > case.rtol * abs(max(factors)):
         return None
     c, wrong, given, right = factors[0], case.wrong, case.given, case.right
     for size, what in case.sizes.items():
-        if size > 1 and abs(c / size - 1) <= 1e-7 and set(wrong) == {name for name in given if right[name].any()}:
+        if size > 1 and abs(c / size - 1) <= case.rtol and set(wrong) == {name for name in given if right[name].any()}:
             return f"all gradients are multiplied by {size}, {what}: right for the sum, where this loss is the mean"
-        if size < 2 or abs(c * size - 1) > 1e-7:
+        if size < 2 or abs(c * size - 1) > case.rtol:
             continue
         shared = {name for name in given if size not in right[name].shape}
         if set(wrong) == set(given) or (set(wrong) == shared and any(right[name].ndim > 1 for name in wrong)):

@@ -135,7 +135,7 @@ def factor_words(c: float, sizes: dict[int, str]) -> str | None:
             known.setdefault(-1 / size, f"divided by {size}, {what}, with the wrong sign")
             known.setdefault(float(size), f"multiplied by {size}, {what}")
     for value, words in known.items():
-        if abs(c - value) <= 1e-7 * abs(value):
+        if abs(c - value) <= 1e-6 * abs(value):
             return words.replace("has the wrong sign", "of the wrong sign") if value == -1 else words
     return None
 

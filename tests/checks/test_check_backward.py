@@ -271,6 +271,24 @@ def test_a_convention_is_recognised_said_and_passes(finish: Any, said: str) -> N
     assert any(said.replace("\\", "") in note for note in report.notes), report.notes
 
 
+def test_the_gradient_of_a_sum_is_recognised_beside_a_small_number_in_a_logarithm() -> None:
+    def forward(x: Any, W: Any, targets: Any) -> Any:
+        e = np.exp(x @ W)
+        p = e / e.sum(axis=1, keepdims=True)
+        loss = -np.log(p[np.arange(7), targets] + 1e-7).mean()
+        return loss, p
+
+    def backward(x: Any, p: Any, targets: Any) -> Any:
+        d = np.array(p)
+        d[np.arange(7), targets] -= 1
+        return {"dW": x.T @ d}
+
+    example = (*arrays(x=(7, 3), W=(3, 2)).values(), np.array([0, 1, 1, 0, 0, 1, 0]))
+    report = check_backward(forward, backward, example)
+    assert report.passed, report
+    assert any("multiplied by 7" in note for note in report.notes), report.notes
+
+
 def test_an_l2_penalty_is_recognised() -> None:
     def backward(dy: Any, x: Any, W: Any) -> Any:
         return {"dx": dy @ W.T, "dW": x.T @ dy + 0.01 * W}

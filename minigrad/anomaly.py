@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from minigrad.diagnosis import ADVICE, CLIP, Growth, Line, operands, range_of, trouble, user_line
 from minigrad.errors import AnomalyError, ArgumentError
-from minigrad.gradients import ArrayAccumulator
+from minigrad.gradients import ArrayAccumulator, sent
 from minigrad.graph import OUTPUT, Gradient, Leaf, Node, Operation
 from minigrad.scope import Place, Setting, end_trace, state
 from minigrad.tensor import Tensor
@@ -178,22 +178,15 @@ class CheckedArrayAccumulator(ArrayAccumulator):
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         self._inspector.changed(operation, g)
         contributions = super().derivative(operation, g)
-        for position, (source, contribution) in enumerate(zip(operation.sources, contributions, strict=True)):
-            if source is not None and contribution is not None and source.requires_grad:
-                self._inspector.sent(operation, g, position, self.whole(source, contribution))
+        for position, contribution in sent(operation, contributions):
+            self._inspector.sent(operation, g, position, contribution)
         return contributions
 
     @override
-    def take(self, node: Node) -> Gradient:
-        g = super().take(node)
+    def sum(self, node: Node) -> Gradient:
+        g = super().sum(node)
         self._inspector.arriving(node, g)
         return g
-
-    @override
-    def whole(self, node: Node, contribution: Gradient) -> Gradient:
-        alone = ArrayAccumulator()
-        alone.send(node, contribution)
-        return alone.take(node)
 
 
 class CheckedTensorAccumulator(TensorAccumulator):
@@ -218,8 +211,8 @@ class CheckedTensorAccumulator(TensorAccumulator):
         return contributions
 
     @override
-    def take(self, node: Node) -> Gradient:
-        g = super().take(node)
+    def sum(self, node: Node) -> Tensor:
+        g = super().sum(node)
         self._inspector.arriving(node, g._array)
         return g
 

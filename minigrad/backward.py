@@ -1,4 +1,4 @@
-"""The backward sweep over arrays once more, as the one loop that a training step spends its time in.
+"""What `Tensor.backward` does: the sweep over arrays as one loop, and what stays of it in the leaves.
 
 `minigrad.graph.sweep` says what a backward pass is, for arrays and Tensors, for all leaves or chosen targets.
 `Tensor.backward` needs one case of it: arrays, all leaves. `sweep_arrays` is that case, with the rules of
@@ -8,21 +8,28 @@ there. The tests hold the two sweeps to the same results, bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
+from minigrad.atomic import set_all
 from minigrad.gradients import MADE, ArrayAccumulator, Gathered, added_up, own
-from minigrad.graph import Gradient, Node, Operation, cycle
+from minigrad.graph import Gradient, Leaf, Node, Operation, cycle
+from minigrad.hooks import Watch
+from minigrad.locks import lock
 
-__all__ = ["sweep_arrays"]
+__all__ = ["commit", "release", "sweep_arrays"]
+
+commit_lock = lock()
 
 
 def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], list[Operation]]:
-    """What ``sweep([(output, gradient)], ArrayAccumulator())`` returns: gradients by leaf, and the operations passed.
+    """What ``sweep([(output, gradient)], ArrayAccumulator())`` comes to: gradients by leaf, and the operations passed.
 
-    Each gradient is an array of its own.
+    There are gradients of all leaves, and of results that are watched. Each is an array of its own.
     """
     sums = ArrayAccumulator()
     totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
@@ -84,3 +91,26 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
                 totals[serial] = total + contribution
                 owned.add(serial)
     return found, passed
+
+
+def release(operations: Iterable[Operation]) -> None:
+    """Free what the operations kept for their derivatives."""
+    for operation in operations:
+        operation.saved = None
+
+
+def commit(found: dict[Node, Gradient], passed: Iterable[Operation]) -> None:
+    """Add the gradients, each an array of its own, to the ``grad`` of leaves, and release the operations that were passed.
+
+    All of it happens or, after an error or an interrupt, nothing.
+    """
+    owned: list[tuple[Leaf | Watch, Any]] = []
+    for node, g in found.items():
+        if isinstance(node, Leaf):
+            owned.append((node, g))
+        elif node.watch is not None and node.watch.keep:
+            owned.append((node.watch, g))
+    releases = zip(passed, repeat("saved"), repeat(None))
+    with commit_lock:
+        totals = [(keeper, "grad", g if keeper.grad is None else keeper.grad + g) for keeper, g in owned]
+        set_all(chain(totals, releases))

@@ -14,10 +14,11 @@ one by one to an array of zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from typing_extensions import override
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Node, Operation
@@ -25,7 +26,8 @@ from minigrad.guard import Array, array_of
 from minigrad.sums import column_sums
 
 __all__ = [
-    "ArrayAccumulator", "OfResult", "OuterProduct", "Partial", "Piece", "Span", "check_replacement", "own", "unbroadcast",
+    "ArrayAccumulator", "OfResult", "OuterProduct", "Partial", "Piece", "SilentAccumulator", "Span", "check_replacement", "own",
+    "sent", "unbroadcast", "whole",
 ]  # fmt: skip
 
 Span: TypeAlias = tuple[int, int, int, Any]
@@ -263,16 +265,15 @@ class ArrayAccumulator:
             self.totals[serial] = total + fitted(contribution, node)
             self.owned.add(serial)
 
-    def take(self, node: Node) -> Gradient:
+    def sum(self, node: Node) -> Gradient:
         """The sum of all contributions of ``node``."""
         total = self.totals.pop(node.serial)
         return total if type(total) is np.ndarray else added_up(total, node)
 
-    def whole(self, node: Node, contribution: Gradient) -> Gradient:
-        """One contribution by itself, with the shape and dtype of ``node``."""
-        alone = ArrayAccumulator()
-        alone.send(node, contribution)
-        return alone.take(node)
+    def take(self, node: Node) -> Gradient:
+        """The same, or what hooks on ``node`` make of it."""
+        g = self.sum(node)
+        return g if node.watch is None else node.watch.show(node, g, self)
 
     def shown(self, g: Gradient) -> Gradient:
         """A copy that the hook may keep; writing to it would have no effect, and is an error."""
@@ -285,6 +286,48 @@ class ArrayAccumulator:
         array = array_of(getattr(changed, "_array", changed), f"hook on {node!r}")
         check_replacement(node, array.shape, array.dtype)
         return array.astype(node.dtype)
+
+
+class SilentAccumulator(ArrayAccumulator):
+    """Sums of a sweep that is no backward pass but looks at one: no hook is called, and every edge can be looked at.
+
+    Args:
+        on_edge: called with (operation, input number, gradient sent there); None: nobody looks.
+    """
+
+    __slots__ = ("on_edge",)
+
+    def __init__(self, on_edge: Callable[[Operation, int, Array], None] | None = None) -> None:
+        super().__init__()
+        self.on_edge = on_edge
+
+    @override
+    def take(self, node: Node) -> Gradient:
+        return self.sum(node)
+
+    @override
+    def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
+        contributions = super().derivative(operation, g)
+        if self.on_edge is not None:
+            for position, contribution in sent(operation, contributions):
+                self.on_edge(operation, position, contribution)
+        return contributions
+
+
+def sent(operation: Operation, contributions: Sequence[Gradient]) -> Iterator[tuple[int, Array]]:
+    """What each input of an operation is sent by itself, with its shape and dtype, under its number."""
+    for position, (source, contribution) in enumerate(zip(operation.inputs, contributions, strict=True)):
+        if source is not None and contribution is not None and source.requires_grad:
+            yield position, whole(contribution, source)
+
+
+def whole(contribution: Any, node: Node) -> Array:
+    """One contribution by itself, with the shape and dtype of ``node``."""
+    if type(contribution) is np.ndarray and contribution.shape == node.shape and contribution.dtype == node.dtype:
+        return contribution
+    alone = ArrayAccumulator()
+    alone.send(node, contribution)
+    return np.asarray(alone.sum(node))
 
 
 def added_up(total: Any, node: Node) -> Gradient:

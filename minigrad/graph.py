@@ -7,6 +7,9 @@ no reference cycle and is freed the moment its last tensor is dropped.
 Every node carries a serial number that grows from inputs to consumers. The sweep therefore needs no topological sort:
 it takes the pending node with the largest serial number, all of whose consumers are then done.
 
+One operation may stand for many. The graph can then be looked at in two ways: as it was recorded (``sources``), or with
+every such operation written out (``inputs``), which is what pictures, hooks and derivatives of derivatives go through.
+
 This file knows no NumPy: gradients are whatever the operations' derivatives return. They are arrays in an ordinary
 backward pass and Tensors when the backward pass is itself recorded.
 """
@@ -14,17 +17,15 @@ backward pass and Tensors when the backward pass is itself recorded.
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
-from itertools import chain, repeat, starmap
 from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import override
 
 from minigrad.errors import DTypeError, GraphError
-from minigrad.locks import lock
+from minigrad.hooks import Watch
 from minigrad.scope import Place, state
 
 __all__ = ["CONSTANT", "OUTPUT", "Gradient", "Leaf", "Node", "Operation", "sweep", "walk"]
@@ -36,45 +37,9 @@ OUTPUT = -1
 CONSTANT = -2
 
 STRIDE = 2**32
-"""Between two serial numbers lie those of the operations that stand for one when a loop is written out."""
+"""Between two serial numbers there is room for those of the operations that one stands for."""
 
 next_serial = itertools.count(STRIDE, STRIDE).__next__
-commit_lock = lock()
-
-
-class Watch:
-    """What somebody asked to see at a node: hooks on its gradient, and the gradient itself when it is to be kept."""
-
-    __slots__ = ("grad", "hooks", "keep")
-
-    def __init__(self) -> None:
-        self.hooks: dict[int, Callable[[Any], Any]] = {}
-        self.keep = False
-        self.grad: Any = None
-
-    def show(self, node: Node, g: Gradient, sums: Accumulator) -> Gradient:
-        """Let every hook see the gradient, and replace it if the hook returns another."""
-        for hook in list(self.hooks.values()):
-            changed = hook(sums.shown(g))
-            if changed is not None:
-                g = sums.replacement(node, changed)
-        return g
-
-
-class Removal:
-    """What takes a hook away again."""
-
-    __slots__ = ("_hooks", "_key")
-
-    def __init__(self, hooks: dict[int, Callable[[Any], Any]], key: int) -> None:
-        self._hooks = hooks
-        self._key = key
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._hooks.pop(self._key, None)
-
-    __call__ = remove
 
 
 class Node:
@@ -98,7 +63,7 @@ class Node:
 
     @property
     def inputs(self) -> tuple[Node | None, ...]:
-        """The sources as if every operation had been recorded by itself: what a picture, or `walk`, shows."""
+        """The sources, every operation that stands for many written out: what a picture, or `walk`, shows."""
         return tuple([None if source is None else source.written_out() for source in self.sources])
 
     @inputs.setter
@@ -106,11 +71,11 @@ class Node:
         self.sources = nodes
 
     def written_out(self) -> Node:
-        """The node itself; or, where one operation stands for many, the one of them that has this result."""
+        """The node itself; the result of an operation that stands for many, as that one of them which computes it."""
         return self
 
     def watched(self) -> Node:
-        """The node whose gradient is the whole gradient of this value, also where one operation stands for many."""
+        """The node at which hooks see the whole gradient of this value: the node itself, or as it is written out."""
         return self
 
     @property
@@ -171,9 +136,8 @@ class Operation(Node):
     ``CONSTANT``. That is all a recorded backward pass needs to see the saved arrays as Tensors again. The operands are the
     inputs and, after them, what the operation reads but has no derivative for, such as the condition of ``where``.
 
-    ``compute`` gives the result from the operands; None where it cannot be had from them alone, so that a loop with such
-    an operation in it cannot be compiled. ``entrywise`` says that each entry of the result is computed by itself, with
-    broadcasting.
+    ``compute`` gives the result from the operands; None where it cannot be had from them alone. ``entrywise`` says that
+    each entry of the result is computed by itself, with broadcasting.
     """
 
     __slots__ = ("saved",)
@@ -232,7 +196,7 @@ def walk(*roots: Any) -> list[Node]:
 
 
 Edges: TypeAlias = Callable[[Any], tuple["Node | None", ...]]
-"""What a node was computed from: `SOURCES` as it was recorded, or `INPUTS` with every loop written out."""
+"""What a node was computed from: `SOURCES` as it was recorded, `INPUTS` written out; None for what does not count."""
 
 SOURCES: Edges = attrgetter("sources")
 INPUTS: Edges = attrgetter("inputs")
@@ -267,39 +231,22 @@ class Accumulator(Protocol):
     There are two kinds: sums of arrays, fast and in place, and sums of Tensors, which are recorded.
     """
 
-    def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
-        """What ``operation`` sends to each of its inputs."""
-        ...
-
     def send(self, node: Node, contribution: Gradient) -> None:
         """Add ``contribution`` to what ``node`` has been sent."""
         ...
 
     def take(self, node: Node) -> Gradient:
-        """The sum of all contributions, with the shape and dtype of ``node``."""
+        """The sum of all contributions, with the shape and dtype of ``node``; or what hooks on it make of that."""
         ...
 
-    def whole(self, node: Node, contribution: Gradient) -> Gradient:
-        """One contribution by itself, with the shape and dtype of ``node``."""
-        ...
-
-    def shown(self, g: Gradient) -> Gradient:
-        """``g`` as a hook may see and keep it."""
-        ...
-
-    def replacement(self, node: Node, changed: Any) -> Gradient:
-        """What a hook returned in place of the gradient of ``node``, checked."""
+    def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
+        """What ``operation`` sends to each of its inputs."""
         ...
 
 
 def sweep(
-    seeds: Iterable[tuple[Node, Gradient]],
-    sums: Accumulator,
-    targets: set[Node] | None = None,
-    relevant: set[Node | None] | None = None,
-    on_edge: Callable[[Operation, int, Gradient], None] | None = None,
-    edges: Edges = SOURCES,
-) -> tuple[dict[Node, Gradient], list[Operation]]:
+    seeds: Iterable[tuple[Node, Gradient]], sums: Accumulator, edges: Edges = SOURCES
+) -> Iterator[tuple[Node, Gradient]]:
     """One backward pass: from the gradients of some nodes to the gradients of what they were computed from.
 
     The waiting node with the largest serial number goes next: everything that consumes it is newer, so its gradient is
@@ -308,56 +255,32 @@ def sweep(
     Args:
         seeds: nodes with the gradients to start from.
         sums: how gradients are computed and added.
-        targets: the nodes whose gradients are asked for; None for all leaves (and results that keep theirs).
-        relevant: the only nodes to visit; None for all.
-        on_edge: called with (operation, input number, gradient sent there), for every edge; hooks are then not called.
         edges: which graph to go through.
 
-    Returns:
-        The gradient of every target that was reached, and the operations that were passed. The graph is not changed.
+    Yields:
+        Every node that is reached, with its whole gradient, before its inputs are sent their contributions.
     """
     waiting: dict[int, Node] = {}
     newest_first: list[int] = []
-    found: dict[Node, Gradient] = {}
-    passed: list[Operation] = []
 
-    for node, g in seeds:
+    def send(node: Node, contribution: Gradient) -> None:
         if node.serial not in waiting:
             waiting[node.serial] = node
             heappush(newest_first, -node.serial)
-        sums.send(node, g)
+        sums.send(node, contribution)
+
+    for node, g in seeds:
+        send(node, g)
     while newest_first:
         node = waiting.pop(-heappop(newest_first))
         g = sums.take(node)
-        if node.watch is not None and on_edge is None:
-            g = node.watch.show(node, g, sums)
-        if targets is not None:
-            if node in targets:
-                found[node] = g
-        elif node.is_leaf or node.watch is not None:
-            found[node] = g
-        if not isinstance(node, Operation):
-            continue
-        inputs = edges(node)
-        if relevant is not None and relevant.isdisjoint(inputs):
-            continue
-        passed.append(node)
-        for position, contribution in enumerate(sums.derivative(node, g)):
-            source = inputs[position]
-            if contribution is None or source is None or not source.requires_grad:
-                continue
-            if relevant is not None and source not in relevant:
-                continue
-            serial = source.serial
-            if serial >= node.serial:
-                raise cycle(node, source)
-            if on_edge is not None:
-                on_edge(node, position, sums.whole(source, contribution))
-            if serial not in waiting:
-                waiting[serial] = source
-                heappush(newest_first, -serial)
-            sums.send(source, contribution)
-    return found, passed
+        yield node, g
+        if isinstance(node, Operation) and any(inputs := edges(node)):
+            for source, contribution in zip(inputs, sums.derivative(node, g), strict=True):
+                if source is not None and source.requires_grad and contribution is not None:
+                    if source.serial >= node.serial:
+                        raise cycle(node, source)
+                    send(source, contribution)
 
 
 def depends_on(nodes: Iterable[Node], targets: set[Node], edges: Edges = SOURCES) -> set[Node | None]:
@@ -369,29 +292,6 @@ def depends_on(nodes: Iterable[Node], targets: set[Node], edges: Edges = SOURCES
     return relevant
 
 
-def release(operations: Iterable[Operation]) -> None:
-    """Free what the operations kept for their derivatives."""
-    for operation in operations:
-        operation.saved = None
-
-
-def commit(found: dict[Node, Gradient], passed: Iterable[Operation]) -> None:
-    """Add the gradients, each an array of its own, to the ``grad`` of leaves, and release the operations that were passed.
-
-    All of it happens or, after an error or an interrupt, nothing.
-    """
-    owned: list[tuple[Leaf | Watch, Any]] = []
-    for node, g in found.items():
-        if isinstance(node, Leaf):
-            owned.append((node, g))
-        elif node.watch is not None and node.watch.keep:
-            owned.append((node.watch, g))
-    releases = zip(passed, repeat("saved"), repeat(None))
-    with commit_lock:
-        totals = [(keeper, "grad", g if keeper.grad is None else keeper.grad + g) for keeper, g in owned]
-        set_all(chain(totals, releases))
-
-
-def set_all(changes: Iterable[tuple[Any, str, Any]]) -> None:
-    """Set the attributes of many objects, given as (object, name, value), in one call that no interrupt can divide."""
-    deque(starmap(setattr, changes), maxlen=0)
+def among(nodes: Container[Node | None], edges: Edges = SOURCES) -> Edges:
+    """The edges that lead to one of these nodes, as a graph by themselves."""
+    return lambda node: tuple([source if source in nodes else None for source in edges(node)])

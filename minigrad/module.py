@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from minigrad.atomic import set_all
 from minigrad.errors import ArgumentError, MinigradError
 from minigrad.flags import flag
-from minigrad.graph import Leaf, set_all
+from minigrad.graph import Leaf
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, plain
 

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.backward import sweep_arrays
+from minigrad.backward import commit, sweep_arrays
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
 from minigrad.guard import Array, GuardedArray, array_of, entering, refuse_if_needed
+from minigrad.hooks import Removal, Watch
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
 from minigrad.registry import operations
@@ -254,7 +255,7 @@ class Tensor(Operators, ArrayMethods):
             raise ShapeError(f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}")
         keeper.grad = value.astype(self.dtype)
 
-    def _keeper(self) -> Leaf | graph.Watch | None:
+    def _keeper(self) -> Leaf | Watch | None:
         """Where the gradient is kept, if anywhere."""
         if isinstance(self._node, Leaf):
             return self._node.thawed or self._node
@@ -346,11 +347,15 @@ class Tensor(Operators, ArrayMethods):
         if state.detector is None:
             found, passed = sweep_arrays(node, g)
         else:
-            found, passed = graph.sweep([(node.written_out(), g)], state.detector.array_accumulator(), edges=graph.INPUTS)
-            found = {kept: own(g) for kept, g in found.items()}
-        graph.commit(found, () if retain_graph else passed)
+            sums, found, passed = state.detector.array_accumulator(), {}, []
+            for reached, arrived in graph.sweep([(node.written_out(), g)], sums, graph.INPUTS):
+                if isinstance(reached, Operation):
+                    passed.append(reached)
+                if reached.is_leaf or reached.watch is not None:
+                    found[reached] = own(arrived)
+        commit(found, () if retain_graph else passed)
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> graph.Removal:
+    def register_hook(self, hook: Callable[[Any], Any]) -> Removal:
         """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
 
         What the hook returns, unless it is None, goes on in its place and is what the next hook sees. Hooks are called
@@ -375,10 +380,7 @@ class Tensor(Operators, ArrayMethods):
         """
         if not callable(hook):
             raise DTypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
-        hooks = self._watch("register_hook").hooks
-        key = max(hooks, default=0) + 1
-        hooks[key] = hook
-        return graph.Removal(hooks, key)
+        return self._watch("register_hook").add(hook)
 
     def retain_grad(self) -> None:
         """Keep this intermediate result's gradient in ``grad`` too when ``backward`` goes through it, after its hooks.
@@ -395,13 +397,13 @@ class Tensor(Operators, ArrayMethods):
         """
         self._watch("retain_grad").keep = True
 
-    def _watch(self, what: str) -> graph.Watch:
+    def _watch(self, what: str) -> Watch:
         end_trace(what)
         if self._node is None or not self._wants:
             raise GraphError(f"{what}: no gradient ever reaches a tensor that does not require one")
         self._node = self._node.watched()
         if self._node.watch is None:
-            self._node.watch = graph.Watch()
+            self._node.watch = Watch()
         return self._node.watch
 
     # ---------------------------------------------------------------- as a Python object

@@ -9,15 +9,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
 from typing_extensions import override
 
 from minigrad import graph, pytree
+from minigrad.backward import release
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
-from minigrad.gradients import ArrayAccumulator, check_replacement, own, unbroadcast
+from minigrad.gradients import ArrayAccumulator, SilentAccumulator, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
 from minigrad.guard import Array, array_of
 from minigrad.scope import Place, differentiating, enable_grad, state
@@ -42,18 +44,20 @@ class TensorAccumulator:
 
     def send(self, node: Node, contribution: Gradient) -> None:
         """Add ``contribution`` to what ``node`` has been sent."""
-        contribution = self.whole(node, contribution)
+        contribution = unbroadcast(contribution if isinstance(contribution, Tensor) else unrecorded(contribution), node.shape)
+        if contribution.dtype != node.dtype:
+            contribution = contribution.astype(node.dtype)
         total = self._totals.get(node.serial)
         self._totals[node.serial] = contribution if total is None else total + contribution
 
-    def take(self, node: Node) -> Gradient:
+    def sum(self, node: Node) -> Tensor:
         """The sum of all contributions of ``node``."""
         return self._totals.pop(node.serial)
 
-    def whole(self, node: Node, contribution: Gradient) -> Gradient:
-        """One contribution by itself, with the shape and dtype of ``node``."""
-        contribution = unbroadcast(contribution if isinstance(contribution, Tensor) else unrecorded(contribution), node.shape)
-        return contribution if contribution.dtype == node.dtype else contribution.astype(node.dtype)
+    def take(self, node: Node) -> Gradient:
+        """The same, or what hooks on ``node`` make of it."""
+        g = self.sum(node)
+        return g if node.watch is None else node.watch.show(node, g, self)
 
     def shown(self, g: Gradient) -> Gradient:
         """The Tensor itself: it cannot be changed."""
@@ -96,13 +100,13 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
     steps_wanted = any(source.node is not source._node for source in inputs)
 
     @functools.cache
-    def between(edges: graph.Edges) -> set[Node | None]:
+    def relevant_in(edges: graph.Edges) -> set[Node | None]:
         starts = [output.node if edges is INPUTS else output._node for output in outputs]
         return graph.depends_on(graph.ancestors(starts, edges), targets, edges)
 
     def pull(upstream: Sequence[tuple[Tensor, Any]], create_graph: bool) -> tuple[list[Tensor], list[Operation]]:
         edges = INPUTS if create_graph or steps_wanted or state.detector is not None else SOURCES
-        relevant = between(edges)
+        relevant = relevant_in(edges)
         seeds: list[tuple[Node, Any]] = []
         for output, given in upstream:
             node, g = seed(output, given, where)
@@ -116,13 +120,18 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
             else:
                 seeds.append((node, unrecorded(g)))
         detector = state.detector
+        sums: graph.Accumulator
         if create_graph:
-            with enable_grad():
-                tensor_accumulator = TensorAccumulator() if detector is None else detector.tensor_accumulator()
-                found, passed = graph.sweep(seeds, tensor_accumulator, targets, relevant, edges=edges)
+            sums = TensorAccumulator() if detector is None else detector.tensor_accumulator()
         else:
-            array_accumulator = ArrayAccumulator() if detector is None else detector.array_accumulator()
-            found, passed = graph.sweep(seeds, array_accumulator, targets, relevant, edges=edges)
+            sums = ArrayAccumulator() if detector is None else detector.array_accumulator()
+        between, found, passed = graph.among(relevant, edges), dict[Node | None, Gradient](), list[Operation]()
+        with enable_grad() if create_graph else nullcontext():
+            for node, g in graph.sweep(seeds, sums, between):
+                if node in targets:
+                    found[node] = g
+                if isinstance(node, Operation) and any(between(node)):
+                    passed.append(node)
         return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
 
     return pull
@@ -200,7 +209,7 @@ def grad(
     pull = reverse(results, sources, "grad")
     gradients, passed = pull(list(zip(results, grad_outputs, strict=True)), keep)
     if not retain:
-        graph.release(passed)
+        release(passed)
     return tuple(gradients)
 
 
@@ -401,9 +410,10 @@ def edge_gradients(output: Tensor, gradient: Any = None) -> dict[tuple[Node, int
     (output,) = _tensors((output,), "edge_gradients")
     edges: dict[tuple[Node, int], Array] = {}
 
-    def note(operation: Operation, position: int, contribution: Any) -> None:
+    def note(operation: Operation, position: int, contribution: Array) -> None:
         edges[operation, position] = own(contribution)
 
     node, g = seed(output, gradient, "edge_gradients")
-    graph.sweep([(node.written_out(), g)], ArrayAccumulator(), on_edge=note, edges=INPUTS)
+    for _ in graph.sweep([(node.written_out(), g)], SilentAccumulator(note), INPUTS):
+        pass
     return edges

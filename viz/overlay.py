@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from minigrad.gradients import ArrayAccumulator
+from minigrad.gradients import ArrayAccumulator, whole
 from minigrad.graph import OUTPUT
 
 from .diagram.items import Diagram
@@ -61,14 +61,15 @@ def send_back(
     for vertex in reversed(vertices):
         if vertex not in reached:
             continue
-        g, saved = sums.take(vertex), vertex.kept()
+        g, saved = sums.sum(vertex), vertex.kept()
         if on_vertex is not None:
             on_vertex(vertex, g, saved)
-        for slot, (source, share) in enumerate(zip(vertex.inputs, vertex.shares(g, saved, sums), strict=True)):
-            if share is not None and source is not None and source.requires_grad:
+        contributions = vertex.contributions(g, saved)
+        for position, (source, contribution) in enumerate(zip(vertex.inputs, contributions, strict=True)):
+            if contribution is not None and source is not None and source.requires_grad:
                 if on_edge is not None:
-                    on_edge(vertex, slot, sums.whole(source, share))
-                sums.send(source, share)
+                    on_edge(vertex, position, whole(contribution, cast(Any, source)))
+                sums.send(source, contribution)
                 reached.add(source)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph
-from minigrad.gradients import ArrayAccumulator, OuterProduct, Partial, unbroadcast
+from minigrad.gradients import OuterProduct, Partial, SilentAccumulator, unbroadcast
 from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
@@ -29,7 +29,6 @@ from minigrad.ops.casting import Copy
 from minigrad.ops.indexing import Slice
 
 from .tables import norms
-from .terms import ignored
 
 __all__ = ["Measured", "measured_by_loop"]
 
@@ -109,13 +108,14 @@ def measured_by_loop(output: Node, g: Any) -> Measured | None:
     loops = [node for node in nodes if isinstance(node, Loop)]
     try:
         sums = ByTime(loops, nodes)
-        graph.sweep([(output, g)], sums, on_edge=ignored)
+        for _ in graph.sweep([(output, g)], sums):
+            pass
         return sums.measured()
     except (Unknown, CannotCompile):
         return None
 
 
-class ByTime(ArrayAccumulator):
+class ByTime(SilentAccumulator):
     """Sums of a sweep that measure what passes through loops.
 
     Raises:
@@ -253,9 +253,9 @@ class ByTime(ArrayAccumulator):
         if any(isinstance(node, Loop) for node in behind):
             return
         leaves: set[Node] = {node for node in behind if isinstance(node, Leaf) and node.requires_grad and not node.time}
-        found, _ = graph.sweep([(source, g)], ArrayAccumulator(), leaves, on_edge=ignored)
-        for leaf, total in found.items():
-            self.parts.setdefault(leaf, []).append(([t], Part(_numbered(leaf), SUM, total[None])))
+        for node, total in graph.sweep([(source, g)], SilentAccumulator()):
+            if node in leaves:
+                self.parts.setdefault(node, []).append(([t], Part(_numbered(node), SUM, total[None])))
 
 
 def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:

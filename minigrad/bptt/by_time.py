@@ -12,7 +12,7 @@ from typing_extensions import override
 from minigrad import graph
 from minigrad.arguments import several, text
 from minigrad.errors import ArgumentError, DTypeError
-from minigrad.gradients import ArrayAccumulator, own
+from minigrad.gradients import SilentAccumulator, own
 from minigrad.graph import INPUTS, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, seed
@@ -113,19 +113,20 @@ def _written_out(output: Node, g: Any) -> Measured:
     entrances = [Entrance(nodes, leaf) for leaf in parameters]
     arriving: list[dict[int, Seeds]] = [{} for _ in entrances]
 
-    def note(operation: Operation, position: int, share: Any) -> None:
+    def note(operation: Operation, position: int, contribution: Array) -> None:
         source = operation.inputs[position]
         for entrance, at in zip(entrances, arriving, strict=True):
             if source is not None and operation.time and entrance.is_crossed(operation, source):
-                at.setdefault(operation.time, []).append((source, own(share)))
+                at.setdefault(operation.time, []).append((source, own(contribution)))
 
-    found, _ = graph.sweep([(output, g)], ArrayAccumulator(), set(named), on_edge=note, edges=INPUTS)
+    sums, wanted = SilentAccumulator(note), set(named)
+    sizes = {node: norms(g, 0) for node, g in graph.sweep([(output, g)], sums, INPUTS) if node in wanted}
     values: dict[Label, Array] = {}
     for node in named:
         number, t = 1, column[node.time or 0]
         while not np.isnan(values.setdefault((node.scope, str(node.name), number), np.full(len(times), np.nan))[t]):
             number += 1
-        values[node.scope, str(node.name), number][t] = norms(found.get(node, np.zeros(())), 0)
+        values[node.scope, str(node.name), number][t] = sizes.get(node, 0)
     shares: dict[Node, Array] = {}
     for leaf, entrance, at in zip(parameters, entrances, arriving, strict=True):
         if at:

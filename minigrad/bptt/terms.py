@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,14 +12,14 @@ from typing_extensions import override
 from minigrad import graph
 from minigrad.arguments import several
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.gradients import ArrayAccumulator, own
+from minigrad.gradients import ArrayAccumulator, SilentAccumulator, own
 from minigrad.graph import INPUTS, Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.tensor import Tensor, seed
 
 from .tables import aligned, norms
 
-__all__ = ["Contributions", "Entrance", "Seeds", "Terms", "contributions", "ignored", "started", "times_of"]
+__all__ = ["Contributions", "Entrance", "Seeds", "Terms", "contributions", "started", "times_of"]
 
 Seeds: TypeAlias = list[tuple[Node, Any]]
 
@@ -48,13 +48,16 @@ class Entrance:
 
     def passed_on(self, arriving: Seeds) -> Array:
         """The gradient of the leaf, from what has arrived."""
-        found, _ = graph.sweep(arriving, ArrayAccumulator(), {self.leaf}, self.made_of_it, on_edge=ignored, edges=INPUTS)
-        g = found.get(self.leaf)
-        return own(np.zeros(self.leaf.shape, self.leaf.dtype) if g is None else g)
+        return swept(arriving, SilentAccumulator(), self.made_of_it, self.leaf)
 
 
-def ignored(operation: Operation, position: int, share: Any) -> None:
-    """What is asked to look at an edge, and does not: hooks are for backward passes, not for this."""
+def swept(seeds: Seeds, sums: ArrayAccumulator, relevant: set[Node | None], leaf: Node) -> Array:
+    """The gradient of a leaf, by ways through the relevant nodes; zeros where there is none."""
+    found = np.zeros(leaf.shape, leaf.dtype)
+    for node, g in graph.sweep(seeds, sums, graph.among(relevant, INPUTS)):
+        if node is leaf:
+            found = own(g)
+    return found
 
 
 @dataclass(frozen=True)
@@ -153,14 +156,14 @@ class Terms:
             if node in entrance.made_of_it:
                 found.setdefault(0, []).append((node, g))
 
-        def note(operation: Operation, position: int, share: Any) -> None:
+        def note(operation: Operation, position: int, contribution: Array) -> None:
             source = operation.inputs[position]
             if source is not None and entrance.is_crossed(operation, source):
-                found.setdefault(operation.time or 0, []).append((source, own(share)))
+                found.setdefault(operation.time or 0, []).append((source, own(contribution)))
 
-        sums = ArrayAccumulator() if allowed is None else Within({allowed})
+        sums = SilentAccumulator(note) if allowed is None else Within({allowed}, note)
         begun = [(node, g) for node, g in arriving if node in entrance.relevant and node not in entrance.made_of_it]
-        graph.sweep(begun, sums, relevant=entrance.relevant, on_edge=note, edges=INPUTS)
+        swept(begun, sums, entrance.relevant, self.leaf)
         table = np.zeros((self.T, *self.leaf.shape), self.leaf.dtype)
         for k, seeds in found.items():
             if k:
@@ -180,28 +183,27 @@ class Terms:
         """What the loss sends directly to the values of each step t = 1 … T, and to the parameter without any step."""
         rows: list[Seeds] = [[] for _ in range(self.T)]
 
-        def note(operation: Operation, position: int, share: Any) -> None:
-            source = operation.inputs[position]
-            if source is not None and source.time and not operation.time:
-                rows[source.time - 1].append((source, own(share)))
-
         (output, g), relevant = self.seeds[0], self.entrance.relevant
+
+        def note(operation: Operation, position: int, contribution: Array) -> None:
+            source = operation.inputs[position]
+            if source is not None and source in relevant and source.time and not operation.time:
+                rows[source.time - 1].append((source, own(contribution)))
+
         if output.time:
             rows[output.time - 1].append((output, g))
             return rows, np.zeros(self.leaf.shape, self.leaf.dtype)
         seeds = self.seeds if output in relevant else []
-        found, _ = graph.sweep(seeds, Within({None, 0}), {self.leaf}, relevant, on_edge=note, edges=INPUTS)
-        direct = found.get(self.leaf)
-        return rows, np.zeros(self.leaf.shape, self.leaf.dtype) if direct is None else own(direct)
+        return rows, swept(seeds, Within({None, 0}, note), relevant, self.leaf)
 
 
-class Within(ArrayAccumulator):
+class Within(SilentAccumulator):
     """Sums of a sweep that goes no further than the operations of some times."""
 
     __slots__ = ("times",)
 
-    def __init__(self, times: set[int | None]) -> None:
-        super().__init__()
+    def __init__(self, times: set[int | None], on_edge: Callable[[Operation, int, Array], None]) -> None:
+        super().__init__(on_edge)
         self.times = times
 
     @override

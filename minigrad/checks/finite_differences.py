@@ -204,8 +204,8 @@ class _Point:
             cuts = np.cumsum([output.size for output in outputs])[:-1]
             shares = zip(outputs, np.split(upstream, cuts) if outputs else [], strict=True)
             seeds = [seed(y, g.reshape(y.shape), "gradcheck") for y, g in shares if y.requires_grad]
-            found, _ = graph.sweep(seeds, ArrayAccumulator())
-            rows.append([found.get(v.node) if v.node is not None else None for v in variables])
+            found: dict[Any, Array] = {node: g for node, g in graph.sweep(seeds, ArrayAccumulator()) if node.is_leaf}
+            rows.append([found.get(v.node) for v in variables])
         return [
             [np.zeros(v.shape) if row[k] is None else np.array(row[k]) for row in rows] for k, v in enumerate(variables)
         ]

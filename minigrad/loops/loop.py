@@ -153,7 +153,10 @@ class Loop(Operation):
         targets = {source for source in self.sources if source is not None and source.requires_grad}
         seeds = [(node, g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
         relevant = graph.depends_on(graph.ancestors([node for node, _ in seeds]), targets)
-        found, _ = graph.sweep(seeds, ArrayAccumulator(), targets, relevant)
+        between = graph.among(relevant)
+        found: dict[Node | None, Gradient] = {
+            node: g for node, g in graph.sweep(seeds, ArrayAccumulator(), between) if node in targets
+        }
         return [None if source is None else found.get(source) for source in self.sources]
 
 

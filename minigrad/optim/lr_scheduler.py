@@ -45,9 +45,10 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.arguments import several
+from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
-from minigrad.optim.optimizer import Optimizer, set_all_items
+from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.options import as_float, at_least_zero, whole_number
 from minigrad.optim.plateau import ReduceLROnPlateau
 from minigrad.optim.schedule import Schedule

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import starmap
-from operator import setitem
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from typing_extensions import override
 
 from minigrad.arguments import several
+from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.guard import Array, GuardedArray
 from minigrad.optim.options import MOST, Check, Described, at_least_zero, named_arrays, switch
@@ -276,11 +274,6 @@ class Optimizer(ABC):
     def _options_in(self, saved: Mapping[str, Array], number: int) -> dict[str, Any]:
         found = {name: saved[_prefix(number) + name].tolist() for name in self.options}
         return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-
-
-def set_all_items(changes: Iterable[tuple[Any, Any, Any]]) -> None:
-    """``container[key] = value`` for many (container, key, value), in one call that no interrupt can divide."""
-    deque(starmap(setitem, changes), maxlen=0)
 
 
 def _prefix(number: int) -> str:

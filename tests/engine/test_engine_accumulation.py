@@ -539,7 +539,7 @@ def test_gradients_are_added_while_the_lock_is_held(monkeypatch):
         def __exit__(self, *error):
             held.append(x.grad)
 
-    monkeypatch.setattr("minigrad.graph.commit_lock", Lock())
+    monkeypatch.setattr("minigrad.backward.commit_lock", Lock())
     (x * 3.0).sum().backward()
     assert held[0] is None
     np.testing.assert_array_equal(held[1], np.full(x.shape, 3.0))

@@ -15,7 +15,7 @@ import pytest
 from minigrad.models.cells import LSTM
 from minigrad.models.layers import unroll
 
-from minigrad import Tensor, graph
+from minigrad import Tensor, backward
 from minigrad.locks import lock
 from minigrad.loops import pool
 
@@ -64,7 +64,7 @@ def held_by_another_thread(one: AbstractContextManager[Any], seconds: float = 0.
     thread.join()
 
 
-@pytest.mark.parametrize("one", [graph.commit_lock, pool.kept_lock], ids=["gradients", "pool"])
+@pytest.mark.parametrize("one", [backward.commit_lock, pool.kept_lock], ids=["gradients", "pool"])
 def test_a_lock_that_another_thread_holds_is_free_in_the_child(one: AbstractContextManager[Any]) -> None:
     cell = LSTM(3, 4, seed=0)
     with held_by_another_thread(one):

@@ -163,7 +163,7 @@ MUTANTS = [
         ),
     ),
     *rows(
-        "graph",
+        "backward",
         ("the graph is not released", "def commit", 'zip(passed, repeat("saved"), repeat(None))', "()"),
         ("gradients replace those of earlier calls", "def commit", "g if keeper.grad is None else keeper.grad + g", "g"),
         ("gradients are added without a lock", "def commit", "    with commit_lock:\n", "    if True:\n"),
@@ -173,6 +173,9 @@ MUTANTS = [
             "node.watch is not None and node.watch.keep",
             "node.watch",
         ),
+    ),
+    *rows(
+        "graph",
         ("a released graph is walked again", "class Operation", "if self.saved is None:", "if self.saved == 7:"),
         ("walk follows first inputs only", "def ancestors", "inputs = edges(node)", "inputs = edges(node)[:1]"),
         ("walk in the order of discovery", "def ancestors", "sorted(seen, key=lambda node: node.serial)", "list(seen)[::-1]"),
@@ -182,20 +185,25 @@ MUTANTS = [
             "node = waiting.pop(-heappop(newest_first))",
             "node = waiting.pop(-newest_first.pop(newest_first.index(max(newest_first))))",
         ),
-        ("hooks are not called", "def sweep", "if node.watch is not None and on_edge is None:", "if False:"),
-        (
-            "edge_gradients calls hooks",
-            "def sweep",
-            "if node.watch is not None and on_edge is None:",
-            "if node.watch is not None:",
-        ),
-        ("grad goes past its inputs", "def sweep", "if relevant is not None and relevant.isdisjoint(inputs):", "if False:"),
+        ("grad goes past its inputs", "def sweep", "and any(inputs := edges(node))", "and (inputs := edges(node))"),
+        ("grad goes through all of the graph", "def among", "source if source in nodes else None", "source"),
+    ),
+    *rows(
+        "gradients",
+        ("hooks are not called", "class ArrayAccumulator", "return g if node.watch is None else", "return g if True else"),
+        ("edge_gradients calls hooks", "class SilentAccumulator", "return self.sum(node)", "return super().take(node)"),
+    ),
+    *rows(
+        "hooks",
         (
             "what a hook returns is ignored",
             "class Watch",
             "g = sums.replacement(node, changed)",
             "sums.replacement(node, changed)",
         ),
+    ),
+    *rows(
+        "graph",
         ("the place of recording is lost", "class Leaf", "self.place = state.place", "self.place = Place(None, ())"),
     ),
     *rows(
@@ -360,7 +368,7 @@ MUTANTS = [
             "retain = keep if retain_graph",
             "retain = False if retain_graph",
         ),
-        ("grad never releases", "def grad", "        graph.release(passed)\n", "        pass\n"),
+        ("grad never releases", "def grad", "        release(passed)\n", "        pass\n"),
         ("grad forgets grad_outputs", "def grad", "zip(results, grad_outputs, strict=True)", "((y, None) for y in results)"),
         ("inside a transform derivatives are constants", "def recorded", "state.differentiating if", "False if"),
         (
@@ -492,13 +500,16 @@ MUTANTS = [
         ("SGD: momentum replaced", "class SGD", 'state["momentum_buffer"] *= momentum', 'state["momentum_buffer"] *= 0'),
     ),
     *rows(
-        "optim/optimizer",
+        "atomic",
         (
             "step: an interrupt divides it",
             "def set_all_items",
             "    deque(starmap(setitem, changes), maxlen=0)\n",
             "    for container, key, value in changes:\n        container[key] = value\n",
         ),
+    ),
+    *rows(
+        "optim/optimizer",
         ("step: parameters are moved one by one", "class Optimizer", "theta = kept.copy()", "theta = kept"),
         (
             "step: what is remembered changes before all is computed",

@@ -112,8 +112,8 @@ MUTANTS = [
         (
             "a circle is swept",
             "def sweep",
-            "                raise cycle(node, source)\n",
-            "                return found, passed\n",
+            "                        raise cycle(node, source)\n",
+            "                        return\n",
         ),
     ),
     *rows(

@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from minigrad.gradients import ArrayAccumulator, Piece
+from minigrad.gradients import Piece, whole
 from minigrad.graph import Node, Operation
 from minigrad.loops.written import was_released
 from minigrad.ops.indexing import entry, piece
@@ -106,15 +106,15 @@ class Vertex:
             saved = adapt(saved)
         return saved
 
-    def shares(self, g: Any, saved: Saved, sums: ArrayAccumulator) -> list[Any]:
+    def contributions(self, g: Any, saved: Saved) -> list[Any]:
         """What it sends to each of its inputs, given its gradient and what it kept."""
         if self.operation is None:
             return [self._handed_on(g)] if self.inputs else []
         if not self.rowwise:
             return list(self.operation.vjp(g, *saved))
         return [
-            _without_axis(share, source, sums) if is_row and share is not None and source is not None else share
-            for share, source, is_row in zip(self.operation.vjp(g[None], *saved), self.inputs, self.rowwise, strict=True)
+            _without_axis(sent, source) if is_row and sent is not None and source is not None else sent
+            for sent, source, is_row in zip(self.operation.vjp(g[None], *saved), self.inputs, self.rowwise, strict=True)
         ]
 
     def _handed_on(self, g: Any) -> Any:
@@ -126,11 +126,11 @@ class Vertex:
         return Piece(g, piece(*self.span) if len(source.shape) == len(self.shape) else entry(axis, start))
 
 
-def _without_axis(share: Any, source: Vertex, sums: ArrayAccumulator) -> Any:
-    """A share, in whatever form, without its leading axis of length 1."""
+def _without_axis(contribution: Any, source: Vertex) -> Any:
+    """A contribution, in whatever form, without its leading axis of length 1."""
     longer: Any = copy(source)
     longer.shape = (1, *source.shape)
-    return sums.whole(longer, share)[0]
+    return whole(contribution, longer)[0]
 
 
 def vertices_of(nodes: Sequence[Node]) -> list[Vertex]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from minigrad import graph
 from minigrad.checks.tracing.line import Vjp
-from minigrad.gradients import ArrayAccumulator
+from minigrad.gradients import ArrayAccumulator, whole
 from minigrad.guard import Array
 from minigrad.scope import enable_grad
 from minigrad.tensor import Tensor
@@ -46,17 +44,13 @@ def local(tensor: Tensor, leaves: list[Tensor]) -> Vjp:
         one = node  # a single operation, by far the commonest case: no sweep needed
 
         def alone(g: Array) -> Sequence[Array | None]:
-            sums = ArrayAccumulator()
-            shares = sums.derivative(one, g)
-            return [
-                None if s is None or p is None else s if type(s) is np.ndarray and s.shape == p.shape else sums.whole(p, s)
-                for s, p in zip(shares, places, strict=True)
-            ]
+            contributions = ArrayAccumulator().derivative(one, g)
+            return [None if c is None or p is None else whole(c, p) for c, p in zip(contributions, places, strict=True)]
 
         return alone
 
     def swept(g: Array) -> Sequence[Array | None]:
-        found, _ = graph.sweep([(node, g)], ArrayAccumulator())
+        found: dict[Any, Array] = {place: g for place, g in graph.sweep([(node, g)], ArrayAccumulator()) if place in places}
         return [None if place is None else found.get(place) for place in places]
 
     return swept

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 
 from minigrad.atomic import set_all
+from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.gradients import MADE, ArrayAccumulator, Gathered, added_up, own
-from minigrad.graph import Gradient, Leaf, Node, Operation, cycle
+from minigrad.graph import INPUTS, Gradient, Leaf, Node, Operation, cycle, sweep
+from minigrad.guard import Array
 from minigrad.hooks import Watch
 from minigrad.locks import lock
+from minigrad.scope import end_trace, state
+from minigrad.values import Values, numbers_of
 
-__all__ = ["commit", "release", "sweep_arrays"]
+__all__ = ["backward", "commit", "release", "seed", "sweep_arrays"]
 
 commit_lock = lock()
 
@@ -90,6 +94,51 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             else:
                 totals[serial] = total + contribution
                 owned.add(serial)
+    return found, passed
+
+
+def backward(output: Values, gradient: Any, retain_graph: bool) -> None:
+    """What `Tensor.backward` does, once its options are known to be some."""
+    node, g = seed(output, gradient, "backward")
+    if state.detector is None:
+        found, passed = sweep_arrays(node, g)
+    else:
+        found, passed = _looked_at(node.written_out(), g, state.detector.array_accumulator())
+    commit(found, () if retain_graph else passed)
+
+
+def seed(output: Values, gradient: Any, where: str) -> tuple[Node, Array]:
+    """The node of a tensor and the gradient a backward pass starts with there, checked."""
+    end_trace(where)
+    if output._node is None or not output._wants:
+        raise GraphError(
+            f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "
+            "or it was computed under no_grad(), or by a transform without create_graph=True"
+        )
+    if gradient is None:
+        if output.size != 1:
+            raise GraphError(
+                f"{where}: a tensor of shape {output.shape} has {output.size} entries; reduce it to one number with "
+                ".sum() or .mean(), or pass the upstream gradient of that shape"
+            )
+        return output._node, np.full(output.shape, 1, output.dtype) if output.shape else np.array(1, output.dtype)
+    values = np.array(gradient._array) if isinstance(gradient, Values) else numbers_of(gradient, None, f"{where}: gradient")
+    if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
+        raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")
+    if values.shape != output.shape:
+        raise ShapeError(f"{where}: expected an upstream gradient of shape {output.shape}, got {values.shape}")
+    return output._node, values.astype(output.dtype)
+
+
+def _looked_at(output: Node, gradient: Any, sums: ArrayAccumulator) -> tuple[dict[Node, Gradient], list[Operation]]:
+    """What `sweep_arrays` returns, by the sweep that goes through single steps, where every gradient is looked at."""
+    found: dict[Node, Gradient] = {}
+    passed: list[Operation] = []
+    for node, g in sweep([(output, gradient)], sums, INPUTS):
+        if isinstance(node, Operation):
+            passed.append(node)
+        if node.is_leaf or node.watch is not None:
+            found[node] = own(g)
     return found, passed
 
 

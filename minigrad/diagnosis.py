@@ -14,7 +14,8 @@ import numpy as np
 
 from minigrad.graph import Node
 from minigrad.guard import Array
-from minigrad.tensor import Constant, Tensor
+from minigrad.recording import Constant
+from minigrad.tensor import Tensor
 
 __all__ = ["ADVICE", "CLIP", "Growth", "Line", "magnitude", "operands", "range_of", "trouble", "user_line"]
 

@@ -12,8 +12,9 @@ from minigrad.arguments import text
 from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.guard import Array
-from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, reading, record, unrecorded
+from minigrad.recording import operand, record
+from minigrad.scope import reading, state
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["Function"]
 

@@ -16,7 +16,8 @@ from minigrad.errors import ArgumentError, MinigradError
 from minigrad.flags import flag
 from minigrad.graph import Leaf
 from minigrad.guard import Array
-from minigrad.tensor import Tensor, plain
+from minigrad.recording import plain
+from minigrad.tensor import Tensor
 
 __all__ = ["Module", "Parameter", "is_parameter", "parts_of"]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from minigrad.errors import MutationError
+from minigrad.errors import MutationError, ShapeError
+from minigrad.graph import Operation
 from minigrad.registry import operations
+from minigrad.scope import state
+from minigrad.values import Values
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Operators"]
 
 
-class Operators:
-    """What a Tensor inherits. In-place operators are its own: they may change it."""
+class Operators(Values):
+    """What a Tensor inherits."""
 
     __slots__ = ()
 
@@ -109,13 +112,44 @@ class Operators:
         return operations.compare(np.bitwise_xor, other, self)
 
     def __invert__(self) -> Tensor:
-        return operations.compare(np.bitwise_xor, self, True if cast("Tensor", self).dtype.kind == "b" else -1)
+        return operations.compare(np.bitwise_xor, self, True if self.dtype.kind == "b" else -1)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return operations.protocol.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         return operations.protocol.function(function, args, kwargs)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place(operations.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place(operations.subtract, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place(operations.multiply, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place(operations.divide, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._in_place(operations.power, other)
+
+    def _in_place(self, function: Callable[[Any, Any], Tensor], other: Any) -> Any:
+        """``t += x``: a new, recorded tensor under the old name; only a leaf under ``no_grad`` is really changed."""
+        if not self._wants or isinstance(self._node, Operation):
+            return function(self, other)
+        if state.recording:
+            raise MutationError(
+                "in-place operator: this leaf needs a gradient and recording is on. To update a parameter, do it under "
+                "no_grad(); to compute with it, write t = t + x"
+            )
+        self._allow_write()
+        result = function(self, other)
+        if result.shape != self.shape:
+            raise ShapeError(f"in-place operator: expected a result of shape {self.shape}, got {result.shape}")
+        self._array[...] = result._array
+        return self
 
 
 def _comparable(other: object) -> bool:

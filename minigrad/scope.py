@@ -77,6 +77,12 @@ def end_trace(what: str) -> None:
         state.tracer.end(what)
 
 
+def reading(value: Any, what: str) -> None:
+    """Say that Python is about to see the values of a Tensor: a trace that they belong to ends here."""
+    if state.tracer is not None:
+        state.tracer.read(value, what)
+
+
 class _Exit:
     """The ``__exit__`` of a setting: a fresh callable for each ``with`` statement, which alone holds it.
 

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import sys
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import override
 
-from minigrad import graph
-from minigrad.backward import commit, sweep_arrays
-from minigrad.errors import ArgumentError, ConversionError, DTypeError, GraphError, MutationError, ShapeError
+from minigrad.backward import backward
+from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
-from minigrad.gradients import own
 from minigrad.graph import Leaf, Node, Operation
-from minigrad.guard import Array, GuardedArray, array_of, entering, refuse_if_needed
+from minigrad.guard import Array
 from minigrad.hooks import Removal, Watch
 from minigrad.methods import ArrayMethods
 from minigrad.operators import Operators
+from minigrad.python_object import PythonObject
 from minigrad.registry import operations
-from minigrad.scope import end_trace, state
+from minigrad.scope import end_trace, reading, state
+from minigrad.values import numbers_of
 
-__all__ = ["Constant", "Tensor", "given", "operand", "plain", "record", "unrecorded"]
-
-ndarray = np.ndarray
-_new = object.__new__
-_next_serial = graph.next_serial
+__all__ = ["Tensor", "unrecorded"]
 
 
-class Tensor(Operators, ArrayMethods):
+class Tensor(Operators, ArrayMethods, PythonObject):
     """A NumPy array together with the record of how it was computed.
 
     Args:
@@ -55,12 +47,7 @@ class Tensor(Operators, ArrayMethods):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_array", "_guard", "_node", "_wants")
-
-    _array: Array
-    _node: Node | None
-    _wants: bool
-    _guard: weakref.ref[GuardedArray]
+    __slots__ = ()
 
     def __init__(
         self,
@@ -69,7 +56,7 @@ class Tensor(Operators, ArrayMethods):
         dtype: npt.DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
-        array = _numbers(data, dtype)
+        array = numbers_of(data, dtype)
         if requires_grad is not False:
             requires_grad = flag(requires_grad, "requires_grad")
         if requires_grad and array.dtype.kind != "f":
@@ -80,79 +67,13 @@ class Tensor(Operators, ArrayMethods):
         if requires_grad or name is not None:
             self._node = Leaf(array.shape, array.dtype, requires_grad, _checked_name(name))
 
-    # ---------------------------------------------------------------- what it holds
-
-    @property
-    def data(self) -> Array:
-        """The values, as a NumPy array that can be written to unless a recorded operation still needs them.
-
-        Assigning an array of the same shape replaces the values (converted to the tensor's dtype); operations that were
-        recorded before keep the old ones.
-
-        Raises:
-            MutationError: on writing to the array while it is needed; the message says by which operation.
-        """
-        reading(self, "data")
-        root = self._guarded()
-        if root is None:
-            root = GuardedArray.over(self)
-            self._guard = weakref.ref(root)
-        return root.view()
-
-    @data.setter
-    def data(self, values: npt.ArrayLike) -> None:
-        end_trace("writing to data")
-        if isinstance(values, GuardedArray) and _same_memory(values, self._array):
-            return
-        if isinstance(self._node, Operation):
-            raise MutationError(
-                f"data: this tensor is the result of {self._node.described()}; only a tensor you made can get new values. "
-                "Make a new Tensor from the values instead"
-            )
-        array = _numbers(values, self.dtype, "data")
-        if array.shape != self.shape:
-            raise ShapeError(f"data: expected values of shape {self.shape}, got {array.shape}")
-        self._array = array
-
-    def _guarded(self) -> GuardedArray | None:
-        """The root of the guarded views of the array, if any of them is alive."""
-        guard = getattr(self, "_guard", None)
-        root = None if guard is None else guard()
-        return root if root is not None and root.base is self._array else None
+    # ---------------------------------------------------------------- its place in the graph
 
     @property
     def node(self) -> Node | None:
         """The tensor's node in the recorded graph; None for an anonymous constant."""
         reading(self, "node")
         return None if self._node is None else self._node.written_out()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self._array.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self._array.ndim
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the values."""
-        return self._array.dtype
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return self._array.size
-
-    def numel(self) -> int:
-        """PyTorch's name for ``size``."""
-        return self.size
-
-    def dim(self) -> int:
-        """PyTorch's name for ``ndim``."""
-        return self.ndim
 
     @property
     def name(self) -> str | None:
@@ -250,7 +171,7 @@ class Tensor(Operators, ArrayMethods):
             return
         if keeper is None or not self._wants or not self.is_leaf:
             raise GraphError("grad: only a tensor with requires_grad=True that is not a result has a gradient to set")
-        value = _numbers(value, None, "grad")
+        value = numbers_of(value, where="grad")
         if value.shape != self.shape or value.dtype.kind != "f":
             raise ShapeError(f"grad: expected floating-point values of shape {self.shape}, got {value.dtype} {value.shape}")
         keeper.grad = value.astype(self.dtype)
@@ -261,62 +182,10 @@ class Tensor(Operators, ArrayMethods):
             return self._node.thawed or self._node
         return None if self._node is None else self._node.watch
 
-    def item(self) -> Any:
-        """The only entry, as a Python number.
-
-        Raises:
-            ShapeError: there is not exactly one entry.
-        """
-        if self.size != 1:
-            raise ShapeError(f"item: expected exactly one entry, got shape {self.shape}; use .numpy() for all of them")
-        reading(self, "item()")
-        return self._array.item()
-
-    def numpy(self) -> Array:
-        """The values as a new NumPy array, cut off from the graph."""
-        reading(self, "numpy()")
-        return np.array(self._array)
-
-    def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
-        reading(self, "tolist()")
-        return self._array.tolist()
-
     def detach(self) -> Tensor:
         """The same values without their history: gradients stop here. They are shared, not copied, and read-only."""
         reading(self, "detach()")
         return unrecorded(self._array.view())
-
-    # ---------------------------------------------------------------- arrays that recorded operations keep
-
-    def lend(self, borrower: type[Operation]) -> Any:
-        """The values for a recorded operation to keep; the tensor refuses writes as long as the operation needs them.
-
-        A view of memory that is not the tensor's own (of a caller's array, or made under ``no_grad``) is copied.
-        """
-        node, data = self._node, self._array
-        return data if data.base is None or (node is not None and not node.is_leaf) else data.copy()
-
-    def _allow_write(self) -> None:
-        """Raise MutationError if the array must not change: an operation needs it, or it is not this tensor's alone."""
-        node = self._node
-        known = 2 if self._guarded() is None else 3  # this tensor, the argument of the next call, and the guard
-        if sys.getrefcount(self._array) > known:
-            what = f"the array of {self.name!r}" if self.name else "this array"
-            if isinstance(node, Operation):
-                refuse_if_needed(self._array, what)
-            else:
-                refuse_if_needed(self._array, what, "assign a new array: t.data = values")
-        if isinstance(node, Operation) and node.saved is not None:
-            raise MutationError(
-                f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
-                "Call backward() first, or work on a copy: t.numpy()"
-            )
-        if self._array.base is not None and sys.getrefcount(self._array.base) > 2:  # the view and the argument
-            raise MutationError(
-                "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "
-                "the original, or work on a copy: t.numpy()"
-            )
 
     # ---------------------------------------------------------------- gradients
 
@@ -343,17 +212,7 @@ class Tensor(Operators, ArrayMethods):
         """
         if retain_graph is not False:
             retain_graph = flag(retain_graph, "backward: retain_graph")
-        node, g = seed(self, gradient, "backward")
-        if state.detector is None:
-            found, passed = sweep_arrays(node, g)
-        else:
-            sums, found, passed = state.detector.array_accumulator(), {}, []
-            for reached, arrived in graph.sweep([(node.written_out(), g)], sums, graph.INPUTS):
-                if isinstance(reached, Operation):
-                    passed.append(reached)
-                if reached.is_leaf or reached.watch is not None:
-                    found[reached] = own(arrived)
-        commit(found, () if retain_graph else passed)
+        backward(self, gradient, retain_graph)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Removal:
         """Call ``hook(gradient)`` whenever a backward pass has this tensor's whole gradient: the sum over all consumers.
@@ -406,89 +265,6 @@ class Tensor(Operators, ArrayMethods):
             self._node.watch = Watch()
         return self._node.watch
 
-    # ---------------------------------------------------------------- as a Python object
-
-    @override
-    def __repr__(self) -> str:
-        reading(self, "repr()")
-        node, facts = self.node, [f"shape={self.shape}", f"dtype={self.dtype}"]
-        if isinstance(node, Operation):
-            facts.append(f"op={node.label}")
-            if node.time is not None:
-                facts.append(f"time={node.time}")
-        elif self._wants:
-            facts.append("requires_grad=True")
-        if self.name is not None:
-            facts.append(f"name={self.name!r}")
-        return f"Tensor({_shown(self._array)}, {', '.join(facts)})"
-
-    @override
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return str(self)
-        if self.size != 1:
-            raise ShapeError(
-                f"format: {spec!r} is for one number, got a tensor of shape {self.shape}; reduce it first, or format the "
-                "entries of t.tolist()"
-            )
-        reading(self, "format()")
-        return format(self._array.item(), spec)
-
-    def __len__(self) -> int:
-        if self.ndim == 0:
-            raise ShapeError("len: a tensor of shape () has no length; use .item() for its value")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if self.ndim == 0:
-            raise ShapeError("iteration: a tensor of shape () cannot be iterated over; use .item() for its value")
-        return (self[i] for i in range(self.shape[0]))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ShapeError(
-                f"bool: a tensor of shape {self.shape} is neither true nor false; use np.any(t.data) or np.all(t.data)"
-            )
-        reading(self, "bool()")
-        return bool(self._array.item())
-
-    def __contains__(self, value: Any) -> bool:
-        reading(self, "in")
-        equal = self == value
-        return isinstance(equal, Tensor) and bool(equal._array.any())
-
-    def __float__(self) -> float:
-        self._refuse_conversion(
-            "float()",
-            "use .item() to read the value; if this was out[t] = y, collect the y in a list and use minigrad.stack(list); for "
-            "a function of the math module take minigrad's own",
-        )
-        return float(self.item())
-
-    def __int__(self) -> int:
-        self._refuse_conversion("int()", "use .item() to read the value")
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise DTypeError(f"index: expected an integer tensor, got dtype {self.dtype}")
-        return int(self.item())
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        self._refuse_conversion(
-            "conversion to a NumPy array",
-            "if this was out[t] = h, collect the h in a list and use minigrad.stack(list); to read the values, use "
-            "t.numpy() or t.detach()",
-        )
-        if copy is False:
-            raise ArgumentError("conversion to a NumPy array: it is always a copy; t.data shows the values without one")
-        return np.array(self._array, dtype=dtype)
-
-    def _refuse_conversion(self, what: str, advice: str) -> None:
-        reading(self, what)
-        if self._wants:
-            raise ConversionError(f"{what}: this tensor needs a gradient, which would be lost here; {advice}")
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied, deep-copied and pickled alike: values, gradient, name and wish for gradients, and whatever attributes a
         subclass has; no hooks and no history."""
@@ -500,244 +276,25 @@ class Tensor(Operators, ArrayMethods):
         attributes = getattr(self, "__dict__", None)
         return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad), attributes
 
-    # ---------------------------------------------------------------- operators that change a leaf, and the transpose
-
-    def __iadd__(self, other: Any) -> Any:
-        return self._in_place(operations.add, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._in_place(operations.subtract, other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self._in_place(operations.multiply, other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self._in_place(operations.divide, other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self._in_place(operations.power, other)
-
-    def _in_place(self, function: Callable[[Any, Any], Tensor], other: Any) -> Tensor:
-        """``t += x``: a new, recorded tensor under the old name; only a leaf under ``no_grad`` is really changed."""
-        if not self._wants or isinstance(self._node, Operation):
-            return function(self, other)
-        if state.recording:
-            raise MutationError(
-                "in-place operator: this leaf needs a gradient and recording is on. To update a parameter, do it under "
-                "no_grad(); to compute with it, write t = t + x"
-            )
-        self._allow_write()
-        result = function(self, other)
-        if result.shape != self.shape:
-            raise ShapeError(f"in-place operator: expected a result of shape {self.shape}, got {result.shape}")
-        self._array[...] = result._array
-        return self
-
     @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
         return operations.shape.reversed_axes(self)
 
 
-class Constant:
-    """An operand that is not a tensor: a Python number, which never changes a dtype, or an array."""
-
-    __slots__ = ("_array",)
-
-    _node = None
-    _wants = False
-
-    def __init__(self, data: Any) -> None:
-        self._array = data
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array, () of a number."""
-        return np.shape(self._array)
-
-    def lend(self, borrower: type[Operation]) -> Any:
-        """The number, or a copy of the array: the caller may change it between forward and backward."""
-        return self._array.copy() if isinstance(self._array, np.ndarray) else self._array
-
-
-def operand(value: Any, where: str) -> Tensor | Constant:
-    """``value`` as something an operation can compute with.
-
-    Numbers, Python's and NumPy's scalars alike, never change the dtype of the tensor they meet; arrays follow NumPy's
-    promotion.
-
-    Raises:
-        DTypeError: ``value`` is not made of real numbers or booleans.
-        ShapeError: it is a ragged list.
-    """
-    kind = type(value)
-    if kind is float or kind is int:
-        return Constant(value)
-    if isinstance(value, (Tensor, Constant)):
-        return value
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, (float, int)):
-        return Constant(value)
-    if isinstance(value, np.ndarray | list | tuple):
-        array = plain(value, where)
-        if array.dtype.kind in "fiub":
-            return Constant(array)
-        value = array
-    got = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-    raise DTypeError(f"{where}: expected a Tensor, a real number or an array of real numbers, got {got}")
-
-
-def plain(value: Any, where: str) -> Array:
-    """``value`` (a Tensor, an array, a number or nested lists of numbers) as a bare array, without its history.
-
-    Raises:
-        DTypeError: a subclass of ndarray with a meaning of its own.
-        ShapeError: the lists are not evenly nested.
-    """
-    if isinstance(value, Tensor):
-        reading(value, where)
-        return np.asarray(value._array)
-    return array_of(value, where)
-
-
-def record(
-    node: Operation,
-    data: Any,
-    inputs: tuple[Node | None, ...],
-    saved: tuple[Any, ...],
-    operands: Sequence[Tensor | Constant | None] | None = None,
-) -> Tensor:
-    """The result of an operation, with its place in the graph.
-
-    Args:
-        node: the operation, fresh.
-        data: what it computed.
-        inputs: the nodes of its operands.
-        saved: what its derivative needs, described by the operation's ``keeps``.
-        operands: all that it read, if its result follows from that alone: so a loop with it in it can be traced.
-    """
-    if type(data) is not ndarray:
-        data = np.asarray(data)
-    node.sources = inputs
-    node.saved = saved
-    node.shape = data.shape
-    node.dtype = data.dtype
-    node.place = place = state.place
-    node.name = None
-    node.watch = None
-    node.serial = _next_serial()
-    result: Tensor = _new(Tensor)
-    result._array = data
-    result._node = node
-    result._wants = True
-    if place[2] is not None:
-        _observed(node, result, operands)
-    return result
-
-
-def _observed(node: Operation, result: Tensor, operands: Sequence[Tensor | Constant | None] | None) -> None:
-    """Show a new operation to whoever watches: the detector of anomalies, or the tracer of a loop."""
-    if state.detector is not None:
-        state.detector.look_at(node, result._array)
-    if state.tracer is not None:
-        state.tracer.note(node, result, operands)
-
-
-def reading(tensor: Tensor, what: str) -> None:
-    """Say that Python is about to see the values of ``tensor``: a trace that they belong to ends here."""
-    if state.tracer is not None:
-        state.tracer.read(tensor, what)
-
-
 def unrecorded(data: Any) -> Tensor:
     """A tensor around ``data``, which is not copied, without a place in the graph."""
-    result: Tensor = _new(Tensor)
-    result._array = data if type(data) is ndarray else np.asarray(data)
+    result: Tensor = object.__new__(Tensor)
+    result._array = data if type(data) is np.ndarray else np.asarray(data)
     result._node = None
     result._wants = False
     return result
-
-
-def given(array: Array, name: str, role: str) -> Tensor:
-    """A constant around an array, which is not copied, with a name and what it is to its model."""
-    result, node = unrecorded(array), Leaf(array.shape, array.dtype, False, name)
-    node.role = role
-    result._node = node
-    return result
-
-
-def seed(output: Tensor, gradient: Any, where: str) -> tuple[Node, Array]:
-    """The node of ``output`` and the gradient a backward pass starts with there, checked."""
-    end_trace(where)
-    if output._node is None or not output._wants:
-        raise GraphError(
-            f"{where}: nothing was recorded for this tensor: no tensor it was computed from has requires_grad=True, "
-            "or it was computed under no_grad(), or by a transform without create_graph=True"
-        )
-    if gradient is None:
-        if output.size != 1:
-            raise GraphError(
-                f"{where}: a tensor of shape {output.shape} has {output.size} entries; reduce it to one number with "
-                ".sum() or .mean(), or pass the upstream gradient of that shape"
-            )
-        return output._node, np.full(output.shape, 1, output.dtype) if output.shape else np.array(1, output.dtype)
-    values = np.array(gradient._array) if isinstance(gradient, Tensor) else _numbers(gradient, None, f"{where}: gradient")
-    if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
-        raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")
-    if values.shape != output.shape:
-        raise ShapeError(f"{where}: expected an upstream gradient of shape {output.shape}, got {values.shape}")
-    return output._node, values.astype(output.dtype)
-
-
-def _numbers(data: Any, dtype: npt.DTypeLike | None, where: str = "Tensor") -> Array:
-    """A new array of real numbers or booleans; ``where`` begins the message of an error."""
-    if isinstance(data, Tensor):
-        data._refuse_conversion("Tensor()", "use .detach() to start a new history from its values")
-        data = data._array
-    try:
-        wanted = None if dtype is None else np.dtype(dtype)
-    except (TypeError, ValueError):  # ValueError: a name that is no text
-        wanted = np.dtype(object)
-    if wanted is not None and wanted.kind not in "fiub":
-        raise DTypeError(f"{where}: expected a dtype of real numbers, got {dtype!r}")
-    try:
-        array = np.array(entering(data, "Tensor"), dtype=wanted)
-    except (ConversionError, DTypeError):
-        raise
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ShapeError(
-            f"{where}: expected numbers or evenly nested lists of numbers, got {_without_layout(data, error)}"
-        ) from None
-    if array.dtype.kind not in "fiub":
-        if array.dtype.kind == "c":
-            raise DTypeError(f"{where}: expected real numbers, got complex ones; pass the real and imaginary parts separately")
-        raise DTypeError(f"{where}: expected real numbers, got {type(data).__name__} (dtype {array.dtype})")
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _without_layout(data: Any, error: Exception) -> str:
-    """What ``data`` is, in words of our own where NumPy speaks of arrays, elements and sequences."""
-    if isinstance(data, list | tuple):
-        return f"{data!r:.60}, whose parts differ in shape or kind"
-    return f"{type(data).__name__} ({error})"
 
 
 def _checked_name(name: Any) -> str | None:
     if name is not None and not isinstance(name, str):
         raise DTypeError(f"name: expected a string or None, got {name!r}")
     return name
-
-
-def _shown(array: Array) -> str:
-    """The values in a few lines: long axes are cut, and what would still be many lines is shown as one row of entries."""
-    rows = math.prod(array.shape[:-1])
-    if math.prod(min(length, 5) for length in array.shape[:-1]) > 10:
-        first, last = array.flat[:2], array.flat[-2:]
-        return f"[{', '.join(map(str, first.tolist()))}, ..., {', '.join(map(str, last.tolist()))}]"
-    return np.array2string(
-        array, threshold=20 if rows <= 10 else 0, edgeitems=2, precision=4, max_line_width=88, separator=", ", prefix="Tensor("
-    )
 
 
 def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
@@ -747,18 +304,9 @@ def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
     )
 
 
-def _same_memory(view: Array, array: Array) -> bool:
-    """Whether the view shows the whole array, as it is."""
-    here, there = view.__array_interface__, array.__array_interface__
-    return view.strides == array.strides and all(here[key] == there[key] for key in ("shape", "typestr")) and (
-        here["data"][0] == there["data"][0]
-    )
-
-
 def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Array | None) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
     if requires_grad:
         tensor.grad = grad
     return tensor
-

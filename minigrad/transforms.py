@@ -16,14 +16,15 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad import graph, pytree
-from minigrad.backward import release
+from minigrad.backward import release, seed
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.gradients import ArrayAccumulator, SilentAccumulator, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
 from minigrad.guard import Array, array_of
+from minigrad.recording import record
 from minigrad.scope import Place, differentiating, enable_grad, state
-from minigrad.tensor import Tensor, record, seed, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["edge_gradients", "grad", "jvp", "vjp"]
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, cross_entropy, embedding, no_grad
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.module import Module, Parameter
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 from .checks import Seed, generator, positive_size
 from .encoder_decoder import EncoderDecoder

@@ -16,7 +16,7 @@ from minigrad import Tensor, cross_entropy, no_grad, softmax
 from minigrad.arguments import count, fitting_memory
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.module import Module, Parameter
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 from .cells import make_cell
 from .checks import Seed, generator, is_number, positive_size, switch

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from minigrad import Tensor, where
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 __all__ = ["Valid", "batch_first", "checked_lengths", "fitting", "is_padding_behind", "selected", "steps_that_count"]
 

@@ -17,8 +17,8 @@ from minigrad.arguments import fitting_memory
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
+from minigrad.recording import given, plain
 from minigrad.scope import Place
-from minigrad.tensor import given, plain
 
 from .checks import Seed, positive_size, switch
 from .states import parts_of, shape_of

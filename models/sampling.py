@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minigrad import Tensor
 from minigrad.errors import ArgumentError, LabelError, ShapeError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 __all__ = ["IntArray", "chosen", "same_batch", "symbols"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.errors import ArgumentError, IndexingError, LabelError, ShapeError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 from .checks import positive_size
 from .vocabulary import IntArray

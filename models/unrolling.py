@@ -19,7 +19,7 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.loops import CannotCompile, note
 from minigrad.memory import collector_paused
-from minigrad.tensor import given
+from minigrad.recording import given
 
 from .checks import positive_size, switch
 from .lengths import Valid, batch_first, selected, steps_that_count

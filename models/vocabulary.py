@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from minigrad.arguments import count, named_one_of, several
 from minigrad.arguments import text as words
 from minigrad.errors import ArgumentError, DTypeError, IndexingError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 __all__ = ["UNKNOWN", "IntArray", "Unit", "Vocabulary"]
 

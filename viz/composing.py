@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from minigrad.backward import seed
 from minigrad.errors import ArgumentError, DTypeError, GraphError
 from minigrad.graph import Node, walk
 from minigrad.memory import collector_paused
-from minigrad.tensor import Tensor, seed
+from minigrad.tensor import Tensor
 
 from .charts.along_time import along_time, is_long
 from .details import DETAILS, SIZES, checked, chosen, detailed

@@ -11,11 +11,12 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.arguments import several, text
+from minigrad.backward import seed
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.gradients import SilentAccumulator, own
 from minigrad.graph import INPUTS, Leaf, Node, Operation
 from minigrad.guard import Array
-from minigrad.tensor import Tensor, seed
+from minigrad.tensor import Tensor
 
 from .by_loop import Label, Measured, measured_by_loop
 from .tables import aligned, norms

@@ -11,11 +11,12 @@ from typing_extensions import override
 
 from minigrad import graph
 from minigrad.arguments import several
+from minigrad.backward import seed
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.gradients import ArrayAccumulator, SilentAccumulator, own
 from minigrad.graph import INPUTS, Gradient, Node, Operation
 from minigrad.guard import Array
-from minigrad.tensor import Tensor, seed
+from minigrad.tensor import Tensor
 
 from .tables import aligned, norms
 

@@ -13,7 +13,7 @@ from minigrad.arguments import real, several, text
 from minigrad.checks.narrowing import on_the_way_out
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, GraphError, ShapeError
 from minigrad.guard import Array
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 __all__ = ["Comparison", "Difference", "assert_gradients_close", "compare_gradients"]
 

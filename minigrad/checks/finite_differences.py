@@ -14,13 +14,14 @@ from typing_extensions import override
 
 from minigrad import graph, pytree
 from minigrad.arguments import count, real, several
+from minigrad.backward import seed
 from minigrad.checks.comparison import assert_gradients_close, compare_gradients
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
 from minigrad.flags import flag
 from minigrad.gradients import ArrayAccumulator
 from minigrad.guard import Array
 from minigrad.scope import is_recording, no_grad
-from minigrad.tensor import Tensor, seed
+from minigrad.tensor import Tensor
 from minigrad.transforms import vjp
 
 __all__ = [

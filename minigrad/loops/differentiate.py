@@ -28,7 +28,8 @@ from minigrad.loops.trace import Tracer
 from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
-from minigrad.tensor import Constant, Tensor
+from minigrad.recording import Constant
+from minigrad.tensor import Tensor
 
 __all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate"]
 

@@ -12,8 +12,9 @@ from minigrad.loops.compile import Compiled, form_of
 from minigrad.loops.program import CARRY, CONST, XS, Ref
 from minigrad.loops.trace import Const, Flat, Trace, hoisted
 from minigrad.module import Parameter
+from minigrad.recording import Constant
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor
+from minigrad.tensor import Tensor
 
 __all__ = ["Memory", "Recipe", "key_of", "recipe_for", "remember"]
 

@@ -23,8 +23,9 @@ from minigrad.guard import Array
 from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompile, Line, Program, Ref, Undefined, Value
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
+from minigrad.recording import Constant, record
 from minigrad.scope import Place, Setting, state
-from minigrad.tensor import Constant, Tensor, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted"]
 

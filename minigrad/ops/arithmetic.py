@@ -15,8 +15,9 @@ from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.ops.elementwise import NOT_DEFINED, Unary, pair, quiet, refusal, values
 from minigrad.ops.kinks import switch
 from minigrad.ops.protocol import implements
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["add", "add_to", "divide", "multiply", "negative", "power", "square", "subtract"]
 

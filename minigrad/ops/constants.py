@@ -19,8 +19,9 @@ from minigrad.graph import Operation
 from minigrad.ops.elementwise import pair
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis, reduced_axes
-from minigrad.scope import end_trace, state
-from minigrad.tensor import Tensor, operand, reading, record, unrecorded
+from minigrad.recording import operand, record
+from minigrad.scope import end_trace, reading, state
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["argmax", "argmin", "compare", "flat"]
 

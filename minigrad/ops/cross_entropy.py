@@ -16,9 +16,10 @@ from minigrad.ops.kinks import where
 from minigrad.ops.losses import average, checked_reduction
 from minigrad.ops.shape import as_tensor
 from minigrad.ops.softmax import below_peak, log_softmax, softmax
+from minigrad.recording import plain, record
 from minigrad.scope import state
 from minigrad.sums import row_sums
-from minigrad.tensor import Tensor, plain, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["cross_entropy"]
 

@@ -11,8 +11,9 @@ from typing_extensions import override
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis, ravel, reduced_axes
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["cumsum"]
 

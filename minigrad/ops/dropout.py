@@ -11,8 +11,9 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError
 from minigrad.flags import flag
 from minigrad.graph import CONSTANT, Gradient, Operation
+from minigrad.recording import operand, record
 from minigrad.scope import end_trace, state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["dropout"]
 

@@ -13,8 +13,9 @@ from minigrad.graph import Gradient, Operation
 from minigrad.ops.indexing import getitem
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import as_tensor
+from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["einsum"]
 

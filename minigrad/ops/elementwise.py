@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from minigrad.errors import DTypeError, MinigradError, ShapeError
 from minigrad.graph import OUTPUT, Operation
+from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["NOT_DEFINED", "Unary", "loudly", "pair", "quiet", "quietly", "refusal", "values"]
 

@@ -13,8 +13,9 @@ from minigrad.ops.elementwise import values
 from minigrad.ops.kinks import switch
 from minigrad.ops.protocol import implements
 from minigrad.ops.reductions import Reduction, nonempty
+from minigrad.recording import record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["max", "min"]
 

@@ -11,7 +11,8 @@ from minigrad.guard import Array
 from minigrad.ops.indexing import GetItem, is_traced, lookup
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axis, ravel, record_view
-from minigrad.tensor import Tensor, operand, plain
+from minigrad.recording import operand, plain
+from minigrad.tensor import Tensor
 
 __all__ = ["embedding", "take", "take_along_axis"]
 

@@ -13,8 +13,9 @@ from minigrad.errors import IndexingError
 from minigrad.gradients import Partial, Piece, Span
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.shape import View, as_tensor
+from minigrad.recording import operand, plain, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, plain, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["getitem"]
 

@@ -15,8 +15,9 @@ from minigrad.graph import Gradient, Leaf, Operation
 from minigrad.ops.indexing import cut, entry, piece, pieces
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import as_tensor, checked_axis, ravel, reshape
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["concatenate", "hstack", "split", "stack", "unbind", "vstack"]
 

@@ -27,8 +27,9 @@ from minigrad.graph import Gradient, Operation
 from minigrad.ops.constants import flat
 from minigrad.ops.elementwise import Unary, pair, refusal, values
 from minigrad.ops.protocol import implements
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["absolute", "clip", "maximum", "minimum", "relu", "where"]
 

@@ -15,8 +15,9 @@ from minigrad.errors import ArgumentError, LabelError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.elementwise import quiet, quietly
 from minigrad.ops.transcendental import logistic
+from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["binary_cross_entropy_with_logits", "mse_loss"]
 

@@ -14,8 +14,9 @@ from minigrad.gradients import OuterProduct
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import Transpose
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["matmul"]
 

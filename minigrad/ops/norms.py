@@ -21,8 +21,9 @@ from minigrad.ops.protocol import implements
 from minigrad.ops.reductions import Reduction
 from minigrad.ops.reductions import sum as total
 from minigrad.ops.shape import as_tensor, moveaxis, reduced_axes, reshape
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["norm", "prod"]
 

@@ -15,8 +15,9 @@ from minigrad.ops.casting import copy
 from minigrad.ops.indexing import GetItem
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import checked_axes, checked_axis, ravel, record_view
+from minigrad.recording import operand, plain, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, plain, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["flip", "pad", "repeat", "tile"]
 

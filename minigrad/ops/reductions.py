@@ -14,8 +14,9 @@ from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.ops.elementwise import values
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import reduced_axes
+from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["mean", "std", "sum", "var"]
 

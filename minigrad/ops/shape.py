@@ -12,8 +12,9 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
+from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
-from minigrad.tensor import Constant, Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["broadcast_to", "expand_dims", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "transpose"]
 

@@ -20,8 +20,9 @@ from minigrad.guard import Array
 from minigrad.ops.elementwise import quiet, quietly
 from minigrad.ops.reductions import Reduction
 from minigrad.ops.shape import reduced_axes
+from minigrad.recording import operand, record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, operand, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 

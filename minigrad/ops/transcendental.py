@@ -12,8 +12,9 @@ from minigrad.graph import Gradient, Operation
 from minigrad.guard import Array
 from minigrad.ops.elementwise import Unary, pair, quiet, quietly
 from minigrad.ops.protocol import implements
+from minigrad.recording import record
 from minigrad.scope import state
-from minigrad.tensor import Tensor, record, unrecorded
+from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["cos", "exp", "expm1", "log", "log1p", "logaddexp", "sigmoid", "sin", "softplus", "sqrt", "tanh"]
 

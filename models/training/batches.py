@@ -12,7 +12,7 @@ import numpy.typing as npt
 from minigrad import Tensor
 from minigrad.arguments import several
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 from ..checks import positive_size, switch
 from ..streams import Streams

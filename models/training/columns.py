@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 from .batch import Array, Batch
 

@@ -11,9 +11,9 @@ from minigrad.models import GRU, LSTM, RNN, GatedRNN, RecurrentLayers, unroll
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.backward import seed
 from minigrad.bptt import by_time
 from minigrad.bptt.by_loop import Measured, measured_by_loop
-from minigrad.tensor import seed
 
 T, B, D, H = 6, 2, 3, 4
 XS = np.random.default_rng(0).normal(size=(T, B, D))

@@ -14,8 +14,8 @@ from minigrad import Parameter, Tensor, detect_anomaly, grad, is_recording, no_g
 from minigrad.diagnosis import magnitude
 from minigrad.errors import AnomalyError
 from minigrad.graph import Node, Operation
+from minigrad.recording import record
 from minigrad.scope import state
-from minigrad.tensor import record
 
 
 def leaf(*values, name=None):

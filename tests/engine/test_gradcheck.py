@@ -17,7 +17,8 @@ from minigrad.checks.finite_differences import (
 )
 from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError, ShapeError
 from minigrad.graph import Operation
-from minigrad.tensor import record, unrecorded
+from minigrad.recording import record
+from minigrad.tensor import unrecorded
 
 RNG = np.random.default_rng(0)
 

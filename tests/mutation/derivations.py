@@ -14,8 +14,8 @@ MUTANTS = [
         (
             "a loss is split by the step that reads it, and goes on through the others",
             "class Terms",
-            "Within({None, 0})",
-            "ArrayAccumulator()",
+            "Within({None, 0}, note)",
+            "SilentAccumulator(note)",
         ),
         ("without the product, and through all steps", "class Terms", "if allowed is None else", "if True else"),
         ("the double sum without what arrives outside of the steps", "class Contributions", " + self.outside.sum(axis=0)", ""),

@@ -164,7 +164,7 @@ MUTANTS = [
         ("the log is not saved", "class Trainer", ', "log": self.log', ""),
     ),
     *rows(
-        "tensor",
-        ("a trace does not end where values are looked for", "class Tensor", '        reading(self, "in")\n', ""),
+        "python_object",
+        ("a trace does not end where values are looked for", "class PythonObject", '        reading(self, "in")\n', ""),
     ),
 ]

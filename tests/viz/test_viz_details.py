@@ -20,8 +20,8 @@ from picture_checks import lines_through_boxes, outside_the_picture, overlapping
 from test_viz_matrix import lost
 
 from minigrad import Tensor, edge_gradients, tanh, time_step, walk
+from minigrad.backward import seed
 from minigrad.errors import ArgumentError
-from minigrad.tensor import seed
 
 CHECKS = (overlapping_boxes, outside_the_picture)
 MAKERS: dict[str, Callable[[], Tensor]] = {

@@ -14,8 +14,8 @@ from minigrad.viz.palette import NOT_FINITE, UNTRACKED, VANISHED, Scale
 from minigrad.viz.text import plain
 
 from minigrad import Parameter, Tensor, edge_gradients, log, tanh, time_step, walk
+from minigrad.backward import seed
 from minigrad.errors import ArgumentError, GraphError, ShapeError
-from minigrad.tensor import seed
 
 NONE = -1.0
 

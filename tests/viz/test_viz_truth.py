@@ -18,7 +18,7 @@ from minigrad.viz.overlay import Overlay
 from minigrad.viz.text import plain
 
 from minigrad import Parameter, Tensor, embedding, log, tanh, time_step, walk
-from minigrad.tensor import seed
+from minigrad.backward import seed
 
 
 def diagram_of(tensor: Tensor) -> Diagram:

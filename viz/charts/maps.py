@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.arguments import MOST, count, text
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.tensor import plain
+from minigrad.recording import plain
 
 from ..furniture import LEGEND_SIZE, LEGEND_WIDTH
 from ..palette import INK, Scale

@@ -24,6 +24,7 @@ __all__ = [
     "heading_of",
     "legible",
     "line_width",
+    "literal",
     "number",
     "plain",
     "power_of_ten",
@@ -195,6 +196,16 @@ def number(value: float) -> str:
     ('0.064', '2e-19', '0', '1.2e+04')
     """
     return f"{value + 0.0:.2g}"
+
+
+def literal(value: float) -> str:
+    """A number of the user's own, which is not rounded without a sign of it.
+
+    >>> literal(0.9999), literal(-1), literal(2 / 3)
+    ('0.9999', '−1', '≈0.667')
+    """
+    exact = f"{value:.6g}"
+    return (exact if float(exact) == value or value != value else f"≈{value:.3g}").replace("-", "−")
 
 
 def power_of_ten(exponent: int) -> Line:

@@ -1,6 +1,6 @@
 """The arithmetic of entries: + − * / ** and squares.
 
-Sums, differences and products are what a network does most, so they do themselves what `pair` does for all others.
+Sums, differences and products are what a network does most, so they do themselves what `pair` and `telling` do for all others.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from minigrad.graph import OUTPUT, Gradient, Operation
-from minigrad.ops.elementwise import NOT_DEFINED, Unary, pair, quiet, refusal, values
+from minigrad.graph import OUTPUT, Gradient
+from minigrad.ops.elementwise import NOT_DEFINED, Binary, Unary, number_in, pair, quiet, refusal, telling, values
 from minigrad.ops.kinks import switch
 from minigrad.ops.protocol import implements
 from minigrad.recording import operand, record
@@ -22,12 +22,11 @@ from minigrad.tensor import Tensor, unrecorded
 __all__ = ["add", "add_to", "divide", "multiply", "negative", "power", "square", "subtract"]
 
 
-class Add(Operation):
+class Add(Binary):
     """y = a + b;  ∂L/∂a = g,  ∂L/∂b = g."""
 
     __slots__ = ()
     label, symbol, compute = "add", "+", np.add
-    entrywise = True
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -50,7 +49,10 @@ def add(a: Any, b: Any) -> Tensor:
     except NOT_DEFINED:
         raise refusal("add", a, b) from None
     if (a._wants or b._wants) and state.recording:
-        return record(Add(), y, (a._node, b._node), (), (a, b))
+        node = Add()
+        if a._node is None or b._node is None:
+            node.number = number_in(a, b)
+        return record(node, y, (a._node, b._node), (), (a, b))
     return unrecorded(y)
 
 
@@ -65,13 +67,11 @@ def add_to(a: Tensor, b: Tensor) -> Tensor:
     return record(Add(), y, (a._node, b._node), (), (a, b)) if (a._wants or b._wants) and state.recording else unrecorded(y)
 
 
-class Subtract(Operation):
-    """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g. If a is a plain number, ``minuend`` keeps it: pictures can then say 1 − g."""
+class Subtract(Binary):
+    """y = a − b;  ∂L/∂a = g,  ∂L/∂b = −g."""
 
-    __slots__ = ("minuend",)
+    __slots__ = ()
     label, symbol, compute = "sub", "−", np.subtract
-    entrywise = True
-    minuend: float | None
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -86,7 +86,6 @@ def subtract(a: Any, b: Any) -> Tensor:
     >>> (1.0 - Tensor([0.25, 0.5])).numpy()
     array([0.75, 0.5 ])
     """
-    minuend = a if isinstance(a, (int, float)) else None
     if type(a) is not Tensor:
         a = operand(a, "sub")
     if type(b) is not Tensor:
@@ -97,17 +96,17 @@ def subtract(a: Any, b: Any) -> Tensor:
         raise refusal("sub", a, b) from None
     if (a._wants or b._wants) and state.recording:
         node = Subtract()
-        node.minuend = minuend
+        if a._node is None or b._node is None:
+            node.number = number_in(a, b)
         return record(node, y, (a._node, b._node), (), (a, b))
     return unrecorded(y)
 
 
-class Multiply(Operation):
+class Multiply(Binary):
     """y = a ⊙ b;  ∂L/∂a = g ⊙ b,  ∂L/∂b = g ⊙ a. Each operand is kept only if the other needs a gradient."""
 
     __slots__ = ()
     label, symbol, compute = "mul", "⊙", np.multiply
-    entrywise = True
     keeps = (1, 0)
 
     @override
@@ -133,16 +132,18 @@ def multiply(a: Any, b: Any) -> Tensor:
         raise refusal("mul", a, b) from None
     if (a._wants or b._wants) and state.recording:
         kept = (b.lend(Multiply) if a._wants else None, a.lend(Multiply) if b._wants else None)
-        return record(Multiply(), y, (a._node, b._node), kept, (a, b))
+        node = Multiply()
+        if a._node is None or b._node is None:
+            node.number = number_in(a, b)
+        return record(node, y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 
-class Divide(Operation):
+class Divide(Binary):
     """y = a / b;  ∂L/∂a = g / b,  ∂L/∂b = −g ⊙ y / b."""
 
     __slots__ = ()
     label, symbol, compute = "div", "÷", np.divide
-    entrywise = True
     keeps = (1, OUTPUT)
 
     @override
@@ -163,11 +164,11 @@ def divide(a: Any, b: Any) -> Tensor:
     a, b, y = pair(a, b, np.divide, "div")
     if (a._wants or b._wants) and state.recording:
         kept = (b.lend(Divide), np.asarray(y) if b._wants else None)
-        return record(Divide(), y, (a._node, b._node), kept, (a, b))
+        return record(telling(Divide(), a, b), y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 
-class Power(Operation):
+class Power(Binary):
     """y = aᵇ;  ∂L/∂a = g ⊙ b aᵇ⁻¹,  ∂L/∂b = g ⊙ y ln a.
 
     Where b = 0 the first is 0, for every a (y is 1 there, also 0⁰). Where a = 0 and b ≥ 0 the second is 0, the limit
@@ -176,7 +177,6 @@ class Power(Operation):
 
     __slots__ = ()
     label, symbol, compute = "pow", "^", np.power
-    entrywise = True
     keeps = (0, 1, OUTPUT)
 
     @override
@@ -210,7 +210,7 @@ def power(a: Any, b: Any) -> Tensor:
     a, b, y = pair(a, b, np.power, "pow")
     if (a._wants or b._wants) and state.recording:
         kept = (a.lend(Power), b.lend(Power), np.asarray(y) if b._wants else None)
-        return record(Power(), y, (a._node, b._node), kept, (a, b))
+        return record(telling(Power(), a, b), y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 

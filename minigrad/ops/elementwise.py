@@ -20,7 +20,7 @@ from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
-__all__ = ["NOT_DEFINED", "Unary", "loudly", "pair", "quiet", "quietly", "refusal", "values"]
+__all__ = ["NOT_DEFINED", "Binary", "Unary", "loudly", "number_in", "pair", "quiet", "quietly", "refusal", "telling", "values"]
 
 ndarray = np.ndarray
 
@@ -43,6 +43,29 @@ def pair(a: Any, b: Any, function: Callable[..., Any], label: str) -> tuple[Tens
         return a, b, function(a._array, b._array)
     except NOT_DEFINED:
         raise refusal(label, a, b) from None
+
+
+class Binary(Operation):
+    """An operation on two operands. Where one of them is a nameless number, ``number`` tells it to pictures: they say 1 − z."""
+
+    __slots__ = ("number",)
+    entrywise = True
+    number: float | None
+
+
+def telling(node: Binary, a: Tensor | Constant, b: Tensor | Constant) -> Binary:
+    """A new operation, which tells the number among its operands, if there is one."""
+    if a._node is None or b._node is None:
+        node.number = number_in(a, b)
+    return node
+
+
+def number_in(a: Tensor | Constant, b: Tensor | Constant) -> float | None:
+    """The number of the operand that has no place in the graph; None if it has several entries."""
+    value = a._array if a._node is None else b._array
+    if isinstance(value, np.ndarray):
+        value = value.item() if value.size == 1 else None
+    return None if value is None else float(value)
 
 
 class Unary(Operation):

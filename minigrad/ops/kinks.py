@@ -25,7 +25,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.constants import flat
-from minigrad.ops.elementwise import Unary, pair, refusal, values
+from minigrad.ops.elementwise import Binary, Unary, pair, refusal, telling, values
 from minigrad.ops.protocol import implements
 from minigrad.recording import operand, record
 from minigrad.scope import state
@@ -114,14 +114,13 @@ def relu(x: Any) -> Tensor:
     return Relu.apply(x)
 
 
-class Larger(Operation):
+class Larger(Binary):
     """y = max(a, b);  ∂L/∂a = g where a > b, ∂L/∂b = g where b > a; g/2 each where a = b."""
 
     __slots__ = ()
     label, symbol = "maximum", "max"
     compute: Any = np.maximum
     keeps = (0, 1)
-    entrywise = True
     behind: ClassVar[np.ufunc] = np.less_equal
 
     @override
@@ -147,7 +146,7 @@ class Smaller(Larger):
 def _larger(a: Any, b: Any, function: np.ufunc, kind: type[Larger]) -> Tensor:
     a, b, y = pair(a, b, function, kind.label)
     if (a._wants or b._wants) and state.recording:
-        return record(kind(), y, (a._node, b._node), (a.lend(kind), b.lend(kind)), (a, b))
+        return record(telling(kind(), a, b), y, (a._node, b._node), (a.lend(kind), b.lend(kind)), (a, b))
     return unrecorded(y)
 
 

@@ -10,7 +10,7 @@ from loops_formulas import OfFormula, assert_program_right, weights
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
 
-from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
+from minigrad import Parameter, Tensor, concatenate, scan, sigmoid, tanh
 from minigrad.loops import compile as compiling
 from minigrad.loops.backend import Executable
 from minigrad.loops.reach import stretches_of
@@ -89,3 +89,13 @@ def test_operations_are_not_done_together_before_their_operands_are_there() -> N
     for function in (step, each_from_the_last):
         for kept in ((), range(3)):
             assert_program_right(function, [weights(7, 2, H)], [weights(2, H)], kept)
+
+
+def test_a_number_that_only_pictures_are_told_makes_no_new_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "forms", {})
+    h = Tensor([0.5], requires_grad=True)
+    for number in (2.0, 3.0):
+        factor = Tensor([number])
+        scan(lambda h, x, factor=factor: (h * factor + x, h), h, np.ones((3, 1)))
+    (form,) = compiling.forms.values()
+    assert [line.op.number for line in form.program.lines if line.op.label == "mul"] == [2.0]

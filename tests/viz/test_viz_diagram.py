@@ -13,7 +13,7 @@ from minigrad.viz.diagram.items import operation_symbol
 from minigrad.viz.diagram.places import BEFORE
 from minigrad.viz.text import plain
 
-from minigrad import Parameter, Tensor, concatenate, embedding, no_grad, sigmoid, split, stack, tanh, time_step, walk
+from minigrad import Parameter, Tensor, concatenate, embedding, no_grad, scan, sigmoid, split, stack, tanh, time_step, walk
 
 
 def diagram_of(tensor: Tensor, full: bool = False) -> Diagram:
@@ -144,13 +144,41 @@ def test_one_minus_a_gate_says_so() -> None:
     assert "1−" in captions(diagram_of(of_cell("gated_rnn", 2)), 0)
 
 
-def test_an_operation_with_a_number_shows_the_number_where_it_was_kept() -> None:
-    g = Tensor([0.5], requires_grad=True)
+def test_an_operation_with_a_number_shows_the_number() -> None:
+    g, none = Tensor([0.5], requires_grad=True), np.ones(2)
     written = {
-        "2.5−": 2.5 - g, "c −": np.array([1.0]) - g, "x²": g**2, "x^3": g**3.0, "2·": 2 * g, "0.5·": g * 0.5,
-        "÷ 5": g / 5, "+ c": 1 + g,
+        "1+": 1 + g, "+ 2": g + np.float64(2), "1−": 1 - g, "2.5−": 2.5 - g, "− 1": g - 1, "2·": 2 * g, "0.5·": g * 0.5,
+        "÷ 5": g / 5, "3÷": 3 / g, "x²": g**2, "x³": g**3.0, "x⁻¹": g**-1, "2^x": 2**g, "max 0": np.maximum(g, 0),
+        "≈0.667·": g * (2 / 3), "0.99·": Tensor(0.99) * g, "c+": none + g, "c−": none - g,
     }  # fmt: skip
-    assert {plain(diagram_of(result).items[-1].caption): result for result in written.values()} == written
+    assert [plain(diagram_of(result).items[-1].caption) for result in written.values()] == list(written)
+    sum(written.values()).sum().backward()
+    assert [plain(diagram_of(result).items[-1].caption) for result in written.values()] == list(written)
+
+
+def test_numbers_of_a_compiled_step_are_shown_too() -> None:
+    def step(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = ((3 + h) * 0.5 - x) / 7
+        return h, h
+
+    h, _ = scan(step, Tensor([0.5], requires_grad=True, name="h"), np.ones((2, 1)))
+    numbers = ["3+", "0.5·", "− c", "÷ 7"]
+    assert captions(diagram_of(h), 0) == captions(diagram_of(h), 1) == numbers
+    h.sum().backward()
+    assert captions(diagram_of(h), 1) == numbers
+
+
+def test_terms_that_are_numbers_and_terms_that_come_twice_are_written() -> None:
+    W, x = Parameter([[1.0]], name="W"), Tensor([[2.0]], name="x")
+    Wx = x @ W.T
+    for result, written in ((Wx + 1 + 1 - 2, "W·x + 1 + 1 − 2"), (x @ W.T + x @ W.T, "W·x + W·x"), (Wx + Wx, "W·x + …")):
+        assert plain(diagram_of(result).items[-1].caption) == written
+
+
+def test_a_sum_hides_no_number_but_the_zero_that_sum_begins_with() -> None:
+    a, b = (Tensor([1.0], requires_grad=True, name=name) for name in "ab")
+    assert [plain(item.caption) for item in diagram_of(1 + a + b).items] == ["a", "b", "1+", "+"]
+    assert [plain(item.caption) for item in diagram_of(sum([a, b])).items] == ["a", "b", "+"]
 
 
 def test_the_sum_of_many_losses_is_one_item() -> None:
@@ -232,7 +260,7 @@ def test_a_reset_after_the_product_has_a_box_for_each_sum_and_none_for_what_is_n
     assert {"Wₕ·h + Wₓ·x + b", "Wₕ·h + b_ch", "Wₓ·x + b + r⊙(Wₕ·h + b_ch)"} < set(item)
     links = {(link.source, link.target) for link in diagram.links}
     (gated,) = (k for source, k in links if source == item["r₂ σ"].index)
-    assert operation_symbol(diagram.items[gated].head) == "⊙"
+    assert plain(operation_symbol(diagram.items[gated].head)) == "⊙"
     assert (item["Wₕ·h + b_ch"].index, gated) in links
     assert (gated, item["Wₓ·x + b + r⊙(Wₕ·h + b_ch)"].index) in links
     targets = {target for source, target in links if source == item["Wₕ·h + Wₓ·x + b"].index}

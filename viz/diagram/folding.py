@@ -229,12 +229,20 @@ class Folding:
                 self.affine[i] = False
 
     def _join_sums(self) -> None:
-        """a + b + c is one sum: an addition whose only use is another addition is drawn as part of it."""
+        """a + b + c is one sum: an addition whose only use is another addition is drawn as part of it.
+
+        One with a number that counts has a place of its own, where the number is written.
+        """
         recorded = self.recorded
-        for i, label in enumerate(self.label):
+        for i in range(len(self.label)):
             users = recorded.consumers[i]
-            if label != "add" or self.named[i] or self.affine[i] or len(users) != 1:
+            if not self._is_sum(i) or self.named[i] or len(users) != 1:
                 continue
             k = users[0][0]
-            if self.label[k] == "add" and not self.affine[k] and recorded.place[k] == recorded.place[i]:
+            if self._is_sum(k) and recorded.place[k] == recorded.place[i]:
                 self._join(i, k)
+
+    def _is_sum(self, i: int) -> bool:
+        vertex = self.recorded.nodes[i]
+        counts = None in vertex.inputs and getattr(vertex.operation, "number", None) != 0
+        return self.label[i] == "add" and not self.affine[i] and not counts

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
-from ..text import Line, Span, symbol_name
+from ..text import Line, Span, literal, symbol_name
 from .folding import Folding
 from .places import BEFORE
 from .vertices import Vertex
 
-__all__ = ["affine_terms", "is_telling", "join", "transposes", "wrap"]
+__all__ = ["affine_terms", "is_telling", "join", "number_of", "transposes", "wrap"]
 
 PLUS, MINUS, TIMES = Span(" + "), Span(" − "), Span("·")
 NAMELESS = Span("const")
@@ -78,32 +79,51 @@ def transposes(vertex: Vertex) -> bool:
     return bool(getattr(vertex.operation, "transpose_b", False))
 
 
+def number_of(vertex: Vertex) -> str:
+    """The number among the operands of an operation; c if it is an array, or none that the operation tells."""
+    value = getattr(vertex.operation, "number", None)
+    return "c" if value is None else literal(value)
+
+
 def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = True) -> list[Line]:
-    """The terms of the affine expression made of ``members``, each after its sign, in the order they were added."""
+    """The terms of the affine expression made of ``members``, each after its sign, in the order they were added.
+
+    Several results that are the same sum, as the gates of one product are, have it written once.
+    """
     recorded = folding.recorded
     inside = set(members)
-    sinks = [i for i in sorted(inside) if not any(k in inside for k, _ in recorded.consumers[i])]
-    stack: list[tuple[int | None, Span]] = [(i, PLUS) for i in reversed(sinks)]
+    results = [i for i in sorted(inside) if not any(k in inside for k, _ in recorded.consumers[i])]
+    terms: Counter[Line] = Counter()
+    for result in results:
+        terms |= Counter(_terms_of(folding, result, inside, spell_out))
+    return list(terms.elements())
+
+
+def _terms_of(folding: Folding, result: int, inside: set[int], spell_out: bool) -> list[Line]:
+    """The terms of one result; what it is made of a second time is left out."""
+    recorded = folding.recorded
+    stack: list[tuple[int | None, Span, Vertex]] = [(result, PLUS, recorded.nodes[result])]
     seen: set[int] = set()
     terms: list[Line] = []
     while stack:
-        i, sign = stack.pop()
-        if i in seen:
-            continue
-        if i is None or i not in inside:
+        i, sign, user = stack.pop()
+        if i is None:
+            terms.append((sign, Span(number_of(user))))
+        elif i not in inside:
             terms.append((sign, *operand(folding, i, spell_out)))
-            continue
-        seen.add(i)
-        sources: list[int | None] = [None if s is None else recorded.number[s] for s in recorded.nodes[i].inputs]
-        if folding.label[i] == "matmul":
-            first, second = reversed(sources) if transposes(recorded.nodes[i]) else sources
-            terms.append((sign, *product(folding, first, second, inside, spell_out)))
-        elif folding.label[i] == "sub":
-            flipped = PLUS if sign is MINUS else MINUS
-            stack += [(sources[1], flipped), (sources[0], sign)]
+        elif i in seen:
+            terms.append((sign, OMITTED))
         else:
-            stack += [(source, sign) for source in reversed(sources)]
-    return list(dict.fromkeys(terms))
+            seen.add(i)
+            vertex, minus = recorded.nodes[i], PLUS if sign is MINUS else MINUS
+            sources = [None if source is None else recorded.number[source] for source in vertex.inputs]
+            if vertex.label == "matmul":
+                first, second = reversed(sources) if transposes(vertex) else sources
+                terms.append((sign, *product(folding, first, second, inside, spell_out)))
+            else:
+                signs = (sign, minus if vertex.label == "sub" else sign)
+                stack += [(source, its, vertex) for source, its in zip(sources, signs, strict=False)][::-1]
+    return terms
 
 
 def is_telling(terms: list[Line]) -> bool:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ..text import LONGEST, Line, Span, plain, symbol_name
 from .cuts import CUT
-from .formula import join
+from .formula import join, number_of
 from .places import Step
 from .vertices import Vertex
 
@@ -90,8 +90,8 @@ class Item:
         if self.role == "input":
             looked_up = self.head.inputs[0] if self.head.inputs and not name else None
             return name or ((*symbol_name(looked_up.name), Span("[…]")) if looked_up and looked_up.name else name)
-        symbol = Span(operation_symbol(self.head), soft=bool(name))
-        return (*name, Span(" "), symbol) if name else (symbol,)
+        symbol = operation_symbol(self.head)
+        return (*name, Span(" "), *[span._replace(soft=True) for span in symbol]) if name else symbol
 
     @cached_property
     def full_name(self) -> str:
@@ -151,24 +151,17 @@ class Diagram:
         return len(self.steps)
 
 
-def operation_symbol(vertex: Vertex) -> str:
-    """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, ^3; a number that is not kept is c."""
-    label = vertex.label
+def operation_symbol(vertex: Vertex) -> Line:
+    """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, x³."""
     if is_square(vertex):
-        return "x²"
-    minuend = getattr(vertex.operation, "minuend", None)
-    if minuend is not None:
-        return f"{minuend:g}−"
-    if None not in vertex.inputs or label not in WITH_A_NUMBER or len(vertex.inputs) != 2:
-        return vertex.symbol
+        return (Span("x²"),)
+    if None not in vertex.inputs or vertex.label not in WITH_A_NUMBER:
+        return (Span(vertex.symbol),)
     first = vertex.inputs[0] is None
-    written = _constant(vertex, 0 if first else 1)
-    if label == "pow" and not first:
-        return "x²" if written == "2" else f"x^{written}"
-    symbol = WITH_A_NUMBER[label]
-    if label in ("add", "mul"):
-        return f"{symbol} {written}" if label == "add" else f"{written}{symbol}"
-    return f"{written} {symbol}" if first else f"{symbol} {written}"
+    written = number_of(vertex)
+    if vertex.label == "pow":
+        return (Span(written if first else "x"), Span("x" if first else written, 1))
+    return (Span(WITH_A_NUMBER[vertex.label][not first].format(written)),)
 
 
 def is_square(vertex: Vertex) -> bool:
@@ -186,14 +179,8 @@ def _base(vertex: Vertex | None) -> Vertex | None:
     return vertex
 
 
-WITH_A_NUMBER = {"add": "+", "sub": "−", "mul": "·", "div": "÷", "pow": "^"}
-
-
-def _constant(vertex: Vertex, slot: int) -> str:
-    """The number that an operation was given at ``slot``, if it kept it."""
-    operation = vertex.operation
-    if operation is not None and operation.saved is not None and slot in operation.keeps:
-        kept = operation.saved[operation.keeps.index(slot)]
-        if kept is not None and getattr(kept, "size", 1) == 1:
-            return f"{float(kept):.3g}"
-    return "c"
+WITH_A_NUMBER = {
+    "add": ("{}+", "+ {}"), "sub": ("{}−", "− {}"), "mul": ("{}·", "{}·"), "div": ("{}÷", "÷ {}"), "pow": (),
+    "maximum": ("max {}", "max {}"), "minimum": ("min {}", "min {}"),
+}  # fmt: skip
+"""How operations are written that have a number as their first operand, or as their second."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ..text import plain
 from .formula import transposes
 from .items import Item, Link, operation_symbol
 from .places import BEFORE
@@ -112,4 +113,4 @@ def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], aft
         return "input"
     if head.name is not None:
         return "gate" if 0 <= item.place < after else "activation"
-    return "operation" if len(operation_symbol(head)) <= LONGEST_SYMBOL_IN_A_CIRCLE else "activation"
+    return "operation" if len(plain(operation_symbol(head))) <= LONGEST_SYMBOL_IN_A_CIRCLE else "activation"

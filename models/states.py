@@ -10,8 +10,12 @@ from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.graph import Leaf
 from minigrad.guard import array_of
 from minigrad.scope import Place
+from minigrad.scope import state as state_of_thread
 
-__all__ = ["as_initial", "checked_state", "detached", "in_order", "names_of", "parts_of", "shape_of", "tensor_of", "with_parts"]
+__all__ = [
+    "as_initial", "called_alike", "checked_state", "detached", "in_order", "names_of", "parts_of", "shape_of", "tensor_of",
+    "with_parts",
+]  # fmt: skip
 
 State = TypeVar("State")
 
@@ -62,11 +66,20 @@ def as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") 
             continue
         if part.name is None and name is not None:
             part.named(name)
+        elif part._node is None and state_of_thread.recording:
+            part._node = Leaf(part.shape, part.dtype, False)
         if isinstance(part._node, Leaf):
             if given and part._node.place.time is None:
                 part._node.place = current_place()
             part._node.role = part._node.role or role
     return with_parts(state, parts) if given else state
+
+
+def called_alike(initial: Any, final: Any) -> None:
+    """Give the parts of an initial state that have no name those that the step has given to the parts of its own."""
+    for part, last in zip(parts_of(initial), parts_of(final), strict=True):
+        if isinstance(part, Tensor) and isinstance(part._node, Leaf) and part._node.name is None and last._node is not None:
+            part._node.name = last._node.name
 
 
 def checked_state(label: str, new: Any, old: Any) -> Any:

@@ -26,7 +26,7 @@ from .lengths import Valid, batch_first, selected, steps_that_count
 from .promise import can_hoist, why_not
 from .recurrence import Recurrence
 from .recurrent import Cell, Recurrent
-from .states import as_initial, parts_of, shape_of
+from .states import as_initial, called_alike, parts_of, shape_of
 
 __all__ = ["checked_cell", "checked_inputs", "label_of", "run", "scope_if", "stacked_over_time", "unroll"]
 
@@ -135,12 +135,15 @@ def run(
                 hs, final = loop.compiled(state)
                 if hs._node is not None:
                     hs._node.place = place
+                called_alike(state, final)
                 return hs, final
             except CannotCompile as ended:
                 reason = str(ended)
         note(f"unroll {label}", T, reason=reason)
         with collector_paused():
-            return loop.step_by_step(state, now)
+            steps, last = loop.step_by_step(state, now)
+        called_alike(state, last)
+        return steps, last
 
 
 def _padded(hs: Tensor | list[Tensor], T: int) -> Tensor | list[Tensor]:

@@ -91,10 +91,9 @@ def _fitting(
     whole = build(nodes, outputs, detail == "operations")
     _check_opened(whole, opened)
     room = SIZES[size] if size is not None else (math.inf, math.inf)
-    scene = None
-    for choice in list(chosen(whole, detail, fold, opened)):
+    for number, choice in enumerate(list(chosen(whole, detail, fold, opened))):
         notes: list[str] = []
-        if scene is not None:
+        if number:
             whole = build(nodes, outputs, choice.name == "operations")
         diagram = detailed(whole, choice, notes)
         overlay = None
@@ -106,10 +105,11 @@ def _fitting(
                 item.printed = overlay.values.get(item.index, ())
         words, page = default_title(diagram) if title is None else title, room if size == "slide" else None
         scene = paint(diagram, lay_out(diagram), overlay, words, notes, page)
-        if scene.width <= room[0] and scene.height <= room[1]:
-            break
-    assert scene is not None
-    return scene
+        share = min(room[0] / scene.width, room[1] / scene.height)
+        if share >= 1.0:
+            return scene
+    notes.append(f"larger than a {size}: there its words have {share:.0%} of their size; fewer steps, layers or details fit")
+    return paint(diagram, lay_out(diagram), overlay, words, notes, page)
 
 
 def _check(detail: Any, fold: Any, size: Any, opened: Any, title: Any) -> None:

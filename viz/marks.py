@@ -135,11 +135,11 @@ class Marker:
         c = self._colour
         value = number(bar.value)
         told = f"share of step {bar.time} in ∂L/∂{bar.parameter}\n‖·‖ = {value}"
-        size = fit((Span(value),), 10.5, bar.width * 1.45)
+        room = bar.width * 1.45
         shapes = (
             Rectangle(bar.x - bar.width / 2, bar.y - bar.height, bar.width, bar.height, c(bar.colour), c(OUTLINE), 0.6),
-            self._words(bar.x, bar.y - bar.height - 4, (Span(value),), size, INK, "middle"),
-            self._words(bar.x, bar.y + 14, bar.label, SMALL, INK, "middle"),
+            self._words(bar.x, bar.y - bar.height - 4, (Span(value),), fit((Span(value),), 10.5, room), INK, "middle"),
+            self._words(bar.x, bar.y + 14, bar.label, fit(bar.label, SMALL, room), INK, "middle"),
         )
         source = self._parameters.get(bar.label, "")
         return Mark("bars", f"b{k}", shapes, told, "", bar.time, bar.stage, bar.group, source)

@@ -192,10 +192,11 @@ def _plain_span(span: Span) -> str:
 def number(value: float) -> str:
     """Two significant digits, as short as they come; zero has no sign.
 
-    >>> number(0.06432), number(2e-19), number(-0.0), number(12345.0)
-    ('0.064', '2e-19', '0', '1.2e+04')
+    >>> number(0.06432), number(2e-19), number(-0.0), number(12345.0), number(1e7)
+    ('0.064', '2e-19', '0', '12000', '1e+07')
     """
-    return f"{value + 0.0:.2g}"
+    short = f"{value + 0.0:.2g}"
+    return f"{float(short):g}" if 100 <= abs(value) < 1e6 else short
 
 
 def literal(value: float) -> str:

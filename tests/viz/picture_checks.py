@@ -121,3 +121,11 @@ def hard_to_see(sheet: Sheet) -> list[str]:
             if isinstance(shape, Path) and contrast(shape.stroke, sheet.page) < 2.0:
                 found.append(f"{mark.key}: a line in {shape.stroke}")
     return found
+
+
+def names_of_bars_on_others(sheet: Sheet) -> list[tuple[str, str]]:
+    """Bars side by side of which the words run into each other."""
+    bars = [mark.shapes[1:] for mark in sheet.marks if mark.layer == "bars"]
+    places = [[(w.start, w.start + line_width(w.line, w.size), w.y, w) for w in b if isinstance(w, Words)] for b in bars]
+    pairs = [pair for one, two in pairwise(places) for pair in zip(one, two, strict=True)]
+    return [(plain(a[3].line), plain(b[3].line)) for a, b in pairs if a[2] == b[2] and a[0] < b[1] and b[0] < a[1]]

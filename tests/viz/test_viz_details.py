@@ -93,7 +93,7 @@ def test_a_closed_cell_is_one_box_for_each_step_with_a_line_for_each_state(cell:
 def test_the_parameters_of_closed_cells_are_one_box_whose_bars_are_the_norms_of_all_of_them() -> None:
     tensor = of_cell("lstm", 3, loss="last step")
     (parameters,) = captions(draw(tensor, detail="cells").scene, role="parameter")
-    assert parameters == "Wₓ, Wₕ, b"
+    assert parameters == "θ = Wₓ, Wₕ, b"
     alone: dict[int, float] = {}
     for bar in draw(tensor, detail="gates").scene.bars:
         alone[bar.time] = float(np.hypot(alone.get(bar.time, 0.0), bar.value))
@@ -198,6 +198,21 @@ def test_names_on_a_slide_are_at_least_twelve_points_high() -> None:
     assert min(box.font for box in scene.boxes) * 13.3 * 72 / scene.width >= 11.99
     ends = [x + side * box.width / 2 for box in scene.boxes for x, side in ((box.x, -1), (box.x, 1))]
     assert max(ends) - min(ends) > 0.85 * scene.width
+
+
+def test_what_fits_no_slide_says_how_small_its_words_become() -> None:
+    scene = draw(of_layers("gru", 3, True, "plain", num_layers=3, bidirectional=True), size="slide").scene
+    assert scene.width / scene.height == pytest.approx(13.3 / 7.5, rel=0.03)
+    share = round(100 * min(SIZES["slide"][0] / scene.width, SIZES["slide"][1] / scene.height))
+    (note,) = scene.notes
+    assert int(note.partition(" have ")[2].partition("%")[0]) == pytest.approx(share, abs=2)
+    assert any(note in plain(text.line) for text in scene.texts)
+
+
+def test_the_symbol_of_several_parameters_is_explained() -> None:
+    scene = draw(of_layers("lstm", 8, True, "plain"), detail="cells").scene
+    assert "θ = Wₓ, Wₕ, b" in {plain(box.lines[0]) for box in boxes(scene, "box")}
+    assert {plain(bar.label) for bar in scene.bars} == {"θ"}
 
 
 def test_a_graph_too_large_for_one_place_is_folded_with_a_note() -> None:

@@ -148,12 +148,19 @@ def test_an_operation_with_a_number_shows_the_number() -> None:
     g, none = Tensor([0.5], requires_grad=True), np.ones(2)
     written = {
         "1+": 1 + g, "+ 2": g + np.float64(2), "1−": 1 - g, "2.5−": 2.5 - g, "− 1": g - 1, "2·": 2 * g, "0.5·": g * 0.5,
-        "÷ 5": g / 5, "3÷": 3 / g, "x²": g**2, "x³": g**3.0, "x⁻¹": g**-1, "2^x": 2**g, "max 0": np.maximum(g, 0),
+        "÷ 5": g / 5, "3÷": 3 / g, "x²": g**2, "x³": g**3.0, "x⁻¹": g**-1, "2^x": 2**g, "max(…, 0)": np.maximum(g, 0),
         "≈0.667·": g * (2 / 3), "0.99·": Tensor(0.99) * g, "c+": none + g, "c−": none - g,
     }  # fmt: skip
     assert [plain(diagram_of(result).items[-1].caption) for result in written.values()] == list(written)
     sum(written.values()).sum().backward()
     assert [plain(diagram_of(result).items[-1].caption) for result in written.values()] == list(written)
+
+
+def test_a_named_result_equals_what_is_done_to_it() -> None:
+    """"h + 2" would say that two is still to be added to h."""
+    h = Tensor([0.5], requires_grad=True)
+    written = {"z = 1 − …": 1 - h, "z = … + 2": h + 2, "z = 2·…": h * 2, "z = …³": h**3}
+    assert [plain(diagram_of(result.named("z") * 1).items[1].caption) for result in written.values()] == list(written)
 
 
 def test_numbers_of_a_compiled_step_are_shown_too() -> None:
@@ -203,6 +210,33 @@ def test_a_decoder_has_columns_of_its_own_after_those_of_its_encoder() -> None:
 def test_both_directions_share_their_columns() -> None:
     diagram = diagram_of(OWN["both directions"]())
     assert [(step.lap, step.time) for step in diagram.steps] == [(0, 1), (0, 2), (0, 3), (0, 4)]
+
+
+@pytest.mark.parametrize("shape", [{"num_layers": 3}, {"num_layers": 2, "bidirectional": True}])
+@pytest.mark.parametrize("hoist", [False, True])
+def test_residual_layers_share_their_columns(hoist: bool, shape: dict[str, int]) -> None:
+    hs, _ = RecurrentLayers("rnn", D, H, residual=True, seed=0, **shape)(sequence(3), hoist=hoist)
+    diagram = diagram_of((hs * hs).sum())
+    assert [(step.lap, step.time) for step in diagram.steps] == [(0, 1), (0, 2), (0, 3)]
+    assert all({"+", "[ , ]"} & set(captions(diagram, column)) for column in range(3))
+
+
+@pytest.mark.parametrize("promise", [False, True])
+def test_an_initial_state_of_nameless_numbers_has_the_name_of_what_follows(promise: bool) -> None:
+    class Own:
+        pure_step = promise
+        W = Parameter(np.eye(2), name="W")
+
+        def initial_state(self, batch: int) -> Tensor:
+            return Tensor(np.zeros((batch, 2)))
+
+        def step(self, x: Tensor, h: Tensor) -> Tensor:
+            return tanh(h @ self.W.T + x).named("h")
+
+    hs, _ = unroll(Own(), np.ones((3, 1, 2)))
+    diagram = diagram_of(hs.sum())
+    assert [plain(item.caption) for item in diagram.items if item.initial] == ["h₀"]
+    assert captions(diagram, 0) == ["x₁", "W·h + x", "h₁ tanh"]
 
 
 def test_an_initial_state_without_a_name_in_the_loop_is_known_by_what_reads_it() -> None:

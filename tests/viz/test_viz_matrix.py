@@ -18,6 +18,7 @@ from minigrad.viz.writers.grid import columns
 from picture_checks import (
     lines_through_boxes,
     lines_through_labels,
+    names_of_bars_on_others,
     outside_the_picture,
     overlapping_boxes,
     words_outside_their_boxes,
@@ -60,7 +61,7 @@ def test_every_form_of_every_layer_is_drawn_whole(detail: str, number: int) -> N
     sheet = picture.sheet()
     for check in (overlapping_boxes, outside_the_picture, lines_through_boxes, lines_through_labels):
         assert check(picture.scene) == [], f"{name}: {check.__name__}"
-    assert words_outside_their_boxes(sheet) == [], name
+    assert words_outside_their_boxes(sheet) == names_of_bars_on_others(sheet) == [], name
     assert all(edge.magnitude is None or edge.magnitude >= 0 for edge in picture.scene.edges)
     keys = {box.key for box in picture.scene.boxes}
     assert keys <= {mark.get("data-key") for mark in ET.fromstring(picture.svg()).iter()}

@@ -131,9 +131,10 @@ def _joint_parameters(group: Group, members: list[Item]) -> Item:
     few = len(members) <= LEAST
     parts = {item.part for item in members}
     part = parts.pop() if len(parts) == 1 else None
-    title = names if few else [Span("θ"), *([Span(f"({part})", 1)] if part else [])]
+    theta = (Span("θ"), *([Span(f"({part})", 1)] if part else []))
+    title = [*theta, Span(" = "), *names] if few else theta
     joint = Item(0, tuple(vertex for item in members for vertex in item.nodes), first.head, first.place, "parameter", [])
     joint.lineage, joint.part, joint.title = first.lineage, part, tuple(title)
-    joint.symbol = (Span("θ"), *([Span(f"({part})", 1)] if part else []))
+    joint.symbol = theta
     return joint
 

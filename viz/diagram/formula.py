@@ -52,6 +52,10 @@ def operand(folding: Folding, i: int | None, spell_out: bool = True, factor: boo
         return _listed([operand(folding, j, spell_out) for _, j in recorded.inputs[i]])
     if label in LOOK_UPS and names and names[0]:
         return (*names[0], Span("[…]"))
+    if label == "matmul" and any(names):
+        first, second = (j for _, j in (reversed(recorded.inputs[i]) if transposes(recorded.nodes[i]) else recorded.inputs[i]))
+        written = product(folding, first, second, set(), spell_out)
+        return (Span("("), *written, Span(")")) if factor else written
     if len(names) == 2 and len(symbol) == 1 and any(names):
         inner = (*_factor(folding, i, 0), Span(symbol), *_factor(folding, i, 1))
         return (Span("("), *inner, Span(")")) if factor or symbol != "⊙" else inner

@@ -90,7 +90,7 @@ class Item:
         if self.role == "input":
             looked_up = self.head.inputs[0] if self.head.inputs and not name else None
             return name or ((*symbol_name(looked_up.name), Span("[…]")) if looked_up and looked_up.name else name)
-        symbol = operation_symbol(self.head)
+        symbol = operation_symbol(self.head, bool(name))
         return (*name, Span(" "), *[span._replace(soft=True) for span in symbol]) if name else symbol
 
     @cached_property
@@ -151,17 +151,21 @@ class Diagram:
         return len(self.steps)
 
 
-def operation_symbol(vertex: Vertex) -> Line:
-    """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, x³."""
+def operation_symbol(vertex: Vertex, named: bool = False) -> Line:
+    """What a picture shows for an operation: 1− for what is subtracted from one, ÷ 5, x³; behind a name = 1 − …, = … ÷ 5."""
     if is_square(vertex):
         return (Span("x²"),)
     if None not in vertex.inputs or vertex.label not in WITH_A_NUMBER:
         return (Span(vertex.symbol),)
-    first = vertex.inputs[0] is None
-    written = number_of(vertex)
+    first, written = vertex.inputs[0] is None, number_of(vertex)
     if vertex.label == "pow":
-        return (Span(written if first else "x"), Span("x" if first else written, 1))
-    return (Span(WITH_A_NUMBER[vertex.label][not first].format(written)),)
+        operand = "…" if named else "x"
+        return (Span(("= " if named else "") + (written if first else operand)), Span(operand if first else written, 1))
+    whole = WITH_A_NUMBER[vertex.label][not first].format(written)
+    if named:
+        return (Span(f"= {whole}"),)
+    short = whole.removesuffix("…").removeprefix("…").strip()
+    return (Span(short.replace(" ", "") if first else short),)
 
 
 def is_square(vertex: Vertex) -> bool:
@@ -180,7 +184,7 @@ def _base(vertex: Vertex | None) -> Vertex | None:
 
 
 WITH_A_NUMBER = {
-    "add": ("{}+", "+ {}"), "sub": ("{}−", "− {}"), "mul": ("{}·", "{}·"), "div": ("{}÷", "÷ {}"), "pow": (),
-    "maximum": ("max {}", "max {}"), "minimum": ("min {}", "min {}"),
+    "add": ("{} + …", "… + {}"), "sub": ("{} − …", "… − {}"), "mul": ("{}·…", "{}·…"), "div": ("{} ÷ …", "… ÷ {}"), "pow": (),
+    "maximum": ("max({}, …)", "max(…, {})"), "minimum": ("min({}, …)", "min(…, {})"),
 }  # fmt: skip
 """How operations are written that have a number as their first operand, or as their second."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from minigrad.graph import OUTPUT
 from minigrad.ops.indexing import Slice
+from minigrad.ops.joining import Stack
 
 from .picks import row_read
 from .vertices import Saved, Vertex, numbered
@@ -33,6 +34,9 @@ ROW_BY_ROW = frozenset({
 })  # fmt: skip
 """The operations of which a row of the result needs the same row of the operands only, as far as their axes allow."""
 
+WHOLE = -1
+"""Stands for the number of a row where all of them are meant."""
+
 INPUT = "x"
 """What a step's row of inputs is called that were given without a name."""
 
@@ -40,8 +44,8 @@ INPUT = "x"
 def unhoisted(vertices: list[Vertex], kept: Collection[Vertex] = ()) -> list[Vertex]:
     """The vertices with every hoisted result replaced by its rows, each at the step that reads it.
 
-    Results that are also read as a whole stay, if they are stacked states or leaves, beside their rows; anything else
-    that is also read as a whole, or by something that is no step, is left as it was recorded, and so are those ``kept``.
+    Results that are also read as a whole stay, if they are stacked states or leaves, beside their rows; of anything else
+    the rows are stacked for who reads the whole. Those ``kept`` are left as they were recorded.
     """
     return Rows(vertices, kept).vertices
 
@@ -75,9 +79,8 @@ class Rows:
             read = [
                 _row_read_by(user) is not None or (user in found and slot in _row_slots(user)) for user, slot in users
             ]
-            may_stay = vertex.is_leaf or vertex.label == "stack"
-            is_only_read = all(read) and vertex not in self._kept
-            if vertex.time is None and any(read) and (may_stay or is_only_read) and self._has_rows(vertex):
+            may_go = _stays_beside_its_rows(vertex) or vertex not in self._kept
+            if vertex.time is None and any(read) and may_go and self._has_rows(vertex):
                 found.add(vertex)
         return found
 
@@ -90,10 +93,12 @@ class Rows:
         self._set_times()
         result: list[Vertex] = []
         for vertex in self._given:
-            stays = vertex not in self._hoisted or vertex in self._kept or any(
-                _row_read_by(user) is None and not (user in self._hoisted and slot in _row_slots(user))
-                for user, slot in self._users.get(vertex, [])
-            )
+            stays = vertex not in self._hoisted or vertex in self._kept
+            for user, slot in () if stays else self._users.get(vertex, []):
+                if _row_read_by(user) is None and not (user in self._hoisted and slot in _row_slots(user)):
+                    stays = _stays_beside_its_rows(vertex)
+                    if not stays:
+                        user.inputs = (*user.inputs[:slot], self._stacked(vertex), *user.inputs[slot + 1 :])
             row = _row_read_by(vertex)
             source = vertex.inputs[0] if row is not None else None
             if row is not None and source in self._hoisted:
@@ -130,6 +135,18 @@ class Rows:
             self._row[source, row] = made
             self._new.append(made)
         return self._row[source, row]
+
+    def _stacked(self, vertex: Vertex) -> Vertex:
+        """The rows of a result as a whole again."""
+        if (vertex, WHOLE) not in self._row:
+            rows, node = tuple([self._row_of(vertex, row) for row in range(vertex.shape[0])]), Stack()
+            node.axis, node.saved, node.sources = 0, (), (None,) * len(rows)
+            made = _changed(vertex, label=node.label, symbol=node.symbol, name=None, inputs=rows, operation=node)
+            self._row[vertex, WHOLE] = made
+            self._new.append(made)
+        found = self._row[vertex, WHOLE]
+        assert found is not None
+        return found
 
     def _make(self, vertex: Vertex, row: int) -> Vertex:
         time = self._time.get((vertex, row))
@@ -174,7 +191,6 @@ class Rows:
         assert found is not None
         return found
 
-
     def _first_with_inputs_of(self, vertex: Vertex) -> Vertex:
         """The first product that was given the same numbers without a name."""
         saved = vertex.operation.saved if vertex.operation is not None else None
@@ -184,6 +200,10 @@ class Rows:
                 return other
         self._anonymous_operands.append((vertex, operand))
         return vertex
+
+
+def _stays_beside_its_rows(vertex: Vertex) -> bool:
+    return vertex.is_leaf or vertex.label == "stack"
 
 
 def _cut_out(source: Vertex, row: int, time: int | None) -> Vertex:

@@ -16,6 +16,7 @@ from minigrad.checks.returned import Answer, matched, returned_by_name
 from minigrad.checks.tracing import in_double_precision, replaced
 from minigrad.guard import Array
 
+PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
 
 __all__ = ["answer_of"]
@@ -83,7 +84,7 @@ def _answer(
             if not same(kept, snapshot(outputs[name])):
                 keep("output", name)
     return matched(
-        adapter, returned_by_name(adapter, result), _stored(adapter, known, attributes(arguments)),
+        adapter, returned_by_name(adapter, result), _stored(adapter, known, arguments),
         _steps(adapter, between, adapter.by_leaf(arguments), rate),
     )  # fmt: skip
 
@@ -93,12 +94,14 @@ def _shaped(upstream: Any, output: Any) -> Any:
     return dict(zip(output, upstream, strict=True)) if isinstance(output, dict) else upstream
 
 
-def _stored(adapter: Adapter, known: dict[str, Array], now: dict[str, Array]) -> dict[str, tuple[str, Array]]:
+def _stored(adapter: Adapter, known: dict[str, Array], arguments: dict[str, Any]) -> dict[str, tuple[str, Array]]:
     """Gradients that are stored as attributes or in global variables: by the leaf's name, with the user's name.
 
     Args:
-        known, now: the arrays by their paths, before and after the backward pass.
+        known: the arrays by their paths, before the backward pass.
+        arguments: as they are after it.
     """
+    now = attributes(arguments)
     stores = {leaf.path for leaf in adapter.leaves if leaf.store}
     values = {leaf.path: leaf for leaf in adapter.leaves if not leaf.store}
     found: dict[str, tuple[str, Array]] = {}
@@ -109,7 +112,8 @@ def _stored(adapter: Adapter, known: dict[str, Array], now: dict[str, Array]) ->
         numbered = NUMBERED.match(name)
         beside = [leaf for at, leaf in values.items() if at.rpartition(".")[0] == owner]
         if numbered:  # grads[2] beside params[2]
-            what = next((leaf.name for at, leaf in values.items() if at.endswith(f".params{numbered.group(1)}")), None)
+            place = f"{owner}.params{numbered.group(1)}"
+            what = next((leaf.name for at, leaf in values.items() if at == place), None) or _also_at(adapter, arguments, place)
         elif GRADIENT.match(name):  # W.grad beside W.value
             what = next((leaf.name for leaf in beside if leaf.value.shape == array.shape), None)
         elif names.is_gradient(name):
@@ -123,6 +127,17 @@ def _stored(adapter: Adapter, known: dict[str, Array], now: dict[str, Array]) ->
         if what is not None and what not in found:
             found[what] = (name if names.is_gradient(name) else f"d{what}"), array
     return found
+
+
+def _also_at(adapter: Adapter, arguments: dict[str, Any], path: str) -> str | None:
+    """The leaf that is reached by this path too: ``self.params[0]`` that is ``self.W``."""
+    value: Any = arguments
+    for name, index in PART.findall(path):
+        try:
+            value = value[int(index)] if index else value[name] if isinstance(value, dict) else getattr(value, name)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            return None
+    return next((found for found, array in adapter.by_leaf(arguments).items() if array is value), None)
 
 
 def _anywhere(adapter: Adapter, name: str, array: Array) -> str | None:

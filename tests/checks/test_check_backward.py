@@ -155,6 +155,27 @@ def test_axes_of_length_one_are_noted_and_not_held_against_anybody() -> None:
     assert any("compared as if they were the same" in note for note in report.notes)
 
 
+class Listed(Step):
+    """The same, with weights and gradients in lists too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.params = [self.Wx, self.Wh]
+        self.grads = [np.zeros_like(W) for W in self.params]
+
+    def backward(self, dh: Any) -> Any:
+        da = dh * (1 - self.h**2)
+        self.grads[0][...], self.grads[1][...] = self.x.T @ da, self.h.T @ da
+        return da @ self.Wx.T, da @ self.Wh.T
+
+
+def test_gradients_in_a_list_are_those_of_the_weights_in_a_list_that_have_names_too() -> None:
+    step = Listed()
+    report = check_backward(step.forward, step.backward, (np.ones((4, 3)), np.ones((4, 5))))
+    assert report.named, report
+    assert report.findings[0].missing.startswith("h stands in the place of h_prev in grads[1]"), report
+
+
 class Learner:
     """Clips its gradients, divides them by the number of examples, and learns from them at once."""
 

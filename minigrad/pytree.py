@@ -63,8 +63,8 @@ def like(template: Any, nest: Any, where: str) -> list[Any]:
 def alike(nest: Any, template: Any) -> bool:
     """Whether two nests have the same structure, down to the types of their containers and the order of keys.
 
-    >>> alike((1, [2]), (3, [4])), alike((1, 2), [1, 2])
-    (True, False)
+    >>> alike((1, [2]), (3, [4])), alike((1, 2), [1, 2]), alike((1,), 2), alike(1, [2])
+    (True, False, False, False)
     """
     if not (_is_container(nest) or _is_container(template)):
         return True

@@ -10,7 +10,7 @@ from minigrad.models.architectures import ManyToMany, ManyToOne, OneToMany, OneT
 from minigrad.models.cells import CELLS
 from minigrad.models.layers import unroll
 
-from minigrad import Parameter, Tensor, binary_cross_entropy_with_logits, mse_loss, tanh
+from minigrad import Parameter, Tensor, binary_cross_entropy_with_logits, mse_loss, tanh, walk
 from minigrad.errors import ArgumentError, IndexingError, LabelError, ShapeError
 
 T, B, D, H, N = 5, 3, 2, 4, 6
@@ -210,6 +210,15 @@ def test_a_loss_of_ones_own_makes_a_regression_and_hoist_changes_no_number(hoist
     assert last.loss(xs, np.ones((3, 1)), lengths, hoist=hoist).item() == pytest.approx(
         np.logaddexp(0, -last(xs, lengths).numpy()).mean(), rel=1e-12
     )
+
+
+@pytest.mark.parametrize("kind", [ManyToOne, ManyToMany])
+def test_whether_the_projection_is_hoisted_is_asked_of_outputs_and_of_losses_alike(kind: Any) -> None:
+    model, xs = kind("gru", D, H, N, seed=0), inputs(T, B, D)
+    targets = labels(B) if kind is ManyToOne else labels(T, B)
+    for made in (model.forward, model.__call__, lambda xs, hoist: model.loss(xs, targets, hoist=hoist)):
+        hoisted, stepwise = (len(walk(made(xs, hoist=hoist))) for hoist in (True, False))
+        assert hoisted < stepwise
 
 
 @pytest.mark.parametrize(

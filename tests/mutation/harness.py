@@ -133,11 +133,13 @@ FIRST = {
     "function.py": ("function",),
     "axes.py": ("axes", "ops_errors"),
     "tracebacks.py": ("tracebacks",),
-    "module.py": ("module",),
-    "clipping.py": ("optim",),
+    "module.py": ("module", "engine_interrupts"),
+    "clipping.py": ("optim", "engine_interrupts"),
+    "reporting.py": ("engine_interrupts",),
+    "checkpoint/whole.py": ("resume",),
     "optim/lr_scheduler.py": ("lr_scheduler",),
     "optim/plateau.py": ("lr_scheduler",),
-    "tensor.py": ("engine_objects", "engine_mutation"),
+    "tensor.py": ("engine_objects", "engine_mutation", "engine_interrupts"),
     "values.py": ("engine_objects", "engine_mutation", "loops_reading"),
     "python_object.py": ("engine_objects", "loops_reading"),
     "operators.py": ("engine_objects", "engine_mutation"),
@@ -236,7 +238,9 @@ def prepare(folder: Path) -> None:
 
 
 def first_failure(folder: Path, tests: list[str], limit: float = TIME_LIMIT, broken: Iterable[str] = ()) -> str:
-    """The first of the tests that fails in ``folder``, those that are ``broken`` left out; "" if all pass."""
+    """The first of the tests that fails in ``folder``, those that are ``broken`` left out; "" if all pass, or there is none."""
+    if not tests:
+        return ""
     plugins = ("-p", "no:cacheprovider", "-p", "mutation.alarm")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", *plugins, "-o", "addopts=", *tests]
     command += [f"--deselect=tests/{name}" if "::" in name else f"--ignore=tests/{name}" for name in broken]
@@ -275,9 +279,15 @@ class Unchanged:
 
 
 def outcomes(
-    mutants: Iterable[P], workers: int = 2, order: Callable[[P], list[str]] = order, limit: float = TIME_LIMIT
+    mutants: Iterable[P],
+    workers: int = 2,
+    lots: Callable[[P], Iterable[list[str]]] = lambda mutant: [order(mutant)],
+    limit: float = TIME_LIMIT,
 ) -> Iterator[Outcome[P]]:
-    """Plant the mistakes one at a time, ``workers`` of them at once; the outcomes come in the order of the mistakes."""
+    """Plant the mistakes one at a time, ``workers`` of them at once; the outcomes come in the order of the mistakes.
+
+    ``lots`` says which tests are run against a mistake: one lot after the other, until a test fails.
+    """
     folders: Queue[Path] = Queue()
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(workers) as pool:
         for number in range(workers):
@@ -295,7 +305,8 @@ def outcomes(
             start = time.perf_counter()
             try:
                 path.write_text(mutant.planted(right), encoding="utf-8")
-                return Outcome(mutant, unchanged.first_failure(folder, order(mutant), limit), time.perf_counter() - start)
+                failures = (unchanged.first_failure(folder, tests, limit) for tests in lots(mutant))
+                return Outcome(mutant, next(filter(None, failures), ""), time.perf_counter() - start)
             finally:
                 path.write_text(right, encoding="utf-8")
                 folders.put(folder)

@@ -2,59 +2,29 @@
 
     make mutants-sampled N=60 SEED=7
 
-The report, sampled.txt, holds the last sample: what caught each change, which survivors were judged to change nothing that
-anybody could see (with the reason, written by hand), and the kill rate of all others.
+Each change is tried by the tests that reach its line, the quickest first; once for all, which those are is found out by
+running the tests (`reach`). The report, sampled.txt, holds every change that was ever tried: what caught it, which survivors
+were judged to change nothing that anybody could see (with the reason, written by hand), and the kill rate of all others. A
+change that is in it already is not tried again.
 """
 
 import argparse
 import random
-import re
 import sys
-from functools import partial
 from pathlib import Path
 
-from mutation.harness import ROOT, line, outcomes
+from mutation.harness import line, outcomes
 from mutation.random_changes import RandomChange, sample
+from mutation.reach import Reach
 
 REPORT = Path(__file__).parent / "sampled.txt"
 SUFFICIENT = 0.95
 TIME_LIMIT = 3600
-SLOW = ("test_loops_memory", "test_ops_properties", "test_engine_depth", "test_by_hand_gradients", "test_engine_forks")
-FLOORS = {
-    "minigrad": ("engine", "ops", "loops", "training", "derivation", "checks"),
-    "models": ("models", "training"),
-    "viz": ("viz",),
-}
-"""Whose tests are to notice a change of a floor: its own."""
 
 
-def order(change: RandomChange, near: bool = False) -> list[str]:
-    """The tests of the floor and its docstrings: first those that import the changed file, then those of its folder.
-
-    ``near`` takes the former alone, or else the latter, without the slow ones.
-    """
-    path = Path(change.path)
-    name = path.parent.name if path.stem == "__init__" else path.stem
-    imported = re.compile(rf"\b(?:import|from)\b.*\b{re.escape(name)}\b")
-
-    def rank(test: Path) -> tuple[bool, bool, bool, str]:
-        imports = imported.search(test.read_text(encoding="utf-8")) is not None or name in test.stem
-        return test.stem in SLOW, not imports, test.parent.name != path.parent.name, test.name
-
-    tests = [test for folder in FLOORS[path.parts[0]] for test in (ROOT / "tests" / folder).glob("test_*.py")]
-    ranked = sorted((rank(test), test) for test in tests)
-    importing = [test for (slow, unrelated, _, _), test in ranked if not slow and not unrelated]
-    beside = [test for (slow, _, elsewhere, _), test in ranked if not slow and not elsewhere]
-    close = importing or beside
-    doctests = ROOT / "tests" / "project" / "test_doctests.py"
-    chosen = close if near and close else [*(test for _, test in ranked), doctests]
-    return [str(test.relative_to(ROOT)) for test in chosen]
-
-
-def judged(report: Path = REPORT) -> dict[str, str]:
-    """The survivors of the last report that somebody found to change nothing, each with the reason."""
-    rows = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    return dict(row.split(": SURVIVED, equivalent: ", 1) for row in rows if ": SURVIVED, equivalent: " in row)
+def known(report: Path = REPORT) -> list[str]:
+    """The rows of the report, with the seeds that they were made by."""
+    return report.read_text(encoding="utf-8").splitlines()[:-1] if report.exists() else []
 
 
 def rate(rows: list[str]) -> tuple[int, int]:
@@ -66,23 +36,31 @@ def rate(rows: list[str]) -> tuple[int, int]:
 def summary(rows: list[str]) -> str:
     """The last line of the report."""
     caught, there = rate(rows)
-    return f"{len(rows)} random changes: {caught} caught of {there} that change something ({caught / max(there, 1):.1%})"
+    tried = caught + sum(": SURVIVED" in row for row in rows)
+    return f"{tried} random changes: {caught} caught of {there} that change something ({caught / max(there, 1):.1%})"
+
+
+def is_tried(change: RandomChange, rows: list[str]) -> bool:
+    """Whether the report has a row for it."""
+    return any(row.startswith(f"{change.file}: {change.name}: ") for row in rows)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants-sampled", description=__doc__)
     parser.add_argument("number", type=int, nargs="?", default=60)
     parser.add_argument("seed", type=int, nargs="?", default=None)
-    parser.add_argument("--near", action="store_true", help="only the tests that are the likeliest to notice")
+    parser.add_argument("--most", type=float, default=120.0, help="seconds of tests that a survivor goes through")
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
-    chosen, equivalent, rows = sample(options.number, seed), judged(), []
-    for outcome in outcomes(chosen, order=partial(order, near=options.near), limit=TIME_LIMIT):
-        row = line(outcome)
-        reason = equivalent.get(row.removesuffix(": SURVIVED"))
-        rows.append(f"{row}, equivalent: {reason}" if reason and not outcome.caught_by else row)
-        print(f"[{len(rows)}/{len(chosen)}] {rows[-1]} ({outcome.seconds:.0f} s)", flush=True)
-        REPORT.write_text("\n".join([f"seed {seed}", *rows, summary(rows), ""]), encoding="utf-8")
+    reach, rows = Reach(), known()
+    fresh = [change for change in sample(options.number, seed) if not is_tried(change, rows)]
+    rows.append(f"seed {seed}")
+    found = outcomes(fresh, options.workers, lambda change: reach.lots(change.path, change.line, options.most), TIME_LIMIT)
+    for number, outcome in enumerate(found, 1):
+        rows.append(line(outcome))
+        print(f"[{number}/{len(fresh)}] {rows[-1]} ({outcome.seconds:.0f} s)", flush=True)
+        REPORT.write_text("\n".join([*rows, summary(rows), ""]), encoding="utf-8")
     print(summary(rows))
     caught, there = rate(rows)
     return int(caught < SUFFICIENT * there)

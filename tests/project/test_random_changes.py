@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from mutation.harness import ROOT, Outcome, Unchanged, first_failure, line
-from mutation.random_changes import RandomChange, changes, sample
-from mutation.sampled import FLOORS, order, rate, summary
+from mutation.random_changes import FLOORS, RandomChange, changes, sample
+from mutation.reach import Reach, by_function, likeliest, statement
+from mutation.sampled import is_tried, rate, summary
 
 SOURCE = '''"""Words < more."""
 from __future__ import annotations
@@ -103,20 +104,63 @@ def test_a_sample_compiles(small: Path) -> None:
         compile(change.planted(SOURCE), "f.py", "exec")
 
 
-def test_the_tests_of_a_change_are_those_of_its_floor_the_likeliest_first() -> None:
-    for path, first, folders in (
-        ("minigrad/scope.py", "test_engine", FLOORS["minigrad"]),
-        ("models/vocabulary.py", "test_vocabulary", FLOORS["models"]),
-        ("viz/palette.py", "test_viz_palette", FLOORS["viz"]),
-    ):
-        change = RandomChange(path, 1, "off by one", 0, 1, "1", "2")
-        tests = order(change)
-        near = order(change, near=True)
-        assert first in " ".join(near)
-        assert tests[-1] == "tests/project/test_doctests.py"
-        assert {Path(test).parent.name for test in tests[:-1]} == set(folders)
-        assert 0 < len(near) < len(tests)
-        assert set(near) < set(tests)
+def test_the_cases_of_a_function_are_known_by_its_name() -> None:
+    tests = ["tests/a.py::f[x-[1]]", "tests/a.py::g", "tests/a.py::f[y]"]
+    assert by_function(tests) == {
+        "tests/a.py::f": ["tests/a.py::f[x-[1]]", "tests/a.py::f[y]"],
+        "tests/a.py::g": ["tests/a.py::g"],
+    }
+
+
+def test_the_lines_of_a_change_are_those_of_the_innermost_statement() -> None:
+    source = "def f(x):\n    if x:\n        return g(\n            1,\n        )\n    return 2\n"
+    assert [statement(source, line) for line in (1, 2, 4, 6, 9)] == [[1, 2, 3, 4, 5, 6], [2, 3, 4, 5], [3, 4, 5], [6], [9]]
+
+
+def test_files_of_tests_with_the_name_of_the_source_are_the_likeliest() -> None:
+    tests = [
+        *(f"tests/b.py::f{k}[{j}]" for k in range(3) for j in range(2)),
+        "tests/test_scope.py::f",
+        "tests/c.py::f",
+        "tests/c.py::g",
+    ]
+    assert likeliest("minigrad/scope.py", tests) == {"tests/test_scope.py", "tests/b.py"}
+    assert likeliest("minigrad/other.py", tests) == {"tests/b.py", "tests/c.py"}
+
+
+TESTS = """
+import pytest
+from minigrad import f
+
+@pytest.mark.parametrize("x", range(9))
+def test_small(x): assert f.half(x) == x / 2
+
+def test_large(): assert f.double(4) == 8
+"""
+
+
+def test_a_line_is_tried_by_the_tests_that_reach_it_and_three_cases_tell_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("minigrad", "tests/engine"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "minigrad" / "__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / "minigrad" / "f.py").write_text(
+        "TWO = 2\n\n\ndef half(x):\n    return x / TWO\n\n\ndef double(x):\n    return (\n        x * TWO\n    )\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "tests" / "engine" / "test_f.py").write_text(TESTS, encoding="utf-8")
+    (tmp_path / "tests" / "mutation").symlink_to(ROOT / "tests" / "mutation")
+    monkeypatch.setattr("mutation.reach.ROOT", tmp_path)
+    monkeypatch.setattr("mutation.reach.NOTED", tmp_path / "build" / "reach")
+    monkeypatch.setattr("mutation.reach.FOLDERS", ("engine",))
+    reach = Reach()
+    half = {f"tests/engine/test_f.py::test_small[{x}]" for x in range(9)}
+    double = {"tests/engine/test_f.py::test_large"}
+    assert [set(tests) for tests in reach.lots("minigrad/f.py", 5, 60.0)] == [half, set()]
+    assert [set(tests) for tests in reach.lots("minigrad/f.py", 10, 60.0)] == [double, set()]
+    assert [set(tests) for tests in reach.lots("minigrad/f.py", 1, 60.0)] == [half | double, set()]
+    assert [len(tests) for tests in reach.lots("minigrad/f.py", 1, 0.0)] == [1, 0]
 
 
 def test_a_test_that_fails_on_the_unchanged_source_catches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +181,9 @@ def test_the_rate_leaves_out_what_changes_nothing() -> None:
     assert caught == "models/f.py:3: off by one: 1 → 2: caught by test_a"
     rows = [caught, caught, caught, survived, f"{survived}, equivalent: nobody reads it"]
     assert rate(rows) == (3, 4)
-    assert summary(rows) == "5 random changes: 3 caught of 4 that change something (75.0%)"
+    assert summary(["seed 7", *rows]) == "5 random changes: 3 caught of 4 that change something (75.0%)"
+    assert is_tried(change, rows[-1:])
+    assert not is_tried(RandomChange("models/f.py", 4, "off by one", 0, 1, "1", "2"), rows)
 
 
 def test_tests_that_were_killed_by_somebody_else_prove_nothing(tmp_path: Path) -> None:

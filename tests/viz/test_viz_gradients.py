@@ -9,6 +9,7 @@ from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
 from minigrad.viz import draw
 from minigrad.viz.diagram import build
 from minigrad.viz.diagram.vertices import Vertex
+from minigrad.viz.numbers import summary
 from minigrad.viz.overlay import Overlay, norm
 from minigrad.viz.palette import NOT_FINITE, UNTRACKED, VANISHED, Scale
 from minigrad.viz.text import plain
@@ -146,6 +147,33 @@ def test_a_parameter_that_reaches_the_steps_in_two_ways_has_the_sum_as_its_share
     found, _ = shares(loss)
     loss.backward()
     np.testing.assert_allclose(sum(array for (name, _), array in found.items() if name == "W"), W.grad, rtol=1e-12)
+
+
+def told(tensor: Tensor) -> dict[tuple[str, int | None], str]:
+    """What the picture says of the value of everything that has a name."""
+    diagram = build(walk(tensor), [tensor.node])
+    overlay = Overlay(diagram, {diagram.roots[0]: seed(tensor, None, "test")[1]})
+    named = ((item.head, overlay.values.get(item.index, ("",))[0]) for item in diagram.items if item.head.name)
+    return {(str(head.name), head.time): said for head, said in named if said.startswith("value: ")}
+
+
+def test_the_value_that_is_told_is_the_whole_value() -> None:
+    W = Parameter(np.array([[0.5, -0.2], [0.1, 0.3]]), name="W")
+    h, expected = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="h_0"), {}
+    for t in (1, 2):
+        with time_step(t):
+            h = tanh(h @ W.T).named("h")
+        expected["h", t] = f"value: {summary(h.data)}"
+    said = told(h.sum())
+    assert said == expected | {("W", None): "value: 0.5, -0.2, 0.1, 0.3", ("h_0", None): "value: 1, 2, 3, 4"}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_values_of_a_hoisted_projection_are_those_of_one_done_step_by_step(cell: str) -> None:
+    xs = sequence(3, requires_grad=True, name="x")
+    hoisted, stepwise = (told(of_cell(cell, 3, hoist=hoist, xs=xs)) for hoist in (True, False))
+    assert hoisted == stepwise
+    assert any("W" in name for name, _ in stepwise)
 
 
 def test_drawing_changes_nothing() -> None:

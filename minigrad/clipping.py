@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from minigrad.arguments import real, several
+from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.flags import flag
 from minigrad.guard import Array
+from minigrad.reporting import within
 from minigrad.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -58,9 +60,8 @@ def clip_grad_norm_(
         raise _not_finite("clip_grad_norm_", tensors)
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:
-        with np.errstate(invalid="ignore"):  # 0 · ∞ in a gradient that was allowed not to be finite
-            for g in tensors.values():
-                g *= factor
+        calm = {"invalid": "ignore"}  # 0 · ∞ in a gradient that was allowed not to be finite
+        set_all_items([(g, ..., within(calm, np.multiply, g, factor)) for g in tensors.values()])
     return total
 
 
@@ -82,8 +83,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     clip_value = real(clip_value, "clip_grad_value_: clip_value", 0)
     if not all(np.isfinite(g).all() for g in tensors.values()):
         raise _not_finite("clip_grad_value_", tensors)
-    for g in tensors.values():
-        np.clip(g, -clip_value, clip_value, out=g)
+    set_all_items([(g, ..., np.clip(g, -clip_value, clip_value)) for g in tensors.values()])
 
 
 def _with_gradient(parameters: Tensor | Iterable[Tensor], where: str) -> dict[str, Array]:

@@ -150,8 +150,7 @@ def magnitude(array: Array) -> float:
     if largest == 0.0 or not math.isfinite(largest):
         return largest
     scaled = np.asarray(array, np.float64) / largest
-    with np.errstate(over="ignore"):
-        return float(np.sqrt((scaled * scaled).sum()) * largest)
+    return math.sqrt(float((scaled * scaled).sum())) * largest
 
 
 class Growth:

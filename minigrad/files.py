@@ -124,9 +124,12 @@ def _hand_on(found: os.stat_result, part: Path) -> None:
 def _remove_left_behind(folder: Path, mark: str) -> None:
     """Remove the parts of writers that were killed: nobody has locked them any more."""
     for part in folder.glob(f"{mark}*.part"):
-        with suppress(OSError), part.open("rb") as file:
-            if fcntl is None:
-                file.close()
-            else:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
+        with suppress(OSError):
+            if not stat.S_ISREG(part.lstat().st_mode):
+                continue  # nobody's part; to open a pipe would wait for its other end
+            with part.open("rb") as file:
+                if fcntl is None:
+                    file.close()
+                else:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()

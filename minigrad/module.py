@@ -17,7 +17,7 @@ from minigrad.flags import flag
 from minigrad.graph import Leaf
 from minigrad.guard import Array
 from minigrad.recording import plain
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, forget_gradients
 
 __all__ = ["Module", "Parameter", "is_parameter", "parts_of"]
 
@@ -180,14 +180,12 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forget the gradients collected so far (each ``grad`` becomes None)."""
-        for parameter in self.parameters():
-            parameter.grad = None
+        forget_gradients(self.parameters())
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all in it to training behaviour; returns itself."""
         mode = flag(mode, "train: mode")
-        for module in self.modules():
-            module.training = mode
+        set_all([(module, "training", mode) for module in self.modules()])
         return self
 
     def eval(self) -> Module:

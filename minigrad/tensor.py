@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.atomic import set_all
 from minigrad.backward import backward
 from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
@@ -21,7 +22,7 @@ from minigrad.registry import operations
 from minigrad.scope import end_trace, reading, state
 from minigrad.values import numbers_of
 
-__all__ = ["Tensor", "unrecorded"]
+__all__ = ["Tensor", "forget_gradients", "unrecorded"]
 
 
 class Tensor(Operators, ArrayMethods, PythonObject):
@@ -289,6 +290,13 @@ def unrecorded(data: Any) -> Tensor:
     result._node = None
     result._wants = False
     return result
+
+
+def forget_gradients(tensors: Iterable[Tensor]) -> None:
+    """Clear the gradient of each, in one call that no interrupt can divide."""
+    end_trace("setting grad")
+    keepers = [keeper for tensor in tensors if (keeper := tensor._keeper()) is not None]
+    set_all([(keeper, "grad", None) for keeper in keepers])
 
 
 def _checked_name(name: Any) -> str | None:

@@ -17,6 +17,7 @@ from minigrad.arguments import count, fitting_memory
 from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.module import Module, Parameter
 from minigrad.recording import plain
+from minigrad.reporting import within
 
 from .cells import make_cell
 from .checks import Seed, generator, is_number, positive_size, switch
@@ -286,8 +287,7 @@ def _distribution(
             "large; clip gradients to a smaller norm or lower the learning rate"
         )
     scores = logits.astype(np.float64)
-    with np.errstate(over="ignore"):  # −∞ for what is out of reach at a tiny temperature
-        scores = (scores - scores.max()) / temperature
+    scores = within({"over": "ignore"}, np.divide, scores - scores.max(), temperature)  # −∞ for what is out of reach
     if top_k is not None and top_k < len(scores):
         scores[np.argsort(-scores, kind="stable")[top_k:]] = -np.inf
     return softmax(Tensor(scores)).numpy()

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minigrad.arguments import several
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.flags import flag
+from minigrad.reporting import reporting
 from minigrad.tensor import Tensor
 
 from .composing import compose
@@ -91,7 +90,7 @@ def draw(
     gradients, values = flag(gradients, "draw: gradients"), flag(values, "draw: values")
 
     def composed(**how: Any) -> Scene:
-        with np.errstate(all="ignore"):  # what is not finite is shown, and where it began
+        with reporting(all="ignore"):  # what is not finite is shown, and where it began
             return compose(
                 tensors, gradients=gradients, gradient=gradient, title=title, fold=fold, values=values, **how
             )

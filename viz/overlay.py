@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.gradients import ArrayAccumulator, whole
 from minigrad.graph import OUTPUT
+from minigrad.reporting import within
 
 from .diagram.items import Diagram
 from .diagram.places import BEFORE
@@ -29,8 +30,7 @@ def norm(array: Any) -> float:
     if flat.size < FEW:
         length = math.hypot(*flat.tolist())
         return length if length < math.inf else float(np.max(np.abs(flat)))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        squared = float(np.dot(flat, flat))
+    squared = float(within({"over": "ignore", "under": "ignore", "invalid": "ignore"}, np.dot, flat, flat))
     if 1e-280 < squared < 1e280:
         return math.sqrt(squared)
     largest = float(np.max(np.abs(flat))) if flat.size else 0.0

@@ -27,6 +27,7 @@ from minigrad.loops.schedule import Schedule
 from minigrad.loops.written import MASK
 from minigrad.ops.casting import Copy
 from minigrad.ops.indexing import Slice
+from minigrad.reporting import within
 
 from .tables import norms
 
@@ -217,8 +218,7 @@ class ByTime(SilentAccumulator):
         ]
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
-        with np.errstate(all="ignore"):
-            back = executable.run(run.T, xs, arriving, consts, not run.reverse, loop.cuts())
+        back = within({"all": "ignore"}, executable.run, run.T, xs, arriving, consts, not run.reverse, loop.cuts())
         times = sorted(loop.times)
         for label, ref in labels.items():
             sizes = np.zeros(len(times)) if ref is None else norms(back.of(Ref(LOCAL, kept[ref])), 1)

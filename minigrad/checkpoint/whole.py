@@ -92,7 +92,8 @@ def save_checkpoint(
 def load_checkpoint(path: StrPath, model: Module, optimizer: Optimizer | None = None, **parts: Part) -> dict[str, Any]:
     """Put what `save_checkpoint` has written into a model, an optimiser and other parts of the same kind.
 
-    Parts that are not given are left in the file. Everything is checked first; on an error nothing has changed.
+    Parts that are not given are left in the file. Everything is checked first; after an error, and after Ctrl-C, nothing has
+    changed.
 
     Returns:
         The notes.
@@ -115,11 +116,22 @@ def load_checkpoint(path: StrPath, model: Module, optimizer: Optimizer | None = 
             *(f"{part}: {problem}" for part, holder in wanted.items() for problem in holder.bad_values(states[part])),
         ])
         notes = opened.notes()
+    before = {part: holder.state_dict() for part, holder in wanted.items()}, model.state_dict(), random_state(model)
+    try:
+        _become(model, wanted, states, below(_MODEL, arrays), random)
+    except BaseException:
+        _become(model, wanted, *before)
+        raise
+    return notes
+
+
+def _become(
+    model: Module, wanted: Mapping[str, Part], states: Mapping[str, Any], arrays: Mapping[str, Array], random: Mapping[str, Any]
+) -> None:
     for part, holder in wanted.items():
         holder.load_state_dict(states[part])
-    model.load_state_dict(below(_MODEL, arrays))
+    model.load_state_dict(arrays)
     set_random_state(model, random)
-    return notes
 
 
 def _checked(where: str, model: Module, optimizer: Optimizer | None, parts: Mapping[str, Part]) -> dict[str, Part]:

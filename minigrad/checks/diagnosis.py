@@ -9,8 +9,6 @@ import itertools
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from minigrad.checks.change import Change
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.equality import equal
@@ -20,6 +18,7 @@ from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.run import Run
 from minigrad.checks.trial import Trial, right_ones, sizes_of
 from minigrad.guard import Array
+from minigrad.reporting import reporting
 
 __all__ = ["diagnosed"]
 
@@ -128,7 +127,7 @@ def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list
 def _holds(trial: Trial, changes: Sequence[Change], names: frozenset[str], rtol: float) -> bool:
     """Whether changes give the user's numbers on another problem too."""
     run = Run(trial.chain, changes)
-    with np.errstate(all="ignore"):
+    with reporting(all="ignore"):
         return all(trial.fits(name, run.gradient(trial.chain.wanted[name]), rtol) for name in names)
 
 

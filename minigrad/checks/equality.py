@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.guard import Array
+from minigrad.reporting import within
 
 __all__ = ["clipped", "equal"]
 
@@ -15,8 +16,7 @@ def equal(a: Array, b: Array, rtol: float) -> bool:
         return False
     if not a.size:
         return True
-    with np.errstate(all="ignore"):
-        distance, largest = np.abs(a - b).max(), max(np.abs(b).max(), np.abs(a).max())
+    distance, largest = within({"all": "ignore"}, lambda: (np.abs(a - b).max(), max(np.abs(b).max(), np.abs(a).max())))
     return bool(distance <= rtol * largest) if np.isfinite(distance) else False
 
 

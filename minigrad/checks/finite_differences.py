@@ -20,6 +20,7 @@ from minigrad.errors import ArgumentError, DTypeError, GradientMismatchError
 from minigrad.flags import flag
 from minigrad.gradients import ArrayAccumulator
 from minigrad.guard import Array
+from minigrad.reporting import reporting
 from minigrad.scope import is_recording, no_grad
 from minigrad.tensor import Tensor
 from minigrad.transforms import vjp
@@ -133,7 +134,7 @@ def gradcheck(
     point = _Point(lambda: pytree.ends(function(*copies)), seed_value)
     tolerance = _Tolerance(atol, rtol)
     for (words, variable), rows in zip(variables.items(), point.derivatives(list(variables.values()), full), strict=True):
-        with np.errstate(invalid="ignore"):  # an infinite gradient is a mistake like others
+        with reporting(invalid="ignore"):  # an infinite gradient is a mistake like others
             if full:
                 claimed = np.array(rows).reshape((len(rows), *variable.shape))
                 _compare_every_pair(point, words, variable, claimed, eps, tolerance)

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad import ops
 from minigrad.checks.tracing import Hole, Line, Tape, vjp_of
+from minigrad.reporting import reporting
 
 __all__ = ["ACTIVATIONS", "fuse"]
 
@@ -43,7 +44,7 @@ KNOWN: dict[str, Any] = {"sigmoid": ops.sigmoid, "tanh": ops.tanh, "relu": ops.r
 
 def fuse(tape: Tape) -> None:
     """Replace what ends in the value of a known activation by that activation, as far as the lines go."""
-    with np.errstate(all="ignore"):
+    with reporting(all="ignore"):
         for line in tape.lines:
             if line.op in ("div", "mul", "add", "sub", "where", "maximum", "log"):
                 found = list(_recognised(line))

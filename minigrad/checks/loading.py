@@ -17,6 +17,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
+from minigrad.reporting import reporting
 
 __all__ = ["examples_for", "function_from", "module_from"]
 
@@ -137,7 +138,7 @@ def _called(value: Any) -> Any:
 def _runs(forward: Any, arguments: dict[str, Any]) -> bool:
     """Whether the forward pass takes these, and makes states of the shapes of states."""
     try:
-        with np.errstate(all="ignore"):
+        with reporting(all="ignore"):
             result = forward(**arguments)
     except Exception:
         return False

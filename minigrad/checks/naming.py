@@ -24,6 +24,7 @@ from minigrad.checks.mistakes import catalogue
 from minigrad.checks.run import Run, affected
 from minigrad.checks.words import Words
 from minigrad.guard import Array
+from minigrad.reporting import reporting
 
 __all__ = ["Explanation", "search"]
 
@@ -115,7 +116,7 @@ class Search:
         """The gradients that come out as the user's; None if one of ``kept`` does not any more."""
         run = Run(self.chain, changes)
         matched = []
-        with np.errstate(all="ignore"):
+        with reporting(all="ignore"):
             for name in open_names:
                 if run.affected & self.bit[name] and self.fits(name, run.gradient(self.chain.wanted[name])):
                     matched.append(name)
@@ -154,8 +155,7 @@ class Search:
         groups: list[tuple[dict[str, Array], list[Change]]] = []
         for option in options:
             run = Run(self.chain, (*state.changes, option))
-            with np.errstate(all="ignore"):
-                result = {name: run.gradient(self.chain.wanted[name]) for name in self.given}
+            result = {name: run.gradient(self.chain.wanted[name]) for name in self.given}
             for known, members in groups:
                 if all(equal(result[name], known[name], self.rtol) for name in result):
                     members.append(option)

@@ -13,6 +13,7 @@ from minigrad.checks.change import Change, Context, Edge
 from minigrad.checks.tracing import Line, Site
 from minigrad.gradients import unbroadcast
 from minigrad.guard import Array
+from minigrad.reporting import within
 
 if TYPE_CHECKING:
     from minigrad.checks.chain import Chain
@@ -53,8 +54,7 @@ class Run:
     def gradient(self, line: Line) -> Array:
         """∂L/∂line, zeros if nothing arrives; NaN where the changes make it depend on itself."""
         try:
-            with np.errstate(all="ignore"):
-                g = self.cotangent(line, None)
+            g = within({"all": "ignore"}, self.cotangent, line, None)
         except CircularError:
             return np.full(line.value.shape, np.nan)
         return np.zeros(line.value.shape) if g is None else g

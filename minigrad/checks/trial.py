@@ -17,6 +17,7 @@ from minigrad.checks.returned import Answer
 from minigrad.checks.words import Words
 from minigrad.errors import MinigradError
 from minigrad.guard import Array
+from minigrad.reporting import reporting
 
 __all__ = [
     "Trial", "UserError", "agree", "compared", "differing", "other_lengths", "reshape_gradients", "right_ones", "running",
@@ -108,7 +109,7 @@ def _is_scalar(lines: Any) -> bool:
 def running(call: Callable[[], Any], function: Any) -> Any:
     """What the user's code returns; its errors with the line that raised them."""
     try:
-        with np.errstate(all="ignore"):
+        with reporting(all="ignore"):
             return call()
     except MinigradError:
         raise

@@ -17,6 +17,7 @@ from minigrad.loops.buffers import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Buf
 from minigrad.loops.fuse import Call, Plan
 from minigrad.loops.pool import CHUNK, part, pooled, rows_of, steps_of
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Ref
+from minigrad.reporting import within
 
 __all__ = ["Executable", "Run"]
 
@@ -190,8 +191,8 @@ class Run:
             return [value.copy() if isinstance(value, np.ndarray) else value for value in values]
 
         carry = [old[-1 if self.reverse else 0] for old in self.given[CARRY]]
-        with np.errstate(all="ignore"):
-            return self.executable.run(self.T, copies(self.given[XS]), carry, copies(self.given[CONST]), self.reverse)
+        xs, consts = copies(self.given[XS]), copies(self.given[CONST])
+        return within({"all": "ignore"}, self.executable.run, self.T, xs, carry, consts, self.reverse)
 
     def last(self, number: int) -> Array:
         """A part of the carry after the last step."""

@@ -29,6 +29,7 @@ from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.matmul import Matmul
 from minigrad.ops.transcendental import Sigmoid, Tanh
 from minigrad.recording import Constant
+from minigrad.reporting import reporting
 from minigrad.tensor import Tensor
 
 __all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate"]
@@ -133,7 +134,7 @@ class _Backward:
     def derivative(self) -> Derivative:
         """The sweep, and the program that it makes."""
         program, tracer = self.program, self.tracer
-        with tracer, np.errstate(all="ignore"):
+        with tracer, reporting(all="ignore"):
             for number, i in enumerate(self.carry):
                 self._add(program.new_carry[i], self._cotangent(program.new_carry[i], Ref(CARRY, number)))
             arriving = [self._cotangent(program.ys[j], Ref(XS, -1 - number)) for number, j in enumerate(self.ys)]

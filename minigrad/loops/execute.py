@@ -20,6 +20,7 @@ from minigrad.loops.recipe import Memory, Recipe, key_of, recipe_for, remember
 from minigrad.loops.trace import Const, Flat
 from minigrad.loops.written import MASK, Values
 from minigrad.module import Parameter
+from minigrad.reporting import RAISED, within
 from minigrad.scope import Place, state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -108,8 +109,7 @@ class _Loop:
         for quiet in (False, True):
             executable = compiled.forward(quiet)
             try:
-                with np.errstate(over="raise", divide="raise", invalid="raise"):
-                    return executable.run(len(self.times), xs, carry, consts, self.times.step < 0)
+                return within(RAISED, executable.run, len(self.times), xs, carry, consts, self.times.step < 0)
             except FloatingPointError:
                 continue
             except (IndexError, ValueError, TypeError) as error:

@@ -27,6 +27,7 @@ from minigrad.loops.program import CONST, CannotCompile
 from minigrad.loops.reach import Stretch
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
+from minigrad.reporting import RAISED, within
 
 __all__ = ["Loop", "Result"]
 
@@ -112,8 +113,7 @@ class Loop(Operation):
         reports_underflow = np.geterr()["under"] != "ignore"  # where that happens depends on the order of operations
         for way in () if reports_underflow else backward.ways:
             try:
-                with np.errstate(over="raise", divide="raise", invalid="raise"):
-                    contributions = self._contributions(run, way, g)
+                contributions = within(RAISED, self._contributions, run, way, g)
             except (FloatingPointError, CannotCompile):
                 continue
             if contributions is not None:

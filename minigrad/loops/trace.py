@@ -24,6 +24,7 @@ from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompil
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
 from minigrad.recording import Constant, record
+from minigrad.reporting import RAISED, reporting
 from minigrad.scope import Place, Setting, state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -266,7 +267,7 @@ class Trace:
         rows = [tracer.bind(value, Ref(XS, k), name) for k, (value, name) in enumerate(zip(xs, names, strict=True))]
         leaves = [cast(Leaf, tensor._node) for tensor in (*parts, *rows)]
         try:
-            with tracer, np.errstate(over="raise", divide="raise", invalid="raise"):  # the plain loop warns as it is told to
+            with tracer, reporting(**RAISED):  # the plain loop warns as it is told to
                 new, ys = step(parts, rows)
                 refs = tuple(map(tracer.computed, new)), tuple(map(tracer.computed, ys))
         except (CannotCompile, PurityError):

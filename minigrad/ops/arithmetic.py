@@ -12,10 +12,11 @@ import numpy as np
 from typing_extensions import override
 
 from minigrad.graph import OUTPUT, Gradient
-from minigrad.ops.elementwise import NOT_DEFINED, Binary, Unary, number_in, pair, quiet, refusal, telling, values
+from minigrad.ops.elementwise import NOT_DEFINED, Binary, Unary, number_in, pair, refusal, telling, values
 from minigrad.ops.kinks import switch
 from minigrad.ops.protocol import implements
 from minigrad.recording import operand, record
+from minigrad.reporting import calmly
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -147,11 +148,11 @@ class Divide(Binary):
     keeps = (1, OUTPUT)
 
     @override
+    @calmly
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         b, y = saved
-        with quiet():
-            da = g / b
-            return da, None if y is None else -da * y
+        da = g / b
+        return da, None if y is None else -da * y
 
 
 @implements(np.divide)
@@ -180,15 +181,15 @@ class Power(Binary):
     keeps = (0, 1, OUTPUT)
 
     @override
+    @calmly
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         a, b, y = saved
         first, second = self.sources
         da = db = None
-        with quiet():
-            if first is not None and first.requires_grad:
-                da = g * _slope(a, b)
-            if second is not None and second.requires_grad:
-                db = g * (y * np.log(np.where((values(a) == 0) & (values(b) >= 0), 1, a)))
+        if first is not None and first.requires_grad:
+            da = g * _slope(a, b)
+        if second is not None and second.requires_grad:
+            db = g * (y * np.log(np.where((values(a) == 0) & (values(b) >= 0), 1, a)))
         return da, db
 
 

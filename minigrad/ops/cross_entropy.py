@@ -17,6 +17,7 @@ from minigrad.ops.losses import average, checked_reduction
 from minigrad.ops.shape import as_tensor
 from minigrad.ops.softmax import below_peak, log_softmax, softmax
 from minigrad.recording import plain, record
+from minigrad.reporting import reporting
 from minigrad.scope import state
 from minigrad.sums import row_sums
 from minigrad.tensor import Tensor, unrecorded
@@ -40,7 +41,7 @@ class CrossEntropy(Operation):
         residual, chosen, weights = self.needed()
         onehot = np.zeros_like(residual)
         onehot.reshape(-1)[chosen] = 1
-        with np.errstate(divide="ignore"):
+        with reporting(divide="ignore"):
             p = softmax(lift(np.log(residual / np.where(weights, weights, 1) + onehot), self.sources[0]))
         return (p - onehot) * weights, chosen, weights
 

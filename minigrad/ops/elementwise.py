@@ -20,7 +20,7 @@ from minigrad.recording import Constant, operand, record
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
-__all__ = ["NOT_DEFINED", "Binary", "Unary", "loudly", "number_in", "pair", "quiet", "quietly", "refusal", "telling", "values"]
+__all__ = ["NOT_DEFINED", "Binary", "Unary", "loudly", "number_in", "pair", "quietly", "refusal", "telling", "values"]
 
 ndarray = np.ndarray
 
@@ -126,12 +126,6 @@ def values(x: Any) -> Any:
     While a loop is traced the Tensor itself: what is computed from its numbers is then part of the trace.
     """
     return x._array if isinstance(x, Tensor) and state.tracer is None else x
-
-
-def quiet() -> np.errstate:
-    """No warnings inside: for derivatives that are infinite where the function itself is finite, or whose intermediate
-    results may overflow though the limit is right."""
-    return np.errstate(divide="ignore", over="ignore", invalid="ignore")
 
 
 class Handling(threading.local):

@@ -13,9 +13,10 @@ from typing_extensions import override
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, LabelError, ShapeError
 from minigrad.graph import Gradient, Operation
-from minigrad.ops.elementwise import quiet, quietly
+from minigrad.ops.elementwise import quietly
 from minigrad.ops.transcendental import logistic
 from minigrad.recording import Constant, operand, record
+from minigrad.reporting import calmly
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -124,6 +125,14 @@ class BinaryCrossEntropy(Loss):
         return g * (logistic(x) - t) if self.wanted(0) else None, -g * x if self.wanted(1) else None
 
 
+@calmly
+def _surprise(x: Any, t: Any) -> Any:
+    """t ln(1 + e⁻ˣ) + (1 − t) ln(1 + eˣ). A certain prediction that is right costs nothing, where 0 · ∞ were NaN."""
+    present = np.where(t == 0, 0, t * np.logaddexp(0.0, np.negative(x)))
+    absent = np.where(t == 1, 0, (1 - t) * np.logaddexp(0.0, x))
+    return present + absent
+
+
 def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
     """−ln of the probability that σ(logits) gives to targets that are 0 or 1 (or between), averaged over all entries.
 
@@ -147,7 +156,4 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str =
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise LabelError(f"{where}: expected targets from 0 to 1, got {t_values[place]} at position {place}")
-    with quiet():  # 0 · ∞ for a certain prediction that is right: it costs nothing
-        present = np.where(t_values == 0, 0, t_values * np.logaddexp(0.0, np.negative(x._array)))
-        absent = np.where(t_values == 1, 0, (1 - t_values) * np.logaddexp(0.0, x._array))
-    return _recorded(BinaryCrossEntropy(), present + absent, reduction, x, t)
+    return _recorded(BinaryCrossEntropy(), _surprise(x._array, t_values), reduction, x, t)

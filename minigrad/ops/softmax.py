@@ -17,10 +17,11 @@ from typing_extensions import override
 from minigrad.flags import flag
 from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.guard import Array
-from minigrad.ops.elementwise import quiet, quietly
+from minigrad.ops.elementwise import quietly
 from minigrad.ops.reductions import Reduction
 from minigrad.ops.shape import reduced_axes
 from minigrad.recording import operand, record
+from minigrad.reporting import calmly
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -98,6 +99,12 @@ class LogSoftmax(Operation):
         return (g - np.exp(y) * g.sum(axis=self.axes, keepdims=True),)
 
 
+@calmly
+def _log_of_sum(x: Any, axes: Any, keepdims: bool, shift: Any = 0) -> Any:
+    """ln Σ exp(x − shift), calmly since over no entries the sum is 0."""
+    return np.log(np.exp(x - shift).sum(axis=axes, keepdims=keepdims))
+
+
 def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     """The logarithm of ``softmax(x)``, exact also where the softmax itself would underflow to 0.
 
@@ -107,8 +114,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     x = operand(x, "log_softmax")
     axes = reduced_axes(axis, len(x.shape), "log_softmax")
     y = below_peak(x._array, axes)
-    with quiet():  # over no entries the sum is 0
-        y -= np.log(np.exp(y).sum(axis=axes, keepdims=True))
+    y -= _log_of_sum(y, axes, keepdims=True)
     if x._wants and state.recording:
         node = LogSoftmax()
         node.axes = axes
@@ -143,9 +149,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     scores = scores.astype(np.float64) if scores.dtype.kind != "f" else scores
     peak = scores.max(axis=axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isinf(peak), 0, peak)
-    with quiet():
-        exponentials: Any = np.exp(scores - shift)
-        y = np.log(exponentials.sum(axis=axes, keepdims=keepdims))
+    y = _log_of_sum(scores, axes, keepdims, shift)
     y += shift if keepdims else shift.squeeze(axis=axes)
     if x._wants and state.recording:
         return record(LogSumExp(axes, x.shape), y, (x._node,), (x.lend(LogSumExp),))

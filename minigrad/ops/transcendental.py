@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from minigrad.graph import Gradient, Operation
 from minigrad.guard import Array
-from minigrad.ops.elementwise import Unary, pair, quiet, quietly
+from minigrad.ops.elementwise import Unary, pair, quietly
 from minigrad.ops.protocol import implements
 from minigrad.recording import record
+from minigrad.reporting import calmly
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -70,10 +71,10 @@ class Log(Unary):
     label, symbol, function, keeps = "log", "ln", np.log, (0,)
 
     @override
+    @calmly
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (x,) = saved
-        with quiet():
-            return (g / x,)
+        return (g / x,)
 
 
 @implements(np.log)
@@ -93,10 +94,10 @@ class Log1p(Unary):
     label, symbol, function, keeps = "log1p", "ln(1 + x)", np.log1p, (0,)
 
     @override
+    @calmly
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (x,) = saved
-        with quiet():
-            return (g / (1 + x),)
+        return (g / (1 + x),)
 
 
 @implements(np.log1p)
@@ -116,10 +117,10 @@ class Sqrt(Unary):
     label, symbol, function = "sqrt", "√", np.sqrt
 
     @override
+    @calmly
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        with quiet():
-            return (g / (2 * y),)
+        return (g / (2 * y),)
 
 
 @implements(np.sqrt)
@@ -255,8 +256,7 @@ def _softplus(x: Any) -> Any:
 
 
 def _logaddexp(a: Any, b: Any) -> Any:
-    with quiet():  # NumPy's own warns where a − b overflows, though the result is right, and of a NaN that was there before
-        return np.logaddexp(a, b)
+    return quietly.run(np.logaddexp, a, b)  # it warns where a − b overflows, and of a NaN that was there before
 
 
 class Softplus(Unary):
@@ -290,11 +290,11 @@ class LogAddExp(Operation):
     entrywise = True
 
     @override
+    @calmly
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         a, b = saved
-        with quiet():
-            difference = a - b
-            return g * logistic(difference), g * logistic(-difference)
+        difference = a - b
+        return g * logistic(difference), g * logistic(-difference)
 
 
 @implements(np.logaddexp)

@@ -14,7 +14,7 @@ from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.guard import Array, GuardedArray
 from minigrad.optim.options import MOST, Check, Described, at_least_zero, named_arrays, switch
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, forget_gradients
 
 if TYPE_CHECKING:
     from minigrad.optim.lr_scheduler import LRScheduler
@@ -128,8 +128,7 @@ class Optimizer(ABC):
 
     def zero_grad(self) -> None:
         """Forget the gradients collected so far (each ``grad`` becomes None)."""
-        for parameter in self.parameters:
-            parameter.grad = None
+        forget_gradients(self.parameters)
 
     def step(self, *, error_if_nonfinite: bool = False) -> None:
         """Update every parameter that has a gradient: all of them, or, after any error and after Ctrl-C, none.

@@ -21,6 +21,7 @@ from minigrad.errors import ArgumentError, NonFiniteGradientError
 from minigrad.optim import Optimizer, clip_grad_norm_
 from minigrad.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from minigrad.optim.options import MOST, Described
+from minigrad.reporting import reporting
 
 from ..checks import is_number, positive_size, switch
 from ..interruption import deferred_interrupt
@@ -251,7 +252,7 @@ class Trainer:
         """One update, and what follows it; how many symbols or examples it was made from."""
         batches = self._next_batches()
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # the checks tell
+            with reporting(over="ignore", invalid="ignore"):  # the checks tell
                 loss, norm, state = self._learn(batches)
         except BaseException:
             self._batches = self._upcoming = None  # the update was not made: its batches are drawn again

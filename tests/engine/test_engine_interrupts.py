@@ -9,7 +9,8 @@ import pytest
 from interrupting import interrupts
 
 import minigrad as mg
-from minigrad import Tensor, detect_anomaly, enable_grad, no_grad, scope, time_step
+from minigrad import Tensor, detect_anomaly, enable_grad, no_grad, scan, scope, time_step
+from minigrad.reporting import reporting
 from minigrad.scope import Place, Setting, state
 
 HELD = no_grad()
@@ -64,7 +65,26 @@ def a_forward_pass() -> None:
             h = mg.tanh(h @ W)
 
 
+def reports() -> None:
+    with reporting(all="raise"), reporting(over="ignore"):
+        pass
+
+
+def a_calm_derivative() -> None:
+    x = mg.Parameter([0.0])
+    (1.0 / (x + 1.0)).sum().backward()
+
+
+def a_compiled_loop() -> None:
+    W = mg.Parameter(np.eye(2))
+    h, _ = scan(lambda h, x: (mg.tanh(h @ W + x), h), np.ones((1, 2)), np.ones((3, 1, 2)))
+    h.sum().backward()
+
+
 PROGRAMS = (
+    reports,
+    a_calm_derivative,
+    a_compiled_loop,
     blocks,
     blocks_of_one_object,
     nested_blocks,
@@ -74,6 +94,42 @@ PROGRAMS = (
     anomalies,
     a_forward_pass,
 )
+
+
+class Model(mg.Module):
+    def __init__(self) -> None:
+        self.a, self.b, self.c = (mg.Parameter(np.ones(2)) for _ in range(3))
+        self.inner = mg.Module()
+
+    def begin(self) -> None:
+        self.train()
+        for parameter in self.parameters():
+            parameter.grad = np.ones(2)
+
+    def shares(self) -> tuple[set[str], set[bool]]:
+        """What is to be seen at its parameters and at its modules: at all of them the same."""
+        return {str(p.grad) for p in self.parameters()}, {module.training for module in self.modules()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: mg.optim.clip_grad_norm_(model.parameters(), 1.0),
+        lambda model: mg.optim.clip_grad_value_(model.parameters(), 0.5),
+        Model.zero_grad,
+        lambda model: mg.optim.SGD(model.parameters()).zero_grad(),
+        Model.eval,
+    ],
+    ids=["clip_grad_norm_", "clip_grad_value_", "zero_grad", "the optimiser's zero_grad", "eval"],
+)
+def test_an_interrupt_never_divides_what_is_done_to_a_whole_model(change: Callable[[Model], object]) -> None:
+    model = Model()
+    model.begin()
+    untouched = model.shares()
+    for _ in interrupts(lambda: change(model)):
+        assert [len(share) for share in model.shares()] == [1, 1]
+        model.begin()
+    assert model.shares() != untouched
 
 
 def is_as_found() -> bool:

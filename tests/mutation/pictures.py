@@ -39,6 +39,7 @@ MUTANTS = [
     *rows(
         "viz/overlay",
         ("pictures: squares that underflow are zero", "def norm", "if 1e-280 < squared < 1e280", "if squared < 1e280"),
+        ("pictures: of a value the first row is told", "class Overlay", "bool(vertex.rowwise) and", "bool(vertex.rowwise) or"),
     ),
     *rows(
         "viz/layout/sizes",

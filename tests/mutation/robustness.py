@@ -18,11 +18,40 @@ MUTANTS = [
         ("the owner of a file is lost", "def _hand_on", "os.chown(part, found.st_uid, found.st_gid)", "part.stat()"),
         ("a private file can be read while it is written", "def replace_file", "else 0o600", "else 0o666"),
         ("a new file is private", "def replace_file", "0o666 if", "0o600 if"),
-        ("what killed writers left stays", "def _remove_left_behind", "            part.unlink()\n", "            pass\n"),
+        ("what killed writers left stays", "def _remove_left_behind", " part.unlink()", " pass"),
+        ("a pipe is waited for", "def _remove_left_behind", "not stat.S_ISREG(part.lstat().st_mode)", "False"),
         ("the part of a living writer is removed", "def _locked", "        fcntl.flock(file, fcntl.LOCK_EX)\n", ""),
         ("a part that is gone is written to", "def _locked", "if os.fstat(file.fileno()).st_nlink:", "if True:"),
         ("what other writers left is removed too", "def _remove_left_behind", 'f"{mark}*.part"', '".minigrad-*.part"'),
         ("after an error the part stays", "def replace_file", "        part.unlink(missing_ok=True)\n", "        pass\n"),
+    ),
+    *rows(
+        "reporting",
+        (
+            "an interrupted computation leaves its reports on",
+            "def within",
+            "    return context.run(function, *arguments, **keywords)\n",
+            "    with np.errstate(**errors):\n        return function(*arguments, **keywords)\n",
+        ),
+        (
+            "an interrupted block leaves its reports on",
+            "class reporting",
+            "            np.seterr(**found)\n            raise",
+            "            raise",
+        ),
+    ),
+    *rows(
+        "checkpoint/whole",
+        ("an interrupt leaves half a checkpoint loaded", "def load_checkpoint", "_become(model, wanted, *before)", "pass"),
+    ),
+    *rows(
+        "clipping",
+        (
+            "an interrupt can divide clipping",
+            "def clip_grad_norm_",
+            "set_all_items([(g, ..., within(calm, np.multiply, g, factor)) for g in tensors.values()])",
+            "set_all_items((g, ..., within(calm, np.multiply, g, factor)) for g in tensors.values())",
+        ),
     ),
     *rows(
         "checkpoint/npz",
@@ -125,6 +154,12 @@ MUTANTS = [
             'set_all((parameter, "_array", arrays[name]) for name, parameter in own.items())',
         ),
         ("anything is loaded", "class Module", "if not isinstance(state, Mapping):", "if False:"),
+        (
+            "an interrupt can divide the change of modes",
+            "class Module",
+            'set_all([(module, "training", mode) for module in self.modules()])',
+            'set_all((module, "training", mode) for module in self.modules())',
+        ),
     ),
     *rows(
         "arguments",
@@ -166,5 +201,14 @@ MUTANTS = [
     *rows(
         "python_object",
         ("a trace does not end where values are looked for", "class PythonObject", '        reading(self, "in")\n', ""),
+    ),
+    *rows(
+        "tensor",
+        (
+            "an interrupt can divide the forgetting of gradients",
+            "def forget_gradients",
+            'set_all([(keeper, "grad", None) for keeper in keepers])',
+            'set_all((keeper, "grad", None) for keeper in keepers)',
+        ),
     ),
 ]

@@ -106,3 +106,11 @@ def test_no_import_goes_in_a_circle() -> None:
         ends = [name for name, targets in arrows.items() if not (targets - {name}) & arrows.keys()]
         assert ends, f"imports go in a circle among {sorted(arrows)}"
         arrows = {name: targets for name, targets in arrows.items() if name not in ends}
+
+
+def test_no_setting_of_numpys_is_used_that_an_interrupt_leaves_on() -> None:
+    for floor, folder in FLOORS.items():
+        for path in sources(floor):
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            assert "errstate" not in used, f"{path.relative_to(folder)}: write reporting(…) or within(…)"

@@ -281,6 +281,25 @@ def test_what_a_killed_writer_of_the_same_file_left_is_removed_and_nothing_else(
     assert sorted(os.listdir(file.parent)) == ["other.npz", "run.npz"]
 
 
+def test_what_has_the_name_of_a_part_and_is_no_file_is_let_be(file: Path, tmp_path: Path) -> None:
+    killed, left = writer(file)
+    killed.kill()
+    killed.communicate()
+    left.unlink()
+    secret = tmp_path / "secret"
+    secret.write_bytes(OLD)
+    pipe, folder, link = (left.with_name(left.name.replace(".part", f"{k}.part")) for k in range(3))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to(secret)
+    saved = subprocess.run(
+        [sys.executable, "-c", WRITERS, str(file)], input="go on\n", text=True, capture_output=True, timeout=60, check=False
+    )
+    assert saved.returncode == 0
+    assert set(tmp_path.iterdir()) == {file, pipe, folder, link, secret}
+    assert secret.read_bytes() == OLD
+
+
 def test_a_part_that_is_removed_before_it_is_locked_is_made_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
     lock, times = fcntl.flock, []

@@ -274,3 +274,34 @@ def test_notes_that_describe_no_language_model_are_refused(path: Path, changes: 
     with pytest.raises(CheckpointError, match=message) as caught:
         load_language_model(path)
     assert str(path) in str(caught.value)
+
+
+class Interrupted(Module):
+    """Ctrl-C is heard as soon as it has been loaded, but once."""
+
+    def __init__(self, seed: int) -> None:
+        self.head = Head(3, 2, seed=seed)
+        self.rng = np.random.default_rng(seed)
+        self.waits = False
+
+    def load_state_dict(self, state: Any) -> None:
+        super().load_state_dict(state)
+        if self.waits:
+            self.waits = False
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_all_of_a_checkpoint_loaded_or_nothing(tmp_path: Path) -> None:
+    saved, model = Interrupted(seed=1), Interrupted(seed=2)
+    save_checkpoint(tmp_path / "m.npz", saved, SGD(saved.parameters(), lr=0.5))
+    optimizer = SGD(model.parameters(), lr=0.1)
+    before, drawn = model.state_dict(), model.rng.bit_generator.state
+    model.waits = True
+    with pytest.raises(KeyboardInterrupt):
+        load_checkpoint(tmp_path / "m.npz", model, optimizer)
+    assert optimizer.lr == 0.1
+    assert model.rng.bit_generator.state == drawn
+    for name, values in model.state_dict().items():
+        np.testing.assert_array_equal(values, before[name])
+    load_checkpoint(tmp_path / "m.npz", model, optimizer)
+    assert optimizer.lr == 0.5

@@ -1,0 +1,78 @@
+"""How NumPy reports what is too large or not defined, as ``np.errstate`` sets it, but so that Ctrl-C leaves nothing behind.
+
+An interrupt that is heard while ``np.errstate`` is entered or left leaves its setting on for good. A context of Python's
+own is entered and left in one call that nothing can divide; a `Setting` is taken back whatever happens.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, Final, ParamSpec, TypeVar
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.scope import Setting
+
+__all__ = ["RAISED", "calmly", "reporting", "within"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RAISED: Final = {"over": "raise", "divide": "raise", "invalid": "raise"}
+"""Whatever makes a result infinite or NaN raises FloatingPointError."""
+
+
+class reporting(Setting):
+    """``with reporting(all="ignore"):`` for a block that calls code of the user's; takes what ``np.errstate`` takes.
+
+    >>> with reporting(divide="raise"):
+    ...     np.geterr()["divide"]
+    'raise'
+    >>> np.geterr()["divide"]
+    'warn'
+    """
+
+    __slots__ = ("_errors",)
+
+    def __init__(self, **errors: Any) -> None:
+        self._errors = errors
+
+    @override
+    def enter(self) -> Any:
+        found = np.geterr()
+        try:
+            np.seterr(**self._errors)
+        except BaseException:
+            np.seterr(**found)
+            raise
+        return found
+
+    @override
+    def leave(self, found: Any) -> None:
+        np.seterr(**found)
+
+
+def within(errors: Any, function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
+    """``function(…)`` as inside ``with np.errstate(**errors)``: for code of our own, since no context variable that it sets
+    stays set, and in no more time than a block takes.
+
+    >>> within({"divide": "ignore"}, np.log, 0.0).item()
+    -inf
+    """
+    context = copy_context()
+    context.run(np.seterr, **errors)
+    return context.run(function, *arguments, **keywords)
+
+
+def calmly(function: Callable[P, R]) -> Callable[P, R]:
+    """No warnings inside: for derivatives that are infinite where the function itself is finite, or whose intermediate
+    results may overflow though the limit is right."""
+
+    @functools.wraps(function)
+    def called(*arguments: P.args, **keywords: P.kwargs) -> R:
+        return within({"divide": "ignore", "over": "ignore", "invalid": "ignore"}, function, *arguments, **keywords)
+
+    return called

@@ -377,6 +377,15 @@ def test_the_repr_never_floods_the_terminal(shape):
     assert text.count("\n") < 40
 
 
+@pytest.mark.parametrize("shape", [(3, 6), (10, 2), (2, 5, 2)])
+def test_the_repr_of_few_rows_shows_every_entry(shape):
+    values = np.arange(math.prod(shape)).reshape(shape)
+    shown = repr(Tensor(values))
+    assert "..." not in shown
+    assert [int(word) for word in re.findall(r"\d+", shown.partition("shape")[0])] == values.ravel().tolist()
+    assert "..." in repr(Tensor(np.zeros((11, 1))))
+
+
 def test_the_repr_does_not_depend_on_numpys_print_options():
     with np.printoptions(threshold=10**9, edgeitems=10**6, linewidth=10**6, precision=17):
         assert len(repr(Tensor(np.linspace(0, 1, 10_000)))) < 300

@@ -356,3 +356,11 @@ def test_sources_that_do_not_go_together_are_refused():
         compare_gradients(G, G, names=("autograd",))
     with pytest.raises(DTypeError, match="other, b_h: expected an array of real numbers, got"):
         compare_gradients(G, {**G, "b_h": "abc"})
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_allowed_is_relative_to_the_numerical_derivative_and_not_to_what_is_claimed(full: bool) -> None:
+    ten_times = mg.Function(lambda x: (2.0 * x, ()), lambda g, _: (20.0 * g,))
+    with pytest.raises(GradientMismatchError):
+        gradcheck(ten_times, leaf(2), rtol=0.95, full=full)
+    assert gradcheck(ten_times, leaf(2), rtol=9.5, full=full)

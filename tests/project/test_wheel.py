@@ -1,6 +1,7 @@
 """What a user gets by ``pip install``: the wheel, in a fresh environment, beside a project with its own models/ and viz/."""
 
 import email
+import os
 import re
 import shutil
 import subprocess
@@ -41,8 +42,9 @@ print(minigrad.__version__, minigrad.__file__, minigrad.models.__file__, minigra
 
 
 def run(*command: object, cwd: Path) -> str:
-    """What a command prints; it must succeed."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    """What a command prints; it must succeed, without the checkout that the tests may have been pointed at."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=settings, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stdout + done.stderr
     return done.stdout
 

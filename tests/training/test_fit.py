@@ -577,6 +577,19 @@ def test_the_best_so_far_is_never_not_a_number() -> None:
     assert (stopping.best, stopping.bad, stopping.over) == (2.0, 1, False)
 
 
+def test_the_best_so_far_is_kept_with_how_long_ago_that_was() -> None:
+    stopping, resumed = (EarlyStopping(Head(3, 1, seed=seed), patience=3) for seed in (0, 1))
+    for loss in (2.0, 1.0, 1.5):
+        stopping.look(loss)
+    resumed.load_state_dict(stopping.state_dict())
+    assert (resumed.best, resumed.bad, resumed.over) == (1.0, 1, False)
+    resumed.look(1.2)
+    assert (resumed.best, resumed.bad) == (1.0, 2)
+    resumed.restore()
+    for name, values in stopping.model.state_dict().items():
+        np.testing.assert_array_equal(resumed.model.state_dict()[name], values)
+
+
 def test_the_log_of_a_training_goes_on_where_it_was_saved(tmp_path: Path) -> None:
     def make() -> Trainer:
         model = Head(3, 1, seed=0)

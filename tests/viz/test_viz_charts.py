@@ -180,7 +180,7 @@ def test_a_large_heat_map_shows_the_largest_of_neighbours() -> None:
     tiles = heat_map(table).scene.tiles
     assert len(tiles) == 84 * 84
     assert tiles[0].value == table[:3, :3].max()
-    assert tiles[0].tooltip == "t = 1 … 3, k = 1 … 3: 5e+02"
+    assert tiles[0].tooltip == "t = 1 … 3, k = 1 … 3: 500"
 
 
 def test_learning_curves_read_records_and_columns() -> None:

@@ -62,8 +62,8 @@ def replace_file(path: StrPath, write: Callable[[IO[bytes]], Any]) -> None:
     """
     try:
         target = Path(os.path.realpath(path))
-    except ValueError as problem:
-        raise OSError(errno.EINVAL, str(problem)) from None
+    except ValueError:
+        raise OSError(errno.EINVAL, "no file can have such a name") from None
     found = _replaceable(target)
     mark = f".minigrad-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
     _remove_left_behind(target.parent, mark)

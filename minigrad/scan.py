@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import ops, pytree
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
 from minigrad.flags import flag
-from minigrad.loops import CannotCompile, execute, note
+from minigrad.loops import CannotCompile, execute, note, without_effects
 from minigrad.scope import no_grad, state, time_step
 from minigrad.tensor import Tensor
 
@@ -118,7 +118,7 @@ def _compiled(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: rang
 
     def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         nonlocal output
-        new, y = _step(f, pytree.rebuilt(carry, parts), pytree.rebuilt(inputs, rows), "scan")
+        new, y = without_effects(f, (), _step, f, pytree.rebuilt(carry, parts), pytree.rebuilt(inputs, rows), "scan")
         output = pytree.mapped(lambda _: 0, y)
         return pytree.ends(new), [_tensor(end) for end in pytree.ends(y)]
 

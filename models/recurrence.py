@@ -9,12 +9,11 @@ import numpy as np
 
 from minigrad import Tensor, pytree, scope, time_step, where
 from minigrad.graph import Leaf, Operation
-from minigrad.loops import MASK, CannotCompile, execute
+from minigrad.loops import MASK, CannotCompile, execute, without_effects
 from minigrad.scan import plain_reason
 
-from .changes import attributes_of, put_back
 from .lengths import Valid, fitting, is_padding_behind, selected
-from .promise import known_of, memory_of
+from .promise import ADVANCING, known_of, memory_of
 from .states import as_initial, checked_state, detached, in_order, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
@@ -78,15 +77,14 @@ class Recurrence:
                 state = self._cut(done, t, state)
             mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
             if mask is not None and not mask.any():
-                h = parts_of(state)[-1]
-                hs[t - 1] = Tensor(np.zeros(h.shape, h.dtype))
                 continue
             if self.hoisted:
                 x = with_parts(inputs, [part[t - 1] for part in parts_of(inputs)])
             else:
                 x = _row(inputs, t) if isinstance(inputs, Tensor) else inputs[t - 1]
             state, hs[t - 1] = advance(x, state, mask)
-        return hs, state
+        h = tensor_of(parts_of(state)[-1])
+        return [Tensor(np.zeros(h.shape, h.dtype)) if y is None else y for y in hs], state
 
     def _cut(self, done: int, t: int, state: Any) -> Any:
         """The state before the step at time t, without its history where a window ends."""
@@ -128,13 +126,9 @@ class Recurrence:
         streams = [tensor_of(part) for part in parts_of(inputs)]
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-            x, before = with_parts(inputs, rows[: len(streams)]), attributes_of(self.cell)
-            try:
-                new, y = self.step(x, with_parts(state, parts), rows[-1] if masks else None)
-            finally:
-                changed = put_back(before)
-            if changed is not None:
-                raise CannotCompile(f"its step changes {changed}")
+            x = with_parts(inputs, rows[: len(streams)])
+            mask = rows[-1] if masks else None
+            new, y = without_effects(self.cell, ADVANCING, self.step, x, with_parts(state, parts), mask)
             if not pytree.alike(new, state):
                 raise CannotCompile("its state changes its structure")
             return parts_of(new), [y]

@@ -6,6 +6,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | --- | --- |
 | program.py | a step as a program: lines of operations on xs, carry, consts and locals |
 | trace.py | the step, run once on Tensors that stand for its operands; what depends on consts alone is hoisted |
+| effects.py | what a step does beside returning its result: seen, and undone |
 | differentiate.py | the backward pass of a step, by the operations' own vjp, as a program too |
 | reach.py | what depends on what wants a gradient, and what is sent one |
 | simplify.py | algebra that takes factors out of the body of a backward pass |
@@ -26,9 +27,10 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | written.py | the operations of every step, written out when somebody looks |
 """
 
+from minigrad.loops.effects import without_effects
 from minigrad.loops.execute import Memory, execute
 from minigrad.loops.explain import LoopReport, explain_loop, note
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.written import MASK
 
-__all__ = ["MASK", "CannotCompile", "LoopReport", "Memory", "execute", "explain_loop", "note"]
+__all__ = ["MASK", "CannotCompile", "LoopReport", "Memory", "execute", "explain_loop", "note", "without_effects"]

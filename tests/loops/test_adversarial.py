@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,8 @@ def test_most_honest_steps_are_compiled() -> None:
 COUNTER = {"calls": 0}
 GENERATOR = np.random.default_rng(0)
 SCALE = 1.0
+QUEUE: SimpleQueue[str] = SimpleQueue()
+"""What it holds cannot be seen without taking it."""
 
 
 def counted(c: Any, x: Any, h: Any) -> Tensor:
@@ -248,6 +251,18 @@ def raises_later(c: Any, x: Any, h: Any) -> Tensor:
     return tanh(affine(c, x, h))
 
 
+def taken_from_a_queue(c: Any, x: Any, h: Any) -> Tensor:
+    return tanh(affine(c, x, h)) * int(QUEUE.get())
+
+
+def an_array_from_a_queue(c: Any, x: Any, h: Any) -> Tensor:
+    return tanh(affine(c, x, h)) * np.full(H, int(QUEUE.get()))
+
+
+def another_operation_by_a_queue(c: Any, x: Any, h: Any) -> Tensor:
+    return tanh(affine(c, x, h)) if QUEUE.get() == "1" else mg.sigmoid(affine(c, x, h))
+
+
 def with_dropout(c: Any, x: Any, h: Any) -> Tensor:
     return mg.dropout(tanh(affine(c, x, h)), 0.5, GENERATOR)
 
@@ -257,7 +272,7 @@ IMPURE: dict[str, Step] = {
     for step in (
         counted, counted_globally, of_a_changing_global, noisy, of_its_time, a_history, an_attribute, a_changing_attribute,
         a_changing_array, another_operation_later, another_order_later, a_weight_that_changes, reads_later, raises_later,
-        with_dropout,
+        taken_from_a_queue, an_array_from_a_queue, another_operation_by_a_queue, with_dropout,
     )
 }  # fmt: skip
 
@@ -265,6 +280,9 @@ IMPURE: dict[str, Step] = {
 def begin_anew() -> None:
     global SCALE, GENERATOR
     COUNTER["calls"], SCALE, GENERATOR = 0, 1.0, np.random.default_rng(0)
+    QUEUE.__init__()
+    for number in "123456789":
+        QUEUE.put(number)
 
 
 @pytest.mark.parametrize("name", IMPURE)
@@ -286,7 +304,7 @@ def test_a_step_that_is_not_pure_is_run_as_it_is_written_or_the_broken_promise_i
         assert_same(promised, expected)
 
 
-@pytest.mark.parametrize("name", ["counted_globally", "noisy", "a_changing_array", "another_operation_later"])
+@pytest.mark.parametrize("name", ["taken_from_a_queue", "an_array_from_a_queue", "another_operation_by_a_queue"])
 def test_the_error_says_what_was_seen_and_what_to_do(name: str) -> None:
     begin_anew()
     with pytest.raises(PurityError, match="must be pure") as error:

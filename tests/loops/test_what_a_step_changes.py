@@ -3,8 +3,17 @@ changes, or an error says which promise was broken."""
 
 from __future__ import annotations
 
-from collections import deque
+import io
+import itertools
+import logging
+import random as random_numbers
+import time
+import warnings
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,11 +22,11 @@ from loops_oracle import assert_same, by_hand, trained
 from minigrad.models import unroll
 from one_step_cells import B, D, H, Of, Step, T, is_plain, new, random
 
-from minigrad import Module, Tensor, explain_loop
+from minigrad import Module, Tensor, explain_loop, scan, stack
 from minigrad.errors import PurityError
 
 
-class Counter(Module):
+class Counting(Module):
     count = 0
 
 
@@ -31,7 +40,7 @@ def counting_inside(c: Any, x: Any, h: Any) -> Tensor:
     return new(c, x, h)
 
 
-def logging(c: Any, x: Any, h: Any) -> Tensor:
+def appending(c: Any, x: Any, h: Any) -> Tensor:
     c.log.append(h.shape)
     return new(c, x, h)
 
@@ -57,9 +66,9 @@ def keeping(c: Any, x: Any, h: Any) -> Tensor:
 
 CHANGING: dict[str, tuple[Step, Callable[[], dict[str, Any]], Callable[[Any], Any]]] = {
     "an attribute": (counting, lambda: {"count": 0}, lambda c: c.count),
-    "an attribute of a module": (counting_inside, lambda: {"inner": Counter()}, lambda c: c.inner.count),
-    "a list": (logging, lambda: {"log": []}, lambda c: len(c.log)),
-    "a deque": (logging, lambda: {"log": deque()}, lambda c: len(c.log)),
+    "an attribute of a module": (counting_inside, lambda: {"inner": Counting()}, lambda c: c.inner.count),
+    "a list": (appending, lambda: {"log": []}, lambda c: len(c.log)),
+    "a deque": (appending, lambda: {"log": deque()}, lambda c: len(c.log)),
     "a dict": (counting_in_a_dict, lambda: {"counts": {}}, lambda c: c.counts),
     "a generator": (drawing, dict, lambda c: c.rng.bit_generator.state["state"]["state"]),
     "an attribute, and then the trace ends": (counting_before_it_reads, lambda: {"count": 0}, lambda c: c.count),
@@ -85,36 +94,334 @@ def test_what_a_step_changes_in_its_cell_is_as_the_plain_loop_leaves_it(name: st
 
 def test_the_report_says_what_a_step_changes() -> None:
     report = explain_loop(unroll, Of(counting, count=0), random(T, B, D))[0]
-    assert report.reason == "its step changes its attribute count"
+    assert report.reason == "its step changes count"
+
+
+# ---------------------------------------------------------------- what a step can reach beside its cell
+
+Changing = tuple[Step, Callable[[], Any]]
+"""A step that counts in some place, and does another thing at its third call; and what can be seen there afterwards."""
+
+COUNT = 0
+LOG: list[int] = []
+SETTINGS = ModuleType("settings")
+"""A module of the user's."""
+
+
+def twice_at(count: int, c: Any, x: Any, h: Any) -> Tensor:
+    return new(c, x, h) * (2.0 if count == 3 else 1.0)
+
+
+def in_a_global() -> Changing:
+    global COUNT
+    COUNT = 0
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        global COUNT
+        COUNT += 1
+        return twice_at(COUNT, c, x, h)
+
+    return step, lambda: COUNT
+
+
+def in_a_list() -> Changing:
+    LOG.clear()
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        LOG.append(len(LOG))
+        return twice_at(len(LOG), c, x, h)
+
+    return step, lambda: len(LOG)
+
+
+def in_a_module() -> Changing:
+    SETTINGS.count = 0
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        SETTINGS.count += 1
+        return twice_at(SETTINGS.count, c, x, h)
+
+    return step, lambda: SETTINGS.count
+
+
+def in_a_closure() -> Changing:
+    count = 0
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        nonlocal count
+        count += 1
+        return twice_at(count, c, x, h)
+
+    return step, lambda: count
+
+
+def in_containers() -> Changing:
+    counts: Any = {"a": [{"b": (deque([0]), set(), Counter(), OrderedDict(), defaultdict(int))}]}
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        last, numbers, counted, ordered, more = counts["a"][0]["b"]
+        last[0] += 1
+        numbers.add(last[0])
+        counted["n"] += 1
+        ordered[last[0]] = ordered.pop(last[0] - 1, 0) + 1
+        more["n"] += 2
+        return twice_at(last[0], c, x, h)
+
+    return step, lambda: repr(counts)
+
+
+def in_an_attribute_of_a_class() -> Changing:
+    class Counted:
+        count = 0
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        Counted.count += 1
+        return twice_at(Counted.count, c, x, h)
+
+    return step, lambda: Counted.count
+
+
+def in_an_attribute_of_a_function() -> Changing:
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        step.count = getattr(step, "count", 0) + 1
+        return twice_at(step.count, c, x, h)
+
+    return step, lambda: step.count
+
+
+def in_a_default() -> Changing:
+    def step(c: Any, x: Any, h: Any, counts: Any = [0], *, more: Any = {"n": 0}) -> Tensor:  # noqa: B006
+        counts[0] += 1
+        more["n"] += 1
+        return twice_at(counts[0], c, x, h)
+
+    return step, lambda: (step.__defaults__, step.__kwdefaults__)
+
+
+class Slotted:
+    __slots__ = ("count", "later")
+
+
+class Box:
+    def __init__(self) -> None:
+        self.count, self.slotted = 0, Slotted()
+        self.slotted.count = 0
+
+    def counted(self) -> int:
+        self.count += 1
+        self.slotted.count += 1
+        self.slotted.later = True
+        return self.count
+
+
+def in_an_object() -> Changing:
+    box = Box()
+    return lambda c, x, h: twice_at(box.counted(), c, x, h), lambda: (box.count, box.slotted.count)
+
+
+def by_a_bound_method() -> Changing:
+    box = Box()
+    counted = partial(Box.counted, box)
+    return lambda c, x, h: twice_at(counted(), c, x, h), lambda: (box.count, box.slotted.count)
+
+
+def in_a_descriptor() -> Changing:
+    class Next:
+        count = 0
+
+        def __get__(self, owner: Any, kind: Any) -> int:
+            self.count += 1
+            return self.count
+
+    class Holding:
+        count = Next()
+
+    holding = Holding()
+    return lambda c, x, h: twice_at(holding.count, c, x, h), lambda: vars(vars(Holding)["count"])
+
+
+def in_an_array() -> Changing:
+    counts = np.zeros(1, int)
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        counts[0] += 1
+        return twice_at(int(counts[0]), c, x, h)
+
+    return step, lambda: int(counts[0])
+
+
+def in_a_context_variable() -> Changing:
+    count: ContextVar[int] = ContextVar("count", default=0)
+    count.set(0)
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        count.set(count.get() + 1)
+        return twice_at(count.get(), c, x, h)
+
+    return step, count.get
+
+
+def in_an_iterator() -> Changing:
+    numbers = itertools.count(1)
+    return lambda c, x, h: twice_at(next(numbers), c, x, h), lambda: next(numbers)
+
+
+def in_a_generator() -> Changing:
+    numbers = (number for number in range(1, 100))
+    return lambda c, x, h: twice_at(next(numbers), c, x, h), lambda: next(numbers)
+
+
+def of_random_numbers_of_python() -> Changing:
+    random_numbers.seed(0)
+    return lambda c, x, h: new(c, x, h) * random_numbers.random(), random_numbers.random
+
+
+def of_random_numbers_of_numpy() -> Changing:
+    np.random.seed(0)  # noqa: NPY002
+    rand = np.random.rand
+    return lambda c, x, h: new(c, x, h) * rand(), rand
+
+
+def of_generators() -> Changing:
+    generators = [np.random.default_rng(0), np.random.RandomState(0), random_numbers.Random(0)]
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        return new(c, x, h) * sum(generator.random() for generator in generators)
+
+    return step, lambda: [generator.random() for generator in generators]
+
+
+def in_what_numpy_is_told() -> Changing:
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        return new(c, x, h) * (2.0 if np.geterr()["over"] == "raise" else 1.0)
+
+    return step, lambda: np.geterr()["over"]
+
+
+OUTSIDE: tuple[Callable[[], Changing], ...] = (
+    in_a_global, in_a_list, in_a_module, in_a_closure, in_containers, in_an_attribute_of_a_class,
+    in_an_attribute_of_a_function, in_a_default, in_an_object, by_a_bound_method, in_a_descriptor, in_an_array,
+    in_a_context_variable, in_an_iterator, in_a_generator, of_random_numbers_of_python, of_random_numbers_of_numpy,
+    of_generators, in_what_numpy_is_told,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OUTSIDE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("count", [1, 5])
+def test_what_a_step_changes_outside_of_its_cell_is_as_the_plain_loop_leaves_it(kind: Any, count: int) -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        step, changed = kind()
+        cell = Of(step)
+        return trained(loop, cell, random(count, B, D), dict(cell.named_parameters())) | {"changed": repr(changed())}
+
+    assert_same(run(unroll), run(by_hand))
+
+
+@pytest.mark.parametrize("kind", OUTSIDE, ids=lambda kind: kind.__name__)
+def test_so_it_is_for_the_function_of_a_scan(kind: Any) -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        step, changed = kind()
+        cell = Of(lambda *_: None)
+        _, hs = loop(lambda h, x: (new_h := step(cell, x, h), new_h), np.full((B, H), 0.1), random(T, B, D))
+        hs.sum().backward()
+        return {"hs": hs.numpy(), "changed": repr(changed())} | {name: p.grad for name, p in cell.named_parameters()}
+
+    def plainly(f: Any, h: Any, xs: Any) -> Any:
+        ys, h = [], Tensor(h)
+        for x in xs:
+            h, y = f(h, Tensor(x))
+            ys.append(y)
+        return h, stack(ys)
+
+    assert_same(run(scan), run(plainly))
+
+
+def with_a_warning(c: Any, x: Any, h: Any) -> Tensor:
+    warnings.warn("deep", stacklevel=1)
+    return new(c, x, h)
+
+
+def printed(c: Any, x: Any, h: Any) -> Tensor:
+    print(x.shape)
+    return new(c, x, h)
+
+
+def written_to_a_file(c: Any, x: Any, h: Any) -> Tensor:
+    c.file.write("step ")
+    return new(c, x, h)
+
+
+def logged(c: Any, x: Any, h: Any) -> Tensor:
+    c.logger.warning("step")
+    return new(c, x, h)
+
+
+@pytest.mark.parametrize("step", [with_a_warning, printed, written_to_a_file, logged], ids=lambda step: step.__name__)
+def test_what_a_step_says_it_says_at_every_step(step: Step, capsys: Any, caplog: Any) -> None:
+    said = []
+    for loop in (unroll, by_hand):
+        caplog.clear()
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            loop(cell := Of(step, file=io.StringIO(), logger=logging.getLogger("steps")), random(T, B, D))
+        said.append((len(warned), capsys.readouterr().out, cell.file.getvalue(), len(caplog.records)))
+    assert said[0] == said[1] != (0, "", "", 0)
+
+
+def test_what_a_step_does_not_use_costs_it_nothing() -> None:
+    class Talking(Of):
+        def summary(self) -> None:
+            print(self.logger, next(self.numbers))
+
+    cell = Talking(new, logger=logging.getLogger("steps"), numbers=itertools.count(), file=io.StringIO())
+    assert not is_plain(cell, random(T, B, D))
+
+
+def test_large_containers_are_as_long_as_the_plain_loop_leaves_them() -> None:
+    def run(loop: Any) -> list[int]:
+        many, names = list(range(10_000)), dict.fromkeys(range(10_000))
+
+        def step(c: Any, x: Any, h: Any) -> Tensor:
+            many.append(0)
+            names[len(names)] = None
+            return new(c, x, h)
+
+        loop(Of(step), random(T, B, D))
+        return [len(many), len(names)]
+
+    assert run(unroll) == run(by_hand) == [10_000 + T] * 2
+
+
+def test_tensors_that_a_step_leaves_in_a_list_are_those_of_the_plain_loop() -> None:
+    kept: list[Tensor] = []
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        kept.append(new(c, x, h))
+        return kept[-1]
+
+    hs, _ = unroll(Of(step), random(T, B, D))
+    np.testing.assert_array_equal(stack(kept).numpy(), hs.numpy())
 
 
 @pytest.mark.parametrize("kind", [Tensor, np.asarray])
-def test_noise_that_begins_after_the_first_call_is_a_broken_promise(kind: Any) -> None:
-    generators = [np.random.default_rng(0)]  # not an attribute of the cell
+def test_noise_that_begins_after_the_first_call_is_that_of_the_plain_loop(kind: Any) -> None:
+    def run(loop: Any) -> list[np.ndarray]:
+        generators = [np.random.default_rng(0)]  # not an attribute of the cell
 
-    def step(c: Any, x: Any, h: Any) -> Tensor:
-        return new(c, x, h) + kind(generators[0].standard_normal(H) if c.training else np.zeros(H))
+        def step(c: Any, x: Any, h: Any) -> Tensor:
+            return new(c, x, h) + kind(generators[0].standard_normal(H) if c.training else np.zeros(H))
 
-    cell = Of(step)
-    cell.training = False
-    unroll(cell, random(T, B, D))
-    cell.training = True
-    with pytest.raises(PurityError, match="must be pure"):
-        unroll(cell, random(T, B, D))
+        cell, found = Of(step), []
+        for cell.training in (False, True, True, False):
+            found.append(loop(cell, random(T, B, D))[0].numpy())
+        return found
 
-
-def test_an_array_that_a_step_writes_to_is_a_broken_promise() -> None:
-    def step(c: Any, x: Any, h: Any) -> Tensor:
-        c.array += 1
-        return new(c, x, h) * c.array
-
-    with pytest.raises(PurityError, match="must be pure"):
-        unroll(Of(step, array=np.zeros(1)), random(T, B, D))
+    np.testing.assert_allclose(run(unroll), run(by_hand))
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_broken_promise_is_an_error_at_every_call(count: int) -> None:
-    cell = Of(lambda c, x, h: new(c, x, h) * np.random.rand())  # noqa: NPY002
+def test_a_broken_promise_that_leaves_no_trace_is_an_error_at_every_call(count: int) -> None:
+    cell = Of(lambda c, x, h: new(c, x, h) * float(time.perf_counter_ns()))
     for _ in range(3):
         with pytest.raises(PurityError, match="must be pure"):
             unroll(cell, random(count, B, D))

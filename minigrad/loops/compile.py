@@ -231,6 +231,7 @@ def description(program: Program) -> Hashable:
     """What decides how a program is run: two with the same form differ in names and in the values of consts only."""
     return (
         tuple([(type(line.op), line.operands, line.shape, line.dtype, attributes(line.op)) for line in program.lines]),
+        tuple([type(line.op).vjp for line in program.lines]),
         tuple([(value.shape, value.dtype, repr(value.number), type(value.number)) for value in program.consts]),
         tuple([(value.shape, value.dtype) for value in program.xs]),
         tuple([(value.shape, value.dtype) for value in program.carry]),

@@ -30,7 +30,7 @@ KNOWN: Final = {"minigrad", "numpy", "builtins", "math", "operator", "typing", "
 
 ANYTHING: Final = {
     "getattr", "vars", "dir", "globals", "locals", "eval", "exec", "compile", "open", "input", "attrgetter", "methodcaller",
-    "__dict__", "__getattribute__",
+    "hasattr", "__dict__", "__getattribute__",
 }  # fmt: skip
 """What may read something that there is no name for."""
 
@@ -66,7 +66,7 @@ class Reads:
         Unknown: it cannot be known.
     """
 
-    __slots__ = ("_absent", "_cells", "_functions", "_keys", "_kind", "_listed", "_looked_up", "_pick", "_then")
+    __slots__ = ("_absent", "_arithmetic", "_cells", "_functions", "_keys", "_kind", "_listed", "_looked_up", "_pick", "_then")
 
     def __init__(self, owner: Any, methods: Iterable[str]) -> None:
         code = _Code(owner, methods)
@@ -80,9 +80,11 @@ class Reads:
         self._looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
         self._looked_up = [(names, pick) for names, pick in self._looked_up if pick(names)]
         self._absent = [(names, name) for names, read in code.spaces.values() for name in read.difference(names)]
-        """The globals that are not there, since they are built in."""
+        self._absent += [(names, name) for names in map(vars, code.own_modules) for name in code.attributes.difference(names)]
+        """The globals that are not there, since they are built in, and the attributes that modules of users do not have."""
         self._functions, self._cells = list(code.functions), code.cells
         self._keys, self._then = self._keys_now(owner), list(self._now(owner))
+        self._arithmetic = _arithmetic()
 
     def _keys_now(self, owner: Any) -> list[Any]:
         return [self._kind.__mro__, list(vars(owner)), *map(list, self._listed)]
@@ -97,11 +99,17 @@ class Reads:
             return (
                 type(owner) is self._kind
                 and self._keys_now(owner) == self._keys
+                and _arithmetic() == self._arithmetic
                 and all(map(is_, self._now(owner), self._then))
                 and not (self._absent and any(name in names for names, name in self._absent))
             )
         except (KeyError, ValueError):  # a global, or what a closure held, is gone
             return False
+
+
+def _arithmetic() -> list[list[Any]]:
+    """The methods and operators of tensors."""
+    return [list(vars(kind).values()) for kind in Tensor.__mro__[:-1]]
 
 
 def _picker(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
@@ -138,10 +146,15 @@ class _Code:
                 seen.add(id(value))
                 self._add(value)
 
+    @property
+    def own_modules(self) -> list[ModuleType]:
+        """The modules that are not known."""
+        return [module for module in self.modules if not _is_known(module.__name__)]
+
     def _found(self) -> list[Any]:
         """What the names that are known by now lead to."""
         spaces = [(vars(self.owner), self.attributes)]
-        spaces += [(vars(module), self.attributes) for module in self.modules if not _is_known(module.__name__)]
+        spaces += [(vars(module), self.attributes) for module in self.own_modules]
         spaces += self.spaces.values()
         values = [names[name] for names, read in spaces for name in list(read) if name in names]
         for kind in self.kinds:
@@ -167,6 +180,8 @@ class _Code:
         elif isinstance(value, property):
             self._add(value.fget)
         elif isinstance(value, ModuleType):
+            if "__getattr__" in vars(value) and not _is_known(value.__name__):
+                raise Unknown("a module that makes up its attributes")
             self.modules[value] = None
         elif isinstance(value, type):
             self._add_class(value)

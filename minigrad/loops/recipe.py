@@ -22,6 +22,7 @@ MOST: Final = 64
 """How many steps of one cell are remembered before all are forgotten."""
 
 NODE: Final = attrgetter("_node")
+VJP: Final = attrgetter("vjp")
 
 
 class Recipe:
@@ -35,7 +36,8 @@ class Recipe:
     """
 
     __slots__ = (
-        "_compiled", "_nodes", "_tensors", "consts", "finals", "form", "is_lasting", "numbers", "place", "program", "trace",
+        "_compiled", "_kinds", "_nodes", "_tensors", "_vjps", "consts", "finals", "form", "is_lasting", "numbers", "place",
+        "program", "trace",
     )  # fmt: skip
 
     def __init__(self, trace: Trace) -> None:
@@ -49,6 +51,8 @@ class Recipe:
         from those by what keeps nothing."""
         self._tensors = [const for const in trace.consts if const is not None]
         self._nodes = list(map(NODE, self._tensors))
+        self._kinds = list({type(line.op) for line in trace.program.lines})
+        self._vjps = list(map(VJP, self._kinds))
         self.numbers = {k: self._number(k, const._array) for k, const in enumerate(self.consts) if isinstance(const, Constant)}
         """The values of those consts that are no Tensors."""
         self.finals = [self.program.lines[ref.number].op for ref in self.program.new_carry]
@@ -63,8 +67,8 @@ class Recipe:
         return number.copy() if isinstance(number, np.ndarray) else number
 
     def consts_now(self) -> list[Const] | None:
-        """The consts for the next run; None if they do not stand where they did in the graph."""
-        if list(map(NODE, self._tensors)) != self._nodes:
+        """The consts for the next run; None if they do not stand where they did in the graph, or a derivative is another."""
+        if list(map(NODE, self._tensors)) != self._nodes or list(map(VJP, self._kinds)) != self._vjps:
             return None
         return self.trace.computed_anew() if self.trace.invariant else self.consts
 

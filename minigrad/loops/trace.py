@@ -49,7 +49,8 @@ class Tracer(Setting):
     """Inside, every operation on what is `bound` is noted as a line of a program."""
 
     __slots__ = (
-        "_alive", "_numbers", "began", "consts", "has_read", "invariant", "lines", "origin", "reason", "refs", "varying",
+        "_alive", "_numbers", "began", "consts", "has_read", "invariant", "is_recorded", "lines", "origin", "reason", "refs",
+        "varying",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +58,8 @@ class Tracer(Setting):
         """What has a smaller serial number was there before."""
         self.has_read = False
         """Whether Python has seen the values of a const: what it made of them is part of the program."""
+        self.is_recorded = state.recording
+        """Whether the loop is recorded."""
         self.refs: dict[Node, Ref] = {}
         """Where the value of each node comes from."""
         self.varying: set[Node] = set()
@@ -104,6 +107,8 @@ class Tracer(Setting):
         self.has_read = True
         if tensor._node in self.varying or what == "data":
             self.end(f"{what} reads the values of a tensor, which differ from step to step")
+        if not self.is_recorded and isinstance(tensor._node, Operation):
+            self.end(f"{what} may tell that nothing is recorded")
 
     def knows(self, operands: Sequence[Const]) -> bool:
         """Whether one of the operands differs from step to step."""

@@ -16,6 +16,7 @@ from minigrad.models.promise import MOST_CHANGES
 from minigrad import Module, Parameter, Tensor, stack, tanh
 from minigrad.loops import recipe
 from minigrad.loops.reads import Reads, Unknown
+from minigrad.ops.transcendental import Tanh
 
 H = 3
 XS = np.random.default_rng(1).standard_normal((5, 2, H))
@@ -43,6 +44,7 @@ def helped(h: Tensor, factor: float = 0.5) -> Tensor:
 
 settings = types.ModuleType("settings")
 settings.FACTOR = 0.5  # type: ignore[attr-defined]
+making_up: Any = types.ModuleType("making_up")
 TABLE = {"factor": 0.5}
 FACTOR = 0.5
 
@@ -192,12 +194,36 @@ def by_parameter() -> Any:
     return cell, lambda: setattr(cell, "W", Parameter(cell.W.numpy() * 2.0, name="W"))
 
 
+def by_attribute_that_a_module_had_not() -> Any:
+    def step(self: Any, x: Tensor, h: Tensor) -> Tensor:
+        try:
+            factor = settings.SCALE
+        except AttributeError:
+            factor = 0.5
+        return tanh(x + h @ self.W.T) * factor
+
+    return kind(step)(), lambda: setattr(settings, "SCALE", 2.0)
+
+
+def by_method_of_tensors() -> Any:
+    cell, doubled = kind(lambda self, x, h: (x + h @ self.W.T).tanh())(), Tensor.tanh
+    return cell, lambda: setattr(Tensor, "tanh", lambda tensor: doubled(tensor) * 2.0)
+
+
+def by_operator_of_tensors() -> Any:
+    cell, product = kind(lambda self, x, h: tanh(x + h @ self.W.T))(), Tensor.__matmul__
+    return cell, lambda: setattr(Tensor, "__matmul__", lambda a, b: product(a, b) * 2.0)
+
+
 KNOWN = [
     by_attribute, by_attribute_of_the_class, by_attribute_of_a_base, by_attribute_that_hides_that_of_the_class,
     by_attribute_of_a_class_that_hides_that_of_a_base, by_names_that_change_places, by_code_of_the_step,
     by_default_of_the_step, by_method_that_it_calls, by_code_of_a_method_that_it_calls, by_property, by_global,
     by_global_that_hides_a_builtin, by_helper, by_default_of_a_helper, by_module, by_entry_of_a_dict, by_closure,
     by_function_in_an_attribute, by_what_a_function_in_an_attribute_keeps, by_bases, by_class_of_the_object, by_parameter,
+    by_attribute_that_a_module_had_not,
+    by_method_of_tensors,
+    by_operator_of_tensors,
 ]  # fmt: skip
 
 
@@ -233,7 +259,21 @@ def by_what_it_imports() -> Any:
     return kind(step)(), lambda: globals().update(FACTOR=2.0)
 
 
-UNKNOWN = [by_entry_of_a_list, by_entry_of_an_array, by_attribute_of_an_object, by_a_name_that_is_made_up, by_what_it_imports]
+def by_attribute_that_is_asked_for_by_its_name() -> Any:
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * (2.0 if hasattr(settings, "DOUBLED") else 0.5))()
+    return cell, lambda: setattr(settings, "DOUBLED", True)
+
+
+def by_attribute_that_a_module_makes_up() -> Any:
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * making_up.FACTOR)()
+    making_up.__getattr__ = lambda name: 0.5
+    return cell, lambda: setattr(making_up, "__getattr__", lambda name: 2.0)
+
+
+UNKNOWN = [
+    by_entry_of_a_list, by_entry_of_an_array, by_attribute_of_an_object, by_a_name_that_is_made_up, by_what_it_imports,
+    by_attribute_that_is_asked_for_by_its_name, by_attribute_that_a_module_makes_up,
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -243,7 +283,11 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(globals(), "helped", helped)
     monkeypatch.setitem(TABLE, "factor", 0.5)
     monkeypatch.setattr(settings, "FACTOR", 0.5)
+    monkeypatch.setattr(Tensor, "__matmul__", Tensor.__matmul__)
+    monkeypatch.setattr(Tensor, "tanh", Tensor.tanh)
     yield
+    for name in ("SCALE", "DOUBLED"):
+        vars(settings).pop(name, None)
     helped.__defaults__ = (0.5,)
     globals().pop("round", None)
 
@@ -311,6 +355,18 @@ def test_a_step_that_reads_what_may_change_without_being_replaced_is_traced_at_e
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert not any(np.array_equal(found, old) for old in before)
     assert len(traced) == 2
+
+
+def test_a_derivative_that_is_exchanged_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one plants a mistake, to see what notices it."""
+    cell, right = Scaled(), Tanh.vjp
+    before = outcome(cell, compiled)
+    monkeypatch.setattr(Tanh, "vjp", lambda self, g, y: [part * 2.0 for part in right(self, g, y)])
+    for found, expected in zip(outcome(cell, compiled), outcome(cell, plainly), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    monkeypatch.undo()
+    for found, expected in zip(outcome(cell, compiled), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_cell_that_changes_at_every_call_is_traced_at_every_call(traced: list[int]) -> None:

@@ -21,7 +21,6 @@ from .cells import make_cell
 from .checks import Seed, generator, positive_size, probability, switch
 from .head import Head
 from .lengths import steps_that_count
-from .promise import can_hoist, why_not
 from .recurrent import Recurrent
 from .states import detached, parts_of, with_parts
 from .unrolling import (
@@ -204,8 +203,7 @@ class RecurrentLayers(Module):
                     if isinstance(fed, Tensor):
                         checked_inputs(f"unroll {label_of(cell)}", cell, fed)
                     with scope_if(len(cells) > 1, "backward" if reverse else "forward"):
-                        hoisted = hoist and can_hoist(cell) and why_not(cell) is None
-                        hs, final = run(cell, fed, states[len(finals)], B, hoisted, valid, reverse, truncated)
+                        hs, final = run(cell, fed, states[len(finals)], B, hoist, valid, reverse, truncated)
                     finals.append(final)
                     ways.append(stacked_over_time(cell, fed, hs, final) if isinstance(fed, Tensor) else hs)
                 y = at_every_step(side_by_side, *ways)

@@ -7,14 +7,19 @@ can be (`minigrad.loops.execute`). The cells of minigrad say it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from weakref import ref
 
-from minigrad import Tensor
-from minigrad.loops import Memory
+import numpy as np
+
+from minigrad import Tensor, no_grad, stack
+from minigrad.errors import MinigradError
+from minigrad.loops import CannotCompile, Memory, without_effects
 from minigrad.loops.reads import Reads, Unknown
 
 from .recurrent import Cell
+from .states import parts_of
 
 __all__ = ["ADVANCING", "can_hoist", "known_of", "memory_of", "why_not"]
 
@@ -64,9 +69,27 @@ def _mixed_in(cell: type, promising: type) -> str | None:
     return None
 
 
-def can_hoist(cell: Any) -> bool:
-    """Whether `recur` of `project` is the step of a cell that promises a pure one, so that all may be projected at once."""
-    return isinstance(cell, Cell) and type(cell).step is Cell.step
+def can_hoist(cell: Any, rows: Sequence[Tensor]) -> bool:
+    """Whether `recur` of `project` is the step of a cell that promises a pure one, so that all may be projected at once.
+
+    A ``project`` that is not minigrad's own is tried on some ``rows`` (B, D): it must do nothing else, and make of several rows
+    (…, B, D) what it makes of each.
+    """
+    if not isinstance(cell, Cell) or type(cell).step is not Cell.step:
+        return False
+    if type(cell).project.__module__.startswith("minigrad."):
+        return True
+    try:
+        with no_grad(), np.errstate(all="ignore"):
+            one, other, both = [without_effects(cell, ADVANCING, _projected, cell, x) for x in (*rows, stack(rows))]
+    except (CannotCompile, MinigradError):
+        return False
+    parts = zip(one, other, both, strict=True)
+    return all(np.shape(b) == (2, *a.shape) and np.allclose(np.stack([a, c]), b, equal_nan=True) for a, c, b in parts)
+
+
+def _projected(cell: Any, x: Tensor) -> list[Any]:
+    return [part.numpy() for part in parts_of(cell.project(x))]
 
 
 class Known:

@@ -83,7 +83,8 @@ def called_alike(initial: Any, final: Any) -> None:
 
 
 def checked_state(label: str, new: Any, old: Any) -> Any:
-    """``new`` if it has the shapes of ``old``; ShapeError, which names cell and time step, otherwise."""
+    """``new`` if it has the shapes of ``old``, or ``old`` stood for a whole batch; ShapeError, which names cell and time step,
+    otherwise."""
     if type(new) is Tensor and type(old) is Tensor and new._array.shape == old._array.shape:
         return new
     if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
@@ -91,12 +92,20 @@ def checked_state(label: str, new: Any, old: Any) -> Any:
         if all(type(a) is type(b) is Tensor and a._array.shape == b._array.shape for a, b in pairs):
             return new
     expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(in_order(new, old))]
-    if got != expected:
+    if len(got) != len(expected) or not all(map(_fits, expected, got)):
         raise ShapeError(
             f"{Place(current_place().time, (label,))}: step must return a state like the one it was given, of shape "
             f"{_shapes(expected)}; got {'None' if new is None else _shapes(got)}"
         )
     return new
+
+
+def _fits(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether a part of a state may get another shape: (1, H), (H,) or a number may stand for (B, H) before the first step."""
+    if old == new:
+        return True
+    stretched = len(new) == 2 and old in ((1, *new[1:]), new[1:], (1,), (1, 1), ())
+    return stretched or (len(new) > 2 and old == (1, *new[1:]))
 
 
 def in_order(new: Any, old: Any) -> Any:

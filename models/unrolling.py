@@ -55,7 +55,8 @@ def unroll(
             whose last entry is the output h.
         xs: (T, B, D), time first: row b of xs[t − 1] is x_t of example b, x^{(b)<t>} in C3. With T = 0 hs is empty, and
             all its gradients are zero; the final state is the initial one.
-        state: the initial state, each part (B, H); Tensors or arrays. Left out: ``cell.initial_state(B)``.
+        state: the initial state, each part (B, H); Tensors or arrays. Left out: ``cell.initial_state(B)``. Where a step can
+            compute with it, one row (1, H), (H,) or a number may stand for the whole batch.
         hoist: do the input projection of all T steps in one product before the loop, where the cell's step is known to be
             ``recur`` of ``project``. The numbers are the same; it is faster, and the graph shows one projection instead of T.
         lengths: (B,) integers from 0 to T, in any order: how many steps of each example count. What xs holds beyond
@@ -126,7 +127,7 @@ def run(
         if isinstance(cell, Cell):
             _check_state(cell, state, batch, T)
         promise = why_not(cell)
-        hoist = hoist and promise is None and can_hoist(cell)
+        hoist = hoist and promise is None and T > 0 and can_hoist(cell, [xs[T - 1], xs[max(T - 2, 0)]])
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = Recurrence(cell, label, inputs, hoist, times, valid, window)
         reason = (loop.why_not() or promise) if T else "it has no steps"

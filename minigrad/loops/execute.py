@@ -13,11 +13,11 @@ from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.explain import note
 from minigrad.loops.loop import Loop, Result
-from minigrad.loops.program import CannotCompile, Undefined
+from minigrad.loops.program import CARRY, CannotCompile, Ref, Undefined
 from minigrad.loops.prove import prove
 from minigrad.loops.reach import stretches_of
 from minigrad.loops.recipe import Memory, Recipe, key_of, recipe_for, remember
-from minigrad.loops.trace import Const, Flat
+from minigrad.loops.trace import Const, Flat, Pass
 from minigrad.loops.written import MASK, Values
 from minigrad.module import Parameter
 from minigrad.reporting import RAISED, within
@@ -99,7 +99,7 @@ class _Loop:
     def run(self) -> Run:
         """Compute all steps."""
         compiled, numbers = self.compiled, self.recipe.numbers
-        xs = [self._array(x, needed) for x, needed in zip(self.xs, compiled.needs_xs, strict=True)]
+        xs = [self._array(x, needed and x._wants) for x, needed in zip(self.xs, compiled.needs_xs, strict=True)]
         consts = [
             self._array(const, needed) if isinstance(const, Tensor) else numbers.get(k)
             for k, (const, needed) in enumerate(zip(self.consts, compiled.needs_consts, strict=True))
@@ -118,7 +118,7 @@ class _Loop:
 
     def _array(self, tensor: Tensor, is_needed: bool) -> Any:
         """The values of an operand: lent if the derivative needs them; else copied if they may change before steps are written
-        out."""
+        out, as those of xs that want no gradient always are: the rows of the plain loop are copies."""
         if not self.compiled.wanted:
             return tensor._array
         if not is_needed:
@@ -129,18 +129,27 @@ class _Loop:
 
     def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
         """The last carry and the outputs, with their places in the graph."""
-        count = len(self.carry)
-        finals = [unrecorded(run.last(i).copy()) for i in range(count)]
-        outputs = [unrecorded(run.of(ref)) for ref in self.recipe.program.ys]
+        count, program, given = len(self.carry), self.recipe.program, self._given()
+        finals = [self.carry[i] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
+        outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.compiled.wanted:
             return finals, outputs
         final_wants, output_wants = self.compiled.results(self.stretches)
         loop = self._node(run)
         for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.recipe.finals, strict=True)):
-            self._place(loop, tensor, wants, i, Place(self.times[-1], op.place.scope), op.name)
+            if i not in given:
+                self._place(loop, tensor, wants, i, Place(self.times[-1], op.place.scope), op.name)
         for j, (tensor, wants) in enumerate(zip(outputs, output_wants, strict=True)):
             self._place(loop, tensor, wants, count + j, state.place, None)
         return finals, outputs
+
+    def _given(self) -> set[int]:
+        """The parts of the carry that every step hands on as they are, so that the last is the first."""
+        if self.window < len(self.times):
+            return set()
+        program = self.recipe.program
+        lines = [program.lines[ref.number] for ref in program.new_carry]
+        return {i for i, line in enumerate(lines) if type(line.op) is Pass and line.operands == (Ref(CARRY, i),)}
 
     def _node(self, run: Run) -> Loop:
         loop, recipe, compiled = Loop(), self.recipe, self.compiled

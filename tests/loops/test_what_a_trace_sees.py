@@ -17,8 +17,10 @@ from minigrad import (
     Tensor,
     concatenate,
     dropout,
+    enable_grad,
     grad,
     log,
+    no_grad,
     norm,
     optim,
     scan,
@@ -28,7 +30,7 @@ from minigrad import (
     walk,
     where,
 )  # fmt: skip
-from minigrad.errors import MutationError
+from minigrad.errors import MutationError, ShapeError
 
 # ---------------------------------------------------------------- operands that an operation keeps to itself
 
@@ -45,6 +47,9 @@ HIDDEN: dict[str, tuple[Step, np.ndarray]] = {
         lambda c, x, h: (lambda mask: (mask * (mask * h)) * 0.5 + x @ c.W.T)(tanh(h) > -0.5), random(T, B, D)
     ),
     "a sum to one number": (lambda c, x, h: new(c, x, h) * tanh(h.sum()) / norm(h), random(T, B, D)),
+    "whether anything is recorded": (
+        lambda c, x, h: new(c, x, h) * (2.0 if (c.b * 1.0).requires_grad else 1.0), random(T, B, D)
+    ),
     "a product to one number": (lambda c, x, h: new(c, x, h) + h[0] @ h[1], random(T, B, D)),
 }  # fmt: skip
 
@@ -232,3 +237,65 @@ def test_a_weight_decay_moves_what_the_plain_loop_moves() -> None:
         rule.step()
         ends.append({name: parameter.numpy() for name, parameter in cell.named_parameters()})
     assert_same(*ends)
+
+
+# ---------------------------------------------------------------- the initial state, and what is handed on
+
+WIDE: dict[str, Any] = {
+    "(1, H)": lambda: Parameter(np.full((1, H), 0.1)),
+    "(H,)": lambda: Parameter(np.full(H, 0.1)),
+    "a number": lambda: Parameter(0.1),
+    "a pair": lambda: (Parameter(np.full((1, H), 0.1)), Tensor(np.full((B, H), 0.2))),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("options", [{}, {"reverse": True, "truncated": 2}], ids=str)
+@pytest.mark.parametrize("pure", [True, False])
+def test_an_initial_state_may_stand_for_the_whole_batch(name: str, options: Any, pure: bool) -> None:
+    def step(c: Any, x: Any, s: Any) -> Any:
+        return (s[0] * 0.5 + s[1], new(c, x, s[1]) * s[0]) if isinstance(s, tuple) else tanh(x @ c.W.T + (s * c.U[0]) + c.b)
+
+    def run(loop: Any) -> dict[str, Any]:
+        start = WIDE[name]()
+        cell = Of(step, start)
+        if not pure:
+            cell.step = cell.step  # a promise is made by a class
+        leaves = dict(cell.named_parameters()) | {"start": start[0] if isinstance(start, tuple) else start}
+        return trained(loop, cell, random(T, B, D), leaves, **options)
+
+    assert_same(run(unroll), run(by_hand))
+
+
+def test_an_initial_state_for_the_whole_batch_waits_for_the_first_step_that_counts() -> None:
+    mask = np.arange(T)[:, None] >= np.array([2, 3])
+    hs, h = unroll(Of(new, Tensor(np.full((1, H), 0.1))), random(T, B, D), mask=mask)
+    full, _ = unroll(Of(new), random(T, B, D), mask=mask)
+    np.testing.assert_allclose(hs.numpy(), full.numpy())
+    assert h.shape == (B, H)
+
+
+@pytest.mark.parametrize("shape", [(B + 1, H), (B, 1), (2, B, H)])
+def test_no_other_shape_of_a_state_may_change(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="at time step 1: step must return a state like the one it was given"):
+        unroll(Of(lambda c, x, h: new(c, x, np.ones((B, H))), Tensor(np.ones(shape))), random(T, B, D))
+
+
+@pytest.mark.parametrize("record", [enable_grad, no_grad])
+def test_a_part_of_a_state_that_is_handed_on_is_the_one_that_was_given(record: Any) -> None:
+    start = Tensor(np.ones((B, H)), requires_grad=True)
+    with record():
+        _, (same, _) = unroll(Of(lambda c, x, s: (s[0], new(c, x, s[1]) * s[0]), (start, start)), random(T, B, D))
+        carry, _ = scan(lambda c, x: (c, c.sum() + x), start, np.ones(T))
+    assert same is carry is start
+
+
+def test_xs_that_want_no_gradient_may_be_written_to_as_the_plain_loop_copies_their_rows() -> None:
+    found = []
+    for loop in (unroll, by_hand):
+        cell, xs = Of(new), Tensor(random(T, B, D))
+        hs, _ = loop(cell, xs)
+        xs.data[...] = 0.0
+        hs.sum().backward()
+        found.append({name: parameter.grad for name, parameter in cell.named_parameters()})
+    assert_same(*found)

@@ -74,7 +74,9 @@ class Tensor(Operators, ArrayMethods, PythonObject):
     def node(self) -> Node | None:
         """The tensor's node in the recorded graph; None for an anonymous constant."""
         reading(self, "node")
-        return None if self._node is None else self._node.written_out()
+        node = self._node
+        is_anonymous = node is None or (node.is_leaf and node.name is None and not node.requires_grad)
+        return None if node is None or is_anonymous else node.written_out()
 
     @property
     def name(self) -> str | None:

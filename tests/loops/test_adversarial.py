@@ -278,9 +278,8 @@ IMPURE: dict[str, Step] = {
 
 
 def begin_anew() -> None:
-    global SCALE, GENERATOR
-    COUNTER["calls"], SCALE, GENERATOR = 0, 1.0, np.random.default_rng(0)
-    QUEUE.__init__()
+    global SCALE, GENERATOR, QUEUE
+    COUNTER["calls"], SCALE, GENERATOR, QUEUE = 0, 1.0, np.random.default_rng(0), SimpleQueue()
     for number in "123456789":
         QUEUE.put(number)
 

@@ -64,7 +64,7 @@ class Recipe:
             dtypes = {line.dtype for line in self.program.lines if Ref(CONST, k) in line.operands}
             if len(dtypes) == 1 and (dtype := dtypes.pop()).kind == "f":
                 return np.array(number, dtype)
-        return number.copy() if isinstance(number, np.ndarray) else number
+        return number
 
     def consts_now(self) -> list[Const] | None:
         """The consts for the next run; None if they do not stand where they did in the graph, or a derivative is another."""

@@ -572,6 +572,7 @@ def test_gates_that_saturate_warn_of_nothing() -> None:
         for kind in (GRU, LSTM):
             hs, _ = unroll(kind(D, H, seed=0), FLOATS * 1e5)
             hs.sum().backward()
+            assert is_compiled(hs)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 65, 1000])

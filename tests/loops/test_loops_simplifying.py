@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from loops_formulas import CASES, assert_right, every_case, line_by_line, program_of, weights
 
-from minigrad import Tensor, scan, sigmoid, stack, tanh
+from minigrad import Tensor, minimum, scan, sigmoid, stack, tanh
 from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import CARRY, LOCAL, Program
 from minigrad.loops.simplify import simplified
@@ -127,6 +127,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "a number times": lambda k, x, h: 0.5 * h + tanh(0.25 * (x @ k.A.T) + h @ k.P.T) * 1.0,
     "the old state taken over": lambda k, x, h: h + tanh(x @ k.A.T + h @ k.P.T),
     "the old state taken away": lambda k, x, h: tanh(x @ k.A.T + h @ k.P.T) - h,
+    "the smaller of two": lambda k, x, h: minimum(tanh(x @ k.A.T), h @ k.P.T) - 0.5 * h,
     "a square": lambda k, x, h: (z := tanh(x @ k.A.T + h @ k.P.T)) * z * h,
     "factors in a row": lambda k, x, h: tanh((g := [sigmoid(z) for z in k.gates(x, h)])[0] * g[1] * g[2] * g[3] * h),
     "a difference of differences": lambda k, x, h: tanh((p := x @ k.A.T + h @ k.P.T) - (q := p * h) - (q - p)),
@@ -156,6 +157,7 @@ def test_gradients_of_two_parts_of_a_state_are_not_taken_for_each_other(case: An
         (np.float32, 1e-30, 1e18, 1e30),
         (np.float32, 1e18, 1e-18, 1e-30),
         (np.float32, 1e30, 1e-30, 1e-30),
+        (np.float32, 1e-30, 1e-30, 1e30),
         (np.float64, 1e-160, 1e160, 1e300),
     ],
 )

@@ -225,6 +225,18 @@ def by_a_bound_method() -> Changing:
     return lambda c, x, h: twice_at(counted(), c, x, h), lambda: (box.count, box.slotted.count)
 
 
+def by_an_object_that_is_called() -> Changing:
+    counts = [0]
+
+    class Called:
+        def __call__(self) -> int:
+            counts[0] += 1
+            return counts[0]
+
+    called = Called()
+    return lambda c, x, h: twice_at(called(), c, x, h), lambda: counts
+
+
 def in_a_descriptor() -> Changing:
     class Next:
         count = 0
@@ -300,7 +312,8 @@ def in_what_numpy_is_told() -> Changing:
 
 OUTSIDE: tuple[Callable[[], Changing], ...] = (
     in_a_global, in_a_list, in_a_module, in_a_closure, in_containers, in_an_attribute_of_a_class,
-    in_an_attribute_of_a_function, in_a_default, in_an_object, by_a_bound_method, in_a_descriptor, in_an_array,
+    in_an_attribute_of_a_function, in_a_default, in_an_object, by_a_bound_method,
+    by_an_object_that_is_called, in_a_descriptor, in_an_array,
     in_a_context_variable, in_an_iterator, in_a_generator, of_random_numbers_of_python, of_random_numbers_of_numpy,
     of_generators, in_what_numpy_is_told,
 )  # fmt: skip

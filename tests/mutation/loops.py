@@ -533,12 +533,6 @@ MUTANTS = [
             "            return None\n        return self.trace",
             "            pass\n        return self.trace",
         ),
-        (
-            "loops: an array that the caller has is kept as it is",
-            "class Recipe",
-            "number.copy() if isinstance(number, np.ndarray) else number",
-            "number",
-        ),
         ("loops: everything serves the next run", "def remember", "if recipe.is_lasting:", "if True:"),
         ("loops: a derivative may be exchanged unnoticed", "class Recipe", " or list(map(VJP, self._kinds)) != self._vjps", ""),
     ),

@@ -213,3 +213,14 @@ def test_an_error_inside_a_step_names_the_time_step():
     with pytest.raises(ShapeError, match="matmul") as error:
         scan(lambda c, x: (c, x @ np.ones((3, 3)) if x.sum().item() > 2 else x), 0.0, np.array([[1.0, 1.0], [2.0, 2.0]]))
     assert error.value.__notes__ == ["in scan, time step 2"]
+
+
+@pytest.mark.parametrize("start", [0.5, 1, np.float64(2.0)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_carry_that_is_one_number_and_handed_on_is_compiled(start: float, reverse: bool) -> None:
+    xs = Tensor(np.arange(12.0).reshape(4, 3), requires_grad=True)
+    (report,) = mg.explain_loop(scan, lambda c, x: (c, x * 2.0), start, xs, reverse=reverse)
+    carry, ys = scan(lambda c, x: (c, x * 2.0), start, xs, reverse=reverse)
+    ys.sum().backward()
+    assert report.is_compiled
+    assert (carry.item(), ys.tolist(), xs.grad.tolist()) == (start, (xs.numpy() * 2.0).tolist(), np.full((4, 3), 2.0).tolist())

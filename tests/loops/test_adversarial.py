@@ -311,6 +311,14 @@ def test_the_error_says_what_was_seen_and_what_to_do(name: str) -> None:
     assert "promise" in str(error.value)
 
 
+def test_another_weight_with_the_same_values_is_another_weight() -> None:
+    begin_anew()
+    cell = cell_of(lambda c, x, h: tanh(x @ c.W.T + h @ (c.U if QUEUE.get() == "1" else c.V).T), True)
+    cell.V.data = cell.U.numpy()
+    with pytest.raises(PurityError, match="is not the same at its first and at its last step"):
+        unroll(cell, random(5, B, D))
+
+
 @pytest.mark.parametrize("name", IMPURE)
 def test_a_broken_promise_leaves_nothing_behind(name: str) -> None:
     begin_anew()

@@ -311,6 +311,17 @@ def test_the_error_says_what_was_seen_and_what_to_do(name: str) -> None:
     assert "promise" in str(error.value)
 
 
+def test_a_tensor_that_a_step_leaves_where_it_cannot_be_undone_is_a_broken_promise() -> None:
+    held: SimpleQueue[Tensor] = SimpleQueue()
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        held.put(tanh(affine(c, x, h)))
+        return tanh(affine(c, x, h))
+
+    with pytest.raises(PurityError, match="were still referred to from outside"):
+        unroll(cell_of(step, True), random(5, B, D))
+
+
 def test_another_weight_with_the_same_values_is_another_weight() -> None:
     begin_anew()
     cell = cell_of(lambda c, x, h: tanh(x @ c.W.T + h @ (c.U if QUEUE.get() == "1" else c.V).T), True)

@@ -46,19 +46,16 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
     while newest_first:
         newest = -heappop(newest_first)
         node = waiting.pop(newest)
-        g = totals.pop(newest)
-        is_new = newest in owned
-        if type(g) is not array:
-            is_new = type(g) in MADE
-            g = added_up(g, node)
+        total = totals.pop(newest)
+        g = total if type(total) is array else added_up(total, node)
         if node.watch is not None:
             g = node.watch.show(node, g, sums)
             found[node] = own(g)
         if not isinstance(node, Operation):
+            is_new = newest in owned if g is total else type(total) in MADE
             found[node] = g if is_new and node.watch is None else own(g)
             continue
         passed.append(node)
-        inputs = node.sources
         match node.saved:
             case ():
                 contributions = node.vjp(g)
@@ -68,8 +65,7 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
                 contributions = node.vjp(g, a, b)
             case _:
                 contributions = node.vjp(g, *node.needed())
-        for position, contribution in enumerate(contributions):
-            source = inputs[position]
+        for source, contribution in zip(node.sources, contributions):  # noqa: B905 -- strict takes twice the time
             if contribution is None or source is None or not source.requires_grad:
                 continue
             serial = source.serial

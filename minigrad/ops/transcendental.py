@@ -186,7 +186,9 @@ class Tanh(Unary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        return (g - g * y * y,)
+        fall = g * y
+        fall *= y
+        return (g - fall,)
 
 
 @implements(np.tanh)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DTypeError, MinigradError
 
-__all__ = ["count", "fitting_memory", "named_one_of", "real", "several", "text"]
+__all__ = ["count", "fitting_memory", "named_one_of", "real", "several", "text", "too_large"]
 
 MOST = int(np.iinfo(np.intp).max)
 """NumPy counts no further."""
@@ -117,4 +117,9 @@ def fitting_memory(what: str) -> Iterator[None]:
     except MinigradError:
         raise
     except (MemoryError, ValueError):  # ValueError: more bytes than there are addresses
-        raise ArgumentError(f"{what} do not fit into memory; choose smaller sizes") from None
+        raise too_large(what) from None
+
+
+def too_large(what: str) -> ArgumentError:
+    """The error for an array of so many numbers that it does not fit into memory."""
+    return ArgumentError(f"{what} do not fit into memory; choose smaller sizes")

@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, current_place
-from minigrad.arguments import fitting_memory
+from minigrad.arguments import too_large
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
+from minigrad.flags import switch
 from minigrad.module import Module, Parameter
 from minigrad.ops.arithmetic import add_to
 from minigrad.recording import given, plain
 from minigrad.scope import Place
 
-from .checks import Seed, positive_size, switch
+from .checks import Seed, positive_size
 from .states import parts_of, shape_of
 
 __all__ = [
@@ -111,12 +112,11 @@ class Cell(Module, ABC, Generic[State]):
             return
         if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
             self._refuse_without_names(state)
-        parts = parts_of(state)
-        names = ", ".join(self.state_names)
+        parts, shape = parts_of(state), (batch, self.hidden_size)
         if len(parts) != len(self.state_names):
-            raise ShapeError(f"{self._here()}: the state must be ({names}), got {len(parts)} parts")
+            raise ShapeError(f"{self._here()}: the state must be ({', '.join(self.state_names)}), got {len(parts)} parts")
         for name, part in zip(self.state_names, parts, strict=True):
-            if shape_of(part) != (batch, self.hidden_size):
+            if shape_of(part) != shape:
                 raise ShapeError(
                     f"{self._here()}: the state {name} must be (B, H) = ({batch}, {self.hidden_size}), "
                     f"got {shape_of(part)}"
@@ -144,8 +144,11 @@ class Cell(Module, ABC, Generic[State]):
                 break
         else:
             like = self.parameters()[0]
-        with fitting_memory(f"{self.label}.initial_state: {(batch, self.hidden_size)} numbers"):
-            return given(np.zeros((batch, self.hidden_size), like.dtype), name, "initial state")
+        shape = batch, self.hidden_size
+        try:
+            return given(np.zeros(shape, like.dtype), name, "initial state")
+        except (MemoryError, ValueError):  # ValueError: more bytes than there are addresses
+            raise too_large(f"{self.label}.initial_state: {shape} numbers") from None
 
     # ---------------------------------------------------------------- the parameters, gate by gate
 
@@ -162,7 +165,7 @@ class Cell(Module, ABC, Generic[State]):
         >>> {name: matrix.shape for name, matrix in GRU(3, 4, bias=False).by_gate(concatenated=True).items()}
         {'W_u': (4, 7), 'W_r': (4, 7), 'W_c': (4, 7)}
         """
-        grad = switch(f"{self.label}.by_gate: grad", grad)
+        grad = switch(grad, f"{self.label}.by_gate: grad")
         result: dict[str, Array] = {}
         for name, parameter in self.named_parameters():
             values = parameter.grad if grad else parameter.data

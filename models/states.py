@@ -34,6 +34,8 @@ def with_parts(state: Any, parts: Iterable[Any]) -> Any:
     if isinstance(state, Tensor):
         (part,) = parts
         return part
+    if hasattr(state, "_fields") and all(isinstance(part, Tensor) for part in state):
+        return type(state)(*parts)
     return pytree.rebuilt(state, list(parts))
 
 
@@ -57,7 +59,7 @@ def tensor_of(value: Any) -> Tensor:
 
 def as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:
     """The initial state under the names of the cell's state; leaves belong to the time now. A ``given`` one as Tensors."""
-    if type(state) is Tensor and isinstance(node := state._node, Leaf) and not given and None not in (node.name, node.role):
+    if not given and all(_is_known(part) for part in parts_of(state)):
         return state
     names = names_of(cell, state)
     parts = [tensor_of(part) if given else part for part in parts_of(state)]
@@ -80,6 +82,12 @@ def called_alike(initial: Any, final: Any) -> None:
     for part, last in zip(parts_of(initial), parts_of(final), strict=True):
         if isinstance(part, Tensor) and isinstance(part._node, Leaf) and part._node.name is None and last._node is not None:
             part._node.name = last._node.name
+
+
+def _is_known(part: Any) -> bool:
+    """Whether a part of a state says what it is called, and what it is to its model."""
+    node = part._node if type(part) is Tensor else None
+    return isinstance(node, Leaf) and node.name is not None and node.role is not None
 
 
 def checked_state(label: str, new: Any, old: Any) -> Any:

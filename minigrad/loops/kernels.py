@@ -42,13 +42,16 @@ def _quiet_exp(x: Array, y: Array) -> None:
     quietly.run(np.exp, x, y)
 
 
+largest, smallest = np.maximum.reduce, np.minimum.reduce
+
+
 def _ahead(function: Kernel, large: list[int]) -> Kernel:
     """A kernel that puts two factors together, if they are not too ``large`` and what comes of it not too small."""
 
     def kernel(*operands: Any) -> None:
         for k in large:
             factor = np.asarray(operands[k])
-            if factor.size and max(float(factor.max()), -float(factor.min())) > LARGEST[operands[-1].dtype]:
+            if factor.size and max(largest(factor, None), -smallest(factor, None)) > LARGEST[operands[-1].dtype]:
                 raise FloatingPointError("a factor is large")
         loudly.run(function, *operands)
 

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.arguments import named_one_of
 from minigrad.errors import ArgumentError
 
-__all__ = ["Seed", "generator", "is_number", "one_of", "positive_size", "probability", "switch"]
+__all__ = ["Seed", "generator", "is_number", "one_of", "positive_size", "probability"]
 
 Seed: TypeAlias = int | np.random.Generator | None
 
@@ -40,18 +40,6 @@ def one_of(where: str, value: str, choices: Iterable[str]) -> str:
     minigrad.errors.ArgumentError: gru: reset: expected one of 'before', 'after', got 'middle'
     """
     return named_one_of(value, where, choices)
-
-
-def switch(where: str, value: bool) -> bool:
-    """``value`` if it is True or False; ArgumentError otherwise, so that ``"no"`` does not count as yes.
-
-    >>> switch("lstm: output_tanh", "no")
-    Traceback (most recent call last):
-    minigrad.errors.ArgumentError: lstm: output_tanh: expected True or False, got 'no'
-    """
-    if not isinstance(value, bool | np.bool_):
-        raise ArgumentError(f"{where}: expected True or False, got {value!r:.60}")
-    return bool(value)
 
 
 def is_number(value: object) -> bool:

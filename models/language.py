@@ -15,12 +15,13 @@ import numpy.typing as npt
 from minigrad import Tensor, cross_entropy, no_grad, softmax
 from minigrad.arguments import count, fitting_memory
 from minigrad.errors import ArgumentError, NonFiniteGradientError
+from minigrad.flags import switch
 from minigrad.module import Module, Parameter
 from minigrad.recording import plain
 from minigrad.reporting import within
 
 from .cells import make_cell
-from .checks import Seed, generator, is_number, positive_size, switch
+from .checks import Seed, generator, is_number, positive_size
 from .head import Head
 from .layers import RecurrentLayers
 from .lengths import steps_that_count
@@ -94,7 +95,7 @@ class LanguageModel(Module):
         self.num_layers, self.options = positive_size("language model", "num_layers", num_layers), options
         self.cell = self._layers(cell, embedding_size or vocabulary_size, hidden_size, dtype, rng)
         self.head = Head(hidden_size, vocabulary_size, dtype=dtype, seed=rng)
-        self.tied = switch("language model: tied", tied)
+        self.tied = switch(tied, "language model: tied")
         if tied:
             if embedding_size != hidden_size:
                 raise ArgumentError(

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from minigrad import Tensor, broadcast_to, concatenate, dropout, stack, time_step
 from minigrad.arguments import count
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.flags import switch
 from minigrad.module import Module, Parameter
 
 from .cells import make_cell
-from .checks import Seed, generator, positive_size, probability, switch
+from .checks import Seed, generator, positive_size, probability
 from .head import Head
 from .lengths import steps_that_count
 from .recurrent import Recurrent
@@ -99,7 +100,7 @@ class RecurrentLayers(Module):
         if isinstance(cell, str):
             if input_size is None or hidden_size is None:
                 raise ArgumentError(f"layers: the cell {cell!r} needs an input_size and a hidden_size")
-            directions = 2 if switch("layers: bidirectional", False if bidirectional is None else bidirectional) else 1
+            directions = 2 if switch(False if bidirectional is None else bidirectional, "layers: bidirectional") else 1
             self.cells = []
             number = positive_size("layers", "num_layers", 1 if num_layers is None else num_layers)
             if number > MOST_LAYERS:
@@ -119,7 +120,7 @@ class RecurrentLayers(Module):
             self.cells = [_directions(given) for given in cell]
         if not self.cells or len({len(layer) for layer in self.cells}) > 1:
             raise ArgumentError("layers: expected at least one cell, and all layers with one direction or all with two")
-        self.residual = switch("layers: residual", residual)
+        self.residual = switch(residual, "layers: residual")
         self.dropout = probability("layers: dropout", dropout)
         if self.dropout and len(self.cells) == 1:
             warnings.warn(
@@ -128,7 +129,7 @@ class RecurrentLayers(Module):
                 stacklevel=2,
             )
         self.initial_states: list[list[Parameter]] | None = None
-        if switch("layers: learn_initial_state", learn_initial_state):
+        if switch(learn_initial_state, "layers: learn_initial_state"):
             self.initial_states = [
                 [Parameter(part.numpy(), name=part.name) for part in parts_of(cell.initial_state(1))]
                 for layer in self.cells
@@ -194,7 +195,7 @@ class RecurrentLayers(Module):
         valid = steps_that_count("layers", lengths, mask, T, B)
         states = self._initial(B, state)
         finals: list[Any] = []
-        y: OverTime = xs if switch("layers: hoist", hoist) or not T else step_by_step(xs)
+        y: OverTime = xs if switch(hoist, "layers: hoist") or not T else step_by_step(xs)
         for number, cells in enumerate(self.cells, 1):
             with scope_if(len(self.cells) > 1, f"layer {number}"):
                 below, ways = y, []

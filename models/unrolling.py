@@ -16,12 +16,13 @@ import numpy.typing as npt
 from minigrad import Tensor, concatenate, current_place, scope, stack
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.flags import switch
 from minigrad.graph import Leaf
 from minigrad.loops import CannotCompile, note
 from minigrad.memory import collector_paused
 from minigrad.recording import given
 
-from .checks import positive_size, switch
+from .checks import positive_size
 from .lengths import Valid, batch_first, selected, steps_that_count
 from .promise import can_hoist, why_not
 from .recurrence import Recurrence
@@ -88,8 +89,8 @@ def unroll(
     np.False_
     """
     label = f"unroll {label_of(checked_cell('unroll', cell))}"
-    switch(f"{label}: reverse", reverse)
-    if switch(f"{label}: hoist", hoist) and not (hasattr(cell, "project") and hasattr(cell, "recur")):
+    switch(reverse, f"{label}: reverse")
+    if switch(hoist, f"{label}: hoist") and not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
     T, B = xs.shape[:2]

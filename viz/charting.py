@@ -22,7 +22,7 @@ def strips(
             the table that `minigrad.bptt.gradient_by_time` makes of it.
         title: written above.
         size: "slide", "page" or "wide".
-        parameter: whose shares the bars show; by default the weights that are applied to the state.
+        parameter: whose contributions the bars show; by default the weights that are applied to the state.
         theme: "light" or "dark".
 
     Raises:

@@ -42,11 +42,11 @@ CANCELLED: Final = 1e-4
 
 
 class Measured(NamedTuple):
-    """The sizes of gradients at each of the ``times``: of named values, and of each step's share of the leaves."""
+    """The sizes of gradients at each of the ``times``: of named values, and of each step's contribution to the leaves."""
 
     times: list[int]
     values: dict[Label, Array]
-    shares: dict[Node, Array]
+    contributions: dict[Node, Array]
 
 
 class Part(NamedTuple):
@@ -144,7 +144,7 @@ class ByTime(SilentAccumulator):
 
     def measured(self) -> Measured:
         """The norms."""
-        shares, values = {}, dict[Label, Array]()
+        contributions, values = {}, dict[Label, Array]()
         for _, (scope, name, _), times, sizes in sorted(self.values, key=lambda value: value[0]):
             columns, number = np.searchsorted(self.times, times), 1
             while not np.isnan(values.setdefault((scope, name, number), np.full(len(self.times), np.nan))[columns]).all():
@@ -153,13 +153,13 @@ class ByTime(SilentAccumulator):
         for leaf, parts in self.parts.items():
             entries = np.concatenate([part.entries.ravel() for _, part in parts])
             if len(np.unique(entries)) < len(entries):
-                shares[leaf] = self._one_by_one(leaf, parts)
+                contributions[leaf] = self._one_by_one(leaf, parts)
                 continue
             squares = np.zeros(len(self.times))
             for times, part in parts:
                 squares[np.searchsorted(self.times, times)] += part.squares()
-            shares[leaf] = np.sqrt(squares)
-        return Measured(self.times, values, shares)
+            contributions[leaf] = np.sqrt(squares)
+        return Measured(self.times, values, contributions)
 
     def _one_by_one(self, leaf: Node, parts: Sequence[tuple[list[int], Part]]) -> Array:
         """The norms where several parts are sent to the same entries, which are added up before."""
@@ -176,26 +176,26 @@ class ByTime(SilentAccumulator):
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         if isinstance(operation, Loop):
             return self._measure(operation, g)
-        shares = super().derivative(operation, g)
+        contributions = super().derivative(operation, g)
         if operation in self.before and not isinstance(operation, Result):
-            for source, share in zip(operation.sources, shares, strict=True):
-                if isinstance(source, Leaf) and source.requires_grad and not source.time and share is not None:
-                    self._send_rows(operation, source, share)
-        return shares
+            for source, contribution in zip(operation.sources, contributions, strict=True):
+                if isinstance(source, Leaf) and source.requires_grad and not source.time and contribution is not None:
+                    self._send_rows(operation, source, contribution)
+        return contributions
 
-    def _send_rows(self, operation: Operation, leaf: Leaf, share: Gradient) -> None:
+    def _send_rows(self, operation: Operation, leaf: Leaf, sent: Gradient) -> None:
         """What an operation on the inputs of all steps sends to a parameter: its rows belong to the steps."""
         T = operation.shape[0] if operation.shape else 0
         entries = _numbered(leaf)
         if len(self.times) != T:
             raise Unknown
-        if isinstance(share, OuterProduct) and len(share.left) % T == 0:
-            left, right = (factor.reshape(T, -1, factor.shape[-1]) for factor in (share.left, share.right))
+        if isinstance(sent, OuterProduct) and len(sent.left) % T == 0:
+            left, right = (factor.reshape(T, -1, factor.shape[-1]) for factor in (sent.left, sent.right))
             part = Part(entries, OUTER, left, right)
-        elif isinstance(share, Partial) and isinstance(share.index, np.ndarray) and share.index.shape[:1] == (T,):
-            part = Part(entries, SCATTER, share.values, share.index)
-        elif isinstance(share, np.ndarray) and share.ndim > len(leaf.shape) and share.shape[0] == T:
-            part = Part(entries, SUM, share)
+        elif isinstance(sent, Partial) and isinstance(sent.index, np.ndarray) and sent.index.shape[:1] == (T,):
+            part = Part(entries, SCATTER, sent.values, sent.index)
+        elif isinstance(sent, np.ndarray) and sent.ndim > len(leaf.shape) and sent.shape[0] == T:
+            part = Part(entries, SUM, sent)
         else:
             raise Unknown
         self.parts.setdefault(leaf, []).append((self.times, part))

@@ -1,4 +1,4 @@
-"""The size of the gradient at every time step: of each named value, and of each step's share of every parameter."""
+"""The size of the gradient at every time step: of each named value, and of each step's contribution to every parameter."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class GradientByTime:
         values: for each name that values of the steps have (states and gates), ‖∂L/∂(that value at t)‖ at each of the
             ``times``: total derivatives, over all ways to the loss. NaN where there is no such value, 0 where no gradient
             arrives at it.
-        shares: for each parameter, ‖the part of ∂L/∂θ through its use at t‖ at each of the ``times``.
+        contributions: for each parameter, ‖the part of ∂L/∂θ through its use at t‖ at each of the ``times``.
     """
 
     times: Array
     values: dict[str, Array]
-    shares: dict[str, Array]
+    contributions: dict[str, Array]
 
     @override
     def __str__(self) -> str:
-        heads = ["t", *(f"‖∂L/∂{name}‖" for name in self.values), *(f"‖share of {name}‖" for name in self.shares)]
-        columns = [*self.values.values(), *self.shares.values()]
+        heads = ["t", *(f"‖∂L/∂{name}‖" for name in self.values), *(f"‖part of ∂L/∂{name}‖" for name in self.contributions)]
+        columns = [*self.values.values(), *self.contributions.values()]
         rows = [
             [str(t), *("·" if np.isnan(column[i]) else f"{column[i]:.2e}" for column in columns)]
             for i, t in enumerate(self.times)
@@ -53,7 +53,7 @@ class GradientByTime:
 
 
 def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> GradientByTime:
-    """How large the gradient is at every time step: of each named value, and of each step's share of every parameter.
+    """How large the gradient is at every time step: of each named value, and of each step's contribution to every parameter.
 
     Args:
         loss: a Tensor with one entry.
@@ -76,7 +76,7 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
     ...     with mg.time_step(t):
     ...         h = (h * w).named("h")
     >>> print(gradient_by_time(h.sum()))
-    t   ‖∂L/∂h‖   ‖share of w‖
+    t   ‖∂L/∂h‖   ‖part of ∂L/∂w‖
     1   2.50e-01   2.50e-01
     2   5.00e-01   2.50e-01
     3   1.00e+00   2.50e-01
@@ -86,7 +86,7 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
     if names is not None:
         names = [text(name, "gradient_by_time: names") for name in several(names, "gradient_by_time: names", "a list of names")]
     start = seed(loss, None, "gradient_by_time")
-    times, values, shares = measured_by_loop(*start) or _written_out(start[0].written_out(), start[1])
+    times, values, contributions = measured_by_loop(*start) or _written_out(start[0].written_out(), start[1])
     missing = [name for name in names or () if all(name != known for _, known, _ in values)]
     if missing:
         raise ArgumentError(f"gradient_by_time: no value of a time step is named {', '.join(map(repr, missing))}")
@@ -100,7 +100,7 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
     return GradientByTime(
         np.array(times, int),
         {written(*label): sizes for label, sizes in chosen.items()},
-        dict(zip(_labels(list(shares)), shares.values(), strict=True)),
+        dict(zip(_labels(list(contributions)), contributions.values(), strict=True)),
     )
 
 
@@ -128,13 +128,13 @@ def _written_out(output: Node, g: Any) -> Measured:
         while not np.isnan(values.setdefault((node.scope, str(node.name), number), np.full(len(times), np.nan))[t]):
             number += 1
         values[node.scope, str(node.name), number][t] = sizes.get(node, 0)
-    shares: dict[Node, Array] = {}
+    contributions: dict[Node, Array] = {}
     for leaf, entrance, at in zip(parameters, entrances, arriving, strict=True):
         if at:
-            shares[leaf] = np.zeros(len(times))
+            contributions[leaf] = np.zeros(len(times))
             for t, seeds in at.items():
-                shares[leaf][column[t]] = norms(entrance.passed_on(seeds), 0)
-    return Measured(times, values, shares)
+                contributions[leaf][column[t]] = norms(entrance.passed_on(seeds), 0)
+    return Measured(times, values, contributions)
 
 
 def _labels(parameters: Sequence[Node]) -> Iterator[str]:

@@ -7,8 +7,9 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, tanh
+from minigrad.flags import switch
 
-from ..checks import Seed, switch
+from ..checks import Seed
 from ..initialisers import Initialiser
 from ..recurrent import Cell, affine
 
@@ -58,7 +59,7 @@ class GatedRNN(Cell[Tensor]):
         self.W_gs = make.recurrent("W_gs", hidden_size, hidden_size)
         self.W_sx = make.input("W_sx", hidden_size, input_size)
         self.W_ss = make.recurrent("W_ss", hidden_size, hidden_size)
-        self.b_g = make.bias("b_g", hidden_size) if switch("gated_rnn: bias", bias) else None
+        self.b_g = make.bias("b_g", hidden_size) if switch(bias, "gated_rnn: bias") else None
         self.b_s = make.bias("b_s", hidden_size) if bias else None
 
     @override

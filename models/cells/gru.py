@@ -9,8 +9,9 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, split, tanh
+from minigrad.flags import switch
 
-from ..checks import Seed, one_of, switch
+from ..checks import Seed, one_of
 from ..initialisers import Initialiser
 from ..recurrent import Cell, affine, stacked_gates
 
@@ -69,12 +70,12 @@ class GRU(Cell[Tensor]):
     ) -> None:
         super().__init__(input_size, hidden_size)
         self.reset = one_of("gru: reset", reset, ("before", "after"))
-        kept = (switch("gru: update_gate", update_gate), switch("gru: reset_gate", reset_gate), True)
+        kept = (switch(update_gate, "gru: update_gate"), switch(reset_gate, "gru: reset_gate"), True)
         self.gates = tuple(gate for gate, is_kept in zip("urc", kept, strict=True) if is_kept)
         make, n = Initialiser(init, hidden_size, dtype, seed), len(self.gates)
         self.W_x = make.input("W_x", hidden_size, input_size, gates=n)
         self.W_h = make.recurrent("W_h", hidden_size, hidden_size, gates=n)
-        self.b = make.bias("b", hidden_size, gates=n) if switch("gru: bias", bias) else None
+        self.b = make.bias("b", hidden_size, gates=n) if switch(bias, "gru: bias") else None
         self.b_ch = make.bias("b_ch", hidden_size) if bias and reset == "after" else None
         self.blocks = stacked_gates(self.gates, self.hidden_size)
 

@@ -10,8 +10,9 @@ from typing_extensions import override
 
 from minigrad import Tensor, sigmoid, split, tanh
 from minigrad.errors import ArgumentError
+from minigrad.flags import switch
 
-from ..checks import Seed, is_number, switch
+from ..checks import Seed, is_number
 from ..initialisers import Initialiser
 from ..recurrent import Cell, affine, stacked_gates
 
@@ -80,14 +81,14 @@ class LSTM(Cell[LSTMState]):
         seed: Seed = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        self.output_tanh = switch("lstm: output_tanh", output_tanh)
-        self.peepholes = switch("lstm: peepholes", peepholes)
-        self.coupled = switch("lstm: coupled", coupled)
+        self.output_tanh = switch(output_tanh, "lstm: output_tanh")
+        self.peepholes = switch(peepholes, "lstm: peepholes")
+        self.coupled = switch(coupled, "lstm: coupled")
         self.gates = ("f", "g", "o") if coupled else ("i", "f", "g", "o")
         make, n = Initialiser(init, hidden_size, dtype, seed), len(self.gates)
         self.W_x = make.input("W_x", hidden_size, input_size, gates=n)
         self.W_h = make.recurrent("W_h", hidden_size, hidden_size, gates=n)
-        self.b = make.bias("b", hidden_size, gates=n) if switch("lstm: bias", bias) else None
+        self.b = make.bias("b", hidden_size, gates=n) if switch(bias, "lstm: bias") else None
         self.p_i = make.bias("p_i", hidden_size) if peepholes and not coupled else None
         self.p_f = make.bias("p_f", hidden_size) if peepholes else None
         self.p_o = make.bias("p_o", hidden_size) if peepholes else None

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from minigrad import Tensor, concatenate, relu, tanh
+from minigrad.flags import switch
 from minigrad.module import Parameter
 
-from ..checks import Seed, one_of, switch
+from ..checks import Seed, one_of
 from ..initialisers import Initialiser
 from ..recurrent import Cell, affine
 
@@ -74,7 +75,7 @@ class RNN(Cell[Tensor]):
         else:
             self.W_h = Parameter(np.concatenate([W_hh.numpy(), W_hx.numpy()], axis=1), name="W_h")
             self.blocks = {"W_h": {"W_hh": np.s_[:, :hidden_size], "W_hx": np.s_[:, hidden_size:]}}
-        self.b_h = make.bias("b_h", hidden_size) if switch("rnn: bias", bias) else None
+        self.b_h = make.bias("b_h", hidden_size) if switch(bias, "rnn: bias") else None
 
     @override
     def initial_state(self, batch: int) -> Tensor:

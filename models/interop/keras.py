@@ -30,8 +30,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad.flags import switch
+
 from ..cells import GRU, make_cell
-from ..checks import switch
 from ..layers import RecurrentLayers
 from ..recurrent import Cell
 from .weights import (
@@ -119,10 +120,10 @@ def from_keras(
     Raises:
         WeightsError: these are not the weights of such layers; all problems are listed.
     """
-    switch("from_keras: bidirectional", bidirectional)
+    switch(bidirectional, "from_keras: bidirectional")
     if reset_after is not None:
-        switch("from_keras: reset_after", reset_after)
-    found = _dicts(weights, 3 if switch("from_keras: use_bias", use_bias) else 2)
+        switch(reset_after, "from_keras: reset_after")
+    found = _dicts(weights, 3 if switch(use_bias, "from_keras: use_bias") else 2)
     problems = [f"{n}.{name} is missing" for n, one in enumerate(found) for name in _NAMES[:2] if name not in one]
     if not found or len(found) % (1 + bidirectional):
         problems.append(f"{len(found)} layers and directions with bidirectional={bidirectional}")

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from minigrad import Tensor
 from minigrad.arguments import several
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.flags import switch
 from minigrad.recording import plain
 
-from ..checks import positive_size, switch
+from ..checks import positive_size
 from ..streams import Streams
 from .batch import Batch
 from .columns import batch_of, columns_of
@@ -80,7 +81,7 @@ class Batches:
         padding: float = 0,
     ) -> None:
         self.batch_size = positive_size("batches", "batch_size", batch_size)
-        self.shuffle, self.drop_last = switch("batches: shuffle", shuffle), switch("batches: drop_last", drop_last)
+        self.shuffle, self.drop_last = switch(shuffle, "batches: shuffle"), switch(drop_last, "batches: drop_last")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**62:
             raise ArgumentError(f"batches: seed must be an integer ≥ 0, got {seed!r}")
         self.seed = int(seed)

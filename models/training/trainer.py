@@ -18,12 +18,13 @@ from minigrad import Module, Tensor
 from minigrad.arguments import named_one_of, several
 from minigrad.checkpoint import Part, below, load_checkpoint, save_checkpoint
 from minigrad.errors import ArgumentError, NonFiniteGradientError
+from minigrad.flags import switch
 from minigrad.optim import Optimizer, clip_grad_norm_
 from minigrad.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from minigrad.optim.options import MOST, Described
 from minigrad.reporting import reporting
 
-from ..checks import is_number, positive_size, switch
+from ..checks import is_number, positive_size
 from ..interruption import deferred_interrupt
 from ..progress import Bar, make_bar
 from ..states import detached, parts_of, with_parts
@@ -136,7 +137,7 @@ class Trainer:
         self.loss, self.max_norm = loss, float(max_norm)
         self.accumulate = positive_size("Trainer", "accumulate", accumulate)
         self.step_scheduler, self.callbacks = step_scheduler, tuple(callbacks)
-        self.error_if_nonfinite = switch("Trainer: error_if_nonfinite", error_if_nonfinite)
+        self.error_if_nonfinite = switch(error_if_nonfinite, "Trainer: error_if_nonfinite")
         self.team = checked_team(team, "Trainer")
         self.source = as_source(data, batch_size, seed)
         self.validation = None if validation is None else as_source(validation, batch_size)

@@ -273,7 +273,7 @@ def test_gradients_by_time_are_those_of_the_recorded_nodes(make: Any, hoist: boo
             assert norm == pytest.approx(np.linalg.norm(arrived[node].ravel()), rel=1e-12)
     for name, parameter in cell.named_parameters():
         terms = mg.contributions([loss], parameter).norms[0]
-        np.testing.assert_allclose(table.shares[name], terms, rtol=1e-12)
+        np.testing.assert_allclose(table.contributions[name], terms, rtol=1e-12)
     assert set(cell.state_names) <= set(table.values)
 
 
@@ -297,7 +297,7 @@ def test_stacked_layers_are_told_apart_by_their_scopes() -> None:
     table = mg.gradient_by_time((hs * hs).sum(), names=("h",))
     assert len(table.values) == 2
     assert all(name.endswith("gru/h") for name in table.values)
-    assert len(table.shares) == len(layers.parameters())
+    assert len(table.contributions) == len(layers.parameters())
 
 
 def test_a_step_without_the_value_has_a_dot_and_not_a_zero() -> None:

@@ -45,8 +45,8 @@ def assert_same(loss: Tensor) -> None:
 def compare(measured: Measured, expected: Measured) -> None:
     assert measured.times == expected.times
     assert measured.values.keys() == expected.values.keys()
-    assert measured.shares.keys() == expected.shares.keys()
-    for found, right in ((measured.values, expected.values), (measured.shares, expected.shares)):
+    assert measured.contributions.keys() == expected.contributions.keys()
+    for found, right in ((measured.values, expected.values), (measured.contributions, expected.contributions)):
         for label in right:  # type: ignore[attr-defined]
             np.testing.assert_allclose(found[label], right[label], rtol=1e-10, atol=1e-14, err_msg=str(label))  # type: ignore[index]
 
@@ -96,7 +96,8 @@ def test_sequences_of_different_lengths_are_written_out(lengths: list[int]) -> N
     assert measured_by_loop(*seed(loss, None, "test")) is None
     table = mg.gradient_by_time(loss)
     terms = mg.contributions(loss, cell.W_x)
-    np.testing.assert_allclose(table.shares["W_x"], np.sqrt(np.square(terms.table.sum(axis=0)).sum(axis=(1, 2))), rtol=1e-12)
+    expected = np.sqrt(np.square(terms.table.sum(axis=0)).sum(axis=(1, 2)))
+    np.testing.assert_allclose(table.contributions["W_x"], expected, rtol=1e-12)
 
 
 def test_a_loop_in_python_is_measured_step_by_step() -> None:
@@ -110,8 +111,8 @@ def test_a_loop_in_python_is_measured_step_by_step() -> None:
     by_loop = mg.gradient_by_time((last * last).sum())
     for name in by_loop.values:
         np.testing.assert_allclose(by_hand.values[name], by_loop.values[name], rtol=1e-11)
-    for name in by_loop.shares:
-        np.testing.assert_allclose(by_hand.shares[name], by_loop.shares[name], rtol=1e-11)
+    for name in by_loop.contributions:
+        np.testing.assert_allclose(by_hand.contributions[name], by_loop.contributions[name], rtol=1e-11)
 
 
 def test_ten_thousand_steps_are_not_written_out() -> None:
@@ -122,7 +123,7 @@ def test_ten_thousand_steps_are_not_written_out() -> None:
     with mock.patch.object(by_time, "_written_out", side_effect=AssertionError("written out")):
         table = mg.gradient_by_time(loss)
     assert time.process_time() - started < 5
-    assert table.shares["W_h"].shape == (10_000,)
+    assert table.contributions["W_h"].shape == (10_000,)
     loss.backward()
     assert np.isfinite(table.values["c"]).all()
 

@@ -67,9 +67,9 @@ def test_a_strip_has_a_box_for_each_step_with_the_numbers_of_the_table() -> None
     np.testing.assert_allclose([tile.value for tile in cells], expected)
     assert cells[4].tooltip.startswith("t = 5\n‖∂L/∂")
     bars = [tile for tile in scene.tiles if tile.key.startswith("bar")]
-    np.testing.assert_allclose([bar.value for bar in bars], table.shares["W_h"])
+    np.testing.assert_allclose([bar.value for bar in bars], table.contributions["W_h"])
     asked = [tile for tile in strips({"LSTM": table}, parameter="b").scene.tiles if tile.key.startswith("bar")]
-    np.testing.assert_allclose([bar.value for bar in asked], table.shares["b"])
+    np.testing.assert_allclose([bar.value for bar in asked], table.contributions["b"])
 
 
 def test_darker_is_larger_in_all_models_of_a_strip_alike() -> None:

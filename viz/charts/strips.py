@@ -40,10 +40,10 @@ def strips(models: Any, *, title: str | None = None, size: str | None = None, pa
             `minigrad.bptt.gradient_by_time`; or one loss.
         title: written above.
         size: "slide", "page" or "wide".
-        parameter: whose shares the bars show; by default the weights that are applied to the state.
+        parameter: whose contributions the bars show; by default the weights that are applied to the state.
     """
     series = tables_of(models)
-    known = dict.fromkeys(name for one in series for name in one.shares)
+    known = dict.fromkeys(name for one in series for name in one.contributions)
     if parameter is not None:
         named_one_of(parameter, "strips: parameter", known)
     scene, axis, y = _begun(series, title, size, f"How far does the gradient get? T = {_longest(series)}")
@@ -88,7 +88,8 @@ def _begun(series: Sequence[Series], title: str | None, size: str | None, words:
     width = width_of(size, WIDTHS)
     scene = Scene(title_of(title, words), f"Gradients over time of {len(series)} models.", width)
     y = heading(scene)
-    values = [v for one in series for v in (*one.total, *(x for s in one.shares.values() for x in s)) if math.isfinite(v)]
+    found = [v for one in series for v in (*one.total, *(x for s in one.contributions.values() for x in s))]
+    values = [v for v in found if math.isfinite(v)]
     scene.scale = Scale.covering(values)
     scene.scale_at = (max(scene.width, width) - LEGEND_WIDTH - LEFT, 17.0)
     if line_width(heading_of(scene.title), 16.0) * 1.1 + LEFT > scene.scale_at[0] - LEGEND_LABEL_WIDTH:
@@ -156,15 +157,15 @@ def _strip(scene: Scene, one: Series, axis: Axis, scale: Scale, y: float, row: i
 
 
 def _recurrent(one: Series, parameter: str | None) -> str | None:
-    """The parameter whose shares are shown: the one asked for, or the first whose name says that it acts on a state."""
-    if parameter is not None and parameter in one.shares:
+    """The parameter whose contributions are shown: the one asked for, or the first whose name says that it acts on a state."""
+    if parameter is not None and parameter in one.contributions:
         return parameter
-    weights = [name for name in one.shares if name.split("/")[-1].startswith(("W_hh", "W_h", "W_ss"))]
-    return next(iter(weights), next(iter(one.shares), None))
+    weights = [name for name in one.contributions if name.split("/")[-1].startswith(("W_hh", "W_h", "W_ss"))]
+    return next(iter(weights), next(iter(one.contributions), None))
 
 
 def _bars(scene: Scene, one: Series, name: str, axis: Axis, scale: Scale, y: float, row: int) -> float:
-    values = one.shares[name]
+    values = one.contributions[name]
     heights = Heights([value for value in values if math.isfinite(value)])
     width = max((axis.at(1.0) - axis.at(0.0)) * 0.66, 1.0)
     weight = (Span("in ∂L/∂"), *symbol_name(name.split("/")[-1]), *([Span(" (log)")] if heights.is_log else []))

@@ -26,13 +26,13 @@ class Series:
         name: what the model is called.
         times: the steps, ascending.
         states: for each state ‖∂L/∂(state at t)‖ at each of the times.
-        shares: for each parameter, the norm of what each of the steps contributes to its gradient.
+        contributions: for each parameter, the norm of what each of the steps contributes to its gradient.
     """
 
     name: str
     times: list[int]
     states: dict[str, list[float]]
-    shares: dict[str, list[float]]
+    contributions: dict[str, list[float]]
 
     @property
     def total(self) -> list[float]:
@@ -60,7 +60,7 @@ def table_of(name: str, given: Any) -> Series:
         name,
         [int(t) for t in given.times],
         {label: [float(v) for v in column] for label, column in values.items()},
-        {label: [float(v) for v in column] for label, column in given.shares.items()},
+        {label: [float(v) for v in column] for label, column in given.contributions.items()},
     )
 
 

@@ -22,13 +22,13 @@ def jacobian(function: Callable[..., Any], *primals: Any, create_graph: bool | N
     Each entry of the value takes one backward pass; the function is evaluated once.
 
     Args:
-        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
-        primals: Tensors or arrays of floating-point numbers, or nests of them; several also in one tuple.
+        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a pytree of them.
+        primals: Tensors or arrays of floating-point numbers, or pytrees of them; several also in one tuple.
         create_graph: make the result differentiable. By default it is so inside another transform.
 
     Returns:
-        For a value y and one primal x a Tensor of shape y.shape + x.shape. With several primals, or nests of them, that
-        many Tensors in the same structure; for a nest of values, a nest of all that.
+        For a value y and one primal x a Tensor of shape y.shape + x.shape. With several primals, or pytrees of them, that
+        many Tensors in the same structure; for a pytree of values, a pytree of all that.
 
     Raises:
         DTypeError: a primal is not made of floating-point numbers, or the function returns something else than Tensors.
@@ -67,7 +67,7 @@ def hessian(function: Callable[..., Tensor], *primals: Any, create_graph: bool |
 
     Args:
         function: takes Tensors in the places of ``primals`` and returns a Tensor with one entry.
-        primals: Tensors or arrays of floating-point numbers, or nests of them; several also in one tuple.
+        primals: Tensors or arrays of floating-point numbers, or pytrees of them; several also in one tuple.
         create_graph: make the result differentiable. By default it is so inside another transform.
 
     Returns:

@@ -45,15 +45,15 @@ def scan(
 
     Args:
         f: one step. It takes the carry and one slice of ``xs`` and returns the new carry and an output (None for none).
-        init: the carry before the first step: a Tensor or an array, or a nest of them (tuples, NamedTuples such as
+        init: the carry before the first step: a Tensor or an array, or a pytree of them (tuples, NamedTuples such as
             LSTMState, lists, dicts).
-        xs: a Tensor or an array whose first axis is time, such as (T, B, D), or a nest of them; x_t is ``xs[t − 1]``.
+        xs: a Tensor or an array whose first axis is time, such as (T, B, D), or a pytree of them; x_t is ``xs[t − 1]``.
             None if there is no input; then ``length`` says how many steps there are.
         length: T, if there is no ``xs``.
         reverse: go from t = T to t = 1. Outputs still stand at their own t.
 
     Returns:
-        The last carry, and the outputs of all steps: a nest like the output of one step, each Tensor with a first axis
+        The last carry, and the outputs of all steps: a pytree like the output of one step, each Tensor with a first axis
         of length T. For T = 0 the carry is ``init``; to know the shapes of the outputs, ``f`` is called once, with
         zeros, and not recorded.
 

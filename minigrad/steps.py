@@ -70,14 +70,14 @@ def _is_like(carry: Any, returned: Any) -> bool:
     return True
 
 
-def _shown(nest: Any) -> str:
-    """The structure of a nest, with the shape of what stands at its ends."""
-    return str(pytree.mapped(lambda end: getattr(end, "shape", type(end).__name__), nest))
+def _shown(tree: Any) -> str:
+    """The structure of a pytree, with the shape of what stands at its ends."""
+    return str(pytree.mapped(lambda end: getattr(end, "shape", type(end).__name__), tree))
 
 
-def tensors_of(nest: Any) -> Any:
-    """The nest with Tensors at its ends."""
-    return pytree.mapped(lambda end: end if isinstance(end, Tensor) else Tensor(end), nest)
+def tensors_of(tree: Any) -> Any:
+    """The pytree with Tensors at its ends."""
+    return pytree.mapped(lambda end: end if isinstance(end, Tensor) else Tensor(end), tree)
 
 
 def part_names(cell_or_step: Any, carry: Any) -> list[str]:
@@ -99,7 +99,7 @@ def part_names(cell_or_step: Any, carry: Any) -> list[str]:
 
 
 def field_of(path: str) -> str:
-    """The last name in a path through a nest, that of a field or of a key; "" if it ends in a number.
+    """The last name in a path through a pytree, that of a field or of a key; "" if it ends in a number.
 
     >>> field_of("[0].c"), field_of("[0]['h']"), field_of("[0][1]")
     ('c', 'h', '')

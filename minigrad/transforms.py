@@ -292,14 +292,14 @@ def vjp(
     called any number of times.
 
     Args:
-        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
-        primals: Tensors or arrays of floating-point numbers, or nests of them (tuples, NamedTuples, lists, dicts). For a
+        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a pytree of them.
+        primals: Tensors or arrays of floating-point numbers, or pytrees of them (tuples, NamedTuples, lists, dicts). For a
             function of several arguments they may also stand in one tuple.
         create_graph: make the results differentiable. By default they are so inside another transform.
 
     Returns:
-        The value and the pullback. The pullback takes a nest like the value (or nothing, if the value is one number)
-        and returns one nest of gradients for each primal.
+        The value and the pullback. The pullback takes a pytree like the value (or nothing, if the value is one number)
+        and returns one pytree of gradients for each primal.
 
     Raises:
         DTypeError: a primal is not made of floating-point numbers, or the function returns something else than Tensors.
@@ -335,13 +335,13 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any, create_graph:
     for a g that stands for any, and then passed backward itself, starting with v.
 
     Args:
-        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a nest of them.
+        function: takes Tensors in the places of ``primals`` and returns a Tensor, or a pytree of them.
         primals: a tuple with one entry for each argument, or the only argument.
         tangents: a direction for each primal, with the same structure and shapes.
         create_graph: make the results differentiable. By default they are so inside another transform.
 
     Returns:
-        The value and its derivative along the tangents, two nests of Tensors of the same structure.
+        The value and its derivative along the tangents, two pytrees of Tensors of the same structure.
 
     Raises:
         ArgumentError, ShapeError: the primals do not fit the function, or the tangents the primals.

@@ -84,7 +84,7 @@ def state_jacobians(cell_or_step: Any, xs: Any, state: Any = None) -> StateJacob
 
     Args:
         cell_or_step: a cell, or a function as `minigrad.scan` takes it, ``step(carry, x)``.
-        xs: (T, …), time first, or a nest of such arrays.
+        xs: (T, …), time first, or a pytree of such arrays.
         state: the state before the first step; by default the cell's own. A batch of one example gives its Jacobians; of a
             larger batch the matrices of all examples stand along one diagonal.
 

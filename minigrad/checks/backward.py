@@ -74,7 +74,7 @@ def check_backward(
     numbers? What it names is equal within ``rtol`` on two random problems; what it cannot name it narrows down.
 
     Args:
-        forward: a function of arrays (or of nests or objects that hold them), or a method.
+        forward: a function of arrays (or of pytrees or objects that hold them), or a method.
         backward: a function that returns gradients (or stores them as attributes of the object whose method it is).
         arguments: an example of the arguments of ``forward``, in order or by name. Only shapes matter: values are drawn
             anew, except of integers and of arrays of zeros and ones.

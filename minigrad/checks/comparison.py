@@ -108,7 +108,7 @@ def compare_gradients(
     Two gradients agree if max |source − reference| ≤ atol + rtol · max |reference|, over all entries of one gradient.
 
     Args:
-        reference: a nest of arrays or Tensors: a dict with the names of the parameters, a tuple, or one array.
+        reference: a pytree of arrays or Tensors: a dict with the names of the parameters, a tuple, or one array.
         others: the same from other sources; dicts with the same keys, in any order.
         names: what to call the sources, the reference first; by default "reference", "other", "other 2", …
         rtol, atol: the tolerance.

@@ -19,7 +19,7 @@ def copied(value: Any) -> Any:
 
 
 def snapshot(value: Any) -> list[Array]:
-    """All arrays in a nest, copied."""
+    """All arrays in a pytree, copied."""
     found: list[Array] = []
     mapped({"": value}, lambda path, array, attribute: found.append(np.array(array)))
     return found

@@ -58,7 +58,7 @@ def numerical_gradient(function: Callable[[], float], array: Array, eps: float =
 
 
 def numerical_gradients(function: Callable[[], float], variables: Any, eps: float = 1e-6) -> Any:
-    """`numerical_gradient` of several variables: a nest (dict, tuple, …) of Tensors or arrays gives a nest of arrays."""
+    """`numerical_gradient` of several variables: a pytree (dict, tuple, …) of Tensors or arrays gives a pytree of arrays."""
     return pytree.mapped(lambda v: numerical_gradient(function, v.data if isinstance(v, Tensor) else v, eps), variables)
 
 
@@ -100,7 +100,7 @@ def gradcheck(
     wrong, every entry is looked at, to name the worst. With ``full`` every entry of the Jacobian is compared instead.
 
     Args:
-        function: takes the inputs and returns a Tensor, or a nest of them.
+        function: takes the inputs and returns a Tensor, or a pytree of them.
         inputs: float64 tensors; those with ``requires_grad`` are checked. The function gets copies.
         parameters: further tensors to check, which the function uses by itself: a Module, a dict with names, or a
             sequence. They are moved in place and put back.
@@ -287,7 +287,7 @@ def gradgradcheck(
     output: its derivatives by the inputs are the second derivatives, those by g show that it is linear in g.
 
     Args:
-        function: takes the inputs and returns a Tensor, or a nest of them.
+        function: takes the inputs and returns a Tensor, or a pytree of them.
         inputs: float64 tensors; those with ``requires_grad`` are checked.
         eps, atol, rtol, full, seed_value: as for `gradcheck`.
 

@@ -83,7 +83,7 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
     with no_grad():
         step(state, x)
     observer = Observer(cell_or_step)
-    carry, xs = ([end.numpy() for end in pytree.ends(nest)] for nest in (state, x))
+    carry, xs = ([end.numpy() for end in pytree.ends(tree)] for tree in (state, x))
     try:
         with observer:
             trace = Trace(flat, carry, xs, [None] * len(xs))

@@ -24,8 +24,8 @@ def number(W, x, b):
     return (mixed(W, x, b) * np.arange(6.0).reshape(3, 2)).sum()
 
 
-def values(nest):
-    return [values(part) for part in nest] if isinstance(nest, tuple | list) else nest.numpy()
+def values(tree):
+    return [values(part) for part in tree] if isinstance(tree, tuple | list) else tree.numpy()
 
 
 def differences(function, arrays, position, eps=1e-6):
@@ -186,7 +186,7 @@ def test_the_jacobian_of_a_state_with_respect_to_an_earlier_one_is_the_product_o
     np.testing.assert_allclose(whole.numpy(), product, rtol=1e-12)
 
 
-# ---------------------------------------------------------------- nests
+# ---------------------------------------------------------------- pytrees
 
 
 class Pair(NamedTuple):

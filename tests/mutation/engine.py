@@ -428,8 +428,8 @@ MUTANTS = [
         (
             "dicts are matched by order",
             "def like",
-            'like(part, nest[key], f"{where}[{key!r}]")',
-            'like(part, list(nest.values())[list(template).index(key)], f"{where}[{key!r}]")',
+            'like(part, tree[key], f"{where}[{key!r}]")',
+            'like(part, list(tree.values())[list(template).index(key)], f"{where}[{key!r}]")',
         ),
         (
             "NamedTuples become tuples",

@@ -186,9 +186,7 @@ class Tanh(Unary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         (y,) = saved
-        fall = g * y
-        fall *= y
-        return (g - fall,)
+        return (g - g * y * y,)
 
 
 @implements(np.tanh)

@@ -152,7 +152,12 @@ MUTANTS = [
         ("backward: a third contribution is lost", "def sweep_arrays", "                total += contribution\n", ""),
         ("backward: contributions keep their shape", "def sweep_arrays", " or contribution.shape != source.shape", ""),
         ("backward: contributions keep their dtype", "def sweep_arrays", " or contribution.dtype is not source.dtype", ""),
-        ("backward: products and parts are not added up", "def sweep_arrays", "if type(g) is not array:", "if False:"),
+        (
+            "backward: products and parts are not added up",
+            "def sweep_arrays",
+            "g = total if type(total) is array else added_up(total, node)",
+            "g = total",
+        ),
         ("backward: hooks are not called", "def sweep_arrays", "if node.watch is not None:", "if False:"),
         ("backward: constants get gradients", "def sweep_arrays", " or not source.requires_grad", ""),
         (

@@ -39,42 +39,42 @@ class Executable:
     """Why it is not native code, if that was asked for; empty if it is."""
 
     def __init__(self, plan: Plan) -> None:
-        layout, schedule = plan.layout, plan.schedule
+        buffers, schedule = plan.buffers, plan.schedule
         self.remark = None
         self.carry = [Row(value.shape, value.dtype) for value in schedule.program.carry]
         floats = [node.dtype for node in schedule.nodes if node.dtype.kind == "f"]
         dtype = floats[0] if floats else np.dtype(float)
         self.units = {UNIT: np.array(1, dtype), MINUS_UNIT: np.array(-1, dtype)}
         self.every_carry = schedule.every_carry
-        self.arrays = layout.arrays
-        self.results = {k: layout.results[k] for k in schedule.kept}
+        self.arrays = buffers.arrays
+        self.results = {k: buffers.results[k] for k in schedule.kept}
         """The slot of each result that is kept."""
         self.prologue, body, self.epilogue = plan.calls
         used = list(dict.fromkeys(slot for call in body for slot in call.slots))
         over_time = (XS, STACK, *((CARRY, NEW) if self.every_carry else ()))
-        places = {slot: layout.slots[slot] for calls in plan.calls for call in calls for slot in call.slots}
-        places |= {slot: layout.slots[slot] for slot in self.results.values()}
-        kinds = {slot: layout.arrays[array][0] for slot, (array, _) in places.items()}
+        places = {slot: buffers.slots[slot] for calls in plan.calls for call in calls for slot in call.slots}
+        places |= {slot: buffers.slots[slot] for slot in self.results.values()}
+        kinds = {slot: buffers.arrays[array][0] for slot, (array, _) in places.items()}
         self.paths = [
             (slot, array, _of_all(path) if kinds[slot] in over_time else path) for slot, (array, path) in places.items()
         ]
         """The slots that are used, each with its array, and the indices that lead from it to what lies in the slot."""
         self.given = [
-            (slot, *layout.arrays[number], path)
+            (slot, *buffers.arrays[number], path)
             for slot, number, path in self.paths
             if kinds[slot] in (XS, CONST, TRANSPOSED) or (kinds[slot] in (CARRY, NEW) and self.every_carry)
         ]
         """The slots in arrays that are another's at each run: the slot, the kind, which of the kind, and the path."""
-        self.rows = [(slot, kinds[slot] in over_time, *self._carry(layout, slot)) for slot in used]
+        self.rows = [(slot, kinds[slot] in over_time, *self._carry(buffers, slot)) for slot in used]
         """The slots that the body uses, whether they have a row for each step, and which part of the carry they are, if any."""
         self.unknown = [None] * len(self.rows)
         self.body = [Call(call.function, tuple(map(used.index, call.slots))) for call in body]
         """The calls of one step, with numbers in ``rows``."""
 
-    def _carry(self, layout: Buffers, slot: int) -> tuple[str | None, Any]:
+    def _carry(self, buffers: Buffers, slot: int) -> tuple[str | None, Any]:
         """Which part of the carry of all times a slot holds, as a kind and a number."""
-        array, path = layout.slots[slot]
-        kind, what = layout.arrays[array]
+        array, path = buffers.slots[slot]
+        kind, what = buffers.arrays[array]
         return (kind, what) if self.every_carry and kind in (CARRY, NEW) and not path else (None, None)
 
     def run(

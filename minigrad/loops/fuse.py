@@ -35,10 +35,10 @@ class Plan:
         CannotCompile: it is not known how to repeat one of the operations.
     """
 
-    __slots__ = ("_written", "calls", "layout", "quiet", "schedule")
+    __slots__ = ("_written", "buffers", "calls", "quiet", "schedule")
 
     def __init__(self, schedule: Schedule, quiet: bool = False) -> None:
-        self.schedule, self.layout, self.quiet = schedule, Buffers(schedule), quiet
+        self.schedule, self.buffers, self.quiet = schedule, Buffers(schedule), quiet
         self.calls: tuple[list[Call], list[Call], list[Call]] = ([], [], [])
         """Those before, in and after the loop."""
         self._written: set[int] = set()
@@ -48,19 +48,19 @@ class Plan:
         self._copy_new_state()
 
     def _write(self, k: int) -> None:
-        node, phase, layout = self.schedule.nodes[k], self.schedule.phase[k], self.layout
+        node, phase, buffers = self.schedule.nodes[k], self.schedule.phase[k], self.buffers
         calls = self.calls[phase]
         if isinstance(node, Concatenate):
-            calls += [Call(self._copy(operand), (layout.slot_of(*operand), place)) for operand, place in layout.copies[k]]
+            calls += [Call(self._copy(operand), (buffers.slot_of(*operand), place)) for operand, place in buffers.copies[k]]
         elif not isinstance(node, Slice):
             members, places = self._together(k)
             self._written.update(members)
             if isinstance(node, Matmul) and self.schedule.is_product(k):
-                matrix = layout.slot_of(TRANSPOSED if node.transpose_b else CONST, self.schedule.operands[k][1].number)
+                matrix = buffers.slot_of(TRANSPOSED if node.transpose_b else CONST, self.schedule.operands[k][1].number)
                 calls.append(Call(matrix_kernel(phase != BODY), (places[0], matrix, places[OUT])))
                 return
             operands = len(places) - 1
-            places[OUT:OUT] = [layout.slot_of(MINUS_UNIT, None), layout.slot_of(UNIT, None)]
+            places[OUT:OUT] = [buffers.slot_of(MINUS_UNIT, None), buffers.slot_of(UNIT, None)]
             for function, taken in kernels(node, operands, self.quiet):
                 calls.append(Call(function, (*[places[number] for number in taken], places[OUT])))
 
@@ -71,7 +71,7 @@ class Plan:
 
     def _copy_new_state(self) -> None:
         for i, operand in enumerate(self.schedule.new):
-            here, there = self.layout.slot_of(*operand), self.layout.slot_of(NEW, i)
+            here, there = self.buffers.slot_of(*operand), self.buffers.slot_of(NEW, i)
             if here != there:
                 if self.schedule.every_carry:
                     raise CannotCompile("a carry that is part of something")
@@ -90,10 +90,10 @@ class Plan:
             m = others[position]
             position += 1
             for more in ([m, *members], [*members, m]):
-                slots = [self.layout.side_by_side(column) for column in zip(*map(self._places, more), strict=True)]
+                slots = [self.buffers.side_by_side(column) for column in zip(*map(self._places, more), strict=True)]
                 found = [slot for slot in slots if slot is not None]
-                if len(found) == len(slots) and found[OUT] != self.layout.slots[self.layout.results[k]]:
-                    members, places = more, [self.layout.slot(*slot) for slot in found]
+                if len(found) == len(slots) and found[OUT] != self.buffers.slots[self.buffers.results[k]]:
+                    members, places = more, [self.buffers.slot(*slot) for slot in found]
                     others.remove(m)
                     position = 0
                     break
@@ -101,12 +101,12 @@ class Plan:
 
     def _places(self, k: int) -> list[int]:
         """The slots of the operands and of the result."""
-        layout = self.layout
-        places = [layout.slot_of(*operand) for operand in self.schedule.operands[k]]
-        if k in layout.cut:
-            wholes = [layout.slots[place] for place in places]
-            places = [layout.slot(whole.array, (*whole.path, layout.cut[k])) for whole in wholes]
-        return [*places, layout.results[k]]
+        buffers = self.buffers
+        places = [buffers.slot_of(*operand) for operand in self.schedule.operands[k]]
+        if k in buffers.cut:
+            wholes = [buffers.slots[place] for place in places]
+            places = [buffers.slot(whole.array, (*whole.path, buffers.cut[k])) for whole in wholes]
+        return [*places, buffers.results[k]]
 
     def _is_like(self, k: int, m: int) -> bool:
         """Whether ``m`` is an operation like ``k`` that could be done together with it."""

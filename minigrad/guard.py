@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from minigrad.errors import DTypeError, MutationError, ShapeError, UnsupportedInterpreterError
+from minigrad.errors import ConversionError, DTypeError, MutationError, ShapeError, UnsupportedInterpreterError
 from minigrad.graph import Operation
 
 __all__ = ["Array", "GuardedArray", "array_of", "bare", "entering", "needed_by", "refuse_if_needed"]
@@ -256,9 +256,17 @@ def array_of(value: Any, where: str) -> Array:
     Raises:
         DTypeError: as `entering`.
         ShapeError: the lists are not evenly nested.
+        ConversionError: there are Tensors in it that need gradients.
     """
     try:
         return np.asarray(entering(value, where))
+    except ConversionError:
+        if not isinstance(value, list | tuple):
+            raise
+        raise ConversionError(
+            f"{where}: expected a Tensor or numbers, got a {type(value).__name__} of Tensors that need gradients; make one Tensor "
+            "of it: minigrad.stack(list)"
+        ) from None
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None
 

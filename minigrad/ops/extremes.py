@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
+from minigrad.errors import ArgumentError
 from minigrad.graph import OUTPUT, Gradient
 from minigrad.ops.elementwise import values
 from minigrad.ops.kinks import switch
@@ -28,6 +29,7 @@ class Extreme(Reduction):
 
     __slots__ = ()
     keeps = (0, OUTPUT)
+    word: ClassVar[str]
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -43,17 +45,22 @@ class Max(Extreme):
     """y = max x over some axes;  ∂L/∂x = g / k at the k entries that attain it."""
 
     __slots__ = ()
-    label, symbol = "max", "max"
+    label, symbol, word = "max", "max", "larger"
 
 
 class Min(Extreme):
     """y = min x over some axes;  ∂L/∂x = g / k at the k entries that attain it."""
 
     __slots__ = ()
-    label, symbol = "min", "min"
+    label, symbol, word = "min", "min", "smaller"
 
 
 def _extreme(x: Any, axis: Any, keepdims: bool, function: Any, kind: type[Extreme]) -> Tensor:
+    if isinstance(x, int | float) and axis is not None:
+        raise ArgumentError(
+            f"{kind.label}: the number {x!r} has no axes. The {kind.word} of two is {kind.label}imum({x!r}, {axis!r}); "
+            f"Python's own {kind.label} is builtins.{kind.label} after import *"
+        )
     x, axes, keepdims = nonempty(x, axis, keepdims, kind.label)
     y = np.asarray(function(x._array, axis=axes, keepdims=keepdims))
     if x._wants and state.recording:

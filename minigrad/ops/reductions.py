@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.flags import flag
 from minigrad.graph import OUTPUT, Gradient, Operation
 from minigrad.ops.elementwise import values
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import reduced_axes
 from minigrad.recording import Constant, operand, record
+from minigrad.registry import operations
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -87,10 +88,17 @@ class Sum(Reduction):
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The sum of ``x`` over ``axis`` (None: all; an integer; a tuple); 0 over no entries.
 
+    ``import *`` puts it in the place of Python's sum, so it also adds up the losses in a list or from a generator.
+
+    Raises:
+        ShapeError: Tensors in a list are no numbers, so that there are two ways to add them up.
+
     >>> sum(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).numpy()
     array([4., 6.])
+    >>> sum(Tensor(1.0) / n for n in (1, 2, 4)).item()
+    1.75
     """
-    x = operand(x, "sum")
+    x = operand(_together(x) if isinstance(x, list | tuple | Iterator) else x, "sum")
     if keepdims is not False:
         keepdims = flag(keepdims, "sum: keepdims")
     axes = reduced_axes(axis, len(x.shape), "sum")
@@ -98,6 +106,19 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     if x._wants and state.recording:
         return record(Sum(axes, x.shape), y, (x._node,), (), (x,))
     return unrecorded(y)
+
+
+def _together(parts: Any) -> Any:
+    """The Tensors of a list, or from a generator, as one; numbers as they are."""
+    listed = list(parts)
+    if not any(isinstance(part, Tensor) for part in listed):
+        return listed
+    if any(part.shape for part in listed if isinstance(part, Tensor)):
+        raise ShapeError(
+            "sum: of Tensors with several entries say what is meant: stack(list).sum(axis=0) adds them entry by entry, "
+            "stack(list).sum() adds up all entries"
+        )
+    return operations.stack(listed)
 
 
 class Mean(Reduction):

@@ -65,10 +65,7 @@ def load_courses(cell: Cell[Any], weights: Mapping[str, Any]) -> None:
             changed.
     """
     _checked(cell, "load_courses")
-    arrays = _read(cell.label, weights)
-    own = cell.by_gate(concatenated=True)
-    check_fit(f"courses, {cell.label}", arrays, {_renamed(cell, name): array for name, array in own.items()})
-    cell.load_by_gate({name: arrays[_renamed(cell, name)] for name in own})
+    _load(cell, _read(cell.label, weights), _called(cell.label, weights))
 
 
 def from_courses(name: str, weights: Mapping[str, Any], **options: Any) -> Cell[Any]:
@@ -99,8 +96,29 @@ def from_courses(name: str, weights: Mapping[str, Any], **options: Any) -> Cell[
         )
     options = {"bias": any(key.startswith("b_") for key in arrays)} | options
     cell = make_cell(name, columns - H, H, **{"dtype": matrices[0].dtype} | options)
-    load_courses(cell, arrays)
+    _load(cell, arrays, _called(name, weights))
     return cell
+
+
+def _load(cell: Cell[Any], arrays: Mapping[str, Array], called: Mapping[str, str]) -> None:
+    """Put arrays into a cell whose givers call them so."""
+    own = cell.by_gate(concatenated=True)
+    wanted = {_renamed(cell, name): array for name, array in own.items()}
+    check_fit(f"courses, {cell.label}", arrays, wanted, called=called)
+    cell.load_by_gate({name: arrays[_renamed(cell, name)] for name in own})
+
+
+def _called(name: str, weights: Mapping[str, Any]) -> dict[str, str]:
+    """How the names of the formulas are written where some of the names are those of the courses' programs.
+
+    >>> _called("lstm", {"Wf": 0, "Wi": 0})["W_c"], _called("lstm", {"W_f": 0}), _called("rnn", {"W_h": 0, "ba": 0})
+    ('Wc', {}, {'b_h': 'ba'})
+    """
+    written = _WRITTEN.get(name, {})
+    ways: dict[str, list[str]] = {}
+    for key, own in written.items() if any(key in written for key in weights) else ():
+        ways.setdefault(own, []).append(key)
+    return {own: next((key for key in keys if key in weights), keys[0]) for own, keys in ways.items()}
 
 
 def _checked(cell: Any, where: str) -> None:

@@ -263,17 +263,26 @@ def regrouped(arrays: Mapping[str, Array], count: int) -> list[dict[str, Array]]
     return groups
 
 
-def check_fit(where: str, found: Mapping[str, Array], wanted: Mapping[str, Array], hints: Iterable[str] = ()) -> None:
-    """Refuse arrays whose names or shapes are not those wanted, or whose numbers would be rounded; all at once."""
-    problems = [f"{name} is missing" for name in wanted if name not in found]
-    problems += [f"{name} does not belong here" for name in found if name not in wanted]
+def check_fit(
+    where: str,
+    found: Mapping[str, Array],
+    wanted: Mapping[str, Array],
+    hints: Iterable[str] = (),
+    called: Mapping[str, str] | None = None,
+) -> None:
+    """Refuse arrays whose names or shapes are not those wanted, or whose numbers would be rounded; all at once.
+
+    ``called`` says how their giver writes names, where that is otherwise.
+    """
+    words = {name: name for name in (*wanted, *found)} | dict(called or {})
+    problems = [f"{words[name]} is missing" for name in wanted if name not in found]
+    problems += [f"{words[name]} does not belong here" for name in found if name not in wanted]
     for name in (name for name in wanted if name in found):
         if found[name].shape != wanted[name].shape:
-            problems.append(f"{name} should be {wanted[name].shape} and is {found[name].shape}")
+            problems.append(f"{words[name]} should be {wanted[name].shape} and is {found[name].shape}")
         elif not np.can_cast(found[name].dtype, wanted[name].dtype):
-            problems.append(
-                f"{name} is {found[name].dtype} and would be rounded to {wanted[name].dtype}; convert it first with astype"
-            )
+            given, own = found[name].dtype, wanted[name].dtype
+            problems.append(f"{words[name]} is {given} and would be rounded to {own}; convert it first with astype")
     refuse(f"{where}: nothing was loaded", [*hints, *problems])
 
 

@@ -153,7 +153,7 @@ def test_an_rnns_two_matrices_are_put_side_by_side() -> None:
     [
         ({"Wy": np.zeros((2, 4))}, r"Wy belongs to the output layer, a Head\(H, N\): its W_yh and b_y"),
         ({"W_f": np.zeros((4, 7))}, "Wf and W_f are one and the same"),
-        ({"bf": np.zeros((1, 4))}, r"b_f should be \(4,\) and is \(1, 4\)"),
+        ({"bf": np.zeros((1, 4))}, r"bf should be \(4,\) and is \(1, 4\)"),
         ({"Wz": np.zeros((4, 7))}, "Wz does not belong here"),
     ],
 )
@@ -165,3 +165,18 @@ def test_names_that_are_not_of_the_cell_are_refused(more: dict[str, Any], proble
 def test_where_nothing_fits_the_names_that_are_there_and_that_are_wanted_are_listed() -> None:
     with pytest.raises(WeightsError, match=r"W_u, W_f, W_c, W_o \(or Wi, Wf, Wc, Wo\); found kernel \(4, 7\), bias \(4,\)"):
         from_courses("lstm", {"kernel": np.zeros((4, 7)), "bias": np.zeros(4)})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem"),
+    [
+        ("lstm", ("Wf", "bf"), "Wi is missing; Wc is missing; Wo is missing; bi is missing; bc is missing; bo is missing"),
+        ("lstm", ("Wu", "Wf", "Wc", "bu", "bf", "bc"), "nothing was loaded: Wo is missing; bo is missing"),
+        ("lstm", ("W_f", "b_f"), "W_u is missing; W_c is missing; W_o is missing; b_u is missing; b_c is missing"),
+        ("gru", ("Wu", "bu"), "Wr is missing; Wc is missing; br is missing; bc is missing"),
+    ],
+)
+def test_what_is_missing_has_the_name_that_its_giver_would_write(name: str, given: tuple[str, ...], problem: str) -> None:
+    weights = {key: np.ones((4, 7)) if key[0] == "W" else np.ones((4, 1)) for key in given}
+    with pytest.raises(WeightsError, match=problem):
+        from_courses(name, weights)

@@ -306,3 +306,27 @@ def test_dropout_keeps_what_is_not_finite_out_of_dropped_places() -> None:
     y.backward(np.full(50, np.nan))
     assert x.grad is not None
     np.testing.assert_array_equal(np.isnan(x.grad), np.isinf(y.numpy()))
+
+
+def test_the_losses_of_a_list_or_a_generator_are_added_up_as_by_the_sum_that_import_replaces() -> None:
+    losses = [Tensor(2.0, requires_grad=True) for _ in range(3)]
+    for given in (losses, tuple(losses), iter(losses)):
+        total = mg.sum(given)
+        assert total.item() == 6.0
+        assert all(g == 1.0 for g in mg.grad(total, losses))
+    assert mg.sum(n for n in (1.0, 2.0)).item() == 3.0
+    with pytest.raises(mg.errors.ShapeError, match=r"stack\(list\)\.sum\(axis=0\) adds them entry by entry"):
+        mg.sum([Tensor([1.0, 2.0], requires_grad=True)] * 2)
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "exp", "tanh"])
+def test_a_list_of_tensors_is_to_be_stacked(name: str) -> None:
+    with pytest.raises(mg.errors.ConversionError, match=rf"{name}: expected a Tensor or numbers, got a list of Tensors .*: minigrad.stack\(list\)"):
+        getattr(mg, name)([Tensor([1.0], requires_grad=True)] * 2)
+
+
+def test_the_larger_of_two_numbers_is_no_maximum_over_an_axis() -> None:
+    with pytest.raises(mg.errors.ArgumentError, match=r"max: the number 3 has no axes. The larger of two is maximum\(3, 1\); "):
+        mg.max(3, 1)
+    with pytest.raises(mg.errors.ArgumentError, match=r"The smaller of two is minimum\(3, 1\); Python's own min is builtins.min"):
+        mg.min(3, 1)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FILES := $(shell find minigrad models viz -name '*.py' -o -name 'page.*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
 
-.PHONY: mistakes demo gallery golden lessons test lint types mutants coverage readme docs bench bench-quick clean
+.PHONY: mistakes proof demo gallery golden lessons test lint types mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -73,6 +73,10 @@ coverage: $(STAMP)
 # The table of mistakes that check_backward names, in docs/wrong_backward_passes.md.
 mistakes: $(STAMP)
 	@PYTHONPATH=tests/checks $(BIN)/python tests/checks/coverage_table.py
+
+# Mistakes planted in derived sources and in models/by_hand: about an hour of processor time; OPTIONS as its --help lists.
+proof: $(STAMP)
+	@PYTHONPATH=tests/checks:tests/derivation OMP_NUM_THREADS=1 $(BIN)/python -m planting.proof --write $(OPTIONS)
 
 readme: $(STAMP)
 	$(BIN)/python tests/project/write_readme.py

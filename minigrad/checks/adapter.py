@@ -89,9 +89,11 @@ class Adapter:
                 "check_backward(forward, backward, (x, h, W))"
             )
         self.unread: frozenset[str] = frozenset()
-        self.declared_outputs = None if outputs is None else [
-            text(name, "check_backward: outputs") for name in several(outputs, "check_backward: outputs", "names")
-        ]
+        self.declared_outputs = (
+            None
+            if outputs is None
+            else [text(name, "check_backward: outputs") for name in several(outputs, "check_backward: outputs", "names")]
+        )
         if upstream is not None and not isinstance(upstream, Mapping):
             raise ArgumentError(f"check_backward: upstream: expected {{parameter: output}} by name, got {upstream!r:.60}")
         self.declared_upstream = dict(upstream or {})
@@ -152,7 +154,7 @@ class Adapter:
         lines = {name: stand_in.line for name, stand_in in stand_ins.items()}
         result = tape.run(lambda: self.called(self.forward, arguments), self.users())
         fuse(tape)
-        outputs = {name: _lines(value) for name, value in self.named_outputs(result).items()}
+        outputs = {name: _lines(value, self.wants(name)) for name, value in self.named_outputs(result).items()}
         differentiable = {name: value for name, value in outputs.items() if value is not None}
         if not differentiable:
             raise ArgumentError(
@@ -165,6 +167,8 @@ class Adapter:
         """What the forward pass returns, by what its code calls it."""
         if isinstance(result, dict) and all(isinstance(key, str) for key in result):
             return dict(result)
+        if hasattr(result, "_fields"):
+            return dict(zip(result._fields, result, strict=True))
         called: Sequence[str | None] = self.declared_outputs or names.returned_names(self.forward) or []
         is_one = isinstance(result, list) and len(called) == 1 and all(hasattr(part, "shape") for part in result)
         parts = list(result) if isinstance(result, tuple | list) and not is_one else [result]
@@ -175,6 +179,11 @@ class Adapter:
             label = name or _learnt(part) or ("output" if len(parts) == 1 else f"output {k}")
             found[label if label not in found else f"{label} ({k})"] = part
         return found
+
+    def wants(self, name: str) -> bool:
+        """Whether the backward pass has a parameter for the gradient of this output: ``d_state`` of ``state``."""
+        stems = [names.stem(parameter) for parameter in names.parameters_of(self.backward) if names.is_gradient(parameter)]
+        return bool(names.match(stems, [name], lambda a, b: True))
 
     def values(self, seed: int, as_given: bool = False) -> dict[str, Array]:
         """Values for all arrays among the arguments: random ones of the example's shapes."""
@@ -240,12 +249,17 @@ def _learnt(part: Any) -> str | None:
     return part.line.name if isinstance(part, Traced) else None
 
 
-def _lines(value: Any) -> Any:
-    """The line of a stand-in, or those of a list of them, or of a dict by step; None for anything else."""
+def _lines(value: Any, is_wanted: bool) -> Any:
+    """The line of a stand-in, or those of a list of them, of a dict by step, or of a tuple whose gradient ``is_wanted``.
+
+    None for anything else, such as a cache.
+    """
     if isinstance(value, Traced):
         return value.line if value.line.op != "constant" else None
     if isinstance(value, dict) and [*value] == [*range(len(value))]:
         value = [*value.values()]
+    if isinstance(value, tuple) and is_wanted:
+        value = [*value]
     if isinstance(value, list) and value and all(isinstance(part, Traced) for part in value):
         return [part.line for part in value]
     return None

@@ -53,8 +53,10 @@ def _answer(
         _learn_at(rate, value)
     by_leaf = adapter.by_leaf(arguments)
     before = {name: np.array(value) for name, value in by_leaf.items()}
-    alone = adapter.backward is adapter.forward and not any(kind in ("upstream", "output", "part") for kind, _ in plan.values())
-    outputs = {} if alone else adapter.named_outputs(adapter.called(adapter.forward, arguments))
+    handed = {kind for kind, _ in plan.values()} & {"upstream", "output", "part", "whole"}
+    alone = adapter.backward is adapter.forward and not handed
+    made = None if alone else adapter.called(adapter.forward, arguments)
+    outputs = {} if alone else adapter.named_outputs(made)
     between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
     stored = {name: snapshot(value) for name, value in outputs.items()}
     given: dict[str, Any] = {}
@@ -65,6 +67,8 @@ def _answer(
             given[name] = outputs[what]
         elif kind == "part":
             given[name] = outputs[what[0]][what[1]]
+        elif kind == "whole":
+            given[name] = made
         elif kind == "leaf":
             given[name] = by_leaf[what]
         elif kind == "rate":
@@ -90,8 +94,10 @@ def _answer(
 
 
 def _shaped(upstream: Any, output: Any) -> Any:
-    """The gradients of a dict by step as a dict by step."""
-    return dict(zip(output, upstream, strict=True)) if isinstance(output, dict) else upstream
+    """The gradients of a dict by step as a dict by step, those of a tuple as a tuple."""
+    if isinstance(output, dict):
+        return dict(zip(output, upstream, strict=True))
+    return tuple(upstream) if isinstance(output, tuple) else upstream
 
 
 def _stored(adapter: Adapter, known: dict[str, Array], arguments: dict[str, Any]) -> dict[str, tuple[str, Array]]:

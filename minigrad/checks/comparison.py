@@ -136,7 +136,7 @@ def compare_gradients(
         pytree.ends(source)
         _refuse_missing(name, source)
     labels = [path[3:] for path, _ in pytree.named_ends((reference,))]
-    labels = [label[2:-2] if label.startswith("['") and label.count("[") == 1 else label or "x" for label in labels]
+    labels = [label[2:-2] if label.startswith("['") and label.count("['") == 1 else label or "x" for label in labels]
     wanted = [_array(end, f"{names[0]}, {label}") for label, end in zip(labels, pytree.ends(reference), strict=True)]
     differences = []
     given = [pytree.like(reference, other, f"compare_gradients: {name}") for name, other in zip(names[1:], others, strict=True)]

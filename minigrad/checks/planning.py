@@ -23,7 +23,8 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     """
     parameters = names.parameters_of(adapter.backward)
     with replaced(adapter.users(), in_double_precision):
-        plain = adapter.named_outputs(adapter.called(adapter.forward, adapter.filled(lambda leaf: np.array(leaf.value, float))))
+        made = adapter.called(adapter.forward, adapter.filled(lambda leaf: np.array(leaf.value, float)))
+    plain = adapter.named_outputs(made)
     caches = [name for name in plain if name not in traces.outputs]
     parts = _parts(adapter, plain)
     plan: dict[str, tuple[str, Any]] = {}
@@ -52,6 +53,8 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
             plan[name] = ("leaf", name)
         elif RATE.match(name):
             plan[name] = ("rate", 1.0)
+        elif names.is_cache(name) and hasattr(made, "_fields"):
+            plan[name] = ("whole", name)
         elif names.is_cache(name) and len(caches) == 1:
             plan[name] = ("output", caches[0])
         elif name in parts and (not names.is_upstream(name) or any(other in parts for other in parameters if other != name)):

@@ -106,7 +106,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
         stored: what was put into objects or global variables, by the leaf, with the user's name.
         steps: what was subtracted from arguments, by the leaf.
     """
-    known = {leaf.name for leaf in adapter.leaves}
+    known = {leaf.path: leaf.name for leaf in adapter.leaves if not leaf.store}
     arrays = {
         name: np.asarray(value, float)
         for name, value in returned.values.items()
@@ -114,6 +114,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
         and (
             names.is_gradient(name)
             or name in known
+            or name in known.values()
             or name in returned.keyed
             or name.startswith("result")
             or adapter.declared_returns
@@ -121,7 +122,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
     }
     others = {name: value for name, value in returned.values.items() if name not in arrays}
     shapes = {leaf.name: leaf.value.shape for leaf in adapter.leaves if not leaf.store}
-    pairs = _declared_pairs(adapter, arrays, shapes)
+    pairs = {name: known[name] for name in arrays if name in known} | _declared_pairs(adapter, arrays, shapes)
 
     def fits(short: str, what: str) -> bool:
         return sorted(arrays[shorts[short]].shape) == sorted(shapes[what])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from derivation_cases import CASES, Case, arrays, functions
 
-from minigrad import check_backward, errors
+from minigrad import check_backward, compare_gradients, errors
 from minigrad.checks import assert_backward_correct
 
 
@@ -341,3 +341,30 @@ def test_random_arrays_are_never_named() -> None:
         report = check_backward(linear, backward, tuple(arrays(x=(4, 3), W=(3, 2), b=(2,)).values()), seed=int(seed))
         assert not report.passed
         assert not any(finding.kind for finding in report.findings), report
+
+
+def test_a_named_tuple_is_handed_on_whole_and_gradients_of_a_tuple_are_a_tuple() -> None:
+    class Trace(NamedTuple):
+        ys: Any
+        kept: list[Any]
+        state: Any
+
+    def forward(x: Any, state: Any) -> Trace:
+        c, h = state
+        return Trace(x * h, [x, h], (c * h, h + x))
+
+    def backward(trace: Trace, dys: Any, dstate: Any) -> Any:
+        h = trace.kept[1]
+        dc, dh = dstate
+        assert isinstance(dstate, tuple)
+        return {"dx": dys * h + dh, "dc": dc * h}
+
+    report = check_backward(forward, backward, (np.ones((2, 3)), (np.ones((2, 3)), np.ones((2, 3)))))
+    assert report.passed, report
+    assert report.comparison is not None
+    assert [d.gradient for d in report.comparison.differences] == ["x", "c"]
+
+
+def test_keys_with_brackets_are_shown_as_they_are() -> None:
+    a = {"state[0]": np.ones(2), "W": np.ones(2)}
+    assert [d.gradient for d in compare_gradients(a, a).differences] == ["state[0]", "W"]

@@ -27,7 +27,7 @@ class _Numpy:
         if name in ("r_", "c_"):
             return _Joining(self._tape, name)
         found = getattr(np, name)
-        if name in ("sum", "mean", "max", "min"):
+        if name in OF_LISTS:
             return lambda x, *args, **keywords: found(_gathered(self._tape, x, np.asarray, {}, ()), *args, **keywords)
         return _maker(self._tape, found) if name in MAKERS else found
 
@@ -55,6 +55,10 @@ class _Minigrad:
         return _operation(self._tape, found) if _is_operation(found) else found
 
 
+OF_LISTS = frozenset(
+    {"sum", "mean", "max", "min", "prod", "cumsum", "reshape", "transpose", "swapaxes", "moveaxis", "squeeze", "flip"}
+)
+"""Functions of one array that make a list of arrays into one first."""
 MAKERS = frozenset({"zeros", "ones", "empty", "full", "array", "asarray", "asanyarray", "ascontiguousarray", "eye", "identity"})
 
 

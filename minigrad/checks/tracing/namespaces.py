@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,10 @@ LIBRARY = sys.modules[__name__.partition(".")[0]]
 """minigrad as users import it, by name: what it imports cannot import it."""
 
 
-HERE = str(Path(__file__).parent.parent.parent)
+HERE = str(Path(__file__).parent.parent.parent) + os.sep
 
 
-OUTSIDE = (HERE, str(Path(np.__file__).parent), str(Path(linecache.__file__).parent))
+OUTSIDE = (HERE, str(Path(np.__file__).parent) + os.sep, str(Path(linecache.__file__).parent) + os.sep)
 """Code that is not the user's."""
 
 

@@ -52,7 +52,7 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             g = node.watch.show(node, g, sums)
             found[node] = own(g)
         if not isinstance(node, Operation):
-            is_new = newest in owned if g is total else type(total) in MADE
+            is_new = newest in owned if type(total) is array else type(total) in MADE
             found[node] = g if is_new and node.watch is None else own(g)
             continue
         passed.append(node)

@@ -264,8 +264,8 @@ def array_of(value: Any, where: str) -> Array:
         if not isinstance(value, list | tuple):
             raise
         raise ConversionError(
-            f"{where}: expected a Tensor or numbers, got a {type(value).__name__} of Tensors that need gradients; make one Tensor "
-            "of it: minigrad.stack(list)"
+            f"{where}: expected a Tensor or numbers, got a {type(value).__name__} of Tensors that need gradients; make one "
+            "Tensor of it: minigrad.stack(list)"
         ) from None
     except ValueError:
         raise ShapeError(f"{where}: expected numbers or evenly nested lists of numbers, got {value!r:.60}") from None

@@ -75,7 +75,7 @@ class Tensor(Operators, ArrayMethods, PythonObject):
         """The tensor's node in the recorded graph; None for an anonymous constant."""
         reading(self, "node")
         node = self._node
-        is_anonymous = node is None or (node.is_leaf and node.name is None and not node.requires_grad)
+        is_anonymous = node is None or (type(node) is Leaf and node.name is None and not node.requires_grad)
         return None if node is None or is_anonymous else node.written_out()
 
     @property

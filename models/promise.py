@@ -17,6 +17,7 @@ from minigrad import Tensor, no_grad, stack
 from minigrad.errors import MinigradError
 from minigrad.loops import CannotCompile, Memory, without_effects
 from minigrad.loops.reads import Reads, Unknown
+from minigrad.reporting import reporting
 
 from .recurrent import Cell
 from .states import parts_of
@@ -80,7 +81,7 @@ def can_hoist(cell: Any, rows: Sequence[Tensor]) -> bool:
     if type(cell).project.__module__.startswith("minigrad."):
         return True
     try:
-        with no_grad(), np.errstate(all="ignore"):
+        with no_grad(), reporting(all="ignore"):
             one, other, both = [without_effects(cell, ADVANCING, _projected, cell, x) for x in (*rows, stack(rows))]
     except (CannotCompile, MinigradError):
         return False

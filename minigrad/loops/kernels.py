@@ -51,7 +51,7 @@ def _ahead(function: Kernel, large: list[int]) -> Kernel:
     def kernel(*operands: Any) -> None:
         for k in large:
             factor = np.asarray(operands[k])
-            if factor.size and max(largest(factor, None), -smallest(factor, None)) > LARGEST[operands[-1].dtype]:
+            if factor.size and max(largest(factor, None), -float(smallest(factor, None))) > LARGEST[operands[-1].dtype]:
                 raise FloatingPointError("a factor is large")
         loudly.run(function, *operands)
 

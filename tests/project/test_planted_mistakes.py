@@ -44,7 +44,7 @@ def test_a_sample_is_caught_now_and_the_source_stays_as_it_is():
 
 
 def test_a_mistake_that_no_test_can_see_survives():
-    harmless = Mutant("a docstring", "pytree.py", "", '"""Nests: ', '"""Nests, that is: ')
+    harmless = Mutant("a docstring", "pytree.py", "", '"""Pytrees: ', '"""Pytrees, that is: ')
     (outcome,) = outcomes([harmless], workers=1, lots=lambda mutant: [["tests/loops/test_scan.py"]])
     assert outcome.caught_by == ""
     assert line(outcome) == "pytree.py: a docstring: SURVIVED"

@@ -3,7 +3,8 @@
 A step can change what it can reach: the attributes of its cell, globals and closures, attributes of functions, classes and
 modules, and the lists, dicts, sets, arrays and other objects that hang there; the random numbers that come next; context
 variables. All of it is noted before a step is traced, and compared when the trace is over. The code of Python's library, of
-NumPy and of minigrad is not looked into.
+NumPy and of minigrad is not looked into. Nobody can tell who changed something: what another thread does meanwhile to an
+object that the step can reach, in the milliseconds of one trace, is taken for the step's, and undone with it.
 """
 
 from __future__ import annotations

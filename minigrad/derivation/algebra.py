@@ -13,7 +13,7 @@ import numpy as np
 
 from .expression import ADD, CALL, DIVIDE, MULTIPLY, NEGATIVE, NUMBER, ONE, POWER, SUM, ZERO, Expr, Shape, number
 
-__all__ = ["add", "call", "divide", "multiply", "negative", "power"]
+__all__ = ["add", "call", "divide", "is_zero", "multiply", "negative", "power"]
 
 
 def negative(a: Expr) -> Expr:
@@ -33,7 +33,7 @@ def subtract(a: Expr, b: Expr) -> Expr:
 def multiply(*factors: Expr) -> Expr:
     """The element-wise product, flat, its number in front, the same factor twice as a square."""
     shape, coefficient, sign, flat = _broadcast(factors), 1.0, 1, list[Expr]()
-    if any(map(_is_zero, factors)):
+    if any(map(is_zero, factors)):
         return _filled(0, shape)
     for factor in factors:
         if factor.kind == NEGATIVE:
@@ -80,7 +80,7 @@ def add(*terms: Expr) -> Expr:
     """The sum, flat, with the factors that all terms have in common taken out."""
     shape, flat = _broadcast(terms), list[Expr]()
     for term in terms:
-        flat.extend(inner for inner in _terms(term) if not _is_zero(inner))
+        flat.extend(inner for inner in _terms(term) if not is_zero(inner))
     constant = sum(term.what for term in flat if term.kind == NUMBER)
     others = _collected([term for term in flat if term.kind != NUMBER])
     flat = [*([number(constant)] if constant > 0 else []), *others, *([number(constant)] if constant < 0 else [])]
@@ -91,7 +91,8 @@ def add(*terms: Expr) -> Expr:
     return _sign(flat) or _factored(flat) or Expr(ADD, tuple(_positive_first(flat)), None, shape)
 
 
-def _is_zero(term: Expr) -> bool:
+def is_zero(term: Expr) -> bool:
+    """Whether it is an array of zeros."""
     return term.kind == CALL and term.what[0] == "full" and term.args[0] == ZERO
 
 

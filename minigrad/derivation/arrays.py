@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .algebra import add, call, multiply, negative
-from .expression import ADD, CONCATENATE, MATMUL, MULTIPLY, NEGATIVE, PART, RESHAPE, SUM, TRANSPOSE, Expr, Shape
+from .algebra import add, call, is_zero, multiply, negative
+from .expression import ADD, CONCATENATE, MATMUL, MULTIPLY, NEGATIVE, PART, RESHAPE, SUM, TRANSPOSE, Expr, Piece, Shape
 
-__all__ = ["concatenate", "matmul", "part", "reshape", "transpose"]
+__all__ = ["beside_zeros", "concatenate", "matmul", "part", "placed", "reshape", "transpose"]
 
 
 def replaced(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
@@ -56,7 +56,38 @@ def transpose(a: Expr) -> Expr:
     """The matrix with rows and columns exchanged."""
     if a.kind == TRANSPOSE:
         return a.args[0]
+    if a.kind == NEGATIVE:
+        return negative(transpose(a.args[0]))
     return Expr(TRANSPOSE, (a,), None, a.shape[::-1])
+
+
+def placed(g: Expr, index: str, shape: Shape, exact: bool = True) -> Expr:
+    """Zeros of that shape with ``g`` added at an index, which is ``exact`` if it takes no entry twice.
+
+    What put axes of length 1 in is taken out again, and what was turned round is turned round again.
+    """
+    words = set(index[1:-1].split(", "))
+    if words <= {":", "None"}:
+        return part(g, index.replace("None", "0"), shape)
+    if words <= {":", "::-1"}:
+        return part(g, index, shape)
+    return call("place", g, shape=shape, options=(index, exact))
+
+
+def beside_zeros(parts: Sequence[Expr], axis: int, shape: Shape) -> Expr:
+    """The parts side by side, those that are zeros left away."""
+    terms, start = [], 0
+    for g in parts:
+        stop = start + g.shape[axis]
+        if not is_zero(g):
+            before, after = [":"] * axis, [":"] * (len(shape) - axis - 1)
+            if g.kind == PART and g.what in (f"[{', '.join([*before, 'None', *rest])}]" for rest in ([], after)):
+                terms.append(placed(g.args[0], f"[{', '.join([*before, str(start)])}]", shape))
+            else:
+                bounds = f"{start or ''}:{'' if stop == shape[axis] else stop}"
+                terms.append(placed(g, f"[{', '.join([*before, bounds])}]", shape))
+        start = stop
+    return add(*terms)
 
 
 def concatenate(parts: Sequence[Expr], axis: int, shape: Shape) -> Expr:
@@ -73,6 +104,10 @@ def part(a: Expr, index: Any, shape: Shape) -> Expr:
             return matmul(left, column, shape)
         if index in ("[..., 0, :]", "[0, :]", "[0]") and row is not None:
             return matmul(row, right, shape)
+    if a.kind == SUM and a.what[1] and not isinstance(index, Piece):
+        words = index[1:-1].split(", ")
+        if {*a.what[0]} == {axis for axis, word in enumerate(words) if word == "0"} and {*words} <= {":", "0"}:
+            return summed(a.args[0], a.what[0], False, shape)
     return Expr(PART, (a,), index, shape)
 
 

@@ -17,8 +17,8 @@ from minigrad.errors import ArgumentError
 from minigrad.loops.differentiate import OUTER, SCATTER, Contribution, Derivative
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Line, Ref
 
-from .algebra import add, call
-from .arrays import matmul, part, summed, transpose
+from .algebra import add, call, is_zero
+from .arrays import beside_zeros, matmul, part, summed, transpose
 from .expression import ADD, MATMUL, MULTIPLY, NEGATIVE, NUMBER, SYMBOL, Expr, Piece, Symbol, atom, ends, kinds, number, parts
 from .forward import Forward
 from .lines import COTANGENT, INPUT, PARAMETER, STATE, Formula
@@ -96,7 +96,7 @@ class Backward:
         if ref not in self._formulas:
             line = self.derivative.program.lines[ref.number]
             args = self._sized(line, [self.gradient(operand) for operand in line.operands])
-            self._formulas[ref] = self._piece(line, args) or formula(line.op, args)
+            self._formulas[ref] = self._piece(line, args) or self._whole(line, args) or formula(line.op, args)
         return self._formulas[ref]
 
     def _sized(self, line: Line, args: list[Expr]) -> list[Expr]:
@@ -127,6 +127,13 @@ class Backward:
             return None
         beside = tuple(self.forward.value(operand) for operand in source.operands)
         return part(args[0], Piece(bounds.bounds.index((start, stop)), axis, beside), line.op.shape)
+
+    def _whole(self, line: Line, args: Sequence[Expr]) -> Expr | None:
+        """What the parts that were cut out of a value send to it, where they are not all of it."""
+        if line.origin is not None or line.op.label != "concatenate" or not any(map(is_zero, args)):
+            return None
+        op: Any = line.op
+        return beside_zeros(args, op.axis, line.shape)
 
     def _const(self, ref: Ref) -> Expr:
         if ref.number < len(self.forward.program.consts):

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
+from minigrad.guard import Array
 from minigrad.loops.differentiate import Derivative
 from minigrad.loops.loop import Loop
 from minigrad.loops.program import LOCAL, Program, Ref
 
-from .deriving import Example, Parameter, named, selected, traced
+from .deriving import Example, named, selected, traced
 from .expression import SYMBOL, Symbol, ends
 from .forward import Forward
 from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
 from .naming import Names
+from .parameters import Known, Parameter
 from .source import source
 from .writing import AS_CODED, ROWS, Latex, Notation, Text, layout_of
 
@@ -67,6 +70,11 @@ class Derivation:
     def parameter(self, name: str) -> Parameter:
         """The parameter that the formulas call so."""
         return next(parameter for parameter in self.parameters if parameter.name == name)
+
+    @property
+    def constants(self) -> dict[str, Array]:
+        """The arrays in ``params`` that are no parameters: the program needs them too, and they have no gradient."""
+        return {p.key: np.asarray(p.tensor._array) for p in self.parameters if p.key and not p.wants}
 
     def parameter_symbols(self) -> list[Symbol]:
         """The parameters in the order in which the forward lines name them."""
@@ -229,7 +237,7 @@ def derive_loop(loop: Loop) -> Derivation:
     new = [trace.program.value(ref).name for ref in trace.program.new_carry]
     state = tuple(names.new(name or "h") for name in new)
     x = tuple(rows.new(value.name or "x") for value in trace.program.xs)
-    return derivation_of(named(trace, "/".join(loop.place.scope) or "step", x, state, {}, {}))
+    return derivation_of(named(trace, "/".join(loop.place.scope) or "step", x, state, Known({}, {}), {}))
 
 
 def derivation_of(example: Example) -> Derivation:

@@ -18,6 +18,7 @@ from .expression import (
     MULTIPLY,
     NEGATIVE,
     NUMBER,
+    PART,
     POWER,
     SYMBOL,
     Expr,
@@ -25,15 +26,16 @@ from .expression import (
     atom,
     ends,
     kinds,
-    number,
+    parts,
 )
 from .lines import FORWARD, Formula
 from .naming import Names
 from .reading import formula
+from .writing import COMPARISONS
 
 __all__ = ["Forward"]
 
-CHEAP = {SYMBOL, NUMBER, ADD, MULTIPLY, NEGATIVE, POWER}
+CHEAP = {SYMBOL, NUMBER, ADD, MULTIPLY, NEGATIVE, POWER, PART, CALL}
 ACTIVATIONS = {"tanh", "sigmoid", "relu", "exp", "softplus", "softmax"}
 
 
@@ -43,7 +45,8 @@ class Forward:
     Args:
         program: the step.
         needed: the values that the backward pass needs.
-        x, carry, consts, ys: what the inputs, the parts of the state, the consts and the outputs are called.
+        x, carry, consts, ys: what the inputs, the parts of the state, the consts and the outputs are called; of consts
+            without a name the formula.
     """
 
     def __init__(
@@ -52,15 +55,19 @@ class Forward:
         needed: Iterable[Ref],
         x: Sequence[str],
         carry: Sequence[str],
-        consts: Sequence[str],
+        consts: Sequence[str | Expr],
         ys: Sequence[str],
     ) -> None:
         self.program, self.carry = program, carry
-        self.names = Names((*x, *carry, *consts))
+        self.written = {Ref(CONST, k): const for k, const in enumerate(consts) if isinstance(const, Expr)}
+        """The formulas of constants that have no name."""
+        called = {Ref(CONST, k): name for k, name in enumerate(consts) if isinstance(name, str)}
+        constants = [symbol.name for written in self.written.values() for symbol in ends(written)]
+        self.names = Names((*x, *carry, *called.values(), *constants))
         self.symbols: dict[Ref, Symbol] = {Ref(XS, k): Symbol(name, 0) for k, name in enumerate(x)}
         """What the values are called that have a name."""
         self.symbols |= {Ref(CARRY, k): Symbol(name, -1) for k, name in enumerate(carry)}
-        self.symbols |= {Ref(CONST, k): Symbol(name) for k, name in enumerate(consts)}
+        self.symbols |= {ref: Symbol(name) for ref, name in called.items()}
         self.gates: dict[Symbol, str] = {}
         """For the argument of a gate, the name of the gate."""
         self.kept: set[Ref] = set()
@@ -80,8 +87,14 @@ class Forward:
                 own = program.lines[ref.number].name
                 self._keep(ref, Symbol(self.names.new(own or name), 0))
         for k, line in enumerate(program.lines):
-            if line.name is not None and Ref(LOCAL, k) not in self.symbols:
+            if line.name is not None and Ref(LOCAL, k) not in self.symbols and not self._is_argument(k):
                 self._keep(Ref(LOCAL, k), Symbol(self.names.new(line.name), 0))
+
+    def _is_argument(self, k: int) -> bool:
+        """Whether a value goes into an activation alone, which has taken its name: f = σ(f)."""
+        users = [self.program.lines[user] for user in self._users.get(Ref(LOCAL, k), ())]
+        name = self.program.lines[k].name
+        return len(users) == 1 and users[0].op.label in ACTIVATIONS and users[0].name == name
 
     def _keep_what_is_needed(self, needed: set[Ref]) -> None:
         """Unnamed values that the backward pass needs, or the step itself more than once."""
@@ -98,15 +111,15 @@ class Forward:
 
     def _is_cheap(self, expr: Expr) -> bool:
         """Whether a person would rather write it again than keep it."""
-        return kinds(expr) <= CHEAP and len(list(ends(expr))) <= 2
+        calls = {inner.what[0] for inner in parts(expr) if inner.kind == CALL}
+        return kinds(expr) <= CHEAP and calls <= COMPARISONS.keys() and len(list(ends(expr))) <= 2
 
     def value(self, ref: Ref) -> Expr:
         """A forward value: its symbol if it has a line, otherwise its formula."""
-        value = self.program.value(ref)
-        if ref.kind == CONST and getattr(value, "number", None) is not None:
-            return number(value.number)  # type: ignore[union-attr, arg-type]
+        if ref in self.written:
+            return self.written[ref]
         if ref.kind != LOCAL or ref in self.symbols:
-            return atom(self.symbols[ref], value.shape)
+            return atom(self.symbols[ref], self.program.value(ref).shape)
         return self.formula(ref)
 
     def formula(self, ref: Ref) -> Expr:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from .expression import SYMBOL, Expr, Piece, Symbol, parts
+from .expression import MATMUL, SYMBOL, Expr, Piece, Symbol, parts
 from .writing import LOOSEST, OF_MATRICES, OF_POWER, OF_PRODUCT, OF_SUM, TIGHTEST, Writer
 
 __all__ = ["HELPERS", "NumPy", "of_shape"]
@@ -56,7 +56,8 @@ class NumPy(Writer):
 
     def _multiply(self, expr: Expr) -> tuple[str, int]:
         first, *others = expr.args
-        return " * ".join([self.write(first, OF_PRODUCT), *(self.write(o, OF_MATRICES) for o in others)]), OF_PRODUCT
+        around = OF_MATRICES if first.kind == MATMUL else OF_PRODUCT
+        return " * ".join([self.write(first, around), *(self.write(o, OF_MATRICES) for o in others)]), OF_PRODUCT
 
     def _divide(self, expr: Expr) -> tuple[str, int]:
         a, b = expr.args
@@ -117,10 +118,14 @@ class NumPy(Writer):
         """The arguments of a reduction."""
         return f"axis={axes[0] if len(axes) == 1 else axes}{', keepdims=True' * keepdims}"
 
+    def index(self, placed: Expr) -> str:
+        """Where something is added."""
+        return self.write(placed.args[1]) if placed.what[0] == "scatter" else f"np.s_{placed.what[1][0]}"
+
     def _call(self, expr: Expr) -> tuple[str, int]:
         function, options = expr.what
         args = expr.args
-        if function in HELPERS:
+        if function in HELPERS and function != "place":
             self.helpers.add(function)
         words = [self.write(arg) for arg in args]
         match function:
@@ -130,11 +135,9 @@ class NumPy(Writer):
                 return f"{function}({words[0]})", TIGHTEST
             case "softmax":
                 return f"softmax({words[0]}, axis={options})", TIGHTEST
-            case "scatter":
+            case "scatter" | "place":
                 self.helpers.add("place")
-                return f"place({', '.join(words)}, {expr.shape})", TIGHTEST
-            case "place":
-                return f"place({words[0]}, np.s_{options}, {self.shape(expr.shape)})", TIGHTEST
+                return f"place({words[0]}, {self.index(expr)}, {self.shape(expr.shape)})", TIGHTEST
             case "logical_not":
                 return f"~{self.write(args[0], TIGHTEST)}", OF_POWER
             case "mean":
@@ -151,6 +154,10 @@ class NumPy(Writer):
             case "size":
                 sizes = [f"{self.like(args[0])}.shape[{axis}]" for axis in options]
                 return " * ".join(sizes), TIGHTEST if len(sizes) == 1 else OF_PRODUCT
+            case "eye":
+                return f"np.eye({expr.shape[0]})", TIGHTEST
+            case "array":
+                return f"np.array({options})", TIGHTEST
             case "full":
                 return f"np.full({self.shape(expr.shape)}, {float(args[0].what)})", TIGHTEST
         if function in INFIX:

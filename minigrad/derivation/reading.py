@@ -9,8 +9,8 @@ from minigrad.errors import ArgumentError
 from minigrad.graph import Operation
 
 from .algebra import add, call, divide, multiply, negative, power, subtract
-from .arrays import concatenate, matmul, part, reshape, summed, transpose
-from .expression import Expr, number
+from .arrays import concatenate, matmul, part, placed, reshape, summed, transpose
+from .expression import Expr, Shape, number
 
 __all__ = ["formula"]
 
@@ -79,23 +79,25 @@ def _mean(op: Any, args: Sequence[Expr]) -> Expr:
 
 
 def _cut(op: Any, args: Sequence[Expr]) -> Expr:
-    return part(args[0], indexed(op.span[3]), op.shape)
+    return part(args[0], indexed(op.span[3], args[0].shape), op.shape)
 
 
 def _getitem(op: Any, args: Sequence[Expr]) -> Expr:
     return part(args[0], indexed(op.index), op.shape)
 
 
-def indexed(index: Any) -> str:
-    """An index as it is written in Python.
+def indexed(index: Any, shape: Shape = ()) -> str:
+    """An index as it is written in Python; of an array of that shape, bounds at its ends are left away.
 
-    >>> indexed((slice(None), slice(0, 4))), indexed(3)
-    ('[:, 0:4]', '[3]')
+    >>> indexed((slice(None), slice(0, 4)), (2, 8)), indexed(slice(4, 8), (8,)), indexed(3)
+    ('[:, :4]', '[4:]', '[3]')
     """
     words = []
-    for entry in index if isinstance(index, tuple) else (index,):
+    for axis, entry in enumerate(index if isinstance(index, tuple) else (index,)):
         if isinstance(entry, slice):
-            bounds = (entry.start, entry.stop) if entry.step is None else (entry.start, entry.stop, entry.step)
+            bounds: tuple[Any, ...] = (entry.start, entry.stop, entry.step)[: 2 if entry.step is None else 3]
+            if shape and entry.step is None:
+                bounds = (entry.start or None, None if entry.stop == shape[axis] else entry.stop)
             words.append(":".join("" if bound is None else str(bound) for bound in bounds))
         else:
             words.append("..." if entry is Ellipsis else repr(entry.tolist() if hasattr(entry, "tolist") else entry))
@@ -130,7 +132,7 @@ READERS: dict[str, Reader] = {
     "mean": _mean,
     "split": _cut,
     "getitem": lambda op, args: _cut(op, args) if hasattr(op, "span") else _getitem(op, args),
-    "scatter": lambda op, args: call("place", args[0], shape=op.shape, options=indexed(op.index)),
+    "scatter": lambda op, args: placed(args[0], indexed(op.index), op.shape, op.exact),
     **dict.fromkeys(("take", "take_along_axis", "embedding", "flip", "repeat"), _getitem),
     "lookup": lambda op, args: call("lookup", *args, shape=op.shape),
     "softmax": _softmax,

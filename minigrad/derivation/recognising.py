@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from minigrad.graph import Operation
 from minigrad.loops.program import LOCAL, Line, Program, Ref
+from minigrad.loops.trace import Pass
 from minigrad.ops.arithmetic import Multiply
 from minigrad.ops.transcendental import Sigmoid
 
@@ -25,6 +26,8 @@ class _Rewriting:
         self.old = program
         self.lines: list[Line] = []
         self.place: dict[Ref, Ref] = {}
+        self.passed: dict[Ref, Ref] = {}
+        """Where what is handed on as it is stands, as a part of the state, as an output, or as both."""
 
     def result(self) -> Program:
         """The lines that are left."""
@@ -39,6 +42,10 @@ class _Rewriting:
         return Ref(LOCAL, len(self.lines) - 1)
 
     def _rewritten(self, line: Line) -> Ref | None:
+        if isinstance(line.op, Pass):
+            (source,) = line.operands
+            self.passed[source] = self.passed.get(source) or self._emit(line.op, source)
+            return self.passed[source]
         if line.op.label == "div":
             a, below = line.operands
             x = self._one_plus_exponential(below)

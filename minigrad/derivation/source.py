@@ -7,21 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .arrays import part, replaced
-from .expression import ADD, CALL, SYMBOL, Expr, Piece, Symbol, ends, parts
-from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+from .expression import SYMBOL, Expr, Piece, Symbol, ends, parts
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE
 from .numpy_writer import HELPERS, NumPy, of_shape
+from .statements import Statements
 from .unpacking import Unpacking
 from .variables import variables_of
-from .writing import Text
 
 if TYPE_CHECKING:
     from .derivation import Derivation
 
 __all__ = ["source"]
-
-
-LONGEST = 100
-"""How long a sum may be on one line."""
 
 
 def source(derivation: Derivation) -> str:
@@ -37,7 +33,7 @@ class _Source:
         self.variables = variables_of(derivation)
         x = derivation.x[0]
         self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)], derivation.batch)
-        self.reading = Text(derivation.layout)
+        self.statements = Statements(derivation, self.variables, self.numpy)
         inlined = {line.symbol: line.formula for line in derivation.lines if line.symbol in derivation.inlined}
 
         def written_out(expr: Expr) -> Expr:
@@ -132,33 +128,38 @@ class _Source:
         return self._function("forward(params, xs, state)", "The forward pass, t = 1 … T.", body)
 
     def _backward(self) -> str:
-        of, name = self.of, self._name
+        of, name, dxs_of = self.of, self._name, self.statements.dxs
         d_state = [name(Symbol(part, 0, "L₊")) for part in of.state]
         rows: list[tuple[str, str]] = []
         for kind in (COTANGENT, PARAMETER, INPUT):
             lines = [line for line in self.backward_lines if line.kind == kind]
-            rows += [(self._statement(line), self._comment(line)) for line in lines]
+            rows += self.statements.of_lines(lines)
             rows += [("", "")] if lines and kind != INPUT else []
-        rows += self._states()
-        width = max((len(code) for code, _ in rows if len(code) <= 72), default=0)
+        rows += self.statements.of_states([line for line in self.backward_lines if line.kind == STATE])
         loop = [f"{', '.join(name(symbol) for symbol in self.kept)}{',' * (len(self.kept) == 1)} = trace.steps[t - 1]"]
-        for code, comment in rows:
-            first, *others = code.split("\n")
-            loop += [f"{first.ljust(width)}  # {comment}" if comment else "", *others]
+        loop += self.statements.commented(rows)
         wanted = {x for x, value in zip(of.x, of.program.xs, strict=True) if value.dtype.kind == "f"}
         arrays = ["trace.xs"] if len(of.x) == 1 else [f"trace.xs[{k}]" for k in range(len(of.x))]
-        dxs = self._tuple([self._dxs(x) if x in wanted else "None" for x in of.x])
+        dxs = self._tuple([dxs_of(x) if x in wanted else "None" for x in of.x])
         body = [
             *self.unpacking.unpacked(self.backward_lines),
-            "dp = {name: np.zeros_like(value) for name, value in params.items()}",
+            f"dp = {{name: np.zeros_like({self._each_parameter()}}}",
             *self.unpacking.views(),
-            *(f"{self._dxs(x)} = np.zeros_like({xs})" for x, xs in zip(of.x, arrays, strict=True) if x in wanted),
+            *(f"{dxs_of(x)} = np.zeros_like({xs})" for x, xs in zip(of.x, arrays, strict=True) if x in wanted),
             f"{', '.join(d_state)} = d_state",
             "for t in range(len(trace.steps), 0, -1):",
             *(f"    {line}" for line in loop),
             f"return Gradients(dp, {dxs}, {self._tuple(d_state)})",
         ]
         return self._function("backward(params, trace, d_hs, d_state)", "Backpropagation through time, t = T … 1.", body)
+
+    def _each_parameter(self) -> str:
+        """Those that receive a gradient."""
+        if not self.of.constants:
+            return "value) for name, value in params.items()"
+        keys = dict.fromkeys(parameter.key for parameter in self.of.parameters if parameter.wants)
+        names = ", ".join(map('"{}"'.format, keys))
+        return f"params[name]) for name in ({names}{',' * (len(keys) == 1)})"
 
     def _function(self, signature: str, says: str, body: Iterable[str]) -> str:
         return "\n".join([f"def {signature}:", f'    """{says}"""', *(f"    {line}".rstrip() for line in body)])
@@ -167,58 +168,6 @@ class _Source:
 
     def _name(self, symbol: Symbol) -> str:
         return self.variables[symbol]
-
-    def _statement(self, line: Formula) -> str:
-        """The line of code; of a long sum a line for each term."""
-        target = f"{self._name(line.symbol)} ="
-        if line.kind == PARAMETER:
-            parameter = self.of.parameter(line.symbol.name)
-            target = f'dp["{parameter.key}"] +=' if parameter.cut is None else f"{self._name(line.symbol)} +="
-        elif line.kind == INPUT:
-            target = f"{self._dxs(line.symbol.name)}[t - 1] ="
-        value = self.numpy.write(line.formula)
-        if line.kind == STATE and line.formula.kind == CALL and line.formula.what[0] == "full":
-            value = f"np.full_like({self._name(line.symbol)}, {line.formula.args[0].what})"
-        if line.formula.kind != ADD or len(target) + len(value) < LONGEST:
-            return f"{target} {value}"
-        terms = [self.numpy.term(term, number == 0) for number, term in enumerate(line.formula.args)]
-        return "\n    ".join([f"{target} (", *terms]) + "\n)"
-
-    def _dxs(self, x: str) -> str:
-        return "dxs" if len(self.of.x) == 1 else f"d{self._name(Symbol(x, 0))}s"
-
-    def _comment(self, line: Formula) -> str:
-        """The path of the chain rule: from the value to what reads it."""
-        value = line.symbol._replace(loss="")
-        steps = ", ".join(self._step_on(symbol, value) for symbol in line.path)
-        return f"{self.reading.symbol(value)} → {steps}" if steps else self.reading.symbol(value)
-
-    def _step_on(self, symbol: Symbol, value: Symbol) -> str:
-        """One reader of a value: the loss or the next step if they read it itself, otherwise another value."""
-        reader = symbol._replace(loss="")
-        if reader == value and symbol.loss in ("L_t", "L₊"):
-            return "Lₜ" if symbol.loss == "L_t" else "step t + 1"
-        return self.reading.symbol(reader)
-
-    def _states(self) -> list[tuple[str, str]]:
-        """What goes to the step before: each after those that still read the variable that it writes to."""
-        lines = [line for line in self.backward_lines if line.kind == STATE]
-        reads = {line.symbol: {self._name(s) for s in ends(line.formula) if s.loss} for line in lines}
-        done: list[tuple[str, str]] = []
-        while lines:
-            free = [
-                line
-                for line in lines
-                if not any(self._name(line.symbol) in reads[other.symbol] for other in lines if other is not line)
-            ]
-            if not free:
-                targets = ", ".join(self._name(line.symbol) for line in lines)
-                values = ", ".join(self.numpy.write(line.formula) for line in lines)
-                return [*done, (f"{targets} = {values}", "; ".join(map(self._comment, lines)))]
-            lines.remove(free[0])
-            if self._statement(free[0]) != f"{self._name(free[0].symbol)} = {self._name(free[0].symbol)}":
-                done.append((self._statement(free[0]), self._comment(free[0])))
-        return done
 
     def _kept(self) -> list[Symbol]:
         """What the backward pass needs of the forward pass, in the order of the code."""

@@ -60,7 +60,8 @@ def _layouts(expr: Expr) -> Iterator[str]:
 
 
 def _is_parameter(expr: Expr) -> bool:
-    return expr.kind == SYMBOL and expr.what.time is None
+    """Whether it is a matrix that is the same at every step."""
+    return all(symbol.time is None for symbol in ends(expr))
 
 
 class Writer(ABC):
@@ -114,6 +115,7 @@ class Notation(Writer):
 
     times = " ⊙ "
     beside = " "
+    at = " at "
     functions: dict[str, str] = {}
 
     def __init__(self, layout: str) -> None:
@@ -185,6 +187,12 @@ class Notation(Writer):
             return self.written(expr.args[0])
         if function == "full":
             return self.written(expr.args[0])
+        if function == "place":
+            return self.parenthesised(f"{self.write(expr.args[0])}{self.at}{options[0]}"), TIGHTEST
+        if function == "eye":
+            return "I", TIGHTEST
+        if function == "array":
+            return options.replace(".0", "").replace("-", self.minus), TIGHTEST
         if function == "lookup":
             return f"{self.write(expr.args[0], TIGHTEST)}[{self.write(expr.args[1])}]", TIGHTEST
         words = ", ".join(map(self.write, expr.args))
@@ -266,6 +274,7 @@ class Latex(Notation):
 
     minus = "-"
     times = r" \odot "
+    at = r"\text{ at }"
     sum_over_time = r"\sum_t"
     functions = {
         "sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\ln", "sin": r"\sin", "cos": r"\cos",

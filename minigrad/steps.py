@@ -6,6 +6,7 @@ A cell is any object with ``step(x, state)`` and ``initial_state(batch)``; a fun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -94,8 +95,24 @@ def part_names(cell_or_step: Any, carry: Any) -> list[str]:
     for number, (path, part) in enumerate(parts, start=1):
         names.append(getattr(part, "name", None) or field_of(path) or ("h" if len(parts) == 1 else f"h_{number}"))
     if len(set(names)) < len(names):
+        names = [_apart(name, path) if names.count(name) > 1 else name for name, (path, _) in zip(names, parts, strict=True)]
+    if len(set(names)) < len(names):
         names = [f"{name}_{number}" for number, name in enumerate(names, start=1)]
     return names
+
+
+def _apart(name: str, path: str) -> str:
+    """A name that others have too, with the keys and places that lead to it: the h of the second layer is h_2.
+
+    >>> _apart("h", "[0]['upper'].h"), _apart("h", "[0][1].h")
+    ('h_upper', 'h_2')
+    """
+    keys = [key or field or str(int(place) + 1) for key, place, field in KEYS.findall(path)][1:]
+    return "_".join([name, *(keys[:-1] if keys[-1:] == [name] else keys)])
+
+
+KEYS = re.compile(r"\['([^']*)'\]|\[(\d+)\]|\.(\w+)")
+"""The parts of a path through a pytree."""
 
 
 def field_of(path: str) -> str:

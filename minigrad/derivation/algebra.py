@@ -33,16 +33,23 @@ def subtract(a: Expr, b: Expr) -> Expr:
 def multiply(*factors: Expr) -> Expr:
     """The element-wise product, flat, its number in front, the same factor twice as a square."""
     shape, coefficient, sign, flat = _broadcast(factors), 1.0, 1, list[Expr]()
+    below = list[Expr]()
     if any(map(is_zero, factors)):
         return _filled(0, shape)
-    for factor in factors:
+    for factor in _unstretched(factors, shape):
         if factor.kind == NEGATIVE:
             sign, factor = -sign, factor.args[0]
+        if factor.kind == DIVIDE:
+            factor, denominator = factor.args
+            below.append(denominator)
         for inner in factor.args if factor.kind == MULTIPLY else (factor,):
             if inner.kind == NUMBER:
                 coefficient *= inner.what
             else:
                 flat.append(inner)
+    if below:
+        above = multiply(number(sign * coefficient), *flat) if flat else number(sign * coefficient)
+        return divide(above, below[0] if len(below) == 1 else multiply(*below))
     if coefficient < 0:
         sign, coefficient = -sign, -coefficient
     collected = _with_powers(flat)
@@ -66,7 +73,9 @@ def _with_powers(factors: Iterable[Expr]) -> list[Expr]:
 
 
 def _factors(term: Expr) -> list[Expr]:
-    """The factors of a product, powers with whole exponents written out."""
+    """The factors of a product, powers with whole exponents written out; of a quotient, one over what stands below."""
+    if term.kind == DIVIDE:
+        return [*_factors(term.args[0]), divide(ONE, term.args[1])]
     factors = []
     for factor in term.args if term.kind == MULTIPLY else (term,):
         if factor.kind == POWER and factor.args[1].kind == NUMBER and factor.args[1].what in (2, 3, 4):
@@ -82,13 +91,28 @@ def add(*terms: Expr) -> Expr:
     for term in terms:
         flat.extend(inner for inner in _terms(term) if not is_zero(inner))
     constant = sum(term.what for term in flat if term.kind == NUMBER)
-    others = _collected([term for term in flat if term.kind != NUMBER])
+    others = _unstretched(_collected([term for term in flat if term.kind != NUMBER]), shape)
     flat = [*([number(constant)] if constant > 0 else []), *others, *([number(constant)] if constant < 0 else [])]
     if not flat:
         return _filled(0, shape)
     if len(flat) == 1:
         return flat[0] if flat[0].shape == shape else call("broadcast_to", flat[0], shape=shape)
     return _sign(flat) or _factored(flat) or Expr(ADD, tuple(_positive_first(flat)), None, shape)
+
+
+def _unstretched(parts: Sequence[Expr], shape: Shape) -> tuple[Expr, ...]:
+    """The terms or factors without a stretching that the others do anyway."""
+    bare = [part if _stretched(part) is None else _stretched(part) for part in parts]
+    found = [part for part in bare if part is not None]
+    return tuple(found if _broadcast(found) == shape else parts)
+
+
+def _stretched(part: Expr) -> Expr | None:
+    """What is stretched to a shape by a broadcast, or its negative is."""
+    if part.kind == NEGATIVE:
+        inner = _stretched(part.args[0])
+        return None if inner is None else negative(inner)
+    return part.args[0] if part.kind == CALL and part.what[0] == "broadcast_to" else None
 
 
 def is_zero(term: Expr) -> bool:
@@ -171,6 +195,11 @@ def divide(a: Expr, b: Expr) -> Expr:
         return a
     if a.kind == NEGATIVE:
         return negative(divide(a.args[0], b))
+    if a.kind == DIVIDE:
+        return divide(a.args[0], multiply(a.args[1], b))
+    above, below = (e.args[0].what if e.kind == MULTIPLY and e.args[0].kind == NUMBER else 1 for e in (a, b))
+    if above != 1 and below != 1:
+        return divide(multiply(number(above / below), *a.args[1:]), multiply(*b.args[1:]))
     if a.kind == SUM and b.kind == CALL and b.what[0] == "size" and a.what[0] == b.what[1]:
         return call("mean", a.args[0], shape=a.shape, options=a.what)
     return Expr(DIVIDE, (a, b), None, _broadcast((a, b)))

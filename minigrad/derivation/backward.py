@@ -19,7 +19,23 @@ from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Line, Ref
 
 from .algebra import add, call, is_zero
 from .arrays import beside_zeros, matmul, part, summed, transpose
-from .expression import ADD, MATMUL, MULTIPLY, NEGATIVE, NUMBER, SYMBOL, Expr, Piece, Symbol, atom, ends, kinds, number, parts
+from .expression import (
+    ADD,
+    CALL,
+    MATMUL,
+    MULTIPLY,
+    NEGATIVE,
+    NUMBER,
+    SYMBOL,
+    Expr,
+    Piece,
+    Symbol,
+    atom,
+    ends,
+    kinds,
+    number,
+    parts,
+)
 from .forward import Forward
 from .lines import COTANGENT, INPUT, PARAMETER, STATE, Formula
 from .reading import formula
@@ -63,7 +79,9 @@ class Backward:
                 self._formulas.clear()
 
     def _is_trivial(self, expr: Expr) -> bool:
-        """Whether it is another gradient, up to a number."""
+        """Whether it is another gradient, up to a number, or stretched."""
+        if expr.kind == CALL and expr.what[0] == "broadcast_to":
+            return len(list(ends(expr.args[0]))) <= 2
         if expr.kind == NEGATIVE:
             return self._is_trivial(expr.args[0])
         if expr.kind == MULTIPLY and expr.args[0].kind == NUMBER and len(expr.args) == 2:
@@ -108,9 +126,9 @@ class Backward:
         if line.op.label == "broadcast_to":
             like = [a for a in atoms if a.shape == line.shape]
             return [*args, like[0]] if like else args
-        if source.op.label != "mean" or args[1].kind != NUMBER:
-            return args
         op: Any = source.op
+        if op.label not in ("mean", "var", "std") or args[1].kind != NUMBER or getattr(op, "ddof", False):
+            return args
         like = [a for a in atoms if a.shape == op.shape_x]
         return [args[0], call("size", like[0], shape=(), options=op.axes)] if like else args
 
@@ -168,7 +186,7 @@ class Backward:
         those through a matrix, gate by gate, at last what comes back from the next step."""
         if expr.kind != ADD:
             return expr
-        place = {symbol: ref.number for ref, symbol in self.forward.symbols.items() if ref.kind == LOCAL}
+        place = self._places()
 
         def order(term: Expr) -> tuple[int, bool, int]:
             losses = [symbol for symbol in ends(term) if symbol.loss]
@@ -178,6 +196,10 @@ class Backward:
             return {"L_t": 0, "L₊": 2}.get(first.loss, 1), through_matrix, gate
 
         return replace(expr, args=tuple(sorted(expr.args, key=order)))
+
+    def _places(self) -> dict[Symbol, int]:
+        """Where the line of each forward value stands."""
+        return {line.symbol: number for number, line in enumerate(self.forward.lines())}
 
     def _ordered(self, waiting: dict[Ref, Expr]) -> list[Ref]:
         """From the loss down; on one level as in the code; arguments of gates as late as possible."""
@@ -189,8 +211,9 @@ class Backward:
             level[ref] = 1 + max((level[other] for other in needs[ref]), default=-1)
 
         def order(ref: Ref) -> tuple[bool, int, int]:
-            return ref not in needed, level[ref] if ref in needed else 0, self.owners[ref].number
+            return ref not in needed, level[ref] if ref in needed else 0, place.get(self.forward.symbol(self.owners[ref]), 0)
 
+        place = self._places()
         done: list[Ref] = []
         left = set(waiting)
         while left:

@@ -50,6 +50,7 @@ class Derivation:
         inlined: the values of the step that a program does not keep: it has their formula wherever they are used.
         batch: the length of the first axis of the input that was traced.
         layout: how formulas are written: COLUMNS, as on paper, where the code has rows; ROWS; COLUMNS_CODED; or AS_CODED.
+        is_clear: whether no other axis was as long as that first one.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Derivation:
     inlined: frozenset[Symbol]
     batch: int
     layout: str
+    is_clear: bool
 
     def parameter(self, name: str) -> Parameter:
         """The parameter that the formulas call so."""
@@ -77,10 +79,10 @@ class Derivation:
         return {p.key: np.asarray(p.tensor._array) for p in self.parameters if p.key and not p.wants}
 
     def parameter_symbols(self) -> list[Symbol]:
-        """The parameters in the order in which the forward lines name them."""
+        """The parameters in the order in which the lines name them, the forward lines first."""
         names = {parameter.name for parameter in self.parameters if parameter.key}
-        used = [s for line in self.lines if line.kind == FORWARD for s in ends(line.formula)]
-        return list(dict.fromkeys(s for s in used if s.time is None and s.name in names))
+        used = [s for line in self.lines for s in ends(line.formula)]
+        return list(dict.fromkeys(s for s in used if s.time is None and not s.loss and s.name in names))
 
     # ---------------------------------------------------------------- to be read
 
@@ -259,6 +261,7 @@ def derivation_of(example: Example) -> Derivation:
         inlined=frozenset(s for ref, s in forward.symbols.items() if ref.kind == LOCAL and ref not in forward.kept),
         batch=program.xs[0].shape[0] if program.xs and program.xs[0].shape else -1,
         layout=layout_of(line.formula for line in lines),
+        is_clear=example.is_clear,
     )
 
 

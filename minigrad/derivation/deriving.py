@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ import numpy as np
 from minigrad import pytree
 from minigrad.errors import ArgumentError, GraphError, ShapeError
 from minigrad.loops.differentiate import differentiate
-from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Program, Ref
+from minigrad.loops.explain import advised
+from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Line, Program, Ref, Value
 from minigrad.loops.trace import Trace
 from minigrad.scope import no_grad
 from minigrad.steps import field_of, is_cell, part_names, step_of, tensors_of
@@ -24,14 +27,14 @@ from .forward import Forward
 from .naming import Names
 from .observing import Observer
 from .parameters import Known, Parameter, attributes, by_gate, parameters_of
-from .recognising import with_sigmoids
+from .recognising import recognised
 
 __all__ = ["Example", "named", "selected", "traced"]
 
 
 @dataclass(frozen=True)
 class Example:
-    """A step that has been traced, with what its parts are called."""
+    """A step that has been traced, with what its parts are called; and whether no axis is as long as that of the examples."""
 
     program: Program
     parameters: tuple[Parameter, ...]
@@ -39,6 +42,7 @@ class Example:
     state: tuple[str, ...]
     ys: tuple[str, ...]
     title: str
+    is_clear: bool = False
 
 
 def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
@@ -51,26 +55,24 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
     step = step_of(cell_or_step, "derive")
     x, state = _example(cell_or_step, x, state)
 
-    def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        new, y = step(pytree.rebuilt(state, parts), pytree.rebuilt(x, rows))
-        return tensors_of(pytree.ends(new)), tensors_of(pytree.ends(y))
-
     with no_grad():
         step(state, x)
-    observer = Observer(cell_or_step)
-    carry, xs = ([end.numpy() for end in pytree.ends(tree)] for tree in (state, x))
     try:
-        with observer:
-            trace = Trace(flat, carry, xs, [None] * len(xs))
+        observer, trace = _noted(cell_or_step, step, x, state)
     except CannotCompile as reason:
         raise GraphError(
-            f"derive: the step is not the same program at every time: {reason}. A derivation can be written of a step that is "
-            "made of operations on tensors alone"
+            f"derive: the step is not the same program at every time: {advised(str(reason))}. A derivation can be "
+            "written of a step that is made of operations on tensors alone"
         ) from None
+    is_clear = not _is_ambiguous(trace.program)
+    if not is_clear:
+        with contextlib.suppress(CannotCompile):
+            observer, trace = _noted(cell_or_step, step, *_with_more_examples(x, state, trace.program))
+            is_clear = True
     variables = [[observer.leaves.get(leaf, "") for leaf in leaves] for leaves in (trace.carry, trace.xs)]
     known = Known.by(observer.leaves, observer.arrays, attributes(cell_or_step))
     title = str(getattr(cell_or_step, "label", None) or getattr(cell_or_step, "__name__", type(cell_or_step).__name__))
-    return named(
+    example = named(
         trace,
         "step" if title == "<lambda>" else title,
         _names_of_x(x, variables[1]),
@@ -78,6 +80,42 @@ def traced(cell_or_step: Any, x: Any, state: Any) -> Example:
         known,
         getattr(cell_or_step, "blocks", None) or {},
     )
+    return replace(example, is_clear=is_clear)
+
+
+def _noted(cell_or_step: Any, step: Any, x: Any, state: Any) -> tuple[Observer, Trace]:
+    """The trace of a step, and the names in its code."""
+
+    def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        new, y = step(pytree.rebuilt(state, parts), pytree.rebuilt(x, rows))
+        return tensors_of(pytree.ends(new)), tensors_of(pytree.ends(y))
+
+    carry, xs = ([end.numpy() for end in pytree.ends(tree)] for tree in (state, x))
+    with Observer(cell_or_step) as observer:
+        return observer, Trace(flat, carry, xs, [None] * len(xs))
+
+
+def _is_ambiguous(program: Program) -> bool:
+    """Whether the first axis of inputs and states, that of the examples, is as long as another axis of something."""
+    firsts = {value.shape[:1] for value in (*program.xs, *program.carry)}
+    if len(firsts) != 1 or firsts == {()}:
+        return False
+    ((examples,),) = firsts
+    varying: list[Value | Line] = [*program.xs, *program.carry, *program.lines]
+    others = {size for value in varying for size in value.shape[1:]}
+    return examples in others | {size for value in program.consts for size in value.shape}
+
+
+def _with_more_examples(x: Any, state: Any, program: Program) -> tuple[Any, Any]:
+    """The input and the state with so many examples as no other axis has entries."""
+    values: list[Value | Line] = [*program.xs, *program.carry, *program.consts, *program.lines]
+    sizes = {size for value in values for size in value.shape}
+    examples = next(number for number in itertools.count(2) if number not in sizes)
+
+    def more(end: Tensor) -> Tensor:
+        return Tensor(np.resize(end.numpy(), (examples, *end.shape[1:])), name=end.name)
+
+    return pytree.mapped(more, x), pytree.mapped(more, state)
 
 
 def named(
@@ -92,7 +130,7 @@ def named(
         known: names of parameters and arrays.
         declared: for parameters that hold several matrices the names of these, each with its index.
     """
-    program, blocks = apart(with_sigmoids(trace.program))
+    program, blocks = apart(recognised(trace.program))
     outputs = tuple(f"y_{k}" if len(program.ys) > 1 else "y" for k in range(1, len(program.ys) + 1))
     return Example(program, parameters_of(trace, program, blocks, known, declared), x, state, outputs, title)
 

@@ -42,12 +42,13 @@ class NumPy(Writer):
         variables: the variable for each symbol.
         x: the variable of the input.
         batch: the length of its first axis in the example that was traced.
+        is_clear: whether no other axis has that length.
     """
 
     minus = "-"
 
-    def __init__(self, variables: dict[Symbol, str], x: str, batch: int) -> None:
-        self.variables, self.x, self.batch = variables, x, batch
+    def __init__(self, variables: dict[Symbol, str], x: str, batch: int, is_clear: bool) -> None:
+        self.variables, self.x, self.batch, self.is_clear = variables, x, batch, is_clear
         self.helpers: set[str] = set()
 
     @override
@@ -102,9 +103,8 @@ class NumPy(Writer):
 
     def shape(self, shape: Sequence[int]) -> str:
         """A shape; the first axis of the input, the batch, may be of any length."""
-        words = [str(size) for size in shape]
-        if shape and self.batch == shape[0]:
-            words[0] = f"len({self.x})"
+        length = f"len({self.x})"
+        words = [length if size == self.batch and (self.is_clear or not k) else str(size) for k, size in enumerate(shape)]
         return f"({', '.join(words)}{',' * (len(words) == 1)})"
 
     def like(self, expr: Expr) -> str:
@@ -140,8 +140,13 @@ class NumPy(Writer):
                 return f"place({words[0]}, {self.index(expr)}, {self.shape(expr.shape)})", TIGHTEST
             case "logical_not":
                 return f"~{self.write(args[0], TIGHTEST)}", OF_POWER
-            case "mean":
-                return f"{self.write(args[0], TIGHTEST)}.mean({self.axes(*options)})", TIGHTEST
+            case "mean" | "var" | "std":
+                ddof = f", ddof={options[2]:g}" if options[2:] and options[2] else ""
+                return f"{self.write(args[0], TIGHTEST)}.{function}({self.axes(*options[:2])}{ddof})", TIGHTEST
+            case "einsum":
+                return f'np.einsum("{options}", {", ".join(words)})', TIGHTEST
+            case "cumsum":
+                return f"np.cumsum({words[0]}, axis={options})", TIGHTEST
             case "lookup":
                 return f"{self.write(args[0], TIGHTEST)}[{words[1]}]", TIGHTEST
             case "stack":

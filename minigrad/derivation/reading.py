@@ -78,6 +78,11 @@ def _mean(op: Any, args: Sequence[Expr]) -> Expr:
     return call("mean", args[0], shape=op.shape, options=(op.axes, len(op.shape) == len(args[0].shape)))
 
 
+def _spread(op: Any, args: Sequence[Expr]) -> tuple[Any, ...]:
+    """The axes of a variance, whether they stay in place, and what is subtracted from the number of entries."""
+    return op.axes, len(op.shape) == len(args[0].shape), op.ddof
+
+
 def _cut(op: Any, args: Sequence[Expr]) -> Expr:
     return part(args[0], indexed(op.span[3], args[0].shape), op.shape)
 
@@ -136,6 +141,9 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(("take", "take_along_axis", "embedding", "flip", "repeat"), _getitem),
     "lookup": lambda op, args: call("lookup", *args, shape=op.shape),
     "softmax": _softmax,
+    **dict.fromkeys(("var", "std"), lambda op, args: call(op.label, *args, shape=op.shape, options=_spread(op, args))),
+    "einsum": lambda op, args: call("einsum", *args, shape=op.shape, options=op.subscripts),
+    "cumsum": lambda op, args: call("cumsum", *args, shape=op.shape, options=op.axis),
     "flat": _flat,
     "switch": lambda op, args: multiply(args[0], args[2]),
     "where": lambda op, args: call("where", args[2], args[0], args[1]),

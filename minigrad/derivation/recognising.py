@@ -1,4 +1,4 @@
-"""σ recognised where the code writes it out.
+"""What a person sees at once: σ where the code writes it out, and the same value computed twice.
 
     1 / (1 + e⁻ˣ)      a / (1 + e⁻ˣ) = a ⊙ σ(x)      eˣ / (1 + eˣ)      ½ tanh(½ x) + ½      ½ (tanh(½ x) + 1)
 
@@ -7,17 +7,20 @@ Nobody derives a gate through its exponential. As one operation it also has one 
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 from minigrad.graph import Operation
 from minigrad.loops.program import LOCAL, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.arithmetic import Multiply
 from minigrad.ops.transcendental import Sigmoid
 
-__all__ = ["with_sigmoids"]
+__all__ = ["recognised"]
 
 
-def with_sigmoids(program: Program) -> Program:
-    """The same program, up to rounding, with σ as one operation."""
+def recognised(program: Program) -> Program:
+    """The same program, up to rounding, with σ as one operation, and nothing computed twice."""
     return _Rewriting(program).result()
 
 
@@ -28,13 +31,30 @@ class _Rewriting:
         self.place: dict[Ref, Ref] = {}
         self.passed: dict[Ref, Ref] = {}
         """Where what is handed on as it is stands, as a part of the state, as an output, or as both."""
+        self.computed: dict[Any, Ref] = {}
+        """Where the results of operations on entries stand, by the operation and its operands."""
 
     def result(self) -> Program:
         """The lines that are left."""
         for k, line in enumerate(self.old.lines):
-            self.place[Ref(LOCAL, k)] = self._rewritten(line) or self._emit(line.op, *line.operands)
+            self.place[Ref(LOCAL, k)] = self._rewritten(line) or self._again(line) or self._emit(line.op, *line.operands)
         new_carry, ys = (tuple([self.place.get(ref, ref) for ref in refs]) for refs in (self.old.new_carry, self.old.ys))
         return Program(self.old.xs, self.old.carry, self.old.consts, tuple(self.lines), new_carry, ys).live(())
+
+    def _again(self, line: Line) -> Ref | None:
+        """Where the same has been computed before, unless both have names of their own."""
+        kind: Any = type(line.op)
+        if not line.op.entrywise or kind.__slots__:
+            return None
+        key = kind, line.dtype, tuple([self.place.get(ref, ref) for ref in line.operands])
+        ref = self.computed.setdefault(key, Ref(LOCAL, len(self.lines)))
+        if ref.number == len(self.lines):
+            return None
+        first = self.lines[ref.number]
+        if first.name is None and line.name is not None:
+            self.lines[ref.number] = first._replace(op=copy.copy(first.op))
+            self.lines[ref.number].op.name = line.name
+        return ref if line.name in (None, self.lines[ref.number].name) else None
 
     def _emit(self, op: Operation, *operands: Ref) -> Ref:
         """A line whose operands are those of the old program."""

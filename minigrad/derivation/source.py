@@ -32,7 +32,7 @@ class _Source:
         self.of = derivation
         self.variables = variables_of(derivation)
         x = derivation.x[0]
-        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)], derivation.batch)
+        self.numpy = NumPy(self.variables, self.variables[Symbol(x, 0)], derivation.batch, derivation.is_clear)
         self.statements = Statements(derivation, self.variables, self.numpy)
         inlined = {line.symbol: line.formula for line in derivation.lines if line.symbol in derivation.inlined}
 
@@ -75,6 +75,7 @@ class _Source:
                 "    gradients = backward(params, trace, d_hs, d_state)    d_hs: what the loss sends to each output,",
                 "                                                          d_state: what is sent to the last state",
                 "",
+                *self._given(),
                 "Time is the first axis of xs, hs and d_hs.",
                 '"""',
                 "",
@@ -83,6 +84,13 @@ class _Source:
                 "import numpy as np",
             ]
         )
+
+    def _given(self) -> list[str]:
+        """What the parameters are, where there are constants among them."""
+        if not self.of.constants:
+            return []
+        wanted = dict.fromkeys(parameter.key for parameter in self.of.parameters if parameter.wants)
+        return [f"params: {', '.join(wanted)}; and, not to be learned, {', '.join(self.of.constants)}.", ""]
 
     def _classes(self) -> str:
         return "\n".join(

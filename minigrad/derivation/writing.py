@@ -196,7 +196,13 @@ class Notation(Writer):
         if function == "lookup":
             return f"{self.write(expr.args[0], TIGHTEST)}[{self.write(expr.args[1])}]", TIGHTEST
         words = ", ".join(map(self.write, expr.args))
+        if function == "einsum":
+            words = f"{self.quoted(options)}, {words}"
         return f"{self.function(function)}{self.parenthesised(words)}", TIGHTEST
+
+    def quoted(self, letters: str) -> str:
+        """The letters of an einsum."""
+        return letters.replace("->", " → ")
 
     def relation(self, function: str) -> str:
         """The sign of a comparison."""
@@ -297,6 +303,11 @@ class Latex(Notation):
             return name
         loss = {"L": "L", "L_t": "L_t", "L₊": "L_{+}"}[symbol.loss]
         return rf"\frac{{\partial {loss}}}{{\partial {name}}}"
+
+    @override
+    def quoted(self, letters: str) -> str:
+        left, right = letters.split("->")
+        return rf"\mathrm{{{left}}} \to \mathrm{{{right}}}"
 
     def _letters(self, name: str) -> str:
         """A name, its Greek letters and the marks above its letters spelled out; of several letters upright."""

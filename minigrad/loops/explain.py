@@ -11,7 +11,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.scope import state
 
-__all__ = ["LoopReport", "explain_loop", "note"]
+__all__ = ["LoopReport", "advised", "explain_loop", "note"]
 
 ADVICE = {
     "does not promise": "set pure_step = True on the class if a step depends on its arguments, parameters and constants alone",
@@ -49,8 +49,18 @@ class LoopReport(NamedTuple):
         if self.reason is None:
             why = f"; not native code, because {self.native}" if self.native else ""
             return f"{self.what}, T = {self.steps}: compiled, {self.calls} NumPy calls a step{why}"
-        advice = next((text for words, text in ADVICE.items() if words in self.reason), None)
-        return f"{self.what}, T = {self.steps}: run step by step, because {self.reason}{f'; {advice}' if advice else ''}"
+        return f"{self.what}, T = {self.steps}: run step by step, because {advised(self.reason)}"
+
+
+def advised(reason: str) -> str:
+    """The reason why a step is no program, and what to do about it.
+
+    >>> advised("'pad' has no form that a compiled loop can repeat")
+    "'pad' has no form that a compiled loop can repeat; compose it from element-wise operations, products, slices and sums, \
+or do it elsewhere"
+    """
+    advice = next((text for words, text in ADVICE.items() if words in reason), None)
+    return f"{reason}; {advice}" if advice else reason
 
 
 def note(what: str, steps: int, calls: int | None = None, reason: str | None = None, native: str | None = None) -> None:

@@ -26,6 +26,11 @@ class CumSum(Operation):
     label, symbol = "cumsum", "Σ…"
 
     @override
+    def compute(self, x: Any) -> Any:
+        """The running sums of x."""
+        return np.cumsum(x, self.axis)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return (np.flip(np.cumsum(np.flip(g, self.axis), self.axis), self.axis),)
 
@@ -49,5 +54,5 @@ def cumsum(x: Any, axis: int | None = None) -> Tensor:
     if x._wants and state.recording:
         node = CumSum()
         node.axis = axis
-        return record(node, y, (x._node,), ())
+        return record(node, y, (x._node,), (), (x,))
     return unrecorded(y)

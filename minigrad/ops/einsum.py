@@ -29,11 +29,27 @@ class Einsum(Operation):
     of A that occurs nowhere else was summed by itself, so its gradient is the same along that axis.
     """
 
-    __slots__ = ("letters", "out", "shapes")
+    __slots__ = ("letters", "optimize", "out", "shapes")
     letters: list[str]
+    optimize: Any
     out: str
     shapes: list[tuple[int, ...]]
     label, symbol = "einsum", "Σ⊙"
+
+    @property
+    def keeps(self) -> tuple[int, ...]:  # type: ignore[override]
+        """All operands, however many there are."""
+        return tuple(range(len(self.shapes)))
+
+    @property
+    def subscripts(self) -> str:
+        """The letters of the operands and of the result, as NumPy takes them."""
+        return f"{','.join(self.letters)}->{self.out}"
+
+    @override
+    def compute(self, *parts: Any) -> Any:
+        """The sum of products."""
+        return np.einsum(self.subscripts, *parts, optimize=self.optimize)
 
     @override
     def lifted(self, lift: Any) -> Sequence[Any]:
@@ -142,5 +158,6 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Tensor:
     if not (any(part._wants for part in parts) and state.recording):
         return unrecorded(np.array(y))
     node = Einsum()
-    node.letters, node.out, node.shapes = letters, out, [part.shape for part in parts]
-    return record(node, np.array(y), tuple(part._node for part in parts), tuple(part.lend(Einsum) for part in parts))
+    node.letters, node.out, node.shapes, node.optimize = letters, out, [part.shape for part in parts], optimize
+    saved = tuple(part.lend(Einsum) for part in parts)
+    return record(node, np.array(y), tuple(part._node for part in parts), saved, tuple(parts))

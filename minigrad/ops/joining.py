@@ -136,6 +136,11 @@ class Stack(Operation):
     label, symbol = "stack", "stack"
 
     @override
+    def compute(self, *parts: Any) -> Any:
+        """The parts along a new axis."""
+        return np.stack(parts, self.axis)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         before = (slice(None),) * self.axis
         return [g[(*before, k)] for k in range(len(self.sources))]

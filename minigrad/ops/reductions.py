@@ -166,6 +166,11 @@ class Var(Reduction):
         super().__init__(axes, shape_x)
         self.ddof = ddof
 
+    @override
+    def compute(self, x: Any) -> Any:
+        """The variance of x."""
+        return np.var(x, axis=self.axes, ddof=self.ddof).reshape(self.shape)
+
     def deviation(self, x: Any) -> Any:
         """(x − x̄) / (n − ddof)."""
         return (x - x.mean(axis=self.axes, keepdims=True)) / (self.count - self.ddof)
@@ -182,6 +187,11 @@ class Std(Var):
     __slots__ = ()
     label, symbol = "std", "std"
     keeps = (0, OUTPUT)
+
+    @override
+    def compute(self, x: Any) -> Any:
+        """The standard deviation of x."""
+        return np.std(x, axis=self.axes, ddof=self.ddof).reshape(self.shape)
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -219,7 +229,7 @@ def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
     x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "var")
     y = numpy.var(x._array, axis=axes, ddof=ddof, keepdims=keepdims)
     if x._wants and state.recording:
-        return record(Var(axes, x.shape, ddof), y, (x._node,), (x.lend(Var),))
+        return record(Var(axes, x.shape, ddof), y, (x._node,), (x.lend(Var),), (x,))
     return unrecorded(y)
 
 
@@ -242,5 +252,5 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Te
     x, axes, ddof, keepdims = _freedom(x, axis, ddof, keepdims, "std")
     y = np.asarray(numpy.std(x._array, axis=axes, ddof=ddof, keepdims=keepdims))
     if x._wants and state.recording:
-        return record(Std(axes, x.shape, ddof), y, (x._node,), (x.lend(Std), y))
+        return record(Std(axes, x.shape, ddof), y, (x._node,), (x.lend(Std), y), (x,))
     return unrecorded(y)

@@ -53,7 +53,7 @@ def problem(cell: Any, derivation: Derivation, T: int, B: int, D: int, seed: int
             params[part], expected[part] = weight.numpy()[index], gradient[index]
     for number, gradient in enumerate(gradients[len(weights) + 1 :]):
         expected[f"state {number}"] = gradient
-    return Problem(params, xs.numpy(), [part.numpy() for part in old], d_hs, d_state, expected)
+    return Problem(params | derivation.constants, xs.numpy(), [part.numpy() for part in old], d_hs, d_state, expected)
 
 
 def parameters(cell: Any) -> Iterator[tuple[str, Tensor]]:

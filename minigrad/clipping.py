@@ -41,7 +41,8 @@ def clip_grad_norm_(
 
     Raises:
         NonFiniteGradientError: naming the parameters whose gradients are not finite; no gradient has been changed.
-        ArgumentError: ``max_norm`` is negative or NaN, ``norm_type`` is not positive, or ``error_if_nonfinite`` is no switch.
+        ArgumentError: ``max_norm`` is negative or NaN, ``norm_type`` is not positive, ``error_if_nonfinite`` is no switch, or
+            there is not one parameter.
         DTypeError: ``parameters`` holds something else than tensors.
 
     >>> theta = Tensor([3.0, 4.0], requires_grad=True)
@@ -70,7 +71,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
     Raises:
         NonFiniteGradientError: naming the parameters whose gradients are not finite; no gradient has been changed.
-        ArgumentError: ``clip_value`` is negative or NaN.
+        ArgumentError: ``clip_value`` is negative or NaN, or there is not one parameter.
         DTypeError: ``parameters`` holds something else than tensors.
 
     >>> theta = Tensor([3.0, -0.5], requires_grad=True)
@@ -90,6 +91,8 @@ def _with_gradient(parameters: Tensor | Iterable[Tensor], where: str) -> dict[st
     """The gradients there are, by the name or the number of their parameter."""
     expected = "a tensor, or a list of them such as model.parameters()"
     tensors = [parameters] if isinstance(parameters, Tensor) else several(parameters, where, expected)
+    if not tensors:
+        raise ArgumentError(f"{where}: expected {expected}, got none of them; a generator has some only when it is first read")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DTypeError(f"{where}: expected {expected}, got {tensor!r:.60} in it")

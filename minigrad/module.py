@@ -109,8 +109,18 @@ def parts_of(owner: object) -> Iterator[tuple[str, Any]]:
 
 
 def is_parameter(part: object) -> bool:
-    """Whether a part is trained and saved: a Parameter, or another tensor that you made and that needs a gradient."""
-    return isinstance(part, Parameter) or (isinstance(part, Tensor) and part.requires_grad and part.is_leaf)
+    """Whether a part is trained and saved: a Parameter, or another tensor that you made and that needs a gradient.
+
+    It remains one while it is frozen, its ``requires_grad`` having been switched off.
+
+    >>> W = Tensor([2.0], requires_grad=True)
+    >>> W.requires_grad = False
+    >>> is_parameter(W), is_parameter(Tensor([2.0]))
+    (True, False)
+    """
+    if isinstance(part, Parameter):
+        return True
+    return isinstance(part, Tensor) and part.is_leaf and (part.requires_grad or part.is_frozen)
 
 
 class Computing(Protocol[P, R_co]):

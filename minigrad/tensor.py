@@ -148,6 +148,12 @@ class Tensor(Operators, ArrayMethods, PythonObject):
         return self
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether it needed gradients and ``requires_grad`` has been switched off; it can be switched on again."""
+        reading(self, "is_frozen")
+        return isinstance(self._node, Leaf) and self._node.thawed is not None
+
+    @property
     def is_leaf(self) -> bool:
         """Whether the tensor was made by the user rather than by a recorded operation."""
         reading(self, "is_leaf")
@@ -277,7 +283,8 @@ class Tensor(Operators, ArrayMethods, PythonObject):
                 ".detach() for a tensor with its values, or .numpy() for an array of them"
             )
         attributes = getattr(self, "__dict__", None)
-        return _rebuilt, (type(self), self.numpy(), self._wants, self.name, self.grad), attributes
+        wants = self._wants or self.is_frozen
+        return _rebuilt, (type(self), self.numpy(), wants, self.name, self.grad, self.is_frozen), attributes
 
     @property
     def T(self) -> Tensor:
@@ -314,9 +321,13 @@ def _needs_floats(dtype: np.dtype[Any]) -> DTypeError:
     )
 
 
-def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Array | None) -> Tensor:
+def _rebuilt(
+    kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Array | None, frozen: bool
+) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
     if requires_grad:
         tensor.grad = grad
+    if frozen:
+        tensor.requires_grad = False
     return tensor

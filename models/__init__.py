@@ -8,6 +8,7 @@ from .cells import CELLS, GRU, LSTM, RNN, GatedRNN, LSTMState, make_cell
 from .initialisers import INITIALISERS
 from .language import LanguageModel
 from .layers import Head, RecurrentLayers, detached, unroll
+from .lengths import padded
 from .training import Batches, Trainer, evaluate, fit
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "fit",
     "interop",
     "make_cell",
+    "padded",
     "unroll",
 ]
 

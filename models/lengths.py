@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad import Tensor, where
+from minigrad.arguments import several
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 from minigrad.recording import plain
 
-__all__ = ["Valid", "batch_first", "checked_lengths", "fitting", "is_padding_behind", "selected", "steps_that_count"]
+__all__ = [
+    "Valid", "batch_first", "checked_lengths", "fitting", "is_padding_behind", "padded", "selected", "steps_that_count",
+]  # fmt: skip
 
 Valid: TypeAlias = npt.NDArray[np.bool_] | None
 """(T, B), whether step t of example b is part of its sequence; None where all are."""
@@ -65,6 +69,52 @@ def steps_that_count(
         raise ShapeError(f"{where}: the mask must be (T, B) = ({T}, {B}), one entry for each step, got {given.shape}{hint}")
     valid = given.copy() if valid is None else given & valid
     return None if valid.all() else valid
+
+
+def padded(sequences: Iterable[npt.ArrayLike], padding: float = 0) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """Sequences of any length, (T_1, …), (T_2, …), …, as one array (T, B, …) with time first, and their lengths (B,).
+
+    Args:
+        sequences: of vectors (T_b, D), or of symbols, integers (T_b,).
+        padding: what stands behind the end of the shorter ones.
+
+    Raises:
+        ArgumentError: there is not one sequence, what is given holds something else than numbers, or the padding is not of
+            their kind.
+        ShapeError: they differ in more than their length, or one is a single number.
+
+    >>> from minigrad.models import RNN, unroll
+    >>> xs, lengths = padded([np.ones((2, 3)), np.ones((4, 3))])
+    >>> xs.shape, lengths
+    ((4, 2, 3), array([2, 4]))
+    >>> hs, last = unroll(RNN(3, 5, seed=0), xs, lengths=lengths)
+    """
+    given = several(sequences, "padded", "a list of sequences")
+    arrays = [plain(sequence, f"padded: sequence {b}") for b, sequence in enumerate(given)]
+    kinds = {array.shape[1:] for array in arrays}
+    if not arrays or any(array.dtype.kind not in "biuf" for array in arrays):
+        raise ArgumentError(f"padded: expected at least one sequence of numbers, got {given!r:.60}")
+    if len(kinds) > 1 or not arrays[0].ndim:
+        shapes = ", ".join(str(shape) for shape in dict.fromkeys(array.shape for array in arrays))
+        raise ShapeError(f"padded: all sequences must be (T_b, …) with the same …, got {shapes}")
+    lengths = np.array([len(array) for array in arrays], np.intp)
+    together = np.empty((int(lengths.max()), len(arrays), *kinds.pop()), np.result_type(*arrays))
+    together[:] = _filler(padding, together.dtype)
+    for b, array in enumerate(arrays):
+        together[: len(array), b] = array
+    return together, lengths
+
+
+def _filler(padding: Any, dtype: np.dtype[Any]) -> Any:
+    """The padding as one of the numbers that it stands among; ArgumentError if it is none of their kind."""
+    try:
+        if dtype.kind == "f" and isinstance(padding, int | float | np.number | np.bool_):
+            return padding
+        if float(padding).is_integer():
+            return np.array(int(padding), dtype)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ArgumentError(f"padded: padding must be a number like those of the sequences, {dtype}, got {padding!r:.60}")
 
 
 def is_padding_behind(valid: npt.NDArray[np.bool_]) -> bool:

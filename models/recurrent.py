@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,13 @@ class Cell(Module, ABC, Generic[State]):
         self.check_state(state, shape[0])
         return self.recur(self.project(x), state)
 
+    def forward(self, *inputs: Any, **options: Any) -> NoReturn:
+        """Raise ArgumentError: a call would not say whether one step is meant or all of them."""
+        raise ArgumentError(
+            f"{self.label}: a cell is not called: unroll(cell, xs) makes all steps, and cell.step(x, state) one; a model for "
+            "fit is ManyToOne or ManyToMany with this cell, or a Module of your own"
+        )
+
     def check_state(self, state: State, batch: int) -> None:
         """Raise ShapeError unless every part of ``state`` is (batch, H).
 
@@ -124,13 +131,14 @@ class Cell(Module, ABC, Generic[State]):
 
     def _refuse_without_names(self, state: Any) -> None:
         kind = type(self.initial_state(0))
-        if isinstance(state, tuple) and hasattr(kind, "_fields"):
+        if isinstance(state, tuple | list | dict) and hasattr(kind, "_fields"):
             order, named = ", ".join(self.state_names), ", ".join(f"{name}={name}_0" for name in self.state_names)
             fields = getattr(state, "_fields", ())
             got = f"a {type(state).__name__} of {', '.join(fields)}" if fields else f"a plain {type(state).__name__}"
+            unclear = f", which does not say what is what: the order is ({order}) here and (h, c) in torch and Keras"
             raise ArgumentError(
-                f"{self._here()}: the state must be {kind.__name__}({order}), got {got}, which does not say what is what: the "
-                f"order is ({order}) here and (h, c) in torch and Keras. Write {kind.__name__}({named})"
+                f"{self._here()}: the state must be {kind.__name__}({order}), got {got}"
+                f"{'' if isinstance(state, dict) else unclear}. Write {kind.__name__}({named})"
             )
 
     def _here(self) -> str:

@@ -210,6 +210,8 @@ def checked_cell(where: str, cell: Any) -> Any:
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
+    if isinstance(xs, list | tuple) and len({shape_of(x)[:1] for x in xs}) > 1:
+        raise ShapeError(f"{where}: xs are sequences of different lengths; xs, lengths = padded(xs) makes what can be passed")
     if not isinstance(xs, Tensor):
         is_plain = type(xs) is np.ndarray and xs.dtype.kind in "fi"
         xs = given(np.array(xs), "x", "input") if is_plain else Tensor(xs, name="x")

@@ -143,7 +143,7 @@ def _checked(where: str, model: Module, optimizer: Optimizer | None, parts: Mapp
         if not isinstance(part, Part):
             raise DTypeError(
                 f"{where}: {name}: expected an optimiser, a schedule, a Trainer or something with the same methods, got "
-                f"{part!r:.60}"
+                f"{part!r:.60}; numbers and words are notes, as in save_checkpoint(…, notes={{{name!r}: …}})"
             )
     return wanted
 

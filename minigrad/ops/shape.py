@@ -198,7 +198,8 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     if axes is not None:
         node.axes = checked_axes(tuple(axes) if isinstance(axes, Sequence) else axes, len(x.shape), "transpose")
         if len(node.axes) != len(x.shape):
-            raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {axes!r}")
+            two = f"; to exchange two of them, swapaxes{node.axes}" if len(node.axes) == 2 else ""
+            raise ArgumentError(f"transpose: expected each of the {len(x.shape)} axes once, got {axes!r}{two}")
     y = np.transpose(x._array, node.axes)
     node.of_matrix = node.axes == (1, 0)
     return record_view(node, y, x)

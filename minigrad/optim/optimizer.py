@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
@@ -13,6 +14,7 @@ from minigrad.arguments import several
 from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.guard import Array, GuardedArray
+from minigrad.module import is_parameter
 from minigrad.optim.options import MOST, Check, Described, at_least_zero, named_arrays, switch
 from minigrad.tensor import Tensor, forget_gradients
 
@@ -35,9 +37,10 @@ class Optimizer(ABC):
     ``remembers`` what it may keep of every parameter.
 
     Args:
-        params: leaf tensors that need gradients, each once, usually ``model.parameters()``; or groups of them in torch's
-            form, ``[{"params": cell.parameters()}, {"params": head.parameters(), "lr": 0.1}]``, each with options of its
-            own beside or in place of those that follow.
+        params: leaf tensors that need gradients, each once, usually ``model.parameters()``; those whose ``requires_grad`` has
+            been switched off stay as they are until it is on again. Or groups of them in torch's form,
+            ``[{"params": cell.parameters()}, {"params": head.parameters(), "lr": 0.1}]``, each with options of its own beside
+            or in place of those that follow.
         lr: the learning rate η.
         maximize: go up instead of down: −g takes the place of g.
         options: what else the formula of a subclass has.
@@ -72,6 +75,9 @@ class Optimizer(ABC):
 
     lr: float
     """The learning rate of all groups."""
+
+    _forgot = False
+    """Whether the last `zero_grad` forgot a gradient."""
 
     def __init__(self, params: Iterable[Any], lr: float, *, maximize: bool = False, **options: Any) -> None:
         self.param_groups: list[Group] = []
@@ -128,12 +134,14 @@ class Optimizer(ABC):
 
     def zero_grad(self) -> None:
         """Forget the gradients collected so far (each ``grad`` becomes None)."""
+        self._forgot = bool([parameter for parameter in self.parameters if parameter.grad is not None])
         forget_gradients(self.parameters)
 
     def step(self, *, error_if_nonfinite: bool = False) -> None:
         """Update every parameter that has a gradient: all of them, or, after any error and after Ctrl-C, none.
 
-        A gradient that is NaN or infinite is written into its parameter unless that is refused.
+        A gradient that is NaN or infinite is written into its parameter unless that is refused. Where no parameter has a
+        gradient because `zero_grad` came after ``backward``, a warning says so.
 
         Args:
             error_if_nonfinite: whether NaN and infinity are refused, in gradients and in what parameters would become.
@@ -146,7 +154,8 @@ class Optimizer(ABC):
         moved: list[tuple[Any, Any, Any]] = []
         spoilt: list[str] = []
         for number, (parameter, group) in enumerate(self._trained()):
-            if (g := parameter.grad) is None:
+            g = parameter.grad
+            if g is None or not parameter.requires_grad:
                 continue
             kept = cast(GuardedArray, parameter.data).unlocked()
             theta = kept.copy()
@@ -156,6 +165,12 @@ class Optimizer(ABC):
             moved.append((kept, ..., theta))
             if error_if_nonfinite and not (np.isfinite(g).all() and np.isfinite(theta).all()):
                 spoilt.append(f"{number}" if parameter.name is None else f"{number} ({parameter.name})")
+        if self._forgot and not moved:
+            warnings.warn(
+                f"{type(self).__name__}.step: no parameter has a gradient since zero_grad(), and none was changed; call "
+                "zero_grad() first, then backward() on the loss, then step()",
+                stacklevel=2,
+            )
         if spoilt:
             raise NonFiniteGradientError(
                 f"{type(self).__name__}.step: it would have made these parameters NaN or infinite, and was not done: "
@@ -310,8 +325,9 @@ def _parameters(given: Any, where: str, first: int) -> list[Tensor]:
         raise ArgumentError(f"{where}at least one parameter is needed, and none was given")
     for number, parameter in enumerate(parameters, first):
         if not isinstance(parameter, Tensor):
-            raise DTypeError(f"{where}parameter {number} is not a tensor but {type(parameter).__name__}")
-        if not (parameter.requires_grad and parameter.is_leaf):
+            instead = "; pass model.parameters()" if isinstance(parameter, tuple | str) else ""
+            raise DTypeError(f"{where}parameter {number} is not a tensor but {type(parameter).__name__}{instead}")
+        if not is_parameter(parameter):
             raise ArgumentError(f"{where}parameter {number} is not a leaf tensor with requires_grad=True: {parameter!r}")
     if len({id(parameter) for parameter in parameters}) < len(parameters):
         raise ArgumentError(f"{where}a parameter was given twice; it would be updated twice")

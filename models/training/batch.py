@@ -67,6 +67,22 @@ class Batch:
         valid: Array = np.arange(len(self.targets))[:, None] < self.lengths
         return valid
 
+    @property
+    def unusable(self) -> str:
+        """What is NaN or infinite in it, in words; nothing where no number is that counts."""
+        for k, (array, axis) in enumerate(zip((*self.inputs, self.targets), self.axes, strict=True)):
+            if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+                continue
+            bad = ~np.isfinite(array)
+            lengths = self.lengths if k < len(self.inputs) or self.per_step else self.target_lengths
+            if axis == 1 and lengths is not None:
+                bad[np.arange(len(bad))[:, None] >= lengths] = False
+            if bad.any():
+                what = "targets" if k == len(self.inputs) else f"inputs {k}" if k else "inputs"
+                first = tuple(np.argwhere(bad)[0].tolist())
+                return f"{bad.sum()} of {bad.size} numbers in the {what} of a batch are NaN or infinite, the first at {first}"
+        return ""
+
     def part(self, number: int, parts: int) -> Batch:
         """One of several parts of nearly as many examples each; the weights of all add up to that of the whole."""
         chosen = slice(self.size * number // parts, self.size * (number + 1) // parts)

@@ -208,5 +208,11 @@ def _given_batch(given: Any) -> Batch:
         return given
     if not isinstance(given, tuple | list) or not given:
         raise ArgumentError(f"a batch is a tuple (inputs, targets), got {type(given).__name__}")
-    columns = columns_of(given, (None,) * len(given))
+    try:
+        columns = columns_of(given, (None,) * len(given))
+    except ShapeError as problem:
+        raise ShapeError(
+            f"{problem}. Data that is no tuple holds batches one by one; if these are examples, give all inputs and all "
+            "targets, ([x for x, _ in data], [y for _, y in data])"
+        ) from None
     return batch_of(columns, np.arange(len(columns[0])))

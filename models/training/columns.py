@@ -10,6 +10,7 @@ import numpy as np
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.recording import plain
 
+from ..lengths import padded
 from .batch import Array, Batch
 
 __all__ = ["Column", "batch_of", "columns_of"]
@@ -45,12 +46,7 @@ class Sequences:
         return len(self.examples)
 
     def take(self, chosen: Array, padding: float) -> tuple[Array, Array | None]:
-        examples = [self.examples[k] for k in chosen]
-        lengths = self.lengths[chosen]
-        padded = np.full((int(lengths.max()), len(chosen), *examples[0].shape[1:]), padding, np.result_type(*examples))
-        for b, example in enumerate(examples):
-            padded[: len(example), b] = example
-        return padded, lengths
+        return padded([self.examples[k] for k in chosen], padding)
 
 
 Column: TypeAlias = Stacked | Sequences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -58,10 +59,36 @@ def loss_of(model: Module, loss: Loss | None, batch: Batch, state: Any = None) -
     if loss is not None:
         valid = batch.valid
         wanted = batch.targets
-        outputs = loss(outputs, wanted) if valid is None else loss(outputs[valid], wanted[valid])
+        if valid is not None:
+            outputs, wanted = outputs[valid], wanted[valid]
+        outputs, judged = loss(outputs, wanted), outputs
+        _check_spread(outputs, judged, wanted)
     if not isinstance(outputs, Tensor) or outputs.shape != ():
         raise ShapeError(f"a loss is one number, a Tensor of shape (); got {getattr(outputs, 'shape', type(outputs).__name__)}")
     return outputs, state
+
+
+def _check_spread(loss: Any, outputs: Any, targets: Any) -> None:
+    """Warn of a loss in which outputs (N, 1) and targets (N,) were combined, by NumPy's rules, to (N, N)."""
+    if not isinstance(loss, Tensor) or not isinstance(outputs, Tensor) or not isinstance(targets, np.ndarray):
+        return
+    if outputs.shape != (*targets.shape, 1) or targets.shape[-1:] in ((), (1,)) or targets.dtype.kind != "f":
+        return
+    judged, waiting, seen = outputs.node, [loss.node], set()
+    while judged is not None and waiting:
+        node = waiting.pop()
+        if node is None or node is judged or id(node) in seen:
+            continue
+        seen.add(id(node))
+        one_operand = [source.shape for source in node.sources if source is not None] == [outputs.shape]
+        if one_operand and node.shape == (*outputs.shape[:-1], targets.shape[-1]):
+            warnings.warn(
+                f"the loss combines outputs {outputs.shape} and targets {targets.shape} to {node.shape}, every output with "
+                "every target; give targets of the shape of the outputs",
+                stacklevel=2,
+            )
+            return
+        waiting += node.sources
 
 
 @lru_cache(maxsize=256)

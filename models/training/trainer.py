@@ -115,9 +115,9 @@ class Trainer:
     ) -> None:
         if not isinstance(model, Module) or not isinstance(optimizer, Optimizer):
             raise ArgumentError(f"Trainer: expected a Module and an Optimizer, got {model!r} and {optimizer!r}")
-        trained = set(map(id, optimizer.parameters))
+        trained = {id(parameter) for parameter in optimizer.parameters if parameter.requires_grad}
         if not any(id(parameter) in trained for parameter in model.parameters()):
-            raise ArgumentError("Trainer: none of the model's parameters is in the optimiser")
+            raise ArgumentError("Trainer: none of the model's parameters is in the optimiser and needs a gradient")
         if not is_number(max_norm) or not max_norm >= 0:
             raise ArgumentError(f"Trainer: max_norm must be a number ≥ 0, or math.inf, got {max_norm!r}")
         named_one_of(step_scheduler, "Trainer: step_scheduler", ("update", "epoch"))
@@ -277,6 +277,8 @@ class Trainer:
         try:
             norm = clip_grad_norm_(self.optimizer.parameters, self.max_norm, error_if_nonfinite=refuse)
         except NonFiniteGradientError as error:
+            if unusable := next(filter(None, (batch.unusable for batch in batches)), ""):
+                raise NonFiniteGradientError(f"update {self.updates + 1}: {unusable}; look at the data") from None
             where = explosion(self.model, self.loss, map(self.team.part, batches), self._state)
             raise NonFiniteGradientError(f"update {self.updates + 1}: {where}{error}") from None
         try:

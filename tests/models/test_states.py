@@ -26,6 +26,7 @@ REFUSED = [
     ((h_0, c_0), "a plain tuple"),
     ((Tensor(h_0), Tensor(c_0)), "a plain tuple"),
     (TorchsOrder(h_0, c_0), "a TorchsOrder of h, c"),
+    ([h_0, c_0], "a plain list"),
 ]
 ORDERS = r"the order is \(c, h\) here and \(h, c\) in torch and Keras\. Write LSTMState\(c=c_0, h=h_0\)"
 
@@ -42,9 +43,16 @@ def test_a_step_and_layers_do_so_too(state: Any, got: str) -> None:
     cell = LSTM(3, 4, seed=0)
     with pytest.raises(ArgumentError, match=f"got {got}, .* {ORDERS}"):
         cell.step(Tensor(XS[0]), state)
+    if isinstance(state, list):
+        return  # for layers a list has a state for each of them
     stacked = type(state)(*(part[None] for part in state)) if hasattr(state, "_fields") else tuple(p[None] for p in state)
     with pytest.raises(ArgumentError, match=f"got {got}, .* {ORDERS}"):
         RecurrentLayers([cell])(XS, stacked)
+
+
+def test_a_dict_is_told_how_to_become_a_state() -> None:
+    with pytest.raises(ArgumentError, match=r"must be LSTMState\(c, h\), got a plain dict\. Write LSTMState\(c=c_0, h=h_0\)"):
+        unroll(LSTM(3, 4, seed=0), XS, {"h": h_0, "c": c_0})
 
 
 def test_with_names_the_state_is_what_it_says() -> None:

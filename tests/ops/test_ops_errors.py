@@ -101,6 +101,7 @@ ARRANGING: list[Bad] = [
     (lambda: M.reshape("a"), ShapeError, "reshape: .* do not fit into 'a'"),
     (lambda: mg.transpose(M, (0,)), ArgumentError, r"transpose: expected each of the 2 axes once, got \(0,\)"),
     (lambda: mg.transpose(M, (0, 0)), ArgumentError, "transpose: expected each axis once"),
+    (lambda: Tensor(np.ones((2, 3, 4))).transpose(0, 1), ArgumentError, r"; to exchange two of them, swapaxes\(0, 1\)"),
     (lambda: M.transpose(0, 2), ArgumentError, "transpose: expected an axis from -2 to 1, got 2"),
     (lambda: mg.swapaxes(M, 0, 2), ArgumentError, "swapaxes: expected an axis"),
     (lambda: mg.moveaxis(M, [0, 1], [0]), ArgumentError, "moveaxis: expected as many sources as destinations"),

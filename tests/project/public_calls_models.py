@@ -53,6 +53,7 @@ def cells() -> Iterator[tuple[str, Call]]:
     yield "unroll", (lambda cell: models.unroll(cell, XS), {"cell": lambda: models.RNN(3, 4)})
     yield "LSTMState", (lambda c: models.unroll(models.LSTM(3, 4), XS, models.LSTMState(c, np.zeros((2, 4)))),
                         {"c": given(np.zeros((2, 4)))})  # fmt: skip
+    yield "padded", (models.padded, {"sequences": given([np.ones((2, 3)), np.ones((4, 3))]), "padding": given(0)})
     yield "make_cell", (models.make_cell, arguments_of(models.make_cell, **SIZES))
     yield "detached", (models.detached, {"state": tensor(2, 3)})
     layers = {name: make for name, make in over_time.items() if name != "reverse"}

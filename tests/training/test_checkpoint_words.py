@@ -28,6 +28,7 @@ MODEL = LanguageModel(3, hidden_size=2, seed=0)
         (lambda p: save_arrays(None, {}), r"save_arrays: expected a path \(text or a pathlib.Path\), got NoneType"),
         (lambda p: save_checkpoint(7, Net()), r"save_checkpoint: expected a path .*, got int"),
         (lambda p: load_arrays(b"model.npz"), r"load_arrays: expected a path .*, got bytes"),
+        (lambda p: save_checkpoint(p, Net(), epoch=3), r"numbers and words are notes, as in save_checkpoint\(…, notes="),
         (lambda p: load_notes(None), r"load_notes: expected a path .*, got NoneType"),
         (lambda p: load_checkpoint(None, Net()), r"load_checkpoint: expected a path .*, got NoneType"),
         (lambda p: save_checkpoint(p, None), "save_checkpoint: expected a Module to save or load, got None"),

@@ -571,6 +571,14 @@ def test_no_gradient_at_all_has_norm_zero() -> None:
     assert clip_grad_norm_([Parameter([1.0])], 1.0) == 0.0
 
 
+@pytest.mark.parametrize("clip", [clip_grad_norm_, clip_grad_value_])
+def test_a_generator_that_was_read_before_is_refused_since_nothing_would_be_clipped(clip: Any) -> None:
+    read = iter(parameters())
+    list(read)
+    with pytest.raises(ArgumentError, match="got none of them; a generator has some only when it is first read"):
+        clip(read, 1.0)
+
+
 def test_bad_limits_are_refused() -> None:
     theta = Parameter([1.0])
     for max_norm, norm_type in ((-1.0, 2.0), (math.nan, 2.0), (1.0, 0.0)):

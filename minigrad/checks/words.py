@@ -7,7 +7,7 @@ from typing import Any
 from minigrad.checks.chain import Chain
 from minigrad.checks.tracing import Hole, Line
 
-__all__ = ["Words"]
+__all__ = ["Words", "tight"]
 
 SHORT = 90
 INFIX = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / ", "matmul": " @ "}
@@ -41,11 +41,11 @@ class Words:
                 parts = [f"({part})" if " + " in part or " - " in part else part for part in parts]
             return INFIX[line.op].join(parts)
         if line.op == "transpose" and parts:
-            return f"{_tight(parts[0])}.T"
+            return f"{tight(parts[0])}.T"
         if line.op == "neg":
-            return f"-{_tight(parts[0])}"
+            return f"-{tight(parts[0])}"
         if line.op == "getitem":
-            return f"{_tight(parts[0])}[{index_text(line.index)}]"
+            return f"{tight(parts[0])}[{index_text(line.index)}]"
         if line.op in ("write", "concatenate"):
             return "[" + ", ".join(self._named(o, depth) for o in self._joined(line)) + "]"
         return f"{line.op}({', '.join(parts)})"
@@ -70,8 +70,9 @@ class Words:
 
     def gradient(self, line: Line) -> str:
         """What the gradient of a line is called."""
-        for number, name in ((line.number, name) for name, found in self.chain.wanted.items() if found is line):
-            return self.called.get(name, f"d{name}") if number >= 0 else ""
+        for name in [name for name, found in self.chain.wanted.items() if found is line]:
+            called = self.called.get(name, name)
+            return f"d{name}" if called == name else called
         own = self._own(line)
         if own is not None:
             arriving = {self.seeds.get(name, f"d{name}") for name, _ in self.chain.seeds.get(line.number, ())}
@@ -82,14 +83,25 @@ class Words:
         return f"d({self.formula(line)})"
 
     def derivation(self, line: Line) -> str:
-        """The right line of the derivation for the gradient of a line: ``dc = dh * o * (1 - tanh(c)**2) + dc_next``."""
-        return f"{self.gradient(line)} = {self._sum(line, 4)}"
+        """The right line of the derivation for the gradient of a line: ``dc = dh * o * (1 - tanh(c)**2) + dc_next``.
+
+        It is written for the time step at which there is most to add up.
+        """
+        fullest = max(self.chain.at.get(line.site, {0: line}).values(), key=lambda other: len(self._uses(other)))
+        return f"{self.gradient(line)} = {self._sum(fullest, 4)}"
+
+    def _uses(self, line: Line) -> list[tuple[Line, int]]:
+        """The uses of a line that something arrives from: a part that no output has gets nothing."""
+        found = [(user, position) for user, position in self.chain.users[line.number] if self.chain.live[user.number]]
+        return [
+            (user, position)
+            for user, position in found
+            if user.op != "write" or user.vjp(self.chain.base.gradient(user))[position].any()
+        ]
 
     def _sum(self, line: Line, depth: int) -> str:
         terms = [self.seeds.get(name, f"d{name}") for name, _ in self.chain.seeds.get(line.number, ())]
-        terms += [
-            self.term(user, position, depth) for user, position in self.chain.users[line.number] if self.chain.live[user.number]
-        ]
+        terms += [self.term(user, position, depth) for user, position in self._uses(line)]
         unique = {term: terms.count(term) for term in terms}
         shown = [term if count == 1 else f"sum over the steps of {term}" for term, count in unique.items()]
         return " + ".join(shown).replace("+ -", "- ") or "0"
@@ -100,6 +112,8 @@ class Words:
         users = self.chain.users[user.number]
         if len(seeds) == 1 and not users:
             return self.seeds.get(seeds[0][0], f"d{seeds[0][0]}")
+        if user.op == "write" and not seeds and len(users) == 1 and users[0][0].op in ("write", "getitem"):
+            return self.upstream(users[0][0], depth)  # an array that is filled, and returned or a part of it
         if self._own(user) is not None or depth <= 0 or user.site in self.chain.roots:
             return self.gradient(user)
         text = self._sum(user, depth - 1)
@@ -110,26 +124,26 @@ class Words:
         g = self.upstream(user, depth)
         factor = self.factor(user, position)
         if user.op == "matmul":
-            other = _tight(self.name(user.operands[1 - position])) if len(user.operands) == 2 else "…"
-            g = _tight(g)
+            other = tight(self.name(user.operands[1 - position])) if len(user.operands) == 2 else "…"
+            g = tight(g)
             return f"{g} @ {transposed(other)}" if position == 0 else f"{transposed(other)} @ {g}"
         if user.op == "add":
             shape = user.operands[position].value.shape
             return g if shape == user.value.shape else f"sum over examples of {g}"
         if user.op == "transpose":
-            return transposed(_tight(g))
+            return transposed(tight(g))
         if user.op == "concatenate" or (user.op == "write" and position == 1):
             return f"{self.name(user.operands[position])}'s part of {g}"
         if user.op in ("getitem", "split"):
             return f"{g} at [{index_text(user.index)}]" if user.op == "getitem" else f"{g} in its place"
-        if user.op in ("write", "reshape", "copy"):
+        if user.op in ("write", "stack", "reshape", "copy"):
             return g
         return f"{g} * {factor}" if factor else g
 
     def factor(self, user: Line, position: int) -> str:
         """The derivative of an operation on entries, as a factor; with a minus where it is negative."""
-        y = _tight(self.name(user))
-        operands = [_tight(self.name(o)) for o in user.operands]
+        y = tight(self.name(user))
+        operands = [tight(self.name(o)) for o in user.operands]
         if user.op == "mul":
             return self._other(user, position)
         if user.op == "tanh":
@@ -155,8 +169,8 @@ class Words:
             if not isinstance(given, Hole):
                 return self._operand(given, user, 2)
             if given.number != position:
-                return _tight(self.name(user.operands[given.number]))
-        return _tight(self.name(user.operands[position]))
+                return tight(self.name(user.operands[given.number]))
+        return tight(self.name(user.operands[position]))
 
     def source(self, line: Line) -> str:
         """Where the line stands in the user's code: the number and the text."""
@@ -167,7 +181,8 @@ class Words:
         return f"line {chosen.number}, {text[:SHORT]}" if text else f"line {chosen.number}"
 
 
-def _tight(text: str) -> str:
+def tight(text: str) -> str:
+    """The text in brackets, if it needs any beside a factor."""
     return f"({text})" if any(f" {sign} " in text for sign in "+-*/@") and not text.startswith(("(", "[")) else text
 
 

@@ -15,7 +15,7 @@ from minigrad.checks.mistakes.operands import other_ends, replacements
 from minigrad.checks.mistakes.places import Spot, line_of, logistic, times_value, values
 from minigrad.checks.run import Run
 from minigrad.checks.tracing import Line, Site
-from minigrad.checks.words import Words
+from minigrad.checks.words import Words, tight
 
 __all__ = ["matmul_changes", "product_changes"]
 
@@ -58,7 +58,7 @@ def product_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Iter
     )
     yield change(
         "1 − z for z",
-        f"1 - {name} stands in the place of {name} in {of}",
+        f"1 - {tight(name)} stands in the place of {name} in {of}",
         lambda run, user, k, g, c: g * (1 - user.operands[1 - k].value),
         3,
     )
@@ -70,7 +70,7 @@ def product_changes(chain: Chain, words: Words, spot: Spot, change: Any) -> Iter
     ):
         yield change(
             "wrong factor",
-            f"{formula.format(name)} stands in the place of {name} in {of}",
+            f"{formula.format(tight(name))} stands in the place of {name} in {of}",
             lambda run, user, k, g, c, function=function: g * function(user.operands[1 - k].value),
             4,
         )

@@ -33,7 +33,6 @@ from minigrad.tensor import Tensor
 __all__ = ["Tape"]
 
 HELPER = re.compile(r"sigm|tanh|softmax|relu|logistic|activat|^act$|^sig$|<lambda>", re.IGNORECASE)
-"""Functions whose own names for things say nothing: x, z, s."""
 
 
 class Tape:
@@ -149,7 +148,7 @@ class Tape:
 
         def noticed(frame: FrameType, event: str, argument: Any) -> None:
             code = frame.f_code
-            if event == "return" and not code.co_filename.startswith(OUTSIDE) and not HELPER.search(code.co_name):
+            if event == "return" and not code.co_filename.startswith(OUTSIDE) and not _is_helper(frame):
                 self._learn(frame.f_locals)
 
         with replaced(users, partial(stand_in_for, self)):
@@ -162,7 +161,18 @@ class Tape:
         for line in self.lines:
             found = self.own_names.get(line.number) or self.names.get(line.site, [])
             line.names = list(dict.fromkeys([*line.names, *found]))
+        self._name_what_is_written()
         return result
+
+    def _name_what_is_written(self) -> None:
+        """What the code has in an array alone, ``zs[t] = sigmoid(…)``, is called as the array; so is what the array was first."""
+        arrays = {line.site: line.names for line in self.lines if line.op == "write" and line.names}
+        for line in self.lines:
+            if line.op == "write":
+                before, written = line.operands
+                for part in (before, written):
+                    if not part.names and (part is before or part.op != "constant"):
+                        part.names = arrays.get(line.site, [])[:1]
 
     def _learn(self, variables: dict[str, Any]) -> None:
         owned = getattr(variables.get("self"), "__dict__", {})
@@ -197,6 +207,15 @@ class Tape:
         line.number = len(self.lines)
         self.lines.append(line)
         return line
+
+
+def _is_helper(frame: FrameType) -> bool:
+    """Whether a function's own names for things say nothing, x, z, s: an activation, or what takes one value to another."""
+    code, caller = frame.f_code, frame.f_back
+    if HELPER.search(code.co_name):
+        return True
+    inner = caller is not None and not caller.f_code.co_filename.startswith(OUTSIDE)
+    return inner and code.co_argcount == 1 and not code.co_kwonlyargcount and code.co_nlocals <= 2
 
 
 def _named_parts(value: Any, depth: int = 0) -> Iterator[tuple[str, Traced]]:

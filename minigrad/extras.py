@@ -32,7 +32,8 @@ def optional_package(module: str, extra: str, what: str, instead: str = "") -> A
         instead: what can be done without it, as the end of the message.
 
     Raises:
-        MissingPackageError: it is not installed; the message gives the command that installs it.
+        MissingPackageError: it is not installed, and the message gives the command that installs it; or it is, and cannot be
+            imported.
 
     >>> optional_package("no_such_bar", "tqdm", "progress=")
     Traceback (most recent call last):
@@ -40,7 +41,11 @@ def optional_package(module: str, extra: str, what: str, instead: str = "") -> A
     """
     try:
         return importlib.import_module(module)
-    except ImportError:
-        or_else = f", or {instead}" if instead else ""
-        package = module.split(".")[0]
-        raise MissingPackageError(f"{what} needs {package}, which is not installed: {installing(extra)}{or_else}") from None
+    except ImportError as problem:
+        package, or_else = module.split(".")[0], f", or {instead}" if instead else ""
+        if (problem.name or "").split(".")[0] == package and isinstance(problem, ModuleNotFoundError):
+            raise MissingPackageError(f"{what} needs {package}, which is not installed: {installing(extra)}{or_else}") from None
+        raise MissingPackageError(
+            f"{what} needs {package}, which is installed and cannot be imported ({problem}): "
+            f"{installing(extra).replace('install', 'install --upgrade')}{or_else}"
+        ) from None

@@ -165,7 +165,7 @@ class Picture:
         try:
             rendered: bytes = graph.pipe(format=form)
         except graphviz.ExecutableNotFound:
-            without = installing("png") if form == "png" else "save as .svg or .html, which need nothing"
+            without = f"{installing('png')}; or " * (form == "png") + "save as .svg or .html, which need nothing"
             raise GraphvizError(
                 f"a .{form} needs Graphviz's program 'dot', which is not installed here (graphviz.org/download; Debian: "
                 f"apt-get install graphviz); or {without}"

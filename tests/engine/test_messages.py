@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it() -> None:
     assert str(caught.value) == said
     assert isinstance(caught.value, ImportError)
     assert optional_package("json", "plots", "a plot").loads("1") == 1
+
+
+@pytest.mark.parametrize("problem", ["raise ImportError('Numba needs NumPy 2.3 or less. Got NumPy 2.4.')", "import not_there"])
+def test_an_extra_that_is_installed_and_cannot_be_imported_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    (tmp_path / "broken_extra.py").write_text(problem)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingPackageError, match=r"installed and cannot be imported \((Numba needs|No module)") as caught:
+        optional_package("broken_extra", "plots", "a plot", "save the numbers")
+    assert str(caught.value).endswith("pip install --upgrade 'minigrad-bptt[plots]', or save the numbers")

@@ -28,7 +28,7 @@ def test_loops_run_in_numpy_unless_native_code_was_asked_for(monkeypatch: pytest
 
 def test_without_numba_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(MissingPackageError, match=r"native loops: needs? numba, .*pip install 'minigrad-bptt\[native\]'"):
+    with pytest.raises(MissingPackageError, match=r"native needs numba, .*pip install 'minigrad-bptt\[native\]'"):
         mg.native()
     mg.native(False)
     assert not is_native()

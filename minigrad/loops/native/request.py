@@ -35,7 +35,7 @@ def native(on: bool = True) -> None:
     """
     wanted = flag(on, "native: on")
     if wanted:
-        optional_package("numba", "native", "native loops:", "leave loops to NumPy: minigrad.native(False)")
+        optional_package("numba", "native", "minigrad.native", f"leave loops to NumPy: native(False), {VARIABLE}=0")
     requested[:] = [wanted]
 
 

@@ -8,6 +8,7 @@ array([2., 4.])
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
@@ -27,6 +28,7 @@ from minigrad.checks import (
 )
 from minigrad.creation import ones, zeros
 from minigrad.derivation import Derivation, derive, explain
+from minigrad.elsewhere import of_module
 from minigrad.function import Function
 from minigrad.graph import walk
 from minigrad.jacobians import hessian, hvp, jacobian
@@ -86,6 +88,12 @@ __all__ = [
     "zeros",
 ]
 __all__ += ops.__all__
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise AttributeError(of_module(name))
+
 
 keep_freed_memory()
 hide_frames(__name__)

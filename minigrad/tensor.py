@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad.atomic import set_all
 from minigrad.backward import backward
+from minigrad.elsewhere import of_tensor
 from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.graph import Leaf, Node, Operation
@@ -67,6 +69,11 @@ class Tensor(Operators, ArrayMethods, PythonObject):
         self._node = None
         if requires_grad or name is not None:
             self._node = Leaf(array.shape, array.dtype, requires_grad, _checked_name(name))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(of_tensor(type(self).__name__, name), name=name, obj=self)
 
     # ---------------------------------------------------------------- its place in the graph
 
@@ -299,6 +306,12 @@ def unrecorded(data: Any) -> Tensor:
     result._node = None
     result._wants = False
     return result
+
+
+for part in (Operators, ArrayMethods, PythonObject):
+    for method in vars(part).values():
+        if isinstance(method, FunctionType):
+            method.__qualname__ = f"Tensor.{method.__name__}"  # what Python says of a wrong call is about the class people know
 
 
 def forget_gradients(tensors: Iterable[Tensor]) -> None:

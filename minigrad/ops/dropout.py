@@ -11,6 +11,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError
 from minigrad.flags import flag
 from minigrad.graph import CONSTANT, Gradient, Operation
+from minigrad.part_of_batch import drawn
 from minigrad.recording import operand, record
 from minigrad.scope import end_trace, state
 from minigrad.tensor import Tensor, unrecorded
@@ -59,7 +60,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         rng = np.random.default_rng(rng)
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"dropout: expected rng to be a np.random.Generator or a seed ≥ 0, got {rng!r}")
-    kept = rng.random(x.shape) >= p
+    kept = drawn(rng, x.shape) >= p
     scale = 1 / (1 - float(p)) if p < 1 else 0.0
     y = np.where(kept, np.multiply(x._array, scale), 0)
     if not (x._wants and state.recording):

@@ -83,9 +83,13 @@ class Batch:
                 return f"{bad.sum()} of {bad.size} numbers in the {what} of a batch are NaN or infinite, the first at {first}"
         return ""
 
+    def share(self, number: int, parts: int) -> tuple[int, int]:
+        """Where the examples of one of several parts begin and end."""
+        return self.size * number // parts, self.size * (number + 1) // parts
+
     def part(self, number: int, parts: int) -> Batch:
         """One of several parts of nearly as many examples each; the weights of all add up to that of the whole."""
-        chosen = slice(self.size * number // parts, self.size * (number + 1) // parts)
+        chosen = slice(*self.share(number, parts))
         *inputs, targets = (
             array if array is None else array[(slice(None),) * axis + (chosen,)]
             for array, axis in zip((*self.inputs, self.targets), self.axes, strict=True)

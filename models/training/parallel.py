@@ -9,11 +9,11 @@ same update: that of one process on the whole batch, but for rounding. A program
 
     fit(model, data, team=mpi_team(), checkpoint="training.npz")
 
-All processes read the same data in the same order: arrays are, and a generator must be. Dropout is the exception to "that of
-one process": every process draws from its model's own generator, for its part of the batch, so the masks are others than one
-process would draw for the whole batch; with one seed for all models the processes drop the same places of their parts. One
-process writes checkpoints and shows progress (``team.leads``). A process that fails or is killed ends the whole run; the
-checkpoint on disk stays as it was last written, and the same command goes on from it.
+All processes read the same data in the same order: arrays are, and a generator must be. Dropout draws for the whole batch in
+every process, and takes what belongs to its part: the same entries are dropped as in one process, if the examples lie on the
+last axis but one, as in (T, B, H) and (B, H), or on the only one. One process writes checkpoints and shows progress
+(``team.leads``). A process that fails or is killed ends the whole run; the checkpoint on disk stays as it was last written,
+and the same command goes on from it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Module, Tensor
+from minigrad.checkpoint.random_state import random_state, set_random_state
 from minigrad.errors import ArgumentError, MissingPackageError, NonFiniteGradientError
 from minigrad.extras import optional_package
+from minigrad.part_of_batch import part_of_batch
 
 from ..states import parts_of, with_parts
 from .batch import Array, Batch
@@ -72,8 +74,8 @@ class MPITeam:
         """Whether this is the process that writes and shows: the one of rank 0."""
         return self.rank == 0
 
-    def begin(self, parameters: Sequence[Tensor]) -> None:
-        """Give the parameters the values that they have in the process of rank 0.
+    def begin(self, model: Module, parameters: Sequence[Tensor]) -> None:
+        """Give parameters the values, and generators of random numbers the state, that they have in the process of rank 0.
 
         Raises ArgumentError, in all processes, if they are not of the same number, shapes and dtypes.
         """
@@ -84,6 +86,7 @@ class MPITeam:
             values = parameter.numpy()
             self._comm.Bcast(values, root=0)
             parameter.data = values
+        set_random_state(model, self._comm.bcast(random_state(model), root=0))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -102,6 +105,10 @@ class MPITeam:
     def part(self, batch: Batch) -> Batch:
         """The examples of a batch that this process learns from."""
         return batch.part(self.rank, self.size)
+
+    def sharing(self, batch: Batch) -> AbstractContextManager[None]:
+        """A context in which random numbers for this process's part of a batch are those of the whole batch."""
+        return part_of_batch(*batch.share(self.rank, self.size), batch.size)
 
     def add_up(self, parameters: Sequence[Tensor], loss: float) -> float:
         """Make every gradient the sum over all processes (None where none has one); the sum of their losses."""

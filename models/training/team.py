@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
-from minigrad import Tensor
+from minigrad import Module, Tensor
 from minigrad.errors import ArgumentError
 
 from ..states import parts_of
@@ -24,8 +24,8 @@ class Team(Protocol):
         """Whether this is the process that writes and shows."""
         ...
 
-    def begin(self, parameters: Sequence[Tensor]) -> None:
-        """Give the parameters the same values in all processes."""
+    def begin(self, model: Module, parameters: Sequence[Tensor]) -> None:
+        """Give the parameters the same values in all processes, and the model's random numbers the same beginning."""
         ...
 
     def together(self) -> Any:
@@ -34,6 +34,10 @@ class Team(Protocol):
 
     def part(self, batch: Batch) -> Batch:
         """What this process learns of a batch."""
+        ...
+
+    def sharing(self, batch: Batch) -> AbstractContextManager[None]:
+        """A context in which random numbers for this process's part of a batch are those of the whole batch."""
         ...
 
     def add_up(self, parameters: Sequence[Tensor], loss: float) -> float:
@@ -62,7 +66,7 @@ class OneProcess:
 
     leads = True
 
-    def begin(self, parameters: Sequence[Tensor]) -> None:
+    def begin(self, model: Module, parameters: Sequence[Tensor]) -> None:
         """Nothing to do."""
 
     @contextmanager
@@ -73,6 +77,10 @@ class OneProcess:
     def part(self, batch: Batch) -> Batch:
         """All of it."""
         return batch
+
+    def sharing(self, batch: Batch) -> AbstractContextManager[None]:
+        """Nothing is to be shared."""
+        return nullcontext()
 
     def add_up(self, parameters: Sequence[Tensor], loss: float) -> float:
         """The loss as it is."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from minigrad import Module, Tensor
+from minigrad import Module, Tensor, no_grad
 from minigrad.arguments import named_one_of, several
 from minigrad.checkpoint import Part, below, load_checkpoint, save_checkpoint
 from minigrad.errors import ArgumentError, NonFiniteGradientError
@@ -151,7 +151,7 @@ class Trainer:
         self._upcoming: Batch | None = None
         self._by_share: ShareLR | None = None
         self._gathered: list[Array] | None = None
-        self.team.begin(optimizer.parameters)
+        self.team.begin(model, optimizer.parameters)
 
     @property
     def losses(self) -> list[float]:
@@ -306,8 +306,11 @@ class Trainer:
         for whole in batches:
             batch = self.team.part(whole)
             if not batch.size:
+                with no_grad():
+                    loss_of(self.model, self.loss, whole)  # its random numbers go on as in the processes with a part
                 continue
-            value, state_after = loss_of(self.model, self.loss, batch, None if batch.starts else state)
+            with self.team.sharing(whole):
+                value, state_after = loss_of(self.model, self.loss, batch, None if batch.starts else state)
             share = batch.weight / total
             (value * share if share != 1 else value).backward()
             loss += value.item() * share

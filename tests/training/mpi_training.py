@@ -9,11 +9,11 @@ import sys
 from typing import Any
 
 import numpy as np
-from minigrad.models import LanguageModel, ManyToMany, ManyToOne, fit
+from minigrad.models import Head, LanguageModel, ManyToMany, ManyToOne, fit
 from minigrad.models.streams import Streams
 from minigrad.models.training import Trainer, evaluate, mpi_team
 
-from minigrad import Module, Parameter, mse_loss
+from minigrad import Module, Parameter, cross_entropy, dropout, mse_loss
 from minigrad.optim import SGD
 
 RNG = np.random.default_rng(0)
@@ -32,6 +32,18 @@ class HalfUsed(Module):
         return outputs + large * self.rare if large.any() else outputs
 
 
+class Noisy(Module):
+    """Dropout between layers, and once more on what they come to."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.inner = ManyToOne("lstm", 2, 5, 4, num_layers=2, dropout=0.5, seed=seed)
+        self.head = Head(4, 2, seed=seed)
+
+    def forward(self, xs: Any, lengths: Any = None) -> Any:
+        return self.head(dropout(self.inner(xs, lengths=lengths), 0.3, self.training, rng=self.rng))
+
+
 def setting(kind: str) -> tuple[Module, Any, dict[str, Any]]:
     """A model, its data, and options of fit."""
     options: dict[str, Any] = {"lr": 0.02}
@@ -42,6 +54,14 @@ def setting(kind: str) -> tuple[Module, Any, dict[str, Any]]:
         targets = [np.cumsum(sequence[:, :1], axis=0) for sequence in SEQUENCES]
         options |= {"batch_size": 3, "accumulate": 3}
         return ManyToMany("gru", 2, 5, 1, loss=mse_loss, seed=0), (SEQUENCES, targets), options
+    if kind == "dropout":  # the last batch has fewer examples than there are processes; every process has seeds of its own
+        model = Noisy(seed=None)
+        if mpi_team().leads:
+            model = Noisy(seed=0)
+        return model, (SEQUENCES[:17], np.arange(17) % 2), options | {"batch_size": 5, "loss": cross_entropy}
+    if kind == "noisy text":
+        model = LanguageModel(3, 6, cell="gru", num_layers=2, dropout=0.4, seed=0)
+        return model, Streams(TEXT, batch=5, steps=8), options
     if kind == "text":
         return LanguageModel(3, 6, cell="lstm", seed=0), Streams(TEXT, batch=5, steps=8), options
     xs = np.arange(40.0).reshape(20, 2) * 2

@@ -51,7 +51,7 @@ def trained(folder: Path, processes: int, kind: str, *more: object) -> dict[str,
         return dict(arrays)
 
 
-@pytest.mark.parametrize("kind", ["one", "steps", "text", "half used"])
+@pytest.mark.parametrize("kind", ["one", "steps", "text", "half used", "dropout", "noisy text"])
 def test_two_and_four_processes_learn_what_one_learns(tmp_path: Path, kind: str) -> None:
     one = trained(tmp_path, 1, kind)
     assert len(np.unique(one["losses"])) > 5
@@ -63,14 +63,15 @@ def test_two_and_four_processes_learn_what_one_learns(tmp_path: Path, kind: str)
             np.testing.assert_allclose(several[name], one[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-def test_a_killed_process_ends_the_run_and_the_same_command_goes_on_to_the_bit(tmp_path: Path) -> None:
-    whole = trained(tmp_path, 2, "text")
+@pytest.mark.parametrize("kind", ["text", "noisy text"])
+def test_a_killed_process_ends_the_run_and_the_same_command_goes_on_to_the_bit(tmp_path: Path, kind: str) -> None:
+    whole = trained(tmp_path, 2, kind)
     checkpoint = tmp_path / "training.npz"
-    ended = run(2, "text", tmp_path / "never.npz", checkpoint, "killed")
+    ended = run(2, kind, tmp_path / "never.npz", checkpoint, "killed")
     assert ended.returncode != 0
     assert not (tmp_path / "never.npz").exists()
     assert load_notes(checkpoint) == {}
-    rest = trained(tmp_path, 2, "text", checkpoint)
+    rest = trained(tmp_path, 2, kind, checkpoint)
     assert 0 < rest["made"] < whole["made"] == len(whole["losses"])
     for name in whole.keys() - {"made"}:
         np.testing.assert_array_equal(whole[name], rest[name])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigrad.checks.chain import Chain
 from minigrad.checks.tracing import Hole, Line
 
@@ -96,7 +98,7 @@ class Words:
         return [
             (user, position)
             for user, position in found
-            if user.op != "write" or user.vjp(self.chain.base.gradient(user))[position].any()
+            if user.op != "write" or np.any(user.vjp(self.chain.base.gradient(user))[position])
         ]
 
     def _sum(self, line: Line, depth: int) -> str:

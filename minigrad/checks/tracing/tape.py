@@ -165,7 +165,7 @@ class Tape:
         return result
 
     def _name_what_is_written(self) -> None:
-        """What the code has in an array alone, ``zs[t] = sigmoid(…)``, is called as the array, and so is what that was first."""
+        """What the code has in an array alone, ``zs[t] = sigmoid(…)``, is called as the array; so is what that was first."""
         arrays = {line.site: line.names for line in self.lines if line.op == "write" and line.names}
         for line in self.lines:
             if line.op == "write":

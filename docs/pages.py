@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,8 +151,28 @@ def modules() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found_all))
 
 
+def public_names(package: str) -> dict[str, str]:
+    """A row for each name that a package is imported for: what it is, and where its entry is."""
+    rows: dict[str, str] = {}
+    known = {module: importlib.import_module(module) for module, _ in modules()}
+    for name in importlib.import_module(package).__all__:
+        found = getattr(importlib.import_module(package), name)
+        if name.startswith("_"):
+            continue
+        if isinstance(found, ModuleType):
+            place, said = f"{found.__name__}.md", found.__doc__
+        elif callable(found):
+            place, said = f"{found.__module__}.md#{found.__module__}.{found.__name__}", found.__doc__
+        else:
+            owner = next(one for one, module in known.items() if vars(module).get(name) is found and one not in FLOORS)
+            place, said = f"{owner}.md#{owner}.{name}", "What there is, by name."
+        first = (said or "").splitlines()[0].replace("<", "&lt;").replace("|", "\\|")
+        rows[name] = f"| [{name}]({place}) | {first} |\n"
+    return rows
+
+
 def reference_pages() -> dict[str, str]:
-    """A page for each module, and one for each floor that lists its modules."""
+    """A page for each module, and one for each floor that lists what is imported from it, and its modules."""
     pages: dict[str, str] = {}
     rows: dict[str, list[str]] = {floor: [] for floor in FLOORS}
     for name, floor in modules():
@@ -159,7 +180,8 @@ def reference_pages() -> dict[str, str]:
         rows[floor].append(f"| [{name}]({name}.md) | {said} |\n")
         pages[f"reference/{name}.md"] = f"# {name}\n\n::: {name}\n"
     for floor, title in FLOORS.items():
-        table = "| module | holds |\n| --- | --- |\n" + "".join(rows[floor])
+        imported = f"| from {floor} import … | |\n| --- | --- |\n" + "".join(public_names(floor).values())
+        table = imported + "\n| module | holds |\n| --- | --- |\n" + "".join(rows[floor])
         about = f"::: {floor}\n    options:\n      members: false\n"
         pages[f"reference/{floor}.md"] = f"# {title}: {floor}\n\n{about}\n{table}"
     return pages

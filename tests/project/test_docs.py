@@ -1,5 +1,6 @@
 """The site: every page's code is run, every lesson and module has its page, and the whole builds without a warning."""
 
+import importlib
 import importlib.util
 import os
 import re
@@ -97,6 +98,22 @@ def test_every_shipped_module_is_in_the_reference(pages: ModuleType) -> None:
     for name in shipped - set(pages.FLOORS):
         assert f"::: {name}\n" in made[f"reference/{name}.md"]
         assert sum(f"[{name}]({name}.md)" in made[f"reference/{floor}.md"] for floor in pages.FLOORS) == 1
+
+
+def test_every_public_name_has_its_place_on_the_page_of_its_floor(pages: ModuleType) -> None:
+    made = pages.reference_pages()
+    for floor in pages.FLOORS:
+        package = importlib.import_module(floor)
+        rows = pages.public_names(floor)
+        assert set(rows) == {name for name in package.__all__ if not name.startswith("_")}
+        for name, row in rows.items():
+            assert row in made[f"reference/{floor}.md"]
+            found = re.fullmatch(r"\| \[(\w+)\]\(([\w.]+)\.md(?:#([\w.]+))?\) \| (.+) \|\n", row)
+            assert found is not None, row
+            owner = importlib.import_module(found[2])
+            assert f"reference/{found[2]}.md" in made
+            place = getattr(owner, found[3].removeprefix(f"{found[2]}.")) if found[3] else owner
+            assert (found[1], place) == (name, getattr(package, name))
 
 
 DOCSTRING = """x[t] is x^{(i)<t>}, see :func:`x[t]`.

@@ -18,7 +18,7 @@ from minigrad.graph import INPUTS, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.tensor import Tensor
 
-from .by_loop import Label, Measured, measured_by_loop
+from .by_loop import Label, Measured, is_choice, measured_by_loop
 from .tables import aligned, norms
 from .terms import Entrance, Seeds, times_of
 
@@ -110,6 +110,7 @@ def _written_out(output: Node, g: Any) -> Measured:
     times = sorted(times_of(nodes))
     column = {t: i for i, t in enumerate(times)}
     named = [node for node in nodes if isinstance(node, Operation) and node.time and node.name is not None]
+    named = [node for node in named if not is_choice(node, node.inputs)]
     parameters = [node for node in nodes if isinstance(node, Leaf) and node.requires_grad and not node.time]
     entrances = [Entrance(nodes, leaf) for leaf in parameters]
     arriving: list[dict[int, Seeds]] = [{} for _ in entrances]

@@ -14,23 +14,19 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from minigrad import graph
-from minigrad.bptt.terms import Contributions, Seeds, Terms, started
+from minigrad.bptt.terms import Contributions, Terms, started
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
-from minigrad.gradients import ArrayAccumulator
-from minigrad.graph import INPUTS, Leaf, Node
 from minigrad.guard import Array
-from minigrad.loops.loop import Loop
 from minigrad.tensor import Tensor
 
 from .derivation import Derivation, derive, derive_loop
 from .expression import Symbol, ends
+from .formulas import BOTH, REVERSE, Order, formulas_of, loops_using, order_of, output_layer, written
 from .lines import FORWARD, PARAMETER, STATE, Formula
 from .writing import Text
 
 __all__ = ["Explanation", "explain"]
 
-RIGHT = "the double sum with the product"
 VANISHED = 1e-6
 """A term that is smaller than the largest by this factor has vanished."""
 ENOUGH = 1e-2
@@ -49,6 +45,7 @@ class Explanation:
         factors: what the factors are, line by line.
         terms: the terms: ``terms.table[t − 1, k − 1]``.
         formulas: what the right formula gives, and formulas that leave something away, by their names.
+        order: how the steps are read.
     """
 
     parameter: str
@@ -56,13 +53,20 @@ class Explanation:
     factors: tuple[str, ...]
     terms: Contributions = field(repr=False)
     formulas: dict[str, Array] = field(repr=False)
+    order: Order = field(repr=False)
 
     @property
     def vanished(self) -> Array:
-        """(T, T) booleans: which terms, though there is a way, are smaller than the largest by 10⁻⁶."""
+        """(T, T) booleans: which terms, though there is a way, are smaller than the largest by 10⁻⁶.
+
+        There is none from a step without a loss, nor to a step at which the parameter does nothing, such as a recurrent
+        matrix at the first step from a state of zeros.
+        """
         norms = self.terms.norms
-        below: Array = norms < VANISHED * norms.max(initial=0)
-        return np.triu(below) if _is_reversed(self.terms) else np.tril(below)
+        from_losses, to_uses = np.any(norms, axis=1), np.any(norms, axis=0)
+        below: Array = np.outer(from_losses, to_uses) & (norms < VANISHED * norms.max(initial=0))
+        direction = self.order.direction
+        return below if direction == BOTH else np.triu(below) if direction == REVERSE else np.tril(below)
 
     def without(self, distance: int) -> float:
         """The relative error of the gradient if all terms with |t − k| > ``distance`` are left away, as truncation does."""
@@ -99,19 +103,21 @@ class Explanation:
         """Which terms matter, and which have vanished."""
         norms, T = self.terms.norms, self.terms.table.shape[1]
         if not norms.any():
-            return [f"No loss reaches {self.parameter} through a time step: the double sum is empty."]
+            return [f"No loss reaches {self.parameter} through a time step: every term of the double sum is 0."]
         rows = []
         if T <= SHOWN:
             table = [f"    {line}" for line in str(self.terms).splitlines()]
             rows = [f"‖term‖ for the loss of step t and the use of {self.parameter} at step k:", "", *table, ""]
         t, k = np.unravel_index(int(norms.argmax()), norms.shape)
-        rows.append(f"The largest of the {T * (T + 1) // 2} terms is that of t = {t + 1}, k = {k + 1}.")
+        count, distance = int(np.count_nonzero(norms)), self.order.distance
+        which = f"of the {count} terms" if count > 1 else "and only term"
+        rows.append(f"The largest {which} is that of t = {t + 1}, k = {k + 1}.")
         enough = next((d for d in range(T) if self.without(d) < ENOUGH), T - 1)
         alone = f"with t = k alone it would be off by {self.without(0):.0%}"
-        if enough < T - 1:
-            rows.append(f"Without the terms t − k > {enough} the gradient would be off by {self.without(enough):.1%}; {alone}.")
-        elif T > 1:
-            rows.append(f"Without the terms t − k = {T - 1} the gradient would be off by {self.without(T - 2):.1%}; {alone}.")
+        if T > 1:
+            left_away, kept = (f"> {enough}", enough) if enough < T - 1 else (f"= {T - 1}", T - 2)
+            off = f"{self.without(kept):.1%}"
+            rows.append(f"Without the terms {distance} {left_away} the gradient would be off by {off}; {alone}.")
         gone = int(self.vanished.sum())
         rows.append(f"{gone} have vanished: they are smaller than the largest by 10⁶." if gone else "None has vanished.")
         return rows
@@ -154,25 +160,23 @@ def explain(loss: Tensor, parameter: Tensor | str, cell: Any = None) -> Explanat
         raise GraphError(f"explain: the loss was not computed from {name}")
     both, rows = terms.by_reading()
     whole = Contributions(both.table[(slice(None), slice(None), *index)], both.outside[(slice(None), *index)])
-    formulas = _formulas(whole) | _without_product(terms, rows, index)
-    return Explanation(name, *_written(name, whole, derivation, start[0]), whole, formulas)
+    order = order_of(loss._node or start[0], tensor.node, both.norms)
+    state = derivation.state if derivation is not None else ("h",)
+    is_in_steps = any(node.time for node in terms.entrance.relevant if node is not None)
+    formula, lines = written(name, state, order, is_in_steps, bool(output_layer(start[0])))
+    if is_in_steps and derivation is not None:
+        lines += _factors(name, state[0] if len(state) == 1 else "s", derivation, order)
+    formulas = formulas_of(terms, rows, whole, order, index)
+    return Explanation(name, formula, tuple(lines), whole, formulas, order)
 
 
 def _derivation(loss: Tensor, parameter: Any) -> Derivation | None:
     """The derivation of the step of the loop that uses the parameter, if there is one such loop."""
-    leaf = parameter._node if isinstance(parameter, Tensor) else None
-    loops = [node for node in graph.ancestors([loss._node]) if isinstance(node, Loop)]
-    using = [loop for loop in loops if leaf in graph.ancestors(loop.sources) and not _between(loop, leaf)]
+    using = loops_using(loss._node, parameter._node if isinstance(parameter, Tensor) else None) if loss._node else []
     try:
         return derive_loop(using[0]) if len(using) == 1 else None
     except (ArgumentError, GraphError):  # a step with an operation that has no written form is explained without its lines
         return None
-
-
-def _between(loop: Loop, leaf: Node | None) -> bool:
-    """Whether another loop stands between the loop and the leaf: then it is that one that uses it."""
-    below = [node for node in graph.ancestors(loop.sources) if isinstance(node, Loop)]
-    return any(leaf in graph.ancestors(other.sources) for other in below)
 
 
 def _parameter(
@@ -195,84 +199,9 @@ def _parameter(
     return known[parameter][0], parameter, known[parameter][1]
 
 
-def _formulas(terms: Contributions) -> dict[str, Array]:
-    """What sums over some of the terms give: the right one, and those that are often handed in."""
-    table, outside = terms.table, terms.outside.sum(axis=0)
-    found = {RIGHT: terms.gradient}
-    if table.size:
-        steps = range(min(table.shape[:2]))
-        found |= {
-            "one step only, t = T": table[-1, -1] + outside,
-            "k = t only, no product": sum(table[t, t] for t in steps) + outside,
-            "the first step only, k = 1": table[:, 0].sum(axis=0) + outside,
-            "the last loss only, t = T": table[-1].sum(axis=0) + outside,
-        }
-    return found
-
-
-def _without_product(terms: Terms, rows: list[Seeds], index: tuple[Any, ...]) -> dict[str, Array]:
-    """The double sum with every product of Jacobians replaced by the identity, where each step has one output."""
-    outputs: list[tuple[Node, Any]] = []
-    for arriving in rows:
-        nodes = {node for node, _ in arriving}
-        if len(nodes) != 1:
-            return {}
-        sums = ArrayAccumulator()
-        for node, g in arriving:
-            sums.send(node, g)
-        outputs.append((arriving[0][0], np.array(sums.take(arriving[0][0]))))
-    if len({node.shape for node, _ in outputs}) != 1:
-        return {}
-    total = np.zeros(terms.leaf.shape, terms.leaf.dtype)
-    later = np.zeros(outputs[0][0].shape)
-    for node, g in reversed(outputs):
-        later = later + g
-        total = total + terms.by_use([(node, later)], allowed=node.time)[0].sum(axis=0)
-    return {"the sum without the product": total[index]}
-
-
-def _written(name: str, terms: Contributions, derivation: Derivation | None, output: Node) -> tuple[str, tuple[str, ...]]:
-    """The formula, and its factors line by line."""
-    state = derivation.state if derivation is not None else ("h",)
-    s, h = state[0] if len(state) == 1 else "s", state[-1]
-    layer = _output_layer(output)
-    if not terms.table.any():
-        y = "ŷₜ" if layer else f"{h}ₜ"
-        return f"∂L/∂{name} = Σₜ ∂Lₜ/∂{y} · ∂{y}/∂{name}", ("No step stands between the parameter and L: no product.",)
-    loss = f"∂Lₜ/∂ŷₜ · ∂ŷₜ/∂{h}ₜ" if layer else f"∂Lₜ/∂{h}ₜ"
-    whole = loss if s == h else f"{loss} · ∂{h}ₜ/∂{s}ₜ"
-    formula = f"∂L/∂{name} = Σₜ {whole} · Σ_{{k ≤ t}} ( Π_{{i = k+1 … t}} ∂{s}ᵢ/∂{s}ᵢ₋₁ ) · ∂⁺{s}ₖ/∂{name}"
-    lines = [f"∂⁺{s}ₖ/∂{name} is the use of {name} at step k alone, {s}ₖ₋₁ held fixed."]
-    if s != h:
-        lines.append(f"s = ({', '.join(state)}) is the whole state.")
-    if _is_reversed(terms):
-        lines.append("The sequence is read in reverse: what is called t − 1 here is the step read before, t + 1, and k ≥ t.")
-    return formula, (*lines, *(_factors(name, s, derivation) if derivation is not None else ()))
-
-
-def _is_reversed(terms: Contributions) -> bool:
-    """Whether losses depend on later steps and not on earlier ones."""
-    return bool(np.triu(terms.norms, 1).any() and not np.tril(terms.norms, -1).any())
-
-
-def _output_layer(output: Node) -> set[Node | None]:
-    """The parameters that stand between the steps and the loss."""
-    waiting, seen = [output], {output}
-    while waiting:
-        node = waiting.pop()
-        sources = {source for source in node.inputs if source is not None and not node.time} - seen
-        seen |= sources
-        waiting += sources
-    in_steps = {source for node in graph.ancestors([output], INPUTS) if node.time for source in node.inputs}
-    parameters: set[Node | None] = {
-        node for node in seen if isinstance(node, Leaf) and node.requires_grad and not node.time
-    }
-    return parameters - in_steps
-
-
-def _factors(name: str, s: str, derivation: Derivation) -> list[str]:
+def _factors(name: str, s: str, derivation: Derivation, order: Order) -> list[str]:
     """The lines of the derivation that one factor ∂s_i/∂s_{i−1} consists of, from the loss down, and that of the parameter."""
-    writer = Text(derivation.layout)
+    writer = Text(derivation.layout, order.before)
     by_symbol = {line.symbol: line for line in derivation.lines if line.kind != FORWARD}
     ending = [line for line in derivation.lines if line.kind == STATE]
     ending += [line for line in derivation.lines if line.kind == PARAMETER and line.symbol.name == name]
@@ -283,7 +212,8 @@ def _factors(name: str, s: str, derivation: Derivation) -> list[str]:
         if line.symbol not in needed:
             needed.add(line.symbol)
             waiting += [by_symbol[symbol] for symbol in ends(line.formula) if symbol in by_symbol]
-    rows = [f"How a gradient is multiplied by ∂{s}ᵢ/∂{s}ᵢ₋₁, and by ∂⁺{s}ₖ/∂{name}:"]
+    sign = "₊" if order.direction == REVERSE else "₋"
+    rows = [f"How a gradient is multiplied by ∂{s}ᵢ/∂{s}ᵢ{sign}₁, and by ∂⁺{s}ₖ/∂{name}:"]
     for line in derivation.lines:
         if line.symbol in needed and line.kind != FORWARD:
             written = writer.over_time(line.formula) if line.kind == PARAMETER else writer.write(line.formula)

@@ -241,9 +241,13 @@ class Text(Notation):
 
     functions = {"sigmoid": "σ", "log": "ln", "abs": "abs"}
 
+    def __init__(self, layout: str, before: str = "ₜ₋₁") -> None:
+        super().__init__(layout)
+        self.subscripts = {None: "", 0: "ₜ", -1: before}
+
     @override
     def symbol(self, symbol: Symbol) -> str:
-        name = symbol.name + {None: "", 0: "ₜ", -1: "ₜ₋₁"}[symbol.time]
+        name = symbol.name + self.subscripts[symbol.time]
         if symbol.function:
             name = f"{self.function(symbol.function)}({name})"
         return f"∂{symbol.loss.replace('L_t', 'Lₜ')}/∂{name}" if symbol.loss else name

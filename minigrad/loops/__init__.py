@@ -23,6 +23,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | prove.py | checking that a step is what it promises to be |
 | execute.py | tracing and running a loop, and its place in the graph |
 | explain.py | which loops are compiled, and why others are not |
+| observe.py | a backward run that keeps the cotangents of chosen values at every step |
 | loop.py | all steps as one operation of the graph, with several results |
 | written.py | the operations of every step, written out when somebody looks |
 """

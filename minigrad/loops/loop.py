@@ -23,7 +23,7 @@ from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import Compiled, Way
 from minigrad.loops.differentiate import OUTER, SCATTER
-from minigrad.loops.program import CONST, CannotCompile
+from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Line, Ref, Value
 from minigrad.loops.reach import Stretch
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
@@ -65,6 +65,22 @@ class Loop(Operation):
             xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
             self.written = Steps(self.trace, xs, carry, self.times, self.place, self.serial, self.window, self.values)
         return self.written
+
+    def number_of(self, ref: Ref) -> int:
+        """The number of the source that one of the xs, a part of the initial carry, or a const was computed from."""
+        after_xs = len(self.trace.xs)
+        if ref.kind == CONST:
+            return after_xs + len(self.trace.carry) + self.consts.index(ref.number)
+        return ref.number + after_xs * (ref.kind == CARRY)
+
+    def named(self) -> list[tuple[Line, list[Value | Line], Ref]]:
+        """The lines of the step as it was traced that have names; what each reads, and where it is in the program that ran."""
+        program, place = self.values.program, self.values.place
+        return [
+            (line, list(map(program.value, line.operands)), place.get(Ref(LOCAL, k), Ref(LOCAL, k)))
+            for k, line in enumerate(program.lines)
+            if line.name is not None
+        ]
 
     def cuts(self) -> list[int]:
         """Before which steps of the backward pass its carry is set to zero."""

@@ -31,17 +31,20 @@ MUTANTS = [
         ("a Jacobian transposed", "def _jacobian", "return new, np.stack(rows)", "return new, np.stack(rows).T"),
     ),
     *rows(
-        "bptt/by_loop",
+        "bptt/parts",
         (
             "the share of a product as if its rows did not add up",
             "class Part",
             "(of_g * of_a).sum(axis=(1, 2))",
             "np.einsum('tbb,tbb->t', of_g, of_a)",
         ),
-        ("parts of one parameter: the last counts", "class ByTime", "] += part.squares()", "] = part.squares()"),
-        ("truncation forgotten", "class ByTime", "loop.cuts()", "()"),
         ("digits that cancelled are taken as they are", "class Part", "squares < CANCELLED * bounds", "squares < 0 * bounds"),
     ),
+    *rows(
+        "bptt/by_loop",
+        ("parts of one parameter: the last counts", "class ByTime", "] += part.squares()", "] = part.squares()"),
+    ),
+    *rows("loops/observe", ("truncation forgotten", "def observed", "loop.cuts()", "()")),
     *rows(
         "derivation/algebra",
         (
@@ -96,8 +99,6 @@ MUTANTS = [
     ),
     *rows(
         "derivation/source",
-        ("a gradient that is still read is overwritten", "class _Source", "if not free:", "if not lines:"),
-        ("a gradient set, not added", "class _Source", "'dp[\"{parameter.key}\"] +='", "'dp[\"{parameter.key}\"] ='"),
         (
             "a value that the backward pass needs is not kept",
             "class _Source",
@@ -123,6 +124,5 @@ MUTANTS = [
     *rows(
         "derivation/explaining",
         ("a gradient that is only alike is recognised", "class Explanation", "<= tolerance * scale", "<= 0.5 * scale"),
-        ("the sum without the product forgets later losses", "def _without_product", "later = later + g", "later = g"),
     ),
 ]

@@ -175,6 +175,26 @@ class Turned(Own):
         return np.tanh(a + h[:, -1:] * x[:, :1] + last[:, None] * h[:, [2, 0, 1, 2]])
 
 
+class Shifted(Own):
+    """Entries move on by two places each step: the gradient of the state is made of parts of itself."""
+
+    letters = {"W": "H D"}
+
+    def step(self, x: Any, h: Any) -> Any:
+        return np.concatenate([np.tanh(x @ self.W.T)[:, :2] + h[:, 2:], 0.5 * h[:, :2]], axis=1) * h[:, :1]
+
+
+class Differences(Own):
+    """a − b and b − a, a quotient in a sum, and a column that is stretched."""
+
+    letters = {"W": "H D", "U": "H H"}
+
+    def step(self, x: Any, h: Any) -> Any:
+        a, b = x @ self.W.T, h @ self.U.T
+        column = a.sum(axis=1, keepdims=True)
+        return np.tanh((a - b) / (2 + a * a) + (b - a) * b / (2 + a * a) + np.broadcast_to(column, (len(x), self.H)) + column)
+
+
 class Functions(Own):
     """softplus, log, sqrt, relu, abs, powers, maximum, where, a quotient."""
 

@@ -42,6 +42,8 @@ MUTANTS = [
     ),
     *rows(
         "bptt/by_loop",
+        ("a step that no example takes has a place", "class ByTime", "if t in self.taken]", "]"),
+        ("the choice of a mask is a state of its own", "def _labels", " and not is_choice(line.op, operands)", ""),
         ("parts of one parameter: the last counts", "class ByTime", "] += part.squares()", "] = part.squares()"),
     ),
     *rows("loops/observe", ("truncation forgotten", "def observed", "loop.cuts()", "()")),
@@ -55,6 +57,18 @@ MUTANTS = [
         ),
         ("the sign of a subtracted sum", "def _terms", "map(negative, term.args[0].args)", "term.args[0].args"),
         ("a minus in a product is lost", "def multiply", "return product if sign > 0 else negative(product)", "return product"),
+        (
+            "a stretching is left away that nothing else does",
+            "def _unstretched",
+            "return tuple(found if _broadcast(found) == shape else parts)",
+            "return tuple(found)",
+        ),
+        (
+            "of a quotient, what stands below is forgotten",
+            "def _factors",
+            "return [*_factors(term.args[0]), divide(ONE, term.args[1])]",
+            "return _factors(term.args[0])",
+        ),
         ("terms that are equal are one", "def _collected", "counts.get(bare, 0) + sign * coefficient", "sign * coefficient"),
     ),
     *rows(
@@ -85,6 +99,12 @@ MUTANTS = [
             "class _Rewriting",
             "if self._number(one) == 1 and self._is(exponential",
             "if self._number(one) and self._is(exponential",
+        ),
+        (
+            "a − b and b − a are the same",
+            "class _Rewriting",
+            "key = kind, line.dtype, tuple([",
+            "key = kind, line.dtype, frozenset([",
         ),
     ),
     *rows(
@@ -124,5 +144,63 @@ MUTANTS = [
     *rows(
         "derivation/explaining",
         ("a gradient that is only alike is recognised", "class Explanation", "<= tolerance * scale", "<= 0.5 * scale"),
+        (
+            "a step without a loss has a term that vanished",
+            "class Explanation",
+            "np.outer(from_losses, to_uses) & (norms < VANISHED * norms.max(initial=0))",
+            "norms < VANISHED * norms.max(initial=0)",
+        ),
+    ),
+    *rows(
+        "derivation/formulas",
+        ("the sum without the product forgets later losses", "def _without_product", "else later + g", "else g"),
+        (
+            "in reverse, later losses are those of later steps",
+            "def _without_product",
+            "outputs if is_reverse else reversed(outputs)",
+            "reversed(outputs)",
+        ),
+        ("layers that read the other way are not seen", "def order_of", "for loop in [*loops, *above]", "for loop in loops"),
+    ),
+    *rows(
+        "derivation/statements",
+        ("a gradient that is still read is overwritten", "class Statements", "if not free:", "if not left:"),
+        (
+            "a gradient set, not added",
+            "class Statements",
+            "if parameter.cut is None else name, \"+=\"",
+            "if parameter.cut is None else name, \"=\"",
+        ),
+        (
+            "a view is written to",
+            "class Statements",
+            'copied = ".copy()" if formula.kind in VIEWS',
+            'copied = "" if formula.kind in VIEWS',
+        ),
+        ("an entry that was chosen twice is sent one gradient", "class Statements", " and bare.what[1][1]:", ":"),
+        (
+            "a gradient is written over before a part of it is added",
+            "class Statements",
+            "if not placed or any(self.variables[symbol] == target for term in placed for symbol in ends(term)):",
+            "if not placed:",
+        ),
+    ),
+    *rows(
+        "derivation/arrays",
+        ("what was turned round is not turned back", "def placed", "return part(g, index, shape)", "return g"),
+        ("the parts of a cut all begin at its start", "def beside_zeros", "{start or ''}:", "{0 or ''}:"),
+    ),
+    *rows(
+        "derivation/parameters",
+        ("a transposed constant is taken for the constant", "class Known", "(array.T, transpose)", "(array.T, lambda a: a)"),
+    ),
+    *rows(
+        "derivation/observing",
+        (
+            "what an activation computes inside is a gate",
+            "class Observer",
+            'if event == "return" and (frame.f_code in self.above or _are_several(argument)):',
+            'if event == "return":',
+        ),
     ),
 ]

@@ -214,6 +214,7 @@ def on_config(config: Any) -> Any:
     config.nav = [
         {"minigrad": "index.md"},
         {"Coming from …": "coming_from.md"},
+        {"Is it right?": [{"And if not, why?": "wrong_backward_passes.md"}, {"Planted mistakes": "proof.md"}]},
         {"Lessons": lessons},
         {"Gallery": "gallery.md"},
         {"Architecture": "architecture.md"},

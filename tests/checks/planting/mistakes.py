@@ -214,6 +214,7 @@ def derivatives(change: str) -> Callable[[Program], Iterator[tuple[Site, str]]]:
                     "without the square": f"1 - {value}" if curve == "tanh" else "",
                     "without the value": f"1 - {value}" if curve == "sigmoid" else "",
                     "of the other curve": f"{value} * (1 - {value})" if curve == "tanh" else f"1 - {value} ** 2",
+                    "of the old state": f"1 - {value}_prev ** 2" if value in states(program) and curve == "tanh" else "",
                     "of another quantity": f"1 - {others[0]} ** 2" if curve == "tanh" else f"{others[0]} * (1 - {others[0]})",
                 }[change]
                 if not new and change != "missing":
@@ -656,6 +657,7 @@ KINDS = (
             ("without the square", ""),
             ("without the value", "|factor missing"),
             ("of the other curve", ""),
+            ("of the old state", ""),
             ("of another quantity", ""),
         )
     ),

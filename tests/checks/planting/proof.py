@@ -1,4 +1,4 @@
-"""The whole proof that mistakes are named, and named rightly: ``make proof`` runs it and writes the table into the docs.
+"""The checks that prove that mistakes are named, and named rightly.
 
 Mistakes are planted in what `derive` writes of every cell and in models/by_hand, in four layouts and on other random problems
 each; pairs of mistakes; random arrays; right derivations in eight layouts and with conventions.
@@ -6,16 +6,9 @@ each; pairs of mistakes; random arrays; right derivations in eight layouts and w
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import os
-import sys
-import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,12 +19,10 @@ from .layouts import LAYOUTS, Laid, laid_out
 from .mistakes import KINDS, planted
 from .program import Program
 from .subjects import BY_HAND, CELLS, SWITCHES, derived, written
-from .trying import FALSE, NAMED, NARROWED, PASSED, Tried, tried
+from .trying import FALSE, NARROWED, PASSED, Tried, tried
 
-__all__ = ["main", "table"]
+__all__ = ["Outcome", "Task", "done", "tasks"]
 
-PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "wrong_backward_passes.md"
-BEGIN, END = "<!-- proof: begin -->", "<!-- proof: end -->"
 COMMONEST = (
     "state gradient not carried",
     "activation derivative missing",
@@ -196,82 +187,3 @@ RUN: dict[str, Callable[[Task, float], tuple[str, Tried] | None]] = {
     "conventions": _convention,
     "random arrays": _random,
 }
-
-
-# ---------------------------------------------------------------- the table
-
-
-def table(outcomes: list[Outcome]) -> str:
-    """What came out, for the docs: sums of each part, and the table of kinds and cells."""
-    parts: dict[str, Counter[str]] = defaultdict(Counter)
-    for outcome in outcomes:
-        parts[outcome.task.part][outcome.result] += 1
-    rows = ["| what | tried | named | narrowed down | passed | false |", "| --- | --- | --- | --- | --- | --- |"]
-    for part, said in PARTS.items():
-        found = parts[part]
-        counts = [sum(found.values()), found[NAMED], sum(found[r] for r in (NARROWED, "raised")), found[PASSED], found[FALSE]]
-        rows.append(f"| {said} | {' | '.join(map(str, counts))} |")
-    cells = [*CELLS, *BY_HAND]
-    rows += ["", f"| mistake | {' | '.join(cells)} |", f"| --- |{' --- |' * len(cells)}"]
-    for kind in KINDS:
-        found = {
-            cell: [o for o in outcomes if (o.task.part, o.task.cell, o.task.kind) == ("planted", cell, kind.name)]
-            for cell in cells
-        }
-        entries = [_entry(found[cell]) for cell in cells]
-        rows.append(f"| {kind.name} | {' | '.join(entries)} |")
-    return "\n".join(rows)
-
-
-PARTS = {
-    "planted": "one mistake in each cell and by hand",
-    "switches": "one mistake in the other cells and switches",
-    "pairs": "two of the commonest mistakes",
-    "random arrays": "random arrays (nothing may be named)",
-    "right": "right, in eight layouts (all must pass)",
-    "conventions": "right by convention (all must pass)",
-}
-
-
-def _entry(found: list[Outcome]) -> str:
-    if not found:
-        return ""
-    named = sum(outcome.result == NAMED for outcome in found)
-    if named == len(found):
-        return "named"
-    return f"{named} of {len(found)} named" if named else "narrowed"
-
-
-def main() -> None:
-    """Run the proof, print what is not named, and write the table into the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--places", type=int, default=4, help="how often each kind is planted in each cell")
-    parser.add_argument("--arrays", type=int, default=1000, help="how many random wrong gradients")
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each check")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--parts", nargs="*", default=list(PARTS))
-    parser.add_argument("--write", action="store_true", help="write the table into the docs")
-    given = parser.parse_args()
-    wanted = [task for task in tasks(given.places, given.arrays) if task.part in given.parts]
-    outcomes: list[Outcome] = []
-    start = time.perf_counter()
-    with ProcessPoolExecutor(given.jobs) as pool:
-        for found in pool.map(partial(done, seconds=given.seconds), wanted, chunksize=4):
-            if found is None:
-                continue
-            outcomes.append(found)
-            if found.result not in (NAMED, PASSED) and (found.task.part != "random arrays" or found.result == FALSE):
-                task = found.task
-                print(
-                    f"{found.result}: {task.part}, {task.cell}, {task.kind}, {LAYOUTS[task.layout].name}, problem {task.seed}"
-                )
-                print(f"    {found.changed}\n    {', '.join(found.kinds)}: {found.said}", flush=True)
-    print(f"{len(outcomes)} checks in {time.perf_counter() - start:.0f} s\n\n{table(outcomes)}")
-    if given.write:
-        text = PAGE.read_text(encoding="utf-8")
-        before, rest = text.split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{table(outcomes)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

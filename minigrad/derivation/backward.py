@@ -7,7 +7,7 @@ once, such as that of the argument of a gate, which all its parameters need. Eve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from .expression import (
     parts,
 )
 from .forward import Forward
-from .lines import COTANGENT, INPUT, PARAMETER, STATE, Formula
+from .lines import COTANGENT, INPUT, PARAMETER, STATE, WHOLE, Formula
 from .reading import formula
 
 __all__ = ["Backward"]
@@ -169,8 +169,14 @@ class Backward:
         back = self.derivative
         waiting = {ref: self._arranged(self.gradient_formula(ref)) for ref in self.owners}
         ordered = [(ref, waiting[ref]) for ref in self._ordered(waiting)]
-        lines = [Formula(self._symbol(ref), expr, expr.shape, COTANGENT, _path(expr)) for ref, expr in ordered]
-        lines += self._of_parameters()
+        lines = [
+            Formula(self._symbol(ref), expr, expr.shape, COTANGENT, _path(expr))
+            for ref, expr in ordered
+            if self.owners[ref] not in self.forward.fixed
+        ]
+        sums = [(self._symbol(ref), expr) for ref, expr in ordered if self.owners[ref] in self.forward.fixed]
+        added, whole = self._at_each_step([*sums, *self._of_parameters()])
+        lines += added
         for j, ref in zip(back.xs, back.program.ys, strict=True):
             symbol = self.forward.symbols[Ref(XS, j)].differential()
             expr = self._arranged(self.gradient(ref))
@@ -179,7 +185,20 @@ class Backward:
             symbol = self.forward.symbols[Ref(CARRY, i)].differential("L₊")
             expr = self._arranged(self.gradient(ref))
             lines.append(Formula(symbol, expr, back.program.value(ref).shape, STATE, _path(expr)))
-        return lines
+        return lines + whole
+
+    def _at_each_step(self, sums: Iterable[tuple[Symbol, Expr]]) -> tuple[list[Formula], list[Formula]]:
+        """What each step adds to gradients that are sums over all steps; and what is added when these sums are done."""
+        added, whole = list[Formula](), list[Formula]()
+        for symbol, expr in sums:
+            terms = expr.args if expr.kind == ADD else (expr,)
+            done = [term for term in terms if any(s.loss and s.time is None for s in ends(term))]
+            each = [term for term in terms if term not in done]
+            for found, kind, chosen in ((added, PARAMETER, each), (whole, WHOLE, done)):
+                if chosen:
+                    formula = add(*chosen) if len(chosen) > 1 else chosen[0]
+                    found.append(Formula(symbol, formula, expr.shape, kind, _path(formula)))
+        return added, whole
 
     def _arranged(self, expr: Expr) -> Expr:
         """The contributions to a gradient in the order of a person: the loss of this step, the ways without a matrix, then
@@ -222,8 +241,8 @@ class Backward:
             left.remove(ready)
         return done
 
-    def _of_parameters(self) -> list[Formula]:
-        """What step t adds to the gradient of each parameter, in the order in which the forward lines name them."""
+    def _of_parameters(self) -> list[tuple[Symbol, Expr]]:
+        """The gradient of each parameter, in the order in which the forward lines name them."""
         appearance: dict[Symbol, int] = {}
         for line in self.forward.lines():
             for symbol in ends(line.formula):
@@ -231,13 +250,12 @@ class Backward:
         sums: dict[int, list[Expr]] = {}
         for contribution in self.derivative.contributions:
             sums.setdefault(contribution.const, []).append(self._contribution(contribution))
-        symbols, last, lines = self.forward.symbols, len(appearance), []
+        symbols, last, found = self.forward.symbols, len(appearance), []
         for const in sorted(sums, key=lambda const: appearance.get(symbols[Ref(CONST, const)], last)):
             ref = Ref(CONST, const)
             expr = add(*reversed(sums[const])) if len(sums[const]) > 1 else sums[const][0]
-            shape = self.forward.program.value(ref).shape
-            lines.append(Formula(symbols[ref].differential(), expr, shape, PARAMETER, _path(expr)))
-        return lines
+            found.append((symbols[ref].differential(), expr))
+        return found
 
     def _contribution(self, contribution: Contribution) -> Expr:
         """What one use of a parameter adds to its gradient."""

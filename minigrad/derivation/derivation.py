@@ -16,7 +16,7 @@ from minigrad.loops.program import LOCAL, Program, Ref
 from .deriving import Example, named, selected, traced
 from .expression import SYMBOL, Symbol, ends
 from .forward import Forward
-from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, Formula
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, WHOLE, Formula
 from .naming import Names
 from .parameters import Known, Parameter
 from .source import source
@@ -30,6 +30,7 @@ HEADINGS = {
     PARAMETER: "What the parameters receive",
     INPUT: "What the input receives",
     STATE: "What goes back to step t − 1",
+    WHOLE: "What the parameters receive of these sums",
 }
 
 
@@ -144,9 +145,10 @@ class Derivation:
         ]
 
     def _right(self, notation: Notation, line: Formula) -> str:
-        if line.kind != PARAMETER:
-            return notation.write(line.formula)
-        return notation.over_time(line.formula)
+        if line.kind == PARAMETER:
+            return notation.over_time(line.formula)
+        has_sum = line.kind == WHOLE and any((o.symbol, o.kind) == (line.symbol, PARAMETER) for o in self.lines)
+        return f"{notation.sum_above * has_sum}{notation.write(line.formula)}"
 
     def _legend(self, notation: Notation, fence: str = "") -> list[str]:
         """What the signs mean."""
@@ -260,7 +262,7 @@ def derivation_of(example: Example) -> Derivation:
         outputs=tuple(_symbol_of(forward, ref) for ref in program.ys),
         inlined=frozenset(s for ref, s in forward.symbols.items() if ref.kind == LOCAL and ref not in forward.kept),
         batch=program.xs[0].shape[0] if program.xs and program.xs[0].shape else -1,
-        layout=layout_of(line.formula for line in lines),
+        layout=layout_of(line.formula for line in lines if line.symbol.time is not None),
         is_clear=example.is_clear,
     )
 

@@ -22,7 +22,7 @@ from minigrad.tensor import Tensor
 from .derivation import Derivation, derive, derive_loop
 from .expression import Symbol, ends
 from .formulas import BOTH, REVERSE, Order, formulas_of, loops_using, order_of, output_layer, written
-from .lines import FORWARD, PARAMETER, STATE, Formula
+from .lines import FORWARD, PARAMETER, STATE, WHOLE, Formula
 from .writing import Text
 
 __all__ = ["Explanation", "explain"]
@@ -204,7 +204,7 @@ def _factors(name: str, s: str, derivation: Derivation, order: Order) -> list[st
     writer = Text(derivation.layout, order.before)
     by_symbol = {line.symbol: line for line in derivation.lines if line.kind != FORWARD}
     ending = [line for line in derivation.lines if line.kind == STATE]
-    ending += [line for line in derivation.lines if line.kind == PARAMETER and line.symbol.name == name]
+    ending += [line for line in derivation.lines if line.kind in (PARAMETER, WHOLE) and line.symbol.name == name]
     needed: set[Symbol] = set()
     waiting: list[Formula] = list(ending)
     while waiting:

@@ -73,6 +73,11 @@ class Forward:
         self.kept: set[Ref] = set()
         """The values that a program would keep in a variable; of others that have a name it has the formula at each place."""
         self._users = _users(program.lines)
+        self.fixed: set[Ref] = set()
+        """The values that are the same at every step."""
+        for k, line in enumerate(program.lines):
+            if all(ref.kind == CONST or ref in self.fixed for ref in line.operands):
+                self.fixed.add(Ref(LOCAL, k))
         self._formulas: dict[Ref, Expr] = {}
         self._name_results(ys)
         self._keep_what_is_needed(set(needed))
@@ -105,7 +110,7 @@ class Forward:
                 self._keep(ref, self._called(ref))
 
     def _keep(self, ref: Ref, symbol: Symbol) -> None:
-        self.symbols[ref] = symbol
+        self.symbols[ref] = symbol._replace(time=None) if ref in self.fixed else symbol
         self.kept.add(ref)
         self._formulas.clear()
 
@@ -132,7 +137,8 @@ class Forward:
     def symbol(self, ref: Ref) -> Symbol:
         """What a forward value is called; those that have no name get one here."""
         if ref not in self.symbols:
-            self.symbols[ref] = self._called(ref)
+            called = self._called(ref)
+            self.symbols[ref] = called._replace(time=None) if ref in self.fixed else called
             self._formulas.clear()
         return self.symbols[ref]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .arrays import part, replaced
 from .expression import SYMBOL, Expr, Piece, Symbol, ends, parts
-from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE
+from .lines import COTANGENT, FORWARD, INPUT, PARAMETER, STATE, WHOLE, Formula
 from .numpy_writer import HELPERS, NumPy, of_shape
 from .statements import Statements
 from .unpacking import Unpacking
@@ -50,6 +50,7 @@ class _Source:
 
         lines = [replace(line, formula=written_out(line.formula)) for line in derivation.lines if line.symbol not in inlined]
         self.forward_lines = [line for line in lines if line.kind == FORWARD]
+        self.fixed_lines = [line for line in self.forward_lines if line.symbol.time is None]
         self.backward_lines = [line for line in lines if line.kind != FORWARD]
         self.unpacking = Unpacking(derivation, self.variables, self.forward_lines)
         self.kept = self._kept()
@@ -119,7 +120,7 @@ class _Source:
         new = [name(Symbol(part, 0)) for part in of.state]
         outputs = [name(symbol) for symbol in of.outputs]
         loop = [f"{', '.join(old)} = {', '.join(new)}"]
-        loop += [f"{name(line.symbol)} = {self.numpy.write(line.formula)}" for line in self.forward_lines]
+        loop += self._computed([line for line in self.forward_lines if line not in self.fixed_lines])
         loop += [f"{name(Symbol(part, 0))} = {source}" for part, source in self._handed_on()]
         loop.append(f"steps.append(({', '.join(name(symbol) for symbol in self.kept)}{',' * (len(self.kept) == 1)}))")
         if outputs:
@@ -127,6 +128,7 @@ class _Source:
         hs = "tuple(map(np.array, zip(*hs)))" if len(outputs) > 1 else "np.array(hs)"
         body = [
             *self.unpacking.unpacked(self.forward_lines),
+            *self._computed(self.fixed_lines),
             f"{', '.join(new)} = state",
             "steps, hs = [], []",
             f"for {', '.join(name(Symbol(x, 0)) for x in of.x)} in {'xs' if len(of.x) == 1 else 'zip(*xs)'}:",
@@ -144,22 +146,40 @@ class _Source:
             rows += self.statements.of_lines(lines)
             rows += [("", "")] if lines and kind != INPUT else []
         rows += self.statements.of_states([line for line in self.backward_lines if line.kind == STATE])
+        whole = self.statements.of_lines([line for line in self.backward_lines if line.kind == WHOLE])
+        fixed, sums = self._fixed_again()
         loop = [f"{', '.join(name(symbol) for symbol in self.kept)}{',' * (len(self.kept) == 1)} = trace.steps[t - 1]"]
         loop += self.statements.commented(rows)
         wanted = {x for x, value in zip(of.x, of.program.xs, strict=True) if value.dtype.kind == "f"}
         arrays = ["trace.xs"] if len(of.x) == 1 else [f"trace.xs[{k}]" for k in range(len(of.x))]
         dxs = self._tuple([dxs_of(x) if x in wanted else "None" for x in of.x])
         body = [
-            *self.unpacking.unpacked(self.backward_lines),
+            *self.unpacking.unpacked([*self.backward_lines, *fixed]),
+            *self._computed(fixed),
             f"dp = {{name: np.zeros_like({self._each_parameter()}}}",
             *self.unpacking.views(),
+            *sums,
             *(f"{dxs_of(x)} = np.zeros_like({xs})" for x, xs in zip(of.x, arrays, strict=True) if x in wanted),
             f"{', '.join(d_state)} = d_state",
             "for t in range(len(trace.steps), 0, -1):",
             *(f"    {line}" for line in loop),
+            *self.statements.commented(whole),
             f"return Gradients(dp, {dxs}, {self._tuple(d_state)})",
         ]
         return self._function("backward(params, trace, d_hs, d_state)", "Backpropagation through time, t = T … 1.", body)
+
+    def _computed(self, lines: Iterable[Formula]) -> list[str]:
+        """Forward lines as code."""
+        return [f"{self._name(line.symbol)} = {self.numpy.write(line.formula)}" for line in lines]
+
+    def _fixed_again(self) -> tuple[list[Formula], list[str]]:
+        """What the backward pass needs of what is the same at every step; and zeros, where gradients of that are added up."""
+        wanted = {line.symbol._replace(loss="") for line in self.backward_lines if line.symbol.time is None}
+        needed = wanted | {symbol for line in self.backward_lines for symbol in ends(line.formula) if not symbol.loss}
+        for line in reversed(self.fixed_lines):
+            needed |= set(ends(line.formula)) if line.symbol in needed else set()
+        summed = [self._name(line.symbol) for line in self.fixed_lines if line.symbol in wanted]
+        return [line for line in self.fixed_lines if line.symbol in needed], [f"d{n} = np.zeros_like({n})" for n in summed]
 
     def _each_parameter(self) -> str:
         """Those that receive a gradient."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .expression import ADD, CALL, CONCATENATE, NEGATIVE, PART, SYMBOL, TRANSPOSE, Expr, Symbol, ends
-from .lines import INPUT, PARAMETER, STATE, Formula
+from .lines import INPUT, PARAMETER, STATE, WHOLE, Formula
 from .numpy_writer import NumPy
 from .writing import Text
 
@@ -20,6 +20,8 @@ LONGEST = 100
 """How long a sum may be on one line."""
 BESIDE = 72
 """How long a statement may be that the comments of the others stand beside."""
+SUMS = (PARAMETER, WHOLE)
+"""The kinds of lines that add to a sum."""
 VIEWS = (SYMBOL, PART, TRANSPOSE)
 """Formulas that give a view of an array, in which nothing may be written."""
 
@@ -62,9 +64,9 @@ class Statements:
         code = []
         if rest:
             formula = replace(line.formula, args=tuple(rest)) if len(rest) > 1 else rest[0]
-            copied = ".copy()" if formula.kind in VIEWS and line.kind not in (INPUT, PARAMETER) else ""
+            copied = ".copy()" if formula.kind in VIEWS and line.kind not in (INPUT, *SUMS) else ""
             code.append(self._assigned(target, sign, replace(line, formula=formula)) + copied)
-        elif line.kind not in (INPUT, PARAMETER):
+        elif line.kind not in (INPUT, *SUMS):
             shape = target if line.kind == STATE else ""
             code.append(f"{target} = np.zeros{f'_like({shape})' if shape else f'({self.numpy.shape(line.shape)})'}")
         return "\n".join([*code, *(self._added(target, term) for term in placed)])
@@ -81,9 +83,9 @@ class Statements:
     def _target(self, line: Formula) -> tuple[str, str]:
         """What a line gives a value to, and how."""
         name = self.variables[line.symbol]
-        if line.kind == PARAMETER:
-            parameter = self.of.parameter(line.symbol.name)
-            return f'dp["{parameter.key}"]' if parameter.cut is None else name, "+="
+        if line.kind in SUMS:
+            whole = {parameter.name: parameter.key for parameter in self.of.parameters if parameter.cut is None}
+            return f'dp["{whole[line.symbol.name]}"]' if line.symbol.name in whole else name, "+="
         return f"{self.dxs(line.symbol.name)}[t - 1]" if line.kind == INPUT else name, "="
 
     def _assigned(self, target: str, sign: str, line: Formula) -> str:

@@ -150,6 +150,7 @@ class Notation(Writer):
         return f"{self.sum_over_time}{self.beside}{self._added(expr)}"
 
     sum_over_time = "Σₜ"
+    sum_above = "… + "
 
     def _added(self, expr: Expr) -> str:
         """What one use adds at one step, of one example."""
@@ -168,7 +169,10 @@ class Notation(Writer):
         """The transpose."""
 
     def _transpose(self, expr: Expr) -> tuple[str, int]:
-        return self.transposed(self.write(expr.args[0], OF_POWER)), OF_POWER
+        (inner,) = expr.args
+        is_sum = inner.kind == SYMBOL and inner.what.loss and inner.what.time is None
+        written = self.parenthesised(self.write(inner)) if is_sum else self.write(inner, OF_POWER)
+        return self.transposed(written), OF_POWER
 
     # ---------------------------------------------------------------- functions
 
@@ -286,6 +290,7 @@ class Latex(Notation):
     times = r" \odot "
     at = r"\text{ at }"
     sum_over_time = r"\sum_t"
+    sum_above = r"\dots + "
     functions = {
         "sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\ln", "sin": r"\sin", "cos": r"\cos",
         "maximum": r"\max", "minimum": r"\min",

@@ -256,6 +256,8 @@ def test_layers_have_their_own_formulas() -> None:
     explanation = explain(loss, deep.cells[0][0].b_h)
     assert explanation.formula == "∂L/∂b_h = Σₜ Σₖ ∂Lₜ/∂hₖ · ∂⁺hₖ/∂b_h"
     assert "|t − k|" in str(explanation)
+    first = losses_of(deep(XS)[0])[0]
+    assert explain(first, deep.cells[0][0].b_h).formula == explanation.formula
     assert "Σ_{k ≥ t}" in explain(loss, deep.cells[1][1].b_h).formula
 
 

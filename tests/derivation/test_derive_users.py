@@ -30,7 +30,8 @@ from minigrad.models import LSTM
 
 import minigrad as mg
 from minigrad import Tensor, derive
-from minigrad.derivation import FORWARD
+from minigrad.derivation import FORWARD, PARAMETER
+from minigrad.derivation.lines import WHOLE
 
 every_cell = pytest.mark.parametrize("make", USERS, ids=lambda make: make.__name__)
 COMMANDS = {
@@ -89,7 +90,7 @@ def test_it_can_be_read(make: Any) -> None:
             ],
         ),
         (Reservoir, ["h = np.tanh(x @ W.T + h_prev @ R.T + (0.1 * h_prev) @ S.T)"]),
-        (Antisymmetric, ["A = U - U.T - 0.1 * np.eye(4)", 'dp["U"] += dA - dA.T']),
+        (Antisymmetric, ["A = U - U.T - 0.1 * np.eye(4)", "dA += da_m.T @ h_prev", 'dp["U"] += dA - dA.T']),
         (Signed, ["dk = dh * np.array([1.0, -1.0, 1.0, -1.0])"]),
         (
             Turned,
@@ -136,22 +137,50 @@ def test_an_embedding_is_added_to_where_its_rows_came_from() -> None:
     assert 'np.add.at(dp["E"], ids, da_h)' in code
 
 
-def test_a_view_is_copied_before_it_is_added_to() -> None:
+def test_what_was_given_is_not_written_to_where_a_part_is_added_to_what_is_handed_on() -> None:
     W = Tensor(np.array([0.5, 2.0]), requires_grad=True, name="W")
 
-    def step(h: Any, x: Any) -> Any:
-        kept = h * 1.0
-        return mg.concatenate([kept[:1] * W[:1], kept[1:]]) + x, kept
+    def step(state: Any, x: Any) -> Any:
+        a, b = state
+        return (b, mg.tanh(a * W)), b[:1] * x[:1]
 
-    module = module_of(derive(step, np.ones(2), np.ones(2)).numpy())
-    rng = np.random.default_rng(0)
-    xs, h_0, d_ys, d_h = rng.normal(size=(3, 2)), rng.normal(size=2), rng.normal(size=(3, 2)), rng.normal(size=2)
-    before = d_ys.copy(), d_h.copy()
-    gradients = module.backward({"W": W.numpy()}, module.forward({"W": W.numpy()}, xs, h_0), d_ys, d_h)
-    np.testing.assert_array_equal(d_ys, before[0])
-    np.testing.assert_array_equal(d_h, before[1])
-    start = Tensor(h_0, requires_grad=True)
-    h, ys = mg.scan(step, start, xs)
-    expected = mg.grad((ys * d_ys).sum() + (h * d_h).sum(), (W, start))
-    np.testing.assert_allclose(gradients.params["W"], expected[0].numpy(), rtol=1e-12)
-    np.testing.assert_allclose(gradients.state, expected[1].numpy(), rtol=1e-12)
+    start = (Tensor(np.array([0.3, -0.4]), requires_grad=True), Tensor(np.array([0.1, 0.2]), requires_grad=True))
+    code = derive(step, np.ones(2), start).numpy()
+    assert "db = da.copy()" in code
+    module, rng = module_of(code), np.random.default_rng(0)
+    xs, d_ys, d_state = rng.normal(size=(3, 2)), rng.normal(size=(3, 1)), tuple(rng.normal(size=(2, 2)))
+    before = [part.copy() for part in d_state]
+    trace = module.forward({"W": W.numpy()}, xs, tuple(part.numpy() for part in start))
+    gradients = module.backward({"W": W.numpy()}, trace, d_ys, d_state)
+    for part, old in zip(d_state, before, strict=True):
+        np.testing.assert_array_equal(part, old)
+    last, ys = mg.scan(step, start, xs)
+    loss = (ys * d_ys).sum() + sum((part * d).sum() for part, d in zip(last, d_state, strict=True))
+    found = [gradients.params["W"], *gradients.state]
+    for a, expected in zip(found, mg.grad(loss, [W, *start]), strict=True):
+        np.testing.assert_allclose(a, expected.numpy(), rtol=1e-12)
+
+
+def test_what_is_the_same_at_every_step_is_computed_once_and_its_gradient_is_added_up() -> None:
+    derivation = derive(Antisymmetric(), np.ones((2, D)))
+    lines = [re.sub(" +", " ", line) for kind in (FORWARD, PARAMETER, WHOLE) for line in derivation.text_of(kind)]
+    assert "A = U − Uᵀ − 0.1 I" in lines
+    assert "∂L/∂A = Σₜ ∂L/∂a_mₜ hₜ₋₁ᵀ" in lines
+    assert "∂L/∂U = ∂L/∂A − (∂L/∂A)ᵀ" in lines
+    U = Tensor(np.eye(3) + 0.1, requires_grad=True, name="U")
+
+    def step(h: Any, x: Any) -> Any:
+        A = U * np.tril(np.ones((3, 3)))
+        B = mg.tanh(A) @ A
+        new = mg.tanh(B @ h + U @ x + A @ x)
+        return new, new
+
+    both = derive(step, np.ones(3), np.ones(3))
+    assert "∂L/∂U = … + " in "".join(re.sub(" +", " ", line) for line in both.text_of(WHOLE))
+    module, rng = module_of(both.numpy()), np.random.default_rng(0)
+    params = {"U": U.numpy()} | both.constants
+    xs, h_0, d_hs = rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=(4, 3))
+    gradients = module.backward(params, module.forward(params, xs, h_0), d_hs, np.zeros(3))
+    _, hs = mg.scan(step, Tensor(h_0), xs)
+    (expected,) = mg.grad((hs * d_hs).sum(), U)
+    np.testing.assert_allclose(gradients.params["U"], expected.numpy(), rtol=1e-12)

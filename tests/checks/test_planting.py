@@ -78,7 +78,7 @@ def test_a_mistake_planted_by_hand_is_named(name: str) -> None:
 
 
 def test_every_kind_of_mistake_can_be_planted_somewhere_and_changes_gradients() -> None:
-    programs = [derived(CELLS[name]) for name in ("lstm", "gru")]
+    programs = [derived(CELLS[name]) for name in ("lstm", "gru", "rnn")]
     for kind in KINDS:
         found = [(program, mistake) for program in programs for mistake in planted(program, kind, 1)]
         assert found, kind.name

@@ -71,7 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--places", type=int, default=1, help="how often each kind is planted in each cell")
     parser.add_argument("--arrays", type=int, default=100, help="how many random wrong gradients")
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each check")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each check")
     parser.add_argument("--minutes", type=float, default=8.0, help="for this run; the next one goes on where it stopped")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--parts", nargs="*", default=list(PARTS))

@@ -12,7 +12,8 @@ from planting.trying import FALSE, NAMED, NARROWED
 
 PLANTED = {(task.kind, task.cell): task for task in tasks(places=1, arrays=0) if task.part == "planted"}
 SAID = entries()
-NAMED_THERE = [key for key, said in SAID.items() if said == "named"]
+NAMED_THERE = [key for key, said in SAID.items() if said == "named" and key[1] in ("rnn", "gated rnn", "rnn by hand")]
+"""Of cells for which a check takes no long time."""
 
 
 def test_the_page_has_a_row_for_every_mistake_and_a_column_for_every_cell() -> None:
@@ -21,7 +22,7 @@ def test_the_page_has_a_row_for_every_mistake_and_a_column_for_every_cell() -> N
     assert "make proof" in PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", NAMED_THERE[:: len(NAMED_THERE) // 8], ids=", in ".join)
+@pytest.mark.parametrize("key", NAMED_THERE[:: max(len(NAMED_THERE) // 8, 1)], ids=", in ".join)
 def test_an_entry_says_what_the_checker_says(key: tuple[str, str]) -> None:
     outcome = done(PLANTED[key], seconds=30.0)
     assert outcome is not None

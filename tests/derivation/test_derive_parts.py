@@ -46,6 +46,10 @@ def text(formula: Any) -> str:
         (multiply(add(a, b), c), "(aₜ + bₜ) ⊙ cₜ"),
         (divide(a, number(1)), "aₜ"),
         (divide(add(a, b), c), "(aₜ + bₜ) / cₜ"),
+        (divide(divide(a, b), c), "aₜ / (bₜ ⊙ cₜ)"),
+        (multiply(number(2), divide(a, multiply(number(2), b))), "aₜ / bₜ"),
+        (add(divide(multiply(g, a), b), multiply(g, c)), "gₜ ⊙ (aₜ / bₜ + cₜ)"),
+        (add(divide(g, b), negative(divide(multiply(g, a), b))), "(gₜ ⊙ (1 − aₜ)) / bₜ"),
         (transpose(transpose(W)), "W"),
         (matmul(multiply(a, b), transpose(W), (2, 3)), "(aₜ ⊙ bₜ) Wᵀ"),
         (negative(add(a, b)), "−(aₜ + bₜ)"),
@@ -55,6 +59,16 @@ def text(formula: Any) -> str:
 )
 def test_formulas_are_simplified_as_a_person_would(formula: Any, expected: str) -> None:
     assert text(formula) == expected
+
+
+def test_a_stretching_is_left_away_where_other_terms_or_factors_do_it() -> None:
+    column = atom(Symbol("k", 0), (2, 1))
+    wide = call("broadcast_to", column, shape=(2, 3))
+    assert add(wide, a) == add(column, a)
+    assert multiply(wide, a) == multiply(column, a)
+    assert multiply(number(2), wide).shape == (2, 3)
+    assert wide in multiply(number(2), wide).args
+    assert add(wide, negative(call("broadcast_to", atom(Symbol("m", 0), (2, 1)), shape=(2, 3)))).shape == (2, 3)
 
 
 def test_terms_that_cancel_leave_zeros_of_their_shape() -> None:

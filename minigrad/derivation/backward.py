@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from .arrays import beside_zeros, matmul, part, summed, transpose
 from .expression import (
     ADD,
     CALL,
-    MATMUL,
     MULTIPLY,
     NEGATIVE,
     NUMBER,
@@ -32,12 +30,12 @@ from .expression import (
     Symbol,
     atom,
     ends,
-    kinds,
     number,
     parts,
 )
 from .forward import Forward
 from .lines import COTANGENT, INPUT, PARAMETER, STATE, WHOLE, Formula
+from .ordering import arranged, ordered
 from .reading import formula
 
 __all__ = ["Backward"]
@@ -167,23 +165,24 @@ class Backward:
     def lines(self) -> list[Formula]:
         """The lines of the backward pass of a step, each after those that it needs."""
         back = self.derivative
-        waiting = {ref: self._arranged(self.gradient_formula(ref)) for ref in self.owners}
-        ordered = [(ref, waiting[ref]) for ref in self._ordered(waiting)]
+        places = {line.symbol: number for number, line in enumerate(self.forward.lines())}
+        waiting = {ref: arranged(self.gradient_formula(ref), places) for ref in self.owners}
+        in_order = [(ref, waiting[ref]) for ref in ordered(waiting, {ref: self._symbol(ref) for ref in waiting}, places)]
         lines = [
             Formula(self._symbol(ref), expr, expr.shape, COTANGENT, _path(expr))
-            for ref, expr in ordered
+            for ref, expr in in_order
             if self.owners[ref] not in self.forward.fixed
         ]
-        sums = [(self._symbol(ref), expr) for ref, expr in ordered if self.owners[ref] in self.forward.fixed]
+        sums = [(self._symbol(ref), expr) for ref, expr in in_order if self.owners[ref] in self.forward.fixed]
         added, whole = self._at_each_step([*sums, *self._of_parameters()])
         lines += added
         for j, ref in zip(back.xs, back.program.ys, strict=True):
             symbol = self.forward.symbols[Ref(XS, j)].differential()
-            expr = self._arranged(self.gradient(ref))
+            expr = arranged(self.gradient(ref), places)
             lines.append(Formula(symbol, expr, back.program.value(ref).shape, INPUT, _path(expr)))
         for i, ref in zip(back.carry, back.program.new_carry, strict=True):
             symbol = self.forward.symbols[Ref(CARRY, i)].differential("L₊")
-            expr = self._arranged(self.gradient(ref))
+            expr = arranged(self.gradient(ref), places)
             lines.append(Formula(symbol, expr, back.program.value(ref).shape, STATE, _path(expr)))
         return lines + whole
 
@@ -199,47 +198,6 @@ class Backward:
                     formula = add(*chosen) if len(chosen) > 1 else chosen[0]
                     found.append(Formula(symbol, formula, expr.shape, kind, _path(formula)))
         return added, whole
-
-    def _arranged(self, expr: Expr) -> Expr:
-        """The contributions to a gradient in the order of a person: the loss of this step, the ways without a matrix, then
-        those through a matrix, gate by gate, at last what comes back from the next step."""
-        if expr.kind != ADD:
-            return expr
-        place = self._places()
-
-        def order(term: Expr) -> tuple[int, bool, int]:
-            losses = [symbol for symbol in ends(term) if symbol.loss]
-            first = losses[0] if losses else Symbol("")
-            through_matrix = MATMUL in kinds(term)
-            gate = place.get(first._replace(loss=""), 0) if through_matrix else 0
-            return {"L_t": 0, "L₊": 2}.get(first.loss, 1), through_matrix, gate
-
-        return replace(expr, args=tuple(sorted(expr.args, key=order)))
-
-    def _places(self) -> dict[Symbol, int]:
-        """Where the line of each forward value stands."""
-        return {line.symbol: number for number, line in enumerate(self.forward.lines())}
-
-    def _ordered(self, waiting: dict[Ref, Expr]) -> list[Ref]:
-        """From the loss down; on one level as in the code; arguments of gates as late as possible."""
-        symbol_of = {self._symbol(ref): ref for ref in waiting}
-        needs = {ref: {symbol_of[s] for s in ends(expr) if s in symbol_of} - {ref} for ref, expr in waiting.items()}
-        needed = {ref for refs in needs.values() for ref in refs}
-        level: dict[Ref, int] = {}
-        for ref in sorted(waiting, key=lambda ref: ref.number):
-            level[ref] = 1 + max((level[other] for other in needs[ref]), default=-1)
-
-        def order(ref: Ref) -> tuple[bool, int, int]:
-            return ref not in needed, level[ref] if ref in needed else 0, place.get(self.forward.symbol(self.owners[ref]), 0)
-
-        place = self._places()
-        done: list[Ref] = []
-        left = set(waiting)
-        while left:
-            ready = min((ref for ref in left if needs[ref] <= set(done)), key=order)
-            done.append(ready)
-            left.remove(ready)
-        return done
 
     def _of_parameters(self) -> list[tuple[Symbol, Expr]]:
         """The gradient of each parameter, in the order in which the forward lines name them."""

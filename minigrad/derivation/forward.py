@@ -137,8 +137,10 @@ class Forward:
     def symbol(self, ref: Ref) -> Symbol:
         """What a forward value is called; those that have no name get one here."""
         if ref not in self.symbols:
-            called = self._called(ref)
-            self.symbols[ref] = called._replace(time=None) if ref in self.fixed else called
+            if ref in self.fixed:  # its gradient is added up over the steps
+                self._keep(ref, self._called(ref))
+            else:
+                self.symbols[ref] = self._called(ref)
             self._formulas.clear()
         return self.symbols[ref]
 

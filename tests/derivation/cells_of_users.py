@@ -153,6 +153,17 @@ class Antisymmetric(Own):
         return h + 0.5 * np.tanh(h @ A.T + x @ self.W.T)
 
 
+class Reparametrised(Own):
+    """Matrices made of matrices, one of them without a name."""
+
+    letters = {"W": "H D", "U": "H H", "V": "H H"}
+
+    def step(self, x: Any, h: Any) -> Any:
+        A = np.tanh(self.U + 0.1)
+        B = A - self.V.T
+        return np.tanh(h @ (B * self.U).T + h @ self.U + x @ self.W.T)
+
+
 class Signed(Own):
     """A constant without a name, and one that chooses."""
 

@@ -37,6 +37,7 @@ every_cell = pytest.mark.parametrize("make", USERS, ids=lambda make: make.__name
 COMMANDS = {
     "begin", "end", "left", "right", "frac", "partial", "odot", "sigma", "tanh", "exp", "top", "sum_t", "sum", "tilde",
     "mathrm", "operatorname", "gamma", "beta", "max", "min", "ln", "ge", "le", "to", "text",
+    "dots",
 }  # fmt: skip
 
 

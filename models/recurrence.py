@@ -14,7 +14,7 @@ from minigrad.scan import plain_reason
 
 from .lengths import Valid, fitting, is_padding_behind, selected
 from .promise import ADVANCING, known_of, memory_of
-from .states import as_initial, checked_state, detached, in_order, parts_of, tensor_of, with_parts
+from .states import as_initial, checked_state, detached, in_order, names_of, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
 
@@ -49,7 +49,7 @@ class Recurrence:
         if valid is not None and not self.hoisted:
             x = selected(valid, x).named("x")
         new = checked_state(self.label, self.advance(x, state), state)
-        names = self.names or getattr(new, "_fields", ())
+        names = self.names or names_of(self.cell, new)
         if names:
             for part, old, name in zip(parts_of(new), parts_of(state), names, strict=False):
                 node = part._node

@@ -46,10 +46,15 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 def names_of(cell: Any, state: Any) -> Sequence[str]:
-    """What the parts of a state are called: as the cell says, or as the fields of a named tuple."""
+    """What the parts of a state are called: as the cell says, or as the fields of a named tuple or the keys of a dict."""
     declared: Sequence[str] = getattr(cell, "state_names", ())
     fields: Sequence[str] = getattr(state, "_fields", ())
-    return declared or fields
+    return declared or fields or _keys_of(state)
+
+
+def _keys_of(state: Any) -> Sequence[str]:
+    is_flat = isinstance(state, dict) and all(isinstance(part, Tensor) for part in state.values())
+    return [str(key) for key in state] if is_flat else ()
 
 
 def tensor_of(value: Any) -> Tensor:

@@ -186,8 +186,9 @@ class Overlay:
         for value, kept in zip(saved, keeps, strict=False):
             is_row = bool(vertex.rowwise) and (kept == OUTPUT or (0 <= kept < len(vertex.rowwise) and vertex.rowwise[kept]))
             owner = vertex if kept == OUTPUT else vertex.inputs[kept] if 0 <= kept < len(vertex.inputs) else None
-            if owner is not None and value is not None:
+            while owner is not None and value is not None:
                 self._value.setdefault(owner, value[0] if is_row else value)
+                owner = owner.handed_on
 
     def _describe_values(self) -> None:
         for vertex, number in self._number.items():

@@ -149,7 +149,7 @@ def test_an_operation_with_a_number_shows_the_number() -> None:
     written = {
         "1+": 1 + g, "+ 2": g + np.float64(2), "1−": 1 - g, "2.5−": 2.5 - g, "− 1": g - 1, "2·": 2 * g, "0.5·": g * 0.5,
         "÷ 5": g / 5, "3÷": 3 / g, "x²": g**2, "x³": g**3.0, "x⁻¹": g**-1, "2^x": 2**g, "max(…, 0)": np.maximum(g, 0),
-        "≈0.667·": g * (2 / 3), "0.99·": Tensor(0.99) * g, "c+": none + g, "c−": none - g,
+        "≈0.667·": g * (2 / 3), "0.99·": Tensor(0.99) * g, "const+": none + g, "const−": none - g,
     }  # fmt: skip
     assert [plain(diagram_of(result).items[-1].caption) for result in written.values()] == list(written)
     sum(written.values()).sum().backward()
@@ -169,7 +169,7 @@ def test_numbers_of_a_compiled_step_are_shown_too() -> None:
         return h, h
 
     h, _ = scan(step, Tensor([0.5], requires_grad=True, name="h"), np.ones((2, 1)))
-    numbers = ["3+", "0.5·", "− c", "÷ 7"]
+    numbers = ["3+", "0.5·", "− const", "÷ 7"]
     assert captions(diagram_of(h), 0) == captions(diagram_of(h), 1) == numbers
     h.sum().backward()
     assert captions(diagram_of(h), 1) == numbers

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from graphs_to_draw import B, D, H, of_cell
 from layer_cases import of_layers, of_translation
-from minigrad.models import ManyToOne, RecurrentLayers
+from minigrad.models import ManyToOne, OneToMany, RecurrentLayers
 from minigrad.models.cells import make_cell
 from minigrad.models.unrolling import unroll
 from minigrad.viz import draw
@@ -17,7 +17,7 @@ from minigrad.viz.furniture import Heights
 from minigrad.viz.overlay import Overlay
 from minigrad.viz.text import plain
 
-from minigrad import Parameter, Tensor, embedding, log, tanh, time_step, walk
+from minigrad import Module, Parameter, Tensor, embedding, log, sigmoid, tanh, time_step, walk
 from minigrad.backward import seed
 
 
@@ -62,6 +62,81 @@ def test_shares_add_up_to_the_gradient_in_stacks_of_both_directions(cell: str, h
     assert_shares_add_up(of_layers(cell, 4, hoist, "plain", num_layers=2, bidirectional=True))
     assert_shares_add_up(of_layers(cell, 4, hoist, "lengths", num_layers=2))
     assert_shares_add_up(of_layers(cell, 5, hoist, "truncated", num_layers=2))
+
+
+@pytest.mark.parametrize("hoist", [False, True])
+@pytest.mark.parametrize("attention", [None, "dot", "additive"])
+def test_what_the_decoder_is_given_stands_in_the_steps_of_the_decoder(attention: str | None, hoist: bool) -> None:
+    diagram = diagram_of(of_translation("gru", 4, hoist, attention=attention))
+    laps = {name: lap for lap, name in diagram.lap_names.items()}
+    looked_up = [item for item in diagram.items if item.spoken == "E_y[…]"]
+    assert [(item.role, diagram.steps[item.place].lap) for item in looked_up] == [("input", laps["decoder"])] * 3
+    for item in diagram.items:
+        if 0 <= item.place < diagram.after and not diagram.steps[item.place].between:
+            assert item.head.scope[0] == diagram.lap_names[diagram.steps[item.place].lap]
+
+
+@pytest.mark.parametrize("hoist", [False, True])
+def test_the_first_input_of_one_to_many_is_x(hoist: bool) -> None:
+    loss = OneToMany("rnn", D, H, 5, seed=0).loss(np.ones((B, D)), np.zeros((3, B), int), hoist=hoist)
+    given = [(item.spoken, item.head.time) for item in diagram_of(loss).items if item.role == "input"]
+    assert given == [("x₁", 1), ("E[…]", 2), ("E[…]", 3)]
+
+
+@pytest.mark.parametrize("case", [0, 1, 2])
+def test_a_row_read_at_a_step_is_shown_as_what_it_is_whether_or_not_products_were_hoisted(case: int) -> None:
+    def of(hoist: bool) -> Tensor:
+        if case == 2:
+            return of_translation("rnn", 3, hoist, attention=None)
+        return of_cell("rnn", 3, hoist=hoist, xs=Tensor(np.ones((3, B, D)), requires_grad=True, name=("x", "words")[case]))
+
+    hoisted, stepwise = (sorted((i.spoken, i.role, i.place) for i in diagram_of(of(hoist)).items) for hoist in (True, False))
+    assert hoisted == stepwise
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_what_a_loop_by_hand_begins_with_is_the_state_before_the_first_step(requires_grad: bool) -> None:
+    W = Parameter(np.eye(H) * 0.5, name="W")
+    h = Tensor(np.ones((B, H)), name="h", requires_grad=requires_grad)
+    for t in (1, 2, 3):
+        with time_step(t):
+            h = tanh(h @ W.T).named("h")
+    scene = draw(h.sum()).scene
+    start = next(box for box in scene.boxes if plain(box.lines[0]) == "h₀")
+    assert start.role == "state"
+    assert start.x < scene.panels[0].x
+
+
+def test_only_what_is_handed_from_step_to_step_is_a_state() -> None:
+    W = Parameter(np.eye(H) * 0.5, name="W")
+    h = Tensor(np.ones((B, H)), name="h")
+    for t in (1, 2, 3):
+        with time_step(t):
+            h = h * sigmoid(h @ W.T)
+    items = diagram_of((h * h).sum()).items
+    assert [item.role for item in items if item.spoken == "⊙"] == ["state"] * 3 + ["operation"]
+
+
+class WithADict(Module):
+    """A cell whose step names nothing."""
+
+    pure_step = True
+
+    def __init__(self) -> None:
+        self.W = Parameter(np.eye(H) * 0.5, name="W")
+
+    def initial_state(self, batch_size: int) -> dict[str, Tensor]:
+        return {name: Tensor(np.ones((batch_size, H)), requires_grad=True) for name in ("m", "h")}
+
+    def step(self, x: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        m = 0.9 * state["m"] + 0.1 * state["h"]
+        return {"m": m, "h": tanh(m @ self.W.T + x)}
+
+
+def test_states_in_a_dict_are_called_as_its_keys() -> None:
+    hs, _ = unroll(WithADict(), np.ones((3, B, H)))
+    states = [item.spoken for item in diagram_of(hs.sum()).items if item.role == "state"]
+    assert set(states) == {"m₀", "h₀", "m₁ +", "m₂ +", "m₃ +", "h₁ tanh", "h₂ tanh", "h₃ tanh"}
 
 
 @pytest.mark.parametrize("attention", [None, "dot", "additive"])

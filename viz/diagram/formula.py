@@ -84,9 +84,9 @@ def transposes(vertex: Vertex) -> bool:
 
 
 def number_of(vertex: Vertex) -> str:
-    """The number among the operands of an operation; c if it is an array, or none that the operation tells."""
+    """The number among the operands of an operation; const if it is an array, or none that the operation tells."""
     value = getattr(vertex.operation, "number", None)
-    return "c" if value is None else literal(value)
+    return NAMELESS.text if value is None else literal(value)
 
 
 def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = True) -> list[Line]:

@@ -178,8 +178,8 @@ def is_square(vertex: Vertex) -> bool:
 
 def _base(vertex: Vertex | None) -> Vertex | None:
     """What a row is a row of, where reading it changes nothing."""
-    while vertex is not None and vertex.operation is None and vertex.inputs and vertex.span is None:
-        vertex = vertex.inputs[0]
+    while vertex is not None and vertex.handed_on is not None:
+        vertex = vertex.handed_on
     return vertex
 
 

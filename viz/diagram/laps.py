@@ -84,10 +84,14 @@ class Laps:
 
 def _longest_ways(before: dict[Scope, set[Scope]], beside: dict[Scope, set[Scope]]) -> dict[Scope, int]:
     users: dict[Scope, list[Scope]] = {scope: [] for scope in before}
+    later: set[Scope] = set()
+    """Scopes that a later lap uses."""
     for table in (before, beside):
         for scope, sources in table.items():
             for source in sorted(sources & users.keys()):
                 users[source].append(scope)
+                if table is before:
+                    later.add(source)
     lap: dict[Scope, int] = {}
     for component in components(users):
         members = set(component)
@@ -95,4 +99,7 @@ def _longest_ways(before: dict[Scope, set[Scope]], beside: dict[Scope, set[Scope
         equal = [lap[s] for scope in component for s in beside[scope] - members]
         number = max([0, *earlier, *equal])
         lap.update(dict.fromkeys(component, number))
+    for scope in lap:
+        if not before[scope] and not beside[scope] and scope not in later and users[scope]:
+            lap[scope] = min(lap[user] for user in users[scope])
     return lap

@@ -49,6 +49,7 @@ class Recorded:
             for slot, j in inputs:
                 self.consumers[j].append((i, slot))
         self._laps = Laps(self.nodes)
+        self._started = self._states_without_a_time()
         step_of = self._steps()
         self.steps = sorted(set(step_of.values()))
         self.after = len(self.steps)
@@ -56,7 +57,7 @@ class Recorded:
         self._column = {step: c for c, step in enumerate(self.steps)}
         self.place = self._places(step_of)
         self.given = {i for i in range(len(self.nodes)) if i in self.initial or self._is_between(i)}
-        self._date_learnt_states()
+        self._date_first_states()
 
     def _steps(self) -> dict[int, Step]:
         """The steps of all vertices that belong to one, or stand between laps."""
@@ -75,6 +76,17 @@ class Recorded:
                     step_of[i] = Step(lap, True, 0)
         self._place_first_states(step_of)
         return step_of
+
+    def _states_without_a_time(self) -> set[int]:
+        """What a loop by hand began with: leaves that one step alone reads, which computes something of the same name."""
+        made = {(node.name, node.time) for node in self.nodes if node.name is not None and not node.is_leaf}
+        found: set[int] = set()
+        for i, node in enumerate(self.nodes):
+            if node.is_leaf and node.time is None and node.name is not None and node.role is None:
+                times = {self.nodes[k].time for k, _ in self.consumers[i]}
+                if len(times) == 1 and None not in times and (node.name, *times) in made:
+                    found.add(i)
+        return found
 
     def _next_laps(self, step_of: dict[int, Step]) -> list[int | None]:
         """For what is outside of steps, the first lap whose steps use it, directly or not."""
@@ -108,6 +120,8 @@ class Recorded:
         node = self.nodes[i]
         if node.role is not None:
             return node.role in ("initial state", "cut")
+        if i in self._started:
+            return True
         if node.is_leaf:
             return node.time is not None and all(self.nodes[k].time != node.time for k, _ in self.consumers[i])
         sources = self.inputs[i]
@@ -138,11 +152,11 @@ class Recorded:
         place = self.place[i]
         return 0 <= place < self.after and self.steps[place].between and self._is_given_state(i)
 
-    def _date_learnt_states(self) -> None:
-        """A learnt state belongs to the time before the step that begins with it; read in reverse, to the time after."""
+    def _date_first_states(self) -> None:
+        """A state without a time belongs to that before the step that begins with it; read in reverse, to that after it."""
         for i, node in enumerate(self.nodes):
             user = next((self.nodes[k] for k, _ in self.consumers[i]), None)
-            if user is None or user.time is None or node.time is not None or node.is_leaf:
+            if user is None or user.time is None or node.time is not None or (node.is_leaf and i not in self._started):
                 continue
             if self._is_given_state(i):
                 node.time = user.time + self._laps.direction(user.scope, -1)
@@ -161,7 +175,7 @@ class Recorded:
         (only,) = users
         if only == self.after or (only < self.after and self.steps[only].between):
             return BEFORE if node.is_leaf and node.requires_grad and only != self.after else only
-        if node.is_leaf and node.time is None and not node.requires_grad:
+        if node.is_leaf and node.time is None and not node.requires_grad and i not in self._started:
             return only
         at_end = only in (0, self.after - 1)
         if self._is_given_state(i) or (node.is_leaf and node.time is not None):

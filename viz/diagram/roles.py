@@ -100,7 +100,7 @@ def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], aft
     head = item.head
     if item.is_output and head.shape == () and not head.is_leaf:
         return "loss"
-    if item.lineage in carried:
+    if item.lineage in carried and (head.name is not None or item.initial or 0 <= item.place < after):
         return "state"
     if head.role in ("parameter", "input"):
         return str(head.role)

@@ -102,9 +102,11 @@ class Rows:
             row = _row_read_by(vertex)
             source = vertex.inputs[0] if row is not None else None
             if row is not None and source in self._hoisted:
-                vertex.inputs = (self._row_of(source, row),)
-                vertex.operation = None
-                vertex.requires_grad = vertex.inputs[0] is not None and vertex.inputs[0].requires_grad
+                own = self._row_of(source, row)
+                vertex.inputs, vertex.operation = (own,), None
+                vertex.requires_grad = own is not None and own.requires_grad
+                if vertex.name == INPUT:  # which says no more than the row itself, or what it was made from
+                    vertex.name = None
                 result += self._new
                 self._new = []
             if stays:
@@ -158,6 +160,8 @@ class Rows:
         if vertex.label == "stack" or (vertex.label == "concatenate" and _axis(vertex) == 0):
             ((source, its_row),) = _row_sources(vertex, row)
             own = source if vertex.label == "stack" else self._row_of(source, its_row)
+            if own is None:
+                return _given(vertex, time, vertex.shape[1:])
             return _changed(vertex, label="getitem", symbol="[ ]", name=None, inputs=(own,), operation=None, **changed)
         slots = _row_slots(vertex)
         inputs: list[Vertex | None] = []
@@ -181,11 +185,7 @@ class Rows:
         key = (self._first_with_inputs_of(vertex), -1 - row)
         if key not in self._row:
             width = vertex.node.inputs[1].shape[1] if vertex.node.inputs[1] is not None else 0
-            leaf = _changed(
-                vertex, label="leaf", symbol="", name=INPUT, inputs=(), operation=None, is_leaf=True, requires_grad=False,
-                time=time, shape=(*vertex.shape[1:-1], width), scope=(),
-            )  # fmt: skip
-            self._row[key] = leaf
+            leaf = self._row[key] = _given(vertex, time, (*vertex.shape[1:-1], width))
             self._new.append(leaf)
         found = self._row[key]
         assert found is not None
@@ -204,6 +204,14 @@ class Rows:
 
 def _stays_beside_its_rows(vertex: Vertex) -> bool:
     return vertex.is_leaf or vertex.label == "stack"
+
+
+def _given(user: Vertex, time: int | None, shape: tuple[int, ...]) -> Vertex:
+    """A row of inputs that were given without a name."""
+    return _changed(
+        user, label="leaf", symbol="", name=INPUT, inputs=(), operation=None, is_leaf=True, requires_grad=False, time=time,
+        shape=shape, scope=(),
+    )  # fmt: skip
 
 
 def _cut_out(source: Vertex, row: int, time: int | None) -> Vertex:

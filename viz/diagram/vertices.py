@@ -95,6 +95,11 @@ class Vertex:
         return self.shape == self.node.shape and not self.adapt and (self.is_leaf or self.operation is self.node)
 
     @property
+    def handed_on(self) -> Vertex | None:
+        """What it is the same as: what a row was read of stands for the row."""
+        return self.inputs[0] if self.operation is None and self.inputs and self.span is None else None
+
+    @property
     def is_released(self) -> bool:
         """Whether a backward pass has freed what its derivative needs."""
         return self.operation is not None and was_released(self.operation)

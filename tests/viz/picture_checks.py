@@ -9,6 +9,7 @@ from minigrad.viz.palette import contrast
 from minigrad.viz.scene import Box, Edge, Scene
 from minigrad.viz.sheet import Circle, Mark, Path, Rectangle, Sheet, Words
 from minigrad.viz.text import line_width, plain
+from minigrad.viz.writers.grid import Grid
 
 Point = tuple[float, float]
 
@@ -129,3 +130,30 @@ def names_of_bars_on_others(sheet: Sheet) -> list[tuple[str, str]]:
     places = [[(w.start, w.start + line_width(w.line, w.size), w.y, w) for w in b if isinstance(w, Words)] for b in bars]
     pairs = [pair for one, two in pairwise(places) for pair in zip(one, two, strict=True)]
     return [(plain(a[3].line), plain(b[3].line)) for a, b in pairs if a[2] == b[2] and a[0] < b[1] and b[0] < a[1]]
+
+
+def torn_in_the_terminal(sheet: Sheet, width: int) -> list[str]:
+    """Items that run into another in a terminal of that width, or out of it to the left."""
+    blocks = {key: block for key, block in Grid(sheet, width).blocks.items() if block.lines}
+    taken: dict[tuple[int, int], str] = {}
+    found = []
+    for key, block in blocks.items():
+        found += [f"{key} runs into {taken[cell]}" for cell in block.cells() if cell in taken][:1]
+        found += [f"{key} begins outside"] * (block.span.left < 0)
+        taken |= dict.fromkeys(block.cells(), key)
+    return found
+
+
+def passing_through_in_the_terminal(sheet: Sheet, width: int) -> list[str]:
+    """Lines that go through an item in a terminal that they neither leave nor reach."""
+    grid = Grid(sheet, width)
+    taken = {cell: key for key, block in grid.blocks.items() for cell in block.cells()}
+    found = []
+    for mark in sheet.marks:
+        for path in mark.shapes if mark.layer in ("edges", "wires") else ():
+            assert isinstance(path, Path)
+            backwards = mark.layer == "wires" and path.arrow
+            ends = (mark.target, mark.source) if backwards else (mark.source, mark.target)
+            met = {taken[cell] for cell in grid.walk(path, *ends) if cell in taken} - set(ends)
+            found += [f"{mark.key} through {key}" for key in sorted(met)]
+    return found

@@ -14,13 +14,14 @@ from minigrad.viz import draw
 from minigrad.viz.details import Detail, detailed
 from minigrad.viz.diagram import build
 from minigrad.viz.diagram.items import Diagram
-from minigrad.viz.writers.grid import columns
+from minigrad.viz.writers.blocks import columns
 from picture_checks import (
     lines_through_boxes,
     lines_through_labels,
     names_of_bars_on_others,
     outside_the_picture,
     overlapping_boxes,
+    torn_in_the_terminal,
     words_outside_their_boxes,
 )
 
@@ -67,6 +68,7 @@ def test_every_form_of_every_layer_is_drawn_whole(detail: str, number: int) -> N
     assert keys <= {mark.get("data-key") for mark in ET.fromstring(picture.svg()).iter()}
     assert keys <= set(re.findall(r'^\t+"(n\d+)" \[', picture.graphviz().source, re.MULTILINE))
     assert max(map(columns, picture.text(100).splitlines())) <= 100
+    assert torn_in_the_terminal(sheet, 100) == [], name
     if detail == "cells":
         page = picture.html()
         assert all(f'data-key="{key}"' in page for key in keys)

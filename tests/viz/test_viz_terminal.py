@@ -9,16 +9,18 @@ from collections.abc import Sequence
 
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
-from minigrad.viz import Picture, draw
+from layer_cases import of_translation
+from minigrad.viz import Picture, draw, gradient_lines, heat_bars, learning_curves, strips
 from minigrad.viz.marks import marked
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Scene, Tile
 from minigrad.viz.sheet import DASHED, Mark, Path, Rectangle, Sheet, Words
 from minigrad.viz.text import Span, plain
 from minigrad.viz.writers import terminal
-from minigrad.viz.writers.grid import columns
-from minigrad.viz.writers.terminal import GLYPHS, in_ascii
+from minigrad.viz.writers.blocks import columns
+from minigrad.viz.writers.characters import GLYPHS, in_ascii
 from nasty_labels import NASTY, picture_of
+from picture_checks import passing_through_in_the_terminal, torn_in_the_terminal
 
 
 def picture(name: str) -> Picture:
@@ -85,6 +87,45 @@ def test_nasty_names_neither_move_the_cursor_nor_tear_the_boxes(kind: str) -> No
     names = [row for row, line in enumerate(lines) if row and "┌" in lines[row - 1] and "└" in lines[row + 1] and "│" in line]
     assert len(names) > 2
     assert all(columns(lines[row - 1].split("┐")[0]) == columns(lines[row + 1].split("┘")[0]) for row in names)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("detail", ["gates", "cells", "operations"])
+@pytest.mark.parametrize("name", CELLS)
+def test_items_and_lines_keep_clear_of_one_another(name: str, detail: str, width: int) -> None:
+    shown = draw(of_cell(name, 3), detail=detail).sheet()
+    assert torn_in_the_terminal(shown, width) == passing_through_in_the_terminal(shown, width) == []
+
+
+def test_a_line_through_an_item_and_items_on_one_another_are_noticed() -> None:
+    line = Mark("edges", "e", (Path(Pen(0, 100).to(300, 100).points, "#000000", 2.0),), source="a", target="b")
+    assert passing_through_in_the_terminal(sheet(box("c", 150, 100, "between"), line), 40) == ["e through c"]
+    broad = Mark("boxes", "d", (Rectangle(100, 86, 100, 28, "#ffffff", "#000000"), words(150, 104, "below")))
+    assert torn_in_the_terminal(sheet(box("c", 150, 100, "above"), broad), 40) == ["d runs into c"]
+
+
+def test_the_passes_over_time_are_named() -> None:
+    text = draw(of_translation("gru", 3, True, attention="dot"), detail="cells").text(100)
+    assert " encoder ─" in text
+    assert " decoder ─" in text
+
+
+def test_what_a_bar_is_stands_in_lines_below_one_another() -> None:
+    rows = draw(of_cell("rnn", 3)).text(100).splitlines()
+    first = next(k for k, row in enumerate(rows) if "share of" in row)
+    assert "step t in" in rows[first + 1]
+    assert "∂L/∂W" in rows[first + 2]
+
+
+@pytest.mark.parametrize("width", [60, 90, 140])
+def test_charts_have_all_their_words_and_fit(width: int) -> None:
+    models = {"a GRU with a long name": of_cell("gru", 30), "an LSTM": of_cell("lstm", 30)}
+    for chart in (strips(models), heat_bars(models), gradient_lines(models), learning_curves({"the loss": [3.0, 2.0, 0.5]})):
+        rows = chart.text(width).splitlines()
+        assert max(map(columns, rows)) <= width
+        for text in chart.scene.texts:
+            if text.key.rstrip("0123456789") not in ("title", "scale", "scale-name"):
+                assert any(plain(text.line) in row for row in rows), plain(text.line)
 
 
 def sheet(*marks: Mark) -> Sheet:

@@ -6,67 +6,24 @@ things keep their order, are pushed apart until their words fit, and otherwise d
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from math import floor
 
-from ..paths import Point
-from ..sheet import Circle, Mark, Path, Rectangle, Sheet, Words
+from ..sheet import Mark, Path, Rectangle, Sheet, Words
 from ..text import plain
 from .axis import Axis
+from .blocks import BAR_POINTS, BAR_ROWS, Block, Span, bar_block, block_of, columns
+from .spacing import columns_apart, rows_apart
+from .ways import Cell, nearest, way
 
-__all__ = ["Block", "Grid", "Span", "columns"]
+__all__ = ["Grid"]
 
-Cell = tuple[int, int]
-SAME_ROW = 6.0
-POINTS_PER_ROW = 40.0
+POINTS_PER_ROW, POINTS_PER_ROW_OF_A_CHART = 40.0, 18.0
 SPARSEST = 60.0
-BROAD, TOUCHING = 90.0, 32.0
-NARROWEST_PANEL = 12
-BAR_POINTS, BAR_ROWS = 64.0, 4
-
-
-class Span(NamedTuple):
-    """The first and the last row and column of a rectangle of characters."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
-@dataclass(slots=True)
-class Block:
-    """An item of the picture as characters: its words, in a frame or without one."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    lines: list[str]
-    framed: bool
-    span: Span = field(default_factory=lambda: Span(0, 0, 0, 0))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """How many rows and columns it takes."""
-        frame = 2 * self.framed
-        return max(len(self.lines), 1) + frame, max(map(columns, self.lines), default=1) + frame
-
-    def holds(self, point: Point) -> bool:
-        """Whether a point of the picture is in the item or on its outline."""
-        return abs(point[0] - self.x) < self.width / 2 + 2 and abs(point[1] - self.y) < self.height / 2 + 2
-
-
-def columns(text: str) -> int:
-    """How many columns of a terminal a text takes.
-
-    >>> columns("h₃"), columns("名前")
-    (2, 4)
-    """
-    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+MOST_TRIES = 16
+HEADING = ("title", "scale", "scale-name", "lap-name")
+"""Words that have lines of their own above the picture."""
 
 
 class Grid:
@@ -79,52 +36,70 @@ class Grid:
 
     def __init__(self, sheet: Sheet, width: int) -> None:
         layers = dict(sheet.layers())
+        self._sheet, self._layers = sheet, layers
         self._panels = [mark.shapes[0] for mark in layers.get("panels", []) if isinstance(mark.shapes[0], Rectangle)]
-        bars = layers.get("bars", [])
-        self.blocks = {mark.key: _block(mark) for mark in layers.get("boxes", [])}
-        feet = [_bar_block(bar) for bar in bars]
-        below = min([self._top_of(sheet), *(block.y for block in self.blocks.values())])
-        self.labels = [words for mark in layers.get("texts", []) for words in mark.shapes if isinstance(words, Words)]
-        self.labels = [words for words in self.labels if words.y > below]
-        everything = [*self.blocks.values(), *feet]
-        edges = [x for panel in self._panels for x in (panel.x, panel.x + panel.width)]
-        points = min(max(sheet.width / max(width - 2, 1), 6.0), SPARSEST)
-        self._columns = Axis([0.0, sheet.width, *edges], self._apart(feet), points)
-        self._rows = Axis([], _stacked(everything, self._panels, self.labels), POINTS_PER_ROW)
-        for block in self.blocks.values():
+        self.blocks = {mark.key: block_of(mark) for mark in layers.get("boxes", [])}
+        self._bars = [bar_block(bar) for bar in layers.get("bars", [])]
+        texts = [mark for mark in layers.get("texts", []) if mark.key.rstrip("0123456789") not in HEADING]
+        self.labels = [words for mark in texts for words in mark.shapes if isinstance(words, Words)]
+        blocks = list(self.blocks.values())
+        self._is_chart = not blocks or "tiles" in layers
+        points_per_row = POINTS_PER_ROW_OF_A_CHART if self._is_chart else POINTS_PER_ROW
+        self._rows = Axis([], list(rows_apart([*blocks, *self._bars], self._heights())), points_per_row)
+        self._columns = self._columns_for(width)
+        for block in blocks:
             block.span = self._span(block)
-        self._width = max([self.column(sheet.width), *(block.span.right + 1 for block in self.blocks.values())])
+        self._occupied = {cell for block in blocks for cell in block.cells()}
+        self._width = max([self.column(sheet.width), *(block.span.right + 1 for block in blocks)])
 
-    def _top_of(self, sheet: Sheet) -> float:
-        return min([sheet.height, *(panel.y for panel in self._panels)])
+    def _columns_for(self, width: int) -> Axis:
+        """The axis of columns; a chart is drawn together until it fits, a picture of a graph will be cut between its steps."""
+        sheet, layers = self._sheet, self._layers
+        edges = [x for panel in self._panels for x in (panel.x, panel.x + panel.width)]
+        lines = [path.points for mark in (*layers.get("wires", []), *layers.get("edges", [])) for path in _paths(mark)]
+        apart = [*columns_apart([*self.blocks.values()], self._panels, lines), *self._bars_apart(), *self._labels_apart()]
+        points = min(max(sheet.width / max(width - 2, 1), 6.0), SPARSEST)
+        axis = Axis([0.0, sheet.width, *edges], apart, points)
+        for _ in range(MOST_TRIES if self._is_chart else 0):
+            if axis.at(sheet.width) > width:
+                points *= axis.at(sheet.width) / width
+                axis = Axis([0.0, sheet.width, *edges], apart, points)
+        return axis
 
-    def _apart(self, bars: Sequence[Block]) -> list[tuple[float, float, int]]:
-        """Neighbours in a row need room for their words and for an arrow between them."""
-        apart = [(panel.x, panel.x + panel.width, NARROWEST_PANEL) for panel in self._panels]
-        for row in _rows(list(self.blocks.values())):
-            y = row[0].y
-            places = [(0.0, 0), *((x, 0) for p in self._panels if p.y <= y <= p.y + p.height for x in (p.x, p.x + p.width))]
-            for block in row:
-                ends = (block.x - block.width / 2, block.x + block.width / 2)
-                places += [(x, 0) for x in ends] if block.width > BROAD else [(block.x, block.size[1])]
-                apart += [(*ends, block.size[1] - 1)] * (block.width > BROAD)
-            apart += _neighbours(places)
-        if bars:
-            top = min(bar.y - bar.height for bar in bars)
-            beside = [(words.x, columns(plain(words.line))) for words in self.labels if words.y > top]
-            feet = [(bar.x, bar.size[1]) for bar in bars]
-            apart += _neighbours([*((panel.x, 0) for panel in self._panels), *beside, *feet])
-        return apart
+    def _heights(self) -> Iterator[float]:
+        """The heights of what takes one row: edges of panels, and labels, but for those beside the bars."""
+        yield from (y for panel in self._panels for y in (panel.y, panel.y + panel.height))
+        yield from (words.y - 4 for words in self.labels if not self._is_beside_bars(words))
+
+    def _is_beside_bars(self, words: Words) -> bool:
+        return any(abs(words.y - 4 - bar.y) < BAR_POINTS / 2 + 20 for bar in self._bars[:1])
+
+    def _bars_apart(self) -> Iterator[tuple[float, float, int]]:
+        beside = [(words.x, columns(plain(words.line))) for words in self.labels if self._is_beside_bars(words)]
+        places = [*((panel.x, 0) for panel in self._panels), *beside, *((bar.x, bar.size[1]) for bar in self._bars)]
+        for (a, wide), (b, other) in pairwise(sorted(set(places)) if self._bars else []):
+            yield a, b, (wide + other + 1) // 2 + (2 if wide or other else 3)
+
+    def _labels_apart(self) -> Iterator[tuple[float, float, int]]:
+        """In a chart, room for the names on its left and on its right, and for the numbers along its axis."""
+        if not self._is_chart:
+            return
+        tiles = [shape.x for mark in self._layers.get("tiles", []) for shape in mark.shapes if isinstance(shape, Rectangle)]
+        curves = [path.points[0][0] for mark in self._layers.get("curves", []) for path in _paths(mark)]
+        left = min([*tiles, *curves], default=0.0)
+        upright = max((columns(plain(words.line)) + 1 for words in self.labels if words.rotated), default=0)
+        for words in self.labels:
+            wide = columns(plain(words.line))
+            if words.anchor == "end":
+                yield 0.0, words.x, upright + wide
+            elif words.anchor == "start":
+                yield (words.x, left, wide + 1) if words.x < left else (words.x, self._sheet.width, wide)
 
     def _span(self, block: Block) -> Span:
-        """The words of a block in their frame, which is wider than they need where other things stand along it."""
-        height, breadth = block.size
-        top, left = self.row(block.y) - (height - 1) // 2, self.column(block.x) - (breadth - 1) // 2
-        right = left + breadth - 1
-        if block.width > BROAD:
-            left = min(left, self.column(block.x - block.width / 2))
-            right = max(right, self.column(block.x + block.width / 2))
-        return Span(top, left, top + height - 1, right)
+        """The words of a block in their frame, which is larger than they need where lines meet its sides."""
+        (left, before), (right, behind) = block.edges()
+        (top, above), (bottom, below) = block.levels()
+        return Span(self.row(top) - above, self.column(left) - before, self.row(bottom) + below, self.column(right) + behind)
 
     def column(self, x: float) -> int:
         """The column of a coordinate."""
@@ -133,6 +108,20 @@ class Grid:
     def row(self, y: float) -> int:
         """The row of a coordinate."""
         return self._rows.at(y)
+
+    def label_column(self, words: Words) -> int:
+        """Where a label begins; one that reads upwards lies at the left."""
+        wide = columns(plain(words.line))
+        if words.rotated:
+            return 0
+        return max(self.column(words.x) - {"start": 0, "middle": wide // 2, "end": wide}[words.anchor], 0)
+
+    def label_row(self, words: Words) -> int:
+        """The row of a label; of several lines beside the bars, one below the other."""
+        if not self._is_beside_bars(words):
+            return self.row(words.y - 4)
+        bar = self._bars[0]
+        return self.row(bar.y) + floor((words.y - 4 - bar.y) / BAR_POINTS * BAR_ROWS)
 
     def frame(self, panel: Mark) -> Span:
         """The outline of a panel."""
@@ -172,84 +161,9 @@ class Grid:
         corners = [(self.row(y), self.column(x)) for x, y in path.points[::3]]
         for end, key in ((0, source), (-1, target)):
             if key in self.blocks and self.blocks[key].holds(path.points[end]):
-                corners[end] = _nearest(self.blocks[key].span, corners[end])
-        cells = [corners[0]]
-        for k in range(len(corners) - 1):
-            (x0, y0), (x1, y1), (x2, y2), (x3, y3) = path.points[3 * k : 3 * k + 4]
-            leaves, arrives = abs(y1 - y0) > abs(x1 - x0), abs(y3 - y2) > abs(x3 - x2)
-            for corner in _turns(corners[k], corners[k + 1], leaves, arrives):
-                cells += list(_straight(cells[-1], corner))
-        return cells
+                corners[end] = nearest(self.blocks[key].span, corners[end])
+        return way(corners, path.points, self._occupied)
 
 
-def _block(mark: Mark) -> Block:
-    outline = mark.shapes[0]
-    lines = [plain(words.line) for words in mark.shapes if isinstance(words, Words)]
-    if isinstance(outline, Rectangle):
-        return Block(*outline.middle, outline.width, outline.height, lines, framed=True)
-    assert isinstance(outline, Circle)
-    return Block(outline.x, outline.y, 2 * outline.radii[0], 2 * outline.radii[1], lines, framed=False)
-
-
-def _bar_block(mark: Mark) -> Block:
-    """A bar takes four rows, with one more for its number and one for its name."""
-    bar = mark.shapes[0]
-    assert isinstance(bar, Rectangle)
-    lines = [plain(words.line) for words in mark.shapes if isinstance(words, Words)]
-    middle = bar.y + bar.height - BAR_POINTS / 2
-    return Block(bar.x + bar.width / 2, middle, bar.width, BAR_POINTS, [*lines, *[""] * BAR_ROWS], framed=False)
-
-
-def _rows(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Blocks at the same height, from the top."""
-    rows: list[list[Block]] = []
-    for block in sorted(blocks, key=lambda block: block.y):
-        if rows and block.y - rows[-1][0].y < SAME_ROW:
-            rows[-1].append(block)
-        else:
-            rows.append([block])
-    return rows
-
-
-def _stacked(blocks: Sequence[Block], panels: Sequence[Rectangle], labels: Sequence[Words]) -> list[tuple[float, float, int]]:
-    """Rows need room for their blocks, and for an arrow between two."""
-    places: dict[float, int] = {}
-    for row in _rows(blocks):
-        places |= dict.fromkeys((block.y for block in row), max(block.size[0] for block in row))
-    for y in [y for panel in panels for y in (panel.y, panel.y + panel.height)] + [words.y - 4 for words in labels]:
-        places.setdefault(y, 0)
-    pairs: list[tuple[float, float, int]] = []
-    for (a, high_a), (b, high_b) in pairwise(sorted(places.items())):
-        arrow = bool(high_a and high_b and b - a > TOUCHING)
-        pairs.append((a, b, 0 if b - a < SAME_ROW else (max(high_a, 1) + max(high_b, 1)) // 2 + arrow))
-    return pairs
-
-
-def _neighbours(places: Iterable[tuple[float, int]]) -> Iterator[tuple[float, float, int]]:
-    """How far apart things in a row must be, given where their middles are and how wide they are."""
-    for (a, wide_a), (b, wide_b) in pairwise(sorted(set(places))):
-        yield a, b, (wide_a + wide_b + 1) // 2 + (2 if wide_a or wide_b else 3)
-
-
-def _nearest(span: Span, cell: Cell) -> Cell:
-    return min(max(cell[0], span.top), span.bottom), min(max(cell[1], span.left), span.right)
-
-
-def _turns(start: Cell, end: Cell, leaves: bool, arrives: bool) -> list[Cell]:
-    """The corners of a line between two cells that leaves and arrives vertically or not."""
-    (row, column), (last_row, last_column) = start, end
-    if leaves and arrives:
-        middle = (row + last_row) // 2
-        return [(middle, column), (middle, last_column), end]
-    if not leaves and not arrives:
-        middle = (column + last_column) // 2
-        return [(row, middle), (last_row, middle), end]
-    return [(last_row, column), end] if leaves else [(row, last_column), end]
-
-
-def _straight(start: Cell, end: Cell) -> Iterator[Cell]:
-    (row, column), (last_row, last_column) = start, end
-    while (row, column) != (last_row, last_column):
-        row += (last_row > row) - (last_row < row)
-        column += (last_column > column) - (last_column < column) if row == last_row else 0
-        yield row, column
+def _paths(mark: Mark) -> Iterator[Path]:
+    return (shape for shape in mark.shapes if isinstance(shape, Path))

@@ -14,12 +14,12 @@ from itertools import pairwise
 from ..palette import THINNEST, WIDEST, contrast
 from ..sheet import Circle, Mark, Path, Rectangle, Sheet, Words
 from ..text import clean, plain, shorten
-from .grid import Block, Grid, Span, columns
+from .blocks import Block, Span, columns
+from .characters import GLYPHS, in_ascii
+from .grid import Grid
 
-__all__ = ["in_ascii", "write"]
+__all__ = ["write"]
 
-GLYPHS = " ╶╺╴─╼╸╾━╷┌┍┐┬┮┑┭┯╻┎┏┒┰┲┓┱┳╵└┕┘┴┶┙┵┷│├┝┤┼┾┥┽┿╽┟┢┧╁╆┪╅╈╹┖┗┚┸┺┛┹┻╿┞┡┦╀╄┩╃╇┃┠┣┨╂╊┫╉╋"
-"""By how heavy the arms of a character are, 0 to 2: upwards, downwards, to the left and to the right, in base 3."""
 UP, DOWN, LEFT, RIGHT = (-1, 0), (1, 0), (0, -1), (0, 1)
 PLACE = {UP: 27, DOWN: 9, LEFT: 3, RIGHT: 1}
 ARROWS = {UP: "▲", DOWN: "▼", LEFT: "◀", RIGHT: "▶"}
@@ -27,11 +27,6 @@ FAINT = {"─": "┄", "│": "┆"}
 HEAVY = (THINNEST + WIDEST) / 2
 EIGHTHS, SHADES = " ▁▂▃▄▅▆▇█", " ░▒▓█"
 KEY = "‖gradient‖: ┄ vanished or not needed, ─ weak, ━ strong"
-LIKENESS = {
-    **dict.fromkeys("─╴╶╸╺╼╾−", "-"), **dict.fromkeys("│╵╷╹╻╽╿‖", "|"), **dict.fromkeys("⊙×", "*"),
-    **dict.fromkeys("⋯·░", "."), **dict.fromkeys("▁▂▃", "_"), **dict.fromkeys("▄▅▆▒", "="), **dict.fromkeys("▇█▓", "#"),
-    **dict(zip("━┃┄┆▶◀▲▼●÷∂√∇✂", "=H.:><^vo/dVDx", strict=True)),
-}  # fmt: skip
 Cell = tuple[int, int]
 NARROWEST = 8
 """Columns; nothing can be told in fewer."""
@@ -43,29 +38,6 @@ def write(sheet: Sheet, width: int = 80, ascii_only: bool = False) -> str:
     heading = [shorten(name, width), *[KEY[:width]] * any(mark.layer == "legend" for mark in sheet.marks)]
     text = "\n".join(line.rstrip() for line in [*heading, *Canvas(sheet, width).parts(width)]) + "\n"
     return in_ascii(text) if ascii_only else text
-
-
-def in_ascii(text: str) -> str:
-    """The text in ASCII; what has no likeness there becomes a question mark.
-
-    >>> in_ascii("┌ c₁ ━▶ tanh")
-    '+ c1 => tanh'
-    """
-    return "".join(c if c.isascii() else _likeness(c) for c in text)
-
-
-def _likeness(character: str) -> str:
-    if character in LIKENESS:
-        return LIKENESS[character]
-    if character in GLYPHS or character in "╭╮╰╯":
-        return "+"
-    if unicodedata.combining(character):
-        return ""
-    name = unicodedata.name(character, "")
-    if " LETTER " in name:
-        last = name.split(" LETTER ")[1][0]
-        return last.lower() if " SMALL " in name else last
-    return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()[:1] or "?" * columns(character)
 
 
 class Canvas:
@@ -95,7 +67,10 @@ class Canvas:
         for bar in layers.get("bars", []):
             self._bar(bar)
         for words in self.grid.labels:
-            self._write(self.grid.row(words.y - 4), self.grid.column(words.start), plain(words.line), force=False)
+            self._write(self.grid.label_row(words), self.grid.label_column(words), plain(words.line))
+        for mark in layers.get("curves", []):
+            if mark.key.startswith("lap"):
+                self._name_of_lap(mark)
 
     def parts(self, width: int) -> Iterator[str]:
         """The lines of one part after the other, each after an empty line, without empty ones around them."""
@@ -119,11 +94,11 @@ class Canvas:
         glyph = GLYPHS[sum(PLACE[arm] * weight for arm, weight in self._arms[cell].items())]
         return glyph if cell in self._solid else FAINT.get(glyph, glyph)
 
-    def _write(self, row: int, column: int, text: str, force: bool = True) -> None:
+    def _write(self, row: int, column: int, text: str) -> None:
         last: Cell | None = None
         for character in text:
             cells = [(row, column + k) for k in range(columns(character))]
-            if cells and (force or not any(cell in self._top or cell in self._arms for cell in cells)):
+            if cells:
                 self._top |= dict(zip(cells, [character, ""], strict=False))
                 last = cells[0]
             elif last is not None and unicodedata.combining(character):
@@ -155,12 +130,13 @@ class Canvas:
 
     def _block(self, block: Block) -> None:
         top, left, bottom, right = block.span
-        self._taken |= {(row, column) for row in range(top, bottom + 1) for column in range(left, right + 1)}
+        self._taken.update(block.cells())
         if block.framed:
-            self._top |= {(row, column): " " for row in range(top, bottom + 1) for column in range(left, right + 1)}
+            self._top |= dict.fromkeys(block.cells(), " ")
             self._frame(block.span, "┌┐└┘", ground=False)
+        first = top + (bottom - top + 1 - len(block.lines)) // 2
         for k, line in enumerate(block.lines):
-            self._write(top + k + block.framed, left + (right - left + 1 - columns(line)) // 2, line)
+            self._write(first + k, left + (right - left + 1 - columns(line)) // 2, line)
 
     def _line(self, mark: Mark) -> None:
         for path in mark.shapes:
@@ -181,6 +157,13 @@ class Canvas:
                         self._solid.add(cell)
             if arrow and a not in self._taken and (b in self._taken or b == cells[-1]):
                 self._top[a] = ARROWS[step]
+
+    def _name_of_lap(self, mark: Mark) -> None:
+        """What some steps are called stands on the line above them, where it begins: it may go on in the next part."""
+        line = mark.shapes[0]
+        if isinstance(line, Path):
+            (x, y) = line.points[0]
+            self._write(self.grid.row(y), self.grid.column(x) + 2, f" {mark.tooltip} ")
 
     def _sign(self, mark: Mark) -> None:
         circle = mark.shapes[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from .diagram.items import Diagram
+from .diagram.items import Diagram, Link
 from .layout.geometry import Layout
 from .overlay import Overlay
 from .palette import INK, NOT_FINITE, PANEL_INK, PANEL_LINE, THINNEST, UNTRACKED, VANISHED, WIDEST, Scale
@@ -14,7 +15,8 @@ from .stages import Stages
 from .text import Line, Span, clean, heading_of, line_width, power_of_ten, shorten, symbol_name
 
 __all__ = [
-    "LEGEND_HEIGHT", "LEGEND_WIDTH", "SAMPLE_WIDTH", "Heights", "add_bars", "add_heading", "add_lap_names", "add_notes", "ticks"
+    "LEGEND_HEIGHT", "LEGEND_WIDTH", "SAMPLE_WIDTH", "Heights", "add_bars", "add_heading", "add_lap_names", "add_notes",
+    "below_the_scale", "ticks", "wants",
 ]  # fmt: skip
 
 TITLE_SIZE = 16.0
@@ -43,23 +45,37 @@ def add_heading(scene: Scene, diagram: Diagram, overlay: Overlay | None, width: 
     scene.scale_at = (left + LEGEND_LABEL_WIDTH, 17.0)
     scene.texts.append(Text(scene.scale_at[0] - 8, 27.0, (Span("‖gradient‖"),), LEGEND_SIZE, "end", key="scale-name"))
     right = scene.scale_at[0] - 36
-    for colour, thickness, dashed, meaning in _meanings(scene.scale, overlay):
+    for colour, thickness, dashed, meaning in _meanings(scene.scale, diagram, overlay):
         right -= line_width(meaning, LEGEND_SIZE) + SAMPLE_WIDTH + 22
         scene.samples.append(Sample(max(right, LEFT), 39.0, colour, thickness, dashed, meaning))
     scene.width = scene.scale_at[0] + LEGEND_WIDTH + LEFT
     return HEADING_HEIGHT
 
 
-def _meanings(scale: Scale, overlay: Overlay) -> list[tuple[str, float, bool, Line]]:
+def below_the_scale(scale: Scale, values: Iterable[float]) -> Line:
+    """What the colour of vanished gradients means among these values; nothing if none has it."""
+    vanished = [value for value in values if scale.vanished(value)]
+    if not vanished:
+        return ()
+    return (Span("below the scale: less than "), *power_of_ten(scale.low)) if any(vanished) else (Span("zero"),)
+
+
+def wants(link: Link) -> bool:
+    """Whether a line without a gradient starts from something that wants one: the loss does not depend on it this way."""
+    sources = [vertex.inputs[slot] for vertex, slot in link.edges]
+    return not link.is_cut and any(source is not None and source.requires_grad for source in sources)
+
+
+def _meanings(scale: Scale, diagram: Diagram, overlay: Overlay) -> list[tuple[str, float, bool, Line]]:
     """The kinds of line in this picture that the scale of colours does not explain."""
     found = overlay.of_link
     meanings: list[tuple[str, float, bool, Line]] = []
-    vanished = [m for m in found if m is not None and scale.vanished(m)]
-    if vanished:
-        meaning: Line = (Span("below the scale: less than "), *power_of_ten(scale.low))
-        meanings.append((VANISHED, THINNEST, False, meaning if any(vanished) else (Span("zero"),)))
-    if any(m is None for m in found):
-        meanings.append((UNTRACKED, THINNEST, True, (Span("needs no gradient"),)))
+    small = below_the_scale(scale, [m for m in found if m is not None])
+    if small:
+        meanings.append((VANISHED, THINNEST, False, small))
+    dead = [link for link, m in zip(diagram.links, found, strict=True) if m is None]
+    if dead:
+        meanings.append((UNTRACKED, THINNEST, True, (Span("no gradient" if any(map(wants, dead)) else "needs no gradient"),)))
     if any(m is not None and not math.isfinite(m) for m in found):
         meanings.append((NOT_FINITE, WIDEST, False, (Span("NaN or infinite"),)))
     return meanings

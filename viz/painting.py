@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from .describing import clean_lines, described, summary_of
 from .diagram.items import Diagram, Item, Link
-from .furniture import add_bars, add_heading, add_lap_names, add_notes
+from .furniture import add_bars, add_heading, add_lap_names, add_notes, wants
 from .layout.geometry import Layout
 from .overlay import Overlay
 from .palette import COLLECTOR, COLLECTOR_JUNCTION, FILLS, JUNCTION, UNTRACKED, WIRE, Scale, gate_fills
@@ -168,7 +168,7 @@ class Painter:
         elif magnitude is not None:
             told.append(f"‖gradient‖ {number(magnitude)}")
         elif overlay is not None:
-            told.append("no gradient is needed here")
+            told.append("the loss does not depend on this" if wants(link) else "no gradient is needed here")
         untracked = is_cut or (overlay is not None and magnitude is None)
         time = target.head.time if target.head.time is not None else source.head.time
         points, stage = self._shifted(route.points), self.stages.of_item[link.target]

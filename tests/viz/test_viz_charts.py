@@ -15,7 +15,7 @@ from minigrad.viz.charts.table import table_of
 from minigrad.viz.scene import Scene
 from minigrad.viz.text import line_width, plain
 
-from minigrad import Tensor
+from minigrad import Parameter, Tensor, time_step
 from minigrad.bptt import contributions, gradient_by_time, state_jacobians
 from minigrad.errors import ArgumentError, DTypeError, ShapeError
 
@@ -226,3 +226,33 @@ def test_what_cannot_be_charted_is_refused_by_name() -> None:
         heat_map([1.0, 2.0, 3.0])
     with pytest.raises(ArgumentError, match="expected a log with numbers"):
         learning_curves([{"note": "nothing"}])
+
+
+def test_what_is_grey_is_below_the_scale_and_the_picture_says_so() -> None:
+    with np.errstate(under="ignore"):
+        table = 10.0 ** -np.arange(16.0).reshape(4, 4)
+    for scene in (heat_map(table).scene, strips({"a": vanished(12)}).scene, heat_bars({"a": vanished(12)}).scene):
+        assert [plain(sample.meaning)[:15] for sample in scene.samples] == ["below the scale"]
+    assert heat_bars({"a": loss_of("rnn", 5)}).scene.samples == heat_map(np.ones((2, 2))).scene.samples == []
+
+
+def vanished(T: int) -> Tensor:
+    W, h = Parameter(np.eye(2) * 1e-3, name="W"), Tensor(np.ones((1, 2)), name="h")
+    for t in range(1, T + 1):
+        with time_step(t):
+            h = (h @ W.T).named("h")
+    return h.sum()
+
+
+def test_rows_and_columns_of_a_map_have_the_same_numbers() -> None:
+    texts = heat_map(np.ones((12, 12))).scene.texts
+    numbers = [[plain(text.line) for text in texts if re.fullmatch(key, text.key)] for key in (r"row\d+", r"columns-\d+")]
+    assert numbers[0] == numbers[1] == ["1", "2", "4", "6", "8", "10", "12"]
+
+
+def test_an_axis_names_the_state_if_there_is_one_and_names_stand_below_one_another() -> None:
+    charts = [gradient_lines({"a": loss_of(cell, 5)}).scene for cell in ("rnn", "lstm")]
+    of = [plain(text.line) for scene in charts for text in scene.texts if text.rotated]
+    assert of == ["‖∂L/∂h‖ (log)", "‖∂L/∂state‖ (log)"]
+    names = [text for text in learning_curves({"loss": [3.0, 1.0], "rate": [0.001, 0.002]}).scene.texts if text.rotated]
+    assert len({text.x for text in names}) == 1

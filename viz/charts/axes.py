@@ -114,7 +114,7 @@ def draw_time(scene: Scene, axis: Axis, y: float, name: str, key: str, group: st
         scene.curves.append(Curve(f"{key}-axis", tuple(Pen(axis.start, y).to(axis.end, y).points), SOFT, 1.0, (), "", group))
     low, high = round(axis.low), round(axis.high)
     inner = [round(value) for value in round_steps(low, high, 8) if value == round(value)]
-    room = 4 * TICK_SIZE
+    room = line_width((Span(str(high)),), TICK_SIZE) + TICK_SIZE
     shown = [t for t in inner if abs(axis.at(t) - axis.at(low)) > room and abs(axis.at(t) - axis.at(high)) > room]
     for t in dict.fromkeys((low, *shown, high)):
         x = axis.at(t)

@@ -33,7 +33,8 @@ def gradient_lines(models: Any, *, title: str | None = None, size: str | None = 
         size: "slide", "page" or "wide".
     """
     lines: dict[str, tuple[list[int], list[float]]] = {}
-    for one in tables_of(models):
+    tables_of_models = tables_of(models)
+    for one in tables_of_models:
         for state, values in one.states.items():
             label = f"{one.name}: {state}" if one.name and len(one.states) > 1 else one.name or state
             lines[label] = (one.times, values)
@@ -42,7 +43,9 @@ def gradient_lines(models: Any, *, title: str | None = None, size: str | None = 
     top = heading(scene) + 8
     time = _time_axis([times for times, _ in lines.values()], scene.width - label_room(list(lines)))
     axis = covering((v for _, values in lines.values() for v in values), top + HEIGHT, top, is_log=True)
-    draw_values(scene, axis, time.start, time.end, (Span("‖∂L/∂h‖"), Span(" (log)", soft=True)), "values")
+    states = dict.fromkeys(state for one in tables_of_models for state in one.states)
+    of = next(iter(states)) if len(states) == 1 else "state"
+    draw_values(scene, axis, time.start, time.end, (Span(f"‖∂L/∂{clean(of)}‖"), Span(" (log)", soft=True)), "values")
     draw_time(scene, time, top + HEIGHT, "t", "time")
     drawn = [
         draw_line(scene, f"line{k}", label, times, values, time, axis, style_of(k))
@@ -84,6 +87,8 @@ def learning_curves(log: Any, *, title: str | None = None, size: str | None = No
         draw_time(scene, time, y + PANEL_HEIGHT, "update" if last else "", f"time{k}")
         draw_line(scene, f"line{k}", name, steps, values, time, axis, Style(SERIES[k % len(SERIES)]))
         y += PANEL_HEIGHT + GAP
+    leftmost = min(text.x for text in scene.texts if text.rotated)
+    scene.texts = [text._replace(x=leftmost) if text.rotated else text for text in scene.texts]
     scene.height = y + BELOW - GAP
     return scene
 

@@ -18,7 +18,7 @@ __all__ = ["Drawn", "Style", "balanced", "draw_line", "label_ends", "label_room"
 DASHES: tuple[tuple[float, ...], ...] = (
     (), (9.0, 4.0), (2.0, 3.0), (12.0, 3.0, 2.0, 3.0), DASHED, (12.0, 3.0, 2.0, 3.0, 2.0, 3.0),
 )  # fmt: skip
-WIDTH, MARK = 2.0, 6.0
+WIDTH, LEADER_WIDTH, MARK = 2.0, 0.9, 6.0
 MOST_POINTS = 1500
 LABEL_SIZE, LABEL_PITCH = 12.0, 17.0
 LEADER, BESIDE = 34.0, 6.0
@@ -105,7 +105,7 @@ def label_ends(scene: Scene, drawn: Sequence[Drawn], x: float, top: float, botto
 
     Args:
         drawn: the lines.
-        x: where the labels may begin: a piece of each line leads there.
+        x: where the labels may begin: a thin line leads there from the end of each, which nobody takes for numbers.
         top, bottom: between which heights they stand, as far as there is room.
     """
     order = sorted(range(len(drawn)), key=lambda k: (drawn[k].end or (0.0, bottom))[1])
@@ -115,7 +115,7 @@ def label_ends(scene: Scene, drawn: Sequence[Drawn], x: float, top: float, botto
         label, style, end = drawn[k]
         if end is not None:
             leader = tuple(Pen(*end).to(max(end[0], x), end[1]).run(x + LEADER, y).points)
-            scene.curves.append(Curve(f"to-label{k}", leader, style.colour, WIDTH, style.dash, clean(label), label))
+            scene.curves.append(Curve(f"to-label{k}", leader, style.colour, LEADER_WIDTH, style.dash, clean(label), label))
         scene.texts.append(Text(x + LEADER + BESIDE, y + 4, _words(label), LABEL_SIZE, key=f"label{k}", group=label))
     return max(heights, default=top)
 

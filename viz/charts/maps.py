@@ -11,17 +11,17 @@ from minigrad.arguments import MOST, count, text
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.recording import plain
 
-from ..furniture import LEGEND_SIZE, LEGEND_WIDTH
-from ..palette import INK, Scale
-from ..scene import Scene, Text, Tile
-from ..text import Line, Span, clean, number
+from ..furniture import LEGEND_SIZE, LEGEND_WIDTH, SAMPLE_WIDTH, below_the_scale
+from ..palette import INK, VANISHED, Scale
+from ..scene import Sample, Scene, Text, Tile
+from ..text import Line, Span, clean, line_width, number
 from .axes import LEFT, Axis, draw_time, heading, title_of, width_of
 
 __all__ = ["heat_map"]
 
 SIDE = {None: 420.0, "page": 420.0, "slide": 470.0, "wide": 640.0}
 MARGIN_LEFT, BELOW, LEGEND_ROOM = 64.0, 52.0, 36.0
-MOST_TILES = 100
+MOST_TILES, SAMPLE_THICKNESS = 100, 8.0
 NAME_SIZE, TICK_SIZE = 12.0, 11.0
 UPRIGHT = 2
 """A name of so few letters is not turned."""
@@ -84,11 +84,22 @@ def heat_map(
     across = Axis(first, first + m - 1, left, right - tile / 2) if m > 1 else Axis(first, first + 1, left, right)
     draw_time(scene, across, bottom, columns, "columns", with_line=False)
     _rows_axis(scene, n, first, top + tile / 2, bottom - tile / 2, rows)
-    scene.scale_at = (MARGIN_LEFT + 70, top - LEGEND_ROOM + 2)
-    scene.texts.append(Text(scene.scale_at[0] - 8, scene.scale_at[1] + 10, (Span("size"),), LEGEND_SIZE, "end", key="scale"))
-    scene.width = max(scene.width, right + LEFT, scene.scale_at[0] + LEGEND_WIDTH + LEFT)
+    scene.width = max(scene.width, right + LEFT, _add_legend(scene, scale, top - LEGEND_ROOM + 2))
     scene.height = bottom + BELOW
     return scene
+
+
+def _add_legend(scene: Scene, scale: Scale, y: float) -> float:
+    """What the colours mean; returns where it ends."""
+    x = MARGIN_LEFT + 70
+    scene.scale_at = (x, y)
+    scene.texts.append(Text(x - 8, y + 10, (Span("size"),), LEGEND_SIZE, "end", key="scale"))
+    end = x + LEGEND_WIDTH + LEFT
+    small = below_the_scale(scale, [tile.value for tile in scene.tiles if tile.value is not None])
+    if not small:
+        return end
+    scene.samples.append(Sample(end, y + 6, VANISHED, SAMPLE_THICKNESS, False, small))
+    return end + SAMPLE_WIDTH + 6 + line_width(small, LEGEND_SIZE) + LEFT
 
 
 def _range(start: int, every: int, end: int, first: int) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 from minigrad.arguments import named_one_of
 
-from ..furniture import LEGEND_LABEL_WIDTH, LEGEND_SIZE, LEGEND_WIDTH, Heights
-from ..palette import FILLS, INK, SOFT, Scale
+from ..furniture import LEGEND_LABEL_WIDTH, LEGEND_SIZE, LEGEND_WIDTH, SAMPLE_WIDTH, Heights, below_the_scale
+from ..palette import FILLS, INK, SOFT, VANISHED, Scale
 from ..paths import Pen
-from ..scene import Box, Curve, Scene, Text, Tile
+from ..scene import Box, Curve, Sample, Scene, Text, Tile
 from ..text import Line, Span, clean, heading_of, line_width, number, shorten, symbol_name
 from .axes import LEFT, Axis, draw_time, heading, title_of, width_of
 from .table import Series, tables_of
@@ -69,7 +69,11 @@ def heat_bars(models: Any, *, title: str | None = None, size: str | None = None)
 
 
 def _swept(scene: Scene) -> Scene:
-    """The scene with the stages of the backward sweep, from the last step to the first."""
+    """The scene with what grey means, and the stages of the backward sweep, from the last step to the first."""
+    small = below_the_scale(_scale(scene), [tile.value for tile in scene.tiles if tile.value is not None])
+    if small:
+        left = scene.scale_at[0] - 36 - line_width(small, LEGEND_SIZE) - SAMPLE_WIDTH
+        scene.samples.append(Sample(max(left, LEFT), scene.scale_at[1] + 22, VANISHED, WIRE, False, small))
     told = {tile.time: tile.tooltip.partition("\n")[0] for tile in scene.tiles if tile.time is not None}
     order = sorted(told, reverse=True)
     scene.stages += [told[t] for t in order]

@@ -100,7 +100,8 @@ def _fitting(
         if gradients and any(vertex.is_released for vertex in diagram.vertices):
             notes.append(FREED)
         elif gradients:
-            overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots))
+            known = {root: tensor.numpy() for tensor, root in zip(tensors, diagram.roots, strict=True)}
+            overlay = Overlay(diagram, _seeds(tensors, gradient, diagram.roots), known=known)
             for item in diagram.items if values else ():
                 item.printed = overlay.values.get(item.index, ())
         words, page = default_title(diagram) if title is None else title, room if size == "slide" else None

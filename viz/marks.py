@@ -14,13 +14,14 @@ from .paths import Pen
 from .scene import Badge, Bar, Box, Curve, Edge, Junction, Panel, Sample, Scene, Text, Tile, Wire
 from .sheet import DASHED, Circle, Mark, Path, Rectangle, Shape, Sheet, Words
 from .tables import GAP, PITCH, SIZE, Table
-from .text import LINE_HEIGHT, Line, Span, fit, number, power_of_ten
+from .text import LINE_HEIGHT, Line, Span, fit, line_width, number, plain, power_of_ten, shorten
 
 __all__ = ["marked"]
 
 BASELINE = 0.35
 WIRE_WIDTH = 1.6
-SMALL = 11.0
+SMALL, SMALLEST = 11.0, 6.5
+"""The names of bars: what would have to be smaller is shortened, and told in full on hover."""
 SCALE_PIECES = 38
 
 
@@ -136,10 +137,13 @@ class Marker:
         value = number(bar.value)
         told = f"share of step {bar.time} in ∂L/∂{bar.parameter}\n‖·‖ = {value}"
         room = bar.width * 1.45
+        label = bar.label
+        if fit(label, SMALL, room) < SMALLEST:
+            label = (Span(shorten(plain(label), int(room / line_width((Span("n"),), SMALLEST)))),)
         shapes = (
             Rectangle(bar.x - bar.width / 2, bar.y - bar.height, bar.width, bar.height, c(bar.colour), c(OUTLINE), 0.6),
             self._words(bar.x, bar.y - bar.height - 4, (Span(value),), fit((Span(value),), 10.5, room), INK, "middle"),
-            self._words(bar.x, bar.y + 14, bar.label, fit(bar.label, SMALL, room), INK, "middle"),
+            self._words(bar.x, bar.y + 14, label, fit(label, SMALL, room), INK, "middle"),
         )
         source = self._parameters.get(bar.label, "")
         return Mark("bars", f"b{k}", shapes, told, "", bar.time, bar.stage, bar.group, source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -107,6 +108,12 @@ class Gathering:
 class Overlay:
     """The gradients of one picture, from one backward pass that changes nothing.
 
+    Args:
+        diagram: the picture.
+        seeds: the gradients to start from.
+        keep_shares: whether to keep the arrays of the shares.
+        known: values that are at hand although no operation has kept them, such as that of the loss.
+
     Attributes:
         of_link: for each link the norm of the gradient it sends back to its source; None where none is sent.
         of_item: for each item the norm of the gradient with respect to it.
@@ -117,11 +124,17 @@ class Overlay:
         share_arrays: the contributions themselves, if asked for.
         seed: the norm of the gradient that the pass began with: 1 for a loss.
         values: for each item, in words, its value and its gradient, as far as they were kept.
-        origin: the item where a number that is not finite first appeared, and what there is to say about it; None if all
-            are finite.
+        origin: the item where a number that is not finite first appeared, and what there is to say about it, with
+            ``{where}`` for the place; None if all are finite.
     """
 
-    def __init__(self, diagram: Diagram, seeds: Mapping[Vertex, Any], keep_shares: bool = False) -> None:
+    def __init__(
+        self,
+        diagram: Diagram,
+        seeds: Mapping[Vertex, Any],
+        keep_shares: bool = False,
+        known: Mapping[Vertex, Any] = MappingProxyType({}),
+    ) -> None:
         self.of_link: list[float | None] = [None] * len(diagram.links)
         self.of_item: dict[int, float] = {}
         self.share: dict[tuple[int, int], float] = {}
@@ -136,7 +149,7 @@ class Overlay:
         self._waiting: dict[tuple[int, int, Vertex], Any] = {}
         self._leaf = {v: item.index for item in diagram.items for v in item.nodes if v.is_leaf}
         self.values: dict[int, tuple[str, ...]] = {}
-        self._value: dict[Vertex, Any] = {}
+        self._value: dict[Vertex, Any] = dict(known)
         lines, uses = Gathering(self._line_done), Gathering(self._use_done)
         keys = self._set_keys(lines, uses)
 
@@ -202,7 +215,7 @@ class Overlay:
             value = self._value.get(vertex)
             if value is not None and not np.all(np.isfinite(value)):
                 what = "NaN" if np.isnan(value).any() else "infinity"
-                return item_of[vertex], f"{what} first appeared here: {summary(value)}"
+                return item_of[vertex], f"{what} first appeared {{where}}: {summary(value)}"
         first: list[Vertex] = []
 
         def note(vertex: Vertex, slot: int, share: Any) -> None:
@@ -210,7 +223,7 @@ class Overlay:
                 first.append(vertex)
 
         send_back(self._diagram.vertices, seeds, note)
-        return (item_of[first[0]], "the gradient was finite until here, and is not from here on") if first else None
+        return (item_of[first[0]], "what is not finite in the gradient first appeared {where}") if first else None
 
     def _line_done(self, key: tuple[int, Vertex], total: Any) -> None:
         k = key[0]

@@ -202,10 +202,11 @@ class Painter:
         if self.overlay is None or self.overlay.origin is None:
             return
         j, words = self.overlay.origin
-        box, item = self.scene.boxes[j], self.diagram.items[j]
-        x, y = box.x - box.width / 2, box.y - box.height / 2
-        self.scene.badges.append(Badge("origin", x, y, "nan", box.time, f"{item.full_name}: {words}", stage=box.stage))
-        self.scene.notes.append(f"not finite: {item.full_name}, {words}")
+        box = self.scene.boxes[j]
+        told = words.format(where=f"in {self.diagram.items[j].full_name}")
+        x, y = box.x + box.width / 2, box.y - box.height / 2
+        self.scene.badges.append(Badge("origin", x, y, "nan", box.time, told, stage=box.stage))
+        self.scene.notes.append(told)
 
 
 def middle_of(points: tuple[Point, ...]) -> Point:

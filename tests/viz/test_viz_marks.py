@@ -3,17 +3,18 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from layer_cases import every_case
 from minigrad.viz import draw
-from minigrad.viz.marks import marked
+from minigrad.viz.marks import SMALLEST, marked
 from minigrad.viz.palette import THEMES, dark
 from minigrad.viz.paths import Pen
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
 from minigrad.viz.sheet import LAYERS, Circle, Mark, Path, Rectangle, Words
 from minigrad.viz.tables import table_of
-from minigrad.viz.text import Span, line_width, plain
+from minigrad.viz.text import Span, line_width, number, plain
 from picture_checks import (
     hard_to_see,
     lines_through_boxes,
@@ -21,6 +22,8 @@ from picture_checks import (
     overlapping_boxes,
     words_outside_their_boxes,
 )
+
+from minigrad import Parameter, Tensor, tanh, time_step
 
 
 def everything() -> Scene:
@@ -194,3 +197,23 @@ def test_the_measures_find_words_that_stick_out_and_what_is_hard_to_see() -> Non
     assert words_outside_their_boxes(replace(sheet, marks=(wide,))) != []
     assert hard_to_see(replace(sheet, marks=(pale,))) != []
     assert hard_to_see(replace(sheet, marks=(line,))) != []
+
+
+def test_a_long_name_below_a_bar_is_cut_where_it_would_be_too_small_to_read_and_told_on_hover() -> None:
+    W, h = Parameter(np.eye(3) * 0.5, name="weights of the recurrent projection"), Tensor(np.ones((2, 3)), name="h")
+    for t in (1, 2):
+        with time_step(t):
+            h = tanh(h @ W.T).named("h")
+    for bar in of_layer(draw(h.sum()).scene, "bars"):
+        name = bar.shapes[2]
+        assert isinstance(name, Words)
+        assert name.size >= SMALLEST
+        assert "…" in plain(name.line)
+        assert "weights of the recurrent projection" in bar.tooltip
+
+
+def test_the_value_of_what_is_drawn_is_told_though_no_operation_keeps_it() -> None:
+    loss = of_cell("rnn", 2)
+    (box,) = (box for box in draw(loss, values=True).scene.boxes if box.role == "loss")
+    assert f"value: {number(loss.item())}" in box.tooltip
+    assert number(loss.item()) in [plain(line) for column in box.table.columns for line in column]

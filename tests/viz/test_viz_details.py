@@ -294,3 +294,11 @@ def test_masked_steps_have_two_names() -> None:
     hs, _ = unroll(make_cell("gru", D, H, seed=0), np.ones((4, B, D)), lengths=[4, 2])
     names = [name for name in captions(draw(hs.sum(), detail="gates").scene, time=3) if name.startswith("h")]
     assert names == ["h′₃ +", "h₃ where"]
+
+
+def test_what_is_looked_up_goes_to_the_cell_beside_the_context_not_through_the_attention() -> None:
+    scene = draw(of_translation("gru", 3, True, attention="dot"), detail="cells").scene
+    words = {box.key: plain(box.lines[0]) for box in scene.boxes}
+    ends = {(words[edge.source], words[edge.target]) for edge in scene.edges}
+    assert {("E_y[…]", "GRU⁽²⁾"), ("attention", "GRU⁽²⁾")} <= ends
+    assert ("E_y[…]", "attention") not in ends

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
-from layer_cases import of_translation
+from layer_cases import of_layers, of_translation
 from minigrad.viz import draw
 from minigrad.viz.scene import Box, Scene
 from minigrad.viz.text import line_width, plain
@@ -208,3 +208,16 @@ def test_gradients_do_not_move_anything() -> None:
         assert before.tooltip == after.tooltip.split("\n‖gradient")[0].split("\nvalue")[0].split("\ngradient")[0]
     shift = coloured.boxes[0].y - plain_scene.boxes[0].y
     assert {round(a.y - b.y - shift, 9) for a, b in zip(coloured.boxes, plain_scene.boxes, strict=True)} == {0.0}
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_closed_cells_stand_above_one_another_and_are_met_where_lines_come_from(cell: str) -> None:
+    scene = draw(of_layers(cell, 3, True, "plain", num_layers=3), detail="cells").scene
+    cells = [box for box in scene.boxes if box.shape == "cell"]
+    for t in (1, 2, 3):
+        assert len({round(box.x, 1) for box in cells if box.time == t}) == 1
+    lowest = max(cells, key=lambda box: box.y).key
+    up = [edge for edge in scene.edges if edge.target == lowest and edge.points[0][1] > edge.points[-1][1]]
+    assert len({edge.source for edge in up}) == 2
+    for edge in up:
+        assert len({x for x, _ in edge.points}) == 1

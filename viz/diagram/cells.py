@@ -52,13 +52,15 @@ def _cells(place: int, items: list[Item], users: dict[int, list[int]]) -> dict[i
         if item.index in leads or any(user in leads for user in users[item.index]):
             leads.add(item.index)
     beside: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for item in items:
-        scope = item.head.scope
+    for item in reversed(items):
+        scope, read_by = item.head.scope, [group.get(user) for user in users[item.index]]
         own = next((scope[:n] for n in range(len(scope), -1, -1) if scope[:n] in with_states), None)
         if own is not None and item.index in leads:
             group[item.index] = (place, own)
+        elif item.head.label == "concatenate" and item.head.name is None and read_by and len(set(read_by)) == 1 and read_by[0]:
+            group[item.index] = read_by[0]  # what the cell alone reads, side by side
         elif not item.is_output:
-            beside[scope].append(item.index)
+            beside[scope].insert(0, item.index)
     for scope, numbers in beside.items():
         if len(numbers) >= LEAST:
             group |= dict.fromkeys(numbers, (place, "beside", scope))

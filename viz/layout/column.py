@@ -16,7 +16,8 @@ TAP_ROOM = 16.0
 GAP = 17.0
 STRETCH = 14.0
 LINE_ROOM = 4.0
-HANGING = 0.15
+HANGING, STACKED = 0.15, 50.0
+"""How strongly lines want to be straight that go down, and those between closed cells, which stand above one another."""
 
 Bends = list[tuple[int, float]]
 
@@ -87,7 +88,7 @@ class ColumnDrawing:
                     *(j + n * (item.role == "input") for j, item in enumerate(column.first)),
                     *(k - len(taps) + 3 * n * above for k, above in enumerate(from_above)),
                 ],
-                weight=[*(HANGING if row[v] < row[u] else 1.0 for u, v in links), *[1.0] * len(taps)],
+                weight=[*(self._weight(u, v) for u, v in links), *[1.0] * len(taps)],
                 gap=GAP,
             )
         )
@@ -95,6 +96,11 @@ class ColumnDrawing:
         self.order = {r: [v for v in members if v < n] for r, members in found.order.items()}
         self.bends: dict[int, Bends] = dict(zip(changing, found.bends[: len(links)], strict=True))
         self.tap_bends: list[Bends] = found.bends[len(links) :]
+
+    def _weight(self, u: int, v: int) -> float:
+        if self.column.row[v] < self.column.row[u]:
+            return HANGING
+        return STACKED if all(self.column.first[j].ports for j in (u, v)) else 1.0
 
     def _side_lines(self, right: bool) -> list[float]:
         """How many lines join each item (and tap) with that edge of the column, at the step where they are most."""

@@ -174,10 +174,15 @@ class ColumnLines:
             ports.update(zip([end.key for end in attached], self._spread(j, attached), strict=True))
         return ports
 
+    def _is_met_anywhere(self, j: int) -> bool:
+        """Whether lines meet an item wherever they come from: an affine expression, a closed cell, steps that are not shown."""
+        item = self._drawing.column.first[j]
+        return bool(item.terms or item.kind)
+
     def _seen_from_each_other(self, u: int, v: int) -> Point:
         """Where neighbours see each other: two broad boxes anywhere above one another, others at their middles."""
-        x, look, items = self._drawing.x, self._drawing.look, self._drawing.column.first
-        if items[u].terms and items[v].terms:
+        x, look = self._drawing.x, self._drawing.look
+        if self._is_met_anywhere(u) and self._is_met_anywhere(v):
             left = max(x[j] - look[j].width / 2 for j in (u, v)) + EDGE
             right = min(x[j] + look[j].width / 2 for j in (u, v)) - EDGE
             if left <= right:
@@ -191,7 +196,7 @@ class ColumnLines:
         round_shape = look.shape == "circle"
         room = look.width / 2 - (2 if round_shape else EDGE)
         wished = [min(max(end.far - x, -room), room) for end in attached]
-        if self._drawing.column.first[j].terms:
+        if self._is_met_anywhere(j):
             return pushed_apart(wished, BROAD_SPACING, room)
         if len(attached) == 1:
             return [wished[0] if abs(attached[0].far - x) <= NEARLY_STRAIGHT else 0.0]

@@ -19,6 +19,7 @@ TOUCHING = 0.01
 STRAIGHTNESS = (1.0, 2.0, 8.0)
 """How strongly a piece of an edge wants to be straight that has no, one or two bends as its ends."""
 TO_BROAD, INERTIA = 0.4, 0.02
+STIFF = 10.0
 
 
 class Positions:
@@ -139,9 +140,15 @@ class Positions:
             members_of[joined] += members_of.pop(other)
 
     def _partners(self) -> list[tuple[int, int]]:
-        """The edges that may be made straight: those whose end is reached by no other from the same side."""
+        """The edges that may be made straight: those whose end no other reaches from the same side, or no other stiff one."""
         proper, broad = self._proper, self._proper.broad
-        coming = Counter((v, proper.row[v] > proper.row[u]) for u, v in proper.segments)
-        return [
-            (u, v) for u, v in proper.segments if coming[v, proper.row[v] > proper.row[u]] == 1 and not (broad[u] or broad[v])
-        ]
+        sides = {(u, v): (v, proper.row[v] > proper.row[u]) for u, v in proper.segments}
+        stiff = {(u, v) for u, v in sides if proper.weight[min(u, v), max(u, v)] >= STIFF}
+        coming = Counter(sides[edge] for edge in proper.segments)
+        alone = Counter(sides[edge] for edge in stiff)
+
+        def is_straight(u: int, v: int) -> bool:
+            side = sides[u, v]
+            return (coming[side] == 1 and not (broad[u] or broad[v])) or ((u, v) in stiff and alone[side] == 1)
+
+        return [(u, v) for u, v in proper.segments if is_straight(u, v)]

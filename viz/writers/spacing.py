@@ -32,9 +32,10 @@ def rows_apart(blocks: Sequence[Block], others: Iterable[float]) -> Iterator[Apa
     edges = [y for block in blocks if block.is_tall for (y, _) in block.levels()]
     yield from ((block.levels()[0][0], block.levels()[1][0], block.size[0] - 1) for block in blocks if block.is_tall)
     single = sorted((y, y, 0, 0) for y in (*others, *edges))
-    for heights in (single, sorted([*levels, *single])):
-        pairs = pairwise(heights)
-        yield from ((a, b, below + above + 1) for (_, a, _, below), (b, _, above, _) in pairs if b - a >= SAME_ROW)
+    for some in (single, sorted([*levels, *single])):
+        for (_, a, _, below), (b, _, above, _) in pairwise(some):
+            if b - a >= SAME_ROW:
+                yield a, b, below + above + 1
 
 
 def columns_apart(blocks: Sequence[Block], panels: Sequence[Rectangle], lines: Sequence[Sequence[Point]]) -> Iterator[Apart]:

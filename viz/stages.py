@@ -46,11 +46,16 @@ class Stages:
                 self.of_column[item.place] = min(stage, self.of_column.get(item.place, stage))
 
 
+ARROWS = {"forward": "→", "backward": "←"}
+"""How directions are written where the backward sweep is told of: "backward has reached backward" says little."""
+
+
 def _label(diagram: Diagram, item: Item) -> str:
     if item.place == diagram.after:
         return "after the steps" if diagram.steps else "all"
     step = diagram.steps[item.place]
-    group = group_of(diagram, item)
+    group = " ".join(ARROWS.get(word, word) for word in group_of(diagram, item).split(" "))
+    group = f"direction {group}" if group in ARROWS.values() else group
     if step.between:
         return "between the steps"
     time = f"t = {step.time}" if step.last is None else f"t = {step.last} … {step.time}"

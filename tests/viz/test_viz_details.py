@@ -272,7 +272,9 @@ def test_stages_follow_the_sweep_from_the_last_step_to_the_first() -> None:
     for panel in scene.panels:
         assert scene.stages[panel.stage or 0] == panel.label
     both = draw(of_layers("rnn", 2, True, "plain", bidirectional=True)).scene
-    assert both.stages == ["after the steps", "backward, t = 1", "backward, t = 2", "forward, t = 2", "forward, t = 1"]
+    assert both.stages == [
+        "after the steps", "direction ←, t = 1", "direction ←, t = 2", "direction →, t = 2", "direction →, t = 1",
+    ]  # fmt: skip
     taps = [edge for edge in scene.edges if scene.box(edge.source).role == "parameter" and edge.time]
     assert all(scene.stages[edge.stage or 0] == f"t = {edge.time}" for edge in taps)
 

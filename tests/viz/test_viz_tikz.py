@@ -23,6 +23,13 @@ DOCUMENT = r"""
 """
 
 
+def has_tex() -> bool:
+    """Whether there is a TeX that has what the document asks for."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return False
+    return all(subprocess.run(["kpsewhich", f"{name}.sty"], capture_output=True).returncode == 0 for name in ("tikz", "lmodern"))
+
+
 def unbalanced(text: str) -> bool:
     """Whether a brace that counts is opened and not closed, or the other way round."""
     depth = 0
@@ -78,7 +85,7 @@ def test_every_colour_that_is_used_is_defined() -> None:
     assert set(re.findall(r"\bc[0-9a-f]{6}\b", text)) == set(re.findall(r"\\definecolor\{(c[0-9a-f]{6})\}", text))
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="TeX is not installed")
+@pytest.mark.skipif(not has_tex(), reason="TeX with TikZ and the fonts lmodern is not installed")
 @pytest.mark.parametrize("name", [*CELLS, "attention"])
 def test_tex_sets_it(tmp_path: Path, name: str) -> None:
     draw(of_cell(name, 2) if name in CELLS else OWN[name]()).save(tmp_path / "picture.tex")

@@ -27,7 +27,8 @@ def has_tex() -> bool:
     """Whether there is a TeX that has what the document asks for."""
     if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
         return False
-    return all(subprocess.run(["kpsewhich", f"{name}.sty"], capture_output=True).returncode == 0 for name in ("tikz", "lmodern"))
+    looked_for = [subprocess.run(["kpsewhich", f"{name}.sty"], capture_output=True) for name in ("tikz", "lmodern")]
+    return all(found.returncode == 0 for found in looked_for)
 
 
 def unbalanced(text: str) -> bool:

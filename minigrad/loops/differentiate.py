@@ -149,8 +149,6 @@ class _Backward:
             tracer.origin = None
             for i in self.carry:
                 self._taken(Ref(CARRY, i))
-            for ref in [ref for ref in self.cuts if ref.kind == CONST]:
-                self.contributions.append((Contribution(ref.number, SUM, Ref(LOCAL, -1)), self._uncut(ref)))
             xs = [j for j in range(len(program.xs)) if self._taken(Ref(XS, j)) is not None]
             new_carry = [self._of(Ref(CARRY, i), program.carry[i].shape, program.carry[i].dtype) for i in self.carry]
             ys = [tracer.computed(self.sums[Ref(XS, j)]) for j in xs]

@@ -50,6 +50,12 @@ def alike(k: Any, x: Tensor, h: Tensor) -> Tensor:
     return i * h + f * h - g * o
 
 
+def half_of_all(k: Any, x: Tensor, h: Tensor) -> Tensor:
+    """What is cut was computed from a number, which cannot be."""
+    a, H = k.all_gates(x, h) * 0.5, k.H
+    return tanh(a[:, :H]) * tanh(a[:, H : 2 * H]) + tanh(a[:, 2 * H : 3 * H]) * tanh(a[:, 3 * H :]) * h
+
+
 def pairs(k: Any, x: Tensor, h: Tensor) -> Tensor:
     i, f, g, o = k.gates(x, h)
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), tanh(o)
@@ -77,6 +83,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "the same with all gates": alike,
     "the same with pairs of gates": pairs,
     "gates without a curve": negatives,
+    "gates of half of all": half_of_all,
     "gates joined in another order": lambda k, x, h: tanh(
         concatenate([tanh((g := k.gates(x, h))[2]), sigmoid(g[0])], axis=1) @ k.V.T + g[1] * g[3]
     ),

@@ -78,6 +78,17 @@ def test_what_no_gradient_gets_to_is_none_as_step_by_step(step: str, lengths: li
                 np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_no_example_takes_passes_nothing_on(step: str) -> None:
+    found = []
+    for cell in cells(step):
+        state = cell.initial_state(2)
+        hs, _ = unroll(cell, XS[:2], state, mask=[[False, False], [True, True]])
+        hs.sum().backward()
+        found.append([each.grad is None for each in (*state, cell.W, cell.V)])
+    assert found[0] == found[1]
+
+
 def test_a_hook_on_a_last_state_leaves_the_other_recurrence_what_it_needs() -> None:
     for cell in cells("two recurrences"):
         seen: list[Any] = []

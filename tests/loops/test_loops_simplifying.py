@@ -150,6 +150,13 @@ def test_gradients_of_two_parts_of_a_state_are_not_taken_for_each_other(case: An
     assert_right(two, case, ("c", "h"))
 
 
+OF_FACTORS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "a product": lambda h, x, c: tanh(h) * x * c,
+    "a difference": lambda h, x, c: tanh(h) * x * c - tanh(h) * (x * 2.0) * c,
+    "a product of numbers": lambda h, x, c: tanh(h) * x * float(np.sqrt(c)) * float(np.sqrt(c)),
+}
+
+
 @pytest.mark.parametrize(
     ("dtype", "x", "c", "scale"),
     [
@@ -158,15 +165,16 @@ def test_gradients_of_two_parts_of_a_state_are_not_taken_for_each_other(case: An
         (np.float32, 1e18, 1e-18, 1e-30),
         (np.float32, 1e30, 1e-30, 1e-30),
         (np.float32, 1e-30, 1e-30, 1e30),
+        (np.float32, 1e-6, 250_000.0, 1e34),
         (np.float64, 1e-160, 1e160, 1e300),
     ],
 )
-@pytest.mark.parametrize("kind", ["a product", "a difference"])
+@pytest.mark.parametrize("kind", OF_FACTORS)
 def test_where_one_factor_after_the_other_overflows_or_underflows_so_does_the_loop(
     dtype: Any, x: float, c: float, scale: float, kind: str
 ) -> None:
     def step(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        new = tanh(h) * x * c if kind == "a product" else tanh(h) * x * c - tanh(h) * (x * 2.0) * c
+        new = OF_FACTORS[kind](h, x, c)
         return new, new
 
     def run(loop: Callable[..., Any]) -> tuple[Any, list[str]]:

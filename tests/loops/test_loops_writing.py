@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, is_compiled, pair, plain
+from loops_oracle import by_hand
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import Cell
 from minigrad.models.states import parts_of, with_parts
+from one_step_cells import B, Of, T, new, random
 
-from minigrad import Parameter, Tensor, concatenate, edge_gradients, no_grad, walk
+from minigrad import Parameter, Tensor, concatenate, edge_gradients, no_grad, tanh, walk
 from minigrad.errors import MutationError, ShapeError
 
 
@@ -138,6 +140,29 @@ def test_writing_to_the_given_arrays_after_the_call_changes_nothing(name: str) -
             start[0][...] = np.nan
         (hs * hs).sum().backward()
         found.append({"hs": hs.numpy()} | {key: parameter.grad for key, parameter in cell.named_parameters()})
+    assert_close(*found)
+
+
+def test_writing_to_an_array_that_a_step_used_changes_no_gradient() -> None:
+    found = []
+    for loop in (unroll, by_hand):
+        cell = Of(lambda c, x, h: new(c, x, h) * c.mask, mask=np.array([0.0, 1.0, 2.0, 3.0]))
+        hs, _ = loop(cell, random(T, B, D))
+        cell.mask[...] = np.nan
+        (hs * hs).sum().backward()
+        found.append({key: parameter.grad for key, parameter in cell.named_parameters()})
+    assert_close(*found)
+
+
+def test_what_a_frozen_matrix_alone_would_need_may_be_written_to() -> None:
+    found = []
+    for loop in (unroll, by_hand):
+        cell, start = Of(lambda c, x, h: tanh(x @ c.W.T) + h @ c.U.T), Tensor(random(B, H))
+        cell.U.requires_grad = False
+        hs, _ = loop(cell, random(T, B, D), start)
+        start.data[...] = np.nan
+        hs.sum().backward()
+        found.append({"W": cell.W.grad})
     assert_close(*found)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import os
 import random as random_numbers
 import time
 import warnings
@@ -50,6 +51,11 @@ def counting_in_a_dict(c: Any, x: Any, h: Any) -> Tensor:
     return new(c, x, h)
 
 
+def counting_in_a_tensor(c: Any, x: Any, h: Any) -> Tensor:
+    c.steps.data[...] += 1
+    return new(c, x, h)
+
+
 def drawing(c: Any, x: Any, h: Any) -> Tensor:
     return new(c, x, h) + Tensor(c.rng.standard_normal((B, H)))
 
@@ -70,6 +76,7 @@ CHANGING: dict[str, tuple[Step, Callable[[], dict[str, Any]], Callable[[Any], An
     "a list": (appending, lambda: {"log": []}, lambda c: len(c.log)),
     "a deque": (appending, lambda: {"log": deque()}, lambda c: len(c.log)),
     "a dict": (counting_in_a_dict, lambda: {"counts": {}}, lambda c: c.counts),
+    "the values of a tensor": (counting_in_a_tensor, lambda: {"steps": Tensor(0)}, lambda c: c.steps.item()),
     "a generator": (drawing, dict, lambda c: c.rng.bit_generator.state["state"]["state"]),
     "an attribute, and then the trace ends": (counting_before_it_reads, lambda: {"count": 0}, lambda c: c.count),
     "a tensor that is kept": (keeping, dict, lambda c: c.latest.shape),
@@ -438,6 +445,17 @@ def test_a_broken_promise_that_leaves_no_trace_is_an_error_at_every_call(count: 
     for _ in range(3):
         with pytest.raises(PurityError, match="must be pure"):
             unroll(cell, random(count, B, D))
+
+
+def test_a_promise_that_is_kept_by_the_first_call_alone_is_broken_by_the_second() -> None:
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        return new(c, x, h) + Tensor(c.scale * np.frombuffer(os.urandom(H), np.uint8))
+
+    cell = Of(step, scale=0.0)
+    unroll(cell, random(T, B, D))
+    cell.scale = 1.0
+    with pytest.raises(PurityError, match="is not the same at its first and at its last step"):
+        unroll(cell, random(T, B, D))
 
 
 def test_a_promise_does_not_speak_for_a_class_that_was_mixed_in_behind_it() -> None:

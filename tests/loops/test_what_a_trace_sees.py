@@ -13,6 +13,7 @@ from minigrad.models import unroll
 from one_step_cells import B, D, H, Of, Step, T, is_plain, new, random
 
 from minigrad import (
+    Module,
     Parameter,
     Tensor,
     concatenate,
@@ -104,6 +105,33 @@ def test_a_hook_that_a_step_registers_is_registered_at_every_step() -> None:
         loop(cell, random(T, B, D))[0].sum().backward()
         found.append(cell.U.grad)
     np.testing.assert_allclose(*found)
+
+
+# ---------------------------------------------------------------- operands of several kinds
+
+MIXED: dict[str, tuple[Step, Any, Any]] = {
+    "float32 xs of a float64 state": (lambda c, x, h: h * x * x + tanh(x), lambda: np.full((B, D), 0.1), np.float32),
+    "float64 xs of a float32 state": (
+        lambda c, x, h: h * x * x + tanh(x), lambda: np.full((B, D), 0.1, np.float32), np.float64
+    ),
+    "a state that begins with integers": (
+        lambda c, x, h: where(x[:, :1] > 0, new(c, x, h), h), lambda: np.zeros((B, H), int), np.float64
+    ),
+    "float16 among float64": (lambda c, x, h: h * x * x - h * x, lambda: np.full((B, D), 0.1), np.float16),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("how", [trained, unrecorded])
+def test_operands_may_be_of_several_dtypes(name: str, how: Any) -> None:
+    step, start, dtype = MIXED[name]
+
+    def run(loop: Any) -> dict[str, Any]:
+        state = Tensor(start(), requires_grad=start().dtype.kind == "f")
+        cell = Of(step, state)
+        return how(loop, cell, random(T, B, D).astype(dtype), dict(cell.named_parameters()) | {"start": state})
+
+    assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
 
 
 # ---------------------------------------------------------------- results that are no computation of the step's
@@ -279,6 +307,28 @@ def test_an_initial_state_for_the_whole_batch_waits_for_the_first_step_that_coun
 def test_no_other_shape_of_a_state_may_change(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="at time step 1: step must return a state like the one it was given"):
         unroll(Of(lambda c, x, h: new(c, x, np.ones((B, H))), Tensor(np.ones(shape))), random(T, B, D))
+
+
+def test_a_part_of_a_state_that_is_handed_on_keeps_the_shape_that_it_has_in_this_call() -> None:
+    class Handing(Module):
+        pure_step = True
+
+        def __init__(self) -> None:
+            self.W, self.U = Parameter(random(H, D)), Parameter(random(H, H))
+
+        def initial_state(self, batch: int) -> Any:
+            return Tensor(np.zeros((batch, H))), Tensor(np.zeros((batch, H)))
+
+        def step(self, x: Any, state: Any) -> Any:
+            h, c = state
+            return tanh(x @ self.W.T + h @ self.U.T + c), c
+
+    cell = Handing()
+    for shape in ((B, H), (1, H)):
+        state = Tensor(random(B, H)), Tensor(random(*shape))
+        found, expected = (loop(cell, random(T, B, D), state)[0].numpy() for loop in (unroll, by_hand))
+        assert found.shape == expected.shape == (T, *shape)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("record", [enable_grad, no_grad])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import minigrad as mg
+from minigrad.loops.native import is_native
 
 pytest.importorskip("numba", reason="native loops are NOT tested: numba is not installed, or does not support this interpreter")
 
@@ -20,12 +21,13 @@ os.environ.setdefault("MINIGRAD_NATIVE_CACHE", str(Path(__file__).parents[2] / "
 
 @contextmanager
 def natively() -> Iterator[None]:
-    """Inside, compiled loops are native code."""
+    """Inside, compiled loops are native code; then what they were before."""
+    before = is_native()
     mg.native()
     try:
         yield
     finally:
-        mg.native(False)
+        mg.native(before)
 
 
 def why_not(function: Callable[..., Any], *args: Any, **options: Any) -> str | None:

@@ -144,6 +144,12 @@ def _joins(cell: OfFormula, x: Tensor, h: Tensor) -> Tensor:
     return mg.tanh(both @ cell.V.T) * mg.sigmoid(both)[:, n // 2 : n // 2 + n] + 0.1 * both[:, :n]
 
 
+def _parts_of_joins(cell: OfFormula, x: Tensor, h: Tensor) -> Tensor:
+    n, a = cell.H, x @ cell.A.T + h @ cell.P.T
+    both = mg.concatenate([h * mg.tanh(a), mg.sigmoid(a), a], axis=1)
+    return both[:, :n] + both[:, n : 2 * n] * 0.5 - mg.tanh(both[:, 2 * n :])
+
+
 def _products_of_products(cell: OfFormula, x: Tensor, c: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     i, f, g, o = cell.gates(mg.tanh(x), mg.tanh(h @ cell.P.T) * (mg.sigmoid(c) @ cell.P))
     c = mg.sigmoid(f) * c + mg.sigmoid(i) * mg.tanh(g) + (c * h) @ cell.P.T
@@ -162,6 +168,7 @@ FORMULAS = {
     "choices": (_choices, ("h",)),
     "sums over columns": (_normalised, ("h",)),
     "joins": (_joins, ("h",)),
+    "parts of joins": (_parts_of_joins, ("h",)),
     "products of products": (_products_of_products, ("c", "h")),
 }
 

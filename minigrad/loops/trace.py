@@ -151,10 +151,8 @@ class Tracer(Setting):
         key = type(number), repr(number)
         if number is not None and key in self._numbers:
             return self._numbers[key]
-        known = [k for k, const in enumerate(self.consts) if const is operand and number is None]
-        ref = Ref(CONST, known[0] if known else len(self.consts))
-        if not known:
-            self.consts.append(as_it_is_now(operand))
+        ref = Ref(CONST, len(self.consts))
+        self.consts.append(as_it_is_now(operand))
         if number is not None:
             self._numbers[key] = ref
         elif node is not None:
@@ -297,10 +295,7 @@ def hoisted(trace: Trace) -> Hoisted:
 
     The operations of those lines stay what they are: operations of the graph, recorded once, before the loop.
     """
-    consts = [*trace.consts, *trace.invariant.values()]
     if not trace.invariant:
         return Hoisted(trace.program, trace.consts, {})
-    program, moved = trace.program.with_consts(trace.invariant, tuple(map(_value_of, trace.invariant.values())))
-    varying = [new for old, new in moved.items() if old.number not in trace.invariant]
-    program, place = program.pruned(varying)
-    return Hoisted(program, consts, {old: place.get(new, new) for old, new in moved.items()})
+    program, place = trace.program.with_consts(trace.invariant, tuple(map(_value_of, trace.invariant.values())))
+    return Hoisted(program, [*trace.consts, *trace.invariant.values()], place)

@@ -20,8 +20,10 @@ from loops_cases import (
     pair,
     signature,
 )
+from minigrad.models import unroll
 from minigrad.models.states import parts_of
 from minigrad.viz import draw
+from one_step_cells import B, D, Of, T, new, random
 
 from minigrad import edge_gradients, grad, walk
 from minigrad.errors import GraphError
@@ -41,6 +43,21 @@ def test_the_graph_is_that_of_the_steps_one_by_one(name: str, hoist: bool, rever
         if plain_graph(name, learnt=learnt, wants_xs=wants_xs):
             one, other = both(name, T=T, hoist=hoist, reverse=reverse, wants_xs=wants_xs, learnt=learnt)
             assert signature(walk(one.loss)) == signature(walk(other.loss))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [lambda c, x, h: new(c, x, h.named("old")), lambda c, x, h: new(c, x.named("input"), h)],
+    ids=["the old state", "xs"],
+)
+def test_a_step_may_give_its_operands_other_names(step: Any) -> None:
+    found = []
+    for pure in (True, False):
+        cell = Of(step)
+        if not pure:
+            cell.step = cell.step  # a promise is made by a class
+        found.append([(node.name, node.time) for node in walk(unroll(cell, random(T, B, D))[0])])
+    assert found[0] == found[1]
 
 
 @every_cell

@@ -157,6 +157,15 @@ OF_FACTORS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 }
 
 
+def test_where_factors_are_large_the_loop_is_run_as_it_was_derived_and_no_single_step_is_written_out() -> None:
+    start = Tensor(np.full(2, 0.5, np.float32), requires_grad=True)
+    _, ys = scan(lambda h, x: ((y := OF_FACTORS["a product of numbers"](h, x, 1e8)), y), start, np.full((4, 2), 1e-8, np.float32))
+    (loop,) = ys._node.sources
+    ys.sum().backward()
+    assert start.grad is not None
+    assert loop.written is None
+
+
 @pytest.mark.parametrize(
     ("dtype", "x", "c", "scale"),
     [

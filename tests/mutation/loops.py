@@ -69,7 +69,6 @@ MUTANTS = [
             "key = type(number), repr(number)",
             "key = int, repr(round(number or 0))",
         ),
-        ("loops: every const is another", "class Tracer", "if const is operand and number is None]", "if False]"),
         (
             "loops: what was computed of consts before is computed no more",
             "class Trace",

@@ -202,6 +202,24 @@ def test_names_are_those_of_the_variables_in_the_code() -> None:
         assert expected in written
 
 
+def test_parts_have_the_names_of_the_variables_that_they_are_cut_into() -> None:
+    W = Tensor(np.arange(8.0).reshape(2, 4) / 10, requires_grad=True, name="W")
+
+    def step(h: Any, x: Any) -> Any:
+        both = h @ W + x
+        new = both[:, :2]
+        gate = both[:, 2:]
+        return mg.tanh(new) * mg.sigmoid(gate)
+
+    derivation = derive(step, np.ones((5, 4)), np.ones((5, 2)))
+    assert lines(derivation, FORWARD) == [
+        "newₜ = hₜ₋₁ W_new + xₜ[:, 0:2]",
+        "gateₜ = hₜ₋₁ W_gate + xₜ[:, 2:4]",
+        "hₜ = tanh(newₜ) ⊙ σ(gateₜ)",
+    ]
+    assert lines(derivation, PARAMETER) == ["∂L/∂W_new = Σₜ hₜ₋₁ᵀ ∂L/∂newₜ", "∂L/∂W_gate = Σₜ hₜ₋₁ᵀ ∂L/∂gateₜ"]
+
+
 @pytest.mark.parametrize(
     "sigmoid",
     [

@@ -169,6 +169,18 @@ def addresses(cell: Any, T: int = 6, **options: Any) -> int:
     return used[0]
 
 
+@pytest.mark.parametrize("truncated", [1, 2, 3])
+def test_runs_with_windows_are_alike_however_many_there_were(truncated: int) -> None:
+    found = []
+    for cell in pair_of(LSTM):
+        gradients = []
+        for _ in range(RUNS + 3):
+            hs, _ = unroll(cell, inputs(0, 5), truncated=truncated)
+            gradients.append(grad((hs * hs).sum(), cell.parameters())[0].numpy())
+        found.append({str(number): gradient for number, gradient in enumerate(gradients)})
+    assert_close(*found)
+
+
 def test_after_some_runs_of_one_form_and_length_the_arrays_of_one_are_kept_and_used_again() -> None:
     cell = LSTM(D, H, seed=0)
     for number in range(RUNS):

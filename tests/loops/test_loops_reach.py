@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from minigrad.models import unroll
 
 from minigrad import Module, Parameter, Tensor, tanh
-from minigrad.errors import GraphError
+from minigrad.errors import GraphError, MutationError
 from minigrad.loops.reach import Stretch, stretches_of
 
 XS = np.random.default_rng(0).standard_normal((5, 2, 3))
@@ -105,6 +106,18 @@ def test_a_hook_on_a_last_state_leaves_the_other_recurrence_what_it_needs() -> N
         assert len(seen) == 1
         with pytest.raises(GraphError, match="already released"):
             (h * h).sum().backward()
+
+
+def test_what_the_other_recurrence_of_a_state_needs_cannot_be_written_to_with_any_effect() -> None:
+    found = []
+    for cell in cells("two recurrences"):
+        _, (c, h) = unroll(cell, XS)
+        (h * h).sum().backward()
+        with contextlib.suppress(MutationError):
+            cell.V.data[...] = 3.0
+        (c * c).sum().backward()
+        found.append(cell.V.grad)
+    np.testing.assert_allclose(*found)
 
 
 def test_steps_that_are_alike_stand_together() -> None:

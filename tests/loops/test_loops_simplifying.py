@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,8 @@ OF_FACTORS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 
 def test_where_factors_are_large_the_loop_is_run_as_it_was_derived_and_no_single_step_is_written_out() -> None:
     start = Tensor(np.full(2, 0.5, np.float32), requires_grad=True)
-    _, ys = scan(lambda h, x: ((y := OF_FACTORS["a product of numbers"](h, x, 1e8)), y), start, np.full((4, 2), 1e-8, np.float32))
+    step = partial(OF_FACTORS["a product of numbers"], c=1e8)
+    _, ys = scan(lambda h, x: ((y := step(h, x)), y), start, np.full((4, 2), 1e-8, np.float32))
     (loop,) = ys._node.sources
     ys.sum().backward()
     assert start.grad is not None

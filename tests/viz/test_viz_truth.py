@@ -198,6 +198,8 @@ def test_a_learnt_initial_state_is_called_by_its_name_and_time() -> None:
     assert [item.spoken for item in diagram.items if item.initial] == ["c₀", "h₀"]
     backward = diagram_of(of_layers("rnn", 3, True, "plain", learn_initial_state=True, bidirectional=True))
     assert {item.spoken for item in backward.items if item.initial} == {"h₀^(→)", "h₄^(←)"}
+    one_step = diagram_of(of_layers("rnn", 1, True, "plain", learn_initial_state=True, bidirectional=True))
+    assert {item.spoken for item in one_step.items if item.initial} == {"h₀^(→)", "h₂^(←)"}
 
 
 def test_states_of_a_cell_of_ones_own_have_the_names_of_its_fields() -> None:

@@ -187,10 +187,8 @@ class Buffers:
         if len(self._alike.get(k, [k])) > 1 or not schedule.is_entrywise(result):
             return None
         users = [schedule.nodes[m] for m, operands in enumerate(schedule.operands) if result in operands]
-        places = [place for user in users if (place := _columns(user)) is not None]
-        width = places[0][0] if places else 0
-        even = len(places) == schedule.uses[result] > 1 and all(place[0] == width for place in places)
-        if not even or node.shape[1] % width:
+        widths = [place[0] for user in users if (place := _columns(user)) is not None]
+        if not len(widths) == schedule.uses[result] > 1 or len(set(widths)) > 1 or node.shape[1] % (width := widths[0]):
             return None
         for operand in schedule.operands[k]:
             shape = schedule.program.value(operand).shape
@@ -217,7 +215,7 @@ class Buffers:
                 group.append(k)
                 latest[opcode] = group, [number + 1 for number in which]
                 groups[k] = group
-                parts[result] = group[0], len(group) - 1
+                parts[result] = group[0], len(group)
         return groups
 
     # ---------------------------------------------------------------- parts put side by side

@@ -56,6 +56,13 @@ def half_of_all(k: Any, x: Tensor, h: Tensor) -> Tensor:
     return tanh(a[:, :H]) * tanh(a[:, H : 2 * H]) + tanh(a[:, 2 * H : 3 * H]) * tanh(a[:, 3 * H :]) * h
 
 
+def halves_of_gates(k: Any, x: Tensor, h: Tensor) -> Tensor:
+    """The same is done with two gates, and then with both halves of the second."""
+    (left, right), H = halves(k.all_gates(x, h)), k.H
+    i, f = sigmoid(left), sigmoid(right)
+    return tanh(f[:, :H]) * h + tanh(f[:, H:]) - i[:, H:] * i[:, :H]
+
+
 def pairs(k: Any, x: Tensor, h: Tensor) -> Tensor:
     i, f, g, o = k.gates(x, h)
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), tanh(o)
@@ -82,6 +89,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "gates of unequal width": unequal,
     "the same with all gates": alike,
     "the same with pairs of gates": pairs,
+    "the same with halves of a gate": halves_of_gates,
     "gates without a curve": negatives,
     "gates of half of all": half_of_all,
     "gates joined in another order": lambda k, x, h: tanh(

@@ -83,7 +83,7 @@ def can_hoist(cell: Any, rows: Sequence[Tensor]) -> bool:
     try:
         with no_grad(), reporting(all="ignore"):
             one, other, both = [without_effects(cell, ADVANCING, _projected, cell, x) for x in (*rows, stack(rows))]
-    except (CannotCompile, MinigradError):
+    except (CannotCompile, MinigradError, ValueError):
         return False
     parts = zip(one, other, both, strict=True)
     return all(np.shape(b) == (2, *a.shape) and np.allclose(np.stack([a, c]), b, equal_nan=True) for a, c, b in parts)

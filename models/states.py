@@ -96,8 +96,8 @@ def _is_known(part: Any) -> bool:
 
 
 def checked_state(label: str, new: Any, old: Any) -> Any:
-    """``new`` if it has the shapes of ``old``, or ``old`` stood for a whole batch; ShapeError, which names cell and time step,
-    otherwise."""
+    """``new``, arrays in it as Tensors, if it has the shapes of ``old``, or ``old`` stood for a whole batch; ShapeError, which
+    names cell and time step, otherwise."""
     if type(new) is Tensor and type(old) is Tensor and new._array.shape == old._array.shape:
         return new
     if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
@@ -110,7 +110,7 @@ def checked_state(label: str, new: Any, old: Any) -> Any:
             f"{Place(current_place().time, (label,))}: step must return a state like the one it was given, of shape "
             f"{_shapes(expected)}; got {'None' if new is None else _shapes(got)}"
         )
-    return new
+    return with_parts(new, map(tensor_of, parts_of(new)))
 
 
 def _fits(old: tuple[int, ...], new: tuple[int, ...]) -> bool:

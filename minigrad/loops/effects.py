@@ -16,6 +16,7 @@ import logging
 import pickle
 import random
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -52,6 +53,8 @@ LASTING: Final = {
     "geterr": "may read NumPy's settings", "geterrcall": "may read NumPy's settings", "seterr": "may change NumPy's settings",
     "seterrcall": "may change NumPy's settings", "print": "may print", "input": "may ask", "warn": "may warn",
     "warn_explicit": "may warn", "breakpoint": "may stop", "open": "may open a file",
+    "spawn": "may spawn generators of random numbers", "write_text": "may write to a file",
+    "write_bytes": "may write to a file", "environ": "may use the environment",
 }  # fmt: skip
 """Functions that do, or see, what cannot be undone, or is otherwise while a step is traced."""
 
@@ -98,6 +101,7 @@ def without_effects(root: Any, names: Iterable[str], function: Callable[..., Val
         raise CannotCompile(f"its step {effects.lasting}")
     inside, changed = before.copy(), None
     try:
+        effects.lock()
         result = inside.run(function, *args)
     finally:
         changed = effects.undone()
@@ -134,12 +138,13 @@ class Effects:
     ('count', 0)
     """
 
-    __slots__ = ("_kept", "_names", "_seen", "_spaces", "_waiting", "lasting")
+    __slots__ = ("_kept", "_large", "_names", "_seen", "_spaces", "_waiting", "lasting")
 
     def __init__(self, root: Any, names: Iterable[str] = ()) -> None:
         self.lasting: str | None = None
         """What the code may do that cannot be undone; None if nothing of the kind is known."""
         self._kept: list[Kept] = []
+        self._large: list[Any] = []
         self._seen: dict[int, Any] = {}
         self._names: set[str] = set(names)
         """The names in the code: any of them may be that of an attribute of anything."""
@@ -151,9 +156,16 @@ class Effects:
             if not self._waiting:
                 self._look_up_names()
 
+    def lock(self) -> None:
+        """Let nobody write to large arrays, which are not copied, until all is undone: a step that does raises an error."""
+        for value in self._large:
+            value.flags.writeable = False
+
     def undone(self) -> str | None:
         """Undo what the code has done; what that was, or None."""
         changed = None
+        for value in sorted(self._large, key=lambda value: value.base is not None):
+            value.flags.writeable = True  # of a view, if the array that it is of can be written to
         for path, then, now, put_back in self._kept:
             names = _different(then, now())
             if names:
@@ -172,9 +184,7 @@ class Effects:
         elif isinstance(value, tuple | frozenset):
             self._wait(f"{path}.", dict(enumerate(value)))
         elif isinstance(value, np.ndarray):
-            if value.dtype != object and value.nbytes <= MOST_BYTES:
-                then = value.copy()
-                self._keep_state(path, value.tobytes, lambda _: value.__setitem__(..., then))
+            self._look_into_array(path, value)
         elif isinstance(value, io.IOBase | logging.Logger):
             self.lasting = f"may use {path or 'it'}, a {type(value).__name__}"
         elif isinstance(value, np.random.Generator | np.random.BitGenerator):
@@ -183,6 +193,8 @@ class Effects:
         elif isinstance(value, np.random.RandomState):
             state = value.get_state()
             self._keep_state(path, lambda: _hashable(value.get_state()), lambda _: value.set_state(state))
+        elif isinstance(value, random.SystemRandom):
+            self.lasting = "may draw random numbers that never come again"
         elif isinstance(value, random.Random):
             self._keep_state(path, value.getstate, value.setstate)
         elif isinstance(value, FunctionType):
@@ -198,6 +210,15 @@ class Effects:
                 self._wait(f"{path}.", dict(enumerate(value.__bases__)))
         elif not isinstance(value, Tensor | np.generic | np.dtype):
             self._look_into_object(path, value)
+
+    def _look_into_array(self, path: str, value: Any) -> None:
+        if value.dtype == object:
+            self._keep(f"{path}.", lambda: dict(enumerate(value.flat)), partial(_fill_again, value))
+        elif value.nbytes <= MOST_BYTES:
+            then = value.copy()
+            self._keep_state(path, value.tobytes, lambda _: value.__setitem__(..., then))
+        elif value.flags.writeable and isinstance(value.base, np.ndarray | None):
+            self._large.append(value)
 
     def _look_into_container(self, path: str, value: Any) -> None:
         if len(value) > MOST:
@@ -244,6 +265,10 @@ class Effects:
 
     def _look_into_object(self, path: str, value: Any) -> None:
         kind = type(value)
+        if (memory := _memory_of(value)) is not None:
+            self._keep_state(path, memory.tobytes, partial(_write_again, memory))
+        if isinstance(value, functools._lru_cache_wrapper):
+            self._keep_state(f"the cache of {path}", lambda: _size(value), partial(_empty_again, value))
         if kind in LEADING:
             self._wait(f"{path}.", {name: getattr(value, name) for name in LEADING[kind]})
             return
@@ -251,6 +276,8 @@ class Effects:
         prefix, attributes = f"{path}." if path else "", _attributes_of(value)
         if attributes is not None:
             self._look_into_space(prefix, attributes)
+            if any(_is_of_library(base) for base in kind.__mro__):
+                self._wait(prefix, attributes)  # whose code, which names them, is not looked into
         elif isinstance(value, Iterator):
             self.lasting = f"may take from {path or 'it'}, a {kind.__name__}"
         if _is_known(kind.__module__):
@@ -310,6 +337,36 @@ def _shorten(container: Any, count: int) -> None:
         container.pop(entry) if isinstance(container, dict) else container.pop()
 
 
+def _memory_of(value: Any) -> Any:
+    """The bytes of what others can write to as memory (of array.array, memoryview, ctypes), as an array; else None."""
+    try:
+        memory = np.frombuffer(value, np.uint8)
+    except (TypeError, ValueError, BufferError):
+        return None
+    return memory if memory.flags.writeable and memory.nbytes <= MOST_BYTES else None
+
+
+def _write_again(memory: Any, then: bytes) -> None:
+    memory[...] = np.frombuffer(then, np.uint8)
+
+
+def _fill_again(array: Any, then: Mapping[int, Any]) -> None:
+    for number, value in then.items():
+        array.flat[number] = value
+
+
+def _size(cached: functools._lru_cache_wrapper[Any]) -> tuple[int, int]:
+    """How much a function has remembered, and how often."""
+    info = cached.cache_info()
+    return info.currsize, info.misses
+
+
+def _empty_again(cached: functools._lru_cache_wrapper[Any], then: tuple[int, int]) -> None:
+    """Let a function forget all, if it knew nothing before; nothing can take a single result out of it."""
+    if not then[0]:
+        cached.cache_clear()
+
+
 def _reset(write: Callable[[str, Any], None], delete: Callable[[str], None], now: Callable[[], Any], then: Any) -> None:
     """Put values back under their names."""
     found = now()
@@ -323,7 +380,7 @@ def _reset(write: Callable[[str, Any], None], delete: Callable[[str], None], now
 def _attributes_of(value: Any) -> dict[str, Any] | None:
     """The attributes of an object, as they are stored."""
     try:
-        attributes = object.__getattribute__(value, "__dict__")
+        attributes = vars(value) if isinstance(value, threading.local) else object.__getattribute__(value, "__dict__")
     except AttributeError:
         return None
     return attributes if type(attributes) is dict else None
@@ -357,6 +414,11 @@ def _names_in(code: CodeType) -> frozenset[str]:
     """The names in some code, and in that of functions that are defined in it: of globals and of attributes."""
     inner = [_names_in(const) for const in code.co_consts if isinstance(const, CodeType)]
     return frozenset(code.co_names).union(*inner)
+
+
+def _is_of_library(kind: type) -> bool:
+    package = (kind.__module__ or "").partition(".")[0]
+    return package in sys.stdlib_module_names and package not in ("builtins", "abc", "typing")
 
 
 def _is_known(module: str | None) -> bool:

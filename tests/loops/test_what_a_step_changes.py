@@ -3,24 +3,29 @@ changes, or an error says which promise was broken."""
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import io
 import itertools
 import logging
 import os
 import random as random_numbers
+import threading
 import time
 import warnings
-from collections import Counter, OrderedDict, defaultdict, deque
+from array import array
+from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
+from queue import Queue
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from loops_oracle import assert_same, by_hand, trained
-from minigrad.models import unroll
+from minigrad.models import RNN, unroll
 from one_step_cells import B, D, H, Of, Step, T, is_plain, new, random
 
 from minigrad import Module, Tensor, explain_loop, scan, stack
@@ -70,6 +75,36 @@ def keeping(c: Any, x: Any, h: Any) -> Tensor:
     return c.latest
 
 
+def in_a_queue(c: Any, x: Any, h: Any) -> Tensor:
+    c.queue.put(1.0)
+    return new(c, x, h) * c.queue.qsize()
+
+
+def at(name: str, index: Any) -> Step:
+    """Counts in an entry of an attribute, and computes with it in the third step."""
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        getattr(c, name)[index] += 1
+        return new(c, x, h) * (2.0 if getattr(c, name)[index] == 3 else 1.0)
+
+    return step
+
+
+def in_a_local_of_the_thread(c: Any, x: Any, h: Any) -> Tensor:
+    c.local.count = getattr(c.local, "count", 0) + 1
+    return new(c, x, h)
+
+
+@functools.lru_cache
+def remembered(log: Any, rows: int) -> float:
+    log.count += 1
+    return 1.0 + rows
+
+
+def by_a_function_that_remembers(c: Any, x: Any, h: Any) -> Tensor:
+    return new(c, x, h) * remembered(c.inner, x.shape[0])
+
+
 CHANGING: dict[str, tuple[Step, Callable[[], dict[str, Any]], Callable[[Any], Any]]] = {
     "an attribute": (counting, lambda: {"count": 0}, lambda c: c.count),
     "an attribute of a module": (counting_inside, lambda: {"inner": Counting()}, lambda c: c.inner.count),
@@ -77,6 +112,16 @@ CHANGING: dict[str, tuple[Step, Callable[[], dict[str, Any]], Callable[[Any], An
     "a deque": (appending, lambda: {"log": deque()}, lambda c: len(c.log)),
     "a dict": (counting_in_a_dict, lambda: {"counts": {}}, lambda c: c.counts),
     "the values of a tensor": (counting_in_a_tensor, lambda: {"steps": Tensor(0)}, lambda c: c.steps.item()),
+    "a queue": (in_a_queue, lambda: {"queue": Queue()}, lambda c: c.queue.qsize()),
+    "a chain of dicts": (at("chain", "n"), lambda: {"chain": ChainMap({"n": 0})}, lambda c: c.chain["n"]),
+    "an array of Python's": (at("numbers", 0), lambda: {"numbers": array("d", [0.0])}, lambda c: list(c.numbers)),
+    "an array of C": (at("numbers", 0), lambda: {"numbers": (ctypes.c_double * 1)()}, lambda c: c.numbers[0]),
+    "memory": (at("memory", 0), lambda: {"memory": memoryview(bytearray(4))}, lambda c: bytes(c.memory)),
+    "an array of objects": (at("objects", 1), lambda: {"objects": np.array([None, 0])}, lambda c: c.objects[1]),
+    "a large array": (at("large", 0), lambda: {"large": np.zeros(2**18)}, lambda c: (c.large[0], c.large.flags.writeable)),
+    "a part of a large array": (at("part", 0), lambda: {"part": np.zeros((2, 2**18))[0]}, lambda c: c.part[0]),
+    "a local of the thread": (in_a_local_of_the_thread, lambda: {"local": threading.local()}, lambda c: c.local.count),
+    "what a function remembers": (by_a_function_that_remembers, lambda: {"inner": Counting()}, lambda c: c.inner.count),
     "a generator": (drawing, dict, lambda c: c.rng.bit_generator.state["state"]["state"]),
     "an attribute, and then the trace ends": (counting_before_it_reads, lambda: {"count": 0}, lambda c: c.count),
     "a tensor that is kept": (keeping, dict, lambda c: c.latest.shape),
@@ -456,6 +501,58 @@ def test_a_promise_that_is_kept_by_the_first_call_alone_is_broken_by_the_second(
     cell.scale = 1.0
     with pytest.raises(PurityError, match="is not the same at its first and at its last step"):
         unroll(cell, random(T, B, D))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda c, x, h: new(c, x, h) * c.source.random(),
+        lambda c, x, h: new(c, x, h) + np.random.default_rng(c.seeds.spawn(1)[0]).standard_normal(H),
+    ],
+)
+def test_random_numbers_that_never_come_again_are_drawn_by_the_plain_loop(step: Step) -> None:
+    cell = Of(step, source=random_numbers.SystemRandom(), seeds=np.random.SeedSequence(1))
+    assert is_plain(cell, random(T, B, D))
+    assert cell.seeds.n_children_spawned in (0, T)
+
+
+def test_a_step_that_is_overridden_without_a_promise_may_do_as_it_likes() -> None:
+    class Noisy(RNN):
+        def step(self, x: Any, state: Any) -> Any:
+            return super().step(x, state) + Tensor(np.frombuffer(os.urandom(H), np.uint8) / 255)
+
+    class Maybe(Noisy):
+        pure_step = 1
+
+    for kind in (Noisy, Maybe):
+        hs, _ = unroll(kind(D, H, seed=0), random(T, B, D))
+        assert hs.shape == (T, B, H)
+    hs, _ = unroll(Noisy(D, H, seed=0), random(T, B, D), hoist=True)
+    assert (hs.numpy() > unroll(RNN(D, H, seed=0), random(T, B, D))[0].numpy()).any(axis=(1, 2)).all()
+
+
+class Halved(RNN):
+    pure_step = True
+
+    def step(self, x: Any, state: Any) -> Any:
+        return super().step(x, state) * 0.5
+
+
+class Centred(RNN):
+    pure_step = True
+
+    def project(self, x: Any) -> Any:
+        return super().project(x - x.mean())
+
+
+@pytest.mark.parametrize("kind", [Halved, Centred])
+def test_a_step_that_is_not_known_to_be_hoisted_is_what_runs(kind: Any) -> None:
+    found = [
+        loop(kind(D, H, seed=0), random(T, B, D), **options)[0].numpy()
+        for loop, options in ((unroll, {"hoist": True}), (unroll, {}), (by_hand, {}))
+    ]
+    np.testing.assert_allclose(found[0], found[2])
+    np.testing.assert_allclose(found[1], found[2])
 
 
 def test_a_promise_does_not_speak_for_a_class_that_was_mixed_in_behind_it() -> None:

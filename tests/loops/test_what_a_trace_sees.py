@@ -267,6 +267,18 @@ def test_a_weight_decay_moves_what_the_plain_loop_moves() -> None:
     assert_same(*ends)
 
 
+@pytest.mark.parametrize("pure", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+def test_a_step_may_return_arrays(pure: bool, reverse: bool) -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        cell = Of(lambda c, x, s: (np.ones((B, H)), tanh(s[1] @ c.U.T + s[0])), (Tensor(np.zeros((B, H))),) * 2)
+        if not pure:
+            cell.step = cell.step  # a promise is made by a class
+        return trained(loop, cell, random(T, B, D), dict(cell.named_parameters()), reverse=reverse)
+
+    assert_same(run(unroll), run(by_hand))
+
+
 # ---------------------------------------------------------------- the initial state, and what is handed on
 
 WIDE: dict[str, Any] = {

@@ -213,8 +213,8 @@ def test_parts_have_the_names_of_the_variables_that_they_are_cut_into() -> None:
 
     derivation = derive(step, np.ones((5, 4)), np.ones((5, 2)))
     assert lines(derivation, FORWARD) == [
-        "newₜ = hₜ₋₁ W_new + xₜ[:, 0:2]",
-        "gateₜ = hₜ₋₁ W_gate + xₜ[:, 2:4]",
+        "newₜ = hₜ₋₁ W_new + xₜ[:, :2]",
+        "gateₜ = hₜ₋₁ W_gate + xₜ[:, 2:]",
         "hₜ = tanh(newₜ) ⊙ σ(gateₜ)",
     ]
     assert lines(derivation, PARAMETER) == ["∂L/∂W_new = Σₜ hₜ₋₁ᵀ ∂L/∂newₜ", "∂L/∂W_gate = Σₜ hₜ₋₁ᵀ ∂L/∂gateₜ"]

@@ -95,5 +95,10 @@ if not TYPE_CHECKING:
         raise AttributeError(of_module(name))
 
 
+def __dir__() -> list[str]:
+    """What is there for users: the names above, the two other floors, and the packages that have more than these names."""
+    return [*__all__, "bptt", "checks", "derivation", "loops", "models", "viz"]
+
+
 keep_freed_memory()
 hide_frames(__name__)

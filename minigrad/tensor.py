@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Self
@@ -174,6 +175,12 @@ class Tensor(Operators, ArrayMethods, PythonObject):
         """
         end_trace("grad")
         keeper = self._keeper()
+        if keeper is None and self._wants:
+            warnings.warn(
+                f"grad: this tensor is a result (of {self._node.label!r}), whose gradient no backward pass keeps, and is None; "
+                "call retain_grad() on it before backward()",
+                stacklevel=2,
+            )
         collected: Array | None = None if keeper is None else keeper.grad
         return collected
 

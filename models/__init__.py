@@ -39,4 +39,10 @@ __all__ = [
     "unroll",
 ]
 
+
+def __dir__() -> list[str]:
+    """What is there for users: the names above, and the modules that are imported by their own."""
+    return [*__all__, "attention", "cells", "language", "ngram", "progress", "streams", "text", "training", "vocabulary"]
+
+
 hide_frames(__name__)

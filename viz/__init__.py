@@ -27,4 +27,10 @@ __all__ = [
     "strips",
 ]
 
+
+def __dir__() -> list[str]:
+    """What is there for users."""
+    return __all__
+
+
 hide_frames(__name__)

@@ -1,4 +1,4 @@
-"""The state_dict of torch.nn.RNN, GRU and LSTM.
+"""The state_dict of torch.nn.RNN, GRU and LSTM; that of RNNCell, GRUCell and LSTMCell is read too, as of one layer.
 
 | torch | shape | here |
 | --- | --- | --- |
@@ -52,7 +52,7 @@ from .weights import (
 __all__ = ["from_torch", "load_torch", "to_torch"]
 
 GATES = {"rnn": "h", "gru": "ruc", "lstm": "ifgo"}
-_FIRST = "weight_ih_l0"
+_FIRST, _CELL = "weight_ih_l0", "weight_ih"
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _KEY = re.compile(r"(?:weight|bias)_(?:ih|hh)_l([0-9]+)(_reverse)?")
 
@@ -139,10 +139,11 @@ def from_torch(
 def prefixes(state_dict: Mapping[str, Any]) -> list[str]:
     """What stands before the names of recurrent layers in the state_dict of a network.
 
-    >>> prefixes({"embedding.weight": 0, "rnn.weight_ih_l0": 0, "rnn.weight_hh_l0": 0})
-    ['rnn.']
+    >>> prefixes({"embedding.weight": 0, "rnn.weight_ih_l0": 0, "rnn.weight_hh_l0": 0, "cell.weight_ih": 0})
+    ['cell.', 'rnn.']
     """
-    return sorted(name.removesuffix(_FIRST) for name in map(str, state_dict) if name.endswith(f".{_FIRST}"))
+    names = map(str, state_dict)
+    return sorted(name.removesuffix(last) for name in names for last in (_FIRST, _CELL) if name.endswith(f".{last}"))
 
 
 def _suffixed(layers: Layers) -> dict[str, Cell[Any]]:
@@ -163,6 +164,8 @@ def _below(prefix: str, state_dict: Any) -> Any:
     if not isinstance(state_dict, Mapping):
         return state_dict
     below = {str(name).removeprefix(prefix): value for name, value in state_dict.items() if str(name).startswith(prefix)}
+    if _CELL in below:  # of an RNNCell, GRUCell or LSTMCell, which has one layer and does not number it
+        below = {f"{name}_l0" if name in _NAMES else name: value for name, value in below.items()}
     others = prefixes(state_dict)
     if _FIRST not in below and others:
         raise WeightsError(

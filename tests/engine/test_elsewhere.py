@@ -1,6 +1,7 @@
 """Names of other frameworks are answered with what to write here; what Python itself says names the class people know."""
 
 import copy
+import importlib
 import pickle
 
 import numpy as np
@@ -44,3 +45,14 @@ def test_a_wrong_call_of_a_method_names_the_tensor() -> None:
         X.sum(dim=0)
     with pytest.raises(TypeError, match=r"^Tensor\.__getitem__\(\)"):
         X.__getitem__()
+
+
+@pytest.mark.parametrize("floor", ["minigrad", "minigrad.models", "minigrad.viz"])
+def test_dir_shows_what_is_for_users_and_all_of_it_is_there(floor: str) -> None:
+    module = importlib.import_module(floor)
+    shown = dir(module)
+    assert set(shown) >= set(module.__all__)
+    assert len(shown) == len(set(shown))
+    for name in shown:
+        assert hasattr(module, name) or importlib.import_module(f"{floor}.{name}")
+    assert not {"tracebacks", "hide_frames", "states", "checks" if floor != "minigrad" else "tensor", "marks"} & set(shown)

@@ -101,6 +101,19 @@ def test_a_single_cell_is_one_layer() -> None:
     assert list(to_torch(cell)) == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
 
 
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+def test_the_weights_of_torchs_cells_which_number_no_layers_are_read_as_of_one_layer(kind: str) -> None:
+    options = {"reset": "after"} if kind == "gru" else {}
+    layers = RecurrentLayers(kind, 3, 4, seed=0, **options)
+    of_a_cell = {name.removesuffix("_l0"): array for name, array in to_torch(layers).items()}
+    assert set(of_a_cell) == {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
+    for weights, prefix in ((of_a_cell, ""), ({f"net.cell.{name}": array for name, array in of_a_cell.items()}, "net.cell.")):
+        read = from_torch(weights, prefix=prefix)
+        assert all(np.array_equal(layers.state_dict()[name], array) for name, array in read.state_dict().items())
+    with pytest.raises(WeightsError, match=r"are read with prefix='net\.cell\.'"):
+        from_torch(weights)
+
+
 def test_only_names_with_the_prefix_count() -> None:
     model = layers("lstm")
     weights = to_torch(model, prefix="encoder.") | {"decoder.weight": np.zeros(3)}

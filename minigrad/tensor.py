@@ -175,7 +175,7 @@ class Tensor(Operators, ArrayMethods, PythonObject):
         """
         end_trace("grad")
         keeper = self._keeper()
-        if keeper is None and self._wants:
+        if keeper is None and self._wants and self._node is not None:
             warnings.warn(
                 f"grad: this tensor is a result (of {self._node.label!r}), whose gradient no backward pass keeps, and is None; "
                 "call retain_grad() on it before backward()",

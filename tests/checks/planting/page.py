@@ -54,6 +54,8 @@ def sums(outcomes: list[Outcome]) -> str:
     rows = ["| what | tried | named | narrowed | passed | false |", "| --- | --- | --- | --- | --- | --- |"]
     for part, said in PARTS.items():
         found = parts[part]
+        if not found:
+            continue
         passed, false = found[PASSED], found[FALSE]
         if part in ("planted", "switches", "pairs"):
             passed, false = 0, false + passed

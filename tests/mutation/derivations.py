@@ -168,8 +168,8 @@ MUTANTS = [
         (
             "a gradient set, not added",
             "class Statements",
-            "if parameter.cut is None else name, \"+=\"",
-            "if parameter.cut is None else name, \"=\"",
+            "in whole else name, \"+=\"",
+            "in whole else name, \"=\"",
         ),
         (
             "a view is written to",

@@ -29,6 +29,8 @@ MOST_CELLS_OPEN = 2
 """How many cells above one another a step may have to be shown gate by gate, if nothing is asked for."""
 
 MOST_BOXES, MOST_IN_ONE_PLACE, KEPT_OF_A_CROWD = 12_000, 400, 20
+MOST_WITHOUT_STEPS, KEPT_WITHOUT_STEPS = 90, 10
+"""How many boxes a picture shows that knows no steps, unless all of them are asked for; how many at either end of more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,13 @@ def detailed(diagram: Diagram, detail: Detail, notes: list[str]) -> Diagram:
         notes.append(f"folded: {len(diagram.items)} boxes are more than a picture of {MOST_BOXES} can hold")
         diagram = shortened(diagram, KEPT["gates"])
     boxes = len(diagram.items)
-    diagram = thinned(diagram, MOST_IN_ONE_PLACE, KEPT_OF_A_CROWD)
+    most, kept = MOST_IN_ONE_PLACE, KEPT_OF_A_CROWD
+    if detail.kept and not diagram.steps:
+        most, kept = MOST_WITHOUT_STEPS, KEPT_WITHOUT_STEPS
+    diagram = thinned(diagram, most, kept)
     if len(diagram.items) < boxes:
         notes.append(
-            f"folded: more than {MOST_IN_ONE_PLACE} boxes in one place; mark the steps of a loop with time_step(t), "
+            f"folded: more than {most} boxes in one place; mark the steps of a loop with time_step(t), "
             "which gives each a column of its own"
         )
     return diagram
@@ -71,7 +76,7 @@ def chosen(diagram: Diagram, detail: str | None, fold: bool | int | None, opened
     T = steps_of(diagram)
     names = [detail] if detail is not None else ["cells"] if opened is not None or _is_tall(diagram) else ["gates", "cells"]
     for name in names:
-        wanted = fold is True or (fold is None and STEPS_SHOWN[name] < T)
+        wanted = fold is True or (fold is None and (STEPS_SHOWN[name] < T or (T == 0 and name != "operations")))
         kept = KEPT[name] if wanted else int(fold or 0)
         yield Detail(name, kept, opened)
         fewer = range(kept - 1 if kept else min(KEPT[name], (T - 1) // 2), 0, -1) if fold is None or fold is True else ()

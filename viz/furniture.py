@@ -138,8 +138,10 @@ def add_bars(
         if not used:
             continue
         left, right = _edges(diagram, layout, place, len(used))
-        is_fold = place < diagram.after and diagram.steps[place].last is not None
-        pitch = max(min(BAR_PITCH, (right - left) / len(used)), NARROW_PITCH if is_fold else 0.0)
+        room = right - left
+        if place < diagram.after and diagram.steps[place].last is not None:
+            room = max(room, min(_between_neighbours(diagram, layout, place), NARROW_PITCH * len(used)))
+        pitch = min(BAR_PITCH, room / len(used))
         start = (left + right) / 2 - pitch * (len(used) - 1) / 2 + dx
         for k, parameter in enumerate(used):
             value = overlay.share[parameter.index, place]
@@ -172,6 +174,14 @@ def _edges(diagram: Diagram, layout: Layout, place: int, bars: int) -> tuple[flo
         return layout.steps.edges(place)
     left = min(layout.places[item.index].x for item in diagram.items if item.place == place)
     return left - BAR_PITCH / 2, left + BAR_PITCH * (bars - 0.5)
+
+
+def _between_neighbours(diagram: Diagram, layout: Layout, place: int) -> float:
+    """How much room there is for the bars of steps that are not shown, between those of the steps beside them."""
+    steps = layout.steps
+    if steps is None or not 0 < place < diagram.after - 1:
+        return 0.0
+    return steps.edges(place + 1)[0] - steps.edges(place - 1)[1]
 
 
 class Heights:

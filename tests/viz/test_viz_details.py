@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from graphs_to_draw import CELLS, B, D, H, of_cell, sequence
-from layer_cases import of_layers, of_translation
+from layer_cases import of_architecture, of_layers, of_translation
 from minigrad.models.cells import make_cell
 from minigrad.models.unrolling import unroll
 from minigrad.viz import draw
@@ -16,10 +16,10 @@ from minigrad.viz.diagram.shortening import shortened
 from minigrad.viz.overlay import Overlay
 from minigrad.viz.scene import Box, Scene
 from minigrad.viz.text import plain
-from picture_checks import lines_through_boxes, outside_the_picture, overlapping_boxes
+from picture_checks import lines_through_boxes, names_of_bars_on_others, outside_the_picture, overlapping_boxes
 from test_viz_matrix import lost
 
-from minigrad import Tensor, edge_gradients, tanh, time_step, walk
+from minigrad import Parameter, Tensor, edge_gradients, tanh, time_step, walk
 from minigrad.backward import seed
 from minigrad.errors import ArgumentError
 
@@ -304,3 +304,21 @@ def test_what_is_looked_up_goes_to_the_cell_beside_the_context_not_through_the_a
     ends = {(words[edge.source], words[edge.target]) for edge in scene.edges}
     assert {("E_y[…]", "GRU⁽²⁾"), ("attention", "GRU⁽²⁾")} <= ends
     assert ("E_y[…]", "attention") not in ends
+
+
+def test_a_long_loop_without_time_steps_is_folded_and_told_how_to_get_columns() -> None:
+    W, h = Parameter(np.eye(H) * 0.5, name="W"), Tensor(np.ones((B, H)), name="h")
+    for _ in range(60):
+        h = tanh(h @ W.T)
+    loss = h.sum()
+    scene = draw(loss).scene
+    assert len(scene.boxes) < 60
+    assert [plain(box.lines[1]) for box in scene.boxes if box.shape == "fold"] == ["103 operations"]
+    assert any("time_step(t)" in note for note in scene.notes)
+    assert len(draw(loss, fold=False).scene.boxes) == len(draw(loss, detail="gates", fold=False).scene.boxes) > 120
+
+
+def test_the_bars_of_hidden_steps_keep_clear_of_those_beside_them() -> None:
+    loss = of_architecture("many to one", "rnn", 20, num_layers=1, bidirectional=True)
+    for detail in ("operations", "gates", "cells"):
+        assert names_of_bars_on_others(draw(loss, detail=detail).sheet()) == []

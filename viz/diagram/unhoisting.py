@@ -19,20 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.graph import OUTPUT
-from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Stack
 
 from .picks import row_read
-from .vertices import Saved, Vertex, numbered
+from .rowwise import ROW_BY_ROW, is_pile, row_of_saved, row_slots, row_sources
+from .vertices import Vertex, numbered
 
 __all__ = ["unhoisted"]
-
-ROW_BY_ROW = frozenset({
-    "add", "sub", "mul", "div", "neg", "square", "pow", "tanh", "sigmoid", "relu", "softplus", "exp", "dropout", "where",
-    "astype", "copy", "matmul", "split", "getitem", "concatenate", "stack", "embedding",
-})  # fmt: skip
-"""The operations of which a row of the result needs the same row of the operands only, as far as their axes allow."""
 
 WHOLE = -1
 """Stands for the number of a row where all of them are meant."""
@@ -77,7 +70,7 @@ class Rows:
         for vertex in reversed(self._given):
             users = self._users.get(vertex, [])
             read = [
-                _row_read_by(user) is not None or (user in found and slot in _row_slots(user)) for user, slot in users
+                _row_read_by(user) is not None or (user in found and slot in row_slots(user)) for user, slot in users
             ]
             may_go = _stays_beside_its_rows(vertex) or vertex not in self._kept
             if vertex.time is None and any(read) and may_go and self._has_rows(vertex):
@@ -87,7 +80,7 @@ class Rows:
     def _has_rows(self, vertex: Vertex) -> bool:
         if vertex.is_leaf:
             return vertex.label == "leaf" and len(vertex.shape) > 1 + vertex.requires_grad
-        return vertex.label in ROW_BY_ROW and bool(_row_slots(vertex))
+        return vertex.label in ROW_BY_ROW and bool(row_slots(vertex))
 
     def _replaced(self) -> list[Vertex]:
         self._set_times()
@@ -95,7 +88,7 @@ class Rows:
         for vertex in self._given:
             stays = vertex not in self._hoisted or vertex in self._kept
             for user, slot in () if stays else self._users.get(vertex, []):
-                if _row_read_by(user) is None and not (user in self._hoisted and slot in _row_slots(user)):
+                if _row_read_by(user) is None and not (user in self._hoisted and slot in row_slots(user)):
                     stays = _stays_beside_its_rows(vertex)
                     if not stays:
                         user.inputs = (*user.inputs[:slot], self._stacked(vertex), *user.inputs[slot + 1 :])
@@ -123,7 +116,7 @@ class Rows:
         for vertex in reversed(self._given):
             if vertex in self._hoisted and not vertex.is_leaf:
                 for row in range(vertex.shape[0]):
-                    for source, its_row in _row_sources(vertex, row):
+                    for source, its_row in row_sources(vertex, row):
                         if source is not None and (vertex, row) in self._time:
                             self._time.setdefault((source, its_row), self._time[vertex, row])
 
@@ -156,14 +149,14 @@ class Rows:
         if vertex.is_leaf:
             return _changed(vertex, name=vertex.name or INPUT, **changed)
         operation = vertex.operation
-        sources = [source for source, _ in _row_sources(vertex, row)]
-        if vertex.label == "stack" or (vertex.label == "concatenate" and _axis(vertex) == 0):
-            ((source, its_row),) = _row_sources(vertex, row)
+        sources = [source for source, _ in row_sources(vertex, row)]
+        if is_pile(vertex):
+            ((source, its_row),) = row_sources(vertex, row)
             own = source if vertex.label == "stack" else self._row_of(source, its_row)
             if own is None:
                 return _given(vertex, time, vertex.shape[1:])
             return _changed(vertex, label="getitem", symbol="[ ]", name=None, inputs=(own,), operation=None, **changed)
-        slots = _row_slots(vertex)
+        slots = row_slots(vertex)
         inputs: list[Vertex | None] = []
         for slot, source in enumerate(sources):
             if slot not in slots:
@@ -177,7 +170,7 @@ class Rows:
             single.index = single.index[row]
             return _changed(vertex, inputs=tuple(inputs), operation=single, **changed)
         rowwise = tuple(slot in slots for slot in range(len(inputs)))
-        adapt = (partial(_row_of_saved, vertex=vertex, row=row),)
+        adapt = (partial(row_of_saved, vertex=vertex, row=row),)
         return _changed(vertex, inputs=tuple(inputs), rowwise=rowwise, adapt=adapt, **changed)
 
     def _anonymous(self, vertex: Vertex, row: int, time: int | None) -> Vertex:
@@ -230,68 +223,6 @@ def _row_read_by(vertex: Vertex) -> int | None:
     """The row that a step reads of what it indexes; None for anything else."""
     source = vertex.inputs[0] if vertex.inputs else None
     return row_read(vertex) if vertex.time is not None and source is not None and source.time is None else None
-
-
-def _axis(vertex: Vertex) -> int:
-    return int(getattr(vertex.operation, "axis", 0))
-
-
-def _row_slots(vertex: Vertex) -> frozenset[int]:
-    """The inputs of which a row of the result needs the same row; empty if it cannot be computed row by row."""
-    if vertex.label not in ROW_BY_ROW or vertex.is_leaf or not vertex.shape or vertex.operation is None:
-        return frozenset()
-    if vertex.label == "stack":
-        return frozenset(range(len(vertex.inputs))) if _axis(vertex) == 0 else frozenset()
-    operation: Any = vertex.operation
-    T, ndim = vertex.shape[0], len(vertex.shape)
-    if vertex.label == "embedding":
-        return frozenset({-1}) if getattr(operation.index, "ndim", 0) > 1 else frozenset()
-    if vertex.label == "concatenate" and _axis(vertex) == 0:
-        return frozenset(range(len(vertex.inputs))) if ndim > 1 else frozenset()
-    if vertex.label == "matmul":
-        fits = ndim == 3 and operation.rank_b == 2 and operation.rank_a == 3
-        return frozenset({0}) if fits else frozenset()
-    if vertex.label in ("split", "getitem") and (not isinstance(operation, Slice) or operation.span[0] == 0):
-        return frozenset()
-    if ndim < 2 or (vertex.label == "getitem" and vertex.inputs[0] is not None and len(vertex.inputs[0].shape) != ndim):
-        return frozenset()
-    slots = set[int]()
-    for slot, source in enumerate(vertex.inputs):
-        if source is None:
-            continue
-        if len(source.shape) == ndim:
-            if source.shape[0] != T:
-                return frozenset()
-            slots.add(slot)
-    return frozenset(slots)
-
-
-def _row_sources(vertex: Vertex, row: int) -> list[tuple[Vertex | None, int]]:
-    """What a row of a hoisted result needs: for each input it, and which of its rows."""
-    if vertex.label == "stack":
-        return [(vertex.inputs[row], 0)]
-    if vertex.label == "concatenate" and _axis(vertex) == 0:
-        bounds: Any = getattr(vertex.operation, "bounds", ())
-        return [
-            (source, row - start)
-            for source, (start, stop) in zip(vertex.inputs, bounds, strict=True)
-            if start <= row < stop
-        ]
-    return [(source, row) for source in vertex.inputs]
-
-
-def _row_of_saved(saved: Saved, vertex: Vertex, row: int) -> Saved:
-    """What the operation would have saved if it had been given one row alone. Masks and constants may have rows too."""
-    slots, keeps = _row_slots(vertex), getattr(vertex.operation, "keeps", ())
-
-    def has_rows(value: Any, kept: int) -> bool:
-        shape: tuple[int, ...] = getattr(value, "shape", ())
-        return kept in slots or kept == OUTPUT or (len(shape) == len(vertex.shape) and shape[0] == vertex.shape[0])
-
-    return tuple(
-        value[row : row + 1] if value is not None and has_rows(value, kept) else value
-        for value, kept in zip(saved, keeps, strict=True)
-    )
 
 
 def _inputs_first(vertices: Iterable[Vertex]) -> list[Vertex]:

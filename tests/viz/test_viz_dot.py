@@ -13,7 +13,7 @@ import pytest
 from graphs_to_draw import CELLS, OWN, of_cell
 from minigrad.viz import Picture, draw, learning_curves
 from minigrad.viz.text import legible
-from minigrad.viz.writers.dot import quoted
+from minigrad.viz.writers.dot_text import quoted
 from nasty_labels import NASTY, picture_of
 from programs import needs
 

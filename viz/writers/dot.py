@@ -8,48 +8,24 @@ without meaning. The text can be made, read and saved without Graphviz's program
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import graphviz
 
 from ..paths import Point
 from ..sheet import Circle, Mark, Path, Rectangle, Shape, Sheet, Words, arrow_size
-from ..text import Span, fit, legible, line_width, plain
+from ..text import Span, fit, line_width, plain
+from .dot_text import attributes, hover, quoted
 
-__all__ = ["digraph", "quoted"]
+__all__ = ["digraph"]
 
 FONT = "DejaVu Sans,Helvetica,Arial,sans-serif"
-ESCAPES = str.maketrans({"&": "&amp;", "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "&#13;"})
 INCH = 72.0
-LONGEST = 2500
-"""Longer strings are put together of several, since Graphviz reads none of more than 16 384 bytes."""
-
-
-def quoted(text: str) -> str:
-    """Text as a quoted string that Graphviz shows as it is: it decodes &…; and backslashes even between quotes.
-
-    >>> print(quoted('a "b" & c\\\\n'))
-    "a \\"b\\" &amp; c\\\\n"
-    """
-    shown = legible(text)
-    pieces = [shown[k : k + LONGEST] for k in range(0, len(shown), LONGEST)] or [""]
-    return " + ".join(f'"{piece.translate(ESCAPES)}"' for piece in pieces)
 
 
 def digraph(sheet: Sheet) -> graphviz.Digraph:
     """The sheet as a ``graphviz.Digraph`` whose nodes, edges and clusters carry their positions."""
     return graphviz.Digraph("minigrad", body=[f"\t{line}\n" for line in Writer(sheet).lines()])
-
-
-def _hover(text: str) -> str:
-    """Text for a tooltip: Graphviz 2 reads those twice, so that spaces of no width must keep backslashes from what follows."""
-    return re.sub(r"\\(?=[NGETHLlnr\\])", "\\\\\u200b", text)
-
-
-def _attributes(**values: str | float) -> str:
-    shown = (f"{name}={quoted(value) if isinstance(value, str) else f'{value:.6g}'}" for name, value in values.items())
-    return "[" + ", ".join(shown) + "]"
 
 
 class Writer:
@@ -62,7 +38,7 @@ class Writer:
         """The body of the graph."""
         sheet = self._sheet
         bounds = f"0,0,{sheet.width:.2f},{sheet.height:.2f}"
-        yield "graph " + _attributes(
+        yield "graph " + attributes(
             layout="nop2",
             bb=bounds,
             pad=0.0,
@@ -70,10 +46,10 @@ class Writer:
             bgcolor=sheet.page,
             outputorder="edgesfirst",
             fontname=FONT,
-            tooltip=_hover(sheet.name),
+            tooltip=hover(sheet.name),
         )
-        yield "node " + _attributes(fontname=FONT, fontcolor=sheet.ink, fixedsize="shape", margin=0.0, style="filled", label="")
-        yield "edge " + _attributes(dir="none")
+        yield "node " + attributes(fontname=FONT, fontcolor=sheet.ink, fixedsize="shape", margin=0.0, style="filled", label="")
+        yield "edge " + attributes(dir="none")
         yield self._point("lower left", (0.0, sheet.height))
         yield self._point("upper right", (sheet.width, 0.0))
         layers = dict(sheet.layers())
@@ -97,11 +73,11 @@ class Writer:
         assert isinstance(label, Words)
         width = line_width(label.line, label.size)
         yield f"subgraph {quoted('cluster_' + panel.key)} {{"
-        yield "\tgraph " + _attributes(
+        yield "\tgraph " + attributes(
             bb=f"{self._at((frame.x, frame.y + frame.height))},{self._at((frame.x + frame.width, frame.y))}",
             style="rounded,filled", fillcolor=frame.fill, color=frame.stroke or frame.fill, label=plain(label.line),
             lp=self._at((label.x + width / 2, label.y - 0.35 * label.size)), lwidth=width / INCH, lheight=label.size / INCH,
-            fontcolor=label.colour, fontsize=label.size, tooltip=_hover(plain(label.line)),
+            fontcolor=label.colour, fontsize=label.size, tooltip=hover(plain(label.line)),
         )  # fmt: skip
         yield from ("\t" + self._item(box) for box in inside)
         yield "}"
@@ -112,27 +88,27 @@ class Writer:
         room = outline.width if isinstance(outline, Rectangle) else 2 * lines[0].size
         size = min((fit((Span(plain(line.line)),), line.size, room - 2.0) for line in lines), default=10.0)
         label = "\n".join(plain(line.line) for line in lines)
-        return self._node(box.key, outline, label=label, fontsize=size, tooltip=_hover(box.tooltip))
+        return self._node(box.key, outline, label=label, fontsize=size, tooltip=hover(box.tooltip))
 
     def _parts(self, mark: Mark) -> Iterator[str]:
         for k, shape in enumerate(mark.shapes):
             if isinstance(shape, Path):
                 yield from self._line(mark, k, shape)
             else:
-                yield self._node(f"{mark.key} {k}", shape, tooltip=_hover(mark.tooltip))
+                yield self._node(f"{mark.key} {k}", shape, tooltip=hover(mark.tooltip))
 
     def _node(self, name: str, shape: Shape, **more: str | float) -> str:
         match shape:
             case Rectangle():
                 style = ",".join(["filled", *["rounded"] * (shape.radius > 0), *["dashed"] * shape.dashed])
                 pen = shape.stroke_width if shape.stroke else 0.0
-                drawn = _attributes(
+                drawn = attributes(
                     pos=self._at(shape.middle), width=shape.width / INCH, height=shape.height / INCH, shape="box", style=style,
                     fillcolor=shape.fill, color=shape.stroke or shape.fill, penwidth=pen, **more,
                 )  # fmt: skip
             case Circle():
                 (rx, ry), name_of = shape.radii, "circle" if shape.vertical is None else "ellipse"
-                drawn = _attributes(
+                drawn = attributes(
                     pos=self._at(shape.middle), width=2 * rx / INCH, height=2 * ry / INCH, shape=name_of,
                     fillcolor=shape.fill or "transparent", color=shape.stroke or shape.fill or "transparent", **more,
                 )  # fmt: skip
@@ -146,7 +122,7 @@ class Writer:
         """Words as a node without outline. Graphviz cannot turn words, so those that read upwards lie down."""
         width = line_width(words.line, words.size) * (1.1 if words.bold else 1.0)
         middle = max(words.x, width / 2 + 2) if words.rotated else words.start + width / 2
-        return _attributes(
+        return attributes(
             pos=self._at((middle, words.y - 0.35 * words.size)), width=width / INCH, height=words.size * 1.4 / INCH,
             shape="plaintext", style="", label=plain(words.line), fontsize=words.size, fontcolor=words.colour,
             fontname=f"{FONT} bold" if words.bold else FONT, **more,
@@ -170,12 +146,12 @@ class Writer:
             pos = f"e,{self._at(path.points[-1])} {pos}"
             head = {"dir": "forward", "arrowsize": arrow_size(path.width)[0] / 10.0}
         dashed = {"style": "dotted" if path.dash[0] < path.dash[1] else "dashed"} if path.dash else {}
-        yield f"{quoted(source)} -> {quoted(target)} " + _attributes(
-            id=mark.key, pos=pos, color=path.stroke, penwidth=path.width, tooltip=_hover(mark.tooltip), **head, **dashed
+        yield f"{quoted(source)} -> {quoted(target)} " + attributes(
+            id=mark.key, pos=pos, color=path.stroke, penwidth=path.width, tooltip=hover(mark.tooltip), **head, **dashed
         )
 
     def _point(self, name: str, point: Point) -> str:
-        return f"{quoted(name)} " + _attributes(pos=self._at(point), shape="point", width=0.0, height=0.0, style="invis")
+        return f"{quoted(name)} " + attributes(pos=self._at(point), shape="point", width=0.0, height=0.0, style="invis")
 
 
 def _members(panels: Sequence[Mark], boxes: Sequence[Mark]) -> dict[str, list[Mark]]:

@@ -221,7 +221,7 @@ def test_a_graph_too_large_for_one_place_is_folded_with_a_note() -> None:
         y = tanh(y)
     scene = draw(y, gradient=[1.0]).scene
     (fold,) = boxes(scene, "fold")
-    assert plain(fold.lines[1]) == "1061 operations"
+    assert plain(fold.lines[1]) == "1081 operations"
     (note,) = scene.notes
     assert "time_step(t)" in note
     assert any(note in plain(text.line) for text in scene.texts)

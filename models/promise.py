@@ -116,7 +116,7 @@ cells: dict[int, tuple[ref[Any], Known]] = {}
 def known_of(cell: Any) -> Known:
     """What is known of a cell as long as it lives; nothing where that cannot be told."""
     found, key = cells.get(id(cell)), id(cell)
-    if found is None or found[0]() is not cell:
+    if found is None:  # the reference takes it out of there when the cell dies, before another can have its id
         try:
             found = cells[key] = ref(cell, lambda _: cells.pop(key, None)), Known()
         except TypeError:

@@ -60,6 +60,14 @@ def test_a_step_may_give_its_operands_other_names(step: Any) -> None:
     assert found[0] == found[1]
 
 
+def test_a_name_that_is_given_when_the_steps_were_written_out_is_seen() -> None:
+    hs, h = unroll(Of(new), random(T, B, D))
+    for result in (hs, h):
+        assert walk(result)[-1].name is None
+        result.name = "mine"
+        assert walk(result)[-1].name == "mine"
+
+
 @every_cell
 @hoisted_or_not
 @both_directions

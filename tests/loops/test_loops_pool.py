@@ -169,6 +169,20 @@ def addresses(cell: Any, T: int = 6, **options: Any) -> int:
     return used[0]
 
 
+@each_cell
+def test_runs_of_another_length_do_not_use_what_was_kept(name: str) -> None:
+    found: list[dict[str, np.ndarray]] = []
+    for alike in (True, False):
+        cell, gradients = CELLS[name](alike), {}
+        for number, T in enumerate([5] * (RUNS + 2) + [1, 3, 7]):
+            xs = inputs(number, T)
+            hs, _ = unroll(cell, xs)
+            gradients[str(number)] = grad((hs * hs).sum(), [xs])[0].numpy()
+            del hs, xs
+        found.append(gradients)
+    assert_close(*found)
+
+
 @pytest.mark.parametrize("truncated", [1, 2, 3])
 def test_runs_with_windows_are_alike_however_many_there_were(truncated: int) -> None:
     found = []

@@ -6,7 +6,7 @@ import gc
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -377,6 +377,11 @@ def test_a_cell_that_changes_at_every_call_is_traced_at_every_call(traced: list[
     assert len(traced) == MOST_CHANGES + 5
 
 
+class Named(NamedTuple):
+    c: Tensor
+    h: Tensor
+
+
 def test_states_of_another_class_with_the_same_parts_are_traced_by_themselves() -> None:
     class Pairs(Scaled):
         def initial_state(self, batch: int) -> Any:
@@ -386,14 +391,15 @@ def test_states_of_another_class_with_the_same_parts_are_traced_by_themselves() 
             c, h = state
             factor = 0.5 if type(state) is tuple else 2.0
             new = tanh(x + c + h @ self.W.T) * factor
-            return (c, new) if type(state) is tuple else [c, new]
+            return (c, new) if type(state) is tuple else Named(c, new) if isinstance(state, Named) else [c, new]
 
     Pairs.pure_step = True
     cell = Pairs()
     first = unroll(cell, XS)[0].numpy()
-    other = unroll(cell, XS, list(cell.initial_state(2)))[0].numpy()
-    assert not np.allclose(first, other)
-    np.testing.assert_array_equal(unroll(cell, XS)[0].numpy(), first)
+    for kind in (list, Named._make):
+        other = unroll(cell, XS, kind(cell.initial_state(2)))[0].numpy()
+        assert not np.allclose(first, other)
+        np.testing.assert_array_equal(unroll(cell, XS)[0].numpy(), first)
 
 
 @pytest.mark.parametrize("make", [RNN, GatedRNN, GRU, LSTM])

@@ -352,6 +352,33 @@ def test_a_part_of_a_state_that_is_handed_on_is_the_one_that_was_given(record: A
     assert same is carry is start
 
 
+@pytest.mark.parametrize("truncated", [2, T])
+def test_what_is_handed_on_loses_its_history_where_a_window_ends(truncated: int) -> None:
+    start = Tensor(np.ones((B, H)), requires_grad=True)
+    cell = Of(lambda c, x, s: (s[0], new(c, x, s[1]) * s[0]))
+    wants = [loop(cell, random(T, B, D), (start, start), truncated=truncated)[1][0].requires_grad for loop in (unroll, by_hand)]
+    assert wants == [truncated == T] * 2
+
+
+def test_where_no_example_has_a_step_the_state_is_the_one_that_was_given() -> None:
+    start = Tensor(np.ones((B, H)))
+    hs, h = unroll(Of(new), random(T, B, D), start, lengths=[0, 0])
+    assert h is start
+    assert not hs.numpy().any()
+    assert not hs.requires_grad
+
+
+def test_underflow_that_is_reported_in_the_backward_pass_alone_is_that_of_the_steps() -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        cell, start = Of(lambda c, x, h: h * 1e12 * 3.0 * 1e-12 + x[:, :1]), Tensor(np.ones((B, H)), requires_grad=True)
+        loss = (loop(cell, random(T, B, D), start)[0] * 1e-300).sum()
+        with np.errstate(under="warn"):
+            loss.backward()
+        return {"start": start.grad}
+
+    assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
+
+
 def test_xs_that_want_no_gradient_may_be_written_to_as_the_plain_loop_copies_their_rows() -> None:
     found = []
     for loop in (unroll, by_hand):

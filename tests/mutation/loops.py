@@ -738,7 +738,6 @@ MUTANTS = [
         ("loops: an overridden step is hoisted", "def can_hoist", "or type(cell).step is not Cell.step:", "or False:"),
         ("loops: any projection is hoisted", "def can_hoist", "np.allclose(np.stack([a, c]), b, equal_nan=True)", "True"),
         ("loops: what a step reads holds always", "def memory_of", "not found[0].hold(cell)", "False"),
-        ("loops: cells that have died are known", "def known_of", "found[0]() is not cell", "False"),
         ("loops: states of all kinds are one", "def memory_of", "found[1].setdefault(kinds, {})", "found[1].setdefault(0, {})"),
         (
             "loops: a class that is mixed in behind may do as it likes",

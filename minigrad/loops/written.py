@@ -11,7 +11,6 @@ from minigrad.loops.backend import Executable, Run
 from minigrad.loops.program import LOCAL, XS, Program, Ref
 from minigrad.loops.trace import Pass, Trace
 from minigrad.memory import collector_paused
-from minigrad.ops.constants import Flat
 from minigrad.ops.indexing import Lookup, Slice, entry
 from minigrad.ops.joining import Concatenate, Joined, Stack
 from minigrad.ops.kinks import Where
@@ -276,8 +275,6 @@ class Steps:
         chosen = self._chosen(number, k) if type(op) is Where else None
         if chosen is not None:
             nodes[op] = sources[0 if chosen else 1]
-        elif type(op) is Flat:
-            nodes[op] = None
         elif type(op) is Pass:
             nodes[op] = sources[0]
         elif any(source is not None and source.requires_grad for source in sources):

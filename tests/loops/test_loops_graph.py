@@ -45,19 +45,31 @@ def test_the_graph_is_that_of_the_steps_one_by_one(name: str, hoist: bool, rever
             assert signature(walk(one.loss)) == signature(walk(other.loss))
 
 
-@pytest.mark.parametrize(
-    "step",
-    [lambda c, x, h: new(c, x, h.named("old")), lambda c, x, h: new(c, x.named("input"), h)],
-    ids=["the old state", "xs"],
-)
-def test_a_step_may_give_its_operands_other_names(step: Any) -> None:
-    found = []
+STEPS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "the old state has another name": (lambda c, x, h: new(c, x, h.named("old")), {}),
+    "xs have another name": (lambda c, x, h: new(c, x.named("input"), h), {}),
+    "numbers without a slope": (lambda c, x, h: new(c, x, h) * (h > 0) + np.floor(h), {}),
+    "masks with names": (lambda c, x, h: new(c, x, h) * (h > 0).named("m") + np.floor(h).named("whole"), {}),
+    "some examples end": (new, {"lengths": [5, 3]}),
+    "a step that no example takes": (new, {"mask": [[True, True], [False, False], [True, False], [False, False], [True, True]]}),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_graph_of_a_users_step_is_that_of_the_steps_one_by_one(name: str, reverse: bool) -> None:
+    (step, options), found = STEPS[name], []
     for pure in (True, False):
         cell = Of(step)
         if not pure:
             cell.step = cell.step  # a promise is made by a class
-        found.append([(node.name, node.time) for node in walk(unroll(cell, random(T, B, D))[0])])
-    assert found[0] == found[1]
+        hs, _ = unroll(cell, random(T, B, D), reverse=reverse, **options)
+        nodes = [(node.name, node.time, node.label) for node in walk(hs)]
+        (g,) = grad((hs * hs).sum(), [cell.U], create_graph=True)
+        (g * g).sum().backward()
+        found.append((nodes, cell.W.grad))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_allclose(found[0][1], found[1][1])
 
 
 def test_a_name_that_is_given_when_the_steps_were_written_out_is_seen() -> None:

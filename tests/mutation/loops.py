@@ -624,12 +624,6 @@ MUTANTS = [
             "[]",
         ),
         (
-            "loops: numbers that are not finite are left as they are",
-            "class Loop",
-            "            return None\n        sent",
-            "            pass\n        sent",
-        ),
-        (
             "loops: of two uses of a const one counts",
             "class Loop",
             "part if sent[position] is None else _added(self.sources[position], sent[position], part)",
@@ -676,12 +670,6 @@ MUTANTS = [
             "nodes",
         ),
         ("loops: rows of xs are those of the time before", "def _row_of", "entry(0, t - 1)", "entry(0, t - 2)"),
-        (
-            "loops: flat operations have a gradient",
-            "class Steps",
-            "        elif type(op) is Flat:\n            nodes[op] = None\n",
-            "",
-        ),
         (
             "loops: values of the step after",
             "class Steps",

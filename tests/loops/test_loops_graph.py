@@ -51,7 +51,7 @@ STEPS: dict[str, tuple[Any, dict[str, Any]]] = {
     "numbers without a slope": (lambda c, x, h: new(c, x, h) * (h > 0) + np.floor(h), {}),
     "masks with names": (lambda c, x, h: new(c, x, h) * (h > 0).named("m") + np.floor(h).named("whole"), {}),
     "some examples end": (new, {"lengths": [5, 3]}),
-    "a step that no example takes": (new, {"mask": [[True, True], [False, False], [True, False], [False, False], [True, True]]}),
+    "a step that no example takes": (new, {"mask": np.array([[1, 1], [0, 0], [1, 0], [0, 0], [1, 1]], bool)}),
 }
 
 

@@ -19,7 +19,7 @@ from minigrad.guard import Array
 PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
 
-__all__ = ["answer_of"]
+__all__ = ["answer_of", "answered"]
 
 
 def answer_of(
@@ -38,16 +38,17 @@ def answer_of(
         rate: what it learns at, if it updates the weights itself; None for that of the problem.
     """
     with replaced(adapter.users(), in_double_precision):
-        return _answer(adapter, plan, problem, keep, problem.rate if rate is None else rate)
+        return answered(adapter, plan, problem, problem.rate if rate is None else rate, keep)
 
 
-def _answer(
+def answered(
     adapter: Adapter,
     plan: dict[str, tuple[str, Any]],
     problem: Problem,
-    keep: Callable[[str, Any], None] | None,
     rate: float,
+    keep: Callable[[str, Any], None] | None = None,
 ) -> Answer:
+    """The same where the user's global names already mean what they are to mean."""
     arguments = adapter.filled(lambda leaf: np.array(problem.values[leaf.name]))
     for value in arguments.values():
         _learn_at(rate, value)

@@ -128,6 +128,7 @@ def check_backward(
     notes: list[str] = []
     said: str | None = None
     trials: list[Trial] = []
+    shorter: list[Trial] = []
     scale = 1.0
     sized = lengths(adapter, example)
     other_lengths(sized[-1:], plan, seed, as_given, scale)  # the longest first: it shows what is a state
@@ -154,15 +155,17 @@ def check_backward(
             reshape_gradients(trial)
         if known:
             longer = [] if agree(trials[0], rtol) else other_lengths(sized[number + 1 :], plan, seed, as_given, scale)
-            further = [] if agree(trials[0], rtol) else diagnosed(trials, longer, rtol, deadline)[0]
+            further = [] if agree(trials[0], rtol) else diagnosed(trials, longer, [], rtol, deadline)[0]
             return Report(called, stages, None, (*known, *further), tuple(notes))
         if agree(trials[0], rtol):
             stages.append(Stage(label, True))
+            shorter.append(trials[0])
             continue
         said = _convention(trials[0], rtol)
         if said is None:
             longer = other_lengths(sized[number + 1 :], plan, seed, as_given, scale)
-            findings, said = diagnosed(trials, longer, rtol, deadline)
+            again = other_lengths(sized[-1:] if longer else (), plan, seed + 1, as_given, scale)
+            findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
                 stages.append(Stage(label, False, differing(trials[0], rtol)))
                 if time.process_time() > deadline and seconds and not all(finding.kind for finding in findings):

@@ -13,6 +13,8 @@ from minigrad.checks.change import Change
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
+from minigrad.checks.located import located
+from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.run import Run
@@ -22,14 +24,27 @@ from minigrad.reporting import reporting
 
 __all__ = ["diagnosed"]
 
+LOCATED = 2
+"""How many times as long the user's lines are looked through as changes of the derivation are tried."""
 
-def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: float) -> tuple[list[Finding], str | None]:
+
+def diagnosed(
+    trials: list[Trial], longer: list[Trial], others: list[Trial], rtol: float, deadline: float
+) -> tuple[list[Finding], str | None]:
     """What is wrong: findings, or what is done by convention.
+
+    First the user's lines are looked through for those that make all right when they are written otherwise.
 
     What is wrong at the shortest length is looked for there, and must hold at the others too. If there is more wrong between
     steps, the search goes on at the longest, from what was found. It ends at ``deadline``, by the process's clock.
     """
     first = trials[0]
+    said = _truncated(trials, longer, rtol)
+    if said is not None:
+        return [], said
+    lines = located(sorted([*others, *trials, *longer], key=lambda trial: trial.steps), rtol, share(deadline, 2, LOCATED))
+    if lines:
+        return lines, None
     best = _explained(first, trials[1:], rtol, share(deadline, 2 if longer else 1), others=longer)
     if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
         starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))
@@ -46,8 +61,6 @@ def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: f
                 break
     if not _whole(best, first) and len(best.explained - right_ones(first, rtol)) < len(best.changes):
         best = Explanation((), right_ones(first, rtol))  # more changes than gradients that they explain: anything can be hit so
-    if best.changes and all(change.kind == "truncated" for change in best.changes) and _whole(best, first):
-        return [], "; ".join(change.words for change in best.changes)
     swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol)
     if len(best.changes) > len(swapped[0]) and not swapped[1]:
         return swapped[0], None
@@ -62,10 +75,20 @@ def diagnosed(trials: list[Trial], longer: list[Trial], rtol: float, deadline: f
     return findings, None
 
 
-def share(deadline: float, parts: int) -> float:
-    """When the first of so many equal parts of the time that is left ends."""
+def share(deadline: float, parts: int, first: float = 1) -> float:
+    """When the first of so many parts of the time that is left ends, which are equal or the first so many times as long."""
     now = time.process_time()
-    return now + (deadline - now) / parts
+    return now + (deadline - now) * first / (parts - 1 + first)
+
+
+def _truncated(trials: list[Trial], longer: list[Trial], rtol: float) -> str | None:
+    """What is said of a backward pass that goes back a few steps only, by convention; None if it does not."""
+    everything = [*trials, *longer]
+    chain, words = everything[-1].chain, everything[-1].words
+    for change in step_changes(chain, words):
+        if change.kind == "truncated" and all(_holds(trial, [change], frozenset(trial.given), rtol) for trial in everything):
+            return change.words
+    return None
 
 
 def _whole(explanation: Explanation, trial: Trial) -> bool:

@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 __all__ = [
@@ -152,6 +153,7 @@ def names_inside(function: Any) -> list[list[str | None]]:
     return inside
 
 
+@lru_cache(maxsize=64)
 def _returned(function: Any) -> tuple[Any, dict[str, Any]]:
     """What stands behind the last return of a function, and what is assigned to each name in it."""
     try:

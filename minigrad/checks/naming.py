@@ -26,7 +26,7 @@ from minigrad.checks.words import Words
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
-__all__ = ["Explanation", "search"]
+__all__ = ["Explanation", "search", "weights"]
 
 BEAM = 6
 DEPTH = 6
@@ -226,7 +226,7 @@ class Search:
             if any(not self.fits(name, run.gradient(self.chain.wanted[name])) for name in kept):
                 continue
             results = [run.gradient(self.chain.wanted[name]) for name in self.given if name not in kept]
-            mark = tuple(float(f"{result.ravel() @ _weights(result.size):.9e}") for result in results)
+            mark = tuple(float(f"{result.ravel() @ weights(result.size):.9e}") for result in results)
             if mark not in seen:
                 seen.add(mark)
                 options.append(candidate)
@@ -291,7 +291,7 @@ def _beats(a: Explanation, b: Explanation) -> bool:
 
 
 @lru_cache
-def _weights(size: int) -> Array:
+def weights(size: int) -> Array:
     """Weights of a sum that tells arrays apart."""
     return np.asarray(np.cos(np.arange(1.0, size + 1)))
 

@@ -20,7 +20,7 @@ from minigrad.guard import Array
 from minigrad.reporting import reporting
 
 __all__ = [
-    "Trial", "UserError", "agree", "compared", "differing", "other_lengths", "reshape_gradients", "right_ones", "running",
+    "Trial", "UserError", "agree", "compared", "differing", "fitted", "other_lengths", "reshape_gradients", "right_ones", "running",
     "sizes_of", "squeezed", "trial_of",
 ]  # fmt: skip
 
@@ -32,6 +32,8 @@ class Trial(NamedTuple):
     words: Words
     answer: Answer
     problem: Problem
+    adapter: Adapter
+    plan: dict[str, tuple[str, Any]]
     steps: int
     rate: float = 1.0
     bound: float | None = None
@@ -73,7 +75,7 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     for name in answer.moved if rate is not None else ():
         answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
-    return Trial(chain, words, answer, problem, chain.steps, rate or 1.0, _bound(answer.gradients, chain))
+    return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, _bound(answer.gradients, chain))
 
 
 def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
@@ -147,13 +149,18 @@ def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 def reshape_gradients(trial: Trial) -> None:
     """Give gradients that differ by axes of length 1, or are transposed, the shape of their arguments; drop all others."""
     for name, given in list(trial.given.items()):
-        shape = trial.chain.right[name].shape
-        if squeezed(given.shape) == squeezed(shape):
-            trial.given[name] = given.reshape(shape)
-        elif given.shape == shape[::-1]:
-            trial.given[name] = given.T
-        else:
+        shaped = fitted(given, trial.chain.right[name].shape)
+        if shaped is None:
             del trial.given[name]
+        else:
+            trial.given[name] = shaped
+
+
+def fitted(given: Array, shape: tuple[int, ...]) -> Array | None:
+    """A gradient in the shape of its argument, where it differs by axes of length 1 or is transposed; None where it does not."""
+    if squeezed(given.shape) == squeezed(shape):
+        return given.reshape(shape)
+    return given.T if given.shape == shape[::-1] else None
 
 
 def agree(trial: Trial, rtol: float) -> bool:

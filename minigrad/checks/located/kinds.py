@@ -1,0 +1,192 @@
+"""What kind of mistake a line has, told by what it and the line as it should be do not have in common."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from minigrad.checks import names
+from minigrad.checks.located.lines import Line
+
+__all__ = ["kind_of"]
+
+CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (\S+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
+"""What the derivative of an activation looks like."""
+CARRIED = re.compile(r"next|prev|carr|back|later|future|nxt", re.IGNORECASE)
+
+
+def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
+    """The kind of mistake, and a sentence about it; ``hint`` is what the search knows of it already."""
+    old, new = line.trees
+    if not line.new:
+        return hint or "a line too many", f"`{line.old}` does not belong there"
+    if not line.old:
+        carries = " = " in line.new and "+=" not in line.new
+        return ("state gradient not carried" if carries else "never computed"), f"`{line.new}` is missing"
+    assert old is not None and new is not None
+    of = _assigned(old)
+    if type(old) is not type(new):
+        if isinstance(old, ast.AugAssign):
+            what = "added to what is there already" if isinstance(old.op, ast.Add) else "subtracted"
+            return "state gradient accumulated", f"{of} is {what}, where it has to be set"
+        if isinstance(new, ast.AugAssign):
+            return "overwritten, not accumulated", f"{of} is overwritten, where it has to be added up"
+    if isinstance(old, ast.AugAssign) and isinstance(new, ast.AugAssign) and type(old.op) is not type(new.op):
+        return "sign", f"what is added to {of} has the wrong sign"
+    if isinstance(old, ast.For):
+        return hint or "a step is skipped", f"the loop goes over `{ast.unparse(old.iter)}`, and should go over `{_iter(new)}`"
+    pairs = list(_differing(old, new, None))
+    if len(pairs) == 2 and [ast.dump(part) for part in pairs[0][:2]] == [ast.dump(part) for part in pairs[1][1::-1]]:
+        first, second = (ast.unparse(part) for part in pairs[0][:2])
+        gradients = names.is_gradient(first) and names.is_gradient(second)
+        return "gradients exchanged" if gradients else "parts in the wrong order", f"{first} and {second} are exchanged"
+    if len(pairs) == 1:
+        one, other, curve = pairs[0]
+        if curve is not None:
+            was, is_now = (ast.unparse(part) for part in curve)
+            return "activation derivative", f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
+        return _of_pair(one, other, of)
+    return hint or "several terms", f"{of} is wrong in several places"
+
+
+def _iter(tree: ast.AST) -> str:
+    return ast.unparse(tree.iter) if isinstance(tree, ast.For) else ""
+
+
+def _assigned(tree: ast.AST) -> str:
+    targets = tree.targets if isinstance(tree, ast.Assign) else [tree.target] if isinstance(tree, ast.AugAssign) else []
+    return ", ".join(ast.unparse(target) for target in targets) or "the result"
+
+
+_Pair: TypeAlias = tuple[ast.AST, ast.AST]
+
+
+def _differing(old: ast.AST, new: ast.AST, curve: _Pair | None) -> Iterator[tuple[ast.AST, ast.AST, _Pair | None]]:
+    """The smallest parts in which two trees differ, each with the derivative of an activation that it is in, if it is."""
+    if ast.dump(old) == ast.dump(new):
+        return
+    mine, theirs = list(ast.iter_child_nodes(old)), list(ast.iter_child_nodes(new))
+    if curve is None and isinstance(old, ast.expr) and CURVE.match(ast.unparse(new)) and not isinstance(old, ast.Name):
+        curve = old, new
+    if type(old) is not type(new) or len(mine) != len(theirs) or _is_whole(old, new):
+        yield old, new, curve
+        return
+    for one, other in zip(mine, theirs, strict=True):
+        yield from _differing(one, other, curve)
+
+
+def _is_whole(old: ast.AST, new: ast.AST) -> bool:
+    """Whether two nodes of one type are different as a whole, not in one of their parts."""
+    if isinstance(old, ast.BinOp):
+        return _regrouped(old, new)
+    if isinstance(old, ast.Attribute) and isinstance(new, ast.Attribute):
+        return old.attr != new.attr
+    if isinstance(old, ast.Subscript) and isinstance(new, ast.Subscript):
+        return ast.dump(old.slice) != ast.dump(new.slice)
+    if isinstance(old, ast.Call) and isinstance(new, ast.Call):
+        same = ast.dump(old.func) == ast.dump(new.func)
+        moved = isinstance(old.func, ast.Attribute) and isinstance(new.func, ast.Attribute) and old.func.attr == new.func.attr
+        options = [[ast.dump(option) for option in node.keywords] for node in (old, new)]
+        return not (same or moved) or options[0] != options[1]
+    return isinstance(old, ast.Name | ast.Constant | ast.UnaryOp)
+
+
+def _regrouped(old: ast.BinOp, new: ast.AST) -> bool:
+    """Whether two sums or products differ in more than one operand: they are then compared as a whole."""
+    assert isinstance(new, ast.BinOp)
+    same = (ast.dump(old.left) == ast.dump(new.left)) + (ast.dump(old.right) == ast.dump(new.right))
+    return type(old.op) is not type(new.op) or not same
+
+
+def _terms(node: ast.AST, sign: str = "") -> Iterator[str]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield from _terms(node.left, sign)
+        yield from _terms(node.right, sign if isinstance(node.op, ast.Add) else "" if sign else "-")
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield from _terms(node.operand, "" if sign else "-")
+    else:
+        yield f"{sign}{ast.unparse(node)}"
+
+
+def _factors(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        yield from _factors(node.left)
+        yield from _factors(node.right)
+    else:
+        yield ast.unparse(node)
+
+
+def _of_pair(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
+    """What is wrong where one part stands in the place of another."""
+    was, is_now = ast.unparse(old), ast.unparse(new)
+    if was.endswith(".T") != is_now.endswith(".T") and was.removesuffix(".T").strip("()") == is_now.removesuffix(".T").strip("()"):
+        what = was.removesuffix(".T")
+        return "not transposed", f"{what} is {'not ' if is_now.endswith('.T') else ''}transposed in {of}, and should{' not' if was.endswith('.T') else ''} be"
+    if is_now in (f"-{was}", f"-({was})") or was in (f"-{is_now}", f"-({is_now})"):
+        return "sign", f"{was} in {of} has the wrong sign: it should be {is_now}"
+    lost, extra = Counter(_terms(new)), Counter(_terms(old))
+    lost, extra = lost - Counter(_terms(old)), extra - Counter(_terms(new))
+    if len(list(_terms(new))) > 1 or len(list(_terms(old))) > 1:
+        if lost and not extra:
+            (term, *_) = lost
+            carried = CARRIED.search(term) is not None and re.fullmatch(r"[\w.]+", term) is not None
+            return ("state gradient not carried" if carried else "path missing"), f"{' + '.join(lost)} is missing in {of}"
+        if extra and not lost:
+            if list(extra) == [of]:
+                return "adds itself", f"{of} is added to itself"
+            twice = any(term in set(_terms(new)) for term in extra)
+            return ("counted twice" if twice else "a term too many"), f"{' + '.join(extra)} does not belong in {of}"
+        if {term.lstrip("-") for term in lost} == {term.lstrip("-") for term in extra}:
+            return "sign", f"{' and '.join(term.lstrip('-') for term in lost)} in {of} has the wrong sign"
+    return _of_factors(old, new, of)
+
+
+def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
+    was, is_now = ast.unparse(old), ast.unparse(new)
+    mine, theirs = Counter(_factors(old)), Counter(_factors(new))
+    lost, extra = list((theirs - mine).elements()), list((mine - theirs).elements())
+    single = [text for text, factors in ((was, mine), (is_now, theirs)) if len(factors) < 3]
+    curved = any(CURVE.match(text) for text in (*lost, *extra, *single)) or _gate(lost) or _gate(extra)
+    kind = "activation derivative"
+    if lost and not extra:
+        return (kind if curved else "factor missing"), f"the factor {' * '.join(lost)} is missing in {of}"
+    if extra and not lost:
+        doubled = any(factor in theirs or factor == "2" for factor in extra)
+        plain = "factor doubled" if doubled else "factor too many"
+        return (kind if curved and not doubled else plain), f"the factor {' * '.join(extra)} does not belong in {of}"
+    if was.startswith("np.zeros") or was == "0":
+        carried = CARRIED.search(is_now) is not None
+        return ("state gradient not carried" if carried else "never computed"), f"{of} is {was}, and should be {is_now}"
+    if isinstance(old, ast.BinOp) and isinstance(old.op, ast.Div) and ast.unparse(old.left) == is_now:
+        mean = "averaged instead of summed" if "sum(" in is_now else "factor"
+        return mean, f"{of} is divided by {ast.unparse(old.right)}, and should not be"
+    if re.search(r"\bmean\(", was) and "sum(" in is_now:
+        return "averaged instead of summed", f"{of} is averaged, and should be summed"
+    if "sum(" in was and "sum(" in is_now:
+        return "summed over the wrong axis", f"{was} in {of} should be {is_now}"
+    if curved:
+        return kind, f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
+    if sorted(re.findall(r"\w+", was)) == sorted(re.findall(r"\w+", is_now)) and len(was) > 12:
+        return "operator precedence", f"the brackets in {was}, in {of}, are wrong: it should be {is_now}"
+    return _kind_of_swap(was, is_now), f"{was} stands in {of} in the place of {is_now}"
+
+
+def _gate(lost: list[str]) -> bool:
+    """Whether the factors are y (1 − y), or one of these beside the other."""
+    return len(lost) == 2 and (lost[1].strip("()") == f"1 - {lost[0]}" or lost[0].strip("()") == f"1 - {lost[1]}")
+
+
+def _kind_of_swap(was: str, is_now: str) -> str:
+    bases = [re.sub(r"\[[^\[\]]*\]", "", text).removesuffix(".T") for text in (was, is_now)]
+    if bases[0] == bases[1] and was != is_now:
+        return "upstream of the wrong step" if names.is_gradient(bases[0]) else "operand of the wrong step"
+    if names.is_gradient(bases[0]) and names.is_gradient(bases[1]):
+        return "wrong upstream gradient"
+    if names.unmarked(bases[0]) == names.unmarked(bases[1]):
+        return "operand of the wrong step"
+    if is_now.replace(" ", "") == f"1-{was}" or was.replace(" ", "").strip("()") == f"1-{is_now}":
+        return "1 − z for z"
+    return "wrong factor"

@@ -1,0 +1,87 @@
+"""Corrections as lines: what is written, and what it should be, statement by statement."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from minigrad.checks.located.statements import all_statements
+from minigrad.checks.located.written import Written
+
+__all__ = ["Line", "corrected_by", "lines_between"]
+
+
+class Line(NamedTuple):
+    """A line of the user's, and what it should be.
+
+    Attributes:
+        function: where it stands.
+        statement: which statement it is; for a line that is missing the one that it belongs behind.
+        old, new: as it is written and as it should be; "" where there is nothing.
+        number: of the line in the file.
+        node, text: what is to be replaced by what.
+        trees: the statement as it is and as it should be, None where there is nothing.
+    """
+
+    function: Written
+    statement: ast.stmt
+    old: str
+    new: str
+    number: int
+    node: ast.AST
+    text: str
+    trees: tuple[ast.AST | None, ast.AST | None]
+
+
+def lines_between(before: Written, after: Written) -> list[Line] | None:
+    """The lines in which a function differs from what it was; None if they cannot be told apart."""
+    old, new = ([statement for statement, _ in all_statements(function.tree)] for function in (before, after))
+    texts = [[_shown(function, statement) for statement in found] for function, found in ((before, old), (after, new))]
+    found: list[Line] = []
+    for how, i, i_end, j, j_end in difflib.SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+        if how == "equal":
+            continue
+        if how == "insert" and i:
+            for other in new[j:j_end]:
+                here, text = old[i - 1], _shown(after, other)
+                behind = f"{before.segment(here)}\n{' ' * here.col_offset}{text}"
+                found.append(Line(before, here, "", text, before.line(here), here, behind, (None, other)))
+            continue
+        if how != "replace" or i_end - i != j_end - j:
+            return None
+        for one, other in zip(old[i:i_end], new[j:j_end], strict=True):
+            node, text = _changed(one, other, after)
+            if node is None:
+                return None
+            shown = "" if isinstance(other, ast.Pass) else _shown(after, other)
+            found.append(Line(before, one, _shown(before, one), shown, before.line(one), node, text, (one, other)))
+    return found
+
+
+def corrected_by(lines: Sequence[Line]) -> dict[Written, Written]:
+    """The functions with these lines corrected."""
+    functions = dict.fromkeys(line.function for line in lines)
+    return {f: f.replaced([(line.node, line.text) for line in lines if line.function is f]) for f in functions}
+
+
+def _changed(one: ast.stmt, other: ast.stmt, after: Written) -> tuple[ast.AST | None, str]:
+    """What of a statement is to be replaced, and by what: of a loop or a condition its head."""
+    if isinstance(one, ast.For) and isinstance(other, ast.For):
+        return one.iter, after.segment(other.iter)
+    if isinstance(one, ast.If | ast.While) and isinstance(other, ast.If | ast.While):
+        return one.test, after.segment(other.test)
+    if hasattr(one, "body") or hasattr(other, "body"):
+        return None, ""
+    return one, after.segment(other)
+
+
+def _shown(function: Written, statement: ast.stmt) -> str:
+    """A statement on one line; of a loop or a condition its head."""
+    text = function.segment(statement)
+    body = getattr(statement, "body", None)
+    if isinstance(body, list) and body:
+        inner = function.segment(body[0])
+        text = text[: text.index(inner)] if inner in text else text
+    return " ".join(line.split("  #")[0].strip() for line in text.splitlines() if line.strip()).strip()

@@ -1,0 +1,118 @@
+"""What is said of a correction: the line as it is written, the line as it should be, and what kind of mistake that is."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import time
+from collections.abc import Sequence
+
+from minigrad.checks import names
+from minigrad.checks.effects import EFFECTS
+from minigrad.checks.finding import Finding
+from minigrad.checks.located.kinds import kind_of
+from minigrad.checks.located.lines import Line, corrected_by, lines_between
+from minigrad.checks.located.search import Search, State, gradients_of, quietly
+from minigrad.checks.located.written import Written, running_as
+from minigrad.checks.trial import Trial
+
+__all__ = ["located"]
+
+MOST = 8
+"""So many lines are said to be wrong at most."""
+EVERY = 4
+"""Of so many lines it is tried whether some of them would do."""
+
+
+def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Finding]:
+    """The mistakes, each as a line that is wrong and what it should be; empty if they were not found.
+
+    Args:
+        trials: the shortest first; among the longest at least two.
+        rtol: how equal is equal.
+        deadline: when to stop, by the process's clock.
+    """
+    if time.process_time() > deadline:
+        return []
+    with quietly(trials[0]):
+        search = Search(trials, rtol, deadline)
+        originals, states = search.run()
+        options: list[tuple[tuple[float, ...], State, list[Line]]] = []
+        for state in states:
+            lines = _lines(originals, state)
+            if lines and len(lines) <= MOST and _is_least(search, originals, lines):
+                cost = sum(edit.cost for edit in state.edits) + sum(map(_awkward, lines))
+                options.append(((len(lines), round(cost, 1), sum(len(line.new) - len(line.old) for line in lines)), state, lines))
+        if not options:
+            return []
+        options.sort(key=lambda option: option[0])
+        (_, state, lines), others = options[0], options[1:3]
+        return _findings(search, originals, state, lines, [lines for _, _, lines in others])
+
+
+def _awkward(line: Line) -> float:
+    """What counts against a line: mistakes are seldom made where values are only handed on."""
+    statement = line.statement
+    if isinstance(statement, ast.Return):
+        return 0.3
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    stored = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+    return 0.2 if stored and not any(map(names.is_gradient, stored)) else 0.0
+
+
+def _lines(originals: Sequence[Written], state: State) -> list[Line]:
+    found: list[Line] = []
+    for original in originals:
+        now = state.functions[original.function]
+        lines = [] if now is original else lines_between(original, now)
+        if lines is None or any(not line.old and not line.new for line in lines):
+            return []
+        found += lines
+    return found
+
+
+def _state(originals: Sequence[Written], lines: Sequence[Line]) -> State:
+    changed = corrected_by(lines)
+    return State({original.function: changed.get(original, original) for original in originals})
+
+
+def _is_least(search: Search, originals: Sequence[Written], lines: Sequence[Line]) -> bool:
+    """Whether all is right with these lines corrected, and is not with some of them alone."""
+    if not search.is_right(_state(originals, lines)):
+        return False
+    count = len(lines)
+    for size in range(1, count) if count <= EVERY else (count - 1,):
+        for some in itertools.combinations(lines, size):
+            if search.is_right(_state(originals, some)):
+                return False
+    return True
+
+
+def _findings(
+    search: Search, originals: Sequence[Written], state: State, lines: list[Line], others: list[list[Line]]
+) -> list[Finding]:
+    """One finding for each line; for lines with the same mistake one."""
+    said: dict[tuple[str, str], list[Line]] = {}
+    hint = next((edit.kind for edit in state.edits if edit.kind), "")
+    for line in lines:
+        said.setdefault(kind_of(line, hint), []).append(line)
+    trial = search.trials[-1]
+    found = []
+    for (kind, missing), here in said.items():
+        rest = [line for line in lines if line not in here]
+        with running_as(_state(originals, rest).codes()):
+            given = gradients_of(trial) or {}
+        wrong = [trial.answer.called.get(n, f"d{n}") for n in trial.given if n not in given or not search.fits(trial, n, given[n])]
+        synonyms = tuple(_pair(other) for other in others if len(said) == 1 and len(other) == 1) if len(here) == 1 else ()
+        where = "; ".join(f"line {line.number}, {line.old or 'behind ' + _behind(line)}" for line in here)
+        right = "; ".join(line.new or "(nothing: the line goes)" for line in here)
+        found.append(Finding(kind, missing, where, EFFECTS.get(kind, ""), right, synonyms, tuple(wrong)))
+    return found
+
+
+def _behind(line: Line) -> str:
+    return line.function.segment(line.statement).splitlines()[0]
+
+
+def _pair(lines: list[Line]) -> str:
+    return "; ".join(f"line {line.number}, {line.new or 'left out'}" for line in lines)

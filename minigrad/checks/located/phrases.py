@@ -1,0 +1,143 @@
+"""What the user has at hand in one of his functions: the arrays it names, and what is made of such arrays in derivatives."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.checks.located.written import Written
+from minigrad.guard import Array
+
+__all__ = ["HOLE", "Phrase", "compiled", "evaluated", "expressions", "phrases", "tight"]
+
+HOLE = "__hole__"
+"""What stands for what is put into an expression."""
+FORMS = ("1 - {a}", "1 - {a}**2", "{a} * (1 - {a})", "1 - {np}.tanh({a})**2", "{np}.tanh({a})")
+"""What is made of one array, in derivatives of gates."""
+OWN_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.FunctionDef, ast.ClassDef, ast.JoinedStr)
+
+
+class Phrase(NamedTuple):
+    """An expression in the user's words.
+
+    Attributes:
+        text, code: the expression.
+        rank: 0 for what has a name, 1 for what he computes somewhere, 2 for what could be made of it.
+        around: of what he computes: what has a name in it, and the expression as a function of that.
+    """
+
+    text: str
+    code: CodeType
+    rank: int
+    around: tuple[tuple[str, CodeType], ...] = ()
+
+
+def expressions(node: ast.AST) -> Iterator[ast.expr]:
+    """The expressions in a statement or an expression that are read, but not those with variables of their own."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, OWN_SCOPES) or isinstance(child, ast.stmt):
+            continue
+        if isinstance(child, ast.expr) and isinstance(getattr(child, "ctx", ast.Load()), ast.Load):
+            yield child
+        yield from expressions(child)
+
+
+def phrases(function: Written) -> list[Phrase]:
+    """All phrases of a function, what is simplest first."""
+    found: dict[str, int] = {}
+    around: dict[str, tuple[tuple[str, CodeType], ...]] = {}
+    bases: dict[str, None] = {}
+    indices: dict[str, None] = {}
+    for statement in ast.walk(function.tree):
+        if not isinstance(statement, ast.stmt) or statement is function.tree:
+            continue
+        for node in expressions(statement):
+            text = function.segment(node)
+            if "\n" in text or isinstance(node, ast.Constant | ast.Slice | ast.Tuple | ast.List | ast.Dict):
+                continue
+            found.setdefault(text, 0 if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else 1)
+            if found[text] == 1 and text not in around:
+                around[text] = tuple(_around(function, node))
+            if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
+                bases[function.segment(node.value)] = None
+                indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice)))
+    found |= {name: 0 for name in _assigned(function.tree) if name not in found}
+    for base in bases:
+        for index in indices:
+            found.setdefault(f"{base}[{index}]", 0)
+    library = next((name for name, value in function.function.__globals__.items() if _is_numpy(value)), None)
+    sigmoid = next((name for name in function.function.__globals__ if name.lower() in ("sigmoid", "sigm", "logistic")), None)
+    forms = [*FORMS, *([f"{sigmoid}({{a}})"] if sigmoid else [])] if library else FORMS[:3]
+    for text in [text for text, rank in found.items() if rank == 0]:
+        for form in forms:
+            found.setdefault(form.format(a=text, np=library), 2)
+    return [Phrase(text, code, rank, around.get(text, ())) for text, rank in found.items() if (code := compiled(text)) is not None]
+
+
+def _around(function: Written, node: ast.expr) -> Iterator[tuple[str, CodeType]]:
+    """What has a name in an expression, and the expression as a function of that."""
+    parts: dict[str, list[ast.AST]] = {}
+    for inner in expressions(node):
+        if isinstance(inner, ast.Name | ast.Attribute | ast.Subscript):
+            parts.setdefault(function.segment(inner), []).append(inner)
+    for part, nodes in parts.items():
+        code = compiled(function.segment(node, [(inner, HOLE) for inner in nodes]))
+        if code is not None:
+            yield part, code
+
+
+def _is_numpy(value: Any) -> bool:
+    return value is np or type(value).__name__ == "_Doubles"
+
+
+def _near(index: ast.expr, text: str) -> Iterator[str]:
+    """The index, and those of the steps before and after."""
+    yield text
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    for k, part in enumerate(parts):
+        steps = {
+            "Name": lambda part: (f"{part.id} - 1", f"{part.id} + 1"),
+            "BinOp": lambda part: (ast.unparse(part.left),),
+        }.get(type(part).__name__)
+        for other in steps(part) if steps is not None else ():
+            yield ", ".join(other if j == k else ast.unparse(inner) for j, inner in enumerate(parts))
+
+
+def _assigned(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        if isinstance(node, ast.arg):
+            yield node.arg
+
+
+def compiled(text: str) -> CodeType | None:
+    """The code of an expression."""
+    try:
+        return compile(text.strip(), "<located>", "eval", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def evaluated(code: CodeType, space: dict[str, Any], variables: dict[str, Any]) -> Array | None:
+    """The array of real numbers that an expression stands for; None if it stands for anything else."""
+    try:
+        value = eval(code, space, variables)
+    except Exception:
+        return None
+    if isinstance(value, float | np.floating):
+        value = np.asarray(value)
+    return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
+
+
+def tight(text: str) -> str:
+    """The text, in brackets if it is a sum."""
+    node = ast.parse(text, mode="eval").body
+    loose = isinstance(node, ast.UnaryOp | ast.IfExp | ast.Compare) or (
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+    )
+    return f"({text})" if loose else text

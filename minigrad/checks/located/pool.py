@@ -1,0 +1,172 @@
+"""All that could stand in a statement, with its values there: what has a name, what is computed, and products of such."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad.checks.located.phrases import HOLE, Phrase, evaluated, tight
+from minigrad.checks.located.watching import Visit
+from minigrad.checks.located.written import Written
+from minigrad.guard import Array
+
+__all__ = ["AtHand", "Pool"]
+
+MANY = 20_000
+"""So many products of three are tried."""
+
+
+class _Kind(NamedTuple):
+    """Some expressions of one kind: how far they are from what has a name, their values at each visit, and their texts."""
+
+    costs: Any
+    stacks: list[Array]
+    text: Callable[[int], str]
+
+
+class Pool:
+    """Expressions for arrays of one shape, and their values at each visit, one stack each."""
+
+    def __init__(self, kinds: Sequence[_Kind], shape: tuple[int, ...], visits: int) -> None:
+        self.kinds = [kind for kind in kinds if len(kind.stacks[0])]
+        self.starts = list(itertools.accumulate((len(kind.stacks[0]) for kind in self.kinds), initial=0))
+        empty = np.zeros((0, *shape))
+        self.stacks = [np.concatenate([empty, *(kind.stacks[k] for kind in self.kinds)]) for k in range(visits)]
+        self.costs = np.concatenate([np.zeros(0), *(np.broadcast_to(k.costs, len(k.stacks[0])) for k in self.kinds)])
+
+    def text(self, number: int) -> str:
+        """The text of one of them."""
+        which = bisect_right(self.starts, number) - 1
+        return self.kinds[which].text(number - self.starts[which])
+
+
+class AtHand:
+    """What is at hand in a statement.
+
+    Args:
+        function: that it is in.
+        known: the phrases of the function.
+        visits: the variables there.
+        changing: at so many of the visits something is to be changed, at the others not.
+    """
+
+    def __init__(self, function: Written, known: Sequence[Phrase], visits: Sequence[Visit], changing: int) -> None:
+        self.function, self.visits, self.changing, self.known = function, visits, changing, known
+        self.space = function.function.__globals__
+        self.values: dict[str, tuple[int, list[Array]]] = {}
+        for phrase in known:
+            values = [evaluated(phrase.code, self.space, visit) for visit in visits]
+            found = [value for value in values if value is not None and np.isfinite(value).all()]
+            if len(found) == len(values) and len({value.shape for value in found}) == 1:
+                self.values[phrase.text] = phrase.rank, found
+        self.pools: dict[tuple[int, ...], Pool] = {}
+
+    def pool(self, shape: tuple[int, ...]) -> Pool:
+        """All of that shape."""
+        if shape not in self.pools:
+            here = [(text, rank, values) for text, (rank, values) in self.values.items() if values[0].shape == shape]
+            kinds = [_phrases(here, len(self.visits), shape), *_products(here, len(self.visits), shape)]
+            self.pools[shape] = Pool([*kinds, *self._renamed(shape), *self._dots(shape)], shape, len(self.visits))
+        return self.pools[shape]
+
+    def _renamed(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
+        """What he computes somewhere, with another name in the place of one of those in it."""
+        by_shape: dict[tuple[int, ...], list[tuple[str, list[Array]]]] = {}
+        for text, (rank, values) in self.values.items():
+            if rank == 0:
+                by_shape.setdefault(values[0].shape, []).append((text, values))
+        for phrase in self.known:
+            if phrase.rank != 1 or phrase.text not in self.values or self.values[phrase.text][1][0].shape != shape:
+                continue
+            for part, code in phrase.around:
+                names = by_shape.get(self.values[part][1][0].shape, []) if part in self.values else []
+                stacks = [
+                    evaluated(code, self.space, {**visit, HOLE: np.array([values[k] for _, values in names])})
+                    for k, visit in enumerate(self.visits)
+                ]
+                found = [stack for stack in stacks if stack is not None and stack.shape == (len(names), *shape)]
+                if names and len(found) == len(stacks):
+                    yield _Kind(0.7, found, lambda k, n=names, t=phrase.text, p=part: _renamed(t, p, n[k][0]))  # type: ignore[misc]
+
+    def _dots(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
+        """Matrix products of two names, each as it is or transposed."""
+        style = self.style()
+        names = [(text, values) for text, (rank, values) in self.values.items() if rank == 0 and values[0].ndim in (1, 2)]
+        sides = [
+            (f"{text}.T" if turned else text, [value.T for value in values] if turned else values)
+            for text, values in names
+            for turned in ((False, True) if values[0].ndim > 1 else (False,))
+        ]
+        pairs = [
+            (x, y)
+            for x, y in itertools.product(sides, sides)
+            for p, q in [(x[1][0].shape, y[1][0].shape)]
+            if len(p) + len(q) > 2 and p[-1] == q[0] and (*p[:-1], *q[1:]) == shape
+        ]
+        if pairs:
+            stacks = [np.array([x[1][k] @ y[1][k] for x, y in pairs]) for k in range(len(self.visits))]
+            yield _Kind(0.5, stacks, lambda k: style.format(pairs[k][0][0], pairs[k][1][0]))
+
+    def style(self) -> str:
+        """How he writes a matrix product."""
+        text = self.function.text
+        if ".dot(" in text:
+            library = next((name for name in ("np", "numpy") if f"{name}.dot(" in text), None)
+            return f"{library}.dot({{}}, {{}})" if library else "{}.dot({})"
+        return "{} @ {}" if " @ " in text or "matmul" not in text else "np.matmul({}, {})"
+
+
+def _stacked(values: Sequence[list[Array]], visits: int, shape: tuple[int, ...]) -> list[Array]:
+    return [np.array([value[k] for value in values]).reshape(len(values), *shape) for k in range(visits)]
+
+
+def _phrases(here: list[tuple[str, int, list[Array]]], visits: int, shape: tuple[int, ...]) -> _Kind:
+    """What has a name, is computed somewhere, or is made of what has a name."""
+    stacks = _stacked([values for _, _, values in here], visits, shape)
+    return _Kind(np.array([0.3 * rank for _, rank, _ in here]), stacks, lambda k: here[k][0])
+
+
+def _products(here: list[tuple[str, int, list[Array]]], visits: int, shape: tuple[int, ...]) -> Iterator[_Kind]:
+    """Products of a name and anything, and of two names and something made of a third."""
+    names = [text for text, rank, _ in here if rank == 0]
+    made = [text for text, rank, _ in here if rank == 2]
+    x, y, z = (
+        _stacked([values for _, rank, values in here if wanted(rank)], visits, shape)
+        for wanted in (lambda rank: rank == 0, lambda rank: True, lambda rank: rank == 2)
+    )
+    if not names or not np.prod(shape):
+        return
+    ranks = np.array([0.5 + 0.2 * rank for _, rank, _ in here])
+    pairs = [(p[:, None] * q[None]).reshape(-1, *shape) for p, q in zip(x, y, strict=True)]
+    yield _Kind(np.tile(ranks, len(names)), pairs, lambda k: _product(names[k // len(here)], here[k % len(here)][0]))
+    first, second = np.triu_indices(len(names), 1)
+    if made and 0 < len(first) * len(made) <= MANY:
+        triples = [(p[first][:, None] * p[second][:, None] * r[None]).reshape(-1, *shape) for p, r in zip(x, z, strict=True)]
+        yield _Kind(
+            1.1, triples, lambda k: _product(names[first[k // len(made)]], names[second[k // len(made)]], made[k % len(made)])
+        )
+
+
+def _product(*parts: str) -> str:
+    return " * ".join(tight(part) for part in parts)
+
+
+def _renamed(text: str, old: str, new: str) -> str:
+    return ast.unparse(_Renaming(old, new).visit(ast.parse(text, mode="eval")))
+
+
+class _Renaming(ast.NodeTransformer):
+    def __init__(self, old: str, new: str) -> None:
+        self.old, self.new = ast.unparse(ast.parse(old)), ast.parse(new, mode="eval").body
+
+    @override
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and ast.unparse(node) == self.old:
+            return self.new
+        return self.generic_visit(node)

@@ -1,0 +1,117 @@
+"""Other ways to write an expression that is there: operands lost or too many, exchanged, transposed, summed, of another sign."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from minigrad.checks.located.phrases import tight
+from minigrad.checks.located.written import Written
+
+__all__ = ["rewritten"]
+
+
+def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
+    """The ways to write ``node`` otherwise, each a mistake or its correction."""
+
+    def text(inner: ast.expr) -> str:
+        return function.segment(inner)
+
+    if isinstance(node, ast.BinOp):
+        left, right = text(node.left), text(node.right)
+        yield left
+        if not isinstance(node.op, ast.Div | ast.Pow):
+            yield right
+        if isinstance(node.op, ast.Sub):
+            yield f"{left} + {right}"
+            yield f"{right} - {_inner(node.left, left)}"
+            yield f"-{tight(right)}"
+        if isinstance(node.op, ast.Add):
+            yield f"{left} - {_inner(node.right, right)}"
+            yield f"{right} - {_inner(node.left, left)}"
+        if isinstance(node.op, ast.MatMult):
+            yield f"{tight(right)} @ {tight(left)}"
+            yield f"{left} * {right}"
+        if isinstance(node.op, ast.Mult):
+            yield f"{left} / {_inner(node.right, right)}"
+        if isinstance(node.op, ast.Pow):
+            yield f"{left}**2"
+        yield from _regrouped(function, node)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield text(node.operand)
+    elif isinstance(node, ast.IfExp):
+        yield text(node.body)
+        yield text(node.orelse)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        yield from (f"{value:g}" for value in (node.value + 1, node.value - 1, 1, -node.value) if value != node.value)
+    elif isinstance(node, ast.Call):
+        yield from _called(function, node)
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield text(node.value)
+    elif not isinstance(node, ast.Constant):
+        primary = isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
+        yield f"{text(node)}.T" if primary else f"({text(node)}).T"
+        if not isinstance(node, ast.UnaryOp):
+            yield f"-{tight(text(node))}"
+
+
+def _inner(node: ast.expr, text: str) -> str:
+    """The text of the second operand of a difference."""
+    return tight(text) if isinstance(node, ast.BinOp) else text
+
+
+def _regrouped(function: Written, node: ast.BinOp) -> Iterator[str]:
+    """Brackets set otherwise: (a + b) * c for a + b * c, and back."""
+    if isinstance(node.op, ast.Add | ast.Sub):
+        sign = "+" if isinstance(node.op, ast.Add) else "-"
+        left, right = _factors(node.left), _factors(node.right)
+        for k in range(1, len(right)):
+            yield f"({function.segment(node.left)} {sign} {_product(function, right[:k])}) * {_product(function, right[k:])}"
+        for k in range(1, len(left)):
+            yield f"{_product(function, left[:k])} * ({_product(function, left[k:])} {sign} {function.segment(node.right)})"
+    elif isinstance(node.op, ast.Mult):
+        factors = _factors(node)
+        for k, factor in enumerate(factors):
+            if isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Add | ast.Sub):
+                sign = "+" if isinstance(factor.op, ast.Add) else "-"
+                rest = [other for j, other in enumerate(factors) if j != k]
+                first, second = function.segment(factor.left), function.segment(factor.right)
+                yield f"{first} {sign} {tight(second)} * {_product(function, rest)}"
+                yield f"{tight(first)} * {_product(function, rest)} {sign} {second}"
+
+
+def _factors(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*_factors(node.left), *_factors(node.right)]
+    return [node]
+
+
+def _product(function: Written, factors: list[ast.expr]) -> str:
+    return " * ".join(tight(function.segment(factor)) for factor in factors)
+
+
+def _called(function: Written, node: ast.Call) -> Iterator[str]:
+    """Another function of the same arguments, the same of others, or the argument itself."""
+    called = function.segment(node.func)
+    arguments = [function.segment(argument) for argument in node.args]
+    name = called.rpartition(".")[2]
+    if len(arguments) == 2 and not node.keywords and name in ("dot", "matmul", "multiply"):
+        yield f"{called}({arguments[1]}, {arguments[0]})"
+        yield f"{tight(arguments[0])} * {tight(arguments[1])}"
+    elif len(arguments) == 1 and not node.keywords:
+        yield arguments[0]
+    if name not in ("sum", "mean"):
+        return
+    method = isinstance(node.func, ast.Attribute) and not arguments
+    array = function.segment(node.func.value) if method and isinstance(node.func, ast.Attribute) else (arguments or [""])[0]
+    owner = array if method else called.rpartition(".")[0]
+    sums = f"{owner}.sum" if "." in called else "sum"
+    options = [function.segment(option) for option in (*node.args[not method :], *node.keywords)]
+    if name == "mean":
+        yield f"{sums}({', '.join([] if method else [array])}{', ' * (not method and bool(options))}{', '.join(options)})"
+    axes = [k for k, option in enumerate(options) if option.startswith("axis") or option.isdigit()]
+    for axis in ("0", "1", "2"):
+        others = [f"axis={axis}" if k in axes[:1] else option for k, option in enumerate(options)]
+        others = others if axes else [*others, f"axis={axis}", "keepdims=True"]
+        yield f"{sums}({', '.join(([] if method else [array]) + others)})"
+    yield array

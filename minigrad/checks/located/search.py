@@ -1,0 +1,255 @@
+"""The search for the corrections that make a backward pass right: tried by running it."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from minigrad.checks.answer import answered
+from minigrad.checks.equality import clipped, equal
+from minigrad.checks.located.candidates import Place, at_places, everywhere, of_statements, places_of
+from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.functions import editable, is_pure
+from minigrad.checks.located.phrases import Phrase, phrases
+from minigrad.checks.located.statements import all_statements
+from minigrad.checks.located.truths import Truths
+from minigrad.checks.located.trying import switchable
+from minigrad.checks.located.watching import Visit, watched
+from minigrad.checks.located.written import Written, running_as
+from minigrad.checks.tracing import in_double_precision, replaced
+from minigrad.checks.trial import Trial, fitted
+from minigrad.guard import Array
+from minigrad.reporting import reporting
+
+__all__ = ["Search", "State", "gradients_of", "quietly"]
+
+DEPTH = 4
+BEAM = 3
+
+
+class State(NamedTuple):
+    """The user's functions with some corrections made."""
+
+    functions: dict[FunctionType, Written]
+    edits: tuple[Edit, ...] = ()
+
+    def with_edit(self, edit: Edit) -> State:
+        """The same with one more."""
+        changed = edit.applied()
+        return State(self.functions | {changed.function: changed}, (*self.edits, edit))
+
+    def codes(self) -> dict[FunctionType, Any]:
+        """What the functions are to run."""
+        return {function: now.compiled() for function, now in self.functions.items()}
+
+
+def gradients_of(trial: Trial) -> dict[str, Array] | None:
+    """The gradients where the backward pass runs as it is now; None if it fails."""
+    try:
+        answer = answered(trial.adapter, trial.plan, trial.problem, trial.problem.rate)
+    except Exception:
+        return None
+    found = {}
+    for name in trial.given:
+        g = answer.gradients.get(name)
+        shaped = None if g is None else fitted(g / trial.rate if name in answer.moved else g, trial.chain.right[name].shape)
+        if shaped is not None:
+            found[name] = shaped
+    return found
+
+
+class Search:
+    """The search on some trials, shortest first."""
+
+    def __init__(self, trials: Sequence[Trial], rtol: float, deadline: float) -> None:
+        self.trials, self.rtol, self.deadline = trials, rtol, deadline
+        self.truths = Truths(trials[-1])
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.process_time() > self.deadline
+
+    def is_right(self, state: State, trials: Sequence[Trial] | None = None) -> bool:
+        """Whether all is right with the corrections, in all trials."""
+        try:
+            codes = state.codes()
+        except (SyntaxError, StopIteration):
+            return False
+        with running_as(codes):
+            return all(self.whole(trial) for trial in (self.trials if trials is None else trials))
+
+    def whole(self, trial: Trial) -> bool:
+        """Whether all is right in a trial, where the backward pass runs as it is now."""
+        right = self.right_of(trial)
+        return right is not None and len(right) == len(trial.given)
+
+    def fits(self, trial: Trial, name: str, g: Array) -> bool:
+        """Whether a gradient is right, up to clipping."""
+        return equal(g, clipped(trial.chain.right[name], trial.bound, g), self.rtol)
+
+    def right_of(self, trial: Trial) -> frozenset[str] | None:
+        """The gradients that are right where the backward pass runs as it is now; None if it fails."""
+        found = gradients_of(trial)
+        return None if found is None else frozenset(n for n, g in found.items() if self.fits(trial, n, g))
+
+    def run(self) -> tuple[list[Written], list[State]]:
+        """The functions as they are; and corrections with which all is right, none if there are none."""
+        originals = editable(self.trials[0])
+        waiting = [State({function.function: function for function in originals})]
+        for _ in range(DEPTH):
+            following: list[tuple[Any, State]] = []
+            for state in waiting:
+                done, further = self.extended(state)
+                if done:
+                    return originals, done
+                following += further
+                if self.late():
+                    return originals, []
+            following.sort(key=lambda entry: entry[0])
+            waiting = [state for _, state in following[:BEAM]]
+            if not waiting:
+                break
+        return originals, []
+
+    def extended(self, state: State) -> tuple[list[State], list[tuple[Any, State]]]:
+        """The states that one more edit leads to: those with which all is right, and those with which more is."""
+        functions = list(state.functions.values())
+        with running_as(state.codes()):
+            before = [self.right_of(trial) or frozenset() for trial in self.trials]
+            shortest = next(k for k, trial in enumerate(self.trials) if len(before[k]) < len(trial.given))
+            seen = [watched(functions, lambda: self.right_of(self.trials[-1]))]
+            if shortest:
+                seen.append(watched(functions, lambda: self.right_of(self.trials[shortest - 1])))
+        self.better: list[tuple[Any, Edit]] = []
+        self.tried = 0
+        for edits in self.edits(state, seen, shortest, before):
+            self.tried += len(edits)
+            done = self.tried_out(functions, edits, shortest, before[shortest])
+            finished = [s for edit in done[:8] if self.is_right(s := state.with_edit(edit))]
+            if finished or self.late():
+                return finished, []
+        self.better.sort(key=lambda entry: entry[0])
+        return [], [(key, state.with_edit(edit)) for key, edit in self.better[:BEAM]]
+
+    def tried_out(self, functions: list[Written], edits: list[Edit], shortest: int, kept: frozenset[str]) -> list[Edit]:
+        """Those of the edits with which all is right, the likeliest first; what is better with others is noted."""
+        done: list[Edit] = []
+        trial = self.trials[shortest]
+        with switchable(functions, edits) as switch:
+            for number, edit in enumerate(edits):
+                if self.late() or (done and edit.rank > min(e.rank for e in done) + 0.3):
+                    break
+                switch(number)
+                right = self.right_of(trial)
+                if right is None or not right > kept:
+                    continue
+                counts = [0]
+                if len(right) == len(trial.given):
+                    counts = [len(self.right_of(t) or ()) for t in self.trials]
+                    if all(count == len(t.given) for count, t in zip(counts, self.trials, strict=True)):
+                        done.append(edit)
+                        continue
+                self.better.append(((-len(right), -sum(counts), edit.rank), edit))
+        return sorted(done, key=lambda edit: edit.rank)
+
+    def edits(
+        self, state: State, seen: list[dict[Any, list[Visit]]], shortest: int, before: list[frozenset[str]]
+    ) -> Iterator[list[Edit]]:
+        """What may be tried, in groups, the likeliest first: statements, and expressions that no right gradient depends on."""
+        functions = list(state.functions.values())
+        pure = {function: is_pure(function, state.functions) for function in functions}
+        yield [edit for function in functions for edit in of_statements(function)]
+        places: list[Place] = []
+        for function in functions:
+            for statement, _ in all_statements(function.tree):
+                if statement in seen[0]:
+                    places += places_of(function, statement, seen[0][statement][0], pure[function])
+        influence = self.influence(functions, places, self.trials[shortest])
+        still = self.influence(functions, places, self.trials[shortest - 1]) if shortest else {}
+        right = before[shortest]
+        wrong = set(self.trials[shortest].given) - right
+        known: dict[Written, list[Phrase]] = {}
+        for everything, fixed in itertools.product((True, False), (False, True)):
+            found: list[Edit] = []
+            statements: dict[Any, list[Place]] = {}
+            for place in places:
+                reached = influence.get(place.outlet, [])
+                suspect = any(each and not each & right for each in reached)
+                if suspect and (set().union(*reached) >= wrong, any(still.get(place.outlet, []))) == (everything, fixed):
+                    statements.setdefault(place.statement, []).append(place)
+            for statement, here in statements.items():
+                if self.late():
+                    return
+                function = here[0].function
+                if function not in known:
+                    known[function] = [
+                        p
+                        for p in phrases(function)
+                        if all(pure[function](c) for c in ast.walk(ast.parse(p.text)) if isinstance(c, ast.Call))
+                    ]
+                visits = seen[0][statement]
+                unchanged = seen[1].get(statement, [])[-1:] if fixed else []
+                found += at_places(here, visits, unchanged, known[function], self.truths)
+            yield sorted([*found, *everywhere(found)], key=lambda edit: edit.rank)
+
+    def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:
+        """Which gradients depend on each array in a statement, at its first visit and at the others."""
+        outlets = [place for place in places if place.node is place.outlet]
+        edits = [Edit(p.function, p.statement, [(p.node, f"{NUDGE}({p.function.segment(p.node)})")], 0.0) for p in outlets]
+        found: dict[Any, list[set[str]]] = {}
+        with switchable(functions, edits) as switch, _nudging(functions) as nudge:
+            before = gradients_of(trial) or {}
+            for number, place in enumerate(outlets):
+                switch(number)
+                found[place.outlet] = []
+                for visit in (1, 0):
+                    visits = nudge(visit)
+                    after = gradients_of(trial)
+                    found[place.outlet].append(
+                        {n for n, g in before.items() if after is None or n not in after or not equal(after[n], g, 1e-10)}
+                    )
+                    if visits() < 2:
+                        break
+        return found
+
+
+NUDGE = "__nudge__"
+
+
+@contextlib.contextmanager
+def _nudging(functions: list[Written]) -> Iterator[Callable[[int], Callable[[], int]]]:
+    """While it lasts, NUDGE changes its argument a little the first time, 1, or at all others, 0; it tells how often it was called."""
+    count, which = 0, 1
+
+    def nudged(value: Any) -> Any:
+        nonlocal count
+        count += 1
+        return value * 1.001 + 0.001 if (count == 1) == (which == 1) else value
+
+    def nudge(visit: int) -> Callable[[], int]:
+        nonlocal count, which
+        count, which = 0, visit
+        return lambda: count
+
+    spaces = [function.function.__globals__ for function in functions]
+    try:
+        for space in spaces:
+            space[NUDGE] = nudged
+        yield nudge
+    finally:
+        for space in spaces:
+            space.pop(NUDGE, None)
+
+
+@contextlib.contextmanager
+def quietly(trial: Trial) -> Iterator[None]:
+    """While it lasts, the user's code can be run again and again, and what it prints is not shown."""
+    with replaced(trial.adapter.users(), in_double_precision), reporting(all="ignore"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield

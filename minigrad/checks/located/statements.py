@@ -1,0 +1,121 @@
+"""Other ways to write a statement: accumulated or not, left out, in another order, in another loop."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from minigrad.checks.located.written import Places, Written
+
+__all__ = ["all_statements", "carried_on", "rewritten_statement"]
+
+
+def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
+    """Every statement in a function, with the block that it is in; not those of functions inside."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(tree, name, None)
+        for statement in block if isinstance(block, list) else []:
+            yield statement, block
+            if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                yield from all_statements(statement)
+
+
+def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.stmt]) -> Iterator[tuple[Places, str]]:
+    """(what stands where instead, what kind of mistake that corrects)."""
+    text = function.segment(statement)
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target, value = function.segment(statement.targets[0]), function.segment(statement.value)
+        if not isinstance(statement.targets[0], ast.Tuple):
+            yield [(statement, f"{target} += {value}")], "overwritten, not accumulated"
+        if isinstance(place := statement.targets[0], ast.Subscript) and isinstance(place.slice, ast.Name | ast.Constant):
+            base, key = function.segment(place.value), function.segment(place.slice)
+            yield [(statement, f"{target} = {base}.get({key}, 0) + {value}")], "overwritten, not accumulated"
+    if isinstance(statement, ast.AugAssign):
+        target, value = function.segment(statement.target), function.segment(statement.value)
+        yield [(statement, f"{target} = {value}")], "state gradient accumulated"
+        if isinstance(statement.op, ast.Sub):
+            yield [(statement, f"{target} += {value}")], "sign"
+        if isinstance(statement.op, ast.Add):
+            yield [(statement, f"{target} -= {value}")], "sign"
+    if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
+        yield [(statement, "pass")], "a line too many"
+    if isinstance(statement, ast.For):
+        for new in _iterated(function, statement.iter):
+            reverse = "reversed" in function.segment(statement.iter) or "-1)" in function.segment(statement.iter)
+            turned = reverse != ("reversed" in new or "-1)" in new)
+            yield [(statement.iter, new)], "loop in the wrong direction" if turned else "a step is skipped"
+    if isinstance(statement, ast.If) and not statement.orelse and not any(isinstance(s, ast.Return) for s in statement.body):
+        yield [(statement.test, "True")], "a step is skipped"
+        yield [(statement.test, "False")], "a line too many"
+    index = block.index(statement)
+    if isinstance(statement, ast.Assign | ast.AugAssign):
+        for other in block[index + 1 : index + 4]:
+            if isinstance(other, ast.Assign | ast.AugAssign):
+                yield [(statement, function.segment(other)), (other, text)], "lines in the wrong order"
+    yield from _targets(function, statement)
+
+
+def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
+    """The loop over one step more at either end, in the other direction."""
+    text = function.segment(node)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "reversed" and len(node.args) == 1:
+            yield function.segment(node.args[0])
+            yield from (f"reversed({inner})" for inner in _iterated(function, node.args[0]) if not inner.startswith("reversed"))
+        elif node.func.id == "range":
+            bounds = [function.segment(bound) for bound in node.args]
+            yield f"reversed({text})"
+            if len(bounds) == 3:
+                yield f"range({bounds[0]}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
+                yield f"range({_moved(node.args[0], bounds[0], 1)}, {bounds[1]}, {bounds[2]})"
+                yield f"range({_moved(node.args[0], bounds[0], 1)}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
+            else:
+                yield f"range({', '.join([*bounds[:-1], _moved(node.args[-1], bounds[-1], 1)])})"
+            if len(bounds) == 2:
+                yield f"range({_moved(node.args[0], bounds[0], -1)}, {bounds[1]})"
+                yield f"range({bounds[1]})"
+
+
+def _moved(node: ast.expr, text: str, by: int) -> str:
+    """A bound moved by one step: n for n − 1."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and isinstance(node.right.value, int):
+            shift = (node.right.value if isinstance(node.op, ast.Add) else -node.right.value) + by
+            left = ast.unparse(node.left)
+            return left if not shift else f"{left} {'+' if shift > 0 else '-'} {abs(shift)}"
+        return f"{text} {'+' if by > 0 else '-'} 1"
+    return str(value + by)
+
+
+def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, str]]:
+    """What is written to the place of another step, or under another name."""
+    if not isinstance(statement, ast.Assign | ast.AugAssign):
+        return
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    parts = [part for target in targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    for target in parts:
+        if isinstance(target, ast.Subscript):
+            indices = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+            for index in indices:
+                if isinstance(index, ast.Name):
+                    yield from (([(index, f"{index.id} {by} 1")], "a list off by one") for by in ("-", "+"))
+                elif isinstance(index, ast.BinOp):
+                    yield [(index, ast.unparse(index.left))], "a list off by one"
+    if len(targets) == 1 and isinstance(targets[0], ast.Name):
+        names = {n.id for n in ast.walk(function.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for name in sorted(names - {targets[0].id}):
+            yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
+
+
+def carried_on(function: Written, loop: ast.For) -> Iterator[str]:
+    """What may be missing at the end of a loop: lines for names that are there before it and not written to in it."""
+    names = [node for node in ast.walk(loop) if isinstance(node, ast.Name)]
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    outside = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.lineno < loop.lineno]
+    before = {node.id for node in outside if isinstance(node.ctx, ast.Store)} - stored
+    for name in sorted(before):
+        for value in sorted(stored):
+            yield f"{name} = {value}" if name in read else f"{name} += {value}"

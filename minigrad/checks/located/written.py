@@ -1,0 +1,124 @@
+"""One of the user's functions as it is written: its text, its tree, and how to run it with other lines in their place."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import TypeAlias
+
+__all__ = ["Places", "Written", "running_as", "written"]
+
+Places: TypeAlias = Sequence[tuple[ast.AST, str]]
+"""Nodes of a tree, and the texts that are to stand in their place."""
+
+
+class Written:
+    """A function as a tree whose nodes know where they stand in its text.
+
+    Args:
+        function: the user's.
+        text: its source, not indented.
+        first: the number of its first line in the file.
+    """
+
+    def __init__(self, function: FunctionType, text: str, first: int) -> None:
+        self.function, self.text, self.first = function, text, first
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            (definition,) = ast.parse(text).body
+        if not isinstance(definition, ast.FunctionDef):
+            raise SyntaxError("not a function that is written as such")
+        self.tree = definition
+        self.starts = [0]
+        for line in text.encode().splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+
+    def line(self, node: ast.AST) -> int:
+        """The number of a node's line in the file."""
+        return self.first + node.lineno - 1  # type: ignore[attr-defined,no-any-return]
+
+    def _span(self, node: ast.AST) -> tuple[int, int]:
+        start, stop = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+        return self.starts[start[0] - 1] + start[1], self.starts[stop[0] - 1] + stop[1]
+
+    def segment(self, node: ast.AST, places: Places = ()) -> str:
+        """The text of a node, with other texts in the place of some of the nodes in it."""
+        begin, end = self._span(node)
+        text = self.text.encode()
+        parts, here = [], begin
+        for inner, new in sorted(places, key=lambda place: self._span(place[0])):
+            start, stop = self._span(inner)
+            parts += [text[here:start], new.encode()]
+            here = stop
+        return b"".join([*parts, text[here:end]]).decode()
+
+    def replaced(self, places: Places) -> Written:
+        """The function with other texts in the place of some of its nodes."""
+        return Written(self.function, self.segment(self.tree, places), self.first)
+
+    def compiled(self, tree: ast.FunctionDef | None = None) -> CodeType:
+        """The code of the function, or of another tree for it, to run in its place."""
+        tree = self.tree if tree is None else tree
+        free = self.function.__code__.co_freevars
+        bare = ast.FunctionDef(
+            tree.name, tree.args, [*tree.body, *_mentioned(free)], [], None, lineno=tree.lineno, col_offset=0
+        )
+        bare.args = ast.parse(f"def f({_parameters(tree)}): pass").body[0].args  # type: ignore[attr-defined]
+        outer = ast.parse("def outer():\n    " + "".join(f"{name} = " for name in free) + "None").body[0]
+        assert isinstance(outer, ast.FunctionDef)
+        outer.body.append(bare)
+        module = ast.fix_missing_locations(ast.Module([outer], []))
+        ast.increment_lineno(bare, self.first - 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(module, self.function.__code__.co_filename, "exec", dont_inherit=True)
+        ast.increment_lineno(bare, 1 - self.first)
+        for _ in range(2):
+            code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+        return code
+
+
+def _mentioned(free: Sequence[str]) -> list[ast.stmt]:
+    """A statement that does nothing and mentions variables of an enclosing function, all of which the code has to have."""
+    return ast.parse("if False:\n    " + ", ".join(free)).body if free else []
+
+
+def _parameters(tree: ast.FunctionDef) -> str:
+    """The parameters without defaults and annotations, which belong to the function and not to its code."""
+    args = tree.args
+    parts = [arg.arg for arg in args.posonlyargs] + (["/"] if args.posonlyargs else []) + [arg.arg for arg in args.args]
+    parts += [f"*{args.vararg.arg}"] if args.vararg else ["*"] if args.kwonlyargs else []
+    parts += [arg.arg for arg in args.kwonlyargs] + ([f"**{args.kwarg.arg}"] if args.kwarg else [])
+    return ", ".join(parts)
+
+
+def written(function: FunctionType) -> Written | None:
+    """The function as it is written; None if its source cannot be had, or says something else than what is run."""
+    try:
+        lines, first = inspect.getsourcelines(function.__code__)
+        found = Written(function, textwrap.dedent("".join(lines)), first)
+        code = found.compiled()
+    except (OSError, SyntaxError, ValueError, TypeError, StopIteration):
+        return None
+    same = code.co_freevars == function.__code__.co_freevars and code.co_names == function.__code__.co_names
+    return found if same and found.tree.name == function.__name__ else None
+
+
+@contextmanager
+def running_as(codes: Mapping[FunctionType, CodeType]) -> Iterator[None]:
+    """While it lasts, functions run other code."""
+    before = {function: function.__code__ for function in codes}
+    try:
+        for function, code in codes.items():
+            function.__code__ = code
+        yield
+    finally:
+        for function, code in before.items():
+            function.__code__ = code
+
+

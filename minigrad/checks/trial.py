@@ -20,8 +20,8 @@ from minigrad.guard import Array
 from minigrad.reporting import reporting
 
 __all__ = [
-    "Trial", "UserError", "agree", "compared", "differing", "fitted", "other_lengths", "reshape_gradients", "right_ones", "running",
-    "sizes_of", "squeezed", "trial_of",
+    "Trial", "UserError", "agree", "compared", "differing", "fitted", "other_lengths", "reshape_gradients", "right_ones",
+    "running", "sizes_of", "squeezed", "trial_of",
 ]  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def reshape_gradients(trial: Trial) -> None:
 
 
 def fitted(given: Array, shape: tuple[int, ...]) -> Array | None:
-    """A gradient in the shape of its argument, where it differs by axes of length 1 or is transposed; None where it does not."""
+    """A gradient in the shape of its argument, if it differs by axes of length 1 or is transposed; None if by more."""
     if squeezed(given.shape) == squeezed(shape):
         return given.reshape(shape)
     return given.T if given.shape == shape[::-1] else None

@@ -1,4 +1,4 @@
-"""The line that is wrong: the user's backward pass with one of its lines, or some, written otherwise, and run, until it is right.
+"""The line that is wrong: the user's backward pass, run with one of its lines, or some, written otherwise, until it is right.
 
 What is said to be the mistake is a line of his and the line that it should be. With these lines, and with nothing less,
 every gradient that he returns is right, at every length and on more than one random problem.

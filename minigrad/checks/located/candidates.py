@@ -29,6 +29,8 @@ __all__ = ["Place", "at_places", "everywhere", "of_statements", "places_of"]
 ENTRYWISE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 FEW = 0.65
 """What costs more is tried only where entries can be computed by themselves."""
+BRACKETS = 1.0
+"""What a sum costs more in the place of a factor: so nobody writes a derivative."""
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
 
@@ -50,7 +52,7 @@ def of_statements(function: Written) -> Iterator[Edit]:
     """Whole statements written otherwise."""
     for statement, block in all_statements(function.tree):
         for places, kind in rewritten_statement(function, statement, block):
-            yield Edit(function, statement, places, 1.0, kind)
+            yield Edit(function, statement, places, 1.5 if kind == "wrong accumulator" else 1.1, kind)
         if isinstance(statement, ast.For):
             yield from (Edit(function, statement.body[-1], (), 1.4, after=line) for line in carried_on(function, statement))
         yield from _exchanged(function, statement)
@@ -84,7 +86,9 @@ def everywhere(edits: Sequence[Edit]) -> Iterator[Edit]:
     for same in alike.values():
         if len(same) > 1:
             places = [place for edit in same for place in edit.places]
-            yield Edit(same[0].function, same[0].statement, places, min(e.cost for e in same) + 0.5, hit=min(e.hit for e in same))
+            yield Edit(
+                same[0].function, same[0].statement, places, min(e.cost for e in same) + 0.5, hit=min(e.hit for e in same)
+            )
 
 
 def places_of(function: Written, statement: ast.stmt, visit: Visit, pure: Callable[[ast.Call], bool]) -> Iterator[Place]:
@@ -129,6 +133,10 @@ def at_places(
         truths: what is known to be a part of a gradient.
     """
     at_hand = AtHand(places[0].function, known, [*visits, *still], len(visits))
+    statement = places[0].statement
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    named = [places[0].function.segment(target) for target in targets if target is not None]
+    itself = tuple(f" {sign} {name}" for name in named for sign in "+-") or ("\n",)
     best: dict[tuple[ast.expr, Any], Edit] = {}
     for place in places:
         try:
@@ -136,8 +144,10 @@ def at_places(
         except _LostError:
             continue
         for mark, edit in tried:
-            known = best.get((place.outlet, mark))
-            if known is None or (known.cost, _longer(known)) > (edit.cost, _longer(edit)):
+            if edit.places[0][1].endswith(itself):
+                continue
+            other = best.get((place.outlet, mark))
+            if other is None or (other.cost, _longer(other)) > (edit.cost, _longer(edit)):
                 best[place.outlet, mark] = edit
     yield from best.values()
 
@@ -171,7 +181,7 @@ class _At:
         code = compiled(self.function.segment(node))
         values = [None if code is None else evaluated(code, self.space, visit) for visit in self.visits]
         found = [value for value in values if value is not None]
-        if len(found) < len(values):
+        if len(found) < len(values) or len({value.shape for value in found}) > 1:
             raise _LostError
         return found
 
@@ -206,10 +216,18 @@ class _At:
             return [by(value, stack) for value, stack in zip(now, pool.stacks, strict=True)]
 
         yield from self._tried(costs, pool.stacks, pool.text)
-        yield from self._tried(costs, combined(np.add), lambda k: f"{here} + {pool.text(k)}")
-        yield from self._tried(costs, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
+        terms = costs + BRACKETS * ((costs > 0) | isinstance(self.place.node, ast.BinOp)) * self._is_factor()
+        yield from self._tried(terms, combined(np.add), lambda k: f"{here} + {pool.text(k)}")
+        yield from self._tried(terms + 0.1, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
         factors = np.where(costs < 1, costs, np.inf)
         yield from self._tried(factors, combined(np.multiply), lambda k: f"{product} * {tight(pool.text(k))}")
+
+    def _is_factor(self) -> bool:
+        """Whether a sum in this place would need brackets, and has none."""
+        node = self.place.node
+        is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+        products = (n for n in ast.walk(self.place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult | ast.Div))
+        return not is_sum and any(node is n.left or node is n.right for n in products)
 
     def _tried(self, costs: Array, values: list[Array], text: Callable[[int], str]) -> Iterator[tuple[Any, Edit]]:
         """Edits by which each of a stack of values comes to stand here, as far as they make a difference.

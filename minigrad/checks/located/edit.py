@@ -10,7 +10,7 @@ from minigrad.checks.located.written import Places, Written
 __all__ = ["Edit", "bracketed"]
 
 LIKELY = 0.6
-"""How much less a correction counts that gives a known part of a gradient where there was none; half of it where there was one."""
+"""How much less a correction counts that gives a known part of a gradient where there was none; half if there was one."""
 
 
 class Edit(NamedTuple):
@@ -49,7 +49,9 @@ class Edit(NamedTuple):
 
 def bracketed(function: Written, places: Places) -> Places:
     """The same with brackets around what would otherwise be torn apart where it is put."""
-    return [(node, text if not isinstance(node, ast.expr) or _holds(function, node, text) else f"({text})") for node, text in places]
+    return [
+        (node, text if not isinstance(node, ast.expr) or _holds(function, node, text) else f"({text})") for node, text in places
+    ]
 
 
 def _holds(function: Written, node: ast.expr, text: str) -> bool:

@@ -61,7 +61,9 @@ def is_pure(function: Written, functions: Mapping[FunctionType, Written]) -> Cal
         value = space.get(called.id) if isinstance(called, ast.Name) else None
         if isinstance(value, FunctionType) and value in functions:
             return _is_formula(functions[value].tree)
-        return callable(value) or (isinstance(called, ast.Name) and called.id in ("sum", "len", "range", "float", "abs", "zip", "max"))
+        return callable(value) or (
+            isinstance(called, ast.Name) and called.id in ("sum", "len", "range", "float", "abs", "zip", "max")
+        )
 
     return pure
 

@@ -22,11 +22,13 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
     """The kind of mistake, and a sentence about it; ``hint`` is what the search knows of it already."""
     old, new = line.trees
     if not line.new:
-        return hint or "a line too many", f"`{line.old}` does not belong there"
+        divided = isinstance(old, ast.AugAssign) and isinstance(old.op, ast.Div)
+        return "factor" if divided else hint or "a line too many", f"`{line.old}` does not belong there"
     if not line.old:
         carries = " = " in line.new and "+=" not in line.new
         return ("state gradient not carried" if carries else "never computed"), f"`{line.new}` is missing"
-    assert old is not None and new is not None
+    assert old is not None
+    assert new is not None
     of = _assigned(old)
     if type(old) is not type(new):
         if isinstance(old, ast.AugAssign):
@@ -36,19 +38,19 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
             return "overwritten, not accumulated", f"{of} is overwritten, where it has to be added up"
     if isinstance(old, ast.AugAssign) and isinstance(new, ast.AugAssign) and type(old.op) is not type(new.op):
         return "sign", f"what is added to {of} has the wrong sign"
-    if isinstance(old, ast.For):
+    if isinstance(old, ast.For) and (hint or "range" in line.old):
         return hint or "a step is skipped", f"the loop goes over `{ast.unparse(old.iter)}`, and should go over `{_iter(new)}`"
     pairs = list(_differing(old, new, None))
     if len(pairs) == 2 and [ast.dump(part) for part in pairs[0][:2]] == [ast.dump(part) for part in pairs[1][1::-1]]:
         first, second = (ast.unparse(part) for part in pairs[0][:2])
-        gradients = names.is_gradient(first) and names.is_gradient(second)
+        gradients = all(re.fullmatch(r"[\w.]+", name) and names.is_gradient(name) for name in (first, second))
         return "gradients exchanged" if gradients else "parts in the wrong order", f"{first} and {second} are exchanged"
     if len(pairs) == 1:
         one, other, curve = pairs[0]
         if curve is not None:
             was, is_now = (ast.unparse(part) for part in curve)
             return "activation derivative", f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
-        return _of_pair(one, other, of)
+        return _of_pair(one, other, of, any(isinstance(node, ast.For) for node in ast.walk(line.function.tree)))
     return hint or "several terms", f"{of} is wrong in several places"
 
 
@@ -69,7 +71,12 @@ def _differing(old: ast.AST, new: ast.AST, curve: _Pair | None) -> Iterator[tupl
     if ast.dump(old) == ast.dump(new):
         return
     mine, theirs = list(ast.iter_child_nodes(old)), list(ast.iter_child_nodes(new))
-    if curve is None and isinstance(old, ast.expr) and CURVE.match(ast.unparse(new)) and not isinstance(old, ast.Name):
+    if (
+        curve is None
+        and isinstance(old, ast.expr)
+        and (CURVE.match(ast.unparse(new)) or CURVE.match(ast.unparse(old)))
+        and isinstance(old, ast.BinOp)
+    ):
         curve = old, new
     if type(old) is not type(new) or len(mine) != len(theirs) or _is_whole(old, new):
         yield old, new, curve
@@ -119,12 +126,17 @@ def _factors(node: ast.AST) -> Iterator[str]:
         yield ast.unparse(node)
 
 
-def _of_pair(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
+def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str]:
     """What is wrong where one part stands in the place of another."""
     was, is_now = ast.unparse(old), ast.unparse(new)
-    if was.endswith(".T") != is_now.endswith(".T") and was.removesuffix(".T").strip("()") == is_now.removesuffix(".T").strip("()"):
+    if was.endswith(".T") != is_now.endswith(".T") and was.removesuffix(".T").strip("()") == is_now.removesuffix(".T").strip(
+        "()"
+    ):
         what = was.removesuffix(".T")
-        return "not transposed", f"{what} is {'not ' if is_now.endswith('.T') else ''}transposed in {of}, and should{' not' if was.endswith('.T') else ''} be"
+        return (
+            "not transposed",
+            f"{what} is {'not ' if is_now.endswith('.T') else ''}transposed in {of}, and should{' not' if was.endswith('.T') else ''} be",
+        )
     if is_now in (f"-{was}", f"-({was})") or was in (f"-{is_now}", f"-({is_now})"):
         return "sign", f"{was} in {of} has the wrong sign: it should be {is_now}"
     lost, extra = Counter(_terms(new)), Counter(_terms(old))
@@ -132,7 +144,9 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
     if len(list(_terms(new))) > 1 or len(list(_terms(old))) > 1:
         if lost and not extra:
             (term, *_) = lost
-            carried = CARRIED.search(term) is not None and re.fullmatch(r"[\w.]+", term) is not None
+            if f"{of.partition('[')[0]}.get(" in term:
+                return "overwritten, not accumulated", f"{of} is overwritten, where it has to be added up"
+            carried = loops and CARRIED.search(term) is not None and re.fullmatch(r"[\w.]+", term) is not None
             return ("state gradient not carried" if carried else "path missing"), f"{' + '.join(lost)} is missing in {of}"
         if extra and not lost:
             if list(extra) == [of]:
@@ -150,11 +164,20 @@ def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
     lost, extra = list((theirs - mine).elements()), list((mine - theirs).elements())
     single = [text for text, factors in ((was, mine), (is_now, theirs)) if len(factors) < 3]
     curved = any(CURVE.match(text) for text in (*lost, *extra, *single)) or _gate(lost) or _gate(extra)
+    curved = curved or (
+        len(lost) == 1 and not extra and _gate([lost[0], *(f for f in theirs if lost[0] in f and f != lost[0])][:2])
+    )
     kind = "activation derivative"
     if lost and not extra:
         return (kind if curved else "factor missing"), f"the factor {' * '.join(lost)} is missing in {of}"
     if extra and not lost:
-        doubled = any(factor in theirs or factor == "2" for factor in extra)
+        if extra == ["0"]:
+            return (
+                "state gradient not carried" if CARRIED.search(is_now) else "never computed"
+            ), f"{was} stands for {is_now} in {of}"
+        if extra == ["2"]:
+            return "counted twice", f"the factor 2 does not belong in {of}"
+        doubled = any(factor in theirs for factor in extra)
         plain = "factor doubled" if doubled else "factor too many"
         return (kind if curved and not doubled else plain), f"the factor {' * '.join(extra)} does not belong in {of}"
     if was.startswith("np.zeros") or was == "0":
@@ -171,6 +194,11 @@ def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
         return kind, f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
     if sorted(re.findall(r"\w+", was)) == sorted(re.findall(r"\w+", is_now)) and len(was) > 12:
         return "operator precedence", f"the brackets in {was}, in {of}, are wrong: it should be {is_now}"
+    tokens = [re.findall(r"\w+", text) for text in (was, is_now)]
+    swapped = {pair for pair in zip(*tokens, strict=False) if pair[0] != pair[1]}
+    if len(tokens[0]) == len(tokens[1]) and len(swapped) == 1:
+        one, other = swapped.pop()
+        return _kind_of_swap(one, other), f"{one} stands in {of} in the place of {other}"
     return _kind_of_swap(was, is_now), f"{was} stands in {of} in the place of {is_now}"
 
 
@@ -183,7 +211,7 @@ def _kind_of_swap(was: str, is_now: str) -> str:
     bases = [re.sub(r"\[[^\[\]]*\]", "", text).removesuffix(".T") for text in (was, is_now)]
     if bases[0] == bases[1] and was != is_now:
         return "upstream of the wrong step" if names.is_gradient(bases[0]) else "operand of the wrong step"
-    if names.is_gradient(bases[0]) and names.is_gradient(bases[1]):
+    if all(re.fullmatch(r"[\w.]+", base) and names.is_gradient(base) for base in bases):
         return "wrong upstream gradient"
     if names.unmarked(bases[0]) == names.unmarked(bases[1]):
         return "operand of the wrong step"

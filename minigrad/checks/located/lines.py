@@ -40,7 +40,7 @@ def lines_between(before: Written, after: Written) -> list[Line] | None:
     old, new = ([statement for statement, _ in all_statements(function.tree)] for function in (before, after))
     texts = [[_shown(function, statement) for statement in found] for function, found in ((before, old), (after, new))]
     found: list[Line] = []
-    for how, i, i_end, j, j_end in difflib.SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+    for how, i, i_end, j, j_end in difflib.SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes():
         if how == "equal":
             continue
         if how == "insert" and i:

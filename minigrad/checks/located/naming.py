@@ -42,7 +42,9 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
             lines = _lines(originals, state)
             if lines and len(lines) <= MOST and _is_least(search, originals, lines):
                 cost = sum(edit.cost for edit in state.edits) + sum(map(_awkward, lines))
-                options.append(((len(lines), round(cost, 1), sum(len(line.new) - len(line.old) for line in lines)), state, lines))
+                options.append(
+                    ((len(lines), round(cost, 1), sum(len(line.new) - len(line.old) for line in lines)), state, lines)
+                )
         if not options:
             return []
         options.sort(key=lambda option: option[0])
@@ -102,7 +104,9 @@ def _findings(
         rest = [line for line in lines if line not in here]
         with running_as(_state(originals, rest).codes()):
             given = gradients_of(trial) or {}
-        wrong = [trial.answer.called.get(n, f"d{n}") for n in trial.given if n not in given or not search.fits(trial, n, given[n])]
+        wrong = [
+            trial.answer.called.get(n, f"d{n}") for n in trial.given if n not in given or not search.fits(trial, n, given[n])
+        ]
         synonyms = tuple(_pair(other) for other in others if len(said) == 1 and len(other) == 1) if len(here) == 1 else ()
         where = "; ".join(f"line {line.number}, {line.old or 'behind ' + _behind(line)}" for line in here)
         right = "; ".join(line.new or "(nothing: the line goes)" for line in here)

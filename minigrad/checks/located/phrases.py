@@ -18,7 +18,16 @@ HOLE = "__hole__"
 """What stands for what is put into an expression."""
 FORMS = ("1 - {a}", "1 - {a}**2", "{a} * (1 - {a})", "1 - {np}.tanh({a})**2", "{np}.tanh({a})")
 """What is made of one array, in derivatives of gates."""
-OWN_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.FunctionDef, ast.ClassDef, ast.JoinedStr)
+OWN_SCOPES = (
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.JoinedStr,
+)
 
 
 class Phrase(NamedTuple):
@@ -39,7 +48,7 @@ class Phrase(NamedTuple):
 def expressions(node: ast.AST) -> Iterator[ast.expr]:
     """The expressions in a statement or an expression that are read, but not those with variables of their own."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, OWN_SCOPES) or isinstance(child, ast.stmt):
+        if isinstance(child, (*OWN_SCOPES, ast.stmt)):
             continue
         if isinstance(child, ast.expr) and isinstance(getattr(child, "ctx", ast.Load()), ast.Load):
             yield child
@@ -75,7 +84,9 @@ def phrases(function: Written) -> list[Phrase]:
     for text in [text for text, rank in found.items() if rank == 0]:
         for form in forms:
             found.setdefault(form.format(a=text, np=library), 2)
-    return [Phrase(text, code, rank, around.get(text, ())) for text, rank in found.items() if (code := compiled(text)) is not None]
+    return [
+        Phrase(text, code, rank, around.get(text, ())) for text, rank in found.items() if (code := compiled(text)) is not None
+    ]
 
 
 def _around(function: Written, node: ast.expr) -> Iterator[tuple[str, CodeType]]:
@@ -99,11 +110,12 @@ def _near(index: ast.expr, text: str) -> Iterator[str]:
     yield text
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     for k, part in enumerate(parts):
-        steps = {
-            "Name": lambda part: (f"{part.id} - 1", f"{part.id} + 1"),
-            "BinOp": lambda part: (ast.unparse(part.left),),
-        }.get(type(part).__name__)
-        for other in steps(part) if steps is not None else ():
+        steps: list[str] = []
+        if isinstance(part, ast.Name):
+            steps = [f"{part.id} - 1", f"{part.id} + 1"]
+        elif isinstance(part, ast.BinOp):
+            steps = [ast.unparse(part.left)]
+        for other in steps:
             yield ", ".join(other if j == k else ast.unparse(inner) for j, inner in enumerate(parts))
 
 

@@ -1,4 +1,4 @@
-"""Other ways to write an expression that is there: operands lost or too many, exchanged, transposed, summed, of another sign."""
+"""Other ways to write an expression that is there: operands lost, too many, exchanged, transposed, summed, of another sign."""
 
 from __future__ import annotations
 

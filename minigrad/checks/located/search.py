@@ -164,7 +164,6 @@ class Search:
         """What may be tried, in groups, the likeliest first: statements, and expressions that no right gradient depends on."""
         functions = list(state.functions.values())
         pure = {function: is_pure(function, state.functions) for function in functions}
-        yield [edit for function in functions for edit in of_statements(function)]
         places: list[Place] = []
         for function in functions:
             for statement, _ in all_statements(function.tree):
@@ -175,8 +174,10 @@ class Search:
         right = before[shortest]
         wrong = set(self.trials[shortest].given) - right
         known: dict[Written, list[Phrase]] = {}
+        found: list[Edit] = []
         for everything, fixed in itertools.product((True, False), (False, True)):
-            found: list[Edit] = []
+            if everything and fixed:
+                found += [edit for function in functions for edit in of_statements(function)]
             statements: dict[Any, list[Place]] = {}
             for place in places:
                 reached = influence.get(place.outlet, [])
@@ -197,6 +198,7 @@ class Search:
                 unchanged = seen[1].get(statement, [])[-1:] if fixed else []
                 found += at_places(here, visits, unchanged, known[function], self.truths)
             yield sorted([*found, *everywhere(found)], key=lambda edit: edit.rank)
+            found = []
 
     def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:
         """Which gradients depend on each array in a statement, at its first visit and at the others."""
@@ -224,7 +226,7 @@ NUDGE = "__nudge__"
 
 @contextlib.contextmanager
 def _nudging(functions: list[Written]) -> Iterator[Callable[[int], Callable[[], int]]]:
-    """While it lasts, NUDGE changes its argument a little the first time, 1, or at all others, 0; it tells how often it was called."""
+    """While it lasts, NUDGE changes its argument a little, the first time (1) or at all others (0), and tells how often it ran."""
     count, which = 0, 1
 
     def nudged(value: Any) -> Any:
@@ -250,6 +252,6 @@ def _nudging(functions: list[Written]) -> Iterator[Callable[[int], Callable[[], 
 @contextlib.contextmanager
 def quietly(trial: Trial) -> Iterator[None]:
     """While it lasts, the user's code can be run again and again, and what it prints is not shown."""
-    with replaced(trial.adapter.users(), in_double_precision), reporting(all="ignore"):
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with replaced(trial.adapter.users(), in_double_precision), reporting(all="ignore"), silent:
+        yield

@@ -13,8 +13,9 @@ __all__ = ["all_statements", "carried_on", "rewritten_statement"]
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
     """Every statement in a function, with the block that it is in; not those of functions inside."""
     for name in ("body", "orelse", "finalbody"):
-        block = getattr(tree, name, None)
-        for statement in block if isinstance(block, list) else []:
+        found = getattr(tree, name, None)
+        block: list[ast.stmt] = found if isinstance(found, list) else []
+        for statement in block:
             yield statement, block
             if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
                 yield from all_statements(statement)

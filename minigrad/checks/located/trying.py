@@ -67,7 +67,7 @@ class _Switched(ast.NodeTransformer):
 
     @override
     def visit(self, node: ast.AST) -> Any:
-        new = self.generic_visit(node)
+        new: Any = self.generic_visit(node)
         others = self.others.get(getattr(node, "_original", node))
         if not others:
             return new

@@ -120,5 +120,3 @@ def running_as(codes: Mapping[FunctionType, CodeType]) -> Iterator[None]:
     finally:
         for function, code in before.items():
             function.__code__ = code
-
-

@@ -24,7 +24,7 @@ from minigrad.reporting import reporting
 
 __all__ = ["diagnosed"]
 
-LOCATED = 2
+LOCATED = 1
 """How many times as long the user's lines are looked through as changes of the derivation are tried."""
 
 

@@ -29,8 +29,8 @@ __all__ = ["Place", "at_places", "everywhere", "of_statements", "places_of"]
 ENTRYWISE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 FEW = 0.65
 """What costs more is tried only where entries can be computed by themselves."""
-BRACKETS = 1.0
-"""What a sum costs more in the place of a factor: so nobody writes a derivative."""
+MORE = 0.95
+"""The same where there is more than a name."""
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
 
@@ -209,21 +209,25 @@ class _At:
         if isinstance(self.place.node, ast.Constant):
             return
         pool, here, now = self.at_hand.pool(self.now[0].shape), self.text, self.now
-        costs = pool.costs if self.place.entrywise else np.where(pool.costs <= FEW, pool.costs, np.inf)
+        costs = (
+            pool.costs
+            if self.place.entrywise
+            else np.where(pool.costs <= (MORE if isinstance(self.place.node, ast.BinOp) else FEW), pool.costs, np.inf)
+        )
         product = tight(here)
 
         def combined(by: Callable[[Any, Any], Any]) -> list[Array]:
             return [by(value, stack) for value, stack in zip(now, pool.stacks, strict=True)]
 
         yield from self._tried(costs, pool.stacks, pool.text)
-        terms = costs + BRACKETS * ((costs > 0) | isinstance(self.place.node, ast.BinOp)) * self._is_factor()
+        terms = costs + np.where(((costs > 0) | isinstance(self.place.node, ast.BinOp)) & self._is_factor(), np.inf, 0.0)
         yield from self._tried(terms, combined(np.add), lambda k: f"{here} + {pool.text(k)}")
         yield from self._tried(terms + 0.1, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
         factors = np.where(costs < 1, costs, np.inf)
         yield from self._tried(factors, combined(np.multiply), lambda k: f"{product} * {tight(pool.text(k))}")
 
     def _is_factor(self) -> bool:
-        """Whether a sum in this place would need brackets, and has none."""
+        """Whether a sum in this place would need brackets, and has none: so nobody writes a derivative."""
         node = self.place.node
         is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
         products = (n for n in ast.walk(self.place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult | ast.Div))

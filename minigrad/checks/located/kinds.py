@@ -123,7 +123,8 @@ def _factors(node: ast.AST) -> Iterator[str]:
         yield from _factors(node.left)
         yield from _factors(node.right)
     else:
-        yield ast.unparse(node)
+        is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+        yield f"({ast.unparse(node)})" if is_sum else ast.unparse(node)
 
 
 def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str]:
@@ -135,7 +136,9 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
         what = was.removesuffix(".T")
         return (
             "not transposed",
-            f"{what} is {'not ' if is_now.endswith('.T') else ''}transposed in {of}, and should{' not' if was.endswith('.T') else ''} be",
+            f"{what} is not transposed in {of}, and should be"
+            if is_now.endswith(".T")
+            else f"{what} is transposed in {of}, and should not be",
         )
     if is_now in (f"-{was}", f"-({was})") or was in (f"-{is_now}", f"-({is_now})"):
         return "sign", f"{was} in {of} has the wrong sign: it should be {is_now}"
@@ -154,7 +157,7 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
             twice = any(term in set(_terms(new)) for term in extra)
             return ("counted twice" if twice else "a term too many"), f"{' + '.join(extra)} does not belong in {of}"
         if {term.lstrip("-") for term in lost} == {term.lstrip("-") for term in extra}:
-            return "sign", f"{' and '.join(term.lstrip('-') for term in lost)} in {of} has the wrong sign"
+            return "sign", f"{was} has the wrong sign in {of}: it should be {is_now}"
     return _of_factors(old, new, of)
 
 

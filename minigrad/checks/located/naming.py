@@ -20,6 +20,7 @@ __all__ = ["located"]
 
 MOST = 8
 """So many lines are said to be wrong at most."""
+FAILURES = (ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError)
 EVERY = 4
 """Of so many lines it is tried whether some of them would do."""
 
@@ -36,7 +37,10 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
         return []
     with quietly(trials[0]):
         search = Search(trials, rtol, deadline)
-        originals, states = search.run()
+        try:
+            originals, states = search.run()
+        except FAILURES:
+            return []  # his code does what cannot be tried in passing
         options: list[tuple[tuple[float, ...], State, list[Line]]] = []
         for state in states:
             lines = _lines(originals, state)
@@ -107,7 +111,11 @@ def _findings(
         wrong = [
             trial.answer.called.get(n, f"d{n}") for n in trial.given if n not in given or not search.fits(trial, n, given[n])
         ]
-        synonyms = tuple(_pair(other) for other in others if len(said) == 1 and len(other) == 1) if len(here) == 1 else ()
+        synonyms = (
+            tuple(_pair(other) for other in others if len(said) == 1 and [line.number for line in other] == [here[0].number])
+            if len(here) == 1
+            else ()
+        )
         where = "; ".join(f"line {line.number}, {line.old or 'behind ' + _behind(line)}" for line in here)
         right = "; ".join(line.new or "(nothing: the line goes)" for line in here)
         found.append(Finding(kind, missing, where, EFFECTS.get(kind, ""), right, synonyms, tuple(wrong)))

@@ -226,7 +226,7 @@ NUDGE = "__nudge__"
 
 @contextlib.contextmanager
 def _nudging(functions: list[Written]) -> Iterator[Callable[[int], Callable[[], int]]]:
-    """While it lasts, NUDGE changes its argument a little, the first time (1) or at all others (0), and tells how often it ran."""
+    """While it lasts, NUDGE changes its argument a little, the first time (1) or all others (0), and tells how often it ran."""
     count, which = 0, 1
 
     def nudged(value: Any) -> Any:

@@ -1,0 +1,117 @@
+"""The line that is wrong is named, with the line that it should be; where that cannot be proved, nothing is."""
+
+from __future__ import annotations
+
+import linecache
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from derivation_cases import CASES, Case, functions
+
+from minigrad import check_backward
+from minigrad.checks import Report
+
+BY_ID = {case.id: case for case in CASES}
+
+NAMED = [
+    ("course_columns:rnn_cell_backward", "(1 - a_next**2) * da_next", "da_next", "dtanh = da_next * (1 - a_next**2)"),
+    ("course_columns:rnn_cell_backward", "(1 - a_next**2)", "(1 - a_prev**2)", "dtanh = (1 - a_next**2) * da_next"),
+    ("course_columns:rnn_cell_backward", "np.dot(Waa.T, dtanh)", "np.dot(Waa, dtanh)", "da_prev = np.dot(Waa.T, dtanh)"),
+    ("course_columns:rnn_cell_backward", "np.dot(Waa.T, dtanh)", "np.dot(Waa.T, da_next)", "da_prev = np.dot(Waa.T, dtanh)"),
+    ("course_columns:rnn_cell_backward", "dtanh, a_prev.T", "dtanh, a_next.T", "dWaa = np.dot(dtanh, a_prev.T)"),
+    ("course_columns:rnn_cell_backward", "np.sum(dtanh", "np.mean(dtanh", "dba = np.sum(dtanh, axis=1, keepdims=True)"),
+    ("course_columns:rnn_backward", "dWaa += gradients", "dWaa = gradients", 'dWaa += gradients["dWaa"]'),
+    ("course_columns:rnn_backward", "da0 = da_prevt", "da0 = np.zeros_like(da_prevt)", "da0 = da_prevt"),
+    ("course_columns:rnn_backward", "reversed(range(T_x))", "range(T_x)", "for t in reversed(range(T_x)):"),
+    ("course_columns:rnn_backward", "da_prevt = grad", "da_prevt += grad", 'da_prevt = gradients["da_prev"]'),
+    ("rows_stacked:rnn_backward", "prev_h.T.dot(da)", "next_h.T.dot(da)", "dWh = prev_h.T.dot(da)"),
+    ("rows_stacked:rnn_backward", "db += db_t", "db = db_t", "db += db_t"),
+    ("rows_stacked:lstm_step_backward", "dprev_c = dc * f", "dprev_c = dc * i", "dprev_c = dc * f"),
+    ("rows_stacked:lstm_step_backward", "dprev_c = dc * f", "dprev_c = dnext_c * f", "dprev_c = dc * f"),
+    ("gru_columns:gru_step_backward", "dr = drh * h_prev", "dr = drh * h_hat", "dr = drh * h_prev"),
+    ("gru_columns:gru_step_backward", "drh * r", "drh", "dh_prev = dh_prev + drh * r"),
+]
+
+
+@pytest.mark.parametrize(("case", "old", "new", "right"), NAMED, ids=[f"{n}-{row[0]}" for n, row in enumerate(NAMED)])
+def test_the_line_is_named_as_it_should_be(case: str, old: str, new: str, right: str) -> None:
+    report = checked(BY_ID[case], old, new)
+    assert report.named, report
+    assert [finding.right for finding in report.findings] == [right]
+
+
+def checked(case: Case, *mistake: str) -> Report:
+    return check_backward(*functions(case, (mistake[0], mistake[1])), case.arguments(), **case.options)
+
+
+FORWARD = """
+import numpy as np
+
+
+def step(x, h_prev, W, U, b):
+    z = W @ x + U @ h_prev + b
+    h = np.tanh(z)
+    return h, (x, h_prev, h, W, U, b)
+"""
+
+
+def of(backward: str) -> Report:
+    """The report about a backward pass for FORWARD, with a source of its own."""
+    source = FORWARD + backward
+    name = f"located_{abs(hash(backward))}"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    module: Any = types.ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    example = [np.ones(shape) for shape in ((3, 4), (5, 4), (5, 3), (5, 5), (5, 1))]
+    return check_backward(module.step, module.step_backward, example, returns=("x", "h_prev", "W", "U", "b"))
+
+
+HEAD = "\n\ndef step_backward(dh, cache):\n    x, h_prev, h, W, U, b = cache\n"
+
+
+def test_two_mistakes_are_two_lines() -> None:
+    report = of(
+        HEAD
+        + "    dz = dh * (1 - h**2)\n    dW = dz @ x.T\n    dU = dz @ h.T\n    db = dz.mean(axis=1, keepdims=True)\n"
+        + "    return W.T @ dz, U.T @ dz, dW, dU, db\n"
+    )
+    assert report.named, report
+    assert {finding.right for finding in report.findings} == {"dU = dz @ h_prev.T", "db = dz.sum(axis=1, keepdims=True)"}
+
+
+def test_what_no_line_makes_right_is_not_named_as_a_line() -> None:
+    report = of(
+        HEAD + "    dz = np.sin(dh) + np.cos(h)\n    return W.T @ dz, U.T @ dz, dz @ x.T, dz @ h_prev.T, dz.sum(1)[:, None]\n"
+    )
+    assert not report.passed
+    assert not report.named, report
+
+
+def test_a_line_is_not_named_that_makes_only_some_gradients_right() -> None:
+    report = of(
+        HEAD
+        + "    dz = dh * (1 - h**2)\n    dW = dz @ h_prev.T[:, :3]\n    dU = np.exp(dz) @ h_prev.T\n"
+        + "    return W.T @ dz, U @ np.sin(dz), dW, dU, dz.sum(axis=1, keepdims=True)\n"
+    )
+    assert not report.named, report
+
+
+def test_a_right_one_is_left_as_it_is() -> None:
+    right = (
+        HEAD
+        + "    dz = dh - dh * h * h\n    return W.T @ dz, U.T @ dz, dz @ x.T, dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n"
+    )
+    report = of(right)
+    assert report.passed
+    assert not report.findings
+
+
+def test_the_functions_run_as_before_afterwards() -> None:
+    case = BY_ID["course_columns:rnn_cell_backward"]
+    forward, backward = functions(case, ("np.dot(Waa.T, dtanh)", "np.dot(Waa, dtanh)"))
+    before, names = backward.__code__, set(backward.__globals__)
+    check_backward(forward, backward, case.arguments())
+    assert backward.__code__ is before
+    assert set(backward.__globals__) == names

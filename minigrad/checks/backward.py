@@ -104,8 +104,8 @@ def check_backward(
     ...     return W.T @ dz, U.T @ dz, dz @ x.T, dz @ h_prev.T, dz.sum(axis=1, keepdims=True)
     >>> example = [np.ones(shape) for shape in ((3, 4), (5, 4), (5, 3), (5, 5), (5, 1))]
     >>> report = check_backward(step, step_backward, example, outputs=("h", "cache"), returns=("x", "h_prev", "W", "U", "b"))
-    >>> report.passed, report.named, report.findings[0].missing
-    (False, True, 'the derivative of tanh in dh_pre is without the square: 1 - h')
+    >>> report.passed, report.named, report.findings[0].right
+    (False, True, 'dz = dh * (1 - h * h)')
     """
     for what, function in (("forward", forward), ("backward", backward)):
         if not callable(function):

@@ -81,20 +81,20 @@ def test_two_mistakes_are_two_lines() -> None:
     assert {finding.right for finding in report.findings} == {"dU = dz @ h_prev.T", "db = dz.sum(axis=1, keepdims=True)"}
 
 
-def test_what_no_line_makes_right_is_not_named_as_a_line() -> None:
+BLIND = "\n\ndef step_backward(dh, cache):\n    h_prev, h, W, U = cache[1:5]\n    dz = dh * (1 - h**2)\n"
+"""Here x is not at hand, so that dW cannot be written right."""
+
+
+def test_what_no_line_makes_right_is_not_named() -> None:
     report = of(
-        HEAD + "    dz = np.sin(dh) + np.cos(h)\n    return W.T @ dz, U.T @ dz, dz @ x.T, dz @ h_prev.T, dz.sum(1)[:, None]\n"
+        BLIND + "    return W.T @ dz, U.T @ dz, dz @ np.sin(dz).T[:, :3], dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n"
     )
     assert not report.passed
     assert not report.named, report
 
 
-def test_a_line_is_not_named_that_makes_only_some_gradients_right() -> None:
-    report = of(
-        HEAD
-        + "    dz = dh * (1 - h**2)\n    dW = dz @ h_prev.T[:, :3]\n    dU = np.exp(dz) @ h_prev.T\n"
-        + "    return W.T @ dz, U @ np.sin(dz), dW, dU, dz.sum(axis=1, keepdims=True)\n"
-    )
+def test_a_line_that_makes_only_some_gradients_right_does_not_name_the_mistake() -> None:
+    report = of(BLIND + "    return W.T @ dz, U @ dz, dz @ np.sin(dz).T[:, :3], dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n")
     assert not report.named, report
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.kinds import factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions, tight
 from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.rewriting import rewritten
@@ -144,7 +145,7 @@ def at_places(
         except _LostError:
             continue
         for mark, edit in tried:
-            if edit.places[0][1].endswith(itself):
+            if edit.places[0][1].endswith(itself) or _is_rewritten(edit.places[0][1]):
                 continue
             other = best.get((place.outlet, mark))
             if other is None or (other.cost, _longer(other)) > (edit.cost, _longer(edit)):
@@ -155,6 +156,14 @@ def at_places(
 def _longer(edit: Edit) -> int:
     """By how much the text grows."""
     return sum(len(text) - len(edit.function.segment(node)) for node, text in edit.places)
+
+
+def _is_rewritten(text: str) -> bool:
+    """Whether a sum is a product in disguise, a * b + a * b * c: nobody writes a derivative so."""
+    node = ast.parse(text, mode="eval").body
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add | ast.Sub):
+        return False
+    return len(set(factors_of(node.left)) & set(factors_of(node.right))) > 1
 
 
 class _LostError(Exception):

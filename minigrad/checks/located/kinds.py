@@ -11,7 +11,7 @@ from typing import TypeAlias
 from minigrad.checks import names
 from minigrad.checks.located.lines import Line
 
-__all__ = ["kind_of"]
+__all__ = ["factors_of", "kind_of"]
 
 CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (\S+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
@@ -118,10 +118,11 @@ def _terms(node: ast.AST, sign: str = "") -> Iterator[str]:
         yield f"{sign}{ast.unparse(node)}"
 
 
-def _factors(node: ast.AST) -> Iterator[str]:
+def factors_of(node: ast.AST) -> Iterator[str]:
+    """The factors of a product, as texts."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        yield from _factors(node.left)
-        yield from _factors(node.right)
+        yield from factors_of(node.left)
+        yield from factors_of(node.right)
     else:
         is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
         yield f"({ast.unparse(node)})" if is_sum else ast.unparse(node)
@@ -163,7 +164,7 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
 
 def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
     was, is_now = ast.unparse(old), ast.unparse(new)
-    mine, theirs = Counter(_factors(old)), Counter(_factors(new))
+    mine, theirs = Counter(factors_of(old)), Counter(factors_of(new))
     lost, extra = list((theirs - mine).elements()), list((mine - theirs).elements())
     single = [text for text, factors in ((was, mine), (is_now, theirs)) if len(factors) < 3]
     curved = any(CURVE.match(text) for text in (*lost, *extra, *single)) or _gate(lost) or _gate(extra)

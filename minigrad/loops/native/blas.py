@@ -1,7 +1,7 @@
 """NumPy's own BLAS: where its functions for products are, so that native code calls the same as NumPy does.
 
 Asked for are the names that 64-bit builds of OpenBLAS have; NumPy's wheels bring one. Where there is none (another BLAS, or one
-that takes 32-bit integers) loops run in NumPy.
+that takes 32-bit integers) all products are done by `minigrad.loops.native.gemm`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["found"]
+__all__ = ["found", "threads"]
 
 PATTERNS: Final = ("scipy_cblas_{}64_", "cblas_{}64_")
 FOLDERS: Final = ("../numpy.libs", ".dylibs")
@@ -30,6 +30,17 @@ def found(letter: str) -> tuple[int, int] | None:
             if all(functions):
                 return functions[0], functions[1]
     return None
+
+
+@cache
+def threads() -> int:
+    """How many threads it computes large products with, when first asked."""
+    for library in _libraries():
+        for pattern in PATTERNS:
+            count = getattr(library, pattern.replace("cblas", "openblas").format("get_num_threads"), None)
+            if count is not None:
+                return int(count())
+    return 1
 
 
 def _address(library: Any, name: str) -> int:

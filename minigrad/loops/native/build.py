@@ -68,7 +68,7 @@ def _compiled(source: str, what: str) -> Any:
 def _executed(source: str, path: Path | None) -> Any:
     namespace: dict[str, Any] = {"__name__": __name__, "CACHED": path is not None}
     exec(compile(source, "<native loop>" if path is None else str(path), "exec"), namespace)
-    if not hasattr(namespace["run"], "signatures"):
+    if not hasattr(namespace["run"], "signatures") and not hasattr(namespace["run"], "address"):
         raise CannotCompile("numba is switched off (NUMBA_DISABLE_JIT)")
     return namespace["run"]
 

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from minigrad.loops.native import curves
 from minigrad.loops.native.curves import Term
 
-__all__ = ["FUNCTIONS", "bits", "disjoint", "doubles", "product", "select", "singles"]
+__all__ = ["FUNCTIONS", "bits", "disjoint", "doubles", "pack", "product", "select", "singles"]
 
 
 def _pointers(kind: Any) -> Any:
@@ -105,36 +105,57 @@ ROW_MAJOR, PLAIN, TRANSPOSED, ONE_APART = 101, 111, 112, 1
 
 @intrinsic
 def product(
-    typing: Any, gemm: Any, gemv: Any, rows: Any, columns: Any, inner: Any,
-    a: Any, of_a: Any, b: Any, of_b: Any, transposed: Any, y: Any, of_y: Any,
+    typing: Any, gemm: Any, gemv: Any, multiply: Any, rows: Any, columns: Any, inner: Any,
+    a: Any, of_a: Any, b: Any, of_b: Any, transposed: Any, packed: Any, y: Any, of_y: Any,
 ) -> Any:  # fmt: skip
-    """y = A B or A Bᵀ by BLAS: gemm, or gemv where A is one row.
+    """y = A B or A Bᵀ: with a B that is packed by ``multiply``, else by BLAS: gemm, or gemv where A is one row.
 
-    ``gemm`` and ``gemv`` are addresses; ``of_a`` … say how far apart rows lie, and ``transposed`` that B is (columns, inner).
+    ``gemm``, ``gemv``, ``multiply`` and ``packed`` are addresses, 0 of what is not there; ``of_a`` … say how far apart rows
+    lie, and ``transposed`` that B is (columns, inner).
     """
     number = a.dtype
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        gemm, gemv, m, n, k, a, of_a, b, of_b, transposed, y, of_y = args
+        gemm, gemv, multiply, m, n, k, a, of_a, b, of_b, transposed, packed, y, of_y = args
         short, long, real = ir.IntType(32), ir.IntType(64), context.get_value_type(number)
-        pointer, zero, one = real.as_pointer(), ir.Constant(real, 0.0), ir.Constant(real, 1.0)
+        pointer, zero, one = real.as_pointer(), real(0.0), real(1.0)
 
         def call(address: Any, kinds: str, *values: Any) -> None:
             known = {"i": short, "l": long, "r": real, "p": pointer}
             kind = ir.FunctionType(ir.VoidType(), [known[letter] for letter in kinds])
             builder.call(builder.inttoptr(address, kind.as_pointer()), values)
 
-        order, plain, other = (ir.Constant(short, value) for value in (ROW_MAJOR, PLAIN, TRANSPOSED))
-        is_row = builder.icmp_signed("==", m, ir.Constant(long, 1))
-        with builder.if_else(is_row) as (row, matrix):
-            with row:
-                step = ir.Constant(long, ONE_APART)
-                height, width = builder.select(transposed, n, k), builder.select(transposed, k, n)
-                flag = builder.select(transposed, plain, other)
-                call(gemv, "iillrplplrpl", order, flag, height, width, one, b, of_b, a, step, zero, y, step)
-            with matrix:
-                flag = builder.select(transposed, other, plain)
-                call(gemm, "iiilllrplplrpl", order, plain, flag, m, n, k, one, a, of_a, b, of_b, zero, y, of_y)
+        def by_blas() -> None:
+            order, plain, other = (short(value) for value in (ROW_MAJOR, PLAIN, TRANSPOSED))
+            with builder.if_else(builder.icmp_signed("==", m, long(1))) as (row, matrix):
+                with row:
+                    step = long(ONE_APART)
+                    height, width = builder.select(transposed, n, k), builder.select(transposed, k, n)
+                    flag = builder.select(transposed, plain, other)
+                    call(gemv, "iillrplplrpl", order, flag, height, width, one, b, of_b, a, step, zero, y, step)
+                with matrix:
+                    flag = builder.select(transposed, other, plain)
+                    call(gemm, "iiilllrplplrpl", order, plain, flag, m, n, k, one, a, of_a, b, of_b, zero, y, of_y)
+
+        with builder.if_else(builder.icmp_signed("!=", packed, long(0))) as (once, anew):
+            with once:
+                call(multiply, "lllpllpl", m, n, k, a, of_a, packed, y, of_y)
+            with anew:
+                by_blas()
         return context.get_dummy_value()
 
-    return types.none(gemm, gemv, rows, columns, inner, a, of_a, b, of_b, transposed, y, of_y), emit
+    of = (gemm, gemv, multiply, rows, columns, inner, a, of_a, b, of_b, transposed, packed, y, of_y)
+    return types.none(*of), emit
+
+
+@intrinsic
+def pack(typing: Any, function: Any, columns: Any, inner: Any, b: Any, of_b: Any, transposed: Any, packed: Any) -> Any:
+    """Pack a matrix by a function at an address, for `product`; all arguments are integers."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function, *others = args
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(others))
+        builder.call(builder.inttoptr(function, kind.as_pointer()), others)
+        return context.get_dummy_value()
+
+    return types.none(function, columns, inner, b, of_b, transposed, packed), emit

@@ -10,10 +10,10 @@ from typing_extensions import override
 
 from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
-from minigrad.loops.native import blas
+from minigrad.loops.native import blas, gemm
 from minigrad.loops.native.build import built
 from minigrad.loops.native.flags import flags
-from minigrad.loops.native.form import AFTER, BEFORE, CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS, Form, Place
+from minigrad.loops.native.form import AFTER, BEFORE, CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS, Form, Place, Product
 from minigrad.loops.native.lower import lowered
 from minigrad.loops.native.source import BATCH, FIRST, GEMM, HEAD, OF_POINTER, OF_PRODUCT, products_of, source
 from minigrad.loops.program import LOCAL, CannotCompile, Ref
@@ -21,11 +21,12 @@ from minigrad.loops.schedule import Schedule
 
 __all__ = ["NativeExecutable"]
 
-LONG: Final = 16
-"""Steps from which on it is worth while to transpose a small matrix once."""
+FEW: Final = 4
+MANY: Final = 16
+"""Steps, and rows in all of them, from which on it is worth while to pack a matrix once."""
 
-SMALL: Final = 2**16
-"""Entries up to which a matrix is small."""
+SHARED: Final = 2**23
+"""Multiplications in one product from which on two threads of BLAS are faster than one of ours."""
 
 CHUNK: Final = 64
 """Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
@@ -39,7 +40,7 @@ class NativeExecutable(Executable):
         plain: what runs it in NumPy, where native code raises one of the processor's flags.
 
     Raises:
-        CannotCompile: there is no native form of it, no BLAS that can be called, or no way to see overflows.
+        CannotCompile: there is no native form of it, or no way to see overflows.
     """
 
     __slots__ = ("form", "function", "operands", "passing", "places", "plain", "pointers", "products", "template")
@@ -49,8 +50,6 @@ class NativeExecutable(Executable):
         self.remark, plain.remark = "", "numbers overflow or are not defined"
         self.plain, self.every_carry, self.carry, self.body = plain, plain.every_carry, plain.carry, plain.body
         self.products = products_of(form)
-        if self.products and blas.found(_letter(form)) is None:
-            raise CannotCompile("NumPy's BLAS has no functions with 64-bit integers that native code could call")
         if flags() is None:
             raise CannotCompile("the C library does not tell which floating-point flags are up")
         self.function = built(source(form), "a loop over time")
@@ -69,7 +68,8 @@ class NativeExecutable(Executable):
         form, base = self.form, HEAD + len(self.form.sizes)
         after = base + OF_POINTER * len(form.pointers)
         table = np.zeros(after + OF_PRODUCT * len(self.products), np.int64)
-        table[GEMM:BATCH] = (blas.found(_letter(form)) if self.products else None) or (0, 0)
+        if self.products:
+            table[GEMM:BATCH] = *(blas.found(_letter(form)) or (0, 0)), *gemm.functions(form.dtype.itemsize)
         table[BATCH : BATCH + 1 + len(form.sizes)] = form.batch, *form.sizes
         for number, (place, _) in enumerate(form.pointers):
             at = base + OF_POINTER * number
@@ -114,7 +114,7 @@ class NativeRun(Run):
         self.memory: list[Any] = []
         """An array for each place."""
         self.matrices: list[Array] = []
-        """Those that products take: kept for the run, since some were copied."""
+        """Those that products take, some of them copies, and what they are packed to: kept until all steps are computed."""
         old, new = self._begun(carry)
         self.given = {XS: [_in_one_piece(x) for x in xs], CONST: list(consts), CARRY: old, NEW: new}
 
@@ -146,6 +146,7 @@ class NativeRun(Run):
             function(table, IN, start, stop)
         if form.sections[AFTER]:
             function(table, AFTER, 0, 0)
+        self.matrices.clear()
         for number in self.executable.passing:
             self.memory[number] = None
         return not known.raised(known.bits)
@@ -169,10 +170,22 @@ class NativeRun(Run):
         for section, made in executable.products:
             if section != IN:
                 table[after] *= T
-            array, step, transposed = self._matrix(made.const, made.is_transposed, section == IN)
-            table[after + 3], table[after + 5], table[after + 7] = transposed, step, _address(array)
+            array, transposed = self._matrix(made)
+            table[after + 3], table[after + 5], table[after + 7] = transposed, array.shape[1], _address(array)
+            if self._is_packed(section, int(table[after]), made):
+                packed = np.empty(gemm.room(array.itemsize, made.columns, made.inner), np.uint8)
+                table[after + 8] = -(-_address(packed) // gemm.LINE) * gemm.LINE
+                self.matrices.append(packed)
             after += OF_PRODUCT
         return table
+
+    def _is_packed(self, section: int, rows: int, made: Product) -> bool:
+        """Whether a product is done with a packed matrix: not if it is of a few rows in all, nor if BLAS shares it out."""
+        known = blas.found(_letter(self.executable.form))
+        if known is None:
+            return True
+        calls, in_all = (self.T, rows * self.T) if section == IN else (FEW, rows)
+        return calls >= FEW and in_all >= MANY and (blas.threads() == 1 or rows * made.columns * made.inner < SHARED)
 
     def _array(self, place: Place) -> Array:
         """The memory of a place."""
@@ -186,19 +199,13 @@ class NativeRun(Run):
             return np.ascontiguousarray(array, dtype)
         return array if kind == XS or self.executable.every_carry else self.given[CARRY][number][0].base
 
-    def _matrix(self, const: int, transposed: bool, in_loop: bool) -> tuple[Array, int, bool]:
-        """A matrix whose rows are in one piece each, how far they lie apart, and whether it is to be transposed.
-
-        A small one is transposed once for the many small products of a loop, which BLAS makes faster so.
-        """
-        array: Array = self.given[CONST][const]
+    def _matrix(self, made: Product) -> tuple[Array, bool]:
+        """A matrix whose rows are in one piece each, and whether it is to be transposed."""
+        array, transposed = self.given[CONST][made.const], made.is_transposed
         if array.flags.f_contiguous and not array.flags.c_contiguous:
             array, transposed = array.T, not transposed
-        if transposed and in_loop and self.T >= LONG and array.size <= SMALL:
-            array, transposed = array.T, False
-        array = _in_one_piece(array)
-        self.matrices.append(array)
-        return array, array.shape[1], transposed
+        self.matrices.append(_in_one_piece(array))
+        return self.matrices[-1], transposed
 
     @override
     def of(self, operand: Ref) -> Any:

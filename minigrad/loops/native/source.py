@@ -3,9 +3,10 @@
 Each stage is a function of pointers; ``run`` calls them, and BLAS, over the steps of a section. Whatever differs between runs,
 or between programs of one structure (addresses, numbers of steps, rows and columns), is read from a table of integers:
 
-    first row · direction · T · gemm · gemv · B · sizes …
+    first row · direction · T · gemm · gemv · multiply · pack · B · sizes …
     for each pointer: its address, bytes from step to step, entries from row to row
-    for each product: rows, columns, inner, transposed, how far apart the rows of A, B and Y lie, the address of B
+    for each product: rows, columns, inner, transposed, how far apart the rows of A, B and Y lie, the address of B,
+        that of what it is packed to (0: it is not)
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from minigrad.loops.native.form import AFTER, BEFORE, CARRY, IN, NEW, Apply, For
 
 __all__ = ["HEAD", "OF_POINTER", "OF_PRODUCT", "products_of", "source"]
 
-FIRST, DIRECTION, STEPS, GEMM, GEMV, BATCH, HEAD = range(7)
+FIRST, DIRECTION, STEPS, GEMM, GEMV, MULTIPLY, PACK, BATCH, HEAD = range(9)
 OF_POINTER: Final = 3
-OF_PRODUCT: Final = 8
+OF_PRODUCT: Final = 9
 
 KINDS: Final = {"f4": ("float32", "singles"), "f8": ("float64", "doubles")}
 
@@ -30,7 +31,7 @@ import math
 import numpy as np
 from numba import njit
 
-from minigrad.loops.native.llvm import FUNCTIONS, bits, disjoint, {at}, product, select
+from minigrad.loops.native.llvm import FUNCTIONS, bits, disjoint, {at}, pack, product, select
 
 number, at = np.{number}, {at}
 zero, one, two = number(0), number(1), number(2)
@@ -69,6 +70,7 @@ def _run(form: Form, calls: list[list[list[str]]]) -> Iterator[str]:
     yield f"    B{sizes} = {', '.join(f'table[{BATCH + k}]' for k in range(len(form.sizes) + 1))}"
     for section in (BEFORE, IN, AFTER):
         yield f"    {'if' if section == BEFORE else 'elif'} section == {section}:"
+        yield from _packing(form, section)
         if section == IN:
             yield from _over_steps([call for stage in calls[IN] for call in stage], "start", "stop")
         for stage in calls[section] if section != IN else []:
@@ -78,6 +80,15 @@ def _run(form: Form, calls: list[list[list[str]]]) -> Iterator[str]:
             yield f"        t = {0}"
             yield from [f"        {call}" for call in stage if call.startswith("product")]
         yield "        pass"
+
+
+def _packing(form: Form, section: int) -> Iterator[str]:
+    """Before the first step, what is packed."""
+    for number, (of, _) in enumerate(products_of(form)):
+        if of == section:
+            _, columns, inner, transposed, _, of_b, _, b, packed = _numbers_of(form, number)
+            yield f"        if start == 0 and {packed} != 0:"
+            yield f"            pack(table[{PACK}], {columns}, {inner}, {b}, {of_b}, {transposed}, {packed})"
 
 
 def _over_steps(calls: list[str], start: str, stop: str) -> Iterator[str]:
@@ -103,13 +114,18 @@ def _address(form: Form, pointer: int) -> str:
     return f"{at}({_entry(form, pointer, 0)} + {row} * {_entry(form, pointer, 1)})"
 
 
+def _numbers_of(form: Form, product: int) -> list[str]:
+    """What the table has of a product."""
+    base = _base(form) + OF_POINTER * len(form.pointers) + OF_PRODUCT * product
+    return [f"table[{base + k}]" for k in range(OF_PRODUCT)]
+
+
 def _product(form: Form, number: int, made: Product) -> str:
-    base = _base(form) + OF_POINTER * len(form.pointers) + OF_PRODUCT * number
-    rows, columns, inner, transposed, of_a, of_b, of_y, b = (f"table[{base + k}]" for k in range(OF_PRODUCT))
+    rows, columns, inner, transposed, of_a, of_b, of_y, b, packed = _numbers_of(form, number)
     a, y = _address(form, made.a), _address(form, made.y)
     return (
-        f"product(table[{GEMM}], table[{GEMV}], {rows}, {columns}, {inner}, {a}, {of_a}, at({b}), {of_b}, {transposed} != 0, "
-        f"{y}, {of_y})"
+        f"product(table[{GEMM}], table[{GEMV}], table[{MULTIPLY}], {rows}, {columns}, {inner}, {a}, {of_a}, at({b}), {of_b}, "
+        f"{transposed} != 0, {packed}, {y}, {of_y})"
     )
 
 

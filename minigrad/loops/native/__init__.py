@@ -1,7 +1,7 @@
 """Native loops: the loop over time as machine code, by numba, for those who ask for it.
 
 Plain NumPy is the default and the reference. What differs is what computes a schedule: instead of calls of NumPy over whole
-arrays, nests of loops whose entries stay in registers, and the same BLAS. It is generated for each structure, compiled
+arrays, nests of loops whose entries stay in registers, and products of our own. It is generated for each structure, compiled
 once, and serves all numbers of steps, examples and columns.
 
 | file | holds |
@@ -13,7 +13,8 @@ once, and serves all numbers of steps, examples and columns.
 | llvm.py | what that source calls: memory by address, BLAS, functions |
 | curves.py | exp, σ and tanh as polynomials that are computed for several entries at once |
 | build.py | from source to a compiled function; the cache |
-| blas.py | where NumPy's BLAS is |
+| gemm.py | products with a matrix that is packed once for all steps |
+| blas.py | where NumPy's BLAS is, for the others |
 | flags.py | whether something overflowed |
 | run.py | the arrays of a run, and the call |
 | request.py | who asked for it, and what to say where it cannot be had |

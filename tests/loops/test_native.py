@@ -315,5 +315,3 @@ def test_curves_end_where_they_should() -> None:
         assert y[:4].tolist() == [0.5, 0.5, 1.0, 0.0]
         assert math.copysign(1, y[2]) == 1
         np.testing.assert_allclose(y[4:], [1.0, math.exp(-40)], rtol=1e-6)
-
-

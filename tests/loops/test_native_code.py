@@ -116,9 +116,7 @@ def test_a_damaged_cache_is_passed_over(cache: Path) -> None:
     assert built(SOURCE.format(2), "a test")(2) == 4
 
 
-def test_where_the_folder_cannot_be_made_code_is_compiled_in_memory(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_where_the_folder_cannot_be_made_code_is_compiled_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MINIGRAD_NATIVE_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(build, "functions", {})

@@ -69,7 +69,7 @@ from minigrad.loops.native.llvm import {at} as at
 ROWS, COLUMNS, SIZE, BLOCK = {tile.rows}, {tile.columns}, {size}, {block}
 multiplied = tile_product({tile})
 '''
-PACK: Final = '''
+PACK: Final = """
 @cfunc("void(int64, int64, int64, int64, int64, int64)", cache=CACHED)
 def run(n, k, b, of_b, transposed, packed):
     B, P = at(b), at(packed)
@@ -86,8 +86,8 @@ def run(n, k, b, of_b, transposed, packed):
                     P[to + c] = B[start + c * of_j]
             for c in range(width, COLUMNS):
                 P[to + c] = 0
-'''
-MULTIPLY: Final = '''
+"""
+MULTIPLY: Final = """
 @cfunc("void(int64, int64, int64, int64, int64, int64, int64, int64)", error_model="numpy", cache=CACHED)
 def run(m, n, k, a, of_a, packed, y, of_y):
     beyond = packed + (n + COLUMNS - 1) // COLUMNS * COLUMNS * k * SIZE
@@ -108,7 +108,7 @@ def run(m, n, k, a, of_a, packed, y, of_y):
                         for c in range(n - j):
                             Y[r * of_y + c] = Z[r * COLUMNS + c]
                 row += rows
-'''
+"""
 BLOCK: Final = 8
 """Tiles of rows that are multiplied with one panel after the other, while both are in the cache."""
 
@@ -175,7 +175,7 @@ class _Rows:
         """The loop over k, and the results."""
         builder, vector = self.builder, self.vector
         name = f"llvm.fmuladd.v{self.tile.lanes}f{self.bits}"
-        fma = get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        fma = get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)  # type: ignore[no-untyped-call]
         before, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
         builder.branch(loop)
         builder.position_at_end(loop)

@@ -145,7 +145,8 @@ def at_places(
         except _LostError:
             continue
         for mark, edit in tried:
-            if edit.places[0][1].endswith(itself) or _is_rewritten(edit.places[0][1]):
+            text = edit.places[0][1]
+            if text.endswith(itself) or text in named or _is_rewritten(text):
                 continue
             other = best.get((place.outlet, mark))
             if other is None or (other.cost, _longer(other)) > (edit.cost, _longer(edit)):

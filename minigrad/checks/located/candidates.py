@@ -17,7 +17,7 @@ import numpy as np
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.kinds import factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions, tight
-from minigrad.checks.located.pool import AtHand
+from minigrad.checks.located.pool import AtHand, product_of
 from minigrad.checks.located.rewriting import rewritten
 from minigrad.checks.located.statements import all_statements, carried_on, rewritten_statement
 from minigrad.checks.located.truths import Truths, marks_of
@@ -224,7 +224,6 @@ class _At:
             if self.place.entrywise
             else np.where(pool.costs <= (MORE if isinstance(self.place.node, ast.BinOp) else FEW), pool.costs, np.inf)
         )
-        product = tight(here)
 
         def combined(by: Callable[[Any, Any], Any]) -> list[Array]:
             return [by(value, stack) for value, stack in zip(now, pool.stacks, strict=True)]
@@ -234,7 +233,7 @@ class _At:
         yield from self._tried(terms, combined(np.add), lambda k: f"{here} + {pool.text(k)}")
         yield from self._tried(terms + 0.1, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
         factors = np.where(costs < 1, costs, np.inf)
-        yield from self._tried(factors, combined(np.multiply), lambda k: f"{product} * {tight(pool.text(k))}")
+        yield from self._tried(factors, combined(np.multiply), lambda k: product_of(here, pool.text(k)))
 
     def _is_factor(self) -> bool:
         """Whether a sum in this place would need brackets, and has none: so nobody writes a derivative."""

@@ -16,7 +16,7 @@ from minigrad.checks.located.watching import Visit
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
 
-__all__ = ["AtHand", "Pool"]
+__all__ = ["AtHand", "Pool", "product_of"]
 
 MANY = 20_000
 """So many products of three are tried."""
@@ -144,16 +144,19 @@ def _products(here: list[tuple[str, int, list[Array]]], visits: int, shape: tupl
         return
     ranks = np.array([0.5 + 0.2 * rank for _, rank, _ in here])
     pairs = [(p[:, None] * q[None]).reshape(-1, *shape) for p, q in zip(x, y, strict=True)]
-    yield _Kind(np.tile(ranks, len(names)), pairs, lambda k: _product(names[k // len(here)], here[k % len(here)][0]))
+    yield _Kind(np.tile(ranks, len(names)), pairs, lambda k: product_of(names[k // len(here)], here[k % len(here)][0]))
     first, second = np.triu_indices(len(names), 1)
     if made and 0 < len(first) * len(made) <= MANY:
         triples = [(p[first][:, None] * p[second][:, None] * r[None]).reshape(-1, *shape) for p, r in zip(x, z, strict=True)]
         yield _Kind(
-            1.1, triples, lambda k: _product(names[first[k // len(made)]], names[second[k // len(made)]], made[k % len(made)])
+            1.1, triples, lambda k: product_of(names[first[k // len(made)]], names[second[k // len(made)]], made[k % len(made)])
         )
 
 
-def _product(*parts: str) -> str:
+def product_of(*parts: str) -> str:
+    """The text of a product; of a name with itself, the square."""
+    if len(parts) == 2 and parts[0] == parts[1] and tight(parts[0]) == parts[0] and " " not in parts[0]:
+        return f"{parts[0]}**2"
     return " * ".join(tight(part) for part in parts)
 
 

@@ -61,7 +61,7 @@ def check_backward(
     rtol: float = 1e-6,
     seed: int = 0,
     as_given: bool = False,
-    seconds: float = 8.0,
+    seconds: float = 12.0,
 ) -> Report:
     """Hold a backward pass that was derived by hand to the forward pass that it belongs to, and name what is wrong with it.
 

@@ -32,6 +32,7 @@ EFFECTS = {
     "truncated": "dependencies longer than the window are not learnt",
     "overwritten, not accumulated": "all steps but one are ignored",
     "last step only": "all steps but the last are ignored",
+    "some steps only": "what the other steps have to say of it is lost, or counts where it should not",
     "a step is skipped": "one step's part of the gradient is lost, which matters most for short sequences",
     "adds itself": "some steps count many times as much as others: the gradient explodes with T",
     "averaged over the steps": "this parameter learns slower than all others by the number of steps",

@@ -19,7 +19,8 @@ BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 
 def outcome(mistake: Mistake) -> tuple[str, str]:
     """What the mistake is called, and whether it was named or narrowed down."""
-    report = check_backward(*functions(mistake.case, *mistake.changes), mistake.case.arguments(), **mistake.case.options)
+    case = mistake.case
+    report = check_backward(*functions(case, *mistake.changes), case.arguments(), seconds=30.0, **case.options)
     kinds = [finding.kind for finding in report.findings]
     return (" and ".join(dict.fromkeys(kinds)), "named") if report.named else ("", "narrowed")
 

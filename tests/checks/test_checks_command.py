@@ -50,7 +50,7 @@ def test_without_arguments_it_says_what_there_is(capsys: pytest.CaptureFixture[s
     assert "no sandbox" in said
 
 
-@pytest.mark.parametrize(("name", "status", "said"), [("ada", 0, "is right"), ("ben", 1, "is without the square: 1 - h")])
+@pytest.mark.parametrize(("name", "status", "said"), [("ada", 0, "is right"), ("ben", 1, "it should be 1 - h ** 2")])
 def test_check_prints_the_report_and_its_exit_status_is_the_verdict(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str, status: int, said: str
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_folder_is_graded_with_a_table_and_notebooks_are_read(folder: Path) ->
     assert "invalid syntax" in results[3]["error"]
     lines = table(results).splitlines()
     assert lines[1].split() == ["ada.py", "right", "right"]
-    assert "without the square" in lines[2]
+    assert "it should be 1 - h" in lines[2]
     assert ElementTree.fromstring(junit(results).encode()).get("errors") == "1"
     assert table(results, markdown=True).splitlines()[1] == "| --- | --- | --- |"
 

@@ -43,7 +43,7 @@ def test_the_line_is_named_as_it_should_be(case: str, old: str, new: str, right:
 
 
 def checked(case: Case, *mistake: str) -> Report:
-    return check_backward(*functions(case, (mistake[0], mistake[1])), case.arguments(), **case.options)
+    return check_backward(*functions(case, (mistake[0], mistake[1])), case.arguments(), seconds=30.0, **case.options)
 
 
 FORWARD = """
@@ -65,7 +65,7 @@ def of(backward: str) -> Report:
     module: Any = types.ModuleType(name)
     exec(compile(source, name, "exec"), module.__dict__)
     example = [np.ones(shape) for shape in ((3, 4), (5, 4), (5, 3), (5, 5), (5, 1))]
-    return check_backward(module.step, module.step_backward, example, returns=("x", "h_prev", "W", "U", "b"))
+    return check_backward(module.step, module.step_backward, example, seconds=30.0, returns=("x", "h_prev", "W", "U", "b"))
 
 
 HEAD = "\n\ndef step_backward(dh, cache):\n    x, h_prev, h, W, U, b = cache\n"

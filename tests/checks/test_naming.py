@@ -11,7 +11,8 @@ from minigrad import check_backward
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{m.case.id}-{k}" for k, m in enumerate(MISTAKES)])
 def test_a_planted_mistake_is_named(mistake: Mistake) -> None:
-    report = check_backward(*functions(mistake.case, *mistake.changes), mistake.case.arguments(), **mistake.case.options)
+    case = mistake.case
+    report = check_backward(*functions(case, *mistake.changes), case.arguments(), seconds=30.0, **case.options)
     assert not report.passed
     assert report.named, report
     if mistake.kinds != ("",):

@@ -53,7 +53,7 @@ def test_what_is_written_by_hand_passes_as_it_is(name: str) -> None:
 def test_a_mistake_planted_in_an_rnn_is_named_in_any_layout(kind: str) -> None:
     number = IN_AN_RNN.index(kind)
     mistakes = planted(derived(CELLS["rnn"]), NAMES[kind])
-    found = tried(derived(CELLS["rnn"]), mistakes[number % len(mistakes)], LAYOUTS[number % 4], seed=number)
+    found = tried(derived(CELLS["rnn"]), mistakes[number % len(mistakes)], LAYOUTS[number % 4], seed=number, seconds=30.0)
     assert found is not None
     assert found.result == NAMED, found
 
@@ -64,7 +64,7 @@ def test_a_mistake_planted_in_an_rnn_is_named_in_any_layout(kind: str) -> None:
 )
 def test_a_mistake_planted_in_a_gate_is_named(cell: str, kind: str, place: int) -> None:
     mistake = planted(derived(CELLS[cell]), NAMES[kind])[place]
-    found = tried(derived(CELLS[cell]), mistake, LAYOUTS[1], seed=3)
+    found = tried(derived(CELLS[cell]), mistake, LAYOUTS[1], seed=3, seconds=30.0)
     assert found is not None
     assert found.result == NAMED, found
 
@@ -72,7 +72,7 @@ def test_a_mistake_planted_in_a_gate_is_named(cell: str, kind: str, place: int) 
 @pytest.mark.parametrize("name", ["rnn by hand", "gated rnn by hand"])
 def test_a_mistake_planted_by_hand_is_named(name: str) -> None:
     assert name in BY_HAND
-    found = tried(written(name), planted(written(name), NAMES["matrix not transposed"])[0], LAYOUTS[0], seed=1)
+    found = tried(written(name), planted(written(name), NAMES["matrix not transposed"])[0], LAYOUTS[0], seed=1, seconds=30.0)
     assert found is not None
     assert found.result == NAMED, found
 

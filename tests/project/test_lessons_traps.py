@@ -158,7 +158,7 @@ def test_what_a_step_hands_back_is_a_part_of_the_gradient_of_the_state() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("ada", "activation derivative"), ("ben", "path missing"), ("cleo", "operator precedence")]
+    ("name", "kind"), [("ada", "activation derivative"), ("ben", "wrong upstream gradient"), ("cleo", "operator precedence")]
 )
 def test_each_of_three_wrong_backward_passes_is_named_and_the_right_one_passes(name: str, kind: str) -> None:
     text = lesson("trap_wrong_backward").text

@@ -38,6 +38,11 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
             return "overwritten, not accumulated", f"{of} is overwritten, where it has to be added up"
     if isinstance(old, ast.AugAssign) and isinstance(new, ast.AugAssign) and type(old.op) is not type(new.op):
         return "sign", f"what is added to {of} has the wrong sign"
+    if isinstance(old, ast.If | ast.While):
+        return "some steps only", f"`{line.old}` should be `{line.new}`: what follows is done at the wrong steps"
+    if (target := _assigned(new)) != of and type(old) is type(new) and _same_value(old, new):
+        what = "added to" if isinstance(old, ast.AugAssign) else "set"
+        return "wrong accumulator", f"{of} is {what}, where {target} should be"
     if isinstance(old, ast.For) and (hint or "range" in line.old):
         return hint or "a step is skipped", f"the loop goes over `{ast.unparse(old.iter)}`, and should go over `{_iter(new)}`"
     pairs = list(_differing(old, new, None))
@@ -49,9 +54,16 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
         one, other, curve = pairs[0]
         if curve is not None:
             was, is_now = (ast.unparse(part) for part in curve)
+            if _is_regrouped(*curve):
+                return _of_brackets(was, is_now, of)
             return "activation derivative", f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
         return _of_pair(one, other, of, any(isinstance(node, ast.For) for node in ast.walk(line.function.tree)))
     return hint or "several terms", f"{of} is wrong in several places"
+
+
+def _same_value(old: ast.AST, new: ast.AST) -> bool:
+    one, other = (getattr(node, "value", None) for node in (old, new))
+    return isinstance(one, ast.AST) and isinstance(other, ast.AST) and ast.dump(one) == ast.dump(other)
 
 
 def _iter(tree: ast.AST) -> str:
@@ -128,19 +140,33 @@ def factors_of(node: ast.AST) -> Iterator[str]:
         yield f"({ast.unparse(node)})" if is_sum else ast.unparse(node)
 
 
+def _is_transposed(node: ast.AST, plain: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "T" and ast.dump(node.value) == ast.dump(plain)
+
+
+def _is_regrouped(old: ast.AST, new: ast.AST) -> bool:
+    """Whether two formulas are made of the same in the same order, with other brackets."""
+    was, is_now = (re.findall(r"[^\s()]+", ast.unparse(node)) for node in (old, new))
+    return was == is_now
+
+
+def _of_brackets(was: str, is_now: str, of: str) -> tuple[str, str]:
+    return "operator precedence", f"the brackets in {was}, in {of}, are wrong: it should be {is_now}"
+
+
 def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str]:
     """What is wrong where one part stands in the place of another."""
     was, is_now = ast.unparse(old), ast.unparse(new)
-    if was.endswith(".T") != is_now.endswith(".T") and was.removesuffix(".T").strip("()") == is_now.removesuffix(".T").strip(
-        "()"
-    ):
-        what = was.removesuffix(".T")
-        return (
-            "not transposed",
-            f"{what} is not transposed in {of}, and should be"
-            if is_now.endswith(".T")
-            else f"{what} is transposed in {of}, and should not be",
-        )
+    if _is_regrouped(old, new):
+        return _of_brackets(was, is_now, of)
+    if _is_transposed(new, old):
+        return "not transposed", f"{was} is not transposed in {of}, and should be"
+    if _is_transposed(old, new):
+        return "not transposed", f"{is_now} is transposed in {of}, and should not be"
+    if isinstance(old, ast.Subscript) and isinstance(new, ast.Subscript) and ast.dump(old.value) == ast.dump(new.value):
+        base = ast.unparse(old.value)
+        what = "upstream" if names.is_gradient(base) or names.is_upstream(base) else "operand"
+        return f"{what} of the wrong step", f"{was} stands in {of} in the place of {is_now}"
     if is_now in (f"-{was}", f"-({was})") or was in (f"-{is_now}", f"-({is_now})"):
         return "sign", f"{was} in {of} has the wrong sign: it should be {is_now}"
     lost, extra = Counter(_terms(new)), Counter(_terms(old))
@@ -181,6 +207,8 @@ def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
             ), f"{was} stands for {is_now} in {of}"
         if extra == ["2"]:
             return "counted twice", f"the factor 2 does not belong in {of}"
+        if all(re.fullmatch(r"[\d.]+", factor) for factor in extra):
+            return "factor", f"the factor {' * '.join(extra)} does not belong in {of}"
         doubled = any(factor in theirs for factor in extra)
         plain = "factor doubled" if doubled else "factor too many"
         return (kind if curved and not doubled else plain), f"the factor {' * '.join(extra)} does not belong in {of}"
@@ -197,7 +225,7 @@ def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
     if curved:
         return kind, f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
     if sorted(re.findall(r"\w+", was)) == sorted(re.findall(r"\w+", is_now)) and len(was) > 12:
-        return "operator precedence", f"the brackets in {was}, in {of}, are wrong: it should be {is_now}"
+        return _of_brackets(was, is_now, of)
     tokens = [re.findall(r"\w+", text) for text in (was, is_now)]
     swapped = {pair for pair in zip(*tokens, strict=False) if pair[0] != pair[1]}
     if len(tokens[0]) == len(tokens[1]) and len(swapped) == 1:

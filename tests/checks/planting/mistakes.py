@@ -647,7 +647,7 @@ def kind(name: str, names: str, edits: Callable[[Program], list[Edit]]) -> Kind:
 
 ACTIVATION = "activation derivative"
 KINDS = (
-    kind("state gradient not carried", "state gradient not carried|path missing", dropped_states),
+    kind("state gradient not carried", "state gradient not carried|path missing|overwritten, not accumulated", dropped_states),
     *(
         kind(f"activation derivative {change}", f"{ACTIVATION}{also}", expressions(derivatives(change)))
         for change, also in (
@@ -655,19 +655,19 @@ KINDS = (
             ("doubled", ""),
             ("of the activated value", ""),
             ("without the square", ""),
-            ("without the value", "|factor missing"),
+            ("without the value", "|factor missing|wrong factor"),
             ("of the other curve", ""),
             ("of the old state", ""),
             ("of another quantity", ""),
         )
     ),
     kind("activation derivative of c, not of tanh c", ACTIVATION, expressions(of_the_state_itself)),
-    kind("index −1 wraps round", "index −1 wraps round", expressions(wrapped)),
-    kind("initial state taken as 0", "initial state left out", expressions(zero_before)),
+    kind("index −1 wraps round", "index −1 wraps round|operand of the wrong step|wrong factor", expressions(wrapped)),
+    kind("initial state taken as 0", "initial state left out|wrong factor", expressions(zero_before)),
     kind("path missing", "path missing|state gradient not carried", expressions(dropped_terms)),
     kind("matrix not transposed", "not transposed", expressions(matrices)),
-    kind("gradient transposed", "transposed", expressions(outer)),
-    kind("operand of the wrong step", "operand of the wrong step|wrong factor", expressions(new_for_old)),
+    kind("gradient transposed", "transposed|not transposed", expressions(outer)),
+    kind("operand of the wrong step", "operand of the wrong step|wrong factor|factor too many", expressions(new_for_old)),
     kind("gradient before the activation", f"wrong upstream gradient|{ACTIVATION}", expressions(before_activation)),
     kind("gradient of another gate", "wrong upstream gradient|gradients exchanged|wrong accumulator", expressions(other_gate)),
     kind("wrong accumulator", "wrong accumulator|never computed", statements(other_accumulator)),
@@ -677,9 +677,9 @@ KINDS = (
         statements(exchanged_gradients),
     ),
     kind("overwritten, not accumulated", "overwritten, not accumulated", statements(overwritten)),
-    kind("adds itself", "adds itself", statements(adds_itself)),
-    kind("last step only", "last step only", statements(only_if("t == len(trace.steps)"))),
-    kind("first step only", "overwritten, not accumulated", statements(only_if("t == 1"))),
+    kind("adds itself", "adds itself|state gradient accumulated", statements(adds_itself)),
+    kind("last step only", "last step only|some steps only", statements(only_if("t == len(trace.steps)"))),
+    kind("first step only", "overwritten, not accumulated|some steps only", statements(only_if("t == 1"))),
     kind("first step skipped", "a step is skipped", range_of("range(len(trace.steps), 1, -1)")),
     kind("last step skipped", "a step is skipped", range_of("range(len(trace.steps) - 1, 0, -1)")),
     kind("loop in the wrong direction", "loop in the wrong direction", range_of("range(1, len(trace.steps) + 1)")),
@@ -697,7 +697,7 @@ KINDS = (
     kind("wrong factor", "wrong factor|operand of the wrong step", expressions(wrong_factors)),
     kind("factor too many", "factor too many|factor doubled", expressions(more_factors)),
     kind("states exchanged", "states exchanged|gradients exchanged", exchanged_states),
-    kind("state gradient accumulated", "state gradient accumulated", state_line(added_up)),
+    kind("state gradient accumulated", "state gradient accumulated|a term too many", state_line(added_up)),
     kind("sum without the product", "factor missing", state_line(handed_on)),
     kind("state gradient overwritten too early", "factor too many|factor doubled", state_line(too_early)),
 )

@@ -105,7 +105,7 @@ def check_backward(
     >>> example = [np.ones(shape) for shape in ((3, 4), (5, 4), (5, 3), (5, 5), (5, 1))]
     >>> report = check_backward(step, step_backward, example, outputs=("h", "cache"), returns=("x", "h_prev", "W", "U", "b"))
     >>> report.passed, report.named, report.findings[0].right
-    (False, True, 'dz = dh * (1 - h * h)')
+    (False, True, 'dz = dh * (1 - h**2)')
     """
     for what, function in (("forward", forward), ("backward", backward)):
         if not callable(function):

@@ -46,6 +46,7 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
     if isinstance(old, ast.For) and (hint or "range" in line.old):
         return hint or "a step is skipped", f"the loop goes over `{ast.unparse(old.iter)}`, and should go over `{_iter(new)}`"
     pairs = list(_differing(old, new, None))
+    loops = any(isinstance(node, ast.For) for node in ast.walk(line.function.tree))
     if len(pairs) == 2 and [ast.dump(part) for part in pairs[0][:2]] == [ast.dump(part) for part in pairs[1][1::-1]]:
         first, second = (ast.unparse(part) for part in pairs[0][:2])
         gradients = all(re.fullmatch(r"[\w.]+", name) and names.is_gradient(name) for name in (first, second))
@@ -57,7 +58,10 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
             if _is_regrouped(*curve):
                 return _of_brackets(was, is_now, of)
             return "activation derivative", f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
-        return _of_pair(one, other, of, any(isinstance(node, ast.For) for node in ast.walk(line.function.tree)))
+        return _of_pair(one, other, of, loops)
+    said = [_of_pair(one, other, of, loops) for one, other, _ in pairs]
+    if len({kind for kind, _ in said}) == 1:
+        return said[0][0], "; ".join(words for _, words in said)
     return hint or "several terms", f"{of} is wrong in several places"
 
 

@@ -315,3 +315,16 @@ def test_curves_end_where_they_should() -> None:
         assert y[:4].tolist() == [0.5, 0.5, 1.0, 0.0]
         assert math.copysign(1, y[2]) == 1
         np.testing.assert_allclose(y[4:], [1.0, math.exp(-40)], rtol=1e-6)
+
+
+def test_one_of_several_columns_of_vectors_that_were_stacked_is_left_to_numpy() -> None:
+    def f(c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        both = mg.stack([c, x])
+        c = mg.tanh(both[0] + both[1])
+        return c, c
+
+    _, ys = mg.scan(f, Tensor(np.ones(3), requires_grad=True), np.ones((4, 3)))
+    expected = np.ones(3)
+    for y in ys.numpy():
+        expected = np.tanh(expected + 1.0)
+        np.testing.assert_allclose(y, expected, rtol=1e-14)

@@ -129,7 +129,8 @@ class Places:
     def cut(self, k: int, column: int) -> tuple[Ref, int]:
         """What a column of a slice is a column of."""
         (operand,), (axis, start, _, index) = self.operands[k], self.nodes[k].span  # type: ignore[attr-defined]
-        if axis != len(self.program.value(operand).shape) - 1 or not isinstance(index[-1], slice):
+        last = index[-1] if isinstance(index, tuple) else index
+        if axis != len(self.program.value(operand).shape) - 1 or not isinstance(last, slice):
             raise CannotCompile("native code cuts along the last axis only")
         return operand, start + column
 

@@ -317,14 +317,8 @@ def test_curves_end_where_they_should() -> None:
         np.testing.assert_allclose(y[4:], [1.0, math.exp(-40)], rtol=1e-6)
 
 
-def test_one_of_several_columns_of_vectors_that_were_stacked_is_left_to_numpy() -> None:
-    def f(c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        both = mg.stack([c, x])
-        c = mg.tanh(both[0] + both[1])
-        return c, c
-
-    _, ys = mg.scan(f, Tensor(np.ones(3), requires_grad=True), np.ones((4, 3)))
-    expected = np.ones(3)
-    for y in ys.numpy():
-        expected = np.tanh(expected + 1.0)
-        np.testing.assert_allclose(y, expected, rtol=1e-14)
+def test_a_scan_in_a_scan_whose_rows_are_taken_one_by_one_is_left_to_numpy() -> None:
+    xs = np.arange(6.0).reshape(2, 3)
+    total, rows = mg.scan(lambda c, row: mg.scan(lambda d, x: (d + x, d), c, row), Tensor(0.0), xs)
+    assert total.item() == 15.0
+    assert rows.tolist() == [[0, 0, 1], [3, 6, 10]]

@@ -185,7 +185,8 @@ def test_formulas_of_every_kind_are_those_of_steps_one_by_one(name: str) -> None
         _, expected = found(StepByStep(formula, width, names), case)
         was_loop, values = found(OfFormula(formula, width, names), case)
         assert was_loop
-        assert_close(values, expected, 1e-10)  # the last bit of the weights changes "products of products" by 1e-11
+        # The last bit of the weights changes products of products by 1e-11: a sum in another order moves them further.
+        assert_close(values, expected, 1e-10 if name == "products of products" else 1e-11)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3)], ids=str)

@@ -168,12 +168,17 @@ class Loop(Operation):
         nodes = [self.steps.node(k) for k in g]
         targets = {source for source in self.sources if source is not None and source.requires_grad}
         seeds = [(node, g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
-        relevant = graph.depends_on(graph.ancestors([node for node, _ in seeds]), targets)
-        between = graph.among(relevant)
+
+        def within_the_loop(node: Node) -> tuple[Node | None, ...]:
+            """One source may be computed from another: what goes on there is not this operation's to send."""
+            return () if node in targets else node.sources
+
+        relevant = graph.depends_on(graph.ancestors([node for node, _ in seeds], within_the_loop), targets, within_the_loop)
+        between = graph.among(relevant, within_the_loop)
         found: dict[Node | None, Gradient] = {
             node: g for node, g in graph.sweep(seeds, ArrayAccumulator(), between) if node in targets
         }
-        return [None if source is None else found.get(source) for source in self.sources]
+        return [found.pop(source, None) for source in self.sources]  # a source that is there twice is sent the sum once
 
 
 def _added(source: Node | None, first: Gradient, second: Gradient) -> Array:

@@ -129,6 +129,17 @@ def test_the_folder_is_the_users_folder_for_caches(monkeypatch: pytest.MonkeyPat
     assert build._folder() == tmp_path / "minigrad" / "native"
 
 
+def test_where_the_user_has_no_folder_code_is_compiled_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINIGRAD_NATIVE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert built(SOURCE.format(8), "a test")(2) == 10
+    assert not cache.exists()
+
+
 def test_where_numba_is_switched_off_or_cannot_compile_the_reason_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CannotCompile, match=r"numba cannot compile it: TypingError: Failed in nopython mode"):
         built(SOURCE.format("nothing") + "nothing", "a test")

@@ -76,14 +76,14 @@ def _executed(source: str, path: Path | None) -> Any:
 def _written(source: str) -> Path | None:
     """The file in the cache that has this code; None if it cannot be written."""
     name = hashlib.sha256(f"{_version()}\n{source}".encode()).hexdigest()[:32]
-    path = _folder() / f"loop_{name}.py"
     try:
+        path = _folder() / f"loop_{name}.py"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             replace_file(path, lambda file: file.write(source.encode()))
         if not os.access(path.parent, os.W_OK):
             return None
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where the user has no folder of his own
         return None
     return path
 

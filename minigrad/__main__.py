@@ -1,4 +1,4 @@
-"""``python -m minigrad``: what there is; ``check`` and ``grade`` for backward passes derived by hand."""
+"""``python -m minigrad``: what there is; ``check`` and ``grade`` for backward passes derived by hand, ``emit`` for C."""
 
 import sys
 

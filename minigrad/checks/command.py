@@ -1,9 +1,10 @@
-"""The commands of ``python -m minigrad``: check one derivation, grade a folder of them."""
+"""The commands of ``python -m minigrad``: check one derivation, grade a folder of them, write a step as C."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any
 
 from minigrad.checks.grading import graded, junit, table
 from minigrad.checks.isolated import isolated
-from minigrad.errors import MinigradError
+from minigrad.checks.loading import function_or_value
+from minigrad.errors import ArgumentError, MinigradError
+from minigrad.loops.emit import emitted_cell
+from minigrad.loops.program import CannotCompile
 
 __all__ = ["main"]
 
@@ -23,6 +27,8 @@ minigrad {version}: reverse-mode automatic differentiation on NumPy for recurren
       wrong, 2 if it could not be checked.
   python -m minigrad grade FOLDER --backward NAME --forward NAME
       The same for every .py and .ipynb file of a folder, each in a process with limits, as a table.
+  python -m minigrad emit FILE.py:CELL --c
+      One step of a recurrent cell, forward and backward, as a C file and its header.
 
 In Python: minigrad.check_backward(forward, backward, example_arguments), and in tests
 minigrad.assert_backward_correct(…). help(minigrad) lists everything; README.md has examples.
@@ -73,6 +79,19 @@ def _parser(version: str) -> argparse.ArgumentParser:
     grade.add_argument("--forward", required=True, metavar="NAME", help="in every file, or FILE:NAME for one that all share")
     grade.add_argument("--markdown", action="store_true", help="the table as Markdown")
     grade.set_defaults(run=_grade)
+    emit = commands.add_parser(
+        "emit",
+        help="write a cell's step as C",
+        description="Write one step of a recurrent cell, forward and backward, as a C99 file and its header, which says how "
+        "they are called. The cell's code is run.",
+    )
+    emit.add_argument("cell", metavar="FILE:CELL", help="a cell, or the class or the function that makes one of two sizes")
+    emit.add_argument("--c", action="store_true", required=True, help="the language")
+    emit.add_argument("--sizes", default="3,4", metavar="D,H", help="the sizes of the input and of the state (3,4)")
+    emit.add_argument("--double", action="store_true", help="numbers are double, not float")
+    emit.add_argument("--name", help="what the files and functions are called (the cell's name, in lower case)")
+    emit.add_argument("--out", default=".", metavar="FOLDER", help="where the files are written (here)")
+    emit.set_defaults(run=_emit)
     for command in (check, grade):
         command.add_argument("--example", metavar="FILE:NAME", help="an example of the forward pass's arguments")
         command.add_argument("--seconds", type=float, default=30.0, help="stop a check that takes longer (30)")
@@ -99,6 +118,26 @@ def _grade(given: argparse.Namespace) -> int:
     _write(results, given.junit)
     print(json.dumps(results, indent=2, ensure_ascii=False) if given.json else table(results, given.markdown))
     return 0 if all(result["passed"] for result in results) else 1
+
+
+def _emit(given: argparse.Namespace) -> int:
+    made = function_or_value(given.cell, {})
+    if re.fullmatch(r"[1-9]\d*,[1-9]\d*", given.sizes) is None:
+        raise ArgumentError(f"emit: --sizes: expected two numbers such as 3,4, got {given.sizes!r}")
+    sizes = [int(size) for size in given.sizes.split(",")]
+    cell = made if hasattr(made, "step") and not isinstance(made, type) else made(*sizes)
+    name = given.name or given.cell.rpartition(":")[2].lower()
+    if re.fullmatch(r"[A-Za-z]\w*", name) is None:
+        raise ArgumentError(f"emit: --name: expected a name that C has, got {name!r}")
+    try:
+        texts = emitted_cell(cell, getattr(cell, "input_size", sizes[0]), name, "double" if given.double else "float")
+    except CannotCompile as reason:
+        raise ArgumentError(f"emit: {given.cell} cannot be written as C: {reason}") from None
+    for end, text in zip(("c", "h"), texts, strict=True):
+        path = Path(given.out) / f"{name}.{end}"
+        path.write_text(text, encoding="utf-8")
+        print(path)
+    return 0
 
 
 def _write(results: list[dict[str, Any]], file: str | None) -> None:

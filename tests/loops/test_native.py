@@ -130,6 +130,7 @@ def test_second_derivatives_are_those_of_numpy(name: str) -> None:
 def _every_function(cell: OfFormula, x: Tensor, h: Tensor) -> Tensor:
     a = x @ cell.A.T + h @ cell.P.T
     y = mg.exp(-mg.abs(a)) + mg.log(1 + h * h) + mg.sqrt(1 + a**2) / (2 + mg.cos(h)) - mg.expm1(-(h**2))
+    y = y + 0.1 * mg.softplus(a) - 0.1 * mg.logaddexp(h, a)
     return mg.tanh(mg.tanh(y * 0.3) * mg.relu(a) + mg.log1p(a * a) * mg.sin(h)) + 0.5 * mg.clip(h, -0.5, 0.5)
 
 

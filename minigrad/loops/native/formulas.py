@@ -60,6 +60,8 @@ OPERATIONS: Final[dict[type[Operation], Formula]] = {
     transcendental.Cos: _of_numbers("math.cos({0})", 1, True),
     transcendental.Tanh: _of_numbers("tanh({0})", 1, True),
     transcendental.Sigmoid: _of_numbers("sigmoid({0})", 1, True),
+    transcendental.Softplus: _of_numbers("larger({0}, zero) + math.log1p(exp(-fabs({0})))", 1, True),
+    transcendental.LogAddExp: _of_numbers("larger({0}, {1}) + math.log1p(exp(-fabs({0} - {1})))", 2, True),
 }
 POWERS: Final[dict[float | None, str]] = {1: "{0}", 2: "{0} * {0}", 3: "{0} * {0} * {0}"}
 COMPARISONS: Final[dict[Any, str]] = {

@@ -16,7 +16,7 @@ from minigrad.errors import ArgumentError
 from minigrad.loops.differentiate import OUTER, SCATTER, Contribution, Derivative
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Line, Ref
 
-from .algebra import add, call, is_zero
+from .algebra import add, call, is_zero, negative
 from .arrays import beside_zeros, matmul, part, summed, transpose
 from .expression import (
     ADD,
@@ -24,6 +24,7 @@ from .expression import (
     MULTIPLY,
     NEGATIVE,
     NUMBER,
+    ONE,
     SYMBOL,
     Expr,
     Piece,
@@ -112,7 +113,9 @@ class Backward:
         if ref not in self._formulas:
             line = self.derivative.program.lines[ref.number]
             args = self._sized(line, [self.gradient(operand) for operand in line.operands])
-            self._formulas[ref] = self._piece(line, args) or self._whole(line, args) or formula(line.op, args)
+            self._formulas[ref] = (
+                self._piece(line, args) or self._whole(line, args) or self._softplus(line, args) or formula(line.op, args)
+            )
         return self._formulas[ref]
 
     def _sized(self, line: Line, args: list[Expr]) -> list[Expr]:
@@ -150,6 +153,13 @@ class Backward:
             return None
         op: Any = line.op
         return beside_zeros(args, op.axis, line.shape)
+
+    def _softplus(self, line: Line, args: Sequence[Expr]) -> Expr | None:
+        """−(1 − e⁻ʸ), which the derivative of y = softplus(x) computes as expm1(−y), so that nothing cancels."""
+        if line.origin is None or line.op.label != "expm1":
+            return None
+        source = self.forward.program.lines[line.origin].op.label
+        return negative(add(ONE, negative(call("exp", *args)))) if source == "softplus" else None
 
     def _const(self, ref: Ref) -> Expr:
         if ref.number < len(self.forward.program.consts):

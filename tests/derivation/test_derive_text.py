@@ -165,6 +165,18 @@ def test_columns_in_the_code_are_written_as_they_are() -> None:
     ]
 
 
+def test_the_derivative_of_softplus_is_written_as_on_paper() -> None:
+    W = Tensor(np.eye(3), requires_grad=True)
+
+    def cell(h_prev: Any, x: Any) -> Any:
+        p = mg.softplus(W @ h_prev + x)
+        return np.tanh(p)
+
+    derivation = derive(cell, np.ones(3), np.ones(3))
+    assert "∂L/∂a_pₜ = ∂L/∂pₜ ⊙ (1 − exp(−pₜ))" in lines(derivation, COTANGENT)
+    assert "dp_ * (1 - np.exp(-p_))" in derivation.numpy()
+
+
 def test_names_are_those_of_the_variables_in_the_code() -> None:
     """A cell as in a course: columns, a dict of parameters, σ written out, a tuple for the state."""
     rng = np.random.default_rng(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Callable, Mapping
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from minigrad.checks.answer import answered
 from minigrad.checks.located.written import Written, written
-from minigrad.checks.tracing import reachable
+from minigrad.checks.tracing import noticing, reachable
 from minigrad.checks.trial import Trial
 
 __all__ = ["editable", "is_pure"]
@@ -41,12 +40,8 @@ def _run_by(call: Callable[[], Any]) -> set[CodeType]:
     def noticed(frame: FrameType, event: str, argument: Any) -> None:
         seen.add(frame.f_code)
 
-    before = sys.getprofile()
-    sys.setprofile(noticed)
-    try:
+    with noticing(noticed):
         call()
-    finally:
-        sys.setprofile(before)
     return seen
 
 

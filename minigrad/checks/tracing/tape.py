@@ -24,6 +24,7 @@ from minigrad.checks.tracing.line import Line, Site, Source, Vjp
 from minigrad.checks.tracing.local import Hole, filled, local
 from minigrad.checks.tracing.modules import stand_in_for
 from minigrad.checks.tracing.namespaces import OUTSIDE, replaced
+from minigrad.checks.tracing.noticing import noticing
 from minigrad.checks.tracing.stand_in import Traced, plain_index
 from minigrad.gradients import unbroadcast
 from minigrad.guard import Array
@@ -144,20 +145,17 @@ class Tape:
         ``users`` are the user's functions and objects that it runs.
         """
         self.root = sys._getframe()
-        before = sys.getprofile()
 
         def noticed(frame: FrameType, event: str, argument: Any) -> None:
             code = frame.f_code
             if event == "return" and not code.co_filename.startswith(OUTSIDE) and not _is_helper(frame):
                 self._learn(frame.f_locals)
 
-        with replaced(users, partial(stand_in_for, self)):
-            sys.setprofile(noticed)
-            try:
+        try:
+            with replaced(users, partial(stand_in_for, self)), noticing(noticed):
                 result = call()
-            finally:
-                sys.setprofile(before)
-                self.root = None
+        finally:
+            self.root = None
         for line in self.lines:
             found = self.own_names.get(line.number) or self.names.get(line.site, [])
             line.names = list(dict.fromkeys([*line.names, *found]))

@@ -46,7 +46,8 @@ class GRU(Recurrence):
 
     def loop_forward(self) -> None:
         """Twelve calls a step."""
-        dot, add, subtract, multiply, tanh, W_hT = np.dot, np.add, np.subtract, np.multiply, np.tanh, self.scaled_W_h.T
+        dot, add, subtract, multiply, tanh = np.dot, np.add, np.subtract, np.multiply, np.tanh
+        W_hT = np.ascontiguousarray(self.scaled_W_h.T)
         H, h_part, product, b_ch, half = self.size.H, self.h_part, self.product, self.b_ch, self.half
         h_part_ur = h_part[:, : 2 * H].reshape(-1, 2, H).transpose(1, 0, 2)
         h_part_c = h_part[:, 2 * H :]
@@ -129,7 +130,7 @@ class GRUResetBefore(Recurrence):
         """Twelve calls a step."""
         dot, add, subtract, multiply, tanh = np.dot, np.add, np.subtract, np.multiply, np.tanh
         B, H, product, half = self.size.B, self.size.H, self.product, self.half
-        W_urT, W_cT = self.scaled_W_h[: 2 * H].T, self.scaled_W_h[2 * H :].T
+        W_urT, W_cT = np.ascontiguousarray(self.scaled_W_h[: 2 * H].T), np.ascontiguousarray(self.scaled_W_h[2 * H :].T)
         h_part = self.h_part
         h_part_by_gate = h_part.reshape(B, 2, H).transpose(1, 0, 2)
         for h, x_part_ur, x_part_c, ur, u, r, c, reset_h, change, h_next in self.forward_steps:

@@ -46,7 +46,7 @@ class LSTM(Recurrence):
 
     def loop_forward(self) -> None:
         """Ten calls a step."""
-        dot, add, multiply, tanh, W_hT = np.dot, np.add, np.multiply, np.tanh, self.scaled_W_h.T
+        dot, add, multiply, tanh, W_hT = np.dot, np.add, np.multiply, np.tanh, np.ascontiguousarray(self.scaled_W_h.T)
         h_part, product, half = self.h_part, self.product, self.half
         h_part_by_gate = h_part.reshape(self.size.B, 4, self.size.H).transpose(1, 0, 2)
         for h, c, x_part, gates, ifo, i, f, o, g, c_next, tanh_c, h_next in self.forward_steps:

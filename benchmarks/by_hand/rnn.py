@@ -29,7 +29,7 @@ class RNN(Recurrence):
 
     def loop_forward(self) -> None:
         """Three calls a step."""
-        dot, add, tanh, W_hT = np.dot, np.add, np.tanh, self.scaled_W_h.T
+        dot, add, tanh, W_hT = np.dot, np.add, np.tanh, np.ascontiguousarray(self.scaled_W_h.T)
         for h, x_part, h_next in self.forward_steps:
             dot(h, W_hT, h_next)
             add(h_next, x_part, h_next)

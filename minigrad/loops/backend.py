@@ -19,9 +19,15 @@ from minigrad.loops.pool import CHUNK, part, pooled, rows_of, steps_of
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Ref
 from minigrad.reporting import within
 
-__all__ = ["Executable", "Run"]
+__all__ = ["Executable", "Run", "transposed"]
 
 WHOLE: Final = slice(None)
+
+MANY: Final = 20
+"""How many steps pay for a copy of a matrix."""
+
+COPIED: Final = range(2**13, 2**19)
+"""The sizes of matrices whose transpose costs OpenBLAS more than they do: up to 4 times as much at 2¹⁴, 1.2 times at 2¹⁸."""
 
 
 class Executable:
@@ -124,7 +130,7 @@ class Run:
         self.given: dict[str, Sequence[Any]] = {XS: xs, CONST: consts, CARRY: old, NEW: new}
         self.values = self.arrays.values.copy()
         for slot, kind, what, path in executable.given:
-            array = consts[what].T if kind == TRANSPOSED else self.given[kind][what]
+            array = transposed(consts[what], T) if kind == TRANSPOSED else self.given[kind][what]
             self.values[slot] = part(array, path) if path else array
 
     def _begun(self, carry: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -203,6 +209,11 @@ class Run:
     def before_last(self) -> list[Array]:
         """The carry before the last step, where all are kept."""
         return [old[0 if self.reverse else -1] for old in self.given[CARRY]]
+
+
+def transposed(matrix: Array, T: int) -> Array:
+    """Wᵀ for all steps: laid out anew where BLAS would otherwise do that at every step, and the copy is paid back."""
+    return np.ascontiguousarray(matrix.T) if T >= MANY and matrix.size in COPIED else matrix.T
 
 
 def _of_all(path: Sequence[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, scan, sigmoid, tanh
 from minigrad.loops import compile as compiling
-from minigrad.loops.backend import Executable
+from minigrad.loops.backend import Executable, transposed
 from minigrad.loops.reach import stretches_of
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
@@ -99,3 +99,26 @@ def test_a_number_that_only_pictures_are_told_makes_no_new_form(monkeypatch: pyt
         scan(lambda h, x, factor=factor: (h * factor + x, h), h, np.ones((3, 1)))
     (form,) = compiling.forms.values()
     assert [line.op.number for line in form.program.lines if line.op.label == "mul"] == [2.0]
+
+
+def test_a_large_matrix_is_transposed_once_a_run_as_it_is_then() -> None:
+    """The runner copies it where the steps pay for that: the numbers are those of a scan, and of the weights at each call."""
+    W = Parameter(weights(96, 96) / 10)
+    xs = Tensor(weights(30, 2, 96))
+
+    def step(h: Any, x: Any) -> Any:
+        h = tanh(h @ W.T + x)
+        return h, h
+
+    for scale in (1.0, 0.5):
+        W.data = weights(96, 96) / 10 * scale
+        _, hs = scan(step, np.zeros((2, 96)), xs)
+        h = np.zeros((2, 96))
+        for t, x in enumerate(xs.numpy()):
+            h = np.tanh(h @ W.numpy().T + x)
+            np.testing.assert_allclose(hs.numpy()[t], h, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("T", "rows", "copied"), [(20, 128, True), (19, 128, False), (20, 127, False)])
+def test_a_matrix_is_copied_only_where_that_pays(T: int, rows: int, copied: bool) -> None:
+    assert transposed(np.ones((rows, 64)), T).flags.c_contiguous is copied

@@ -90,8 +90,8 @@ def plain_reason() -> str | None:
     """Why no loop may be compiled now; None if it may."""
     if state.detector is not None:
         return "detect_anomaly looks at every operation"
-    if state.differentiating or state.tracer is not None:
-        return "it is inside a function that is being differentiated or traced"
+    if state.tracer is not None:
+        return "it is inside a function that is being traced"
     if np.geterr()["under"] != "ignore":
         return "NumPy is told to report underflow, and where that happens depends on the order of operations"
     return None

@@ -19,7 +19,7 @@ from minigrad import graph, pytree
 from minigrad.backward import release, seed
 from minigrad.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
-from minigrad.gradients import ArrayAccumulator, SilentAccumulator, check_replacement, own, unbroadcast
+from minigrad.gradients import ArrayAccumulator, OfResult, SilentAccumulator, check_replacement, own, unbroadcast
 from minigrad.graph import INPUTS, SOURCES, Gradient, Node, Operation
 from minigrad.guard import Array, array_of
 from minigrad.recording import record
@@ -33,7 +33,8 @@ class TensorAccumulator:
     """Sums of Tensors: the backward pass is itself recorded, each step at the place of the operation it undoes."""
 
     def __init__(self) -> None:
-        self._totals: dict[int, Tensor] = {}
+        self._totals: dict[int, Any] = {}
+        """For the serial numbers of nodes their sums; of an operation with several results, those of each."""
 
     def derivative(self, operation: Operation, g: Gradient) -> Sequence[Gradient]:
         """What ``operation`` sends to each of its inputs."""
@@ -45,13 +46,18 @@ class TensorAccumulator:
 
     def send(self, node: Node, contribution: Gradient) -> None:
         """Add ``contribution`` to what ``node`` has been sent."""
+        if isinstance(contribution, OfResult):
+            results = self._totals.setdefault(node.serial, {})
+            total = results.get(contribution.which)
+            results[contribution.which] = contribution.values if total is None else total + contribution.values
+            return
         contribution = unbroadcast(contribution if isinstance(contribution, Tensor) else unrecorded(contribution), node.shape)
         if contribution.dtype != node.dtype:
             contribution = contribution.astype(node.dtype)
         total = self._totals.get(node.serial)
         self._totals[node.serial] = contribution if total is None else total + contribution
 
-    def sum(self, node: Node) -> Tensor:
+    def sum(self, node: Node) -> Any:
         """The sum of all contributions of ``node``."""
         return self._totals.pop(node.serial)
 
@@ -106,7 +112,7 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
         return graph.depends_on(graph.ancestors(starts, edges), targets, edges)
 
     def pull(upstream: Sequence[tuple[Tensor, Any]], create_graph: bool) -> tuple[list[Tensor], list[Operation]]:
-        edges = INPUTS if create_graph or steps_wanted or state.detector is not None else SOURCES
+        edges = INPUTS if steps_wanted or state.detector is not None else SOURCES
         relevant = relevant_in(edges)
         seeds: list[tuple[Node, Any]] = []
         for output, given in upstream:

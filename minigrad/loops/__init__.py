@@ -22,7 +22,9 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | recipe.py | a traced step with what later runs of its loop need |
 | reads.py | what the code of a step reads, compared before a recipe is used again |
 | prove.py | checking that a step is what it promises to be |
-| execute.py | tracing and running a loop, and its place in the graph |
+| execute.py | tracing and running a loop |
+| running.py | the start of a loop, and the place of its results in the graph |
+| recorded.py | its backward pass as a loop that is recorded too: derivatives of any order |
 | explain.py | which loops are compiled, and why others are not |
 | observe.py | a backward run that keeps the cotangents of chosen values at every step |
 | loop.py | all steps as one operation of the graph, with several results |

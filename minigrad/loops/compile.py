@@ -75,6 +75,8 @@ class Form:
 class Way(NamedTuple):
     """One way to run a backward pass, and what it sends: to numbered xs and parts of the carry, found there, and to consts."""
 
+    is_ahead: bool
+    """Whether factors are multiplied ahead of the loop."""
     derivative: Derivative
     executable: Executable
     xs: list[tuple[int, Ref]]
@@ -105,17 +107,17 @@ class Compiled:
     """
 
     __slots__ = (
-        "_backward", "_derivatives", "_forward", "_keeps", "_lines", "_reached", "_results", "_same", "needs_carry",
+        "_backward", "_derivatives", "_forward", "_lines", "_reached", "_results", "_same", "keeps", "needs_carry",
         "needs_consts", "needs_xs", "program", "wanted", "wanted_consts",
     )  # fmt: skip
 
     def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
         self.program, self.wanted = program, wanted
         needs: set[Ref] = set()
-        self._keeps = {ref.number for ref in program.ys}
+        self.keeps = {ref.number for ref in program.ys if ref.kind == LOCAL}
         if wanted:
             whole = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
-            self._keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
+            self.keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
             needs = {ref for line in whole.program.lines for ref in line.operands if ref.kind == CONST}
             needs |= {ref for ref in whole.needed() if ref.kind in (XS, CARRY)}
         self.needs_xs = [Ref(XS, j) in needs for j in range(len(program.xs))]
@@ -125,7 +127,7 @@ class Compiled:
         self.needs_consts = [Ref(CONST, k) in needs for k in range(len(program.consts))]
         self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
         self._forward: dict[tuple[bool, bool], Executable] = {}
-        self._derivatives: dict[Hashable, list[tuple[Derivative, Executable]]] = {}
+        self._derivatives: dict[Hashable, list[tuple[bool, Derivative, Executable]]] = {}
         self._backward: dict[Hashable, Backward] = {}
         self._lines: dict[Steps, tuple[int, ...]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
@@ -136,8 +138,8 @@ class Compiled:
         """What keeps of all steps the outputs, and what the derivative needs."""
         key = quiet, is_native()
         if key not in self._forward:
-            plain = _executable(self.program, self._keeps, quiet)
-            self._forward[key] = plain if quiet else chosen(Schedule(self.program, self._keeps, every_carry=True), plain)
+            plain = _executable(self.program, self.keeps, quiet)
+            self._forward[key] = plain if quiet else chosen(Schedule(self.program, self.keeps, every_carry=True), plain)
         return self._forward[key]
 
     def results(self, steps: Steps) -> tuple[list[bool], list[bool]]:
@@ -153,15 +155,15 @@ class Compiled:
 
     def _backward_of(self, results: tuple[int, ...], reached: frozenset[Ref]) -> Backward:
         ways = []
-        for derivative, executable in self._derived(results):
+        for is_ahead, derivative, executable in self._derived(results):
             xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
             carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
             parts = [part for part in derivative.contributions if Ref(CONST, part.const) in reached]
             summed = list(dict.fromkeys(part.g for part in derivative.contributions))
-            ways.append(Way(derivative, executable, xs, carry, parts, summed))
+            ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed))
         return Backward(ways, _bits(reached))
 
-    def _derived(self, results: tuple[int, ...]) -> list[tuple[Derivative, Executable]]:
+    def _derived(self, results: tuple[int, ...]) -> list[tuple[bool, Derivative, Executable]]:
         """As it was derived, which native code runs, and with what can be multiplied ahead; each if it can be compiled."""
         key = results, is_native()
         if key not in self._derivatives:
@@ -173,7 +175,7 @@ class Compiled:
                 with suppress(CannotCompile):
                     schedule = Schedule(way.program, kept, every_carry=False)
                     plain = Executable(Plan(schedule))
-                    ways.append((way, chosen(schedule, plain) if way is derivative else plain))
+                    ways.append((way is ahead, way, chosen(schedule, plain) if way is derivative else plain))
         return self._derivatives[key]
 
     def _small(self, derivative: Derivative) -> set[Ref]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from minigrad.loops.buffers import MINUS_UNIT, NEW, TRANSPOSED, UNIT, Buffers
 from minigrad.loops.kernels import OUT, Kernel, assign, copy, kernels, matrix_kernel
-from minigrad.loops.program import CONST, LOCAL, CannotCompile, Ref, Value
+from minigrad.loops.program import CONST, LOCAL, Ref, Value
 from minigrad.loops.schedule import BODY, PROLOGUE, Schedule
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
@@ -73,8 +73,6 @@ class Plan:
         for i, operand in enumerate(self.schedule.new):
             here, there = self.buffers.slot_of(*operand), self.buffers.slot_of(NEW, i)
             if here != there:
-                if self.schedule.every_carry:
-                    raise CannotCompile("a carry that is part of something")
                 self.calls[BODY].append(Call(self._copy(operand), (here, there)))
 
     # ---------------------------------------------------------------- several operations as one call

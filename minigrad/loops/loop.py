@@ -9,7 +9,7 @@ their time and with their names, written out the moment somebody asks.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from typing_extensions import override
 from minigrad import graph
 from minigrad.errors import GraphError
 from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
-from minigrad.graph import Gradient, Node, Operation
+from minigrad.graph import Accumulator, Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import Compiled, Way
@@ -64,6 +64,8 @@ class Loop(Operation):
             count = len(self.trace.xs)
             xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
             self.written = Steps(self.trace, xs, carry, self.times, self.place, self.serial, self.window, self.values)
+        if not self.written.is_done:
+            self.written.ys = [self.values.traced(ref) for ref in self.compiled.program.ys]
         return self.written
 
     def number_of(self, ref: Ref) -> int:
@@ -134,7 +136,12 @@ class Loop(Operation):
                 continue
             if contributions is not None:
                 return contributions
-        return self._plainly(g)
+        return self._plainly(g, ArrayAccumulator())
+
+    @override
+    def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
+        """What the derivative needs, as it is: what becomes a Tensor is found in the run."""
+        return self.needed()
 
     def _contributions(self, run: Run, way: Way, g: dict[int, Array]) -> list[Gradient] | None:
         """What the sources are sent; None where that is not finite."""
@@ -163,7 +170,7 @@ class Loop(Operation):
             sent[position] = part if sent[position] is None else _added(self.sources[position], sent[position], part)
         return sent
 
-    def _plainly(self, g: dict[int, Array]) -> list[Gradient]:
+    def _plainly(self, g: dict[int, Gradient], sums: Accumulator) -> list[Gradient]:
         """The same by a backward pass through the single steps, where numbers are not finite and every step counts."""
         nodes = [self.steps.node(k) for k in g]
         targets = {source for source in self.sources if source is not None and source.requires_grad}
@@ -175,9 +182,7 @@ class Loop(Operation):
 
         relevant = graph.depends_on(graph.ancestors([node for node, _ in seeds], within_the_loop), targets, within_the_loop)
         between = graph.among(relevant, within_the_loop)
-        found: dict[Node | None, Gradient] = {
-            node: g for node, g in graph.sweep(seeds, ArrayAccumulator(), between) if node in targets
-        }
+        found: dict[Node | None, Gradient] = {node: g for node, g in graph.sweep(seeds, sums, between) if node in targets}
         return [found.pop(source, None) for source in self.sources]  # a source that is there twice is sent the sum once
 
 

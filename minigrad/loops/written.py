@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.graph import OUTPUT, STRIDE, Leaf, Node, Operation
 from minigrad.loops.backend import Executable, Run
-from minigrad.loops.program import LOCAL, XS, Program, Ref
+from minigrad.loops.program import CARRY, LOCAL, XS, Program, Ref
 from minigrad.loops.trace import Pass, Trace
 from minigrad.memory import collector_paused
 from minigrad.ops.indexing import Lookup, Slice, entry
@@ -66,6 +66,20 @@ class Values:
             self.keep_own()
         else:
             self.release()
+
+    @property
+    def given(self) -> dict[str, Sequence[Any]]:
+        """What the run was given: xs, carry, consts."""
+        return {} if self.run is None else self.run.given
+
+    def keep(self, compiled: Any) -> None:
+        """Have the run keep what ``compiled`` keeps of all steps."""
+        if self.run is not None and not compiled.keeps <= self.run.executable.results.keys():
+            self.run = self.run.again(compiled.forward(quiet=True))
+
+    def traced(self, ref: Ref) -> Ref:
+        """Where a value of the program that was run is in the step as it was traced."""
+        return next((old for old, new in self.place.items() if new == ref), ref)
 
     def at(self, operand: Ref, row: int) -> Any:
         """A value at one step, given by the number of its row."""
@@ -164,7 +178,7 @@ class Steps:
 
     __slots__ = (
         "_last", "_outputs", "_state", "carry", "place", "program", "serial", "times", "trace", "values", "window",
-        "xs",
+        "xs", "ys",
     )  # fmt: skip
 
     def __init__(
@@ -182,6 +196,8 @@ class Steps:
         self.times, self.place, self.serial, self.window, self.values = times, place, serial, window, values
         self._last: dict[Operation, weakref.ref[Any]] = {}
         """The operations of the last step that somebody has asked for."""
+        self.ys: list[Ref] = list(self.program.ys)
+        """The values that are results of the loop, for all steps: its outputs, and what its recorded backward pass takes."""
         self._outputs: list[list[Node | None]] | None = None
         self._state: list[Node | None] = []
 
@@ -191,9 +207,9 @@ class Steps:
             return self.result(number)
         node = Outputs()
         which = number - len(self.carry)
-        op = self.program.lines[self.program.ys[which].number].op
+        value = self.program.value(self.ys[which])
         node.axis, node.saved, node.watch, node.name, node.place = 0, (), None, None, self.place
-        node.shape, node.dtype, node.serial = (len(self.times), *op.shape), op.dtype, self.serial + STRIDE - 1
+        node.shape, node.dtype, node.serial = (len(self.times), *value.shape), value.dtype, self.serial + STRIDE - 1
         node.own, node.steps, node.which = (), self, which
         return node
 
@@ -221,12 +237,17 @@ class Steps:
         nodes = [] if self._outputs is None else self._outputs[j]
         return tuple(nodes if self.times.step > 0 else nodes[::-1])
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps have been written out."""
+        return self._outputs is not None
+
     def write(self) -> None:
         """Write all steps out, if that has not been done."""
         if self._outputs is not None:
             return
         program = self.program
-        outputs: list[list[Node | None]] = [[] for _ in program.ys]
+        outputs: list[list[Node | None]] = [[] for _ in self.ys]
         state: list[Node | None] = list(self.carry)
         with collector_paused():
             for number in range(len(self.times)):
@@ -236,8 +257,8 @@ class Steps:
                 for k in range(len(program.lines)):
                     self._write(number, k, nodes)
                 state = [nodes[program.lines[ref.number].op] for ref in program.new_carry]
-                for column, ref in zip(outputs, program.ys, strict=True):
-                    column.append(nodes[program.lines[ref.number].op])
+                for column, ref in zip(outputs, self.ys, strict=True):
+                    column.append(nodes[self.trace.carry[ref.number] if ref.kind == CARRY else program.lines[ref.number].op])
         self._outputs, self._state = outputs, state
 
     def _begun(self, number: int, state: Sequence[Node | None]) -> Nodes:

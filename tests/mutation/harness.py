@@ -86,6 +86,7 @@ LOOPS = (
     "loops_changes",
     "loops_copies",
     "loops_reach",
+    "loops_recorded",
     "loops_comparing",
     "what_a_trace_sees",
     "what_a_step_changes",
@@ -173,6 +174,8 @@ FIRST = {
     "loops/pool.py": ("loops_pool",),
     "loops/effects.py": ("what_a_step_changes",),
     "loops/execute.py": ("what_a_trace_sees", "adversarial", "loops_changes"),
+    "loops/running.py": ("what_a_trace_sees", "adversarial", "loops_changes"),
+    "loops/recorded.py": ("loops_recorded",),
     "loops/loop.py": ("loops_oracle", "adversarial", "loops_graph"),
     "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
     "loops/reads.py": ("loops_reads",),
@@ -261,9 +264,7 @@ def first_failure(folder: Path, tests: list[str], limit: float = TIME_LIMIT, bro
     paths = os.pathsep.join((str(folder), str(folder / "tests")))
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     try:
-        run = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False
-        )
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         return "the time limit"
     if run.returncode == 0:

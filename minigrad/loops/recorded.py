@@ -1,0 +1,182 @@
+"""A backward pass that is itself recorded (``create_graph``, second derivatives): it is a loop over a program too.
+
+The derivative of a step is a program, and its xs are the residuals: values inside of the forward loop. For a gradient to be
+sent back to them they become results of it, as its outputs are. Then the backward pass is a loop like any other, from the last
+step to the first, with a node in the graph and a derivative of its own; so derivatives of any order are loops. What the consts
+are sent (for a matrix one product for all steps) is computed from its outputs by operations that are recorded as any others.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from minigrad import ops
+from minigrad.gradients import unbroadcast
+from minigrad.graph import Gradient
+from minigrad.loops.compile import Way, form_of
+from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
+from minigrad.loops.loop import Loop
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref
+from minigrad.loops.recipe import recipe_for
+from minigrad.loops.running import Start
+from minigrad.loops.trace import Const, Flat, Pass
+from minigrad.loops.written import MASK
+from minigrad.ops.indexing import scatter
+from minigrad.ops.matmul import Matmul
+from minigrad.recording import Constant, record
+from minigrad.reporting import RAISED, within
+from minigrad.scope import state
+from minigrad.tensor import Tensor, unrecorded
+from minigrad.transforms import TensorAccumulator, lift
+
+__all__ = ["RecordedLoop"]
+
+
+class RecordedLoop(Loop):
+    """A loop whose backward pass can be recorded, as a loop."""
+
+    __slots__ = ()
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        if not any(isinstance(part, Tensor) for part in g.values()):
+            return super().vjp(g, *saved)
+        way = self._way(tuple(sorted(g)))
+        if way is not None:
+            try:
+                sent: list[Gradient] | None = within(RAISED, self._recorded, way, g)
+            except (FloatingPointError, CannotCompile):
+                sent = None
+            if sent is not None:
+                return sent
+        return self._plainly(g, TensorAccumulator())
+
+    def _way(self, results: tuple[int, ...]) -> Way | None:
+        """How gradients of these results are sent back; None where each step has to do so by itself."""
+        if self.window < len(self.times) or state.tracer is not None or np.geterr()["under"] != "ignore":
+            return None
+        backward = self.compiled.backward(results, self.stretches)
+        self.passed = backward.lines
+        way = next((way for way in backward.ways if not way.is_ahead), None)
+        if way is not None and not self._keep(way.derivative.needed()):
+            return None
+        return way
+
+    def _recorded(self, way: Way, g: dict[int, Tensor]) -> list[Gradient] | None:
+        """What the sources are sent; None where that is not finite."""
+        derivative, count = way.derivative, len(self.trace.carry)
+        values = {ref: self._value(ref) for ref in derivative.needed()}
+        carry = [self._arriving(g.get(i), derivative.program, number) for number, i in enumerate(derivative.carry)]
+        xs = [*map(values.__getitem__, derivative.residuals), *[g[count + j] for j in derivative.ys]]
+        back, outputs = self._back(way, carry, xs)
+        sent: list[Gradient] = [None] * len(self.sources)
+        for j, ref in way.xs:
+            sent[self.number_of(Ref(XS, j))] = outputs[derivative.program.ys.index(ref)]
+        for i, number in way.carry:
+            sent[self.number_of(Ref(CARRY, i))] = back[number]
+        for part, steps in zip(way.contributions, outputs[len(derivative.program.ys) :], strict=True):
+            if not math.isfinite(np.add.reduce(steps._array, None)):
+                return None
+            position = self.number_of(Ref(CONST, part.const))
+            source, new = self.sources[position], steps
+            if part.form == OUTER and part.a is not None:
+                left, right = _rows(steps), _rows(values[part.a])
+                new = left.T @ right if part.transposed else right.T @ left
+            elif part.form == SCATTER and part.a is not None:
+                new = scatter(steps, values[part.a]._array, False, () if source is None else source.shape)
+            found = sent[position]
+            sent[position] = new if found is None else _fitted(found, source) + _fitted(new, source)
+        return sent
+
+    def _arriving(self, g: Tensor | None, program: Program, number: int) -> Tensor:
+        """The cotangent of a part of the last carry; zeros where none arrives."""
+        value = program.carry[number]
+        return unrecorded(np.zeros(value.shape, value.dtype)) if g is None else g
+
+    def _back(self, way: Way, carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The loop from the last step to the first: its last carry; and its outputs, then what contributions are made of."""
+        derivative = way.derivative
+        masks = {k for k, ref in enumerate(derivative.residuals) if ref.kind == XS and self.trace.xs[ref.number].name == MASK}
+        order = sorted(range(len(xs)), key=masks.__contains__)
+        sent = [*derivative.program.ys, *[part.g for part in way.contributions]]
+        step = _interpreted(derivative.program, self._consts(derivative), order, sent)
+        rows, times = [xs[k] for k in order], self.times[::-1]
+        recipe = recipe_for(step, carry, rows, times, [MASK if k in masks else None for k in order])
+        mask = rows[-1]._array if masks else None
+        start = Start(type(self), recipe, recipe.first_consts(), carry, rows, times, len(times), mask)
+        return start.results(start.run())
+
+    def _consts(self, derivative: Derivative) -> list[Const]:
+        """The consts of the step, which have their history, and then the literals of its derivative."""
+        found: list[Const] = []
+        for k, (value, array) in enumerate(zip(self.compiled.program.consts, self.values.given[CONST], strict=True)):
+            node = self.sources[self.number_of(Ref(CONST, k))] if k in self.consts else None
+            found.append(Constant(array if value.number is None else value.number) if node is None else lift(array, node))
+        return [*found, *map(Constant, derivative.literals)]
+
+    def _keep(self, residuals: Iterable[Ref]) -> bool:
+        """Have these values among the results; False if the steps have been written out without them."""
+        program = self.compiled.program
+        new = [ref for ref in dict.fromkeys(residuals) if ref.kind != XS and ref not in program.ys]
+        if not new:
+            return True
+        if self.written is not None and self.written.is_done:
+            return False
+        self.compiled = form_of(replace(program, ys=(*program.ys, *new))).compiled(self.compiled.wanted)
+        self.values.keep(self.compiled)
+        return True
+
+    def _value(self, ref: Ref) -> Tensor:
+        """A value of all steps, with its history."""
+        run = self.values.run
+        array = None if run is None else run.of(ref)
+        if ref.kind == XS:
+            tensor: Tensor = lift(array, self.sources[self.number_of(ref)])
+            return tensor
+        which = self.compiled.program.ys.index(ref)
+        tensor = unrecorded(array)
+        if self.compiled.results(self.stretches)[1][which]:
+            Start.place(self, tensor, len(self.trace.carry) + which, state.place, None)
+        return tensor
+
+
+def _interpreted(program: Program, consts: Sequence[Const], order: Sequence[int], outputs: Sequence[Ref]) -> Flat:
+    """A program as a step that takes its xs in another order, and has other outputs."""
+
+    def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        rows = [row for _, row in sorted(zip(order, xs, strict=True), key=lambda pair: pair[0])]
+        results: list[Any] = []
+        values: dict[str, Sequence[Any]] = {XS: rows, CARRY: carry, CONST: consts, LOCAL: results}
+        for line in program.lines:
+            results.append(_applied(line, [values[kind][number] for kind, number in line.operands]))
+        new_carry, ys = ([values[kind][number] for kind, number in refs] for refs in (program.new_carry, outputs))
+        return new_carry, ys
+
+    return step
+
+
+def _applied(line: Line, operands: list[Any]) -> Any:
+    """The operation of a line, on these operands."""
+    if isinstance(line.op, Pass):
+        return operands[0]
+    if isinstance(line.op, Matmul) and line.op.transpose_b:
+        return ops.matmul(operands[0], operands[1].T)
+    op = copy.copy(line.op)
+    y = op.compute(*[operand._array for operand in operands])
+    return record(op, y, tuple([operand._node for operand in operands[: len(op.sources)]]), op.saved or (), operands)
+
+
+def _rows(steps: Tensor) -> Tensor:
+    return steps.reshape(math.prod(steps.shape[:-1]), steps.shape[-1])
+
+
+def _fitted(contribution: Tensor, source: Any) -> Tensor:
+    fitted: Tensor = unbroadcast(contribution, source.shape)
+    return fitted

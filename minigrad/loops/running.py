@@ -1,0 +1,143 @@
+"""The start of a loop: its operands as a run takes them, all steps computed, and its results with their places in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minigrad import graph
+from minigrad.graph import Operation
+from minigrad.guard import Array
+from minigrad.loops.backend import Run
+from minigrad.loops.loop import Loop, Result
+from minigrad.loops.program import CARRY, CannotCompile, Ref, Undefined
+from minigrad.loops.reach import stretches_of
+from minigrad.loops.recipe import Recipe
+from minigrad.loops.trace import Const, Pass
+from minigrad.loops.written import Values
+from minigrad.reporting import RAISED, within
+from minigrad.scope import Place, state
+from minigrad.tensor import Tensor, unrecorded
+
+__all__ = ["Flats", "Start"]
+
+Flats: TypeAlias = Sequence[Tensor]
+
+
+class Start:
+    """The start of one loop: its operands, and what becomes of its results.
+
+    Args:
+        kind: the operation that the loop is in the graph.
+        recipe: how it is run.
+        consts: on which consts.
+        carry: the initial carry.
+        xs: what is taken row by row.
+        times: 1 … T, or T … 1.
+        window: after how many steps each time the carry loses its history.
+        mask: which example takes which step, if that is a selection in the program.
+    """
+
+    def __init__(
+        self,
+        kind: type[Loop],
+        recipe: Recipe,
+        consts: Sequence[Const],
+        carry: Flats,
+        xs: Flats,
+        times: range,
+        window: int,
+        mask: Array | None,
+    ) -> None:
+        self.kind = kind
+        self.recipe, self.consts, self.carry, self.xs, self.times = recipe, consts, carry, xs, times
+        self.window, self.stretches = window, stretches_of(len(times), window, mask, times.step < 0)
+        wants = [operand is not None and state.recording and operand._wants for operand in (*xs, *carry, *consts)]
+        self.compiled = recipe.compiled(tuple(wants))
+        self.lent: list[Any] = []
+
+    def run(self) -> Run:
+        """Compute all steps."""
+        compiled, numbers = self.compiled, self.recipe.numbers
+        xs = [self._array(x, needed and x._wants) for x, needed in zip(self.xs, compiled.needs_xs, strict=True)]
+        consts = [
+            self._array(const, needed) if isinstance(const, Tensor) else numbers.get(k)
+            for k, (const, needed) in enumerate(zip(self.consts, compiled.needs_consts, strict=True))
+        ]
+        carry = [part._array for part in self.carry]
+        self.lent += [self.carry[i].lend(Loop) for i in compiled.needs_carry]
+        for quiet in (False, True):
+            executable = compiled.forward(quiet)
+            try:
+                return within(RAISED, executable.run, len(self.times), xs, carry, consts, self.times.step < 0)
+            except FloatingPointError:
+                continue
+            except (IndexError, ValueError, TypeError) as error:
+                raise CannotCompile(f"running it compiled raised {type(error).__name__}: {error}") from None
+        raise Undefined
+
+    def _array(self, tensor: Tensor, is_needed: bool) -> Any:
+        """The values of an operand: lent if the derivative needs them; else copied if they may change before steps are written
+        out, as those of xs that want no gradient always are: the rows of the plain loop are copies."""
+        if not self.compiled.wanted:
+            return tensor._array
+        if not is_needed:
+            return tensor._array if isinstance(tensor._node, Operation) else tensor._array.copy()
+        array = tensor.lend(Loop)
+        self.lent.append(array)
+        return array
+
+    def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
+        """The last carry and the outputs, with their places in the graph."""
+        count, program, given = len(self.carry), self.recipe.program, self._given()
+        finals = [self.carry[i] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
+        outputs = [unrecorded(run.of(ref)) for ref in program.ys]
+        if not self.compiled.wanted:
+            return finals, outputs
+        final_wants, output_wants = self.compiled.results(self.stretches)
+        loop = self._node(run)
+        for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.recipe.finals, strict=True)):
+            if i not in given and wants:
+                self.place(loop, tensor, i, Place(self.times[-1], op.place.scope), op.name)
+            elif i not in given and op.name is not None:
+                tensor.named(op.name)
+        for j, (tensor, wants) in enumerate(zip(outputs, output_wants, strict=True)):
+            if wants:
+                self.place(loop, tensor, count + j, state.place, None)
+        return finals, outputs
+
+    def _given(self) -> set[int]:
+        """The parts of the carry that every step hands on as they are, so that the last is the first."""
+        if self.window < len(self.times):
+            return set()
+        program = self.recipe.program
+        lines = [program.lines[ref.number] for ref in program.new_carry]
+        return {i for i, line in enumerate(lines) if type(line.op) is Pass and line.operands == (Ref(CARRY, i),)}
+
+    def _node(self, run: Run) -> Loop:
+        loop, recipe, compiled = self.kind(), self.recipe, self.compiled
+        loop.consts = compiled.wanted_consts
+        operands = (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))
+        loop.sources = tuple([None if operand is None else operand._node for operand in operands])
+        loop.compiled, loop.is_written = compiled, False
+        loop.passed = loop.released = 0
+        loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
+        loop.place, loop.serial = state.place, graph.next_serial()
+        loop.times, loop.window, loop.stretches = self.times, self.window, self.stretches
+        loop.trace, loop.written = recipe.trace, None
+        loop.values = Values(run, tuple(self.lent), recipe.form.everything, recipe.trace.program, recipe.place)
+        return loop
+
+    @staticmethod
+    def place(loop: Loop, tensor: Tensor, number: int, place: Place, name: str | None) -> None:
+        """Give a result its node in the graph."""
+        node = Result()
+        node.loop, node.number, node.twin, node.is_released = loop, number, None, False
+        node.shape, node.dtype, node.name, node.watch = tensor._array.shape, tensor._array.dtype, name, None
+        node.place, node.serial = place, graph.next_serial()
+        tensor._node, tensor._wants = node, True
+
+
+FLOAT = np.dtype(float)

@@ -211,7 +211,7 @@ class CheckedTensorAccumulator(TensorAccumulator):
         return contributions
 
     @override
-    def sum(self, node: Node) -> Tensor:
+    def sum(self, node: Node) -> Gradient:
         g = super().sum(node)
         self._inspector.arriving(node, g._array)
         return g

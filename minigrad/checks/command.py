@@ -14,7 +14,7 @@ from minigrad.checks.grading import graded, junit, table
 from minigrad.checks.isolated import isolated
 from minigrad.checks.loading import function_or_value
 from minigrad.errors import ArgumentError, MinigradError
-from minigrad.loops.emit import emitted_cell
+from minigrad.loops.emit import emitted
 from minigrad.loops.program import CannotCompile
 
 __all__ = ["main"]
@@ -130,7 +130,7 @@ def _emit(given: argparse.Namespace) -> int:
     if re.fullmatch(r"[A-Za-z]\w*", name) is None:
         raise ArgumentError(f"emit: --name: expected a name that C has, got {name!r}")
     try:
-        texts = emitted_cell(cell, getattr(cell, "input_size", sizes[0]), name, "double" if given.double else "float")
+        texts = emitted(cell, getattr(cell, "input_size", sizes[0]), name, "double" if given.double else "float")
     except CannotCompile as reason:
         raise ArgumentError(f"emit: {given.cell} cannot be written as C: {reason}") from None
     for end, text in zip(("c", "h"), texts, strict=True):

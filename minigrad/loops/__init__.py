@@ -17,7 +17,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | backend.py | the loop itself, over one run's arrays |
 | pool.py | those arrays, kept for the next run if they are small |
 | native/ | the schedule as native code instead, for those who ask for it |
-| emit.py, emit_text.py | one step, forward and backward, as a C file |
+| emit.py, sums_last.py | one step, forward and backward, as a C file |
 | compile.py | all passes one after the other, remembered by form |
 | recipe.py | a traced step with what later runs of its loop need |
 | reads.py | what the code of a step reads, compared before a recipe is used again |

@@ -1,249 +1,254 @@
 """One step of a cell as C99, forward and backward: the form that native loops are generated from, written in another language.
 
-For whoever ports a cell to a device without Python, or checks a kernel. The step is traced, differentiated and lowered as for a
-native loop; a nest is two loops of C, a product is three. What the backward pass needs of the forward pass lies in an array of
-the caller's; gradients of weights are added to what is there, so that steps called from T to 1 add up.
+For whoever ports a cell to a device without Python, or checks a kernel. A nest is two loops of C, a product is three. Gradients
+of weights are added to what is there, so that steps called from T to 1 add up.
 """
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
 
 from minigrad import pytree
 from minigrad.loops.differentiate import OUTER, SUM, Contribution, differentiate
-from minigrad.loops.emit_text import HEADER, HELPERS, At, last_of, nest_of, offsets, plus
-from minigrad.loops.native.form import CARRY, CONST, NEW, XS, Form, Place
+from minigrad.loops.native.form import CARRY, CONST, NEW, NUMBER, SCRATCH, STACK, XS, Apply, Form, Load, Nest, Pointer, Total
 from minigrad.loops.native.lower import lowered
 from minigrad.loops.program import LOCAL, CannotCompile, Line, Program, Ref, Value
 from minigrad.loops.schedule import Schedule
-from minigrad.loops.trace import Flat, Trace
-from minigrad.ops.casting import Copy
+from minigrad.loops.sums_last import summed_later
+from minigrad.loops.trace import Trace
 from minigrad.ops.indexing import Slice
-from minigrad.ops.reductions import Sum
 from minigrad.tensor import Tensor
 
-__all__ = ["emitted", "emitted_cell"]
+__all__ = ["emitted"]
 
 BATCH: Final = 11
 """Rows of the example that is traced: a number that no other size is likely to be, since in C the batch is a variable."""
+IN_C: Final = (("{0} ** {1}", "pow({0}, {1})"), (" & ", " && "), (" | ", " || "), (" ^ ", " != "), ("not ", "!"), ("math.", ""))
+"""What a formula of Python's is called in C."""
+HEADER: Final = """\
+/* One step of {name}, forward and backward, written by minigrad. Arrays are row by row: a state is batch rows.
+   forward: from x and the state to new_…; saved has room for {name}_saved(batch) numbers. backward: from d_new_…, what arrives
+   there, to d_x and d_…; what the weights are sent is added to d_w; spare has room for {name}_spare(batch) numbers. */
+#ifndef {name}_h
+#define {name}_h
+typedef {type} {name}_real;
+typedef struct {{
+{fields}
+}} {name}_weights;
+#define {name}_saved(batch) ({saved_room})
+#define {name}_spare(batch) ({spare_room})
+{forward};
+{backward};
+#endif
+"""
+SOURCE: Final = """\
+#include <tgmath.h>
+#include "{name}.h"
+typedef {name}_real real;
+#define zero ((real)0)
+#define one ((real)1)
+#define two ((real)2)
+#define select(condition, a, b) ((condition) ? (a) : (b))
+#define larger(a, b) ((a) >= (b) || (a) != (a) ? (a) : (b))
+#define smaller(a, b) ((a) <= (b) || (a) != (a) ? (a) : (b))
+#define sigmoid(a) (one / (one + exp(-(a))))
+#define unit (&(const real){{1}})
+
+/* y = a w, or a times the transpose of w; of_… is how far apart rows lie. */
+static inline void product(int rows, int columns, int inner, const real *a, int of_a, const real *w, int of_w, int transposed,
+                           real *y, int of_y) {{
+    for (int b = 0; b < rows; b++)
+        for (int j = 0; j < columns; j++) {{
+            real sum = zero;
+            for (int k = 0; k < inner; k++) sum += a[b * of_a + k] * (transposed ? w[j * of_w + k] : w[k * of_w + j]);
+            y[b * of_y + j] = sum;
+        }}
+}}
+
+/* What a weight is sent: the sum over all rows of left times right, added to what is there. */
+static inline void add(int rows, const real *left, int of_left, int m, const real *right, int of_right, int n,
+                       real *to, int of_to) {{
+    for (int b = 0; b < rows; b++)
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++) to[i * of_to + j] += left[b * of_left + i] * right[b * of_right + j];
+}}
+
+{forward} {{
+{forward_body}}}
+
+{backward} {{
+{backward_body}}}
+"""
 
 
-def emitted(
-    step: Flat, carry: Sequence[Any], x: Any, states: Sequence[str], weights: Mapping[str, Any], name: str, real: str = "float"
-) -> tuple[str, str]:
-    """One step as the text of a C file, and that of its header.
+def emitted(cell: Any, input_size: int, name: str, real: str = "float") -> tuple[str, str]:
+    """One step of a cell as the text of a C file, and that of its header.
 
     Args:
-        step: from the parts of the state and [x] to the parts of the new state and [].
-        carry: the parts of a state for ``BATCH`` rows.
-        x: an input for as many.
-        states: what the parts are called.
-        weights: the parameters by name.
-        name: what the functions begin with.
+        cell: anything with ``step(x, state)`` and ``initial_state(batch)``.
+        input_size: how many columns its inputs have.
+        name: what the functions and files are called.
         real: the type of all numbers.
 
     Raises:
-        CannotCompile: something in it has no native form.
+        CannotCompile: something in the step has no native form.
     """
-    one = _Step(Trace(step, carry, [x], ["x"]), states, weights)
-    words = {
-        "name": name,
-        "NAME": name.upper(),
-        "real": f"{name}_real",
-        "type": real,
-        "fields": one.listed(name),
-        **one.sizes(),
-    }
-    calls = {pass_: f"void {name}_{pass_}({', '.join(one.parameters(pass_))})".format(**words) for pass_ in one.forms}
-    bodies = [f"{call} {{\n{one.body(pass_)}}}\n" for pass_, call in calls.items()]
-    return "\n".join([HELPERS.format(**words), one.constants(), *bodies]), HEADER.format(**words, **calls)
-
-
-def emitted_cell(cell: Any, input_size: int, name: str, real: str = "float") -> tuple[str, str]:
-    """The same for a cell: anything with ``step(x, state)`` and ``initial_state(batch)``; its inputs have so many columns."""
     state = cell.initial_state(BATCH)
     parts = [end.numpy() if isinstance(end, Tensor) else np.asarray(end) for end in pytree.ends(state)]
-    called = getattr(cell, "state_names", ()) or getattr(state, "_fields", ()) or (state if isinstance(state, dict) else ())
-    if len(called) != len(parts):
-        called = ["h"] if len(parts) == 1 else [f"h{k}" for k in range(len(parts))]
-    weights = dict(cell.named_parameters()) if hasattr(cell, "named_parameters") else {}
+    states = list(getattr(cell, "state_names", ()) or getattr(state, "_fields", state if isinstance(state, dict) else ()))
+    states = states if len(states) == len(parts) else ["h", *[f"h{k}" for k in range(1, len(parts))]]
 
     def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         return pytree.ends(cell.step(xs[0], pytree.rebuilt(state, carry))), []
 
-    return emitted(
-        step, parts, np.ones((BATCH, input_size), parts[-1].dtype), [f"{part}" for part in called], weights, name, real
-    )
+    trace = Trace(step, parts, [np.ones((BATCH, input_size), parts[-1].dtype)], ["x"])
+    made = _Step(trace, states, {id(w): re.sub(r"\W", "_", path) for path, w in getattr(cell, "named_parameters", tuple)()})
+    new, mine, read = [f"new_{s}" for s in states], f"{name}_real *", f"const {name}_real *"
+    given = [f"const {name}_weights *w", *[read + s for s in ("x", *states)]]
+    forward = [*given, *[mine + s for s in (*new, "saved")]]
+    backward = [*given, *[read + s for s in (*new, "saved", *[f"d_{s}" for s in new])]]
+    backward += [*[mine + s for s in ("d_x", *[f"d_{s}" for s in states], "spare")], f"const {name}_weights *d_w"]
+    fields = "\n".join(f"    {name}_real *{f}" for f in made.fields) or "    int none;"
+    words = {**made.room, "name": name, "type": real, "fields": fields}
+    for which, listed, lines in (("forward", forward, made.forward), ("backward", backward, made.backward)):
+        used = set(re.findall(r"\w+", "\n".join(lines)))
+        unused = [f"(void){p};" for p in (each.split("*")[1] for each in listed) if p not in used]
+        body = "    " + "\n    ".join([*unused, *lines]) + "\n"
+        words |= {which: f"void {name}_{which}(int batch, {', '.join(listed)})", f"{which}_body": body}
+    return SOURCE.format(**words), HEADER.format(**words)
 
 
 class _Step:
-    """A step and its derivative, lowered, and what every array is called in C."""
+    """The lines of both functions, and what every array is called in them."""
 
-    def __init__(self, trace: Trace, states: Sequence[str], weights: Mapping[str, Any]) -> None:
-        self.states, self.fields = list(states), dict[str, str]()
-        program = self.program = self._outside(trace, weights)
+    def __init__(self, trace: Trace, states: list[str], names: dict[int, str]) -> None:
+        self.states, self.fields, self.room = states, list[str](), dict[str, str]()
+        self.program = program = self._with_parts_of_weights(trace, names)
         wanted = [Ref(CONST, k) for k, value in enumerate(program.consts) if value.requires_grad]
-        wanted += [Ref(CARRY, i) for i in range(len(program.carry))] + [Ref(XS, 0)]
-        self.derivative = differentiate(program, wanted, range(len(program.carry)), [])
-        needed = [ref.number for ref in self.derivative.needed() if ref.kind == LOCAL]
-        back = summed_later(self.derivative.program)
-        self.derivative = replace(self.derivative, program=back)
-        sent = [ref.number for ref in (*back.ys, *(part.g for part in self.derivative.contributions))]
-        self.forms = {
-            "forward": lowered(Schedule(program, needed, every_carry=True)),
-            "backward": lowered(Schedule(back, sent, every_carry=True)),
-        }
-        if any(form.at_once for form in self.forms.values()):
-            raise CannotCompile("rows of a table are looked up, or another operation has no native form")
-        for k, literal in enumerate(self.derivative.literals):
-            self.weights.append((f"literal{k}", last_of(np.shape(literal))))
-        self.memory = {which: offsets(form) for which, form in self.forms.items()}
+        wanted += [Ref(XS, 0), *[Ref(CARRY, i) for i in range(len(states))]]
+        derivative = differentiate(program, wanted, range(len(states)), [])
+        self.derivative = derivative = replace(derivative, program=summed_later(derivative.program))
+        sent = [*derivative.program.ys, *[part.g for part in derivative.contributions]]
+        self.form = lowered(Schedule(program, [ref.number for ref in derivative.needed() if ref.kind == LOCAL], True))
+        self.back = lowered(Schedule(derivative.program, [ref.number for ref in sent], True))
+        if self.form.at_once or self.back.at_once or any(isinstance(x, np.ndarray) for x in derivative.literals):
+            raise CannotCompile("it takes rows of a table or a constant array, or another operation has no native form")
+        self.memory = {id(form): self._offsets(form, name) for form, name in ((self.form, "saved"), (self.back, "spare"))}
+        self.forward, self.backward = [*self._lines(self.form)], [*self._lines(self.back), *self._sent()]
 
-    def _outside(self, trace: Trace, weights: Mapping[str, Any]) -> Program:
-        """The program; what it takes of the caller are weights, and parts that are cut out of them and lie in them."""
-        names = {id(weight): re.sub(r"\W", "_", name) for name, weight in weights.items()}
-        whole, found = trace.program, dict[Ref, tuple[str, int]]()
-        for k, value in enumerate(whole.consts):
-            name = names.get(id(trace.consts[k]), f"const{k}")
-            found[Ref(CONST, k)] = f"w->{name}", last_of(value.shape)
-            if value.number is None:
-                self.fields[name] = str(value.shape)
-        cuts = [k for k in trace.invariant if isinstance(whole.lines[k].op, Slice) and whole.lines[k].operands[0] in found]
-        for k in cuts:
-            line, (axis, start, *_) = whole.lines[k], whole.lines[k].op.span  # type: ignore[attr-defined]
-            first, apart = found[line.operands[0]]
-            if len(line.shape) != len(whole.value(line.operands[0]).shape):
-                raise CannotCompile("one row of a weight is taken out of it")
-            found[Ref(LOCAL, k)] = f"{first} + {start * (apart if axis < len(line.shape) - 1 else 1)}", apart
-        self.weights = list(found.values())
-        """Of each const where it begins, and how far apart its rows lie."""
-        lines = [whole.lines[k] for k in cuts]
-        return whole.with_consts(cuts, [Value(line.shape, line.dtype, None, True) for line in lines])[0]
+    def _with_parts_of_weights(self, trace: Trace, names: dict[int, str]) -> Program:
+        """The program; a part that is cut out of a weight is a weight that lies in it."""
+        program, self.weights = trace.program, dict[Ref, tuple[str, int]]()
+        for k, value in enumerate(program.consts):
+            self.weights[Ref(CONST, k)] = f"w->{names.get(id(trace.consts[k]), f'const{k}')}", _width(value)
+            self.fields += [f"{self.weights[Ref(CONST, k)][0][3:]}; /* {value.shape} */"] * (value.number is None)
+        cuts = {k: line for k, line in enumerate(program.lines) if k in trace.invariant and isinstance(line.op, Slice)}
+        for k, line in cuts.items():
+            whole, apart = self.weights.get(line.operands[0], ("", 0))
+            if not whole or len(line.shape) != len(program.value(line.operands[0]).shape):
+                raise CannotCompile("a row is taken out of a weight, or a part of what was made of one")
+            axis, start, *_ = line.op.span  # type: ignore[attr-defined]
+            self.weights[Ref(LOCAL, k)] = f"{whole} + {start * (apart if axis < len(line.shape) - 1 else 1)}", apart
+        self.at = list(self.weights.values())
+        return program.with_consts(cuts, [Value(line.shape, line.dtype, None, True) for line in cuts.values()])[0]
 
-    # ---------------------------------------------------------------- what is told to the header
+    def _offsets(self, form: Form, memory: str) -> dict[Any, str]:
+        """Where each result begins that is kept in memory: behind so many columns of all rows."""
+        places = dict.fromkeys(pointer.place for pointer in (*form.pointers, *form.homes.values()))
+        kept = [place for place in places if place.kind in (STACK, SCRATCH)]
+        *starts, end = accumulate([place.columns for place in kept], initial=0)
+        self.room[f"{memory}_room"] = f"(batch) * {end} + 1"
+        return {place[:2]: f"{memory} + batch * {start}" for place, start in zip(kept, starts, strict=True)}
 
-    def sizes(self) -> dict[str, str]:
-        """How many numbers the passes keep."""
-        return {f"of_{which}": memory["all"] for which, memory in self.memory.items()}
-
-    def listed(self, name: str) -> str:
-        """The weights."""
-        lines = [f"    {name}_real *{word}; /* {said} */" for word, said in self.fields.items()]
-        return "\n".join(lines or ["    int none;"])
-
-    def parameters(self, which: str) -> list[str]:
-        """The parameters of a function."""
-        states = self.states
-        given = ["int batch", "const {name}_weights *w", "const {real} *x", *[f"const {{real}} *{s}" for s in states]]
-        if which == "forward":
-            return [*given, *[f"{{real}} *new_{s}" for s in states], "{real} *saved"]
-        given += [
-            *[f"const {{real}} *new_{s}" for s in states],
-            "const {real} *saved",
-            *[f"const {{real}} *d_new_{s}" for s in states],
-        ]
-        return [*given, "{real} *d_x", *[f"{{real}} *d_{s}" for s in states], "const {name}_weights *d_w", "{real} *spare"]
-
-    def constants(self) -> str:
-        """Arrays that the derivative brings with it."""
-        used = {pointer.place.number for pointer in self.forms["backward"].pointers if pointer.place.kind == CONST}
-        first = len(self.program.consts)
-        arrays = {k - first: np.ravel(self.derivative.literals[k - first]).tolist() for k in sorted(used) if k >= first}
-        return "".join(f"static const real literal{k}[] = {{{str(numbers)[1:-1]}}};\n" for k, numbers in arrays.items())
-
-    # ---------------------------------------------------------------- what is where
-
-    def _of_forward(self, place: Place) -> str:
-        kind, number, *_ = place
-        if kind in (XS, CONST):
-            return "x" if kind == XS else self.weights[number][0]
+    def _address(self, form: Form, pointer: Pointer) -> str:
+        (kind, number, *_), column = pointer
+        if kind == XS and form is self.back:
+            return self._given(self.derivative.residuals[number])[0]
         if kind in (CARRY, NEW):
-            return f"{'new_' * (kind == NEW)}{self.states[number]}"
-        return f"saved + {self.memory['forward'][kind, number]}"
+            of = self.states[number] if form is self.form else self.states[self.derivative.carry[number]]
+            start = "d_" * (form is self.back) + "new_" * ((kind == NEW) == (form is self.form)) + of
+        else:
+            start = "x" if kind == XS else self.at[number][0] if kind == CONST else self.memory[id(form)][kind, number]
+        return f"{start} + {column}" if column else start
 
-    def _of_backward(self, place: Place) -> str:
-        kind, number, *_ = place
-        if kind in (XS, CONST):
-            return self._forward_value(self.derivative.residuals[number])[0] if kind == XS else self.weights[number][0]
-        if kind in (CARRY, NEW):
-            return f"d_{'new_' * (kind == CARRY)}{self.states[self.derivative.carry[number]]}"
-        return f"spare + {self.memory['backward'][kind, number]}"
-
-    def _forward_value(self, ref: Ref) -> tuple[str, int]:
+    def _given(self, ref: Ref) -> tuple[str, int]:
         """Where a value of the forward pass begins, and how far apart its rows lie."""
-        if ref.kind != LOCAL:
-            return self._of_forward(Place(*ref, (), True, None)), last_of(self.program.value(ref).shape)
-        home = self.forms["forward"].homes[ref.number]
-        return plus(self._of_forward(home.place), home.column), home.place.columns
+        if ref.kind == LOCAL:
+            return self._address(self.form, self.form.homes[ref.number]), self.form.homes[ref.number].place.columns
+        return "x" if ref.kind == XS else self.states[ref.number], _width(self.program.value(ref))
 
-    # ---------------------------------------------------------------- functions
+    def _lines(self, form: Form) -> Iterator[str]:
+        for stage in (stage for section in form.sections for stage in section):
+            for nest in stage.nests:
+                yield from self._nest(form, nest)
+            for made in stage.products:
+                a, y = (f"{self._address(form, p)}, {p.place.columns}" for p in (form.pointers[made.a], form.pointers[made.y]))
+                sizes = f"{'batch' if made.is_batch else 1}, {made.columns}, {made.inner}"
+                yield f"product({sizes}, {a}, {', '.join(map(str, self.at[made.const]))}, {int(made.is_transposed)}, {y});"
 
-    def body(self, which: str) -> str:
-        """What a function does."""
-        form, at = self.forms[which], self._of_forward if which == "forward" else self._of_backward
-        lines = [line for section in form.sections for stage in section for line in self._stage(form, stage, at)]
-        lines += self._sent() if which == "backward" else []
-        words = set(re.findall(r"\w+", "\n".join(lines)))
-        names = [re.split(r"\W", parameter)[-1] for parameter in self.parameters(which)]
-        return "".join(f"    {line}\n" for line in (*[f"(void){name};" for name in names if name not in words], *lines))
+    def _nest(self, form: Form, nest: Nest) -> Iterator[str]:
+        width, totals = form.sizes[nest.columns], [each for each in nest.instructions if isinstance(each, Total)]
+        yield f"for (int b = 0; b < {'batch' if nest.is_batch else 1}; b++) {{"
+        yield from [f"    real t{total.pointer} = zero;" for total in totals]
+        yield f"    for (int j = 0; j < {width}; j++) {{"
+        for k, each in enumerate(nest.instructions):
+            if isinstance(each, Load):
+                yield f"        const real v{k} = {self._entry(form, each.pointer, not each.is_first)};"
+            elif isinstance(each, Apply):
+                yield f"        const real v{k} = {_formula(each)};"
+            else:
+                to = f"t{each.pointer} +" if isinstance(each, Total) else f"{self._entry(form, each.pointer, True)} "
+                yield f"        {to}= {_word(each.value)};"
+        yield "    }"
+        yield from [f"    {self._entry(form, t.pointer, False)} = t{t.pointer}{f' / {width}' * t.is_mean};" for t in totals]
+        yield "}"
 
-    def _stage(self, form: Form, stage: Any, at: At) -> Iterator[str]:
-        for nest in stage.nests:
-            yield from nest_of(form, nest, at)
-        for made in stage.products:
-            (a, y), (matrix, apart) = (form.pointers[made.a], form.pointers[made.y]), self.weights[made.const]
-            sizes = f"{'batch' if made.is_batch else 1}, {made.columns}, {made.inner}"
-            row, result = (f"{plus(at(pointer.place), pointer.column)}, {pointer.place.columns}" for pointer in (a, y))
-            yield f"product({sizes}, {row}, {matrix}, {apart}, {int(made.is_transposed)}, {result});"
+    def _entry(self, form: Form, number: int, is_column: bool) -> str:
+        place, _ = pointer = form.pointers[number]
+        if place.kind == NUMBER:
+            return f"(real){repr(form.numbers[place.number]).replace('inf', 'INFINITY').replace('nan', 'NAN')}"
+        index = [f"b * {place.columns}"] * place.is_batch + ["j"] * is_column
+        return f"({self._address(form, pointer)})[{' + '.join(index) or 0}]"
 
     def _sent(self) -> Iterator[str]:
         """What is left when all is computed: to copy what x is sent, and to add what the weights are sent."""
-        derivative, homes = self.derivative, self.forms["backward"].homes
-        width = last_of(self.program.xs[0].shape)
+        derivative, width = self.derivative, _width(self.program.xs[0])
+        others = [i for i in range(len(self.states)) if i not in derivative.carry]
+        sent = {"d_x": (width, "zero")} | {f"d_{self.states[i]}": (_width(self.program.carry[i]), "zero") for i in others}
         for ref in derivative.program.ys:
-            yield f"copy(batch * {width}, {plus(self._of_backward(homes[ref.number].place), homes[ref.number].column)}, d_x);"
-        nothing = [("d_x", width)] * (not derivative.xs)
-        nothing += [
-            (f"d_{s}", last_of(self.program.carry[i].shape)) for i, s in enumerate(self.states) if i not in derivative.carry
-        ]
-        yield from [f"copy(batch * {columns}, 0, {array});" for array, columns in nothing]
+            sent["d_x"] = width, f"({self._address(self.back, self.back.homes[ref.number])})[k]"
+        yield from [f"for (int k = 0; k < batch * {columns}; k++) {to}[k] = {value};" for to, (columns, value) in sent.items()]
         yield from map(self._contribution, derivative.contributions)
 
     def _contribution(self, part: Contribution) -> str:
-        home, const = self.forms["backward"].homes[part.g.number], self.program.consts[part.const]
-        rows, g = "batch" if home.place.is_batch else "1", plus(self._of_backward(home.place), home.column)
-        into, apart = self.weights[part.const]
-        into = into.replace("w->", "d_w->")
-        if part.form == SUM and (len(const.shape) < 2 or const.shape[0] == 1):
-            columns = last_of(self.derivative.program.value(part.g).shape)
-            return f"add_sum({rows}, {g}, {home.place.columns}, {columns}, {into}, {last_of(const.shape)});"
-        if part.form != OUTER or part.a is None:
-            raise CannotCompile(f"what the weight {into} is sent has no form in C")
-        a, of_a = self._forward_value(part.a)
-        left, right = f"{g}, {home.place.columns}", f"{a}, {of_a}"
-        left, right = (left, right) if part.transposed else (right, left)
-        return f"add_outer({rows}, {left}, {const.shape[0]}, {right}, {const.shape[1]}, {into}, {apart});"
+        home, const = self.back.homes[part.g.number], self.program.consts[part.const]
+        rows, g = "batch" if home.place.is_batch else "1", f"{self._address(self.back, home)}, {home.place.columns}"
+        to, apart = self.at[part.const][0].replace("w->", "d_w->"), self.at[part.const][1]
+        if part.form == OUTER and part.a is not None:
+            a = ", ".join(map(str, self._given(part.a)))
+            left, right = (g, a) if part.transposed else (a, g)
+            return f"add({rows}, {left}, {const.shape[0]}, {right}, {const.shape[1]}, {to}, {apart});"
+        if part.form != SUM or (len(const.shape) == 2 and const.shape[0] != 1):
+            raise CannotCompile(f"what the weight {to} is sent has no form in C")
+        return f"add({rows}, {g}, {_width(self.derivative.program.value(part.g))}, unit, 0, 1, {to}, {int(_width(const) > 1)});"
 
 
-def summed_later(program: Program) -> Program:
-    """A derivative that sums nothing over the examples: what is sent to rows that all examples share stays a row for each.
+def _formula(apply: Apply) -> str:
+    text = apply.text
+    for python, c in IN_C:
+        text = text.replace(python, c)
+    return text.format(*map(_word, apply.operands))
 
-    A derivative is linear in what arrives, so it is the same to add up last; that is how weights get their sums anyway.
-    """
-    lines: list[Line] = []
-    for line in program.lines:
-        op, kinds = copy.copy(line.op), [lines[o.number] if o.kind == LOCAL else program.value(o) for o in line.operands]
-        is_taller = any(kind.shape != program.value(o).shape for kind, o in zip(kinds, line.operands, strict=True))
-        if isinstance(op, Sum) and 0 in op.axes and (is_taller or len(op.shape_x) == 2):
-            op, is_taller = Copy(), True
-            op.dtype, op.name, op.place, op.saved = line.op.dtype, line.op.name, line.op.place, None
-        if is_taller:
-            op.shape = np.broadcast_shapes(*[kind.shape for kind in kinds])
-        lines.append(line._replace(op=op))
-    return replace(program, lines=tuple(lines))
+
+def _word(value: int | str) -> str:
+    return f"({value})" if isinstance(value, str) else f"v{value}"
+
+
+def _width(value: Value | Line) -> int:
+    return value.shape[-1] if value.shape else 1

@@ -17,7 +17,7 @@ from loops_cases import D, H, pair
 import minigrad as mg
 from minigrad import Module, Parameter, Tensor, pytree
 from minigrad.checks.command import main
-from minigrad.loops.emit import emitted_cell
+from minigrad.loops.emit import emitted
 from minigrad.loops.program import CannotCompile
 
 CC = shutil.which("gcc") or shutil.which("cc")
@@ -59,7 +59,7 @@ class Compiled:
     """The functions that were compiled from what was written of a cell."""
 
     def __init__(self, cell: Any, real: str, folder: Path) -> None:
-        source, self.header = emitted_cell(cell, D, "step", real)
+        source, self.header = emitted(cell, D, "step", real)
         (folder / "step.c").write_text(source)
         (folder / "step.h").write_text(self.header)
         assert CC is not None
@@ -68,11 +68,11 @@ class Compiled:
         )
         assert done.returncode == 0, done.stderr
         self.library = ctypes.CDLL(str(folder / "step.so"))
-        self.weights = re.findall(r"step_real \*(\w+); /\*", self.header)
+        self.weights = re.findall(r"    step_real \*(\w+); /\*", self.header)
 
     def room(self, which: str) -> int:
         """How many numbers an array must have room for."""
-        rows, more = re.findall(rf"STEP_{which}\(batch\) \(\(batch\) \* (\d+) \+ (\d+)\)", self.header)[0]
+        rows, more = re.findall(rf"step_{which}\(batch\) \(\(batch\) \* (\d+) \+ (\d+)\)", self.header)[0]
         return int(rows) * B + int(more)
 
     def call(self, which: str, *arrays: Any) -> None:
@@ -92,13 +92,13 @@ def gradients_in_c(cell: Any, real: str, xs: Any, start: list[Any], arriving: li
     states, kept = [start], []
     for x in xs:
         states.append([np.full_like(part, np.nan) for part in start])
-        kept.append(np.full(compiled.room("SAVED"), np.nan, dtype))
+        kept.append(np.full(compiled.room("saved"), np.nan, dtype))
         compiled.call("forward", weights, x, *states[-2], *states[-1], kept[-1])
     g, d_xs = [np.zeros_like(part) for part in start], np.full_like(xs, np.nan)
     for t in reversed(range(len(xs))):
         g = [part + extra for part, extra in zip(g, arriving[t], strict=True)]
-        old, spare = [np.full_like(part, np.nan) for part in g], np.full(compiled.room("SPARE"), np.nan, dtype)
-        compiled.call("backward", weights, xs[t], *states[t], *states[t + 1], kept[t], *g, d_xs[t], *old, sent, spare)
+        old, spare = [np.full_like(part, np.nan) for part in g], np.full(compiled.room("spare"), np.nan, dtype)
+        compiled.call("backward", weights, xs[t], *states[t], *states[t + 1], kept[t], *g, d_xs[t], *old, spare, sent)
         g = old
     named = {f"state {k}": part for k, part in enumerate(states[-1])} | {f"start {k}": part for k, part in enumerate(g)}
     return {**named, "xs": d_xs, **sent}
@@ -147,7 +147,7 @@ class WithSoftmax(Module):
 
 def test_a_step_without_a_native_form_is_refused_and_the_reason_is_said() -> None:
     with pytest.raises(CannotCompile, match="'softmax' has no formula"):
-        emitted_cell(WithSoftmax(), D, "step")
+        emitted(WithSoftmax(), D, "step")
 
 
 CELL = """

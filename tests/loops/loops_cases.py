@@ -86,18 +86,20 @@ def is_compiled(tensor: Tensor) -> bool:
     return node is not None and any(isinstance(found, Result) for found in (node, *node.sources[:1]))
 
 
-def starts(cell: Any, B: int, dtype: Any = np.float64, learnt: bool = True) -> Any:
+def starts(cell: Any, B: int, dtype: Any = np.float64, learnt: bool = True, rounded: bool = False) -> Any:
     """An initial state that is not zero, and learnt."""
     random = np.random.default_rng([B, 7])
     like = cell.initial_state(B)
-    parts = [Tensor(random.standard_normal((B, H)).astype(dtype), requires_grad=learnt) for _ in parts_of(like)]
+    numbers = [random.standard_normal((B, H)).astype(np.float32 if rounded else dtype) for _ in parts_of(like)]
+    parts = [Tensor(array.astype(dtype), requires_grad=learnt) for array in numbers]
     return with_parts(like, parts)
 
 
 class Pass:
     """A forward pass of one cell on random numbers, the same for every cell.
 
-    ``losses`` says what the loss sees: hs, the final state, the part c or h of it alone, or all.
+    ``losses`` says what the loss sees: hs, the final state, the part c or h of it alone, or all. ``rounded``: the random
+    numbers are those that float32 has.
     """
 
     def __init__(
@@ -111,18 +113,25 @@ class Pass:
         hoist: bool = False,
         reverse: bool = False,
         dtype: Any = np.float64,
+        rounded: bool = False,
     ) -> None:
         random = np.random.default_rng([T, B])
+
+        def drawn(*shape: int) -> Any:
+            return random.standard_normal(shape).astype(np.float32 if rounded else dtype).astype(dtype)
+
         self.cell = cell
-        self.xs = Tensor(random.standard_normal((T, B, D)).astype(dtype), requires_grad=wants_xs, name="xs")
-        self.start = starts(cell, B, dtype) if learnt else None
+        self.xs = Tensor(drawn(T, B, D), requires_grad=wants_xs, name="xs")
+        self.start = starts(cell, B, dtype, rounded=rounded) if learnt else None
         self.hs, self.final = unroll(cell, self.xs, self.start, hoist, reverse=reverse)
-        weights = random.standard_normal((T, B, H)).astype(dtype), random.standard_normal((2, B, H)).astype(dtype)
+        weights = drawn(T, B, H), drawn(2, B, H)
         shares = [(self.hs * weights[0]).sum()] if "hs" in losses else []
         for part, name, weight in zip(parts_of(self.final), cell.state_names, weights[1], strict=False):
             if "state" in losses or losses == name or (len(cell.state_names) == 1 and losses in "ch"):
                 shares.append((part * weight).sum())
         self.loss = sum(shares[1:], shares[0])
+        self.size = float(np.abs(self.hs.numpy() * weights[0]).sum())
+        """About as much as was added up to the loss, which is small where it cancels."""
 
     def leaves(self) -> dict[str, Tensor]:
         """Everything that has a gradient."""

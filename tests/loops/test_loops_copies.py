@@ -12,6 +12,8 @@ from loops_cases import D, H, Pass, assert_close, bits, each_kind, is_compiled, 
 
 from minigrad.errors import GraphError
 
+pytestmark = pytest.mark.usefixtures("runner")
+
 
 @each_kind
 def test_a_cell_that_was_run_is_copied_pickled_and_saved_as_before(name: str) -> None:

@@ -13,6 +13,8 @@ from minigrad.models.cells import RNN
 
 from minigrad import Tensor, scan
 
+pytestmark = pytest.mark.usefixtures("runner")
+
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_tensor_that_is_given_to_a_loop_several_times_is_sent_its_gradient_once(bad: float) -> None:

@@ -14,6 +14,8 @@ from minigrad import Module, Parameter, Tensor, tanh
 from minigrad.errors import GraphError, MutationError
 from minigrad.loops.reach import Stretch, stretches_of
 
+pytestmark = pytest.mark.usefixtures("runner")
+
 XS = np.random.default_rng(0).standard_normal((5, 2, 3))
 
 STEPS: dict[str, Any] = {

@@ -10,6 +10,8 @@ from minigrad import Parameter, Tensor, scan, walk
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.loops.native import is_native
 
+pytestmark = pytest.mark.usefixtures("runner")
+
 RNG = np.random.default_rng(0)
 T, B, D, H = 5, 3, 2, 4
 

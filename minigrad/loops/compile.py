@@ -18,7 +18,7 @@ from minigrad.loops.differentiate import CURVES, Contribution, Derivative, diffe
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
-from minigrad.loops.reach import Stretch, depending, reach
+from minigrad.loops.reach import Stretch, depending, is_settled, reach
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
 from minigrad.ops.indexing import Slice
@@ -83,7 +83,7 @@ class Way(NamedTuple):
     carry: list[tuple[int, int]]
     contributions: list[Contribution]
     summed: list[Ref]
-    """What contributions to consts are made of."""
+    """What the xs are sent, and what contributions to consts are made of."""
 
 
 class Backward(NamedTuple):
@@ -107,7 +107,7 @@ class Compiled:
     """
 
     __slots__ = (
-        "_backward", "_derivatives", "_forward", "_lines", "_reached", "_results", "_same", "keeps", "needs_carry",
+        "_backward", "_derivatives", "_forward", "_lines", "_reached", "_results", "_same", "_settled", "keeps", "needs_carry",
         "needs_consts", "needs_xs", "program", "wanted", "wanted_consts",
     )  # fmt: skip
 
@@ -131,6 +131,7 @@ class Compiled:
         self._backward: dict[Hashable, Backward] = {}
         self._lines: dict[Steps, tuple[int, ...]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
+        self._settled: dict[Hashable, bool] = {}
         self._same: dict[frozenset[Ref], frozenset[Ref]] = {}
         self._results: dict[Steps, tuple[list[bool], list[bool]]] = {}
 
@@ -159,7 +160,7 @@ class Compiled:
             xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
             carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
             parts = [part for part in derivative.contributions if Ref(CONST, part.const) in reached]
-            summed = list(dict.fromkeys(part.g for part in derivative.contributions))
+            summed = list(dict.fromkeys([*derivative.program.ys, *[part.g for part in derivative.contributions]]))
             ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed))
         return Backward(ways, _bits(reached))
 
@@ -196,6 +197,15 @@ class Compiled:
             found = reach(self.program, self.wanted, *self._of_both(results), steps)
             _kept(self._reached, key, self._same.setdefault(found, found))
         return self._reached[key]
+
+    def is_settled(self, results: tuple[int, ...], steps: Steps) -> bool:
+        """Whether nearly all steps are alike in what gradients that arrive at these results get to."""
+        key = results, steps
+        found = self._settled.get(key)
+        if found is None:
+            settled = is_settled(self.program, self.wanted, *self._of_both(results), steps)
+            found = bool(_kept(self._settled, key, settled))
+        return found
 
     def lines(self, steps: Steps) -> tuple[int, ...]:
         """For each result the lines that a gradient passes which arrives at it alone."""

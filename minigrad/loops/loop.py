@@ -150,7 +150,8 @@ class Loop(Operation):
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
         back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
-        if not all(math.isfinite(np.add.reduce(back.of(ref), None)) for ref in way.summed):
+        ends = [*map(back.of, way.summed), *[back.last(number) for _, number in way.carry]]
+        if not all(math.isfinite(np.add.reduce(end, None)) for end in ends):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)

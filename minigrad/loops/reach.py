@@ -18,7 +18,7 @@ from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.kinks import Where
 
-__all__ = ["Stretch", "depending", "flow", "reach", "stretches_of"]
+__all__ = ["Stretch", "depending", "flow", "is_settled", "reach", "stretches_of"]
 
 Refs: TypeAlias = frozenset[Ref]
 
@@ -121,10 +121,7 @@ def reach(
     for steps, taken, is_cut in reversed(stretches):
 
         def step(state: Refs, taken: bool | None = taken) -> Refs:
-            live = differentiable.intersection(outputs | {program.new_carry[ref.number] for ref in state})
-            for k in reversed(range(len(program.lines))):
-                if Ref(LOCAL, k) in live:
-                    live.update(differentiable.intersection(_sources(program, program.lines[k], taken)))
+            live = _sent_once(program, differentiable, outputs, state, taken)
             passed = {ref for ref in live if ref.kind == LOCAL and type(program.lines[ref.number].op) is Pass}
             found.update(ref for ref in live - passed if ref.kind != CARRY)
             return frozenset(ref for ref in live if ref.kind == CARRY)
@@ -133,6 +130,53 @@ def reach(
         if is_cut:
             state = frozenset()
     return frozenset(found | state)
+
+
+def _sent_once(program: Program, differentiable: set[Ref], outputs: set[Ref], state: Refs, taken: bool | None) -> set[Ref]:
+    """What one step of a backward pass reaches, from its outputs and from the parts of the carry that are sent something."""
+    live = differentiable.intersection(outputs | {program.new_carry[ref.number] for ref in state})
+    for k in reversed(range(len(program.lines))):
+        if Ref(LOCAL, k) in live:
+            live.update(differentiable.intersection(_sources(program, program.lines[k], taken)))
+    return live
+
+
+def is_settled(
+    program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], stretches: Sequence[Stretch]
+) -> bool:
+    """Whether nearly all steps are alike in what depends on what is wanted, and in what they are sent.
+
+    Before others have the first steps found which parts of the carry depend on something, and the last which are sent anything.
+    Where that is all that any step ever has, from so many steps on as the carry has parts, and for more than twice as many, a
+    loop in which the cotangents that some steps lack are zeros depends on nothing that the steps one by one do not depend on.
+    """
+    state, outputs = frozenset(ref for ref in wanted if ref.kind == CARRY), {program.ys[j] for j in ys}
+    others, differentiable = frozenset(wanted) - state, flow(program, wanted)
+
+    def forward(state: Refs, taken: bool | None) -> Refs:
+        found = _flow_once(program, set(others | state), taken)
+        return frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
+
+    def backward(state: Refs, taken: bool | None) -> Refs:
+        sent = _sent_once(program, differentiable, outputs, state, taken)
+        return frozenset(Ref(CARRY, i) for i in range(len(program.carry)) if Ref(CARRY, i) in sent)
+
+    arriving = frozenset(Ref(CARRY, i) for i in carry if program.new_carry[i] in differentiable)
+    return _settles(state, forward, stretches, len(program.carry)) and _settles(
+        arriving, backward, stretches[::-1], len(program.carry)
+    )
+
+
+def _settles(state: Refs, step: Callable[[Refs, bool | None], Refs], stretches: Iterable[Stretch], parts: int) -> bool:
+    """Whether the state is the largest that it ever is after so many steps as it has parts, and for more than twice as many."""
+    seen, most = [], state
+    for steps, taken, _ in stretches:
+        for _ in range(min(steps, 4 * parts + 4) if taken is not False else 0):
+            seen.append(state)
+            state = step(state, taken)
+            most |= state
+    settled = seen[parts:]
+    return len(settled) > 2 * parts and all(state == most for state in settled)
 
 
 def _after(steps: int, state: Refs, step: Callable[[Refs], Refs]) -> Refs:

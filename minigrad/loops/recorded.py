@@ -59,8 +59,13 @@ class RecordedLoop(Loop):
         return self._plainly(g, TensorAccumulator())
 
     def _way(self, results: tuple[int, ...]) -> Way | None:
-        """How gradients of these results are sent back; None where each step has to do so by itself."""
+        """How gradients of these results are sent back; None where each step has to do so by itself.
+
+        A cotangent that no later step sends is zero in a loop, where the single steps have none: so only where steps are alike.
+        """
         if self.window < len(self.times) or state.tracer is not None or np.geterr()["under"] != "ignore":
+            return None
+        if not self.compiled.is_settled(results, self.stretches):
             return None
         backward = self.compiled.backward(results, self.stretches)
         self.passed = backward.lines
@@ -76,14 +81,14 @@ class RecordedLoop(Loop):
         carry = [self._arriving(g.get(i), derivative.program, number) for number, i in enumerate(derivative.carry)]
         xs = [*map(values.__getitem__, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         back, outputs = self._back(way, carry, xs)
+        if not all(math.isfinite(np.add.reduce(end._array, None)) for end in (*back, *outputs)):
+            return None
         sent: list[Gradient] = [None] * len(self.sources)
         for j, ref in way.xs:
             sent[self.number_of(Ref(XS, j))] = outputs[derivative.program.ys.index(ref)]
         for i, number in way.carry:
             sent[self.number_of(Ref(CARRY, i))] = back[number]
         for part, steps in zip(way.contributions, outputs[len(derivative.program.ys) :], strict=True):
-            if not math.isfinite(np.add.reduce(steps._array, None)):
-                return None
             position = self.number_of(Ref(CONST, part.const))
             source, new = self.sources[position], steps
             if part.form == OUTER and part.a is not None:

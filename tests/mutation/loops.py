@@ -635,7 +635,13 @@ MUTANTS = [
         (
             "loops: a recorded pass is not checked for what is not finite",
             "class RecordedLoop",
-            "if not math.isfinite(np.add.reduce(steps._array, None)):",
+            "if not all(math.isfinite(np.add.reduce(end._array, None)) for end in (*back, *outputs)):",
+            "if False:",
+        ),
+        (
+            "loops: what steps lack in a recorded pass is zero",
+            "class RecordedLoop",
+            "if not self.compiled.is_settled(results, self.stretches):",
             "if False:",
         ),
         ("loops: a recorded pass runs from the first step", "class RecordedLoop", "self.times[::-1]", "self.times"),

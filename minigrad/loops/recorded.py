@@ -27,7 +27,6 @@ from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line,
 from minigrad.loops.recipe import recipe_for
 from minigrad.loops.running import Start
 from minigrad.loops.trace import Const, Flat, Pass
-from minigrad.loops.written import MASK
 from minigrad.ops.indexing import scatter
 from minigrad.ops.matmul import Matmul
 from minigrad.recording import Constant, record
@@ -107,15 +106,11 @@ class RecordedLoop(Loop):
 
     def _back(self, way: Way, carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The loop from the last step to the first: its last carry; and its outputs, then what contributions are made of."""
-        derivative = way.derivative
-        masks = {k for k, ref in enumerate(derivative.residuals) if ref.kind == XS and self.trace.xs[ref.number].name == MASK}
-        order = sorted(range(len(xs)), key=masks.__contains__)
+        derivative, times = way.derivative, self.times[::-1]
         sent = [*derivative.program.ys, *[part.g for part in way.contributions]]
-        step = _interpreted(derivative.program, self._consts(derivative), order, sent)
-        rows, times = [xs[k] for k in order], self.times[::-1]
-        recipe = recipe_for(step, carry, rows, times, [MASK if k in masks else None for k in order])
-        mask = rows[-1]._array if masks else None
-        start = Start(type(self), recipe, recipe.first_consts(), carry, rows, times, len(times), mask)
+        step = _interpreted(derivative.program, self._consts(derivative), sent)
+        recipe = recipe_for(step, carry, xs, times, [None] * len(xs))
+        start = Start(type(self), recipe, recipe.first_consts(), carry, xs, times, len(times), None)
         return start.results(start.run())
 
     def _consts(self, derivative: Derivative) -> list[Const]:
@@ -152,13 +147,12 @@ class RecordedLoop(Loop):
         return tensor
 
 
-def _interpreted(program: Program, consts: Sequence[Const], order: Sequence[int], outputs: Sequence[Ref]) -> Flat:
-    """A program as a step that takes its xs in another order, and has other outputs."""
+def _interpreted(program: Program, consts: Sequence[Const], outputs: Sequence[Ref]) -> Flat:
+    """A program as a step, with other outputs."""
 
     def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        rows = [row for _, row in sorted(zip(order, xs, strict=True), key=lambda pair: pair[0])]
         results: list[Any] = []
-        values: dict[str, Sequence[Any]] = {XS: rows, CARRY: carry, CONST: consts, LOCAL: results}
+        values: dict[str, Sequence[Any]] = {XS: xs, CARRY: carry, CONST: consts, LOCAL: results}
         for line in program.lines:
             results.append(_applied(line, [values[kind][number] for kind, number in line.operands]))
         new_carry, ys = ([values[kind][number] for kind, number in refs] for refs in (program.new_carry, outputs))

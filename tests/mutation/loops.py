@@ -646,12 +646,6 @@ MUTANTS = [
         ),
         ("loops: a recorded pass runs from the first step", "class RecordedLoop", "self.times[::-1]", "self.times"),
         (
-            "loops: a mask is an operand as any other in a recorded pass",
-            "class RecordedLoop",
-            "mask = rows[-1]._array if masks else None",
-            "mask = None",
-        ),
-        (
             "loops: steps that were written out are results all the same",
             "class RecordedLoop",
             "if self.written is not None and self.written.is_done:",

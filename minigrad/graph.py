@@ -165,13 +165,14 @@ class Operation(Node):
 
     def needed(self) -> tuple[Any, ...]:
         """What the derivative needs, or an error if it has been released."""
-        if self.saved is None:
+        saved = self.saved
+        if saved is None:
             raise GraphError(
                 f"backward: the graph was already released at {self!r}: a backward pass frees what the graph kept. If a state "
                 "is carried on from an earlier loss, cut it off there with detached(state) or .detach() (within one unroll, "
                 "truncated= does it). If the same loss is to be passed twice, call the first backward with retain_graph=True"
             )
-        return self.saved
+        return saved
 
 
 def walk(*roots: Any) -> list[Node]:

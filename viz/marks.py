@@ -102,13 +102,14 @@ class Marker:
         else:
             left, top = box.x - box.width / 2, box.y - box.height / 2
             radius = min(9.0, box.height / 3)
-            outline = Rectangle(
-                left, top, box.width, box.height, c(box.fill), c(OUTLINE), radius=radius, dashed=box.shape == "fold"
-            )
+            dashed = box.shape == "fold"
+            outline = Rectangle(left, top, box.width, box.height, c(box.fill), c(OUTLINE), 1.0, radius, dashed)
         high = LINE_HEIGHT * len(box.lines) + box.table.height
         foot = box.y - high / 2 + LINE_HEIGHT / 2 + BASELINE * box.font
-        words = [self._words(box.x, foot + k * LINE_HEIGHT, line, box.font, INK, "middle") for k, line in enumerate(box.lines)]
-        words += self._numbers(box.table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
+        ink = c(INK)
+        words = [Words(box.x, foot + k * LINE_HEIGHT, line, box.font, ink, "middle") for k, line in enumerate(box.lines)]
+        if box.table.columns:
+            words += self._numbers(box.table, box.x, box.y - high / 2 + LINE_HEIGHT * len(box.lines))
         told = box.tooltip if box.tooltip.startswith(box.full_name) else f"{box.full_name}\n{box.tooltip}"
         return Mark("boxes", box.key, (outline, *words), told, box.role, box.time, box.stage, box.group)
 

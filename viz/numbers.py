@@ -30,6 +30,10 @@ def summary(array: Any) -> str:
         return ""
     if flat.size <= ALL_OF:
         return ", ".join(number(float(x)) for x in flat)
+    if flat.size < FEW:
+        numbers = flat.tolist()
+        if math.isfinite(sum(numbers)):
+            return _told(min(numbers), math.fsum(numbers) / len(numbers), max(numbers))
     total = float(np.add.reduce(flat, dtype=np.float64))
     if math.isfinite(total):
         return _spread(flat, total)
@@ -40,5 +44,8 @@ def summary(array: Any) -> str:
 
 
 def _spread(flat: Any, total: float) -> str:
-    numbers = flat.tolist() if flat.size < FEW else (np.minimum.reduce(flat), np.maximum.reduce(flat))
-    return f"min {number(min(numbers))}, mean {number(total / flat.size)}, max {number(max(numbers))}"
+    return _told(np.minimum.reduce(flat), total / flat.size, np.maximum.reduce(flat))
+
+
+def _told(low: float, mean: float, high: float) -> str:
+    return f"min {number(low)}, mean {number(mean)}, max {number(high)}"

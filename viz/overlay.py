@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -27,10 +28,11 @@ def norm(array: Any) -> float:
     >>> norm(np.array([[3e300, 4e300]])) == 5e300
     True
     """
-    flat = np.asarray(array, dtype=np.float64).ravel()
+    flat = np.asarray(array).ravel()
     if flat.size < FEW:
         length = math.hypot(*flat.tolist())
         return length if length < math.inf else float(np.max(np.abs(flat)))
+    flat = np.asarray(flat, dtype=np.float64)
     squared = float(within({"over": "ignore", "under": "ignore", "invalid": "ignore"}, np.dot, flat, flat))
     if 1e-280 < squared < 1e280:
         return math.sqrt(squared)
@@ -74,35 +76,30 @@ def send_back(
                 reached.add(source)
 
 
-class Gathering:
-    """Adds up arrays under a key and hands over the sum as soon as the expected number has come."""
+class Sum:
+    """Adds up arrays, and hands over the sum as soon as as many have come as are ``missing``."""
 
-    def __init__(self, done: Callable[[Any, Any], None]) -> None:
-        self._done = done
-        self._missing: dict[Hashable, int] = {}
-        self._sums: dict[Hashable, Any] = {}
+    __slots__ = ("_done", "_total", "missing")
 
-    def expect(self, key: Hashable) -> None:
-        """Announce one more array for ``key``."""
-        self._missing[key] = self._missing.get(key, 0) + 1
+    def __init__(self, done: Callable[[Any], None]) -> None:
+        self._done, self.missing = done, 0
+        self._total: Any = None
 
-    def add(self, key: Hashable, array: Any) -> None:
-        """Add ``array``, which the caller may change afterwards, to the sum of ``key``."""
-        self._missing[key] -= 1
-        if key in self._sums:
-            array = self._sums.pop(key) + array
-        elif self._missing[key]:
-            array = np.array(array)
-        if self._missing[key]:
-            self._sums[key] = array
+    def add(self, array: Any) -> None:
+        """Add an array, which the caller may change afterwards."""
+        self.missing -= 1
+        if self._total is not None:
+            self._total = self._total + array
         else:
-            self._done(key, array)
+            self._total = np.array(array) if self.missing else array
+        if not self.missing:
+            self.finish()
 
     def finish(self) -> None:
-        """Hand over the sums to which fewer arrays came than announced."""
-        for key, total in self._sums.items():
-            self._done(key, total)
-        self._sums.clear()
+        """Hand over what has come, though more was expected."""
+        if self._total is not None:
+            total, self._total = self._total, None
+            self._done(total)
 
 
 class Overlay:
@@ -150,16 +147,15 @@ class Overlay:
         self._leaf = {v: item.index for item in diagram.items for v in item.nodes if v.is_leaf}
         self.values: dict[int, tuple[str, ...]] = {}
         self._value: dict[Vertex, Any] = dict(known)
-        lines, uses = Gathering(self._line_done), Gathering(self._use_done)
-        keys = self._set_keys(lines, uses)
+        sums = self._sums()
 
         def note(vertex: Vertex, slot: int, share: Any) -> None:
-            for gathering, key in keys.get((vertex, slot), ()):
-                gathering.add(key, share)
+            for total in sums.get((vertex, slot), ()):
+                total.add(share)
 
         send_back(diagram.vertices, seeds, note, self._reached)
-        lines.finish()
-        uses.finish()
+        for total in dict.fromkeys(total for totals in sums.values() for total in totals):
+            total.finish()
         for (number, place, _), array in self._waiting.items():
             if place < diagram.after or number in self._in_steps:
                 self.share[number, place] = math.hypot(self.share.get((number, place), 0.0), norm(array))
@@ -169,38 +165,47 @@ class Overlay:
         self.origin = None if all_finite else self._origin(seeds)
         self._describe_values()
 
-    def _set_keys(self, lines: Gathering, uses: Gathering) -> dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]]:
-        """For every edge the sums that its gradient belongs to."""
-        diagram = self._diagram
-        keys: dict[tuple[Vertex, int], list[tuple[Gathering, Hashable]]] = {}
-        for k, link in enumerate(diagram.links):
+    def _sums(self) -> dict[tuple[Vertex, int], list[Sum]]:
+        """For every edge its sums: of what a link carries of a source, of what a place uses of a source before all steps."""
+        sums: dict[tuple[Vertex, int], list[Sum]] = {}
+        of_use: dict[tuple[Vertex, int], Sum] = {}
+        for k, link in enumerate(self._diagram.links):
+            of_source: dict[Vertex, Sum] = {}
             for vertex, slot in link.edges:
-                keys.setdefault((vertex, slot), []).append((lines, (k, vertex.inputs[slot])))
-        for vertex in diagram.vertices:
+                source = vertex.inputs[slot]
+                if source is not None and source.requires_grad:
+                    if source not in of_source:
+                        of_source[source] = Sum(partial(self._line_done, k))
+                    of_source[source].missing += 1
+                    sums.setdefault((vertex, slot), []).append(of_source[source])
+        for vertex in self._diagram.vertices:
             place = self._place.get(vertex, BEFORE)
-            if place == BEFORE:
-                continue
-            for slot, source in enumerate(vertex.inputs):
-                if source is not None and self._place.get(source) == BEFORE:
-                    keys.setdefault((vertex, slot), []).append((uses, (source, place)))
-        for (vertex, slot), sums in keys.items():
-            source = vertex.inputs[slot]
-            if source is not None and source.requires_grad:
-                for gathering, key in sums:
-                    gathering.expect(key)
-        return keys
+            for slot, source in enumerate(vertex.inputs if place != BEFORE else ()):
+                if source is not None and source.requires_grad and self._place.get(source) == BEFORE:
+                    if (source, place) not in of_use:
+                        of_use[source, place] = Sum(partial(self._use_done, source, place))
+                    of_use[source, place].missing += 1
+                    sums.setdefault((vertex, slot), []).append(of_use[source, place])
+        return sums
 
     def _reached(self, vertex: Vertex, g: Any, saved: Saved) -> None:
-        if vertex in self._number:
-            number = self._number[vertex]
+        number = self._number.get(vertex)
+        if number is not None:
             self.of_item[number] = norm(g)
             self.values[number] = (f"gradient: {summary(g)}",)
         keeps = vertex.operation.keeps if vertex.operation is not None else ()
         for value, kept in zip(saved, keeps, strict=False):
-            is_row = bool(vertex.rowwise) and (kept == OUTPUT or (0 <= kept < len(vertex.rowwise) and vertex.rowwise[kept]))
-            owner = vertex if kept == OUTPUT else vertex.inputs[kept] if 0 <= kept < len(vertex.inputs) else None
-            while owner is not None and value is not None:
-                self._value.setdefault(owner, value[0] if is_row else value)
+            if value is None:
+                continue
+            owner: Vertex | None = vertex
+            if kept == OUTPUT:
+                is_row = bool(vertex.rowwise)
+            elif 0 <= kept < len(vertex.inputs):
+                owner, is_row = vertex.inputs[kept], bool(vertex.rowwise) and vertex.rowwise[kept]
+            else:
+                continue
+            while owner is not None and owner not in self._value:
+                self._value[owner] = value[0] if is_row else value
                 owner = owner.handed_on
 
     def _describe_values(self) -> None:
@@ -225,13 +230,11 @@ class Overlay:
         send_back(self._diagram.vertices, seeds, note)
         return (item_of[first[0]], "what is not finite in the gradient first appeared {where}") if first else None
 
-    def _line_done(self, key: tuple[int, Vertex], total: Any) -> None:
-        k = key[0]
+    def _line_done(self, k: int, total: Any) -> None:
         self.of_link[k] = math.hypot(self.of_link[k] or 0.0, norm(total))
 
-    def _use_done(self, key: tuple[Vertex, int], total: Any) -> None:
+    def _use_done(self, source: Vertex, place: int, total: Any) -> None:
         """A step has used what comes from before all steps: a parameter, a part of one, or something computed of some."""
-        source, place = key
 
         def arrived(vertex: Vertex, g: Any, saved: Saved = ()) -> None:
             if vertex in self._leaf:

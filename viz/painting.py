@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from .describing import clean_lines, described, summary_of
+from .describing import described, summary_of
 from .diagram.items import Diagram, Item, Link
 from .furniture import add_bars, add_heading, add_lap_names, add_notes, wants
 from .layout.geometry import Layout
@@ -90,7 +90,8 @@ class Painter:
             add_bars(scene, diagram, layout, overlay, self.stages, self.dx, layout.floor + self.dy)
 
     def _shifted(self, points: list[Point]) -> tuple[Point, ...]:
-        return tuple([(x + self.dx, y + self.dy) for x, y in points])
+        dx, dy = self.dx, self.dy
+        return tuple([(x + dx, y + dy) for x, y in points])
 
     def _add_panels(self) -> None:
         steps = self.layout.steps
@@ -161,7 +162,7 @@ class Painter:
         if overlay is None or scene.scale is None:
             colour, width = PLAIN_COLOUR, PLAIN_WIDTH
         else:
-            colour, width = scene.scale.colour(magnitude), scene.scale.width(magnitude)
+            colour, width = scene.scale.line(magnitude)
         told, is_cut = [f"{source.full_name} → {target.full_name}"], link.is_cut
         if is_cut:
             told.append(CUT_HERE)
@@ -184,7 +185,7 @@ class Painter:
                 route.arrow,
                 untracked,
                 time,
-                clean_lines(told),
+                "\n".join(told),
                 self.groups[link.target],
                 stage,
             )

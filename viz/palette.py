@@ -135,7 +135,8 @@ class Scale:
 
     def fraction(self, magnitude: float) -> float:
         """Where a positive magnitude lies between the ends, from 0 to 1."""
-        return min(max((math.log10(magnitude) - self.low) / (self.high - self.low), 0.0), 1.0)
+        position = (math.log10(magnitude) - self.low) / (self.high - self.low)
+        return 0.0 if position < 0.0 else 1.0 if position > 1.0 else position
 
     def vanished(self, magnitude: float) -> bool:
         """Whether a magnitude is below the scale."""
@@ -143,21 +144,18 @@ class Scale:
 
     def colour(self, magnitude: float | None) -> str:
         """The colour of an edge; None is an edge through which no gradient is sent."""
-        if magnitude is None:
-            return UNTRACKED
-        if not math.isfinite(magnitude):
-            return NOT_FINITE
-        return VANISHED if self.vanished(magnitude) else _shade(round(self.fraction(magnitude) * SHADES))
+        return self.line(magnitude)[0]
 
-    def width(self, magnitude: float | None) -> float:
-        """The width of an edge."""
+    def line(self, magnitude: float | None) -> tuple[str, float]:
+        """The colour and the width of an edge."""
         if magnitude is None:
-            return THINNEST
+            return UNTRACKED, THINNEST
         if not math.isfinite(magnitude):
-            return WIDEST
+            return NOT_FINITE, WIDEST
         if self.vanished(magnitude):
-            return THINNEST
-        return THINNEST + 0.4 + (WIDEST - THINNEST - 0.4) * self.fraction(magnitude)
+            return VANISHED, THINNEST
+        fraction = self.fraction(magnitude)
+        return _shade(round(fraction * SHADES)), THINNEST + 0.4 + (WIDEST - THINNEST - 0.4) * fraction
 
 
 @cache

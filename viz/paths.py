@@ -9,6 +9,8 @@ __all__ = ["Pen", "Point", "moved", "shortened"]
 
 Point = tuple[float, float]
 CORNER = 10.0
+CLOSE = 0.05
+"""How exactly the end of an arrow's line is found: less is not seen."""
 
 
 class Pen:
@@ -95,40 +97,39 @@ def shortened(points: Sequence[Point], length: float) -> tuple[list[Point], Poin
         far = math.hypot(xe - x0, ye - y0) or 1.0
         ux, uy = (xe - x0) / far, (ye - y0) / far
         third = max(far - length, 0.05 * far) / 3
-        return [*points[:-3], *((x0 + ux * third * k, y0 + uy * third * k) for k in (1, 2, 3))], (ux, uy)
+        dx, dy = ux * third, uy * third
+        return [*points[:-3], (x0 + dx, y0 + dy), (x0 + dx * 2, y0 + dy * 2), (x0 + dx * 3, y0 + dy * 3)], (ux, uy)
+    beyond = math.hypot(x3 - xe, y3 - ye)
     low, high = 0.05, 1.0
-    for _ in range(10):
-        t = (low + high) / 2
-        u = 1 - t
-        a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
-        if math.hypot(a * x0 + b * x1 + c * x2 + d * xe - x3, a * y0 + b * y1 + c * y2 + d * ye - y3) > length:
-            low = t
-        else:
-            high = t
-    kept = _start_of(points[-4:], low)
-    (x, y) = kept[-1]
-    reach = math.hypot(x3 - x, y3 - y) or 1.0
-    return [*points[:-4], *kept], ((x3 - x) / reach, (y3 - y) / reach)
+    t = 1.0 - (length - beyond) / (3.0 * math.hypot(xe - x2, ye - y2) or length)
+    for attempt in range(12):
+        if attempt > 3 or not low < t < high:
+            t = (low + high) / 2
+        across, down = _start_of(x0, x1, x2, xe, t), _start_of(y0, y1, y2, ye, t)
+        dx, dy = x3 - across[2], y3 - down[2]
+        reach = math.hypot(dx, dy) or 1.0
+        if abs(reach - length) < CLOSE:
+            break
+        low, high = (t, high) if reach > length else (low, t)
+        t = 1.0 - (1.0 - t) * (length - beyond) / max(reach - beyond, CLOSE)
+    return [*points[:-4], (x0, y0), *zip(across, down, strict=True)], (dx / reach, dy / reach)
 
 
-def _start_of(piece: Sequence[Point], t: float) -> list[Point]:
-    """The first part of a cubic piece, up to parameter t (de Casteljau)."""
-    rows = [list(piece)]
-    while len(rows[-1]) > 1:
-        rows.append([(x + (u - x) * t, y + (v - y) * t) for (x, y), (u, v) in zip(rows[-1], rows[-1][1:], strict=False)])
-    return [row[0] for row in rows]
+def _start_of(a: float, b: float, c: float, d: float, t: float) -> tuple[float, float, float]:
+    """Where the first part of a cubic piece, up to parameter t, goes from its start (de Casteljau), in one coordinate."""
+    ab, bc, cd = a + (b - a) * t, b + (c - b) * t, c + (d - c) * t
+    abc, bcd = ab + (bc - ab) * t, bc + (cd - bc) * t
+    return ab, abc, abc + (bcd - abc) * t
 
 
 def joined(points: Sequence[Point]) -> list[Point]:
     """The same line with straight pieces that continue one another made one piece."""
     result = list(points[:4])
     for k in range(3, len(points) - 1, 3):
-        piece = points[k : k + 4]
-        last = result[-4:]
-        for axis in (0, 1):
-            if all(p[axis] == piece[0][axis] for p in (*last, *piece)):
-                result[-4:] = Pen(*last[0]).to(*piece[3]).points
-                break
+        (ax, ay), (bx, by), (cx, cy), _ = last = result[-4:]
+        (x, y), (ux, uy), (vx, vy), (ex, ey) = points[k : k + 4]
+        if ax == bx == cx == x == ux == vx == ex or ay == by == cy == y == uy == vy == ey:
+            result[-4:] = Pen(*last[0]).to(ex, ey).points
         else:
-            result += piece[1:]
+            result += points[k + 1 : k + 4]
     return result

@@ -25,7 +25,7 @@ class Stages:
         self.of_item: list[int | None] = [None] * len(diagram.items)
         number: dict[object, int] = {}
         newest_first = sorted(
-            diagram.items, key=lambda item: max(vertex.serial for vertex in item.nodes), reverse=True
+            diagram.items, key=lambda item: max([vertex.serial for vertex in item.nodes]), reverse=True
         )
         for item in newest_first:
             if item.place == BEFORE or item.role == "input":

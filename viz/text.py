@@ -101,6 +101,7 @@ def _shown(found: re.Match[str]) -> str:
     return "␡" if code == 0x7F else "\N{REPLACEMENT CHARACTER}"
 
 
+@lru_cache(maxsize=4096)
 def symbol_name(name: str, time: int | None = None, part: str | None = None) -> Line:
     """The spans of a name: what follows its first underscore, and the time step, are subscripts.
 
@@ -154,7 +155,10 @@ def em(character: str) -> float:
 
 def line_width(line: Line, size: float) -> float:
     """The width of a line set in ``size``, in the widest of the common fonts."""
-    return sum([size * (SUBSCRIPT_SIZE if span.level else 1.0) * _ems(span.text) for span in line])
+    width = 0.0
+    for text, level, _ in line:
+        width += size * (SUBSCRIPT_SIZE if level else 1.0) * _ems(text)
+    return width
 
 
 @lru_cache(maxsize=4096)

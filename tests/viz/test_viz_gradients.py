@@ -252,7 +252,7 @@ def test_infinite_and_missing_numbers_have_their_own_colour() -> None:
 def test_the_larger_the_gradient_the_wider_and_darker_the_line() -> None:
     scale = Scale.covering([1e-7, 1.0])
     magnitudes = [10.0**k for k in range(-7, 1)]
-    widths = [scale.width(m) for m in magnitudes]
+    widths = [scale.line(m)[1] for m in magnitudes]
     assert widths == sorted(widths)
     brightness = [sum(int(scale.colour(m)[k : k + 2], 16) for k in (1, 3, 5)) for m in magnitudes]
     assert brightness == sorted(brightness, reverse=True)
@@ -263,7 +263,7 @@ def test_the_scale_reaches_down_at_most_nine_decades(smallest: float) -> None:
     scale = Scale.covering([smallest, 0.5])
     assert scale.high == 0
     assert scale.low >= -9
-    assert scale.width(smallest) > 0
+    assert scale.line(smallest)[1] > 0
 
 
 def test_a_picture_without_any_gradient_still_has_a_scale() -> None:

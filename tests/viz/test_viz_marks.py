@@ -1,5 +1,6 @@
 """Marks: everything in a scene becomes some, in the order of painting, with what writers need to know of it."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from layer_cases import every_case
 from minigrad.viz import draw
 from minigrad.viz.marks import SMALLEST, marked
 from minigrad.viz.palette import THEMES, dark
-from minigrad.viz.paths import Pen
+from minigrad.viz.paths import Pen, shortened
 from minigrad.viz.scene import Badge, Curve, Scene, Text, Tile
 from minigrad.viz.sheet import LAYERS, Circle, Mark, Path, Rectangle, Words
 from minigrad.viz.tables import table_of
@@ -217,3 +218,13 @@ def test_the_value_of_what_is_drawn_is_told_though_no_operation_keeps_it() -> No
     (box,) = (box for box in draw(loss, values=True).scene.boxes if box.role == "loss")
     assert f"value: {number(loss.item())}" in box.tooltip
     assert number(loss.item()) in [plain(line) for column in box.table.columns for line in column]
+
+
+@pytest.mark.parametrize("end", [(), ((30, 204), (30, 207), (30, 211))])
+@pytest.mark.parametrize("length", [6.0, 9.0, 14.0])
+def test_the_line_of_an_arrow_ends_where_the_arrow_begins(end: tuple[tuple[float, float], ...], length: float) -> None:
+    points = [(0.0, 0.0), (0.0, 100.0), (30.0, 100.0), (30.0, 200.0), *end]
+    stem, (ux, uy) = shortened(points, length)
+    (x, y), (ex, ey) = stem[-1], points[-1]
+    assert math.dist((x, y), (ex, ey)) == pytest.approx(length, abs=0.1)
+    assert (x + ux * length, y + uy * length) == pytest.approx((ex, ey), abs=0.2)

@@ -26,7 +26,7 @@ def diagram_of(tensor: Tensor) -> Diagram:
 
 
 def spoken(diagram: Diagram) -> list[str]:
-    return [item.spoken for item in diagram.items]
+    return [item.full_name for item in diagram.items]
 
 
 def shares(tensor: Tensor) -> dict[str, np.ndarray]:
@@ -52,7 +52,7 @@ def assert_shares_add_up(tensor: Tensor) -> None:
 
 
 def test_what_stands_side_by_side_is_told_in_the_formula() -> None:
-    formulas = [item.spoken for item in diagram_of(of_translation("rnn", 2, True, attention="dot")).items if item.terms]
+    formulas = [item.full_name for item in diagram_of(of_translation("rnn", 2, True, attention="dot")).items if item.terms]
     assert any("·[E_y[…], context]" in formula for formula in formulas)
 
 
@@ -69,7 +69,7 @@ def test_shares_add_up_to_the_gradient_in_stacks_of_both_directions(cell: str, h
 def test_what_the_decoder_is_given_stands_in_the_steps_of_the_decoder(attention: str | None, hoist: bool) -> None:
     diagram = diagram_of(of_translation("gru", 4, hoist, attention=attention))
     laps = {name: lap for lap, name in diagram.lap_names.items()}
-    looked_up = [item for item in diagram.items if item.spoken == "E_y[…]"]
+    looked_up = [item for item in diagram.items if item.full_name == "E_y[…]"]
     assert [(item.role, diagram.steps[item.place].lap) for item in looked_up] == [("input", laps["decoder"])] * 3
     for item in diagram.items:
         if 0 <= item.place < diagram.after and not diagram.steps[item.place].between:
@@ -79,7 +79,7 @@ def test_what_the_decoder_is_given_stands_in_the_steps_of_the_decoder(attention:
 @pytest.mark.parametrize("hoist", [False, True])
 def test_the_first_input_of_one_to_many_is_x(hoist: bool) -> None:
     loss = OneToMany("rnn", D, H, 5, seed=0).loss(np.ones((B, D)), np.zeros((3, B), int), hoist=hoist)
-    given = [(item.spoken, item.head.time) for item in diagram_of(loss).items if item.role == "input"]
+    given = [(item.full_name, item.head.time) for item in diagram_of(loss).items if item.role == "input"]
     assert given == [("x₁", 1), ("E[…]", 2), ("E[…]", 3)]
 
 
@@ -90,7 +90,7 @@ def test_a_row_read_at_a_step_is_shown_as_what_it_is_whether_or_not_products_wer
             return of_translation("rnn", 3, hoist, attention=None)
         return of_cell("rnn", 3, hoist=hoist, xs=Tensor(np.ones((3, B, D)), requires_grad=True, name=("x", "words")[case]))
 
-    hoisted, stepwise = (sorted((i.spoken, i.role, i.place) for i in diagram_of(of(hoist)).items) for hoist in (True, False))
+    hoisted, stepwise = (sorted((i.full_name, i.role, i.place) for i in diagram_of(of(hoist)).items) for hoist in (True, False))
     assert hoisted == stepwise
 
 
@@ -114,7 +114,7 @@ def test_only_what_is_handed_from_step_to_step_is_a_state() -> None:
         with time_step(t):
             h = h * sigmoid(h @ W.T)
     items = diagram_of((h * h).sum()).items
-    assert [item.role for item in items if item.spoken == "⊙"] == ["state"] * 3 + ["operation"]
+    assert [item.role for item in items if item.full_name == "⊙"] == ["state"] * 3 + ["operation"]
 
 
 class WithADict(Module):
@@ -135,7 +135,7 @@ class WithADict(Module):
 
 def test_states_in_a_dict_are_called_as_its_keys() -> None:
     hs, _ = unroll(WithADict(), np.ones((3, B, H)))
-    states = [item.spoken for item in diagram_of(hs.sum()).items if item.role == "state"]
+    states = [item.full_name for item in diagram_of(hs.sum()).items if item.role == "state"]
     assert set(states) == {"m₀", "h₀", "m₁ +", "m₂ +", "m₃ +", "h₁ tanh", "h₂ tanh", "h₃ tanh"}
 
 
@@ -165,7 +165,7 @@ def test_a_matrix_that_is_looked_up_is_a_parameter_with_bars_and_a_tied_one_has_
     loss = (logits * logits).sum()
     diagram = diagram_of(loss)
     assert [item.role for item in diagram.items if item.head.name == "E"] == ["parameter"]
-    assert [item.spoken for item in diagram.items if item.role == "input"] == ["E[…]"] * 3
+    assert [item.full_name for item in diagram.items if item.role == "input"] == ["E[…]"] * 3
     bars = [(bar.parameter, bar.group) for bar in draw(loss).scene.bars]
     assert bars.count(("E", "")) == 3
     assert bars.count(("E", "after the steps")) == 1
@@ -195,11 +195,11 @@ def test_the_last_window_alone_says_which_steps_it_has() -> None:
 
 def test_a_learnt_initial_state_is_called_by_its_name_and_time() -> None:
     diagram = diagram_of(of_layers("lstm", 3, True, "plain", learn_initial_state=True))
-    assert [item.spoken for item in diagram.items if item.initial] == ["c₀", "h₀"]
+    assert [item.full_name for item in diagram.items if item.initial] == ["c₀", "h₀"]
     backward = diagram_of(of_layers("rnn", 3, True, "plain", learn_initial_state=True, bidirectional=True))
-    assert {item.spoken for item in backward.items if item.initial} == {"h₀^(→)", "h₄^(←)"}
+    assert {item.full_name for item in backward.items if item.initial} == {"h₀^(→)", "h₄^(←)"}
     one_step = diagram_of(of_layers("rnn", 1, True, "plain", learn_initial_state=True, bidirectional=True))
-    assert {item.spoken for item in one_step.items if item.initial} == {"h₀^(→)", "h₂^(←)"}
+    assert {item.full_name for item in one_step.items if item.initial} == {"h₀^(→)", "h₂^(←)"}
 
 
 def test_states_of_a_cell_of_ones_own_have_the_names_of_its_fields() -> None:
@@ -219,7 +219,7 @@ def test_states_of_a_cell_of_ones_own_have_the_names_of_its_fields() -> None:
             return Pair(fast, state.slow * 0.9 + fast * 0.1)
 
     hs, _ = unroll(Mine(), np.ones((3, B, H)))
-    names = {item.spoken.split()[0] for item in diagram_of(hs.sum()).items if item.role == "state" and item.place == 1}
+    names = {item.full_name.split()[0] for item in diagram_of(hs.sum()).items if item.role == "state" and item.place == 1}
     assert names == {"fast₂", "slow₂"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
 
 from minigrad.graph import Node
 
@@ -40,7 +39,7 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
     roots = {recorded.number[vertex] for vertex in asked_for}
     item_of = [0] * len(recorded.nodes)
     items: list[Item] = []
-    for members in _inputs_first(folding):
+    for members in folding.groups():
         for i in members:
             item_of[i] = len(items)
         items.append(_item(len(items), members, folding, full, roots))
@@ -59,6 +58,8 @@ def build(nodes: Sequence[Node], outputs: Sequence[Node], full: bool = False) ->
 
 def _lap_names(items: Sequence[Item], recorded: Recorded) -> dict[int, str]:
     """What most of the items of each lap were recorded under, if there are several laps."""
+    if not any(step.lap for step in recorded.steps):
+        return {}
     outermost: dict[int, Counter[str]] = {}
     for item in items:
         if 0 <= item.place < recorded.after and not recorded.steps[item.place].between and item.head.scope:
@@ -66,41 +67,19 @@ def _lap_names(items: Sequence[Item], recorded: Recorded) -> dict[int, str]:
     return {lap: found.most_common(1)[0][0] for lap, found in outermost.items()} if len(outermost) > 1 else {}
 
 
-def _inputs_first(folding: Folding) -> list[list[int]]:
-    """The groups in the order of recording, every group after those it is computed from."""
-    recorded, group = folding.recorded, folding.group
-    sources = {members[0]: {group[j] for i in members for _, j in recorded.inputs[i]} for members in folding.groups()}
-    users: dict[int, list[int]] = {g: [] for g in sources}
-    for g, needed in sources.items():
-        needed.discard(g)
-        for j in needed:
-            users[j].append(g)
-    ready = [g for g, needed in sources.items() if not needed]
-    heapify(ready)
-    ordered: list[list[int]] = []
-    while ready:
-        g = heappop(ready)
-        ordered.append(folding.members(g))
-        for user in users[g]:
-            sources[user].discard(g)
-            if not sources[user]:
-                heappush(ready, user)
-    return ordered
-
-
 def _item(index: int, members: list[int], folding: Folding, full: bool, roots: set[int]) -> Item:
     recorded = folding.recorded
-    nodes = tuple(recorded.nodes[i] for i in members)
+    nodes = tuple([recorded.nodes[i] for i in members])
     affine = [] if full else [i for i in members if folding.affine[i]]
     terms = affine_terms(folding, members) if affine else []
     if not is_telling(terms):
         terms = []
     made = [i for i in affine or members if folding.label[i] not in REARRANGEMENTS] or affine or members
-    best = next((i for i in reversed(members) if folding.named[i]), made[-1])
-    head, place = recorded.nodes[best], recorded.place[made[-1]]
-    initial = any(i in recorded.initial for i in members)
+    named = [i for i in members if folding.named[i]]
+    head, place = recorded.nodes[(named or made)[-1]], recorded.place[made[-1]]
+    initial, is_output = not recorded.initial.isdisjoint(members), not roots.isdisjoint(members)
     part = folding.part.get(recorded.number[head])
-    return Item(index, nodes, head, place, "", terms, initial, part=part, is_output=any(i in roots for i in members))
+    return Item(index, nodes, head, place, "", terms, initial, part=part, is_output=is_output)
 
 
 def _links(recorded: Recorded, item_of: list[int], items: list[Item]) -> list[Link]:

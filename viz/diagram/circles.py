@@ -1,17 +1,41 @@
-"""Which vertices of a directed graph lie on a circle together: its strongly connected components (Tarjan 1972)."""
+"""Directed graphs: an order in which each vertex comes after its sources, and the circles that forbid one."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
-__all__ = ["components"]
+__all__ = ["components", "sources_first"]
 
 V = TypeVar("V", bound=Hashable)
 
 
+def sources_first(successors: Mapping[int, set[int]]) -> list[int]:
+    """The vertices, each after all that lead to it, else the smallest first; those that a circle leads to are left out.
+
+    >>> sources_first({1: {2}, 2: set(), 3: {1}}), sources_first({1: {2}, 2: {3}, 3: {2}})
+    ([3, 1, 2], [1])
+    """
+    missing = dict.fromkeys(successors, 0)
+    for users in successors.values():
+        for user in users:
+            missing[user] += 1
+    ready = [vertex for vertex, count in missing.items() if not count]
+    heapify(ready)
+    ordered: list[int] = []
+    while ready:
+        vertex = heappop(ready)
+        ordered.append(vertex)
+        for user in successors[vertex]:
+            missing[user] -= 1
+            if not missing[user]:
+                heappush(ready, user)
+    return ordered
+
+
 def components(successors: Mapping[V, Sequence[V]]) -> list[list[V]]:
-    """The components, each after all that lead to it. Iterative.
+    """The strongly connected components (Tarjan 1972), each after all that lead to it. Iterative.
 
     >>> components({1: [2], 2: [3], 3: [2, 4], 4: []})
     [[1], [3, 2], [4]]

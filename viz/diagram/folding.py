@@ -7,7 +7,7 @@ own, although both add up slices of the same product).
 
 from __future__ import annotations
 
-from .circles import components
+from .circles import components, sources_first
 from .cuts import CUT
 from .numbering import part_numbers
 from .places import BEFORE, Recorded
@@ -38,7 +38,7 @@ class Folding:
             self._join_rearrangements()
             self._join_concatenations()
             self._join_sums()
-            self._dissolve_circles()
+        self._order = self._without_circles()
         self.group = [self.find(i) for i in range(len(self._parent))]
         self._members: dict[int, list[int]] = {}
         for i, g in enumerate(self.group):
@@ -49,8 +49,8 @@ class Folding:
         return self._members[self.group[i]]
 
     def groups(self) -> list[list[int]]:
-        """All groups, in the order in which they were completed."""
-        return sorted(self._members.values(), key=lambda members: members[-1])
+        """All groups in the order of recording, every group after those it is computed from."""
+        return [self._members[g] for g in self._order]
 
     def find(self, i: int) -> int:
         """The number that stands for the group of i."""
@@ -79,12 +79,11 @@ class Folding:
     def _affine(self) -> list[bool]:
         """Which nodes are parts of an affine expression W·x + … + b."""
         affine: list[bool] = []
-        for i in range(len(self.label)):
-            sources = [j for _, j in self.recorded.inputs[i]]
-            if self.label[i] == "matmul":
-                affine.append(any(self.constant_map[j] for j in sources))
-            elif self.label[i] in SUMS or (self.label[i] in REARRANGEMENTS and not self.named[i]):
-                affine.append(any(affine[j] and not self.named[j] for j in sources))
+        for label, named, inputs in zip(self.label, self.named, self.recorded.inputs, strict=True):
+            if label == "matmul":
+                affine.append(any(self.constant_map[j] for _, j in inputs))
+            elif label in SUMS or (label in REARRANGEMENTS and not named):
+                affine.append(any(affine[j] and not self.named[j] for _, j in inputs))
             else:
                 affine.append(False)
         return affine
@@ -100,16 +99,16 @@ class Folding:
         """
         recorded, affine = self.recorded, self.affine
         stage: list[int] = []
-        for i in range(len(affine)):
+        for i, (place, inputs) in enumerate(zip(recorded.place, recorded.inputs, strict=True)):
             reached = 0
-            for _, j in recorded.inputs[i]:
-                if recorded.place[j] == recorded.place[i] and not recorded.nodes[j].is_leaf:
+            for _, j in inputs:
+                if recorded.place[j] == place and not recorded.nodes[j].is_leaf:
                     reached = max(reached, stage[j] + (affine[i] and not self._inside(i, j)))
             stage.append(reached)
         for i in range(len(affine) - 1, -1, -1):
-            users = [k for k, _ in recorded.consumers[i]]
-            if affine[i] and users and all(affine[k] and self._inside(k, i) for k in users):
-                stage[i] = min(stage[k] for k in users)
+            users = [k for k, _ in recorded.consumers[i]] if affine[i] else []
+            if users and all(affine[k] and self._inside(k, i) for k in users):
+                stage[i] = min([stage[k] for k in users])
         return stage
 
     def _join_affine(self, stage: list[int]) -> None:
@@ -178,26 +177,26 @@ class Folding:
 
     def _join_rearrangements(self) -> None:
         """A nameless slice or reshape is drawn as part of what it rearranges, or of the one thing that uses it."""
-        recorded = self.recorded
-        for i in range(len(self.label)):
-            learnt = self.label[i] == "broadcast_to" and all(recorded.nodes[j].is_leaf for _, j in recorded.inputs[i])
-            nameless = self.label[i] in REARRANGEMENTS and not self.named[i] and not self.affine[i]
-            if not (nameless or learnt or self.label[i] == CUT):
+        recorded, place = self.recorded, self.recorded.place
+        nameless: list[int] = []
+        for i, label in enumerate(self.label):
+            learnt = label == "broadcast_to" and all(recorded.nodes[j].is_leaf for _, j in recorded.inputs[i])
+            if label in REARRANGEMENTS and not self.named[i] and not self.affine[i]:
+                nameless.append(i)
+            elif not learnt and label != CUT:
                 continue
             for _, j in recorded.inputs[i]:
-                if recorded.place[i] == recorded.place[j] or (learnt and len(recorded.consumers[j]) == 1):
+                if place[i] == place[j] or (learnt and len(recorded.consumers[j]) == 1):
                     self._join(i, j)
-        floating: list[bool] = []
-        for i in range(len(self.label)):
-            free = self.label[i] in REARRANGEMENTS and not self.named[i] and not self.affine[i]
-            elsewhere = any(recorded.place[j] != recorded.place[i] or floating[j] for _, j in recorded.inputs[i])
-            floating.append(free and elsewhere)
-        for i in range(len(self.label) - 1, -1, -1):
-            if floating[i]:
-                users = [k for k, _ in recorded.consumers[i] if self.find(k) != self.find(i)]
-                one_place = all(recorded.place[k] == recorded.place[i] for k in users)
-                if users and one_place and len({self.find(k) for k in users}) == 1:
-                    self._join(i, users[0])
+        floating: set[int] = set()
+        for i in nameless:
+            if any(place[j] != place[i] or j in floating for _, j in recorded.inputs[i]):
+                floating.add(i)
+        for i in sorted(floating, reverse=True):
+            users = [k for k, _ in recorded.consumers[i] if self.find(k) != self.find(i)]
+            one_place = all(place[k] == place[i] for k in users)
+            if users and one_place and len({self.find(k) for k in users}) == 1:
+                self._join(i, users[0])
 
     def _join_concatenations(self) -> None:
         """A nameless [h, x] that only one affine box uses is written inside it."""
@@ -211,19 +210,22 @@ class Folding:
                 if len(groups) == 1:
                     self._join(i, users[0])
 
-    def _dissolve_circles(self) -> None:
-        """Groups that need each other's results are drawn node by node: nothing is lost, and no arrow goes back."""
+    def _without_circles(self) -> list[int]:
+        """The groups in their order. Those that need each other's results are taken apart, to be drawn node by node:
+        nothing is lost, and no arrow goes back."""
         while True:
-            users: dict[int, set[int]] = {self.find(i): set() for i in range(len(self._parent))}
-            for i, inputs in enumerate(self.recorded.inputs):
+            group = [self.find(i) for i in range(len(self._parent))]
+            users: dict[int, set[int]] = {g: set() for g in group}
+            for g, inputs in zip(group, self.recorded.inputs, strict=True):
                 for _, j in inputs:
-                    users[self.find(j)].add(self.find(i))
-            circles = components({g: sorted(found - {g}) for g, found in users.items()})
+                    if group[j] != g:
+                        users[group[j]].add(g)
+            order = sources_first(users)
+            if len(order) == len(users):
+                return order
+            circles = components({g: sorted(found) for g, found in users.items()})
             together = {g for circle in circles if len(circle) > 1 for g in circle}
-            if not together:
-                return
-            for i in [i for i in range(len(self._parent)) if self.find(i) in together]:
-                self._alone.add(i)
+            self._alone.update(i for i, g in enumerate(group) if g in together)
             for i in self._alone:
                 self._parent[i] = i
                 self.affine[i] = False
@@ -234,9 +236,9 @@ class Folding:
         One with a number that counts has a place of its own, where the number is written.
         """
         recorded = self.recorded
-        for i in range(len(self.label)):
+        for i, label in enumerate(self.label):
             users = recorded.consumers[i]
-            if not self._is_sum(i) or self.named[i] or len(users) != 1:
+            if label != "add" or self.named[i] or len(users) != 1 or not self._is_sum(i):
                 continue
             k = users[0][0]
             if self._is_sum(k) and recorded.place[k] == recorded.place[i]:

@@ -97,9 +97,12 @@ def affine_terms(folding: Folding, members: Collection[int], spell_out: bool = T
     recorded = folding.recorded
     inside = set(members)
     results = [i for i in sorted(inside) if not any(k in inside for k, _ in recorded.consumers[i])]
-    terms: Counter[Line] = Counter()
-    for result in results:
-        terms |= Counter(_terms_of(folding, result, inside, spell_out))
+    first, *others = [_terms_of(folding, result, inside, spell_out) for result in results]
+    if len(set(first)) == len(first) and all(terms == first for terms in others):
+        return first
+    terms = Counter(first)
+    for other in others:
+        terms |= Counter(other)
     return list(terms.elements())
 
 
@@ -132,7 +135,7 @@ def _terms_of(folding: Folding, result: int, inside: set[int], spell_out: bool) 
 
 def is_telling(terms: list[Line]) -> bool:
     """Whether a formula says more than that something is added up."""
-    return any(span is not OMITTED for _, *operand_ in terms for span in operand_)
+    return any(span is not OMITTED for term in terms for span in term[1:])
 
 
 def product(folding: Folding, first: int | None, second: int | None, inside: set[int], spell_out: bool) -> Line:

@@ -40,7 +40,8 @@ class Gates:
                 if source is not None:
                     self._users.setdefault(source, []).append(vertex)
         self._windows: dict[tuple[Vertex, Span], Vertex] = {}
-        whole = {v for v in vertices if self._goes_different_ways(v) and self._chain(v).isdisjoint(kept)}
+        cut = dict.fromkeys(vertex.inputs[0] for vertex in vertices if _part_of(vertex) is not None)
+        whole = {v for v in cut if v is not None and self._goes_different_ways(v) and self._chain(v).isdisjoint(kept)}
         if not whole:
             self.vertices = vertices
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..text import LONGEST, Line, Span, plain, symbol_name
+from ..text import LONGEST, Line, Span, clean, plain, symbol_name
 from .cuts import CUT
 from .formula import join, number_of
 from .places import Step
@@ -71,11 +71,6 @@ class Item:
         return self.head.label in LIGHT and not self.terms and not self.kind
 
     @cached_property
-    def spoken(self) -> str:
-        """The caption as plain text."""
-        return plain(self.caption).strip()
-
-    @cached_property
     def caption(self) -> Line:
         """Name and operation, as far as there are any."""
         if self.title:
@@ -98,8 +93,8 @@ class Item:
         """What it is called, uncut: its name and time step, or its caption."""
         name = self.head.name
         if self.title or name is None or len(name) <= LONGEST:
-            return self.spoken
-        return name if self.head.time is None else f"{name}, t = {self.head.time}"
+            return clean(plain(self.caption).strip())
+        return clean(name if self.head.time is None else f"{name}, t = {self.head.time}")
 
     @property
     def name(self) -> Line:
@@ -124,8 +119,11 @@ class Link:
     @property
     def is_cut(self) -> bool:
         """Whether truncation has cut the history here: no gradient goes back."""
-        sources = [vertex.inputs[slot] for vertex, slot in self.edges]
-        return any(source is not None and (source.label == CUT or source.role == "cut") for source in sources)
+        for vertex, slot in self.edges:
+            source = vertex.inputs[slot]
+            if source is not None and (source.label == CUT or source.role == "cut"):
+                return True
+        return False
 
 
 @dataclass(slots=True)
@@ -136,6 +134,7 @@ class Diagram:
         vertices: all that the items stand for, inputs first.
         roots: the vertices of the tensors that were asked for.
         lap_names: what each lap is called ("encoder"), where there are several.
+        after: the place of what comes after the last step.
     """
 
     items: list[Item]
@@ -144,11 +143,10 @@ class Diagram:
     vertices: list[Vertex] = field(default_factory=list)
     roots: list[Vertex] = field(default_factory=list)
     lap_names: dict[int, str] = field(default_factory=dict)
+    after: int = field(init=False)
 
-    @property
-    def after(self) -> int:
-        """The place of what comes after the last step."""
-        return len(self.steps)
+    def __post_init__(self) -> None:
+        self.after = len(self.steps)
 
 
 def operation_symbol(vertex: Vertex, named: bool = False) -> Line:

@@ -35,8 +35,8 @@ class Laps:
         for vertex in vertices:
             if vertex.is_leaf or vertex.time is None:
                 continue
-            before.setdefault(vertex.scope, set())
-            beside.setdefault(vertex.scope, set())
+            if vertex.scope not in before:
+                before[vertex.scope], beside[vertex.scope] = set(), set()
             for scope, span in self._sources(vertex):
                 if scope != vertex.scope:
                     (before if self._is_later(scope, span, vertex) else beside)[vertex.scope].add(scope)

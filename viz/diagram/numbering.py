@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .places import Recorded
 
@@ -47,6 +48,7 @@ def part_numbers(recorded: Recorded) -> dict[int, str]:
     }
 
 
+@lru_cache(maxsize=1024)
 def band_of(scope: tuple[str, ...]) -> tuple[int, int]:
     """Layer and direction that a scope tells of, (0, 0) where it tells nothing: what stands apart in a column.
 

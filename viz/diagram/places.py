@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .laps import Laps
 from .vertices import Vertex
@@ -14,8 +14,7 @@ BEFORE = -1
 """The place of what does not depend on any step: parameters, and what was computed from them for all steps at once."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Step:
+class Step(NamedTuple):
     """A column of the picture: a time step of a lap, or what stands between a lap and the next (a memory).
 
     A column that stands for several steps goes from ``time`` to ``last``.
@@ -62,8 +61,9 @@ class Recorded:
     def _steps(self) -> dict[int, Step]:
         """The steps of all vertices that belong to one, or stand between laps."""
         of_scope = self._laps.of_scope
+        at: dict[tuple[int, int], Step] = {}
         step_of = {
-            i: Step(of_scope[node.scope], False, node.time)
+            i: at.setdefault((of_scope[node.scope], node.time), Step(of_scope[node.scope], False, node.time))
             for i, node in enumerate(self.nodes)
             if node.time is not None and not node.is_leaf
         }
@@ -92,14 +92,15 @@ class Recorded:
         """For what is outside of steps, the first lap whose steps use it, directly or not."""
         found: list[int | None] = [None] * len(self.nodes)
         for i in range(len(self.nodes) - 1, -1, -1):
-            laps = [step_of[k].lap if k in step_of else found[k] for k, _ in self.consumers[i]]
-            found[i] = min((lap for lap in laps if lap is not None), default=None)
+            if i not in step_of:
+                laps = {step_of[k].lap if k in step_of else found[k] for k, _ in self.consumers[i]}
+                found[i] = min((lap for lap in laps if lap is not None), default=None)
         return found
 
     def _place_first_states(self, step_of: dict[int, Step]) -> None:
         """States given to the first or last step of a lap in the middle of the picture stand between the laps."""
         ends: dict[int, list[int]] = {}
-        for step in step_of.values():
+        for step in set(step_of.values()):
             if not step.between:
                 first, last = ends.setdefault(step.lap, [step.time, step.time])
                 ends[step.lap] = [min(first, step.time), max(last, step.time)]
@@ -155,10 +156,10 @@ class Recorded:
     def _date_first_states(self) -> None:
         """A state without a time belongs to that before the step that begins with it; read in reverse, to that after it."""
         for i, node in enumerate(self.nodes):
-            user = next((self.nodes[k] for k, _ in self.consumers[i]), None)
-            if user is None or user.time is None or node.time is not None or (node.is_leaf and i not in self._started):
+            if node.time is not None or (node.is_leaf and i not in self._started):
                 continue
-            if self._is_given_state(i):
+            user = next((self.nodes[k] for k, _ in self.consumers[i]), None)
+            if user is not None and user.time is not None and self._is_given_state(i):
                 node.time = user.time + self._laps.direction(user.scope, -1)
 
     def _place_of_source(self, i: int, place: list[int]) -> int:

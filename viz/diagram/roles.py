@@ -59,7 +59,7 @@ def assign_roles(items: list[Item], links: list[Link], after: int, is_step: Sequ
         sources[link.target].add(link.source)
     carried = _carried(items, links, is_step)
     for item in items:
-        item.role = _role(item, carried, [items[j] for j in sorted(sources[item.index])], after)
+        item.role = _role(item, carried, [items[j] for j in sources[item.index]], after)
     targets: list[list[Item]] = [[] for _ in items]
     uses: list[list[tuple[Vertex, int]]] = [[] for _ in items]
     for link in links:
@@ -93,7 +93,8 @@ def _carried(items: list[Item], links: list[Link], is_step: Sequence[bool]) -> s
 
 def _both(source: Item, target: Item, is_step: Sequence[bool]) -> bool:
     """Whether both belong to steps."""
-    return all(0 <= item.place < len(is_step) and is_step[item.place] for item in (source, target))
+    first, second, steps = source.place, target.place, len(is_step)
+    return 0 <= first < steps and 0 <= second < steps and is_step[first] and is_step[second]
 
 
 def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], after: int) -> str:
@@ -108,8 +109,8 @@ def _role(item: Item, carried: set[tuple[object, ...]], sources: list[Item], aft
         return "parameter" if head.time is None and head.requires_grad else "input"
     if item.terms:
         return "affine"
-    from_before = bool(sources) and all(s.place == BEFORE and not s.initial for s in sources)
-    if 0 <= item.place < after and from_before and (head.name or head.label == LOOK_UP):
+    may_be_given = 0 <= item.place < after and bool(sources) and (head.name or head.label == LOOK_UP)
+    if may_be_given and all(s.place == BEFORE and not s.initial for s in sources):
         return "input"
     if head.name is not None:
         return "gate" if 0 <= item.place < after else "activation"

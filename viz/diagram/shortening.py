@@ -25,7 +25,7 @@ def shortened(diagram: Diagram, kept: int, shown: int | None = None) -> Diagram:
         run = run_of.get(c, [c])
         if c == run[0]:
             is_fold = len(run) > 1
-            steps.append(replace(step, last=diagram.steps[run[-1]].time) if is_fold else step)
+            steps.append(step._replace(last=diagram.steps[run[-1]].time) if is_fold else step)
             if is_fold:
                 folds[len(steps) - 1] = (steps[-1], len(run))
         column[c] = len(steps) - 1
@@ -34,8 +34,7 @@ def shortened(diagram: Diagram, kept: int, shown: int | None = None) -> Diagram:
         item.place = places[item.place]
     group: dict[int, Group] = {item.index: item.place for item in diagram.items if item.place in folds and not item.initial}
     short = merged(diagram, group, lambda place, members: _fold(*folds[members[0].place], members))
-    short.steps = steps
-    return short
+    return replace(short, steps=steps)
 
 
 def _hidden(diagram: Diagram, kept: int, shown: int | None) -> list[list[int]]:
@@ -57,6 +56,8 @@ def thinned(diagram: Diagram, most: int, kept: int) -> Diagram:
     for item in diagram.items:
         places.setdefault(item.place, []).append(item)
     crowded = {place: items[kept:-kept] for place, items in places.items() if len(items) > most}
+    if not crowded:
+        return diagram
     group: dict[int, Group] = {item.index: place for place, items in crowded.items() for item in items}
     return merged(diagram, group, lambda _, members: _crowd(members))
 

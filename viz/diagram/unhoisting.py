@@ -52,14 +52,16 @@ class Rows:
         self._users: dict[Vertex, list[tuple[Vertex, int]]] = {}
         for vertex in vertices:
             row = _row_read_by(vertex)
+            for source in vertex.inputs if row is not None else ():
+                if source is not None and row is not None:
+                    self._readers.setdefault(source, []).append((vertex, row))
+        for vertex in vertices if self._readers else ():
             for slot, source in enumerate(vertex.inputs):
                 if source is not None:
                     self._users.setdefault(source, []).append((vertex, slot))
-                    if row is not None:
-                        self._readers.setdefault(source, []).append((vertex, row))
         self._anonymous_operands: list[tuple[Vertex, Any]] = []
         self._new: list[Vertex] = []
-        self._hoisted = self._found()
+        self._hoisted = self._found() if self._readers else set()
         self._time: dict[tuple[Vertex, int], int | None] = {}
         self._row: dict[tuple[Vertex, int], Vertex | None] = {}
         self.vertices = self._replaced() if self._hoisted else vertices

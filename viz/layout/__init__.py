@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from ..diagram.items import Diagram
 from ..paths import joined
 from .geometry import Layout, Route
@@ -27,9 +29,8 @@ def lay_out(diagram: Diagram) -> Layout:
             layout.routes[k] = Route(joined(region.link_path(k)))
     lines = [*(route.points for route in layout.routes.values()), *(bus.points for bus in layout.buses)]
     places = layout.places.values()
-    heights = [y for points in lines for _, y in points]
-    layout.ceiling = min([layout.ceiling, *heights, *(place.y - place.height / 2 for place in places)])
-    layout.floor = max([layout.floor, *heights, *(place.y + place.height / 2 for place in places)])
-    widths = [x for points in lines for x, _ in points]
-    layout.right = max([layout.right, *widths, *(place.x + place.width / 2 for place in places)])
+    across, heights = zip((layout.right, layout.ceiling), (layout.right, layout.floor), *chain(*lines), strict=True)
+    layout.ceiling = min(min(heights), *[place.y - place.height / 2 for place in places])
+    layout.floor = max(max(heights), *[place.y + place.height / 2 for place in places])
+    layout.right = max(max(across), *[place.x + place.width / 2 for place in places])
     return layout

@@ -7,12 +7,13 @@ itself.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 from ..paths import Point
 from ..sheet import DASHED, Circle, Mark, Path, Rectangle, Sheet, Words
-from ..text import SUBSCRIPT_SIZE, UNSHOWABLE, legible
+from ..text import SUBSCRIPT_SIZE, Line, legible
 
 __all__ = ["document", "escape", "write"]
 
@@ -21,7 +22,6 @@ ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", 
 SHRINKING = "@media screen, print { svg.minigrad { max-width: 100%; height: auto } }"
 """As a rule for media: converters take the size that stands in the document, and do not know "auto"."""
 LOWERED, RAISED = 0.24, 0.36
-UNSAFE = re.compile(f"{UNSHOWABLE.pattern}|[&<>\"'\r]")
 
 
 def escape(text: str) -> str:
@@ -30,7 +30,13 @@ def escape(text: str) -> str:
     >>> escape('W<"&')
     'W&lt;&quot;&amp;'
     """
-    return text if text.isalnum() or not UNSAFE.search(text) else legible(text).translate(ESCAPES)
+    return text if text.isalnum() or _is_safe(text) else legible(text).translate(ESCAPES)
+
+
+def _is_safe(text: str) -> bool:
+    """Whether a text of several lines can stand as it is."""
+    has_markup = "&" in text or "<" in text or ">" in text or '"' in text or "'" in text
+    return not has_markup and text.replace("\n", "").isprintable()
 
 
 def write(sheet: Sheet) -> str:
@@ -52,7 +58,7 @@ def document(sheet: Sheet, role: str = "img") -> Iterator[str]:
     for layer, marks in sheet.layers():
         crisp = ' shape-rendering="crispEdges"' if layer == "tiles" else ""  # lest the page shine through between two
         yield f'<g class="{layer}" xml:space="preserve"{crisp}>'
-        yield from (_mark(mark, sheet.soft) for mark in marks)
+        yield from [_mark(mark, sheet.soft) for mark in marks]
         yield "</g>"
     yield "</svg>"
 
@@ -67,76 +73,95 @@ def _mark(mark: Mark, soft: str) -> str:
     data += f' data-to="{escape(target)}"' if target else ""
     data += f' data-t="{time}"' if time is not None else ""
     data += f' data-stage="{stage}"' if stage is not None else ""
-    drawn = [_words(shape, soft) if isinstance(shape, Words) else _short(_drawn(shape)) for shape in shapes]
+    drawn = [_words(shape, soft) if type(shape) is Words else DRAWN[type(shape)](shape) for shape in shapes]
     return f"<g {data}>{told}{''.join(drawn)}</g>"
 
 
-def _drawn(shape: Rectangle | Circle | Path) -> str:
-    match shape:
-        case Path():
-            stem, corners = shape.stem_and_head()
-            line = f'<path d="{_curve(stem)}" fill="none"{_stroke(shape.stroke, shape.width)}{_dashes(shape.dash)}/>'
-            head = " ".join([f"{x:.1f},{y:.1f}" for x, y in corners])
-            return f'{line}<polygon points="{head}" fill="{shape.stroke}"/>' if corners else line
-        case Rectangle():
-            radius = f' rx="{shape.radius:.1f}"' if shape.radius else ""
-            left, top = round(shape.x, 1), round(shape.y, 1)  # so that rectangles that touch do so when they are rounded
-            width, height = round(shape.x + shape.width, 1) - left, round(shape.y + shape.height, 1) - top
-            place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
-            outline = _stroke(shape.stroke, shape.stroke_width) + _dashes(DASHED if shape.dashed else ())
-            return f'<rect {place}{radius} fill="{shape.fill}"{outline}/>'
-        case Circle():
-            name, radii = "circle", f'r="{shape.r:.1f}"'
-            if shape.vertical is not None:
-                name, radii = "ellipse", f'rx="{shape.r:.1f}" ry="{shape.vertical:.1f}"'
-            place = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}"'
-            return f'<{name} {place} {radii} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>'
+def _path(path: Path) -> str:
+    stem, corners = path.stem_and_head()
+    line = f'<path d="{_short(_curve(stem))}" fill="none"{_stroke(path.stroke, path.width)}{_dashes(path.dash)}/>'
+    if not corners:
+        return line
+    (x, y), (ax, ay), (bx, by) = corners
+    points = _short(f"{x:.1f},{y:.1f} {ax:.1f},{ay:.1f} {bx:.1f},{by:.1f}")
+    return f'{line}<polygon points="{points}" fill="{path.stroke}"/>'
+
+
+def _rectangle(shape: Rectangle) -> str:
+    x, y, width, height, *look = shape
+    left, top = round(10 * x) / 10, round(10 * y) / 10  # so that rectangles that touch do so when they are rounded
+    width, height = round(10 * (x + width)) / 10 - left, round(10 * (y + height)) / 10 - top
+    place = _short(f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"')
+    return f"<rect {place}{_look_of_rectangle(*look)}/>"
+
+
+@lru_cache(maxsize=256)
+def _look_of_rectangle(fill: str, stroke: str | None, width: float, radius: float, dashed: bool) -> str:
+    rounded = f' rx="{radius:.1f}"' if radius else ""
+    return _short(f'{rounded} fill="{fill}"{_stroke(stroke, width)}{_dashes(DASHED if dashed else ())}')
+
+
+def _circle(shape: Circle) -> str:
+    name, radii = "circle", f'r="{shape.r:.1f}"'
+    if shape.vertical is not None:
+        name, radii = "ellipse", f'rx="{shape.r:.1f}" ry="{shape.vertical:.1f}"'
+    place = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}"'
+    return _short(f'<{name} {place} {radii} fill="{shape.fill or "none"}"{_stroke(shape.stroke)}/>')
+
+
+DRAWN: dict[type, Callable[[Any], str]] = {Path: _path, Rectangle: _rectangle, Circle: _circle}
 
 
 def _stroke(colour: str | None, width: float = 1.0) -> str:
-    wide = "" if width == 1.0 else f' stroke-width="{width:.1f}"'
-    return "" if colour is None else f' stroke="{colour}"{wide}'
+    if colour is None:
+        return ""
+    return f' stroke="{colour}"' if width == 1.0 else f' stroke="{colour}" stroke-width="{_short(f"{width:.1f}")}"'
 
 
 def _dashes(dash: Sequence[float]) -> str:
-    return f' stroke-dasharray="{" ".join([f"{length:.1f}" for length in dash])}"' if dash else ""
+    return _short(f' stroke-dasharray="{" ".join([f"{length:.1f}" for length in dash])}"') if dash else ""
 
 
 def _curve(points: Sequence[Point]) -> str:
     x, y = points[0]
-    pieces = [f"M{x:.1f} {y:.1f}"]
+    drawn = f"M{x:.1f} {y:.1f}"
     for k in range(1, len(points) - 2, 3):
         (ax, ay), (bx, by), (ex, ey) = points[k : k + 3]
         if x == ax == bx == ex:
-            pieces.append(f"V{ey:.1f}")
+            drawn += f"V{ey:.1f}"
         elif y == ay == by == ey:
-            pieces.append(f"H{ex:.1f}")
+            drawn += f"H{ex:.1f}"
         else:
-            pieces.append(f"C{ax:.1f} {ay:.1f} {bx:.1f} {by:.1f} {ex:.1f} {ey:.1f}")
+            drawn += f"C{ax:.1f} {ay:.1f} {bx:.1f} {by:.1f} {ex:.1f} {ey:.1f}"
         x, y = ex, ey
-    return "".join(pieces)
+    return drawn
 
 
 def _words(words: Words, soft: str) -> str:
-    x, anchor = (words.start, "start") if len(words.line) > 1 else (words.x, words.anchor)
+    x, y, line, size, colour, anchor, bold, rotated = words
+    if len(line) > 1:
+        x, anchor = words.start, "start"
     style = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    style += ' font-weight="bold"' if words.bold else ""
-    style += f' transform="rotate(-90 {words.x:.1f} {words.y:.1f})"' if words.rotated else ""
-    place = f'<text x="{x:.1f}" y="{words.y:.1f}" font-size="{words.size:.1f}" fill="{words.colour}"{style}>'
-    return f"{_short(place)}{_spans(words, soft)}</text>"
+    style += ' font-weight="bold"' if bold else ""
+    style += f' transform="rotate(-90 {words.x:.1f} {y:.1f})"' if rotated else ""
+    place = _short(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" fill="{colour}"{style}>')
+    return f"{place}{_spans(line, size, soft)}</text>"
 
 
-def _spans(words: Words, soft: str) -> str:
-    pieces: list[str] = []
+def _spans(line: Line, size: float, soft: str) -> str:
+    drawn = ""
     height = 0.0
-    for span in words.line:
-        wanted = -span.level * words.size * (LOWERED if span.level < 0 else RAISED)
-        shift, height = wanted - height, wanted
-        style = "" if abs(shift) < 1e-9 else f' dy="{shift:.1f}"'
-        style += f' font-size="{words.size * SUBSCRIPT_SIZE:.1f}"' if span.level else ""
-        style += f' fill="{soft}"' if span.soft else ""
-        pieces.append(f"<tspan{_short(style)}>{escape(span.text)}</tspan>" if style else escape(span.text))
-    return "".join(pieces)
+    for text, level, is_soft in line:
+        style = ""
+        if level or height:
+            wanted = -level * size * (LOWERED if level < 0 else RAISED)
+            shift, height = wanted - height, wanted
+            style = "" if abs(shift) < 1e-9 else f' dy="{shift:.1f}"'
+            style += f' font-size="{size * SUBSCRIPT_SIZE:.1f}"' if level else ""
+            style = _short(style)
+        style += f' fill="{soft}"' if is_soft else ""
+        drawn += f"<tspan{style}>{escape(text)}</tspan>" if style else escape(text)
+    return drawn
 
 
 def _short(drawn: str) -> str:

@@ -221,3 +221,8 @@ def test_writing_takes_time_in_proportion_to_the_number_of_steps() -> None:
             shown.text()
             times[T].append(time.process_time() - begin)
     assert min(times[160]) < 8 * 3 * min(times[20])
+
+
+def test_rows_of_which_one_is_too_close_to_another_keep_their_distance_from_the_next() -> None:
+    loss = of_translation("lstm", 1, True, num_layers=1, bidirectional=True, attention="additive")
+    assert torn_in_the_terminal(draw(loss, detail="cells", fold=False).sheet(), 100) == []

@@ -15,6 +15,8 @@ __all__ = ["Apart", "columns_apart", "rows_apart"]
 
 Apart = tuple[float, float, int]
 """Two places, and how many rows or columns the second comes after the first."""
+Level = tuple[float, float, int, int]
+"""The least and the greatest height of what stands in a row, and how many rows it takes above and below that one."""
 SAME_ROW = 12.0
 TOUCHING = 32.0
 NARROWEST_PANEL = 12
@@ -22,7 +24,7 @@ NARROWEST_PANEL = 12
 
 def rows_apart(blocks: Sequence[Block], others: Iterable[float]) -> Iterator[Apart]:
     """Rows need room for their blocks, and for an arrow between two; ``others`` are heights of what takes one row."""
-    levels: list[tuple[float, float, int, int]] = []
+    levels: list[Level] = []
     for _, row in rows_of([block for block in blocks if not block.is_tall], SAME_ROW):
         heights, beyond = [block.y for block in row], zip(*(block.levels() for block in row), strict=True)
         above, below = (max(rows for _, rows in side) for side in beyond)
@@ -33,9 +35,19 @@ def rows_apart(blocks: Sequence[Block], others: Iterable[float]) -> Iterator[Apa
     yield from ((block.levels()[0][0], block.levels()[1][0], block.size[0] - 1) for block in blocks if block.is_tall)
     single = sorted((y, y, 0, 0) for y in (*others, *edges))
     for some in (single, sorted([*levels, *single])):
-        for (_, a, _, below), (b, _, above, _) in pairwise(some):
-            if b - a >= SAME_ROW:
-                yield a, b, below + above + 1
+        for (_, a, _, below), (b, _, above, _) in _apart(some):
+            yield a, b, below + above + 1
+
+
+def _apart(levels: Sequence[Level]) -> Iterator[tuple[Level, Level]]:
+    """Each level with the first below it that is not at about the same height, and each with the last above it."""
+    found: dict[tuple[int, int], None] = {}
+    for this in range(len(levels)):
+        below = next((k for k in range(this + 1, len(levels)) if levels[k][0] - levels[this][1] >= SAME_ROW), None)
+        above = next((k for k in range(this - 1, -1, -1) if levels[this][0] - levels[k][1] >= SAME_ROW), None)
+        found.update(dict.fromkeys([(this, below)] if below is not None else []))
+        found.update(dict.fromkeys([(above, this)] if above is not None else []))
+    yield from ((levels[a], levels[b]) for a, b in found)
 
 
 def columns_apart(blocks: Sequence[Block], panels: Sequence[Rectangle], lines: Sequence[Sequence[Point]]) -> Iterator[Apart]:

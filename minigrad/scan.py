@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,10 @@ import numpy as np
 from minigrad import ops, pytree
 from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
 from minigrad.flags import flag
+from minigrad.graph import Leaf, Operation
 from minigrad.loops import CannotCompile, execute, note, without_effects
-from minigrad.scope import no_grad, state, time_step
+from minigrad.scope import current_place, no_grad, state, time_step
+from minigrad.steps import argument_names, code_of
 from minigrad.tensor import Tensor
 
 __all__ = ["scan"]
@@ -70,12 +71,13 @@ def scan(
     """
     if not callable(f):
         raise DTypeError(f"scan: expected a function first, got {f!r:.60}")
-    carry = pytree.mapped(_tensor, init)
-    inputs = pytree.mapped(_tensor, xs)
+    inputs = _called(xs, argument_names(f, 1, xs), "input")
     T = _length(inputs, length)
+    times = range(T, 0, -1) if flag(reverse, "scan: reverse") else range(1, T + 1)
+    with time_step(T + 1 if reverse else 0):
+        carry = _called(init, argument_names(f, 0, init), "initial state")
     if T == 0:
         return carry, _no_outputs(f, carry, inputs)
-    times = range(T, 0, -1) if flag(reverse, "scan: reverse") else range(1, T + 1)
     reason = plain_reason()
     if reason is None:
         try:
@@ -99,12 +101,12 @@ def plain_reason() -> str | None:
 
 def _step_by_step(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: range) -> tuple[Any, Any]:
     """The loop as it is written."""
-    sequences = pytree.ends(inputs)
+    sequences, names = pytree.ends(inputs), argument_names(f, 1, inputs)
     outputs: list[list[Any]] = [[]] * len(times)
     template: Any = None
     for t in times:
         with time_step(t):
-            x = pytree.rebuilt(inputs, [sequence[t - 1] for sequence in sequences])
+            x = pytree.rebuilt(inputs, [part[t - 1].named(name) for part, name in zip(sequences, names, strict=True)])
             carry, y = _step(f, carry, x, f"scan, time step {t}")
         if template is None:
             template = pytree.mapped(_tensor, y)
@@ -123,15 +125,9 @@ def _compiled(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: rang
         return pytree.ends(new), [_tensor(end) for end in pytree.ends(y)]
 
     sequences = pytree.ends(inputs)
-    final, ys = execute(flat, pytree.ends(carry), sequences, times, [None] * len(sequences), what="scan", key=code_of(f))
+    names = argument_names(f, 1, inputs)
+    final, ys = execute(flat, pytree.ends(carry), sequences, times, names, what="scan", key=code_of(f))
     return pytree.rebuilt(carry, final), pytree.rebuilt(output, ys)
-
-
-def code_of(f: Any) -> Any:
-    """What tells a function from others that do something else, though it be made anew at each call."""
-    while isinstance(f, functools.partial):
-        f = f.func
-    return getattr(getattr(f, "__func__", f), "__code__", type(f))
 
 
 def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, where: str) -> tuple[Any, Any]:
@@ -145,7 +141,9 @@ def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, where: str) -> tuple
         got = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
         raise ArgumentError(f"{where}: expected f to return the pair (carry, output), got {got}")
     parts = [_tensor(end) for end in pytree.like(carry, returned[0], f"{where}: the carry")]
-    for (path, old), new in zip(pytree.named_ends((carry,)), parts, strict=True):
+    for (path, old), new, name in zip(pytree.named_ends((carry,)), parts, argument_names(f, 0, carry), strict=True):
+        if isinstance(new._node, Operation) and new._node.name is None and new is not old:
+            new.named(name)
         if new.shape != old.shape:
             raise ShapeError(f"{where}: the carry{path[3:]} must keep its shape {old.shape}, got {new.shape}")
     return pytree.rebuilt(carry, parts), returned[1]
@@ -182,3 +180,18 @@ def _no_outputs(f: Callable[[Any, Any], Any], carry: Any, inputs: Any) -> Any:
 
 def _tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _called(tree: Any, names: Sequence[str], role: str) -> Any:
+    """The pytree with Tensors at its ends. Arrays, and Tensors that are no results, have the names that the step has for
+    them, if they have no others."""
+    parts = pytree.ends(pytree.mapped(_tensor, tree))
+    for part, name in zip(parts, names, strict=True):
+        node = part._node
+        if node is None:
+            node = part.named(name)._node
+        if isinstance(node, Leaf):
+            node.name, node.role = node.name or name, node.role or role
+            if node.place.time is None and role == "initial state":
+                node.place = current_place()
+    return pytree.rebuilt(tree, parts)

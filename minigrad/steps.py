@@ -6,15 +6,19 @@ A cell is any object with ``step(x, state)`` and ``initial_state(batch)``; a fun
 
 from __future__ import annotations
 
+import dis
+import functools
 import re
 from collections.abc import Callable
+from itertools import pairwise, takewhile
+from types import CodeType
 from typing import Any
 
 from minigrad import pytree
 from minigrad.errors import ArgumentError, DTypeError
 from minigrad.tensor import Tensor
 
-__all__ = ["field_of", "is_cell", "part_names", "step_of", "tensors_of"]
+__all__ = ["PREVIOUS", "argument_names", "code_of", "field_of", "is_cell", "part_names", "step_of", "tensors_of"]
 
 
 def is_cell(cell_or_step: Any) -> bool:
@@ -94,8 +98,55 @@ def part_names(cell_or_step: Any, carry: Any) -> list[str]:
     names = []
     for number, (path, part) in enumerate(parts, start=1):
         names.append(getattr(part, "name", None) or field_of(path) or ("h" if len(parts) == 1 else f"h_{number}"))
+    return _distinct(names, [path for path, _ in parts])
+
+
+def argument_names(f: Callable[..., Any], position: int, tree: Any) -> list[str]:
+    """What a step calls the parts of one of its arguments: fields and keys by their names, others as the variables are
+    called into which it unpacks the argument, or as the argument.
+
+    >>> argument_names(lambda h, x: h + x, 0, Tensor(0.0)), argument_names(lambda carry, x: carry, 0, (0, {"c": 1}))
+    (['h'], ['carry_1', 'c'])
+    """
+    paths = [path for path, _ in pytree.named_ends((tree,))]
+    argument, unpacked = _variables(code_of(f), position + hasattr(f, "__self__"))
+    fields = [field_of(path) for path in paths]
+    if len(unpacked) == len(paths) and not any(fields):
+        fields = [PREVIOUS.sub("", variable) for variable in unpacked]
+    called = PREVIOUS.sub("", argument) or ("carry", "x")[position]
+    numbered = [called if len(paths) == 1 else f"{called}_{number}" for number in range(1, len(paths) + 1)]
+    return _distinct([field or name for field, name in zip(fields, numbered, strict=True)], paths)
+
+
+PREVIOUS = re.compile("_?(previous|prev|old|last|tm1)_?|_t$|_0$|^_+$")
+"""What in the name of a variable says that it is the state before, or at which time; or nothing at all."""
+
+
+def code_of(f: Any) -> Any:
+    """What tells a function from others that do something else, though it be made anew at each call."""
+    while isinstance(f, functools.partial):
+        f = f.func
+    return getattr(getattr(f, "__func__", f), "__code__", type(f))
+
+
+@functools.lru_cache(maxsize=256)
+def _variables(code: Any, position: int) -> tuple[str, tuple[str, ...]]:
+    """The name of an argument, and those of the variables that it is unpacked into."""
+    if not isinstance(code, CodeType) or position >= code.co_argcount:
+        return "", ()
+    argument, stored = code.co_varnames[position], list(dis.get_instructions(code))
+    for k, (loaded, unpack) in enumerate(pairwise(stored)):
+        if loaded.opname.startswith("LOAD_FAST") and loaded.argval == argument and unpack.opname == "UNPACK_SEQUENCE":
+            following = takewhile(lambda step: step.opname.startswith("STORE_FAST"), stored[k + 2 :])
+            names = [name for step in following for name in ([step.argval] if isinstance(step.argval, str) else step.argval)]
+            return argument, tuple(names[: unpack.argval])
+    return argument, ()
+
+
+def _distinct(names: list[str], paths: list[str]) -> list[str]:
+    """The names, told apart by the keys and places that lead to what has them."""
     if len(set(names)) < len(names):
-        names = [_apart(name, path) if names.count(name) > 1 else name for name, (path, _) in zip(names, parts, strict=True)]
+        names = [_apart(name, path) if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)]
     if len(set(names)) < len(names):
         names = [f"{name}_{number}" for number, name in enumerate(names, start=1)]
     return names

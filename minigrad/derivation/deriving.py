@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from minigrad.loops.explain import advised
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Line, Program, Ref, Value
 from minigrad.loops.trace import Trace
 from minigrad.scope import no_grad
-from minigrad.steps import field_of, is_cell, part_names, step_of, tensors_of
+from minigrad.steps import PREVIOUS, field_of, is_cell, part_names, step_of, tensors_of
 from minigrad.tensor import Tensor
 
 from .apart import apart
@@ -179,10 +178,6 @@ def _names_of_state(cell_or_step: Any, state: Any, variables: Sequence[str]) -> 
     if all(is_numbered) and all(plain) and len(set(plain)) == len(plain) and not set(plain) & {"state", "carry"}:
         return tuple(plain)
     return tuple(found)
-
-
-PREVIOUS = re.compile("_?(previous|prev|old|last|tm1)_?|_t$|_0$")
-"""What in the name of a variable says that it is the state before, or at which time."""
 
 
 def selected(example: Example) -> tuple[Forward, Backward, tuple[Parameter, ...]]:

@@ -1,6 +1,7 @@
 """scan: any carry, any input and output, time steps recorded, T = 0 defined, both directions."""
 
-from typing import NamedTuple
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -226,3 +227,37 @@ def test_a_carry_that_is_one_number_and_handed_on_is_compiled(start: float, reve
     ys.sum().backward()
     assert report.is_compiled
     assert (carry.item(), ys.tolist(), xs.grad.tolist()) == (start, (xs.numpy() * 2.0).tolist(), np.full((4, 3), 2.0).tolist())
+
+
+def pair(carry: Any, x: Any) -> Any:
+    h_prev, c_prev = carry
+    c = 0.5 * c_prev + x
+    return (np.tanh(c) + h_prev, c), h_prev
+
+
+@pytest.mark.parametrize("detected", [False, True])
+@pytest.mark.parametrize(
+    ("step", "init", "names"),
+    [
+        (lambda h, x: (h + x, h), 0.0, ["h"]),
+        (lambda h_prev, x: (h_prev + x, None), np.zeros(()), ["h"]),
+        (lambda _, x: (_ + x, None), 0.0, ["carry"]),
+        (lambda s, x: ({"h": s["h"] + x, "n": s["n"] * x}, None), {"h": 0.0, "n": 0.0}, ["h", "n"]),
+        (lambda s, x: ((s[0] + x, s[1] * x), None), (0.0, 1.0), ["s_1", "s_2"]),
+        (pair, (0.0, 0.0), ["h", "c"]),
+    ],
+)
+def test_states_have_the_names_that_the_step_has_for_them(step: Any, init: Any, names: list[str], detected: bool) -> None:
+    xs = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    with mg.detect_anomaly() if detected else nullcontext():
+        carry, _ = scan(step, init, xs)
+    ends = [carry] if isinstance(carry, Tensor) else list(carry.values() if isinstance(carry, dict) else carry)
+    assert [end.name for end in ends] == names
+    timed = {(node.name, node.time) for node in walk(*ends) if node.name is not None and not node.is_leaf}
+    assert {(names[0], t) for t in (1, 2, 3)} <= timed
+
+
+def test_a_name_that_was_given_stays() -> None:
+    init, outside = Tensor(0.0, requires_grad=True, name="start"), Tensor(2.0, requires_grad=True) * 1.0
+    (carry, _), _ = scan(lambda s, x: (((s[0] * x).named("mine"), s[1]), None), (init, outside), np.ones(2))
+    assert (carry.name, init.name, outside.name) == ("mine", "start", None)

@@ -1,7 +1,7 @@
 """What a picture says is so: cuts, initial states, scales, numbers that are not finite, shares that add up."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from minigrad.viz.furniture import Heights
 from minigrad.viz.overlay import Overlay
 from minigrad.viz.text import plain
 
-from minigrad import Module, Parameter, Tensor, embedding, log, sigmoid, tanh, time_step, walk
+from minigrad import Module, Parameter, Tensor, embedding, log, scan, sigmoid, tanh, time_step, walk
 from minigrad.backward import seed
 
 
@@ -301,3 +301,18 @@ def test_a_classifier_of_sequences_of_different_lengths_is_drawn_with_every_stat
     diagram = diagram_of(model.loss(np.ones((4, B, D)), [0, 1], lengths=[4, 2]))
     named = [name for name in spoken(diagram) if name.startswith("h")]
     assert len(named) == len(set(named))
+
+
+def test_states_of_a_scan_have_the_names_of_its_step() -> None:
+    W = Parameter(np.eye(H) * 0.5, name="W")
+
+    def step(state: Any, x: Any) -> Any:
+        h, c = state
+        c = c + x
+        return (np.tanh(h @ W.T + c), c), h
+
+    (h, _), _ = scan(step, (np.zeros((B, H)), np.zeros((B, H))), np.ones((3, B, H)))
+    boxes = draw((h * h).sum(), detail="gates").scene.boxes
+    assert {plain(line) for box in boxes if box.role == "affine" for line in box.lines} == {"W·h + c"}
+    captions = {plain(line).removesuffix(" tanh") for box in boxes for line in box.lines}
+    assert {"h₀", "h₁", "h₂", "h₃", "W", "L Σ"} <= captions

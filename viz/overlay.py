@@ -12,12 +12,14 @@ import numpy as np
 
 from minigrad.gradients import ArrayAccumulator, whole
 from minigrad.graph import OUTPUT
+from minigrad.loops.written import computed
 from minigrad.reporting import within
 
 from .diagram.items import Diagram
 from .diagram.places import BEFORE
 from .diagram.vertices import Saved, Vertex
 from .numbers import FEW, summary
+from .sums import Sum
 
 __all__ = ["Overlay", "norm", "send_back"]
 
@@ -74,32 +76,6 @@ def send_back(
                     on_edge(vertex, position, whole(contribution, cast(Any, source)))
                 sums.send(source, contribution)
                 reached.add(source)
-
-
-class Sum:
-    """Adds up arrays, and hands over the sum as soon as as many have come as are ``missing``."""
-
-    __slots__ = ("_done", "_total", "missing")
-
-    def __init__(self, done: Callable[[Any], None]) -> None:
-        self._done, self.missing = done, 0
-        self._total: Any = None
-
-    def add(self, array: Any) -> None:
-        """Add an array, which the caller may change afterwards."""
-        self.missing -= 1
-        if self._total is not None:
-            self._total = self._total + array
-        else:
-            self._total = np.array(array) if self.missing else array
-        if not self.missing:
-            self.finish()
-
-    def finish(self) -> None:
-        """Hand over what has come, though more was expected."""
-        if self._total is not None:
-            total, self._total = self._total, None
-            self._done(total)
 
 
 class Overlay:
@@ -209,6 +185,12 @@ class Overlay:
                 owner = owner.handed_on
 
     def _describe_values(self) -> None:
+        for vertex in self._diagram.vertices:
+            told = [v for v in (vertex, *vertex.inputs) if v in self._number and v not in self._value]
+            known = computed(vertex.node) if told and vertex.is_whole else ()
+            for owner, value in zip((vertex, *vertex.inputs), known, strict=False):
+                if owner is not None and owner.shape == np.shape(value):
+                    self._value.setdefault(owner, value)
         for vertex, number in self._number.items():
             if vertex in self._value:
                 self.values[number] = (f"value: {summary(self._value[vertex])}", *self.values.get(number, ()))

@@ -16,7 +16,7 @@ from minigrad.ops.joining import Concatenate, Joined, Stack
 from minigrad.ops.kinks import Where
 from minigrad.scope import Place
 
-__all__ = ["MASK", "Steps", "Values", "was_released"]
+__all__ = ["MASK", "Steps", "Values", "computed", "was_released"]
 
 MASK = "mask of lengths"
 """What the rows are called that say which examples take a step: where all do, or none, nothing is selected."""
@@ -133,6 +133,17 @@ class Written(Operation):
         self.is_released = saved is None
         if self.is_released and self.is_first:
             self.values.let_go(self.line)
+
+
+def computed(node: Node) -> tuple[Any, ...]:
+    """The result of an operation that was written out, and after it its operands, as the loop that it stands in has them.
+
+    Nothing for any other node, or after the loop was released.
+    """
+    if not isinstance(node, Written) or was_released(node):
+        return ()
+    line = node.values.program.lines[node.line]
+    return tuple(node.values.at(ref, node.row) for ref in (Ref(LOCAL, node.line), *line.operands))
 
 
 def was_released(node: Node) -> bool:

@@ -17,6 +17,7 @@ from minigrad.flags import flag
 from minigrad.graph import Leaf
 from minigrad.guard import Array
 from minigrad.recording import plain
+from minigrad.scope import end_trace
 from minigrad.tensor import Tensor, forget_gradients
 
 __all__ = ["Module", "Parameter", "is_parameter", "parts_of"]
@@ -232,6 +233,7 @@ class Module:
         if problems:
             raise ArgumentError("load_state_dict: nothing was loaded; " + "; ".join(sorted(problems)))
         arrays = {name: np.array(values[name], own[name].dtype) for name in own}
+        end_trace("load_state_dict")
         set_all([(parameter, "_array", arrays[name]) for name, parameter in own.items()])
 
     @override

@@ -6,7 +6,9 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | --- | --- |
 | program.py | a step as a program: lines of operations on xs, carry, consts and locals |
 | trace.py | the step, run once on Tensors that stand for its operands; what depends on consts alone is hoisted |
-| effects.py | what a step does beside returning its result: seen, and undone |
+| effects.py, kept.py | what a step does beside returning its result: seen, and undone |
+| reached.py, names.py | what the code of a step can reach: all that it has names for, and what hangs there |
+| library.py, understood.py | what a step may use of Python's library and NumPy, and of what objects written in C |
 | differentiate.py | the backward pass of a step, by the operations' own vjp, as a program too |
 | reach.py | what depends on what wants a gradient, and what is sent one |
 | simplify.py | algebra that takes factors out of the body of a backward pass |

@@ -10,16 +10,16 @@ nothing is known, and a step is traced anew at each call.
 from __future__ import annotations
 
 import builtins
-import dis
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter, is_, itemgetter
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, GetSetDescriptorType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any, Final
 
 import numpy as np
 
+from minigrad.loops.library import home_of_class, home_of_function
+from minigrad.loops.names import names_of
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
@@ -43,9 +43,6 @@ MAKING: Final = {
     "__init__", "__new__", "__init_subclass__", "__repr__", "__str__", "__reduce__", "__copy__", "__deepcopy__",
 }  # fmt: skip
 """Methods that a step calls only if it has a name for them."""
-
-NAMING: Final = {"LOAD_GLOBAL", "LOAD_NAME"}
-CHANGING: Final = {"IMPORT_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"}
 
 PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__")
 CONTENTS: Final = attrgetter("cell_contents")
@@ -186,14 +183,14 @@ class _Code:
         elif isinstance(value, type):
             self._add_class(value)
         elif isinstance(value, FunctionType):
-            if not _is_known(value.__module__):
+            if not _is_known(value.__module__) or home_of_function(value) is None:
                 self._add_function(value)
         elif not isinstance(value, np.ufunc | type(np.dot)) and not _is_known_function(value):
             raise Unknown(f"a {type(value).__name__}")
 
     def _add_class(self, kind: type) -> None:
         for base in kind.__mro__:
-            if _is_known(base.__module__):
+            if _is_known(base.__module__) and home_of_class(base) is not None:
                 continue
             holds_more = base.__basicsize__ > Plain.__basicsize__ and not issubclass(base, tuple)
             if holds_more or not _is_known(type(base).__module__):
@@ -205,34 +202,18 @@ class _Code:
         if vars(function):
             self._add(vars(function))
         self.cells += function.__closure__ or ()
-        attributes, names = _names_in(function.__code__)
-        if not (function.__module__ or "").startswith("minigrad.models.") and not ANYTHING.isdisjoint(attributes):
+        names = names_of(function.__code__)
+        if names.is_changing:
+            raise Unknown("what a function imports, or sets")
+        if not (function.__module__ or "").startswith("minigrad.models.") and not ANYTHING.isdisjoint(names.read):
             raise Unknown("attributes whose names are made up")
-        self.attributes |= attributes
+        self.attributes |= names.read
         for space in (function.__globals__, vars(builtins)):
-            self.spaces.setdefault(id(space), (space, set()))[1].update(names)
+            self.spaces.setdefault(id(space), (space, set()))[1].update(names.globals)
 
 
 class Plain:
     """A class whose objects hold their attributes, and nothing beside."""
-
-
-@functools.lru_cache(maxsize=4096)
-def _names_in(function: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The names in the code of a function, those of attributes among them, and those of globals."""
-    lines = [line for code in _nested(function) for line in dis.get_instructions(code)]
-    if any(line.opname in CHANGING for line in lines):
-        raise Unknown("what a function imports, or sets")
-    attributes = frozenset(name for code in _nested(function) for name in code.co_names)
-    return attributes, frozenset(line.argval for line in lines if line.opname in NAMING)
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    """The code of a function, and of the functions that are defined in it."""
-    yield code
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield from _nested(const)
 
 
 def _kept_by(function: FunctionType) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -176,7 +177,12 @@ def test_most_honest_steps_are_compiled() -> None:
 COUNTER = {"calls": 0}
 GENERATOR = np.random.default_rng(0)
 SCALE = 1.0
-QUEUE: SimpleQueue[str] = SimpleQueue()
+
+
+def hidden() -> Any:
+    """A queue under a name that is put together as the step runs: nothing shows that a step uses it."""
+    return getattr(math, "".join(("un", "seen")))
+
 """What it holds cannot be seen without taking it."""
 
 
@@ -252,15 +258,15 @@ def raises_later(c: Any, x: Any, h: Any) -> Tensor:
 
 
 def taken_from_a_queue(c: Any, x: Any, h: Any) -> Tensor:
-    return tanh(affine(c, x, h)) * int(QUEUE.get())
+    return tanh(affine(c, x, h)) * int(hidden().get())
 
 
 def an_array_from_a_queue(c: Any, x: Any, h: Any) -> Tensor:
-    return tanh(affine(c, x, h)) * np.full(H, int(QUEUE.get()))
+    return tanh(affine(c, x, h)) * np.full(H, int(hidden().get()))
 
 
 def another_operation_by_a_queue(c: Any, x: Any, h: Any) -> Tensor:
-    return tanh(affine(c, x, h)) if QUEUE.get() == "1" else mg.sigmoid(affine(c, x, h))
+    return tanh(affine(c, x, h)) if hidden().get() == "1" else mg.sigmoid(affine(c, x, h))
 
 
 def with_dropout(c: Any, x: Any, h: Any) -> Tensor:
@@ -278,10 +284,11 @@ IMPURE: dict[str, Step] = {
 
 
 def begin_anew() -> None:
-    global SCALE, GENERATOR, QUEUE
-    COUNTER["calls"], SCALE, GENERATOR, QUEUE = 0, 1.0, np.random.default_rng(0), SimpleQueue()
+    global SCALE, GENERATOR
+    COUNTER["calls"], SCALE, GENERATOR = 0, 1.0, np.random.default_rng(0)
+    math.unseen = SimpleQueue()  # type: ignore[attr-defined]
     for number in "123456789":
-        QUEUE.put(number)
+        hidden().put(number)
 
 
 @pytest.mark.parametrize("name", IMPURE)
@@ -312,10 +319,10 @@ def test_the_error_says_what_was_seen_and_what_to_do(name: str) -> None:
 
 
 def test_a_tensor_that_a_step_leaves_where_it_cannot_be_undone_is_a_broken_promise() -> None:
-    held: SimpleQueue[Tensor] = SimpleQueue()
+    begin_anew()
 
     def step(c: Any, x: Any, h: Any) -> Tensor:
-        held.put(tanh(affine(c, x, h)))
+        hidden().put(tanh(affine(c, x, h)))
         return tanh(affine(c, x, h))
 
     with pytest.raises(PurityError, match="were still referred to from outside"):
@@ -324,7 +331,7 @@ def test_a_tensor_that_a_step_leaves_where_it_cannot_be_undone_is_a_broken_promi
 
 def test_another_weight_with_the_same_values_is_another_weight() -> None:
     begin_anew()
-    cell = cell_of(lambda c, x, h: tanh(x @ c.W.T + h @ (c.U if QUEUE.get() == "1" else c.V).T), True)
+    cell = cell_of(lambda c, x, h: tanh(x @ c.W.T + h @ (c.U if hidden().get() == "1" else c.V).T), True)
     cell.V.data = cell.U.numpy()
     with pytest.raises(PurityError, match="is not the same at its first and at its last step"):
         unroll(cell, random(5, B, D))

@@ -1,0 +1,69 @@
+"""The names in the code of functions: all that code can get at without being handed it has a name there."""
+
+from __future__ import annotations
+
+import dis
+import functools
+from collections.abc import Iterator
+from types import CodeType
+from typing import Final, NamedTuple
+
+__all__ = ["Names", "names_of"]
+
+GLOBAL: Final = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
+STORED: Final = {"STORE_ATTR", "DELETE_ATTR"}
+
+
+class Names(NamedTuple):
+    """The names in some code, and in that of the functions and classes that are defined in it."""
+
+    every: frozenset[str]
+    """All: of attributes, globals, modules; and the constants that may be names, as in ``getattr(x, "name")``."""
+    read: frozenset[str]
+    """All but those constants."""
+    globals: frozenset[str]
+    """Those of globals, or of what is built in."""
+    imported: frozenset[str]
+    """Those of modules; with a dot in front where they are told from the package that the code is in."""
+    stored: frozenset[str]
+    """Those of attributes that are set or deleted."""
+    is_changing: bool
+    """Whether it imports something, or sets globals."""
+
+
+@functools.lru_cache(maxsize=4096)
+def names_of(function: CodeType) -> Names:
+    """The names in the code of a function."""
+    read, found, imported, stored, constants = set[str](), set[str](), set[str](), set[str](), set[str]()
+    is_changing = False
+    for code in _nested(function):
+        read |= set(code.co_names)
+        constants |= set(_words(code.co_consts))
+        for line in dis.get_instructions(code):
+            if line.opname in GLOBAL:
+                found.add(line.argval)
+                is_changing |= line.opname.endswith("E_GLOBAL")
+            elif line.opname in STORED:
+                stored.add(line.argval)
+            elif line.opname == "IMPORT_NAME":
+                imported.add(line.argval)
+                is_changing = True
+    every = frozenset(read | constants)
+    return Names(every, frozenset(read), frozenset(found), frozenset(imported), frozenset(stored), is_changing)
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _nested(const)
+
+
+def _words(consts: object) -> Iterator[str]:
+    """The constants that may be names."""
+    if isinstance(consts, str):
+        if consts.isidentifier():
+            yield consts
+    elif isinstance(consts, tuple | frozenset):
+        for const in consts:
+            yield from _words(const)

@@ -97,10 +97,10 @@ class Executable:
         Args:
             T: how many there are.
             xs: the arrays over all steps, each (T, …).
-            carry: the parts of the carry to begin with; 0 for one that is zero.
+            carry: the parts of the carry to begin with; a number for one whose entries are all that.
             consts: what is the same at every step.
             reverse: the direction.
-            cuts: before which steps, counted from 0 as they are computed, the carry is set to zero.
+            cuts: before which steps, counted from 0 as they are computed, the carry is set to −0, to which all may be added.
         """
         run = Run(self, T, xs, carry, consts, reverse, cuts)
         run.compute()
@@ -153,7 +153,7 @@ class Run:
         for start, stop in zip(starts, [*starts[1:], self.T], strict=True):
             if start in self.cuts:
                 for pair in self.arrays.old:
-                    pair[start % 2][...] = 0
+                    pair[start % 2][...] = -0.0
             chains = [rows_of(chain, start, stop, self.T, self.reverse, 1) for chain in self.chains]
             carries = {CARRY: chains, NEW: [rows[1:] for rows in chains]}
             known = self.arrays.rows[start // CHUNK] if self.arrays.rows and not self.cuts else executable.unknown

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from typing_extensions import override
@@ -25,11 +25,15 @@ from minigrad.loops.compile import Compiled, Way
 from minigrad.loops.differentiate import OUTER, SCATTER
 from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Line, Ref, Value
 from minigrad.loops.reach import Stretch
+from minigrad.loops.simplify import LARGEST
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
 from minigrad.reporting import RAISED, within
 
 __all__ = ["Loop", "Result"]
+
+NOTHING: Final = -0.0
+"""What is sent where nothing is: −0 + x is x, signs of zeros included; 0 + (−0) is not."""
 
 
 class Loop(Operation):
@@ -146,12 +150,13 @@ class Loop(Operation):
     def _contributions(self, run: Run, way: Way, g: dict[int, Array]) -> list[Gradient] | None:
         """What the sources are sent; None where that is not finite."""
         derivative, count = way.derivative, len(run.chains)
-        carry = [g.get(i, 0) for i in derivative.carry]
+        carry = [g.get(i, NOTHING) for i in derivative.carry]
         xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
         back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
         ends = [*map(back.of, way.summed), *[back.last(number) for _, number in way.carry]]
-        if not all(math.isfinite(np.add.reduce(end, None)) for end in ends):
+        factors = [run.of(part.a) for part in way.contributions if part.a is not None and part.form == OUTER]
+        if not all(map(_is_moderate, [*g.values(), *ends, *factors])):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
@@ -194,6 +199,17 @@ def _added(source: Node | None, first: Gradient, second: Gradient) -> Array:
     for part in (first, second):
         sums.send(source, part)
     return np.asarray(sums.take(source))
+
+
+def _is_moderate(numbers: Array) -> bool:
+    """Whether all numbers are finite, and none so large that the order of the products that it is part of could matter."""
+    if numbers.dtype.kind != "f":
+        return True
+    flat = numbers.reshape(-1)
+    if flat.itemsize > 2:
+        return math.isfinite(np.dot(flat, flat))
+    most = np.maximum.reduce(np.abs(flat), initial=0)
+    return bool(most <= np.finfo(flat.dtype).max / LARGEST[flat.dtype])
 
 
 def _rows(steps: Array) -> Array:

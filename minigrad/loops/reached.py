@@ -244,7 +244,7 @@ class Reached:
         for name in REFUSED_ANYWHERE & self._names:
             self.refuse(f"may use {name}")
         for name in self._stored:
-            if name in FORM or name.startswith("__"):
+            if name.startswith("__") or (name in FORM and any(isinstance(value, np.ndarray) for value in self._seen.values())):
                 self.refuse(f"may set {name}")
         for path, space, known in self._spaces:
             is_open = self._names & ANYTHING and not any(space is vars(allowed) for allowed in self._allowed)

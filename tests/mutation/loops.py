@@ -153,12 +153,6 @@ MUTANTS = [
             "if self._stored or self._names & SETTING:",
             "if False:",
         ),
-        (
-            "loops: too much is looked at in part",
-            "class Reached",
-            "if len(self._seen) > MOST:",
-            "if len(self._seen) > 4 * MOST:",
-        ),
     ),
     *rows(
         "loops/understood",

@@ -30,7 +30,7 @@ from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
 from minigrad.reporting import RAISED, within
 
-__all__ = ["Loop", "Result"]
+__all__ = ["NOTHING", "Loop", "Result", "is_moderate"]
 
 NOTHING: Final = -0.0
 """What is sent where nothing is: −0 + x is x, signs of zeros included; 0 + (−0) is not."""
@@ -156,7 +156,7 @@ class Loop(Operation):
         back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
         ends = [*map(back.of, way.summed), *[back.last(number) for _, number in way.carry]]
         factors = [run.of(part.a) for part in way.contributions if part.a is not None and part.form == OUTER]
-        if not all(map(_is_moderate, [*g.values(), *ends, *factors])):
+        if not all(map(is_moderate, [*g.values(), *ends, *factors])):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
@@ -201,7 +201,7 @@ def _added(source: Node | None, first: Gradient, second: Gradient) -> Array:
     return np.asarray(sums.take(source))
 
 
-def _is_moderate(numbers: Array) -> bool:
+def is_moderate(numbers: Array) -> bool:
     """Whether all numbers are finite, and none so large that the order of the products that it is part of could matter."""
     if numbers.dtype.kind != "f":
         return True

@@ -22,7 +22,7 @@ from minigrad.gradients import unbroadcast
 from minigrad.graph import Gradient
 from minigrad.loops.compile import Way, form_of
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
-from minigrad.loops.loop import Loop
+from minigrad.loops.loop import NOTHING, Loop, is_moderate
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref
 from minigrad.loops.recipe import recipe_for
 from minigrad.loops.running import Start
@@ -80,7 +80,8 @@ class RecordedLoop(Loop):
         carry = [self._arriving(g.get(i), derivative.program, number) for number, i in enumerate(derivative.carry)]
         xs = [*map(values.__getitem__, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         back, outputs = self._back(way, carry, xs)
-        if not all(math.isfinite(np.add.reduce(end._array, None)) for end in (*back, *outputs)):
+        factors = [values[part.a] for part in way.contributions if part.a is not None and part.form == OUTER]
+        if not all(is_moderate(end._array) for end in (*back, *outputs, *factors)):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         for j, ref in way.xs:
@@ -100,9 +101,9 @@ class RecordedLoop(Loop):
         return sent
 
     def _arriving(self, g: Tensor | None, program: Program, number: int) -> Tensor:
-        """The cotangent of a part of the last carry; zeros where none arrives."""
+        """The cotangent of a part of the last carry; what may be added to anything where none arrives."""
         value = program.carry[number]
-        return unrecorded(np.zeros(value.shape, value.dtype)) if g is None else g
+        return unrecorded(np.full(value.shape, NOTHING, value.dtype)) if g is None else g
 
     def _back(self, way: Way, carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The loop from the last step to the first: its last carry; and its outputs, then what contributions are made of."""

@@ -470,13 +470,13 @@ MUTANTS = [
         (
             "loops: the carry is not cut",
             "class Run",
-            "                    pair[start % 2][...] = 0",
+            "                    pair[start % 2][...] = -0.0",
             "                    pass",
         ),
         (
             "loops: the arrays that alternate begin with the other",
             "class Run",
-            "pair[start % 2][...] = 0",
+            "pair[start % 2][...] = -0.0",
             "pair[1 - start % 2][...] = 0",
         ),
         (
@@ -666,7 +666,7 @@ MUTANTS = [
         (
             "loops: a recorded pass is not checked for what is not finite",
             "class RecordedLoop",
-            "if not all(math.isfinite(np.add.reduce(end._array, None)) for end in (*back, *outputs)):",
+            "if not all(is_moderate(end._array) for end in (*back, *outputs, *factors)):",
             "if False:",
         ),
         (

@@ -262,11 +262,16 @@ def on_a_module_of_others(module: Any) -> Callable[[], Case]:
     return case
 
 
-def in_a_function_of_python_that_numpy_calls() -> Case:
+def in_a_function_of_python_that_a_ufunc_hides() -> Case:
     log: list[Any] = []
-    one = np.ones(1)
-    hidden, vectorized = np.frompyfunc(log.append, 1, 1), np.vectorize(log.append, otypes=[object])
-    return lambda: (hidden(one), vectorized(one)), lambda: log
+    hidden = np.frompyfunc(log.append, 1, 1)
+    return lambda: hidden(1.0), lambda: log
+
+
+def in_a_function_of_python_that_is_vectorized() -> Case:
+    log: list[Any] = []
+    vectorized = np.vectorize(log.append, otypes=[object])
+    return lambda: vectorized(1.0), lambda: log
 
 
 def by_numpy_to_a_file() -> Case:
@@ -470,7 +475,8 @@ OUTSIDE: dict[str, Callable[[], Case]] = {
         with_a_handler_of_logs, warning_by_another_name, behind_a_weak_reference, in_a_weak_dict, behind_a_proxy_of_a_dict,
         in_a_property_that_is_set, in_a_class_of_classes, in_a_class_that_has_no_module,
         in_a_module_that_is_called_like_one_of_pythons, in_a_module_that_makes_up_its_attributes,
-        in_a_function_of_python_that_numpy_calls, by_numpy_to_a_file, in_how_numpy_prints, in_a_part_of_a_large_container,
+        in_a_function_of_python_that_a_ufunc_hides,
+        in_a_function_of_python_that_is_vectorized, by_numpy_to_a_file, in_how_numpy_prints, in_a_part_of_a_large_container,
         in_what_a_function_remembers, in_all_the_functions_there_are, in_what_is_derived_from_a_class,
         in_a_member_of_an_enumeration, in_attributes_of_an_array, in_the_base_of_an_array, in_the_form_of_an_array,
         in_a_closure_by_hand, in_the_name_of_a_parameter, in_the_values_of_a_module, in_keys_and_entries_that_are_made,

@@ -10,9 +10,10 @@ from loops_formulas import OfFormula, assert_program_right, weights
 from minigrad.models.cells import GRU, LSTM, RNN, GatedRNN
 from minigrad.models.layers import unroll
 
-from minigrad import Parameter, Tensor, concatenate, scan, sigmoid, tanh
+from minigrad import Parameter, Tensor, concatenate, scan, sigmoid, tanh, where
 from minigrad.loops import compile as compiling
 from minigrad.loops.backend import Executable, transposed
+from minigrad.loops.kernels import kernels
 from minigrad.loops.reach import stretches_of
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
@@ -122,3 +123,17 @@ def test_a_large_matrix_is_transposed_once_a_run_as_it_is_then() -> None:
 @pytest.mark.parametrize(("T", "rows", "copied"), [(20, 128, True), (19, 128, False), (20, 127, False)])
 def test_a_matrix_is_copied_only_where_that_pays(T: int, rows: int, copied: bool) -> None:
     assert transposed(np.ones((rows, 64)), T).flags.c_contiguous is copied
+
+
+@pytest.mark.parametrize("place", ["a place of its own", "the place of a", "the place of b"])
+@pytest.mark.parametrize("dtype", [bool, int])
+def test_a_choice_is_right_wherever_its_result_lies(place: str, dtype: Any) -> None:
+    condition = np.array([[1], [0]]).astype(dtype)
+    a, b = np.array([[1.0, np.nan], [np.inf, 2.0]]), np.array([[3.0, np.inf], [-0.0, np.nan]])
+    expected = np.where(condition, a, b)
+    y = {"the place of a": a, "the place of b": b}.get(place, np.empty((2, 2)))
+    op = where(Tensor(np.ones((2, 1))) > 0, Tensor(a, requires_grad=True), Tensor(b)).node
+    ((kernel, operands),) = kernels(op, 3, quiet=False)
+    kernel(*map((a, b, condition).__getitem__, operands), y)
+    np.testing.assert_array_equal(y, expected)
+    assert np.signbit(y[1, 0])

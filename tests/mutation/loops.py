@@ -162,7 +162,6 @@ MUTANTS = [
             '    watching.keep(f"{path}.", partial(entries, base, value), partial(refill, base, value))\n',
             "",
         ),
-        ("loops: large memory is not looked at", "def _memory", "memoryview(value).nbytes > MOST_BYTES:", "False:"),
         ("loops: functions that NumPy calls are not looked at", "def _universal", "        watching.refuse(", "        str("),
         (
             "loops: what a function remembers is not looked at",

@@ -244,6 +244,13 @@ def in_a_module_that_is_called_like_one_of_pythons() -> Case:
     return lambda: counted.add(), lambda: module.Counted.count
 
 
+def by_a_function_of_a_module_that_is_called_like_one_of_pythons() -> Case:
+    module = types.ModuleType("string")
+    exec("log = []\ndef add():\n    log.append(1)", vars(module))
+    add = module.add
+    return lambda: add(), lambda: module.log
+
+
 def in_a_module_that_makes_up_its_attributes() -> Case:
     module = types.ModuleType("made_up")
     exec("log = []\ndef __getattr__(name):\n    log.append(name)", vars(module))
@@ -474,7 +481,8 @@ OUTSIDE: dict[str, Callable[[], Case]] = {
         by_a_method_by_name, to_a_socket, to_a_bound_method_of_a_file, by_a_method_that_is_given_its_file, to_a_writer_of_c,
         with_a_handler_of_logs, warning_by_another_name, behind_a_weak_reference, in_a_weak_dict, behind_a_proxy_of_a_dict,
         in_a_property_that_is_set, in_a_class_of_classes, in_a_class_that_has_no_module,
-        in_a_module_that_is_called_like_one_of_pythons, in_a_module_that_makes_up_its_attributes,
+        by_a_function_of_a_module_that_is_called_like_one_of_pythons, in_a_module_that_is_called_like_one_of_pythons,
+        in_a_module_that_makes_up_its_attributes,
         in_a_function_of_python_that_a_ufunc_hides,
         in_a_function_of_python_that_is_vectorized, by_numpy_to_a_file, in_how_numpy_prints, in_a_part_of_a_large_container,
         in_what_a_function_remembers, in_all_the_functions_there_are, in_what_is_derived_from_a_class,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["Flags", "flags"]
 
@@ -18,11 +18,11 @@ ALL: Final = 0x3F
 
 
 class Flags(NamedTuple):
-    """Two functions of C, and the bits of overflow, division by zero and undefined results."""
+    """The addresses of two functions of C, and the bits of overflow, division by zero and undefined results."""
 
-    lower: Any
+    lower: int
     """``lower(bits)``: take the flags down."""
-    raised: Any
+    raised: int
     """``raised(bits)``: those of them that are up."""
     bits: int
 
@@ -48,4 +48,5 @@ def flags() -> Flags | None:
     harmless = after("exp", 1.0) | after("exp", -1e4)
     lower(ALL)
     bits = [fault & ~harmless for fault in faults]
-    return Flags(lower, raised, bits[0] | bits[1] | bits[2]) if all(bits) else None
+    addresses = [ctypes.cast(function, ctypes.c_void_p).value or 0 for function in (lower, raised)]
+    return Flags(addresses[0], addresses[1], bits[0] | bits[1] | bits[2]) if all(bits) else None

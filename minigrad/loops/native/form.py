@@ -133,3 +133,8 @@ class Form(NamedTuple):
     batch: int
     dtype: Any
     every_carry: bool
+
+    @property
+    def places(self) -> list[Place]:
+        """What needs memory, in the order of the pointers."""
+        return list(dict.fromkeys([pointer.place for pointer in (*self.pointers, *self.homes.values())]))

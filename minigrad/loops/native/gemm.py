@@ -22,13 +22,12 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 from minigrad.loops.native.build import built
+from minigrad.loops.native.source import LINE
 
 __all__ = ["Tile", "functions", "room", "tile_of"]
 
 LONG: Final = ir.IntType(64)
 SHORT: Final = ir.IntType(32)
-LINE: Final = 64
-"""Bytes of a line of the cache, at which what is packed begins."""
 
 
 class Tile(NamedTuple):

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from minigrad.loops.native import curves
 from minigrad.loops.native.curves import Term
 
-__all__ = ["FUNCTIONS", "bits", "disjoint", "doubles", "pack", "product", "select", "singles"]
+__all__ = ["FUNCTIONS", "bits", "data_of", "disjoint", "doubles", "flags", "pack", "product", "select", "singles"]
 
 
 def _pointers(kind: Any) -> Any:
@@ -26,6 +26,29 @@ def _pointers(kind: Any) -> Any:
         return types.CPointer(kind)(types.int64), emit  # type: ignore[no-untyped-call]
 
     return at
+
+
+@intrinsic
+def data_of(typing: Any, array: Any, offset: Any) -> Any:
+    """The address of an array's data, which lies so many bytes behind the beginning of the array as an object."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(builder.add(*args), ir.IntType(64).as_pointer()))
+
+    return types.int64(array, offset), emit
+
+
+@intrinsic
+def flags(typing: Any, function: Any, which: Any) -> Any:
+    """Call one of the functions of C's library that take the processor's flags down, or tell which are up."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function, which = args
+        short, long = ir.IntType(32), ir.IntType(64)
+        pointer = builder.inttoptr(function, ir.FunctionType(short, [short]).as_pointer())
+        return builder.sext(builder.call(pointer, [builder.trunc(which, short)]), long)
+
+    return types.int64(function, which), emit
 
 
 singles, doubles, bits = _pointers(types.float32), _pointers(types.float64), _pointers(types.uint8)

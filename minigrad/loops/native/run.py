@@ -10,12 +10,12 @@ from typing_extensions import override
 
 from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
-from minigrad.loops.native import blas, gemm
+from minigrad.loops.native import arrays, blas, gemm
 from minigrad.loops.native.build import built
 from minigrad.loops.native.flags import flags
-from minigrad.loops.native.form import AFTER, BEFORE, CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS, Form, Place, Product
+from minigrad.loops.native.form import CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS
 from minigrad.loops.native.lower import lowered
-from minigrad.loops.native.source import BATCH, FIRST, GEMM, HEAD, OF_POINTER, OF_PRODUCT, products_of, source
+from minigrad.loops.native.source import products_of, source
 from minigrad.loops.program import LOCAL, CannotCompile, Ref
 from minigrad.loops.schedule import Schedule
 
@@ -43,46 +43,46 @@ class NativeExecutable(Executable):
         CannotCompile: there is no native form of it, or no way to see overflows.
     """
 
-    __slots__ = ("form", "function", "operands", "passing", "places", "plain", "pointers", "products", "template")
+    __slots__ = ("early", "form", "function", "letter", "passing", "places", "plain", "products", "table")
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
         form = self.form = lowered(schedule)
         self.remark, plain.remark = "", "numbers overflow or are not defined"
         self.plain, self.every_carry, self.carry, self.body = plain, plain.every_carry, plain.carry, plain.body
-        self.products = products_of(form)
-        if flags() is None:
-            raise CannotCompile("the C library does not tell which floating-point flags are up")
+        self.letter = {"f4": "s", "f8": "d"}[form.dtype.str[1:]]
+        self.products = [
+            (section, made, gemm.room(form.dtype.itemsize, made.columns, made.inner)) for section, made in products_of(form)
+        ]
+        """Each with its section, and the bytes that its matrix takes when it is packed."""
+        self.table = self._table()
         self.function = built(source(form), "a loop over time")
-        self.places = list(dict.fromkeys([pointer.place for pointer in (*form.pointers, *form.homes.values())]))
+        places = form.places
+        self.places = [(place.kind, place.number, place.shape, place.dtype) for place in places]
         """What needs memory; the numbers of places are those in this list."""
-        number_of = {place: number for number, place in enumerate(self.places)}
-        self.pointers = [(number_of[place], column * place.dtype.itemsize) for place, column in form.pointers]
-        self.results = {k: number_of[home.place] for k, home in form.homes.items()}
-        self.passing = [number for number in range(len(self.places)) if number not in self.results.values()]
+        self.results = {k: places.index(home.place) for k, home in form.homes.items()}
+        self.passing = [number for number in range(len(places)) if number not in self.results.values()]
         """The places that nobody needs when the run is over."""
-        self.operands = {k: (schedule.nodes[k], schedule.operands[k]) for k in form.at_once}
-        self.template = self._template()
+        self.early = [
+            (k, places.index(place) if place in places else None, schedule.nodes[k], schedule.operands[k])
+            for k, place in form.at_once.items()
+        ]
+        """The lines that NumPy computes for all steps before anything else, each with its place, if it has one."""
 
-    def _template(self) -> Array:
-        """The table, with everything that is the same at every run."""
-        form, base = self.form, HEAD + len(self.form.sizes)
-        after = base + OF_POINTER * len(form.pointers)
-        table = np.zeros(after + OF_PRODUCT * len(self.products), np.int64)
-        if self.products:
-            table[GEMM:BATCH] = *(blas.found(_letter(form)) or (0, 0)), *gemm.functions(form.dtype.itemsize)
-        table[BATCH : BATCH + 1 + len(form.sizes)] = form.batch, *form.sizes
-        for number, (place, _) in enumerate(form.pointers):
-            at = base + OF_POINTER * number
-            if place.kind in (XS, STACK, CARRY, NEW):
-                table[at + 1] = (form.batch if place.is_batch else 1) * place.columns * place.dtype.itemsize
-            table[at + 2] = place.columns if place.is_batch else 0
-        for number, (_, made) in enumerate(self.products):
-            at = after + OF_PRODUCT * number
-            table[at] = form.batch if made.is_batch else 1
-            table[at + 1 : at + 3] = made.columns, made.inner
-            table[at + 4] = form.pointers[made.a].place.columns
-            table[at + 6] = form.pointers[made.y].place.columns
-        return table
+    def _table(self) -> Array:
+        """All that is the same at every run."""
+        form, known = self.form, flags()
+        if known is None:
+            raise CannotCompile("the C library does not tell which floating-point flags are up")
+        of_blas, own = blas.found(self.letter) or (0, 0), gemm.functions(form.dtype.itemsize) if self.products else (0, 0)
+        numbers = [*of_blas, *own, known.lower, known.raised, known.bits, arrays.offset(), form.batch, *form.sizes]
+        for place, column in form.pointers:
+            rows, size = form.batch if place.is_batch else 1, place.dtype.itemsize
+            moves = place.kind in (XS, STACK, CARRY, NEW)
+            numbers += [column * size, rows * place.columns * size * moves, place.columns * place.is_batch]
+        for _, made, _ in self.products:
+            a, y = form.pointers[made.a].place, form.pointers[made.y].place
+            numbers += [form.batch if made.is_batch else 1, made.columns, made.inner, a.columns, y.columns]
+        return np.array(numbers, np.int64)
 
     @override
     def run(
@@ -96,14 +96,10 @@ class NativeExecutable(Executable):
         return self.plain.run(T, xs, carry, consts, reverse, cuts)
 
 
-def _letter(form: Form) -> str:
-    return {"f4": "s", "f8": "d"}[form.dtype.str[1:]]
-
-
 class NativeRun(Run):
     """One run of native code."""
 
-    __slots__ = ("matrices", "memory")
+    __slots__ = ("memory",)
     executable: NativeExecutable
 
     def __init__(
@@ -113,8 +109,6 @@ class NativeRun(Run):
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
         self.memory: list[Any] = []
         """An array for each place."""
-        self.matrices: list[Array] = []
-        """Those that products take, some of them copies, and what they are packed to: kept until all steps are computed."""
         old, new = self._begun(carry)
         self.given = {XS: [_in_one_piece(x) for x in xs], CONST: list(consts), CARRY: old, NEW: new}
 
@@ -130,82 +124,71 @@ class NativeRun(Run):
 
     def is_sound(self) -> bool:
         """Compute all steps; whether no number overflowed and none was not defined."""
-        known, function, form = flags(), self.executable.function, self.executable.form
-        assert known is not None
-        early = self._by_numpy()
-        self.memory = [self._array(place) if place not in early else early[place] for place in self.executable.places]
-        table = self._table()
-        known.lower(known.bits)
-        if form.sections[BEFORE]:
-            function(table, BEFORE, 0, 0)
-        starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
-        for start, stop in zip(starts, [*starts[1:], self.T], strict=True):
+        executable, T = self.executable, self.T
+        memory = self.memory = [self._array(*place) for place in executable.places]
+        if executable.early:
+            self._by_numpy()
+        matrices: list[Any] = []
+        now = [T - 1, -1, T, *map(id, memory)] if self.reverse else [0, 1, T, *map(id, memory)]
+        for section, made, room in executable.products:
+            array, transposed = self.given[CONST][made.const], made.is_transposed
+            if array.flags.f_contiguous and not array.flags.c_contiguous:
+                array, transposed = array.T, not transposed
+            array = _in_one_piece(array)
+            is_packed = self._is_packed(section, made.is_batch, made.columns * made.inner)
+            packed = np.empty(room, np.uint8) if is_packed else None
+            now += [id(array), array.shape[1], transposed, id(packed) if is_packed else 0]
+            matrices += [array, packed]
+        raised, numbers = 0, np.array(now, np.int64)
+        for start, stop in self._chunks():
             if start in self.cuts:
                 for pair in self.given[CARRY]:
                     pair[start % 2][...] = 0
-            function(table, IN, start, stop)
-        if form.sections[AFTER]:
-            function(table, AFTER, 0, 0)
-        self.matrices.clear()
-        for number in self.executable.passing:
-            self.memory[number] = None
-        return not known.raised(known.bits)
+            raised = executable.function(executable.table, numbers, start, stop)
+        for number in executable.passing:
+            memory[number] = None
+        return not raised
 
-    def _by_numpy(self) -> dict[Place, Array]:
+    def _chunks(self) -> Sequence[tuple[int, int]]:
+        """From which step up to which native code is called at once."""
+        if self.T <= CHUNK and not self.cuts:
+            return ((0, self.T),)
+        starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
+        return list(zip(starts, [*starts[1:], self.T], strict=True))
+
+    def _by_numpy(self) -> None:
         """The lines that NumPy computes for all steps before anything else."""
         found: dict[int, Array] = {}
-        for k, (node, operands) in self.executable.operands.items():
+        for k, number, node, operands in self.executable.early:
             values = [found[o.number] if o.kind == LOCAL else self.given[o.kind][o.number] for o in operands]
             found[k] = _in_one_piece(np.asarray(node.compute(*values), node.dtype))
-        return {self.executable.form.at_once[k]: array for k, array in found.items()}
+            if number is not None:
+                self.memory[number] = found[k]
 
-    def _table(self) -> Array:
-        executable, form, T = self.executable, self.executable.form, self.T
-        table = executable.template.copy()
-        table[FIRST:GEMM] = (T - 1, -1, T) if self.reverse else (0, 1, T)
-        base = [_address(array) for array in self.memory]
-        at = HEAD + len(form.sizes)
-        after = at + OF_POINTER * len(executable.pointers)
-        table[at:after:OF_POINTER] = [base[number] + offset for number, offset in executable.pointers]
-        for section, made in executable.products:
-            if section != IN:
-                table[after] *= T
-            array, transposed = self._matrix(made)
-            table[after + 3], table[after + 5], table[after + 7] = transposed, array.shape[1], _address(array)
-            if self._is_packed(section, int(table[after]), made):
-                packed = np.empty(gemm.room(array.itemsize, made.columns, made.inner), np.uint8)
-                table[after + 8] = -(-_address(packed) // gemm.LINE) * gemm.LINE
-                self.matrices.append(packed)
-            after += OF_PRODUCT
-        return table
+    def _is_packed(self, section: int, is_batch: bool, of_row: int) -> bool:
+        """Whether a product is done with a packed matrix: not if it is of a few rows in all, nor if BLAS shares it out.
 
-    def _is_packed(self, section: int, rows: int, made: Product) -> bool:
-        """Whether a product is done with a packed matrix: not if it is of a few rows in all, nor if BLAS shares it out."""
-        known = blas.found(_letter(self.executable.form))
-        if known is None:
+        ``of_row`` is how many multiplications a row takes.
+        """
+        executable = self.executable
+        if blas.found(executable.letter) is None:
             return True
-        calls, in_all = (self.T, rows * self.T) if section == IN else (FEW, rows)
-        return calls >= FEW and in_all >= MANY and (blas.threads() == 1 or rows * made.columns * made.inner < SHARED)
+        rows = executable.form.batch if is_batch else 1
+        calls, at_once = (self.T, rows) if section == IN else (FEW, rows * self.T)
+        return rows * self.T >= MANY and calls >= FEW and (blas.threads() == 1 or at_once * of_row < SHARED)
 
-    def _array(self, place: Place) -> Array:
+    def _array(self, kind: str, number: int, shape: tuple[int, ...], dtype: Any) -> Array:
         """The memory of a place."""
-        kind, number, shape, _, dtype = place
-        if kind in (STACK, SCRATCH):
-            return np.empty((self.T, *shape) if kind == STACK else shape, dtype)
+        if kind == STACK:
+            return np.empty((self.T, *shape), dtype)
+        if kind == SCRATCH:
+            return np.empty(shape, dtype)
         if kind == NUMBER:
             return np.array([self.executable.form.numbers[number]], dtype)
         array: Array = self.given[kind][number]
         if kind == CONST:
             return np.ascontiguousarray(array, dtype)
         return array if kind == XS or self.executable.every_carry else self.given[CARRY][number][0].base
-
-    def _matrix(self, made: Product) -> tuple[Array, bool]:
-        """A matrix whose rows are in one piece each, and whether it is to be transposed."""
-        array, transposed = self.given[CONST][made.const], made.is_transposed
-        if array.flags.f_contiguous and not array.flags.c_contiguous:
-            array, transposed = array.T, not transposed
-        self.matrices.append(_in_one_piece(array))
-        return self.matrices[-1], transposed
 
     @override
     def of(self, operand: Ref) -> Any:
@@ -217,8 +200,3 @@ class NativeRun(Run):
 
 def _in_one_piece(array: Array) -> Array:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

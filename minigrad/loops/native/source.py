@@ -1,12 +1,17 @@
 """From a form to Python source that numba compiles.
 
-Each stage is a function of pointers; ``run`` calls them, and BLAS, over the steps of a section. Whatever differs between runs,
-or between programs of one structure (addresses, numbers of steps, rows and columns), is read from a table of integers:
+Each stage is a function of pointers; ``run`` calls them, and what multiplies, over the steps of a chunk. Whatever differs
+between programs of one structure is read from a **table** of integers, made once:
 
-    first row · direction · T · gemm · gemv · multiply · pack · B · sizes …
-    for each pointer: its address, bytes from step to step, entries from row to row
-    for each product: rows, columns, inner, transposed, how far apart the rows of A, B and Y lie, the address of B,
-        that of what it is packed to (0: it is not)
+    gemm · gemv · multiply · pack · lower · raised · flags · offset of data · B · sizes …
+    for each pointer: bytes from its array's beginning, bytes from step to step, entries from row to row
+    for each product: rows of a step, columns, inner, how far apart the rows of A and Y lie
+
+Whatever differs between runs is read from another, **now**. Arrays are given as objects, whose data native code finds itself:
+
+    first row · direction · T
+    for each place: its array
+    for each product: B, how far apart its rows lie, whether it is transposed, and the array that it is packed to (0: it is not)
 """
 
 from __future__ import annotations
@@ -16,11 +21,16 @@ from typing import Final
 
 from minigrad.loops.native.form import AFTER, BEFORE, CARRY, IN, NEW, Apply, Form, Instruction, Load, Product, Stage, Total
 
-__all__ = ["HEAD", "OF_POINTER", "OF_PRODUCT", "products_of", "source"]
+__all__ = ["LINE", "products_of", "source"]
 
-FIRST, DIRECTION, STEPS, GEMM, GEMV, MULTIPLY, PACK, BATCH, HEAD = range(9)
+GEMM, GEMV, MULTIPLY, PACK, LOWER, RAISED, FLAGS, DATA, BATCH, HEAD = range(10)
 OF_POINTER: Final = 3
-OF_PRODUCT: Final = 9
+OF_PRODUCT: Final = 5
+RUN: Final = 3
+PRODUCT_NOW: Final = 4
+
+LINE: Final = 64
+"""Bytes of a line of the cache, at which what is packed begins."""
 
 KINDS: Final = {"f4": ("float32", "singles"), "f8": ("float64", "doubles")}
 
@@ -31,7 +41,7 @@ import math
 import numpy as np
 from numba import njit
 
-from minigrad.loops.native.llvm import FUNCTIONS, bits, disjoint, {at}, pack, product, select
+from minigrad.loops.native.llvm import FUNCTIONS, bits, data_of, disjoint, flags, {at}, pack, product, select
 
 number, at = np.{number}, {at}
 zero, one, two = number(0), number(1), number(2)
@@ -51,81 +61,86 @@ def products_of(form: Form) -> list[tuple[int, Product]]:
 def source(form: Form) -> str:
     """The code of a form."""
     number, at = KINDS[form.dtype.str[1:]]
-    numbers = {id(made): k for k, (_, made) in enumerate(products_of(form))}
-    lines = [BEGINNING.format(number=number, at=at)]
-    calls: list[list[list[str]]] = [[], [], []]
+    lines, calls = [BEGINNING.format(number=number, at=at)], dict[int, list[tuple[str, list[str]]]]()
+    products = iter(range(len(products_of(form))))
     for section, stages in enumerate(form.sections):
         for k, stage in enumerate(stages):
             name = f"{('before', 'step', 'after')[section]}_{k}"
             lines += [*_function(name, stage), ""] if stage.nests else []
-            at_step = [_call(form, name, stage)] if stage.nests else []
-            calls[section].append([*at_step, *[_product(form, numbers[id(made)], made) for made in stage.products]])
+            at_step = _call(form, name, stage) if stage.nests else ""
+            multiplied = [_product(form, next(products), made, section) for made in stage.products]
+            calls.setdefault(section, []).append((at_step, multiplied))
     return "\n".join([*lines, *_run(form, calls)]) + "\n"
 
 
-def _run(form: Form, calls: list[list[list[str]]]) -> Iterator[str]:
-    yield '@njit("void(int64[::1], int64, int64, int64)", error_model="numpy", nogil=True, cache=CACHED)'
-    yield "def run(table, section, start, stop):"
-    sizes = "".join(f", n{k}" for k in range(len(form.sizes)))
-    yield f"    B{sizes} = {', '.join(f'table[{BATCH + k}]' for k in range(len(form.sizes) + 1))}"
-    for section in (BEFORE, IN, AFTER):
-        yield f"    {'if' if section == BEFORE else 'elif'} section == {section}:"
-        yield from _packing(form, section)
-        if section == IN:
-            yield from _over_steps([call for stage in calls[IN] for call in stage], "start", "stop")
-        for stage in calls[section] if section != IN else []:
-            at_step = [call for call in stage if not call.startswith("product")]
-            if at_step:
-                yield from _over_steps(at_step, "0", f"table[{STEPS}]")
-            yield f"        t = {0}"
-            yield from [f"        {call}" for call in stage if call.startswith("product")]
-        yield "        pass"
+def _run(form: Form, calls: dict[int, list[tuple[str, list[str]]]]) -> Iterator[str]:
+    yield '@njit("int64(int64[::1], int64[::1], int64, int64)", error_model="numpy", nogil=True, cache=CACHED)'
+    yield "def run(table, now, start, stop):"
+    yield from [f"    {line}" for line in _numbers(form)]
+    yield "    if start == 0:"
+    yield f"        flags(table[{LOWER}], table[{FLAGS}])"
+    yield from [f"        {line}" for line in _packing(form)]
+    yield from [f"        {line}" for line in _at_once(calls.get(BEFORE, []))]
+    in_loop = [call for at_step, multiplied in calls.get(IN, []) for call in (at_step, *multiplied) if call]
+    yield from [f"    {line}" for line in _over_steps(in_loop, "start", "stop")]
+    yield "    if stop == T:"
+    yield from [f"        {line}" for line in (*_at_once(calls.get(AFTER, [])), "pass")]
+    yield f"    return flags(table[{RAISED}], table[{FLAGS}])"
 
 
-def _packing(form: Form, section: int) -> Iterator[str]:
+def _numbers(form: Form) -> Iterator[str]:
+    """All that is read from the tables."""
+    yield "first, direction, T = now[0], now[1], now[2]"
+    yield from [f"{name} = table[{BATCH + k}]" for k, name in enumerate(["B", *[f"n{k}" for k in range(len(form.sizes))]])]
+    number_of, base = {place: RUN + number for number, place in enumerate(form.places)}, HEAD + len(form.sizes)
+    for k, pointer in enumerate(form.pointers):
+        at = base + OF_POINTER * k
+        yield f"a{k} = data_of(now[{number_of[pointer.place]}], table[{DATA}]) + table[{at}]"
+        yield f"d{k}, s{k} = table[{at + 1}], table[{at + 2}]"
+    base, now = base + OF_POINTER * len(form.pointers), RUN + len(number_of)
+    for k in range(len(products_of(form))):
+        values = ", ".join([f"table[{base + OF_PRODUCT * k + number}]" for number in range(OF_PRODUCT)])
+        yield f"rows{k}, columns{k}, inner{k}, of_a{k}, of_y{k} = {values}"
+        matrix, of_b, transposed, packed = [f"now[{now + PRODUCT_NOW * k + number}]" for number in range(PRODUCT_NOW)]
+        yield f"matrix{k}, of_b{k}, transposed{k} = data_of({matrix}, table[{DATA}]), {of_b}, {transposed}"
+        yield f"packed{k} = (data_of({packed}, table[{DATA}]) + {LINE - 1}) // {LINE} * {LINE} if {packed} != 0 else 0"
+
+
+def _packing(form: Form) -> Iterator[str]:
     """Before the first step, what is packed."""
-    for number, (of, _) in enumerate(products_of(form)):
-        if of == section:
-            _, columns, inner, transposed, _, of_b, _, b, packed = _numbers_of(form, number)
-            yield f"        if start == 0 and {packed} != 0:"
-            yield f"            pack(table[{PACK}], {columns}, {inner}, {b}, {of_b}, {transposed}, {packed})"
+    for k in range(len(products_of(form))):
+        yield f"if packed{k} != 0:"
+        yield f"    pack(table[{PACK}], columns{k}, inner{k}, matrix{k}, of_b{k}, transposed{k}, packed{k})"
+
+
+def _at_once(calls: list[tuple[str, list[str]]]) -> Iterator[str]:
+    """The stages before or after the loop: nests step by step, products of all steps."""
+    for at_step, multiplied in calls:
+        yield from _over_steps([at_step], "0", "T") if at_step else ()
+        yield from multiplied
 
 
 def _over_steps(calls: list[str], start: str, stop: str) -> Iterator[str]:
-    yield f"        for step in range({start}, {stop}):"
-    yield f"            t = table[{FIRST}] + step * table[{DIRECTION}]"
-    yield from [f"            {call}" for call in calls]
+    yield f"for step in range({start}, {stop}):"
+    yield "    t = first + step * direction"
+    yield from [f"    {call}" for call in calls]
 
 
-def _base(form: Form) -> int:
-    return HEAD + len(form.sizes)
-
-
-def _entry(form: Form, pointer: int, which: int) -> str:
-    return f"table[{_base(form) + OF_POINTER * pointer + which}]"
-
-
-def _address(form: Form, pointer: int) -> str:
-    kind = form.pointers[pointer].place.kind
+def _address(form: Form, pointer: int, is_at_once: bool = False) -> str:
+    place = form.pointers[pointer].place
     row = "t"
-    if kind in (CARRY, NEW) and not form.every_carry:
-        row = "(step & 1)" if kind == CARRY else "(1 - (step & 1))"
-    at = "bits" if form.pointers[pointer].place.dtype.kind == "b" else "at"
-    return f"{at}({_entry(form, pointer, 0)} + {row} * {_entry(form, pointer, 1)})"
+    if place.kind in (CARRY, NEW) and not form.every_carry:
+        row = "(step & 1)" if place.kind == CARRY else "(1 - (step & 1))"
+    at = "bits" if place.dtype.kind == "b" else "at"
+    return f"{at}(a{pointer})" if is_at_once else f"{at}(a{pointer} + {row} * d{pointer})"
 
 
-def _numbers_of(form: Form, product: int) -> list[str]:
-    """What the table has of a product."""
-    base = _base(form) + OF_POINTER * len(form.pointers) + OF_PRODUCT * product
-    return [f"table[{base + k}]" for k in range(OF_PRODUCT)]
-
-
-def _product(form: Form, number: int, made: Product) -> str:
-    rows, columns, inner, transposed, of_a, of_b, of_y, b, packed = _numbers_of(form, number)
-    a, y = _address(form, made.a), _address(form, made.y)
+def _product(form: Form, k: int, made: Product, section: int) -> str:
+    rows = f"rows{k}" if section == IN else f"rows{k} * T"
+    a, y = (_address(form, pointer, section != IN) for pointer in (made.a, made.y))
     return (
-        f"product(table[{GEMM}], table[{GEMV}], table[{MULTIPLY}], {rows}, {columns}, {inner}, {a}, {of_a}, at({b}), {of_b}, "
-        f"{transposed} != 0, {packed}, {y}, {of_y})"
+        f"product(table[{GEMM}], table[{GEMV}], table[{MULTIPLY}], {rows}, columns{k}, inner{k}, {a}, of_a{k}, "
+        f"at(matrix{k}), of_b{k}, transposed{k} != 0, packed{k}, {y}, of_y{k})"
     )
 
 
@@ -135,7 +150,7 @@ def _used(stage: Stage) -> list[int]:
 
 
 def _call(form: Form, name: str, stage: Stage) -> str:
-    pointers = [f"{_address(form, pointer)}, {_entry(form, pointer, 2)}" for pointer in _used(stage)]
+    pointers = [f"{_address(form, pointer)}, s{pointer}" for pointer in _used(stage)]
     sizes = sorted({nest.columns for nest in stage.nests})
     return f"{name}(B, {', '.join([*[f'n{size}' for size in sizes], *pointers])})"
 

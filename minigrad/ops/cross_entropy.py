@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from typing_extensions import override
@@ -23,6 +23,13 @@ from minigrad.sums import row_sums
 from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["cross_entropy"]
+
+
+Rows: TypeAlias = tuple[Array, Array, Array]
+"""Of the rows of scores: the losses, the places of their labels, and the residuals."""
+
+instead: list[Callable[[Array, Array, Any], Rows | None]] = []
+"""What may compute the rows instead of NumPy: it returns None where it was not asked to, or cannot."""
 
 
 class CrossEntropy(Operation):
@@ -95,32 +102,41 @@ def cross_entropy(
     if weight is not None or label_smoothing != 0:
         importance, smoothing = _weights(weight, logits), _smoothing(label_smoothing)
         return _weighted(logits, labels, counts, reduction, importance, smoothing)
-    classes = logits.shape[-1]
-    z = np.ascontiguousarray(below_peak(logits._array, -1)).reshape(-1, classes)
-    entries = z.reshape(-1)
-    chosen = np.arange(0, entries.size, classes) + _indices(labels, counts, classes)
-    scores = entries[chosen]
-    p = np.exp(z, out=z)
-    total = row_sums(p)
-    losses = np.log(total)[:, 0] - scores
-    number = losses.size if counts is None else int(counts.sum())
+    number = labels.size if counts is None else int(counts.sum())
     if reduction == "mean" and not number:
         raise ArgumentError("cross_entropy: no target is left to average over (all are ignored, or there are none)")
+    classes, is_recorded = logits.shape[-1], logits._wants and state.recording
+    weights: Any = logits.dtype.type(1 / number if reduction == "mean" else 1.0)
+    rows, indices = logits._array.reshape(-1, classes), _indices(labels, counts, classes)
+    found = next(filter(None, (compute(rows, indices, weights) for compute in instead)), None)
+    losses, chosen, residual = found or _in_numpy(rows, indices, weights, is_recorded)
     if counts is not None:
         losses[~counts] = 0
     loss: Any = losses.reshape(logits.shape[:-1])
     if reduction != "none":
         loss = average(losses, number) if reduction == "mean" else losses.sum()
     loss = np.asarray(loss, losses.dtype)
-    if not (logits._wants and state.recording):
+    if not is_recorded:
         return unrecorded(loss)
-    weights: Any = losses.dtype.type(1 / number if reduction == "mean" else 1.0)
-    p *= weights / total
-    entries[chosen] -= weights
     if counts is not None:
-        p[~counts] = 0
+        residual[~counts] = 0
         weights = (counts * weights).reshape((*labels.shape, 1))
-    return record(CrossEntropy(), loss, (logits._node,), (p.reshape(logits.shape), chosen, weights))
+    return record(CrossEntropy(), loss, (logits._node,), (residual.reshape(logits.shape), chosen, weights))
+
+
+def _in_numpy(rows: Array, labels: Array, weight: Any, is_recorded: bool) -> Rows:
+    """−ln p[label] of each row p = softmax(x), the places of those p, and (p − onehot(label)) times a weight."""
+    z = np.ascontiguousarray(below_peak(rows, -1))
+    entries = z.reshape(-1)
+    chosen = np.arange(0, entries.size, rows.shape[1]) + labels
+    scores = entries[chosen]
+    p = np.exp(z, out=z)
+    total = row_sums(p)
+    losses = np.log(total)[:, 0] - scores
+    if is_recorded:
+        p *= weight / total
+        entries[chosen] -= weight
+    return losses, chosen, p
 
 
 def _weighted(

@@ -161,8 +161,8 @@ MUTANTS = [
         "cross_entropy",
         (
             "cross_entropy: label not subtracted",
-            "def cross_entropy",
-            "entries[chosen] -= weights",
+            "def _in_numpy",
+            "entries[chosen] -= weight",
             "entries[chosen] -= 0",
         ),
         ("cross_entropy: sum called mean", "def cross_entropy", "(1 / number if", "(1.0 if"),
@@ -174,7 +174,12 @@ MUTANTS = [
         ),
         ("cross_entropy: labels wrap round", "def _indices", "row.view(np.uint64)", "row"),
         ("cross_entropy: one label too many allowed", "def _indices", ">= classes", "> classes"),
-        ("cross_entropy: ignored positions get a gradient", "def cross_entropy", "p[~counts] = 0", "p[~counts] *= 1"),
+        (
+            "cross_entropy: ignored positions get a gradient",
+            "def cross_entropy",
+            "residual[~counts] = 0",
+            "residual[~counts] *= 1",
+        ),
         (
             "cross_entropy: upstream gradient per position forgotten",
             "class CrossEntropy",

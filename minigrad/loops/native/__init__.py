@@ -16,7 +16,9 @@ once, and serves all numbers of steps, examples and columns.
 | gemm.py | products with a matrix that is packed once for all steps |
 | blas.py | where NumPy's BLAS is, for the others |
 | flags.py | whether something overflowed |
+| arrays.py | where an array, as an object, has the address of its data |
 | run.py | the arrays of a run, and the call |
+| rows.py | the cross-entropy of scores, row by row |
 | request.py | who asked for it, and what to say where it cannot be had |
 """
 

@@ -12,7 +12,10 @@ from numba.extending import intrinsic
 from minigrad.loops.native import curves
 from minigrad.loops.native.curves import Term
 
-__all__ = ["FUNCTIONS", "bits", "data_of", "disjoint", "doubles", "flags", "pack", "product", "select", "singles"]
+__all__ = [
+    "FUNCTIONS", "bits", "data_of", "disjoint", "doubles", "flags", "integers", "pack", "product", "rank", "ranked", "select",
+    "singles",
+]  # fmt: skip
 
 
 def _pointers(kind: Any) -> Any:
@@ -51,7 +54,7 @@ def flags(typing: Any, function: Any, which: Any) -> Any:
     return types.int64(function, which), emit
 
 
-singles, doubles, bits = _pointers(types.float32), _pointers(types.float64), _pointers(types.uint8)
+singles, doubles, bits, integers = map(_pointers, (types.float32, types.float64, types.uint8, types.int64))
 
 
 @intrinsic
@@ -71,6 +74,34 @@ def disjoint(typing: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(), emit
+
+
+def _swapped(builder: Any, bits: Any) -> Any:
+    """The bits of a number as an integer that grows with it, or back: those behind the sign are turned where there is one."""
+    width = bits.type.width
+    return builder.xor(bits, builder.and_(builder.ashr(bits, bits.type(width - 1)), bits.type(2 ** (width - 1) - 1)))
+
+
+@intrinsic
+def rank(typing: Any, x: Any) -> Any:
+    """An integer that is the larger, the larger a number is: LLVM finds the largest of several at once."""
+    kind = types.int32 if x == types.float32 else types.int64
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _swapped(builder, builder.bitcast(args[0], context.get_value_type(kind)))
+
+    return kind(x), emit
+
+
+@intrinsic
+def ranked(typing: Any, k: Any) -> Any:
+    """The number of a rank."""
+    kind = types.float32 if k == types.int32 else types.float64
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(_swapped(builder, args[0]), context.get_value_type(kind))
+
+    return kind(k), emit
 
 
 @intrinsic

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
 from minigrad.errors import ArgumentError
 from minigrad.extras import optional_package
 from minigrad.flags import flag
+from minigrad.guard import Array
 from minigrad.loops.backend import Executable
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.schedule import Schedule
+from minigrad.ops.cross_entropy import Rows, instead
 
 __all__ = ["chosen", "is_native", "native"]
 
@@ -23,9 +25,10 @@ requested: list[bool] = []
 def native(on: bool = True) -> None:
     """Run compiled loops as machine code from now on, in this process; or, with ``False``, in NumPy again.
 
-    The environment variable MINIGRAD_NATIVE=1 does the same from the start. Results agree with those of NumPy up to rounding;
-    errors, warnings, and what becomes of NaN and overflows are the same. A loop that has no native form is run in NumPy, and
-    `explain_loop` says why. Code is compiled by numba, once for each structure of a step, and kept in a folder for caches.
+    So is `cross_entropy`. The environment variable MINIGRAD_NATIVE=1 does the same from the start. Results agree with those of
+    NumPy up to rounding; errors, warnings, and what becomes of NaN and overflows are the same. A loop that has no native form is
+    run in NumPy, and `explain_loop` says why. Code is compiled by numba, once for each structure of a step, and kept in a folder
+    for caches.
 
     Raises:
         MissingPackageError: numba is not installed; the message gives the command that installs it.
@@ -60,3 +63,15 @@ def chosen(schedule: Schedule, plain: Executable) -> Executable:
     except CannotCompile as reason:
         plain.remark = str(reason)
         return plain
+
+
+def rows_of_cross_entropy(x: Array, labels: Array, weight: Any) -> Rows | None:
+    """What the rows of a cross-entropy come to by native code, if it was asked for; see there."""
+    if not is_native():
+        return None
+    from minigrad.loops.native.rows import cross_entropy
+
+    return cross_entropy(x, labels, weight)
+
+
+instead.append(rows_of_cross_entropy)

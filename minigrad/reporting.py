@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from minigrad.scope import Setting
 
-__all__ = ["RAISED", "calmly", "reporting", "within"]
+__all__ = ["RAISED", "calmly", "raising", "reporting", "within"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,6 +65,26 @@ def within(errors: Any, function: Callable[P, R], *arguments: P.args, **keywords
     context = copy_context()
     context.run(np.seterr, **errors)
     return context.run(function, *arguments, **keywords)
+
+
+def _raised() -> Context:
+    context = Context()
+    context.run(np.seterr, over="raise", divide="raise", invalid="raise")
+    return context
+
+
+IN_RAISED: Final = _raised()
+
+
+def raising(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
+    """As ``within(RAISED, function, …)``, for code that reads no context variable, where underflow is not reported: the setting
+    is made once, and copied, which takes a tenth of the time.
+
+    >>> raising(np.exp, 1000.0)
+    Traceback (most recent call last):
+    FloatingPointError: overflow encountered in exp
+    """
+    return IN_RAISED.copy().run(function, *arguments, **keywords)
 
 
 def calmly(function: Callable[P, R]) -> Callable[P, R]:

@@ -70,16 +70,17 @@ def _mixed_in(cell: type, promising: type) -> str | None:
     return None
 
 
-def can_hoist(cell: Any, rows: Sequence[Tensor]) -> bool:
+def can_hoist(cell: Any, xs: Tensor | Sequence[Tensor]) -> bool:
     """Whether `recur` of `project` is the step of a cell that promises a pure one, so that all may be projected at once.
 
-    A ``project`` that is not minigrad's own is tried on some ``rows`` (B, D): it must do nothing else, and make of several rows
-    (…, B, D) what it makes of each.
+    A ``project`` that is not minigrad's own is tried on the last two rows (B, D) of xs: it must do nothing else, and make of
+    several rows (…, B, D) what it makes of each.
     """
     if not isinstance(cell, Cell) or type(cell).step is not Cell.step:
         return False
     if type(cell).project.__module__.startswith("minigrad."):
         return True
+    rows = [xs[-1], xs[max(len(xs) - 2, 0)]]
     try:
         with no_grad(), reporting(all="ignore"):
             one, other, both = [without_effects(cell, ADVANCING, _projected, cell, x) for x in (*rows, stack(rows))]

@@ -128,7 +128,7 @@ def run(
         if isinstance(cell, Cell):
             _check_state(cell, state, batch, T)
         promise = why_not(cell)
-        hoist = hoist and promise is None and T > 0 and can_hoist(cell, [xs[T - 1], xs[max(T - 2, 0)]])
+        hoist = hoist and promise is None and T > 0 and can_hoist(cell, xs)
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = Recurrence(cell, label, inputs, hoist, times, valid, window)
         reason = (loop.why_not() or promise) if T else "it has no steps"

@@ -28,7 +28,7 @@ from minigrad.loops.reach import Stretch
 from minigrad.loops.simplify import LARGEST
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
-from minigrad.reporting import RAISED, within
+from minigrad.reporting import raising
 
 __all__ = ["NOTHING", "Loop", "Result", "is_moderate"]
 
@@ -135,7 +135,7 @@ class Loop(Operation):
         reports_underflow = np.geterr()["under"] != "ignore"  # where that happens depends on the order of operations
         for way in () if reports_underflow else backward.ways:
             try:
-                contributions = within(RAISED, self._contributions, run, way, g)
+                contributions = raising(self._contributions, run, way, g)
             except (FloatingPointError, CannotCompile):
                 continue
             if contributions is not None:

@@ -17,7 +17,7 @@ from minigrad.loops.reach import stretches_of
 from minigrad.loops.recipe import Recipe
 from minigrad.loops.trace import Const, Pass
 from minigrad.loops.written import Values
-from minigrad.reporting import RAISED, within
+from minigrad.reporting import raising
 from minigrad.scope import Place, state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -71,7 +71,7 @@ class Start:
         for quiet in (False, True):
             executable = compiled.forward(quiet)
             try:
-                return within(RAISED, executable.run, len(self.times), xs, carry, consts, self.times.step < 0)
+                return raising(executable.run, len(self.times), xs, carry, consts, self.times.step < 0)
             except FloatingPointError:
                 continue
             except (IndexError, ValueError, TypeError) as error:

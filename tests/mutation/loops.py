@@ -622,8 +622,8 @@ MUTANTS = [
         (
             "loops: numbers that overflow are left as they are",
             "class Start",
-            "return within(RAISED, executable.run",
-            'return within({"all": "ignore"}, executable.run',
+            "return raising(executable.run, ",
+            "return executable.run(",
         ),
         (
             "loops: all results want a gradient",

@@ -116,16 +116,20 @@ class NativeRun(Run):
     def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
         if self.executable.every_carry:
             return super()._begun(carry)
-        pairs = [np.empty((2, *row.shape), row.dtype) for row in self.executable.carry]
-        for pair, value in zip(pairs, carry, strict=True):
+        parts = []
+        for row, value in zip(self.executable.carry, carry, strict=True):
+            pair = np.empty((2, *row.shape), row.dtype)
             pair[0] = value
-        parts = [(pair[0, ...], pair[1, ...]) for pair in pairs]
+            parts.append((pair[0, ...], pair[1, ...]))
         return parts, [part[::-1] for part in parts]
 
     def is_sound(self) -> bool:
         """Compute all steps; whether no number overflowed and none was not defined."""
         executable, T = self.executable, self.T
-        memory = self.memory = [self._array(*place) for place in executable.places]
+        memory = self.memory = [
+            np.empty((T, *shape), dtype) if kind == STACK else self._array(kind, number, shape, dtype)
+            for kind, number, shape, dtype in executable.places
+        ]
         if executable.early:
             self._by_numpy()
         matrices: list[Any] = []
@@ -178,9 +182,7 @@ class NativeRun(Run):
         return rows * self.T >= MANY and calls >= FEW and (blas.threads() == 1 or at_once * of_row < SHARED)
 
     def _array(self, kind: str, number: int, shape: tuple[int, ...], dtype: Any) -> Array:
-        """The memory of a place."""
-        if kind == STACK:
-            return np.empty((self.T, *shape), dtype)
+        """The memory of a place, but for those that have a row for each step."""
         if kind == SCRATCH:
             return np.empty(shape, dtype)
         if kind == NUMBER:

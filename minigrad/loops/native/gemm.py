@@ -45,9 +45,12 @@ class Tile(NamedTuple):
 
 @cache
 def tile_of(itemsize: int) -> Tile:
-    """The tile for numbers of so many bytes: of 32 or 16 registers two are for the panel, one or two for A."""
+    """The tile for numbers of so many bytes: of 32 or 16 registers two are for the panel, one or two for A.
+
+    More than eight rows of the widest vectors are no faster, and twelve take twice the time on some processors.
+    """
     features = llvmlite.binding.get_host_cpu_features()
-    rows, width = (12, 64) if features.get("avx512f") else (6, 32) if features.get("avx2") else (6, 16)
+    rows, width = (8, 64) if features.get("avx512f") else (6, 32) if features.get("avx2") else (6, 16)
     return Tile(rows, 2, width // itemsize)
 
 

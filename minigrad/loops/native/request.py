@@ -25,10 +25,10 @@ requested: list[bool] = []
 def native(on: bool = True) -> None:
     """Run compiled loops as machine code from now on, in this process; or, with ``False``, in NumPy again.
 
-    So is `cross_entropy`. The environment variable MINIGRAD_NATIVE=1 does the same from the start. Results agree with those of
-    NumPy up to rounding; errors, warnings, and what becomes of NaN and overflows are the same. A loop that has no native form is
-    run in NumPy, and `explain_loop` says why. Code is compiled by numba, once for each structure of a step, and kept in a folder
-    for caches.
+    So is `cross_entropy`. The environment variable MINIGRAD_NATIVE=1 does the same from the start. Results agree with those
+    of NumPy up to rounding; errors, warnings, and what becomes of NaN and overflows are the same. A loop that has no native
+    form is run in NumPy, and `explain_loop` says why. Code is compiled by numba, once for each structure of a step, and kept in
+    a folder for caches.
 
     Raises:
         MissingPackageError: numba is not installed; the message gives the command that installs it.

@@ -96,8 +96,7 @@ class Term:
 
     def where(self, sign: str, bound: float, instead: Any) -> Term:
         """``instead`` where it is on that side of the bound, else itself. A NaN is on neither side."""
-        condition = self.builder.fcmp_ordered(sign, self.value, self.of(bound))
-        return Term(self.builder, self.builder.select(condition, self.of(instead), self.value))
+        return self.chosen(sign, bound, instead, self)
 
     def chosen(self, sign: str, bound: float, this: Any, other: Term) -> Term:
         """``this`` where it is on that side of the bound, else ``other``."""

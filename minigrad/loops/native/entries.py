@@ -48,19 +48,15 @@ class Entries:
         self.instructions: list[Instruction] = []
         self._known: dict[tuple[Ref, Span], Entry] = {}
 
-    def of(self, roots: Sequence[tuple[Pointer, Ref]]) -> tuple[Instruction, ...]:
-        """All that computes the roots and stores them."""
-        stores = [Store(self.lowering.pointer(there), self._entry(ref, Span(0, self.width)).value) for there, ref in roots]
-        return (*self.instructions, *stores)
-
-    def of_totals(self, roots: Sequence[tuple[Pointer, Ref]]) -> tuple[Instruction, ...]:
-        """All that computes what is summed, and its sums."""
-        totals: list[Instruction] = []
+    def of(self, roots: Sequence[tuple[Pointer, Ref]], are_totals: bool) -> tuple[Instruction, ...]:
+        """All that computes the roots, and stores them or, of totals, what they add up."""
+        ends: list[Instruction] = []
         for there, ref in roots:
-            (summed,), node = self.lowering.operands[ref.number], self.lowering.nodes[ref.number]
-            value = self._entry(summed, Span(0, self.width)).value
-            totals.append(Total(self.lowering.pointer(there), value, isinstance(node, Mean)))
-        return (*self.instructions, *totals)
+            number, of = self.lowering.pointer(there), self.lowering.operands[ref.number][0] if are_totals else ref
+            value = self._entry(of, Span(0, self.width)).value
+            is_mean = are_totals and isinstance(self.lowering.nodes[ref.number], Mean)
+            ends.append(Total(number, value, is_mean) if are_totals else Store(number, value))
+        return (*self.instructions, *ends)
 
     def _add(self, instruction: Instruction) -> int:
         self.instructions.append(instruction)

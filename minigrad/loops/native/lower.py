@@ -58,10 +58,8 @@ class Lowering(Places):
     def form(self) -> Form:
         """All roots, in their stages."""
         roots: tuple[list[Root], ...] = ([], [], [])
-        for k in sorted(self.stored - set(self.at_once)):
+        for k in [k for k in self.homes if k not in self.at_once and not self.is_product(k)]:
             home = self.homes[k]
-            if self.is_total(k):
-                continue
             if isinstance(self.nodes[k], Concatenate):
                 roots[self.section[k]].extend([(Pointer(home.place, start), part) for part, (start, _) in self.parts(k)])
             else:
@@ -72,8 +70,6 @@ class Lowering(Places):
                 self.missing.add(ref.number)
             if self.homes.get(ref.number) != there:
                 roots[IN].append((there, ref))
-        for k in filter(self.is_total, range(len(self.nodes))):
-            roots[self.section[k]].append((self.homes[k], Ref(LOCAL, k)))
         return Form(
             tuple([self._stages(section, roots[section]) for section in range(3)]),
             tuple(self.pointers),
@@ -100,8 +96,7 @@ class Lowering(Places):
         last = max([*products, *[rank for rank, *_ in nests]], default=-1)
         stages = [Stage([], products.get(rank, [])) for rank in range(last + 1)]
         for (rank, is_batch, width, is_total), together in sorted(nests.items(), key=lambda nest: nest[0]):
-            entries = Entries(self, section, rank, width)
-            instructions = entries.of_totals(together) if is_total else entries.of(together)
+            instructions = Entries(self, section, rank, width).of(together, is_total)
             stages[rank].nests.append(Nest(is_batch, self.sizes.setdefault(width, len(self.sizes)), instructions))
         return tuple(stages)
 

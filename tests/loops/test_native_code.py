@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from natively import natively, why_not
 
 import minigrad as mg
 from minigrad import Tensor, scan
-from minigrad.loops.native import blas, build, run
+from minigrad.loops.native import blas, build, lower, run
 from minigrad.loops.native.build import built
 from minigrad.loops.program import CannotCompile
 
@@ -47,6 +48,34 @@ def test_what_has_no_native_form_is_run_by_numpy_and_explain_loop_says_so(name: 
         native = scan(step, start, xs)[0].numpy()
     assert f"NumPy calls a step; not native code, because {found}" in text
     np.testing.assert_array_equal(native, scan(step, start, xs)[0].numpy())
+
+
+def chain(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """A step of very many operations, one after the other."""
+    for _ in range(400):
+        h = mg.tanh(h * 0.9 + x)
+    return h, h
+
+
+def test_a_step_of_very_many_operations_is_left_to_numpy_since_compiling_takes_too_long() -> None:
+    found = why_not(scan, chain, ZERO, XS * 0.1)
+    assert found is not None
+    assert re.fullmatch("its step has [0-9]+ instructions in a row, which take too long to compile", found)
+
+
+def test_lowering_a_step_of_very_many_operations_does_not_exceed_pythons_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[str] = []
+
+    def noted(source: str, what: str) -> Any:
+        sources.append(source)
+        raise CannotCompile("only noted")
+
+    monkeypatch.setattr(run, "built", noted)
+    monkeypatch.setattr(lower, "MOST", 10_000)
+    with natively():
+        xs = Tensor(XS * 0.1, requires_grad=True)
+        scan(chain, ZERO, xs)[1].sum().backward()
+    assert [source.count("tanh(v") for source in sources] == [400, 0]
 
 
 def test_explain_loop_says_that_native_code_ran_and_why_not_where_a_number_overflows() -> None:

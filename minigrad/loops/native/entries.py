@@ -63,10 +63,32 @@ class Entries:
         return len(self.instructions) - 1
 
     def _entry(self, ref: Ref, span: Span) -> Entry:
-        """An entry of some columns of a value."""
-        if (ref, span) not in self._known:
-            self._known[ref, span] = self._computed(ref.number, span) if ref.kind == LOCAL else self._given(ref, span)
+        """An entry of some columns of a value, after the entries that it needs: a step may be a chain of any length."""
+        waiting = [(ref, span)]
+        while waiting:
+            ref, span = last = waiting[-1]
+            needed = [] if last in self._known or ref.kind != LOCAL else self._needed(ref.number, span)
+            unknown = [each for each in needed if each not in self._known]
+            if last not in self._known and not unknown:
+                self._known[last] = self._computed(ref.number, span) if ref.kind == LOCAL else self._given(ref, span)
+            if unknown:
+                waiting.extend(reversed(unknown))
+            else:
+                waiting.pop()
         return self._known[ref, span]
+
+    def _needed(self, k: int, span: Span) -> list[tuple[Ref, Span]]:
+        """The entries that a result is computed from, or is one of."""
+        lowering, node = self.lowering, self.lowering.nodes[k]
+        if lowering.is_loadable(k, self.section, self.rank):
+            return []
+        if isinstance(node, Slice):
+            operand, column = lowering.cut(k, span.column)
+            return [(operand, span._replace(column=column))]
+        if isinstance(node, Concatenate):
+            part = lowering.part(k, span)
+            return [] if part is None else [part]
+        return [(operand, lowering.span_of(operand, k, span)) for operand in lowering.operands[k]]
 
     def _loaded(self, there: Pointer, span: Span) -> Entry:
         return Entry(self._add(Load(self.lowering.pointer(there), span.is_first)), there.place.dtype.kind == "b")
@@ -88,26 +110,22 @@ class Entries:
         if lowering.is_loadable(k, self.section, self.rank):
             there = lowering.homes[k]
             return self._loaded(Pointer(there.place, there.column + span.column), span)
-        if isinstance(node, Slice):
-            operand, column = lowering.cut(k, span.column)
-            return self._entry(operand, span._replace(column=column))
-        if isinstance(node, Concatenate):
-            part = lowering.part(k, span)
-            if part is not None:
-                return self._entry(*part)
+        entries = [self._known[each] for each in self._needed(k, span)]
+        if isinstance(node, Concatenate) and not entries:
             lowering.missing.add(k)
             return Entry("zero")
+        if isinstance(node, Slice | Concatenate):
+            return entries[0]
         if lowering.should_store(k, span, self.section, self.rank):
             lowering.missing.add(k)
-        return self._applied(k, span)
+        return self._applied(k, entries)
 
-    def _applied(self, k: int, span: Span) -> Entry:
+    def _applied(self, k: int, entries: Sequence[Entry]) -> Entry:
         lowering, node, operands = self.lowering, self.lowering.nodes[k], self.lowering.operands[k]
         if any(ref.kind == CONST and lowering.program.value(ref).dtype is None for ref in operands):
             raise CannotCompile(f"{node.label!r} without one of its operands has no formula in native code")
         text, logical, _ = formula(node, lowering.numbers(k))
         of_result = node.dtype.kind == "b"
-        entries = [self._entry(operand, lowering.span_of(operand, k, span)) for operand in operands]
         wanted = [of_result if kind is None else kind for kind in logical]
         taken = tuple([self._converted(entry, kind) for entry, kind in zip(entries, wanted, strict=True)])
         return Entry(taken[0] if text == "{0}" else self._add(Apply(text, taken)), of_result)

@@ -10,7 +10,7 @@ What must be in memory is partly found on the way; whenever something is, the lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from minigrad.loops.native.entries import Entries
 from minigrad.loops.native.form import IN, NEW, SCRATCH, Form, Nest, Pointer, Product, Stage
@@ -22,6 +22,9 @@ from minigrad.ops.joining import Concatenate
 from minigrad.ops.matmul import Matmul
 
 __all__ = ["lowered"]
+
+MOST: Final = 1000
+"""Instructions of one nest that are compiled: the time grows faster than their number, and is half a minute for so many."""
 
 Root: TypeAlias = tuple[Pointer, Ref]
 """Where a value is stored, and the value."""
@@ -57,6 +60,8 @@ class Lowering(Places):
 
     def form(self) -> Form:
         """All roots, in their stages."""
+        for k in [k for k in range(len(self.nodes)) if k not in self.at_once]:
+            self.rank(Ref(LOCAL, k), self.whole(Ref(LOCAL, k)), self.section[k])  # those of operands are known by then
         roots: tuple[list[Root], ...] = ([], [], [])
         for k in [k for k in self.homes if k not in self.at_once and not self.is_product(k)]:
             home = self.homes[k]
@@ -97,6 +102,8 @@ class Lowering(Places):
         stages = [Stage([], products.get(rank, [])) for rank in range(last + 1)]
         for (rank, is_batch, width, is_total), together in sorted(nests.items(), key=lambda nest: nest[0]):
             instructions = Entries(self, section, rank, width).of(together, is_total)
+            if len(instructions) > MOST:
+                raise CannotCompile(f"its step has {len(instructions)} instructions in a row, which take too long to compile")
             stages[rank].nests.append(Nest(is_batch, self.sizes.setdefault(width, len(self.sizes)), instructions))
         return tuple(stages)
 
@@ -164,4 +171,4 @@ class Lowering(Places):
         if self.section[k] != section:
             return IN == self.section[k] < section
         ranks = self.rank(Ref(LOCAL, k), span, section), self._complete(Ref(LOCAL, k), section)
-        return max(ranks) < rank and self.is_dear(k)
+        return max(ranks) < rank and k in self.dear

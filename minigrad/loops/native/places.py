@@ -52,6 +52,12 @@ class Places:
         whole = range(len(self.nodes))
         in_memory = [k for k in whole if k in stored or k in self.at_once or self.is_product(k) or self.is_total(k)]
         self.homes = {k: self._home(k) for k in in_memory}
+        self.dear: set[int] = set()
+        """What takes more than a few instructions to compute from what is in memory."""
+        for k in [k for k in whole if k not in self.homes]:
+            is_computed = not isinstance(self.nodes[k], Slice | Concatenate)
+            if (is_computed and formula(self.nodes[k], self.numbers(k)).is_dear) or self.dear & set(schedule.results_of(k)):
+                self.dear.add(k)
 
     def _dtype(self) -> Any:
         floats = {line.dtype for line in self.program.lines if line.dtype.kind == "f"}
@@ -179,9 +185,3 @@ class Places:
     def numbers(self, k: int) -> tuple[float | None, ...]:
         """Those operands of a line that are plain numbers."""
         return tuple([getattr(self.program.value(ref), "number", None) for ref in self.operands[k]])
-
-    def is_dear(self, k: int) -> bool:
-        """Whether to compute a result from what is in memory takes more than a few instructions."""
-        if not isinstance(self.nodes[k], Slice | Concatenate) and formula(self.nodes[k], self.numbers(k)).is_dear:
-            return True
-        return any(r not in self.homes and self.is_dear(r) for r in self.schedule.results_of(k))

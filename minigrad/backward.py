@@ -9,7 +9,7 @@ there. The tests hold the two sweeps to the same results, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from itertools import chain, repeat
 from typing import Any
 
@@ -38,13 +38,15 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
     sums = ArrayAccumulator()
     totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
     waiting = {output.serial: output}
-    newest_first = [-output.serial]
+    newest_first: list[int] = []
+    latest = -output.serial  # the last that was sent something for the first time: nearly always the next, and in no heap yet
     found: dict[Node, Gradient] = {}
     passed: list[Operation] = []
 
     send(output, gradient)
-    while newest_first:
-        newest = -heappop(newest_first)
+    while latest or newest_first:
+        newest = -(heappushpop(newest_first, latest) if latest else heappop(newest_first))
+        latest = 0
         node = waiting.pop(newest)
         total = totals.pop(newest)
         g = total if type(total) is array else added_up(total, node)
@@ -74,7 +76,9 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             total = totals.get(serial)
             if total is None:
                 waiting[serial] = source
-                heappush(newest_first, -serial)
+                if latest:
+                    heappush(newest_first, latest)
+                latest = -serial
             elif type(total) is Gathered:
                 total.add(source, contribution)
                 continue

@@ -97,17 +97,10 @@ class Cut:
 
     __slots__ = ("axis", "high", "low", "total")
 
-    def __init__(self, node: Node, span: Span) -> None:
-        self.axis = span[0]
-        self.low = self.high = span[2]
+    def __init__(self, node: Node, contribution: Piece) -> None:
+        self.axis, self.low, self.high, index = contribution.span
         self.total = np.empty(node.shape, node.dtype)
-
-    @classmethod
-    def of(cls, node: Node, contribution: Piece) -> Cut:
-        """One that holds a first contribution."""
-        cut = cls(node, contribution.span)
-        cut.put(contribution)
-        return cut
+        self.total[index] = contribution.values
 
     def put(self, contribution: Piece) -> None:
         """Write a contribution where it belongs."""
@@ -163,7 +156,7 @@ class Gathered:
             if axis in self.cuts:
                 self.cuts[axis].put(contribution)
             else:
-                self.cuts[axis] = Cut.of(node, contribution)
+                self.cuts[axis] = Cut(node, contribution)
         elif kind is Cut:
             self.cuts[contribution.axis] = contribution
         elif kind is OuterProduct:
@@ -247,7 +240,7 @@ class ArrayAccumulator:
         kind = type(contribution)
         if total is None:
             if kind is Piece:
-                self.totals[serial] = Cut.of(node, contribution)
+                self.totals[serial] = Cut(node, contribution)
             else:
                 self.totals[serial] = contribution if kind in DEFERRED else fitted(contribution, node)
         elif type(total) is Gathered:

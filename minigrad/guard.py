@@ -25,6 +25,7 @@ from typing_extensions import override
 
 from minigrad.errors import ConversionError, DTypeError, MutationError, ShapeError, UnsupportedInterpreterError
 from minigrad.graph import Operation
+from minigrad.turned import about_to_write
 
 __all__ = ["Array", "GuardedArray", "array_of", "bare", "entering", "needed_by", "refuse_if_needed"]
 
@@ -75,6 +76,7 @@ class GuardedArray(np.ndarray[Any, Any]):
         Raises:
             MutationError: a recorded operation needs the values.
         """
+        about_to_write()
         plain = self.view(np.ndarray)
         root = self
         while isinstance(root.base, GuardedArray):

@@ -11,6 +11,7 @@ from minigrad.errors import MutationError, ShapeError
 from minigrad.graph import Operation
 from minigrad.registry import operations
 from minigrad.scope import state
+from minigrad.turned import about_to_write
 from minigrad.values import Values
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Operators(Values):
                 "no_grad(); to compute with it, write t = t + x"
             )
         self._allow_write()
+        about_to_write()
         result = function(self, other)
         if result.shape != self.shape:
             raise ShapeError(f"in-place operator: expected a result of shape {self.shape}, got {result.shape}")

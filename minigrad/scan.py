@@ -15,6 +15,7 @@ from minigrad.loops import CannotCompile, execute, note, without_effects
 from minigrad.scope import current_place, no_grad, state, time_step
 from minigrad.steps import argument_names, code_of
 from minigrad.tensor import Tensor
+from minigrad.turned import weights_turned
 
 __all__ = ["scan"]
 
@@ -104,13 +105,14 @@ def _step_by_step(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: 
     sequences, names = pytree.ends(inputs), argument_names(f, 1, inputs)
     outputs: list[list[Any]] = [[]] * len(times)
     template: Any = None
-    for t in times:
-        with time_step(t):
-            x = pytree.rebuilt(inputs, [part[t - 1].named(name) for part, name in zip(sequences, names, strict=True)])
-            carry, y = _step(f, carry, x, f"scan, time step {t}")
-        if template is None:
-            template = pytree.mapped(_tensor, y)
-        outputs[t - 1] = pytree.like(template, y, f"scan, time step {t}: the output")
+    with weights_turned():
+        for t in times:
+            with time_step(t):
+                x = pytree.rebuilt(inputs, [part[t - 1].named(name) for part, name in zip(sequences, names, strict=True)])
+                carry, y = _step(f, carry, x, f"scan, time step {t}")
+            if template is None:
+                template = pytree.mapped(_tensor, y)
+            outputs[t - 1] = pytree.like(template, y, f"scan, time step {t}: the output")
     return carry, pytree.rebuilt(template, [ops.stack(list(column)) for column in zip(*outputs, strict=True)])
 
 

@@ -64,6 +64,7 @@ class State(threading.local):
         self.detector: Any = None
         self.tracer: Any = None
         self.loops: Any = None
+        self.turned: Any = None
         self.part: tuple[int, int, int] | None = None
         self.settings: list[tuple[weakref.ref[Exit] | None, Setting, Any]] = []
         self.looked_up: tuple[int, weakref.ref[Exit] | None] = NOTHING

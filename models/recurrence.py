@@ -10,7 +10,9 @@ import numpy as np
 from minigrad import Tensor, pytree, scope, time_step, where
 from minigrad.graph import Leaf, Operation
 from minigrad.loops import MASK, CannotCompile, execute, without_effects
+from minigrad.recording import given
 from minigrad.scan import plain_reason
+from minigrad.scope import state as state_of_thread
 
 from .lengths import Valid, fitting, is_padding_behind, selected
 from .promise import ADVANCING, known_of, memory_of
@@ -71,9 +73,10 @@ class Recurrence:
         """The outputs of all steps, run one after the other, each at its own time in the scope ``now``, and the final state."""
         valid, advance, inputs = self.valid, self.step, self.inputs
         hs: list[Any] = [None] * len(self.times)
+        cuts = self.own_windows or self.window < len(self.times)
         for done, t in enumerate(self.times):
             now.move(t)
-            if done:
+            if done and cuts:
                 state = self._cut(done, t, state)
             mask = None if valid is None or valid[t - 1].all() else valid[t - 1][:, None]
             if mask is not None and not mask.any():
@@ -152,6 +155,8 @@ class Recurrence:
 
 def _row(xs: Tensor, t: int) -> Tensor:
     """x_t."""
+    if type(xs) is Tensor and not xs._wants and state_of_thread.recording:
+        return given(xs._array[t - 1], "x", "input")
     x = xs[t - 1].named("x")
     node = x._node
     if isinstance(node, Leaf):

@@ -48,8 +48,10 @@ def shape_of(value: Any) -> tuple[int, ...]:
 def names_of(cell: Any, state: Any) -> Sequence[str]:
     """What the parts of a state are called: as the cell says, or as the fields of a named tuple or the keys of a dict."""
     declared: Sequence[str] = getattr(cell, "state_names", ())
+    if declared or isinstance(state, Tensor):
+        return declared
     fields: Sequence[str] = getattr(state, "_fields", ())
-    return declared or fields or _keys_of(state)
+    return fields or _keys_of(state)
 
 
 def _keys_of(state: Any) -> Sequence[str]:
@@ -101,8 +103,10 @@ def checked_state(label: str, new: Any, old: Any) -> Any:
     if type(new) is Tensor and type(old) is Tensor and new._array.shape == old._array.shape:
         return new
     if isinstance(new, tuple) and type(new) is type(old) and len(new) == len(old):
-        pairs = zip(new, old, strict=True)
-        if all(type(a) is type(b) is Tensor and a._array.shape == b._array.shape for a, b in pairs):
+        for a, b in zip(new, old, strict=True):
+            if not (type(a) is type(b) is Tensor and a._array.shape == b._array.shape):
+                break
+        else:
             return new
     expected, got = [shape_of(part) for part in parts_of(old)], [shape_of(part) for part in parts_of(in_order(new, old))]
     if len(got) != len(expected) or not all(map(_fits, expected, got)):

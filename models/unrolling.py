@@ -21,6 +21,7 @@ from minigrad.graph import Leaf
 from minigrad.loops import CannotCompile, note
 from minigrad.memory import collector_paused
 from minigrad.recording import given
+from minigrad.turned import weights_turned
 
 from .checks import positive_size
 from .lengths import Valid, batch_first, selected, steps_that_count
@@ -142,7 +143,7 @@ def run(
             except CannotCompile as ended:
                 reason = str(ended)
         note(f"unroll {label}", T, reason=reason)
-        with collector_paused():
+        with collector_paused(), weights_turned():
             steps, last = loop.step_by_step(state, now)
         called_alike(state, last)
         return steps, last

@@ -105,8 +105,9 @@ def matmul(a: Any, b: Any) -> Tensor:
         a = operand(a, "matmul")
     if type(b) is not Tensor:
         b = operand(b, "matmul")
+    weights = state.turned
     try:
-        y = product(a._array, b._array)
+        y = product(a._array, b._array if weights is None else weights.read(a._array, b._array))
     except (ValueError, AttributeError):
         raise ShapeError(
             f"matmul: expected (..., M, K) @ (..., K, N) or vectors (K,), got {a.shape} @ {b.shape}; the last axis of the "

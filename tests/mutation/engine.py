@@ -28,6 +28,19 @@ MUTANTS = [
         ),
     ),
     *rows(
+        "turned",
+        ("turned: a copy outlives a write", "class TurnedWeights", "        self.copies.clear()\n", ""),
+        ("turned: a square weight for its transpose", "class TurnedWeights", " or not b.flags.f_contiguous", ""),
+        ("turned: a part of a weight for the whole", "class TurnedWeights", "b.size != weight.size or ", ""),
+        (
+            "turned: a loop in a loop has its own copies",
+            "class weights_turned",
+            "TurnedWeights() if found is None else found",
+            "TurnedWeights()",
+        ),
+        ("turned: the copies outlive the loop", "class weights_turned", "state.turned = found", "pass"),
+    ),
+    *rows(
         "gradients",
         (
             "one product by itself: the factors change places",
@@ -163,8 +176,8 @@ MUTANTS = [
         (
             "backward: the oldest goes next",
             "def sweep_arrays",
-            "heappush(newest_first, -serial)",
-            "newest_first.append(-serial)",
+            "heappush(newest_first, latest)",
+            "newest_first.append(latest)",
         ),
     ),
     *rows(

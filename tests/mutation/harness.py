@@ -50,6 +50,7 @@ OPERATIONS = (
     "ops_properties",
 )
 ENGINE = (
+    "turned",
     "backward",
     "engine_accumulation",
     "engine_mutation",

@@ -145,8 +145,8 @@ class Operators(Values):
                 "in-place operator: this leaf needs a gradient and recording is on. To update a parameter, do it under "
                 "no_grad(); to compute with it, write t = t + x"
             )
-        self._allow_write()
         about_to_write()
+        self._allow_write()
         result = function(self, other)
         if result.shape != self.shape:
             raise ShapeError(f"in-place operator: expected a result of shape {self.shape}, got {result.shape}")

@@ -154,7 +154,7 @@ class Custom(Operation):
                 f"backward: the vjp of {self.described()} must return one gradient for each of {len(inputs)} inputs (None "
                 f"where there is none), got {len(gradients)}"
             )
-        return [self._checked(k, share, value) for k, (share, value) in enumerate(zip(gradients, inputs, strict=True))]
+        return [self._checked(k, part, value) for k, (part, value) in enumerate(zip(gradients, inputs, strict=True))]
 
     def _recorded_anew(self, inputs: Sequence[Any]) -> Any:
         """What ``forward`` saves when it is run on Tensors."""
@@ -167,18 +167,20 @@ class Custom(Operation):
             )
             raise
 
-    def _checked(self, k: int, share: Any, value: Any) -> Any:
-        if share is None:
+    def _checked(self, k: int, contribution: Any, value: Any) -> Any:
+        if contribution is None:
             return None
-        share = share if isinstance(share, Tensor) else np.asarray(share)
-        if share.dtype.kind not in "fiub":
-            raise DTypeError(f"backward: the vjp of {self.described()}: input {k}: expected real numbers, got {share.dtype}")
-        if share.shape != np.shape(value):
+        contribution = contribution if isinstance(contribution, Tensor) else np.asarray(contribution)
+        if contribution.dtype.kind not in "fiub":
+            raise DTypeError(
+                f"backward: the vjp of {self.described()}: input {k}: expected real numbers, got {contribution.dtype}"
+            )
+        if contribution.shape != np.shape(value):
             raise ShapeError(
                 f"backward: the vjp of {self.described()}: input {k} has the shape {np.shape(value)}, its gradient "
-                f"{share.shape}; sum it over the axes along which the input was stretched"
+                f"{contribution.shape}; sum it over the axes along which the input was stretched"
             )
-        return share
+        return contribution
 
 
 def read_only(value: Any) -> Any:

@@ -101,8 +101,8 @@ class ByTime(SilentAccumulator):
             contributions[leaf] = np.sqrt(squares)
         there = [column for column, t in enumerate(self.times) if t in self.taken]
         values = {label: sizes[there] for label, sizes in values.items()}
-        shares = {leaf: sizes[there] for leaf, sizes in contributions.items()}
-        return Measured([self.times[column] for column in there], values, shares)
+        contributions = {leaf: sizes[there] for leaf, sizes in contributions.items()}
+        return Measured([self.times[column] for column in there], values, contributions)
 
     def _one_by_one(self, leaf: Node, parts: Sequence[tuple[list[int], Part]]) -> Array:
         """The norms where several parts are sent to the same entries, which are added up before."""

@@ -58,21 +58,21 @@ class Einsum(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return [
-            self._share(k, g, saved) if source is not None and source.requires_grad else None
+            self._contribution(k, g, saved) if source is not None and source.requires_grad else None
             for k, source in enumerate(self.sources)
         ]
 
-    def _share(self, k: int, g: Gradient, saved: Sequence[Any]) -> Gradient:
+    def _contribution(self, k: int, g: Gradient, saved: Sequence[Any]) -> Gradient:
         others = [j for j in range(len(saved)) if j != k]
         sources = [self.out, *(self.letters[j] for j in others)]
         shared = [letter for letter in self.letters[k] if any(letter in source for source in sources)]
-        share = np.einsum(f"{','.join(sources)}->{''.join(shared)}", g, *(saved[j] for j in others), optimize=True)
-        if share.shape == self.shapes[k]:
-            return share
-        sizes = dict(zip(shared, share.shape, strict=True))
+        contribution = np.einsum(f"{','.join(sources)}->{''.join(shared)}", g, *(saved[j] for j in others), optimize=True)
+        if contribution.shape == self.shapes[k]:
+            return contribution
+        sizes = dict(zip(shared, contribution.shape, strict=True))
         apart = [sizes.get(letter, 1) for letter in self.letters[k]]
         full = np.broadcast_shapes(tuple(apart), self.shapes[k])
-        return np.broadcast_to(share.reshape(tuple(apart)), full)
+        return np.broadcast_to(contribution.reshape(tuple(apart)), full)
 
 
 def _parsed(subscripts: Any, ndims: list[int]) -> tuple[list[str], str]:

@@ -38,7 +38,7 @@ class Switch(Operation):
     """y = x where a mask holds, else 0;  ∂L/∂x = g where it holds, else 0.
 
     The mask says on which side of its kink an operand was. Between kinks it does not change, so the operand's own
-    share is 0; it is an input all the same, so that the second derivative of a function that is straight between its
+    contribution is 0; it is an input all the same, so that the second derivative of a function that is straight between its
     kinks is 0 and not an error.
     """
 

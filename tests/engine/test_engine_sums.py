@@ -112,7 +112,7 @@ VECTOR = {
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("first", MATRIX)
-def test_shares_of_a_matrix_add_up_whatever_kind_comes_first(first: str, dtype: Any) -> None:
+def test_contributions_to_a_matrix_add_up_whatever_kind_comes_first(first: str, dtype: Any) -> None:
     to = node(3, 4, dtype=dtype)
     for others in ([], *[[name] for name in MATRIX], list(MATRIX)):
         sums, sent = ArrayAccumulator(), [MATRIX[name] for name in (first, *others)]
@@ -125,7 +125,7 @@ def test_shares_of_a_matrix_add_up_whatever_kind_comes_first(first: str, dtype: 
 
 
 @pytest.mark.parametrize("first", VECTOR)
-def test_shares_of_a_vector_add_up_whatever_kind_comes_first(first: str) -> None:
+def test_contributions_to_a_vector_add_up_whatever_kind_comes_first(first: str) -> None:
     to = node(4)
     for others in ([], *[[name] for name in VECTOR], list(VECTOR), ["rows"] * 200):
         sums, sent = ArrayAccumulator(), [VECTOR[name] for name in (first, *others)]
@@ -137,7 +137,7 @@ def test_shares_of_a_vector_add_up_whatever_kind_comes_first(first: str) -> None
         assert [share.tobytes() for share in after] == [share.tobytes() for share in before]
 
 
-def test_one_share_that_waited_is_added_up_with_the_dtype_and_the_shape_of_its_node() -> None:
+def test_one_contribution_that_waited_is_added_up_with_the_dtype_and_the_shape_of_its_node() -> None:
     for share in MATRIX.values():
         if not isinstance(share, np.ndarray):
             to = node(3, 4, dtype=np.float32)
@@ -152,7 +152,7 @@ def test_one_share_that_waited_is_added_up_with_the_dtype_and_the_shape_of_its_n
     )
 
 
-def test_shares_of_several_results_stay_apart() -> None:
+def test_contributions_to_several_results_stay_apart() -> None:
     to, x, y = node(2), matrix((2,)), matrix((2,)) + 1
     sums = ArrayAccumulator()
     for which, share in ((0, x), (-1, y), (0, y)):

@@ -276,8 +276,8 @@ MUTANTS = [
         (
             "einsum: a letter summed by itself",
             "class Einsum",
-            "return np.broadcast_to(share.reshape(tuple(apart)), full)",
-            "return share.reshape(tuple(apart)) + np.zeros(full) / 2 * 0 + (np.arange(full[-1]) > 0) * 1e-3",
+            "return np.broadcast_to(contribution.reshape(tuple(apart)), full)",
+            "return contribution.reshape(tuple(apart)) + np.zeros(full) / 2 * 0 + (np.arange(full[-1]) > 0) * 1e-3",
         ),
     ),
     *rows(

@@ -627,7 +627,7 @@ MUTANTS = [
             "if False:",
         ),
         ("function: gradients of any number", "class Custom", "if len(gradients) != len(inputs):", "if False:"),
-        ("function: gradients of any shape", "class Custom", "if share.shape != np.shape(value):", "if False:"),
+        ("function: gradients of any shape", "class Custom", "if contribution.shape != np.shape(value):", "if False:"),
         (
             "function: results of several dtypes",
             "class Function",

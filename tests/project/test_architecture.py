@@ -1,6 +1,7 @@
 """One house, three floors: what may import what, and what may be installed."""
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -106,6 +107,24 @@ def test_no_import_goes_in_a_circle() -> None:
         ends = [name for name, targets in arrows.items() if not (targets - {name}) & arrows.keys()]
         assert ends, f"imports go in a circle among {sorted(arrows)}"
         arrows = {name: targets for name, targets in arrows.items() if name not in ends}
+
+
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_architecture_names_every_room_of_the_engine_and_no_other() -> None:
+    table = PAGE.partition("## The rooms of the engine")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")][1:]
+    named = {name for cell in cells for name in re.findall(r"[\w/]+", re.sub(r"\]\([^)]*\)|\.py", "", cell))}
+    rooms = {path.stem for path in FLOORS["minigrad"].glob("[!_]*.py")}
+    rooms |= {f"{path.parent.name}/" for path in FLOORS["minigrad"].glob("*/__init__.py")}
+    assert named - {"loops/native/"} == rooms
+
+
+def test_what_the_page_of_the_architecture_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", PAGE)
+    assert len(links) > 10
+    assert not [link for link in links if not (ROOT / link).exists()]
 
 
 def test_no_setting_of_numpys_is_used_that_an_interrupt_leaves_on() -> None:

@@ -32,6 +32,12 @@ FEW = 0.65
 """What costs more is tried only where entries can be computed by themselves."""
 MORE = 0.95
 """The same where there is more than a name."""
+FEW_TIMES = 2
+"""So many values for each entry are tried one by one."""
+LOST = 0.1
+"""What each operation costs that is replaced by something else."""
+NOTHING = 1e-12
+"""The mark of an array of zeros is smaller."""
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
 
@@ -122,7 +128,13 @@ def places_of(function: Written, statement: ast.stmt, visit: Visit, pure: Callab
 
 
 def at_places(
-    places: Sequence[Place], visits: Sequence[Visit], still: Sequence[Visit], known: Sequence[Phrase], truths: Truths
+    places: Sequence[Place],
+    visits: Sequence[Visit],
+    still: Sequence[Visit],
+    known: Sequence[Phrase],
+    truths: Truths,
+    early: int = EARLY,
+    whole: bool = False,
 ) -> Iterator[Edit]:
     """What could stand in places of one statement, each result once.
 
@@ -132,6 +144,8 @@ def at_places(
         still: the variables there at times when nothing is to be changed.
         known: what is at hand.
         truths: what is known to be a part of a gradient.
+        early: at so many of the first visits the statement has to give such a part.
+        whole: where it gives a part already it has to give a whole gradient.
     """
     at_hand = AtHand(places[0].function, known, [*visits, *still], len(visits))
     statement = places[0].statement
@@ -141,7 +155,7 @@ def at_places(
     best: dict[tuple[ast.expr, Any], Edit] = {}
     for place in places:
         try:
-            tried = list(_At(place, at_hand, truths).edits())
+            tried = list(_At(place, at_hand, truths, early, whole).edits())
         except _LostError:
             continue
         for mark, edit in tried:
@@ -174,18 +188,21 @@ class _LostError(Exception):
 class _At:
     """One place, with what is there at each visit."""
 
-    def __init__(self, place: Place, at_hand: AtHand, truths: Truths) -> None:
+    def __init__(self, place: Place, at_hand: AtHand, truths: Truths, early: int, whole: bool) -> None:
         self.place, self.at_hand, self.truths, self.visits = place, at_hand, truths, at_hand.visits
+        self.early, self.whole = early, False
         self.function, self.space = at_hand.function, at_hand.space
         self.text = self.function.segment(place.node)
         self.now, self.outlets = self._values(place.node), self._values(place.outlet)
         self.before = [float(marks_of(outlet, outlet.ndim)) for outlet in self.outlets]
         self.changing = at_hand.changing
+        self.linear: dict[int, tuple[float, Array] | None] = {}
         self.totals = [self._total(visit, outlet) for visit, outlet in zip(self.visits, self.outlets, strict=True)]
         self.right = all(
             self._known(np.array([mark]), total, outlet.size)[0]
-            for mark, total, outlet in list(zip(self.before, self.totals, self.outlets, strict=True))[: self.changing]
+            for mark, total, outlet in list(zip(self.before, self.totals, self.outlets, strict=True))[: min(self.changing, self.early)]
         )
+        self.whole = self.right and whole
 
     def _values(self, node: ast.expr) -> list[Array]:
         code = compiled(self.function.segment(node))
@@ -206,7 +223,8 @@ class _At:
         return 0.0
 
     def _known(self, marks: Array, total: float, size: int) -> Array:
-        return self.truths.known(marks, size) | (self.truths.known(marks + total, size) if total else False)
+        known = self.truths.among_whole if self.whole else self.truths.known
+        return known(marks, size) | (known(marks + total, size) if total else False)
 
     def edits(self) -> Iterator[tuple[Any, Edit]]:
         """What could stand here, with the marks of the outlet then."""
@@ -228,7 +246,7 @@ class _At:
         def combined(by: Callable[[Any, Any], Any]) -> list[Array]:
             return [by(value, stack) for value, stack in zip(now, pool.stacks, strict=True)]
 
-        yield from self._tried(costs, pool.stacks, pool.text)
+        yield from self._tried(costs, pool.stacks, pool.text, self._lost())
         terms = costs + np.where(((costs > 0) | isinstance(self.place.node, ast.BinOp)) & self._is_factor(), np.inf, 0.0)
         yield from self._tried(terms, combined(np.add), lambda k: f"{here} + {pool.text(k)}")
         yield from self._tried(terms + 0.1, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
@@ -242,50 +260,85 @@ class _At:
         products = (n for n in ast.walk(self.place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult | ast.Div))
         return not is_sum and any(node is n.left or node is n.right for n in products)
 
-    def _tried(self, costs: Array, values: list[Array], text: Callable[[int], str]) -> Iterator[tuple[Any, Edit]]:
+    def _lost(self) -> float:
+        """What it costs to write something else for all that stands here."""
+        return LOST * sum(isinstance(node, ast.BinOp | ast.Call) for node in ast.walk(self.place.node))
+
+    def _tried(
+        self, costs: Array, values: list[Array], text: Callable[[int], str], lost: float = 0.0
+    ) -> Iterator[tuple[Any, Edit]]:
         """Edits by which each of a stack of values comes to stand here, as far as they make a difference.
 
         Args:
             costs: how much each changes; less than 0 for what is tried in any case, infinite for what is not.
             values: the stack, at each visit.
             text: how each is written.
+            lost: what each costs beside.
         """
         kept = np.flatnonzero(np.isfinite(costs))
         count = len(self.visits)
         table = np.full((count, len(costs)), np.nan)
         hits, changed = np.ones(len(costs), bool), np.zeros(len(costs), bool)
         for number in (*range(self.changing, count), *range(self.changing)):
-            marks, size, shape = self._results(values[number][kept], self.visits[number])
+            marks, size, shape = self._results(values[number][kept], number)
             same = (shape == self.outlets[number].shape) & (np.abs(marks - self.before[number]) <= 1e-9 * np.abs(marks))
             table[number, kept] = marks
             if number >= self.changing:
                 kept = kept[same]
             else:
                 changed[kept] |= ~same
-                if number < EARLY:  # later on, what comes of the mistake may be wrong already
-                    hits[kept] &= self._known(marks, self.totals[number], size)
+                if number < self.early:  # later on, what comes of the mistake may be wrong already
+                    hits[kept] &= self._known(marks, self.totals[number], size) & (np.abs(marks) > NOTHING)
                 kept = kept[np.isfinite(marks)]
         simple = (costs < 0) | ((costs == 0) & (not self.right))
         for k in kept[(changed & (hits | simple))[kept]]:
             hit = (0.5 if self.right else 1.0) if hits[k] else 0.0
             mark = tuple(float(f"{mark:.9e}") for mark in table[:, k])
-            yield mark, self._edit(text(int(k)), 1.0 + max(float(costs[k]), 0.0), hit)
+            yield mark, self._edit(text(int(k)), 1.0 + max(float(costs[k]), 0.0) + lost, hit)
 
     def _edit(self, text: str, cost: float, hit: float) -> Edit:
         return Edit(self.function, self.place.statement, [(self.place.node, text)], cost, hit=hit)
 
-    def _results(self, stack: Array, visit: Visit) -> tuple[Array, int, tuple[int, ...]]:
-        """The marks of the outlet for each value here; how many entries it has, and its shape."""
+    def _results(self, stack: Array, number: int) -> tuple[Array, int, tuple[int, ...]]:
+        """The marks of the outlet for each value here at a visit; how many entries it has, and its shape."""
         if not len(stack):
             return np.zeros(0), 1, (0,)
         if self.place.around is None:
             return marks_of(stack, stack.ndim - 1), stack[0].size, stack.shape[1:]
-        ndim = self.outlets[0].ndim
+        ndim, visit = self.outlets[0].ndim, self.visits[number]
         if self.place.entrywise and stack.ndim - 1 == ndim:
             results = evaluated(self.place.around, self.space, {**visit, HOLE: stack})
             if results is not None and results.ndim == ndim + 1 and len(results) == len(stack):
                 return marks_of(results, ndim), results[0].size, results.shape[1:]
+        if len(stack) > FEW_TIMES * stack[0].size and stack.shape[1:] == self.now[number].shape:
+            linear = self._as_linear(number)
+            if linear is not None:
+                outlet = self.outlets[number]
+                return linear[0] + stack.reshape(len(stack), -1) @ linear[1], outlet.size, outlet.shape
         single = [evaluated(self.place.around, self.space, {**visit, HOLE: value}) for value in stack]
         shape = next((value.shape for value in single if value is not None), (0,))
         marks = [np.nan if v is None or v.shape != shape else float(marks_of(v, v.ndim)) for v in single]
         return np.array(marks), int(np.prod(shape)), shape
+
+    def _as_linear(self, number: int) -> tuple[float, Array] | None:
+        """The mark of the outlet at a visit as a constant and a factor for each entry of what stands here; None if it is not so.
+
+        Products of matrices, sums and means are: then a handful of values tells the marks of thousands.
+        """
+        if number not in self.linear:
+            self.linear[number] = self._measured(number)
+        return self.linear[number]
+
+    def _measured(self, number: int) -> tuple[float, Array] | None:
+        assert self.place.around is not None
+        shape, size, visit = self.now[number].shape, self.now[number].size, self.visits[number]
+        probe = marks_of(np.eye(size + 1)[:, :size], 1)[:size] + 0.5
+        marks = []
+        for entries in (np.zeros(size), probe, -2 * probe, *np.eye(size)):
+            value = evaluated(self.place.around, self.space, {**visit, HOLE: entries.reshape(shape)})
+            if value is None or value.shape != self.outlets[number].shape or not np.isfinite(value).all():
+                return None
+            marks.append(float(marks_of(value, value.ndim)))
+        constant, factors = marks[0], np.array(marks[3:]) - marks[0]
+        expected = constant + np.array([probe @ factors, -2 * probe @ factors])
+        return (constant, factors) if np.allclose(marks[1:3], expected, 1e-10, 1e-10) else None

@@ -12,7 +12,8 @@ from minigrad.checks.effects import EFFECTS
 from minigrad.checks.finding import Finding
 from minigrad.checks.located.kinds import kind_of
 from minigrad.checks.located.lines import Line, corrected_by, lines_between
-from minigrad.checks.located.search import Search, State, gradients_of, quietly
+from minigrad.checks.located.search import Search, gradients_of, quietly
+from minigrad.checks.located.state import State
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.trial import Trial
 

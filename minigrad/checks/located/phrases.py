@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
 
-__all__ = ["HOLE", "Phrase", "compiled", "evaluated", "expressions", "phrases", "tight"]
+__all__ = ["HOLE", "OWN_SCOPES", "Phrase", "compiled", "evaluated", "expressions", "phrases", "tight"]
 
 HOLE = "__hole__"
 """What stands for what is put into an expression."""
 FORMS = ("1 - {a}", "1 - {a}**2", "{a} * (1 - {a})", "1 - {np}.tanh({a})**2", "{np}.tanh({a})")
 """What is made of one array, in derivatives of gates."""
+KEYS = 24
+"""So many keys are tried at most."""
 OWN_SCOPES = (
     ast.Lambda,
     ast.ListComp,
@@ -73,8 +77,10 @@ def phrases(function: Written) -> list[Phrase]:
                 around[text] = tuple(_around(function, node))
             if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
                 bases[function.segment(node.value)] = None
-                indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice)))
+                indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice), counters(function)))
     found |= {name: 0 for name in _assigned(function.tree) if name not in found}
+    for text in _by_other_keys(function):
+        found.setdefault(text, 0)
     for base in bases:
         for index in indices:
             found.setdefault(f"{base}[{index}]", 0)
@@ -105,9 +111,17 @@ def _is_numpy(value: Any) -> bool:
     return value is np or type(value).__name__ == "_Doubles"
 
 
-def _near(index: ast.expr, text: str) -> Iterator[str]:
-    """The index, and those of the steps before and after."""
+def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
+    """The index, those of the steps before and after, and those by which other loops count."""
     yield text
+    for name in counted:
+        used = [node for node in ast.walk(index) if isinstance(node, ast.Name) and node.id in counted]
+        if used and all(node.id != name for node in used):
+            renamed = copy.deepcopy(index)
+            for node in ast.walk(renamed):
+                if isinstance(node, ast.Name) and node.id in counted:
+                    node.id = name
+            yield ast.unparse(renamed)
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     for k, part in enumerate(parts):
         steps: list[str] = []
@@ -117,6 +131,28 @@ def _near(index: ast.expr, text: str) -> Iterator[str]:
             steps = [ast.unparse(part.left)]
         for other in steps:
             yield ", ".join(other if j == k else ast.unparse(inner) for j, inner in enumerate(parts))
+
+
+def _by_other_keys(function: Written) -> Iterator[str]:
+    """What he has under a key or at a constant index, W["f"] or W[0], under the other keys that occur in the function."""
+    constants = [
+        node
+        for node in ast.walk(function.tree)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int | str)
+    ]
+    keys: dict[type, dict[str, None]] = {int: {}, str: {}}
+    for node in constants:
+        assert isinstance(node.slice, ast.Constant)
+        keys[type(node.slice.value)][function.segment(node.slice)] = None
+    for outer in ast.walk(function.tree):
+        if not isinstance(outer, ast.Subscript) or "\n" in function.segment(outer):
+            continue
+        for node in constants:
+            if not isinstance(getattr(outer, "ctx", None), ast.Load) or not any(inner is node for inner in ast.walk(outer)):
+                continue
+            assert isinstance(node.slice, ast.Constant)
+            for key in list(keys[type(node.slice.value)])[:KEYS]:
+                yield function.segment(outer, [(node.slice, key)])
 
 
 def _assigned(tree: ast.AST) -> Iterator[str]:

@@ -72,8 +72,19 @@ class AtHand:
         if shape not in self.pools:
             here = [(text, rank, values) for text, (rank, values) in self.values.items() if values[0].shape == shape]
             kinds = [_phrases(here, len(self.visits), shape), *_products(here, len(self.visits), shape)]
-            self.pools[shape] = Pool([*kinds, *self._renamed(shape), *self._dots(shape)], shape, len(self.visits))
+            kinds += [*self._stretched(shape), *self._renamed(shape), *self._dots(shape)]
+            self.pools[shape] = Pool(kinds, shape, len(self.visits))
         return self.pools[shape]
+
+    def _stretched(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
+        """Products of two names, of which one is stretched, as peepholes are."""
+        names = [(text, values) for text, (rank, values) in self.values.items() if rank == 0]
+        whole = [entry for entry in names if entry[1][0].shape == shape]
+        small = [entry for entry in names if entry[1][0].shape != shape and entry[1][0].size > 1 and _fits(entry[1][0], shape)]
+        pairs = list(itertools.product(small, whole))
+        if pairs and np.prod(shape):
+            stacks = [np.array([x[1][k] * y[1][k] for x, y in pairs]) for k in range(len(self.visits))]
+            yield _Kind(0.5, stacks, lambda k: product_of(pairs[k][0][0], pairs[k][1][0]))
 
     def _renamed(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
         """What he computes somewhere, with another name in the place of one of those in it."""
@@ -122,6 +133,11 @@ class AtHand:
         return "{} @ {}" if " @ " in text or "matmul" not in text else "np.matmul({}, {})"
 
 
+def _fits(value: Array, shape: tuple[int, ...]) -> bool:
+    """Whether a product with an array of that shape has that shape."""
+    return value.ndim <= len(shape) and all(n in (1, m) for n, m in zip(value.shape[::-1], shape[::-1], strict=False))
+
+
 def _stacked(values: Sequence[list[Array]], visits: int, shape: tuple[int, ...]) -> list[Array]:
     return [np.array([value[k] for value in values]).reshape(len(values), *shape) for k in range(visits)]
 
@@ -157,7 +173,12 @@ def product_of(*parts: str) -> str:
     """The text of a product; of a name with itself, the square."""
     if len(parts) == 2 and parts[0] == parts[1] and tight(parts[0]) == parts[0] and " " not in parts[0]:
         return f"{parts[0]}**2"
-    return " * ".join(tight(part) for part in parts)
+    return " * ".join([tight(parts[0]), *(f"({p})" if _is_matmul(p) else tight(p) for p in parts[1:])])
+
+
+def _is_matmul(text: str) -> bool:
+    node = ast.parse(text, mode="eval").body
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
 
 
 def _renamed(text: str, old: str, new: str) -> str:

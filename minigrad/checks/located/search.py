@@ -8,45 +8,31 @@ import io
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 from minigrad.checks.answer import answered
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import Place, at_places, everywhere, of_statements, places_of
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.functions import editable, is_pure
+from minigrad.checks.located.frontier import WHOLE, Seen, looked_at
+from minigrad.checks.located.guided import guided
 from minigrad.checks.located.phrases import Phrase, phrases
+from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.trying import switchable
-from minigrad.checks.located.watching import Visit, watched
+from minigrad.checks.located.watching import EARLY, Visit, watched
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.tracing import in_double_precision, replaced
 from minigrad.checks.trial import Trial, fitted
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
-__all__ = ["Search", "State", "gradients_of", "quietly"]
+__all__ = ["Search", "gradients_of", "quietly"]
 
 DEPTH = 4
 BEAM = 3
-
-
-class State(NamedTuple):
-    """The user's functions with some corrections made."""
-
-    functions: dict[FunctionType, Written]
-    edits: tuple[Edit, ...] = ()
-
-    def with_edit(self, edit: Edit) -> State:
-        """The same with one more."""
-        changed = edit.applied()
-        return State(self.functions | {changed.function: changed}, (*self.edits, edit))
-
-    def codes(self) -> dict[FunctionType, Any]:
-        """What the functions are to run."""
-        return {function: now.compiled() for function, now in self.functions.items()}
 
 
 def gradients_of(trial: Trial) -> dict[str, Array] | None:
@@ -70,6 +56,7 @@ class Search:
     def __init__(self, trials: Sequence[Trial], rtol: float, deadline: float) -> None:
         self.trials, self.rtol, self.deadline = trials, rtol, deadline
         self.truths = Truths(trials[-1])
+        self.known: dict[Written, list[Phrase]] = {}
 
     def late(self) -> bool:
         """Whether the time is over."""
@@ -101,7 +88,13 @@ class Search:
     def run(self) -> tuple[list[Written], list[State]]:
         """The functions as they are; and corrections with which all is right, none if there are none."""
         originals = editable(self.trials[0])
-        waiting = [State({function.function: function for function in originals})]
+        start = State({function.function: function for function in originals})
+        done = guided(self, start)
+        if done and len(done[0].edits) > 1:
+            done = self.extended(start)[0] or done  # one correction is likelier than several
+        if done or self.late():
+            return originals, done
+        waiting = [start]
         for _ in range(DEPTH):
             following: list[tuple[Any, State]] = []
             for state in waiting:
@@ -163,17 +156,12 @@ class Search:
     ) -> Iterator[list[Edit]]:
         """What may be tried, in groups, the likeliest first: statements, and expressions that no right gradient depends on."""
         functions = list(state.functions.values())
-        pure = {function: is_pure(function, state.functions) for function in functions}
-        places: list[Place] = []
-        for function in functions:
-            for statement, _ in all_statements(function.tree):
-                if statement in seen[0]:
-                    places += places_of(function, statement, seen[0][statement][0], pure[function])
+        clean = {line.statement: line.clean or EARLY for line in looked_at(functions, seen[0], self.truths)}
+        places = [place for here in self.places(state, seen[0]).values() for place in here]
         influence = self.influence(functions, places, self.trials[shortest])
         still = self.influence(functions, places, self.trials[shortest - 1]) if shortest else {}
         right = before[shortest]
         wrong = set(self.trials[shortest].given) - right
-        known: dict[Written, list[Phrase]] = {}
         found: list[Edit] = []
         for everything, fixed in itertools.product((True, False), (False, True)):
             if everything and fixed:
@@ -187,18 +175,42 @@ class Search:
             for statement, here in statements.items():
                 if self.late():
                     return
-                function = here[0].function
-                if function not in known:
-                    known[function] = [
-                        p
-                        for p in phrases(function)
-                        if all(pure[function](c) for c in ast.walk(ast.parse(p.text)) if isinstance(c, ast.Call))
-                    ]
-                visits = seen[0][statement]
                 unchanged = seen[1].get(statement, [])[-1:] if fixed else []
-                found += at_places(here, visits, unchanged, known[function], self.truths)
+                known, early = self.phrases(here[0].function, state), clean.get(statement, EARLY)
+                found += at_places(here, seen[0][statement], unchanged, known, self.truths, early)
             yield sorted([*found, *everywhere(found)], key=lambda edit: edit.rank)
             found = []
+
+    def places(self, state: State, seen: dict[Any, list[Visit]]) -> dict[ast.stmt, list[Place]]:
+        """The expressions in each statement that ran, function by function."""
+        found = {}
+        for function in state.functions.values():
+            pure = is_pure(function, state.functions)
+            for statement, _ in all_statements(function.tree):
+                if statement in seen:
+                    found[statement] = list(places_of(function, statement, seen[statement][0], pure))
+        return found
+
+    def phrases(self, function: Written, state: State) -> list[Phrase]:
+        """What is at hand in a function, as far as it can be computed beside."""
+        if function not in self.known:
+            pure = is_pure(function, state.functions)
+            self.known[function] = [
+                phrase
+                for phrase in phrases(function)
+                if all(pure(call) for call in ast.walk(ast.parse(phrase.text)) if isinstance(call, ast.Call))
+            ]
+        return self.known[function]
+
+    def corrections(self, state: State, seen: dict[Any, list[Visit]], lines: Sequence[Seen]) -> list[Edit]:
+        """What may be tried in some lines."""
+        places = self.places(state, {line.statement: seen[line.statement] for line in lines})
+        found: list[Edit] = []
+        for line in lines:
+            if here := places.get(line.statement):
+                known = self.phrases(line.function, state)
+                found += at_places(here, seen[line.statement], [], known, self.truths, line.clean or 1, line.known < WHOLE)
+        return [*found, *everywhere(found)]
 
     def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:
         """Which gradients depend on each array in a statement, at its first visit and at the others."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from minigrad.checks.located.written import Places, Written
 
-__all__ = ["all_statements", "carried_on", "rewritten_statement"]
+__all__ = ["all_statements", "carried_on", "counters", "rewritten_statement"]
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -56,25 +56,35 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
     yield from _targets(function, statement)
 
 
+def counters(function: Written) -> list[str]:
+    """What loops count with."""
+    loops = [node for node in ast.walk(function.tree) if isinstance(node, ast.For)]
+    return list(dict.fromkeys(n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)))
+
+
 def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
     """The loop over one step more at either end, in the other direction."""
     text = function.segment(node)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "reversed" and len(node.args) == 1:
+    if isinstance(node, ast.Subscript) and function.segment(node.slice).replace(" ", "") == "::-1":
+        yield function.segment(node.value)
+        yield from (f"{inner}[::-1]" for inner in _iterated(function, node.value) if not inner.startswith("reversed"))
+    elif isinstance(node, ast.Call) and function.segment(node.func) in ("range", "reversed", "np.arange", "numpy.arange"):
+        called = function.segment(node.func)
+        if called == "reversed" and len(node.args) == 1:
             yield function.segment(node.args[0])
             yield from (f"reversed({inner})" for inner in _iterated(function, node.args[0]) if not inner.startswith("reversed"))
-        elif node.func.id == "range":
+        elif called != "reversed":
             bounds = [function.segment(bound) for bound in node.args]
             yield f"reversed({text})"
             if len(bounds) == 3:
-                yield f"range({bounds[0]}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
-                yield f"range({_moved(node.args[0], bounds[0], 1)}, {bounds[1]}, {bounds[2]})"
-                yield f"range({_moved(node.args[0], bounds[0], 1)}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
+                yield f"{called}({bounds[0]}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
+                yield f"{called}({_moved(node.args[0], bounds[0], 1)}, {bounds[1]}, {bounds[2]})"
+                yield f"{called}({_moved(node.args[0], bounds[0], 1)}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
             else:
-                yield f"range({', '.join([*bounds[:-1], _moved(node.args[-1], bounds[-1], 1)])})"
+                yield f"{called}({', '.join([*bounds[:-1], _moved(node.args[-1], bounds[-1], 1)])})"
             if len(bounds) == 2:
-                yield f"range({_moved(node.args[0], bounds[0], -1)}, {bounds[1]})"
-                yield f"range({bounds[1]})"
+                yield f"{called}({_moved(node.args[0], bounds[0], -1)}, {bounds[1]})"
+                yield f"{called}({bounds[1]})"
 
 
 def _moved(node: ast.expr, text: str, by: int) -> str:
@@ -99,7 +109,12 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
     for target in parts:
         if isinstance(target, ast.Subscript):
             indices = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+            indices = [index.slice if isinstance(index, ast.Subscript) else index for index in indices]
             for index in indices:
+                for part in ast.walk(index):
+                    if isinstance(part, ast.Name) and part.id in counters(function):
+                        others = [name for name in counters(function) if name != part.id]
+                        yield from (([(part, name)], "written to the place of the wrong step") for name in others)
                 if isinstance(index, ast.Name):
                     yield from (([(index, f"{index.id} {by} 1")], "a list off by one") for by in ("-", "+"))
                 elif isinstance(index, ast.BinOp):

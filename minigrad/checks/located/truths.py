@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,11 @@ from minigrad.reporting import within
 __all__ = ["Truths", "marks_of"]
 
 CLOSE = 1e-9
-PARTS = 4
+TOTALS = ("add", "sub", "neg")
+"""How a total is made of the losses of the steps."""
+SLICES = 16
+"""So many rows and columns of an argument's gradient are known."""
+PARTS = 6
 """Of so many parts all sums are known."""
 
 
@@ -37,6 +42,7 @@ class Truths:
 
     def __init__(self, trial: Trial) -> None:
         self.chain = trial.chain
+        self.upstream = [np.asarray(part) for given in trial.problem.upstream.values() for part in _arrays(given)]
         self._found: dict[int, list[float]] = defaultdict(list)
         self._whole: dict[int, list[float]] = defaultdict(list)
         within({"all": "ignore"}, self._note_all)
@@ -47,10 +53,47 @@ class Truths:
         """Which of these marks, of arrays of so many entries, are those of true quantities."""
         return _among(marks, self.sorted.get(size))
 
+    def among_whole(self, marks: Array, size: int) -> Array:
+        """Which of these marks are those of whole gradients."""
+        return _among(marks, self.whole.get(size))
+
+    def how_known(self, mark: float, size: int) -> int:
+        """2 for the mark of a whole gradient, 1 for that of a part of one, 0 for any other."""
+        one = np.array([mark])
+        return 2 if self.among_whole(one, size)[0] else 1 if self.known(one, size)[0] else 0
+
     def _note_all(self) -> None:
+        for given in self.upstream:
+            self._note(given, True)
+        if self.chain.steps > 1:
+            for line, g in self._losses():
+                self._note_below(line, g)
         for line in self.chain.lines:
             if self.chain.live[line.number]:
                 self._note_line(line)
+
+    def _losses(self) -> Iterator[tuple[Line, Any]]:
+        """The losses of the steps, one by one: what a total is added up of, or each output, with what arrives at it."""
+        waiting = [(self.chain.lines[number], g) for number, seeds in self.chain.seeds.items() for _, g in seeds]
+        while waiting:
+            line, g = waiting.pop()
+            if line.op in TOTALS and line.value.size == 1:
+                shares = line.vjp(g)
+                waiting += [(o, s) for o, s in zip(line.operands, shares, strict=True) if s is not None]
+            elif self.chain.live[line.number]:
+                yield line, g
+
+    def _note_below(self, loss: Line, g: Any) -> None:
+        """The gradients of the loss of one step alone, as a loop that goes back from each step in turn computes them."""
+        arrived: dict[int, Any] = {loss.number: g}
+        for line in self.chain.lines[loss.number :: -1]:
+            whole = arrived.pop(line.number, None)
+            if whole is None or not self.chain.live[line.number]:
+                continue
+            self._note(np.asarray(whole))
+            for operand, share in zip(line.operands, line.vjp(whole), strict=True):
+                if share is not None:
+                    arrived[operand.number] = plus(arrived.get(operand.number), share)
 
     def _note_line(self, line: Line) -> None:
         """The gradient of a line, its parts, the sums of some of these, and those over the last or first steps."""
@@ -59,9 +102,18 @@ class Truths:
         if whole is None:
             return
         self._note(np.asarray(whole), True)
+        if line.op == "argument":  # a sequence is read step by step
+            for axis in range(min(np.ndim(whole), 2)):
+                for part in np.moveaxis(whole, axis, 0)[:SLICES]:
+                    self._note(np.asarray(part), True)
         parts: list[tuple[int, Any]] = [(0, seed) for _, seed in self.chain.seeds.get(line.number, ())]
         parts += [(user.time, base.share(user, position, None)) for user, position, _ in self.chain.uses[line.number]]
         known = [(time, part) for time, part in parts if part is not None and np.shape(part) == line.value.shape]
+        for crosses in (True, False):  # what the step after sends back, and what comes of this step
+            here = [base.share(u, k, None) for u, k, crossing in self.chain.uses[line.number] if crossing == crosses]
+            sent = [part for part in here if part is not None and np.shape(part) == line.value.shape]
+            if 1 < len(sent):
+                self._note(np.asarray(sum(sent)), crosses)
         if len({time for time, _ in known}) > 1 and line.time == 0:
             known.sort(key=lambda entry: entry[0])
             for ordered in (known, known[::-1]):
@@ -78,6 +130,13 @@ class Truths:
             self._found[value.size] += marks
             if whole:
                 self._whole[value.size] += marks
+
+
+def _arrays(given: Any) -> list[Any]:
+    """The array, or those in a list, and all of these as one."""
+    if not isinstance(given, list):
+        return [given]
+    return [*given, given] if len({np.shape(part) for part in given}) == 1 else given
 
 
 def _among(marks: Array, known: Array | None) -> Array:

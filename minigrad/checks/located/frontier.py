@@ -1,0 +1,134 @@
+"""How far a backward pass is right: which of its lines give a gradient of the derivation, and which is the first that gives none.
+
+A line is looked at where it runs first, before what is wrong can come back to it from an earlier step.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from minigrad.checks import names
+from minigrad.checks.located.phrases import OWN_SCOPES, compiled, evaluated
+from minigrad.checks.located.truths import Truths, marks_of
+from minigrad.checks.located.watching import EARLY, Visit
+from minigrad.checks.located.written import Written
+from minigrad.guard import Array
+
+GRADIENTS = re.compile(r"^(?:d|dp|gradients?|grads?)$")
+"""What a collection of gradients is called."""
+
+__all__ = ["PART", "UNKNOWN", "WHOLE", "Seen", "looked_at", "target_of"]
+
+UNKNOWN, PART, WHOLE = 0, 1, 2
+
+
+class Seen(NamedTuple):
+    """A line that computes a gradient.
+
+    Attributes:
+        function, statement: which line.
+        known: whether its value is the gradient of something (2), a part of one (1), or neither (0).
+        clean: at how many of its first visits all gradients that it is computed from are known.
+        reads: the gradients that it is computed from.
+    """
+
+    function: Written
+    statement: ast.stmt
+    known: int
+    clean: int
+    reads: tuple[str, ...]
+
+
+def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
+    """The lines that compute gradients, in the order in which they run."""
+    owner = {statement: f for f in functions for statement in ast.walk(f.tree) if isinstance(statement, ast.stmt)}
+    found = []
+    for statement, visits in seen.items():
+        value = statement.value if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) else None
+        if value is not None and statement in owner:
+            line = _looked_at(owner[statement], statement, value, visits[:EARLY], truths)
+            found += [line] if line is not None else []
+    return found
+
+
+def _looked_at(
+    function: Written, statement: ast.stmt, value: ast.expr, visits: Sequence[Visit], truths: Truths
+) -> Seen | None:
+    known, clean, gradient = WHOLE, 0, _is_gradient(_target(statement))
+    least: list[int] = []
+    for number, visit in enumerate(visits):
+        result = _value(function, value, visit)
+        if result is None or result.size < 2:
+            return None
+        parts = [part for part in _parts(value) if _is_gradient(part)]
+        arrays = [_value(function, part, visit) for part in parts]
+        given = [array for array in arrays if array is not None and array.size > 1 and array.any()]
+        if not given and not result.any():
+            return None
+        gradient = gradient or bool(given)
+        how = [PART if array is None or array.size < 2 else _known(array, 0.0, truths) for array in arrays]
+        least = least or how
+        if UNKNOWN not in how and all(
+            x >= y or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=True)
+        ):
+            clean += clean == number
+        if not number or clean > number:
+            known = min(known, _known(result, _before(function, statement, visit, result), truths))
+    reads = tuple(function.segment(part) for part in _parts(value) if _is_gradient(part))
+    return Seen(function, statement, known, clean, reads) if gradient else None
+
+
+def target_of(function: Written, statement: ast.stmt) -> str:
+    """What a line writes to."""
+    target = _target(statement)
+    return "" if target is None else function.segment(target)
+
+
+def _target(statement: ast.stmt) -> ast.expr | None:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return targets[0]
+
+
+def _parts(value: ast.AST) -> Iterator[ast.expr]:
+    """What has a name in an expression: the longest such parts."""
+    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+        yield value
+        return
+    for child in ast.iter_child_nodes(value):
+        if isinstance(value, ast.Call) and child is value.func:
+            child = child.value if isinstance(child, ast.Attribute) else ast.Pass()
+        if not isinstance(child, OWN_SCOPES):
+            yield from _parts(child)
+
+
+def _is_gradient(node: ast.AST | None) -> bool:
+    """Whether the name, or the key under which it is kept, says that it is a gradient."""
+    while isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "T"):
+        key = node.slice.value if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) else None
+        if isinstance(key, str) and names.is_gradient(key):
+            return True
+        node = node.value
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return bool(name) and (names.is_gradient(name) or names.is_upstream(name) or bool(GRADIENTS.match(name)))
+
+
+def _value(function: Written, node: ast.expr, visit: Visit) -> Array | None:
+    code = compiled(function.segment(node))
+    return None if code is None else evaluated(code, function.function.__globals__, visit)
+
+
+def _before(function: Written, statement: ast.stmt, visit: Visit, result: Array) -> float:
+    """The mark of what a line adds to."""
+    if not isinstance(statement, ast.AugAssign) or not isinstance(statement.op, ast.Add):
+        return 0.0
+    value = _value(function, statement.target, visit)
+    return float(marks_of(value, value.ndim)) if value is not None and value.shape == result.shape else 0.0
+
+
+def _known(value: Array, before: float, truths: Truths) -> int:
+    mark = float(marks_of(value, value.ndim))
+    among = [mark, mark + before] if before else [mark]
+    return max(truths.how_known(each, value.size) for each in among) if value.any() else WHOLE

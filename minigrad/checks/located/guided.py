@@ -1,0 +1,101 @@
+"""The search from the first line on that gives no gradient: corrected so that it gives one, the lines behind it become right.
+
+So mistakes that hide each other are found one after the other, though no gradient that is returned is right before the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from minigrad.checks.located.candidates import of_statements
+from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.frontier import WHOLE, Seen, looked_at, target_of
+from minigrad.checks.located.state import State
+from minigrad.checks.located.trying import switchable
+from minigrad.checks.located.watching import watched
+from minigrad.checks.located.written import running_as
+
+if TYPE_CHECKING:
+    from minigrad.checks.located.search import Search
+
+__all__ = ["guided"]
+
+DEPTH = 4
+BEAM = 3
+FIRST = 5
+"""So many lines that give no whole gradient are looked at."""
+COMPARED = 20
+"""Of so many corrections it is seen which lines they make right."""
+
+
+def guided(search: Search, start: State) -> list[State]:
+    """Corrections with which all is right; none if this does not lead to any."""
+    waiting = [start]
+    for _ in range(DEPTH):
+        following: list[tuple[Any, State]] = []
+        for state in waiting:
+            done, further = _advanced(search, state)
+            if done or search.late():
+                return done
+            following += further
+        following.sort(key=lambda entry: entry[0])
+        waiting = [state for _, state in following[:BEAM]]
+    return []
+
+
+def _advanced(search: Search, state: State) -> tuple[list[State], list[tuple[Any, State]]]:
+    """The states that one more correction leads to: those with which all is right, and those with which more is."""
+    functions = list(state.functions.values())
+    with running_as(state.codes()):
+        right = [search.right_of(trial) or frozenset() for trial in search.trials]
+        shortest = next((k for k, trial in enumerate(search.trials) if len(right[k]) < len(trial.given)), None)
+        if shortest is None:
+            return [state], []
+        seen = watched(functions, lambda: search.right_of(search.trials[-1]))
+    lines = looked_at(functions, seen, search.truths)
+    trial, kept = search.trials[shortest], right[shortest]
+    done: list[State] = []
+    further: list[tuple[Any, State]] = []
+    first = [line for line in lines if line.clean and line.known < WHOLE][:FIRST]
+    near = {(line.function, name) for line in first for name in (target_of(line.function, line.statement), *line.reads)}
+    first += [x for x in lines if x not in first and (x.function, target_of(x.function, x.statement)) in near]
+    statements = {line.statement for line in first}
+    edits = [edit for function in functions for edit in of_statements(function) if edit.statement in statements]
+    edits = sorted([*edits, *search.corrections(state, seen, first)], key=lambda edit: edit.rank)
+    better: list[tuple[int, float, Edit]] = []
+    with switchable(functions, edits) as switch:
+        for number, edit in enumerate(edits):
+            if search.late() or (done and edit.rank > done[0].edits[-1].rank + 0.3):
+                break
+            switch(number)
+            now = search.right_of(trial)
+            if now is None or not now >= kept:
+                continue
+            if len(now) == len(trial.given) and all(search.whole(other) for other in search.trials):
+                done.append(state.with_edit(edit))
+            elif now > kept or edit.hit or edit.kind:
+                better.append((-len(now), edit.rank, edit))
+    if done:
+        return [other for other in done[:8] if search.is_right(other)], []
+    better.sort(key=lambda entry: entry[:2])
+    for gained, rank, edit in better[:COMPARED]:
+        if search.late():
+            break
+        following = state.with_edit(edit)
+        wrong = _wrong(search, following)
+        if wrong < _missing(lines) or -gained > len(kept):
+            further.append(((gained, wrong, rank), following))
+    return [], further
+
+
+def _wrong(search: Search, state: State) -> int:
+    """How much of the lines gives no gradient where the functions run as they are now."""
+    functions = list(state.functions.values())
+    with running_as(state.codes()):
+        seen = watched(functions, lambda: search.right_of(search.trials[-1]))
+    return _missing(looked_at(functions, seen, search.truths))
+
+
+def _missing(lines: Sequence[Seen]) -> int:
+    return sum(WHOLE - line.known for line in lines)

@@ -13,7 +13,7 @@ from minigrad.checks.change import Change
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
-from minigrad.checks.located import located
+from minigrad.checks.located import located, so_far
 from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
@@ -61,6 +61,8 @@ def diagnosed(
                 break
     if not _whole(best, first) and len(best.explained - right_ones(first, rtol)) < len(best.changes):
         best = Explanation((), right_ones(first, rtol))  # more changes than gradients that they explain: anything can be hit so
+    if not best.changes:
+        first, best = trials[0], Explanation((), right_ones(trials[0], rtol))  # where the fewest gradients are wrong
     swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol)
     if len(best.changes) > len(swapped[0]) and not swapped[1]:
         return swapped[0], None
@@ -71,7 +73,7 @@ def diagnosed(
     left = {name: g for name, g in left.items() if name not in unused}
     if left:
         fine = sorted(right_ones(first, rtol))
-        findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol))
+        findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol, so_far([*trials, *longer][-1])))
     return findings, None
 
 

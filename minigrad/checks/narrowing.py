@@ -140,8 +140,16 @@ def factor_words(c: float, sizes: dict[int, str]) -> str | None:
     return None
 
 
-def narrowed(given: Gradients, right: Gradients, called: dict[str, str], fine: list[str], steps: int, rtol: float) -> Finding:
-    """What is true of gradients that could not be explained."""
+def narrowed(
+    given: Gradients,
+    right: Gradients,
+    called: dict[str, str],
+    fine: list[str],
+    steps: int,
+    rtol: float,
+    so_far: tuple[str, str] = ("", ""),
+) -> Finding:
+    """What is true of gradients that could not be explained; ``so_far`` is what is true of the lines, and the first wrong one."""
 
     def label(name: str) -> str:
         return called.get(name, f"d{name}")
@@ -154,9 +162,9 @@ def narrowed(given: Gradients, right: Gradients, called: dict[str, str], fine: l
     shown = ", ".join(label(name) for name in sorted(given))
     beside = f"; {', '.join(label(name) for name in fine)} {'is' if len(fine) == 1 else 'are'} right" if fine else ""
     text = f"{shown} {'is' if len(given) == 1 else 'are'} wrong{beside}"
-    return Finding(
-        "", ": ".join([text, "; ".join(facts)]) if facts else text, gradients=tuple(label(name) for name in sorted(given))
-    )
+    text = ": ".join([text, "; ".join(facts)]) if facts else text
+    text = "; ".join([text, so_far[0]]) if so_far[0] else text
+    return Finding("", text, so_far[1], gradients=tuple(label(name) for name in sorted(given)))
 
 
 def _about(given: Array, right: Array, steps: int, rtol: float) -> str:

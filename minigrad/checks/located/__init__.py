@@ -5,5 +5,6 @@ every gradient that he returns is right, at every length and on more than one ra
 """
 
 from minigrad.checks.located.naming import located
+from minigrad.checks.located.so_far import SoFar, so_far
 
-__all__ = ["located"]
+__all__ = ["SoFar", "located", "so_far"]

@@ -5,7 +5,8 @@ So mistakes that hide each other are found one after the other, though no gradie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minigrad.checks.located.candidates import of_statements
@@ -15,6 +16,7 @@ from minigrad.checks.located.state import State
 from minigrad.checks.located.trying import switchable
 from minigrad.checks.located.watching import watched
 from minigrad.checks.located.written import running_as
+from minigrad.checks.trial import Trial
 
 if TYPE_CHECKING:
     from minigrad.checks.located.search import Search
@@ -55,16 +57,50 @@ def _advanced(search: Search, state: State) -> tuple[list[State], list[tuple[Any
         seen = watched(functions, lambda: search.right_of(search.trials[-1]))
     lines = looked_at(functions, seen, search.truths)
     trial, kept = search.trials[shortest], right[shortest]
-    done: list[State] = []
-    further: list[tuple[Any, State]] = []
     first = [line for line in lines if line.clean and line.known < WHOLE][:FIRST]
-    near = {(line.function, name) for line in first for name in (target_of(line.function, line.statement), *line.reads)}
-    first += [x for x in lines if x not in first and (x.function, target_of(x.function, x.statement)) in near]
-    statements = {line.statement for line in first}
-    edits = [edit for function in functions for edit in of_statements(function) if edit.statement in statements]
-    edits = sorted([*edits, *search.corrections(state, seen, first)], key=lambda edit: edit.rank)
+    further: list[tuple[Any, State]] = []
+    for number, group in enumerate(_groups(first, lines)):
+        done, better = _tried(search, state, seen, group, trial, kept)
+        if done:
+            return done, []
+        for gained, rank, edit in better[:COMPARED]:
+            if search.late():
+                break
+            following = state.with_edit(edit)
+            wrong = _wrong(search, following)
+            if wrong < _missing(lines) or -gained > len(kept):
+                further.append(((gained, wrong, rank), following))
+        if further and number:
+            break
+    return [], further
+
+
+def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
+    """The lines in which to look, one group after the other.
+
+    The first that gives no gradient, with those that write to the same place; those that give one, but perhaps that of
+    something else, since several that give none need it; the others that give none.
+    """
+    places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
+    same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
+    needed = Counter((line.function, name) for line in first for name in set(line.reads))
+    yield [*first[:1], *same]
+    yield [x for x in lines if x not in first and x not in same and needed[places[x.statement]] > 1]
+    rest = [x for x in first[1:] if x not in same]
+    yield rest[:2]
+    yield rest[2:]
+
+
+def _tried(
+    search: Search, state: State, seen: Any, lines: Sequence[Seen], trial: Trial, kept: frozenset[str]
+) -> tuple[list[State], list[tuple[int, float, Edit]]]:
+    """What comes of all that may be tried in some lines: the states in which all is right, and what may be better."""
+    statements = {line.statement for line in lines}
+    edits = [e for function in state.functions.values() for e in of_statements(function) if e.statement in statements]
+    edits = sorted([*edits, *search.corrections(state, seen, lines)], key=lambda edit: edit.rank)
+    done: list[State] = []
     better: list[tuple[int, float, Edit]] = []
-    with switchable(functions, edits) as switch:
+    with switchable(list(state.functions.values()), edits) as switch:
         for number, edit in enumerate(edits):
             if search.late() or (done and edit.rank > done[0].edits[-1].rank + 0.3):
                 break
@@ -76,17 +112,8 @@ def _advanced(search: Search, state: State) -> tuple[list[State], list[tuple[Any
                 done.append(state.with_edit(edit))
             elif now > kept or edit.hit or edit.kind:
                 better.append((-len(now), edit.rank, edit))
-    if done:
-        return [other for other in done[:8] if search.is_right(other)], []
     better.sort(key=lambda entry: entry[:2])
-    for gained, rank, edit in better[:COMPARED]:
-        if search.late():
-            break
-        following = state.with_edit(edit)
-        wrong = _wrong(search, following)
-        if wrong < _missing(lines) or -gained > len(kept):
-            further.append(((gained, wrong, rank), following))
-    return [], further
+    return [other for other in done[:8] if search.is_right(other)], better
 
 
 def _wrong(search: Search, state: State) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.written import Written
 
-__all__ = ["Line", "corrected_by", "lines_between"]
+__all__ = ["Line", "corrected_by", "lines_between", "shown"]
 
 
 class Line(NamedTuple):
@@ -38,14 +38,14 @@ class Line(NamedTuple):
 def lines_between(before: Written, after: Written) -> list[Line] | None:
     """The lines in which a function differs from what it was; None if they cannot be told apart."""
     old, new = ([statement for statement, _ in all_statements(function.tree)] for function in (before, after))
-    texts = [[_shown(function, statement) for statement in found] for function, found in ((before, old), (after, new))]
+    texts = [[shown(function, statement) for statement in found] for function, found in ((before, old), (after, new))]
     found: list[Line] = []
     for how, i, i_end, j, j_end in difflib.SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes():
         if how == "equal":
             continue
         if how == "insert" and i:
             for other in new[j:j_end]:
-                here, text = old[i - 1], _shown(after, other)
+                here, text = old[i - 1], shown(after, other)
                 behind = f"{before.segment(here)}\n{' ' * here.col_offset}{text}"
                 found.append(Line(before, here, "", text, before.line(here), here, behind, (None, other)))
             continue
@@ -55,8 +55,8 @@ def lines_between(before: Written, after: Written) -> list[Line] | None:
             node, text = _changed(one, other, after)
             if node is None:
                 return None
-            shown = "" if isinstance(other, ast.Pass) else _shown(after, other)
-            found.append(Line(before, one, _shown(before, one), shown, before.line(one), node, text, (one, other)))
+            corrected = "" if isinstance(other, ast.Pass) else shown(after, other)
+            found.append(Line(before, one, shown(before, one), corrected, before.line(one), node, text, (one, other)))
     return found
 
 
@@ -77,7 +77,7 @@ def _changed(one: ast.stmt, other: ast.stmt, after: Written) -> tuple[ast.AST | 
     return one, after.segment(other)
 
 
-def _shown(function: Written, statement: ast.stmt) -> str:
+def shown(function: Written, statement: ast.stmt) -> str:
     """A statement on one line; of a loop or a condition its head."""
     text = function.segment(statement)
     body = getattr(statement, "body", None)

@@ -12,7 +12,7 @@ from minigrad.checks.effects import EFFECTS
 from minigrad.checks.finding import Finding
 from minigrad.checks.located.kinds import kind_of
 from minigrad.checks.located.lines import Line, corrected_by, lines_between
-from minigrad.checks.located.search import Search, gradients_of, quietly
+from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
 from minigrad.checks.located.state import State
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.trial import Trial
@@ -21,7 +21,6 @@ __all__ = ["located"]
 
 MOST = 8
 """So many lines are said to be wrong at most."""
-FAILURES = (ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError)
 EVERY = 4
 """Of so many lines it is tried whether some of them would do."""
 

@@ -29,8 +29,10 @@ from minigrad.checks.trial import Trial, fitted
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
-__all__ = ["Search", "gradients_of", "quietly"]
+__all__ = ["FAILURES", "Search", "gradients_of", "quietly"]
 
+FAILURES = (ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError)
+"""What the user's code may raise where it is run otherwise than it was meant to be."""
 DEPTH = 4
 BEAM = 3
 

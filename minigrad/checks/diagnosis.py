@@ -24,7 +24,7 @@ from minigrad.reporting import reporting
 
 __all__ = ["diagnosed"]
 
-LOCATED = 1
+LOCATED = 2
 """How many times as long the user's lines are looked through as changes of the derivation are tried."""
 
 
@@ -73,7 +73,8 @@ def diagnosed(
     left = {name: g for name, g in left.items() if name not in unused}
     if left:
         fine = sorted(right_ones(first, rtol))
-        findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol, so_far([*trials, *longer][-1])))
+        lines_so_far = so_far([*trials, *longer][-1])
+        findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol, lines_so_far))
     return findings, None
 
 

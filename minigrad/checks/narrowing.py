@@ -149,7 +149,7 @@ def narrowed(
     rtol: float,
     so_far: tuple[str, str] = ("", ""),
 ) -> Finding:
-    """What is true of gradients that could not be explained; ``so_far`` is what is true of the lines, and the first wrong one."""
+    """What is true of gradients that could not be explained; ``so_far``: what is true of the lines, and where."""
 
     def label(name: str) -> str:
         return called.get(name, f"d{name}")

@@ -1,4 +1,4 @@
-"""How far a backward pass is right: which of its lines give a gradient of the derivation, and which is the first that gives none.
+"""How far a backward pass is right: which of its lines give a gradient, and which is the first that gives none.
 
 A line is looked at where it runs first, before what is wrong can come back to it from an earlier step.
 """

@@ -5,13 +5,16 @@ So mistakes that hide each other are found one after the other, though no gradie
 
 from __future__ import annotations
 
+import ast
+import heapq
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minigrad.checks.located.candidates import of_statements
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.frontier import WHOLE, Seen, looked_at, target_of
+from minigrad.checks.located.frontier import PART, WHOLE, Seen, looked_at, target_of
 from minigrad.checks.located.state import State
 from minigrad.checks.located.trying import switchable
 from minigrad.checks.located.watching import watched
@@ -25,28 +28,36 @@ __all__ = ["guided"]
 
 DEPTH = 4
 BEAM = 3
+STATES = 12
+"""So many states are gone on from, the best first."""
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""
+CHUNKS = (0, 60, 600)
+"""How many corrections are put into one program: the likeliest by themselves, since they are often enough."""
 COMPARED = 20
 """Of so many corrections it is seen which lines they make right."""
 
 
-def guided(search: Search, start: State) -> list[State]:
-    """Corrections with which all is right; none if this does not lead to any."""
-    waiting = [start]
-    for _ in range(DEPTH):
-        following: list[tuple[Any, State]] = []
-        for state in waiting:
-            done, further = _advanced(search, state)
-            if done or search.late():
-                return done
-            following += further
-        following.sort(key=lambda entry: entry[0])
-        waiting = [state for _, state in following[:BEAM]]
+def guided(search: Search, start: State, patient: bool = False) -> list[State]:
+    """Corrections with which all is right; none if this does not lead to any.
+
+    Unless ``patient``, what is likeliest to be better is followed at once, and the rest not looked at.
+    """
+    waiting: list[tuple[Any, int, State]] = [((), 0, start)]
+    for number in itertools.count(1):
+        if not waiting or number > STATES or search.late():
+            return []
+        _, _, state = heapq.heappop(waiting)
+        done, further = _advanced(search, state, patient)
+        if done:
+            return done
+        if len(state.edits) < DEPTH - 1:
+            for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
+                heapq.heappush(waiting, (key, number * BEAM + k, following))
     return []
 
 
-def _advanced(search: Search, state: State) -> tuple[list[State], list[tuple[Any, State]]]:
+def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State], list[tuple[Any, State]]]:
     """The states that one more correction leads to: those with which all is right, and those with which more is."""
     functions = list(state.functions.values())
     with running_as(state.codes()):
@@ -57,10 +68,11 @@ def _advanced(search: Search, state: State) -> tuple[list[State], list[tuple[Any
         seen = watched(functions, lambda: search.right_of(search.trials[-1]))
     lines = looked_at(functions, seen, search.truths)
     trial, kept = search.trials[shortest], right[shortest]
-    first = [line for line in lines if line.clean and line.known < WHOLE][:FIRST]
+    open_lines = [line for line in lines if line.clean and line.known < WHOLE]
+    first = sorted(open_lines, key=_is_collected)[:FIRST]
     further: list[tuple[Any, State]] = []
     for number, group in enumerate(_groups(first, lines)):
-        done, better = _tried(search, state, seen, group, trial, kept)
+        done, better = _tried(search, state, seen, group, trial, kept, patient)
         if done:
             return done, []
         for gained, rank, edit in better[:COMPARED]:
@@ -70,9 +82,14 @@ def _advanced(search: Search, state: State) -> tuple[list[State], list[tuple[Any
             wrong = _wrong(search, following)
             if wrong < _missing(lines) or -gained > len(kept):
                 further.append(((gained, wrong, rank), following))
-        if further and number:
+        if further and (number or not patient):
             break
     return [], further
+
+
+def _is_collected(line: Seen) -> bool:
+    """Whether the line adds a part of a gradient to the others, as it should."""
+    return line.known == PART and isinstance(line.statement, ast.AugAssign)
 
 
 def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
@@ -92,7 +109,7 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
 
 
 def _tried(
-    search: Search, state: State, seen: Any, lines: Sequence[Seen], trial: Trial, kept: frozenset[str]
+    search: Search, state: State, seen: Any, lines: Sequence[Seen], trial: Trial, kept: frozenset[str], patient: bool
 ) -> tuple[list[State], list[tuple[int, float, Edit]]]:
     """What comes of all that may be tried in some lines: the states in which all is right, and what may be better."""
     statements = {line.statement for line in lines}
@@ -100,18 +117,22 @@ def _tried(
     edits = sorted([*edits, *search.corrections(state, seen, lines)], key=lambda edit: edit.rank)
     done: list[State] = []
     better: list[tuple[int, float, Edit]] = []
-    with switchable(list(state.functions.values()), edits) as switch:
-        for number, edit in enumerate(edits):
-            if search.late() or (done and edit.rank > done[0].edits[-1].rank + 0.3):
-                break
-            switch(number)
-            now = search.right_of(trial)
-            if now is None or not now >= kept:
-                continue
-            if len(now) == len(trial.given) and all(search.whole(other) for other in search.trials):
-                done.append(state.with_edit(edit))
-            elif now > kept or edit.hit or edit.kind:
-                better.append((-len(now), edit.rank, edit))
+    for begin, end in zip(CHUNKS, (*CHUNKS[1:], len(edits)), strict=True):
+        chunk = edits[begin:end]
+        with switchable(list(state.functions.values()), chunk) as switch:
+            for number, edit in enumerate(chunk):
+                if search.late() or (done and edit.rank > done[0].edits[-1].rank + 0.3):
+                    break
+                switch(number)
+                now = search.right_of(trial)
+                if now is None or not now >= kept:
+                    continue
+                if len(now) == len(trial.given) and all(search.whole(other) for other in search.trials):
+                    done.append(state.with_edit(edit))
+                elif now > kept or edit.hit or edit.kind:
+                    better.append((-len(now), edit.rank, edit))
+        if done or search.late() or end >= len(edits) or (not patient and any(edit.hit == 1 for _, _, edit in better)):
+            break
     better.sort(key=lambda entry: entry[:2])
     return [other for other in done[:8] if search.is_right(other)], better
 

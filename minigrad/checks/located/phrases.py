@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.checks import names
 from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
@@ -20,6 +22,8 @@ HOLE = "__hole__"
 """What stands for what is put into an expression."""
 FORMS = ("1 - {a}", "1 - {a}**2", "{a} * (1 - {a})", "1 - {np}.tanh({a})**2", "{np}.tanh({a})")
 """What is made of one array, in derivatives of gates."""
+BASE = re.compile(r"^\w+\.|\[.*|\.T$")
+"""What stands around the name of an array."""
 KEYS = 24
 """So many keys are tried at most."""
 OWN_SCOPES = (
@@ -87,7 +91,7 @@ def phrases(function: Written) -> list[Phrase]:
     library = next((name for name, value in function.function.__globals__.items() if _is_numpy(value)), None)
     sigmoid = next((name for name in function.function.__globals__ if name.lower() in ("sigmoid", "sigm", "logistic")), None)
     forms = [*FORMS, *([f"{sigmoid}({{a}})"] if sigmoid else [])] if library else FORMS[:3]
-    for text in [text for text, rank in found.items() if rank == 0]:
+    for text in [text for text, rank in found.items() if rank == 0 and not names.is_gradient(BASE.sub("", text))]:
         for form in forms:
             found.setdefault(form.format(a=text, np=library), 2)
     return [

@@ -112,7 +112,7 @@ class Truths:
         for crosses in (True, False):  # what the step after sends back, and what comes of this step
             here = [base.share(u, k, None) for u, k, crossing in self.chain.uses[line.number] if crossing == crosses]
             sent = [part for part in here if part is not None and np.shape(part) == line.value.shape]
-            if 1 < len(sent):
+            if len(sent) > 1:
                 self._note(np.asarray(sum(sent)), crosses)
         if len({time for time, _ in known}) > 1 and line.time == 0:
             known.sort(key=lambda entry: entry[0])

@@ -81,6 +81,31 @@ def test_two_mistakes_are_two_lines() -> None:
     assert {finding.right for finding in report.findings} == {"dU = dz @ h_prev.T", "db = dz.sum(axis=1, keepdims=True)"}
 
 
+def test_mistakes_that_hide_each_other_are_found_one_after_the_other() -> None:
+    """With one of the two corrected, no gradient that is returned is right."""
+    case = BY_ID["gru_columns:gru_sequence_backward"]
+    mistakes = ("dhs[t] + dh_next", "dhs[t]"), ("dh_prev = dh * z", "dh_prev = dh * (1 - z)")
+    report = check_backward(*functions(case, *mistakes), case.arguments(), seconds=30.0, **case.options)
+    assert report.named, report
+    assert {finding.right for finding in report.findings} == {
+        "grads = gru_step_backward(dhs[t] + dh_next, caches[t], p)",
+        "dh_prev = dh * z",
+    }
+
+
+def test_what_is_not_named_is_narrowed_down_to_the_first_value_that_is_no_gradient() -> None:
+    report = of(
+        BLIND
+        + "    da = W.T @ np.sin(dz)\n    dU = dz @ h_prev.T\n"
+        + "    return da, U.T @ dz, np.cos(dz) @ np.sin(dz).T[:, :3], dU, dz.sum(axis=1, keepdims=True)\n"
+    )
+    (finding,) = report.findings
+    assert not finding.kind
+    assert "da in line 14 is the first value that is no gradient of the derivation" in finding.missing
+    assert "those before it are: dz" in finding.missing
+    assert finding.where == "line 14, da = W.T @ np.sin(dz)"
+
+
 BLIND = "\n\ndef step_backward(dh, cache):\n    h_prev, h, W, U = cache[1:5]\n    dz = dh * (1 - h**2)\n"
 """Here x is not at hand, so that dW cannot be written right."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.written import Written
 
 __all__ = ["Line", "corrected_by", "lines_between", "shown"]
+
+
+LONELY = re.compile(r"(?<![\w\])])\((\w+)\)")
 
 
 class Line(NamedTuple):
@@ -55,7 +59,7 @@ def lines_between(before: Written, after: Written) -> list[Line] | None:
             node, text = _changed(one, other, after)
             if node is None:
                 return None
-            corrected = "" if isinstance(other, ast.Pass) else shown(after, other)
+            corrected = "" if isinstance(other, ast.Pass) else _bare(shown(after, other))
             found.append(Line(before, one, shown(before, one), corrected, before.line(one), node, text, (one, other)))
     return found
 
@@ -74,7 +78,17 @@ def _changed(one: ast.stmt, other: ast.stmt, after: Written) -> tuple[ast.AST | 
         return one.test, after.segment(other.test)
     if hasattr(one, "body") or hasattr(other, "body"):
         return None, ""
-    return one, after.segment(other)
+    return one, _bare(after.segment(other))
+
+
+def _bare(text: str) -> str:
+    """The text without brackets around a single name."""
+    bare = LONELY.sub(r"\1", text)
+    try:
+        same = ast.dump(ast.parse(bare)) == ast.dump(ast.parse(text))
+    except SyntaxError:
+        return text
+    return bare if same else text
 
 
 def shown(function: Written, statement: ast.stmt) -> str:

@@ -6,7 +6,7 @@ times the transpose of (256, 64) 14 µs, times a copy of it that is in order 5 �
 product by the same view makes that copy (10 µs), and the later ones read it. The results are the same up to rounding.
 
 A copy lasts no longer than the loop, and no longer than the numbers that it was made from: as soon as any tensor is written
-to in place, all copies are dropped.
+to in place, all copies are dropped. Only where steps are recorded: elsewhere arrays may be written to behind their tensors.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def matmul(a: Any, b: Any) -> Tensor:
         a = operand(a, "matmul")
     if type(b) is not Tensor:
         b = operand(b, "matmul")
-    weights = state.turned
+    weights = state.turned if b._wants and state.recording else None  # what is recorded is not written to unseen
     try:
         y = product(a._array, b._array if weights is None else weights.read(a._array, b._array))
     except (ValueError, AttributeError):

@@ -13,8 +13,10 @@ import numpy as np
 
 from minigrad.arguments import several, text
 from minigrad.checks import names
+from minigrad.checks.containers import at_path
 from minigrad.checks.fusing import fuse
 from minigrad.checks.global_arrays import globals_read_by, with_values
+from minigrad.checks.outputs import learnt, lines_of, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
 from minigrad.checks.tracing import Line, Tape, Traced
 from minigrad.errors import ArgumentError
@@ -66,6 +68,7 @@ class Adapter:
         returns: Mapping[str, str] | Sequence[str | None] | None = None,
     ) -> None:
         self.owner: Any = None
+        self.stored: dict[str, str] | None = None
         self.sites: dict[Any, int] = {}
         self.states: dict[int, int] = {}
         positional = list(arguments.values()) if isinstance(arguments, dict) and not _takes(forward, arguments) else arguments
@@ -112,6 +115,14 @@ class Adapter:
             if "[" in leaf.name and known and known[0] not in {other.name for other in self.leaves}:
                 self.leaves[k] = leaf._replace(name=known[0])
 
+    def trained(self) -> list[Leaf]:
+        """What can have a gradient: not where one is put, nor what is left of a call before, unread by the forward pass."""
+        return [
+            leaf
+            for leaf in self.leaves
+            if not leaf.store and (leaf.path not in self.unread or "." not in leaf.path or names.is_parameter(leaf.name))
+        ]
+
     # ---------------------------------------------------------------- running the forward pass
 
     def filled(self, value_of: Callable[[Leaf], Any]) -> dict[str, Any]:
@@ -141,6 +152,17 @@ class Adapter:
                 positional.append(arguments[name])
         return function(*positional, **keywords)
 
+    def made(self, arguments: dict[str, Any]) -> Any:
+        """What the forward pass returns; where it returns nothing, what it stores in its object that is its outputs."""
+        result = self.called(self.forward, arguments)
+        if result is not None:
+            return result
+        if self.stored is None:
+            wanted = self.declared_outputs or [*self.declared_upstream.values()]
+            wanted = wanted or [names.stem(name) for name in names.parameters_of(self.backward) if names.is_gradient(name)]
+            self.stored = where_stored(arguments, wanted, name_of(self.forward))
+        return {name: at_path(arguments, path) for name, path in self.stored.items()}
+
     def traced(self, values: Mapping[str, Array]) -> Traces:
         """The forward pass for these values, line by line."""
         tape = Tape(self.sites)
@@ -152,14 +174,14 @@ class Adapter:
 
         arguments = self.filled(stand_in)
         lines = {name: stand_in.line for name, stand_in in stand_ins.items()}
-        result = tape.run(lambda: self.called(self.forward, arguments), self.users())
+        result = tape.run(lambda: self.made(arguments), self.users())
         fuse(tape)
-        outputs = {name: _lines(value, self.wants(name)) for name, value in self.named_outputs(result).items()}
+        outputs = {name: lines_of(value, self.wants(name)) for name, value in self.named_outputs(result).items()}
         differentiable = {name: value for name, value in outputs.items() if value is not None}
         if not differentiable:
             raise ArgumentError(
                 "check_backward: nothing that the forward pass returns depends on its arguments by operations that can be "
-                "followed; does it return the outputs (not float(loss), not None)?"
+                "followed; does it return the outputs, and not float(loss)?"
             )
         return Traces(tape, lines, differentiable)
 
@@ -176,7 +198,7 @@ class Adapter:
             called = [None] * len(parts)
         found: dict[str, Any] = {}
         for k, (name, part) in enumerate(zip(called, parts, strict=True)):
-            label = name or _learnt(part) or ("output" if len(parts) == 1 else f"output {k}")
+            label = name or learnt(part) or ("output" if len(parts) == 1 else f"output {k}")
             found[label if label not in found else f"{label} ({k})"] = part
         return found
 
@@ -243,26 +265,6 @@ def _bound(function: Any, arguments: Any) -> dict[str, Any]:
 def name_of(function: Any) -> str:
     """What a function is called, with brackets."""
     return f"{getattr(function, '__name__', repr(function))}()"
-
-
-def _learnt(part: Any) -> str | None:
-    return part.line.name if isinstance(part, Traced) else None
-
-
-def _lines(value: Any, is_wanted: bool) -> Any:
-    """The line of a stand-in, or those of a list of them, of a dict by step, or of a tuple whose gradient ``is_wanted``.
-
-    None for anything else, such as a cache.
-    """
-    if isinstance(value, Traced):
-        return value.line if value.line.op != "constant" else None
-    if isinstance(value, dict) and [*value] == [*range(len(value))]:
-        value = [*value.values()]
-    if isinstance(value, tuple) and is_wanted:
-        value = [*value]
-    if isinstance(value, list) and value and all(isinstance(part, Traced) for part in value):
-        return [part.line for part in value]
-    return None
 
 
 def _random_like(lines: Any, rng: np.random.Generator, scale: float) -> Any:

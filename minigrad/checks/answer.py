@@ -10,13 +10,12 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.adapter import RATE, Adapter, Problem
-from minigrad.checks.containers import attributes, copied, same, snapshot
+from minigrad.checks.containers import at_path, attributes, copied, same, snapshot
 from minigrad.checks.problem import GLOBALS, GRADIENT
 from minigrad.checks.returned import Answer, matched, returned_by_name
 from minigrad.checks.tracing import in_double_precision, replaced
 from minigrad.guard import Array
 
-PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
 
 __all__ = ["answer_of", "answered"]
@@ -56,7 +55,7 @@ def answered(
     before = {name: np.array(value) for name, value in by_leaf.items()}
     handed = {kind for kind, _ in plan.values()} & {"upstream", "output", "part", "whole"}
     alone = adapter.backward is adapter.forward and not handed
-    made = None if alone else adapter.called(adapter.forward, arguments)
+    made = None if alone else adapter.made(arguments)
     outputs = {} if alone else adapter.named_outputs(made)
     between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
     stored = {name: snapshot(value) for name, value in outputs.items()}
@@ -110,10 +109,11 @@ def _stored(adapter: Adapter, known: dict[str, Array], arguments: dict[str, Any]
     """
     now = attributes(arguments)
     stores = {leaf.path for leaf in adapter.leaves if leaf.store}
-    values = {leaf.path: leaf for leaf in adapter.leaves if not leaf.store}
+    values = {leaf.path: leaf for leaf in adapter.trained()}
+    kept = {leaf.path for leaf in adapter.leaves} - stores
     found: dict[str, tuple[str, Array]] = {}
     for path, array in now.items():
-        if path in values or not (path in stores or path not in known or not np.array_equal(known[path], array)):
+        if path in kept or not (path in stores or path not in known or not np.array_equal(known[path], array)):
             continue
         owner, _, name = path.rpartition(".")
         numbered = NUMBERED.match(name)
@@ -138,18 +138,13 @@ def _stored(adapter: Adapter, known: dict[str, Array], arguments: dict[str, Any]
 
 def _also_at(adapter: Adapter, arguments: dict[str, Any], path: str) -> str | None:
     """The leaf that is reached by this path too: ``self.params[0]`` that is ``self.W``."""
-    value: Any = arguments
-    for name, index in PART.findall(path):
-        try:
-            value = value[int(index)] if index else value[name] if isinstance(value, dict) else getattr(value, name)
-        except (AttributeError, IndexError, KeyError, TypeError):
-            return None
+    value = at_path(arguments, path)
     return next((found for found, array in adapter.by_leaf(arguments).items() if array is value), None)
 
 
 def _anywhere(adapter: Adapter, name: str, array: Array) -> str | None:
     """The one leaf that is called so, wherever it is."""
-    nearest = sorted((leaf for leaf in adapter.leaves if not leaf.store), key=lambda leaf: -leaf.name.count("."))
+    nearest = sorted(adapter.trained(), key=lambda leaf: -leaf.name.count("."))
     candidates = {leaf.name.rsplit(".", 1)[-1]: leaf for leaf in nearest}
     found = names.match([name], [*candidates], lambda a, b: True).get(name)
     return candidates[found].name if found is not None and candidates[found].value.size == array.size else None

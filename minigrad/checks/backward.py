@@ -15,7 +15,7 @@ import numpy as np
 from minigrad.arguments import count, real
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.behaviour import stage_of_behaviour
-from minigrad.checks.conventions import convention
+from minigrad.checks.conventions import clipped_to, convention
 from minigrad.checks.diagnosis import diagnosed
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
@@ -29,6 +29,7 @@ from minigrad.checks.trial import (
     Trial,
     UserError,
     agree,
+    as_returned,
     compared,
     differing,
     other_lengths,
@@ -131,7 +132,7 @@ def check_backward(
     shorter: list[Trial] = []
     scale = 1.0
     sized = lengths(adapter, example)
-    other_lengths(sized[-1:], plan, seed, as_given, scale)  # the longest first: it shows what is a state
+    longest = as_returned(sized[-1][1], plan, seed, as_given, scale)  # the longest first: it shows what is a state
     for number, (label, at_length) in enumerate(sized):
         try:
             trials = [trial_of(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]
@@ -148,12 +149,16 @@ def check_backward(
         label = label or ("one step" if trials[0].steps == 1 else "all steps")
         known: list[Finding] = []
         if not stages:
-            known = stage_of_shapes(trials[0], stages, notes, rtol)
+            known = stage_of_shapes(trials[0], longest, stages, notes, rtol)
             if not known:
                 stage_of_behaviour(at_length, plan, trials[0], stages, notes)
         for trial in trials:
             reshape_gradients(trial)
         if known:
+            misshapen = {called for finding in known for called in finding.gradients}
+            for trial in trials:
+                for name in [name for name in trial.given if trial.answer.called.get(name, f"d{name}") in misshapen]:
+                    del trial.given[name]
             longer = [] if agree(trials[0], rtol) else other_lengths(sized[number + 1 :], plan, seed, as_given, scale)
             further = [] if agree(trials[0], rtol) else diagnosed(trials, longer, [], rtol, deadline)[0]
             return Report(called, stages, None, (*known, *further), tuple(notes))
@@ -222,6 +227,8 @@ def _bounded(trial: Trial, smaller: Trial) -> str | None:
 
 def _convention(trial: Trial, rtol: float) -> str | None:
     """What is done by convention. Where the forward pass has a loss of its own, its mean or sum is none."""
+    if trial.bound is not None and all(trial.fits(name, trial.chain.right[name], rtol) for name in trial.given):
+        return clipped_to(trial.bound)
     said = convention(trial.given, trial.chain.right, trial.problem.values, sizes_of(trial), rtol)
     own_loss = all(trial.chain.lines[number].value.size == 1 for number in trial.chain.seeds)
     return None if said is not None and own_loss and "divided by" in said else said

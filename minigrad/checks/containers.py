@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.problem import each_array, mapped
+from minigrad.checks.problem import NO_DATA, each_array, mapped
 from minigrad.guard import Array
 
-__all__ = ["attributes", "copied", "flat", "is_array", "same", "snapshot"]
+__all__ = ["at_path", "attributes", "copied", "flat", "found_in", "is_array", "same", "snapshot"]
+
+PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def copied(value: Any) -> Any:
@@ -41,6 +45,34 @@ def attributes(arguments: dict[str, Any]) -> dict[str, Array]:
 
     each_array(arguments, noted)
     return found
+
+
+def found_in(value: Any, wanted: Callable[[Any], bool], path: str = "", seen: set[int] | None = None) -> dict[str, Any]:
+    """All values of one kind in dicts, lists, tuples and the attributes of objects, by path."""
+    seen = set() if seen is None else seen
+    if wanted(value):
+        return {path: value}
+    if id(value) in seen or isinstance(value, NO_DATA):
+        return {}
+    seen.add(id(value))
+    inside: dict[str, Any] = {}
+    if isinstance(value, dict):
+        inside = {f"{path}.{key}" if path else str(key): part for key, part in value.items()}
+    elif isinstance(value, list | tuple):
+        inside = {f"{path}[{k}]": part for k, part in enumerate(value)}
+    elif hasattr(value, "__dict__"):
+        inside = {f"{path}.{name}": part for name, part in vars(value).items()}
+    return {at: part for where, inner in inside.items() for at, part in found_in(inner, wanted, where, seen).items()}
+
+
+def at_path(value: Any, path: str) -> Any:
+    """What is there, ``cell.state.h`` or ``cell.params[0]``; None if there is nothing."""
+    for name, index in PART.findall(path):
+        try:
+            value = value[int(index)] if index else value[name] if isinstance(value, dict) else getattr(value, name)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            return None
+    return value
 
 
 def flat(result: dict[Any, Any]) -> dict[str, Any]:

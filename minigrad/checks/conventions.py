@@ -15,7 +15,7 @@ from minigrad.checks.equality import equal
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
-__all__ = ["convention"]
+__all__ = ["clipped_to", "convention"]
 
 
 def convention(
@@ -31,6 +31,11 @@ def convention(
     wrong = [name for name in given if not equal(given[name], right[name], rtol)]
     case = _Case(wrong, given, right, values, sizes, rtol)
     return next((said for check in (_mean, _clipped, _scaled_to_norm, _penalty) if (said := check(case))), None)
+
+
+def clipped_to(bound: float) -> str:
+    """What is said of gradients that are clipped."""
+    return f"gradients are clipped to ±{bound:g} inside the backward pass; a check of gradients wants them unclipped"
 
 
 class _Case(NamedTuple):
@@ -72,7 +77,7 @@ def _clipped(case: _Case) -> str | None:
     if not bound or not math.isfinite(bound) or sum(int((np.abs(given[n]) >= bound).sum()) for n in wrong) < 2:
         return None
     if all(equal(given[name], np.clip(case.right[name], -bound, bound), case.rtol) for name in wrong):
-        return f"gradients are clipped to ±{bound:g} inside the backward pass; a check of gradients wants them unclipped"
+        return clipped_to(bound)
     return None
 
 

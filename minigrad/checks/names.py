@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
-    "is_cache", "is_gradient", "is_input", "is_parameter", "is_upstream", "match", "names_inside", "parameters_of",
+    "is_cache", "is_gradient", "is_input", "is_parameter", "is_target", "is_upstream", "match", "names_inside", "parameters_of",
     "returned_names", "stem", "unmarked",
 ]  # fmt: skip
 
 PREFIX = re.compile(
-    r"^(?:dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])", re.IGNORECASE
+    r"^(?:(?:top|bottom)_?diff_?|dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])",
+    re.IGNORECASE,
 )
 SUFFIX = re.compile(r"_?(?:grads?|gradient|delta|bar|diff)$", re.IGNORECASE)
 CACHE = re.compile(
@@ -27,8 +28,11 @@ UPSTREAM = re.compile(
     r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$",
     re.IGNORECASE,
 )
-BEFORE = ("prev", "previous", "last", "old", "before", "init", "initial", "tm1", "input")
-AFTER = ("next", "new", "cur", "current", "out", "after")
+TARGET = re.compile(
+    r"^(?:y|t|labels?|targets?|expected|truth|ground_truth|y_?(?:true|train|batch|t|target|label)s?)$", re.IGNORECASE
+)
+BEFORE = ("prevt", "prev_t", "prev", "previous", "last", "old", "before", "init", "initial", "t_minus_1", "tm1", "input")
+AFTER = ("nextt", "next_t", "next", "new", "cur", "current", "out", "after")
 
 
 def stem(name: str) -> str:
@@ -58,6 +62,11 @@ def is_input(name: str) -> bool:
     return bool(unmarked(name) == "x")
 
 
+def is_target(name: str) -> bool:
+    """Whether the name is one that is usual for what a prediction is compared to."""
+    return bool(TARGET.match(name))
+
+
 def is_upstream(name: str) -> bool:
     """Whether the name is one that is usual for the gradient of the only output."""
     return bool(UPSTREAM.match(name))
@@ -69,7 +78,7 @@ def _exact(name: str) -> Any:
 
 def _ordered(name: str) -> Any:
     """The parts in any order: prev_h and h_prev."""
-    word = name
+    word = re.sub(r"(?<=[a-z0-9])_in$", "", name)  # dHout_in arrives from outside
     marks = set()
     for group, mark in ((BEFORE, "before"), (AFTER, "after")):
         for part in group:
@@ -94,6 +103,11 @@ def unmarked(name: str) -> Any:
     return _loose(name)[0]
 
 
+def _opposed(name: str, other: str) -> bool:
+    """Whether one is of before and the other of after: ``h_next`` may be what goes on to ``h_prev``, if the shapes fit."""
+    return bool(_loose(name)[1] ^ _loose(other)[1] == {"before", "after"})
+
+
 LEVELS: tuple[Callable[[str], Any], ...] = (_exact, _ordered, _loose, unmarked)
 
 
@@ -112,7 +126,7 @@ def match(given: Iterable[str], wanted: Sequence[str], fits: Callable[[str, str]
     for level in LEVELS:
         for name in list(open_given):
             candidates = [other for other in open_wanted if level(name) == level(other)]
-            if len(candidates) > 1:
+            if len(candidates) > 1 or any(_opposed(name, other) for other in candidates):
                 candidates = [other for other in candidates if fits(name, other)]
             rivals = [other for other in open_given if candidates and level(other) == level(candidates[0])]
             if len(candidates) == 1 and len(rivals) == 1:

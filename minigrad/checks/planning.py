@@ -23,7 +23,7 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     """
     parameters = names.parameters_of(adapter.backward)
     with replaced(adapter.users(), in_double_precision):
-        made = adapter.called(adapter.forward, adapter.filled(lambda leaf: np.array(leaf.value, float)))
+        made = adapter.made(adapter.filled(lambda leaf: np.array(leaf.value, float)))
     plain = adapter.named_outputs(made)
     caches = [name for name in plain if name not in traces.outputs]
     parts = _parts(adapter, plain)
@@ -69,7 +69,7 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
             raise ArgumentError(
                 f"check_backward: what is {name!r}, a parameter of {name_of(adapter.backward)}? The gradient of one of the "
                 f"outputs {sorted(traces.outputs)}, or one of the forward pass's values {sorted(plain)} or arguments "
-                f"{sorted(adapter.sources())}? Say so: upstream={{{name!r}: 'its name'}}"
+                f"{sorted(adapter.sources())}? Say so: upstream={{{name!r}: 'its name'}}{_of_a_loss(name)}"
             )
     return plan
 
@@ -78,6 +78,16 @@ def _beside_its_gradient(name: str, declared: dict[str, Any]) -> bool:
     """Whether a parameter wants an output and not its gradient: another, called as a gradient is, is declared to want that."""
     return not _for_a_gradient(name) and any(
         _for_a_gradient(other) for other, what in declared.items() if other != name and what == declared[name]
+    )
+
+
+def _of_a_loss(name: str) -> str:
+    """What is said of what looks like the target of a loss that the forward pass does not have."""
+    if not names.is_target(name):
+        return ""
+    return (
+        f". If {name} is the target of a loss, give as forward a function of {name} too that returns the loss, since the "
+        f"gradients are those of it: lambda …, {name}: (loss of forward(…) and {name}, what else backward wants)"
     )
 
 

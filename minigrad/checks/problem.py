@@ -21,7 +21,7 @@ from minigrad.errors import ArgumentError
 from minigrad.guard import Array, entering
 from minigrad.tensor import Tensor
 
-__all__ = ["GLOBALS", "GRADIENT", "Leaf", "each_array", "generic", "leaves", "mapped"]
+__all__ = ["GLOBALS", "GRADIENT", "NO_DATA", "Leaf", "each_array", "generic", "leaves", "mapped"]
 
 GLOBALS = "global variables"
 """Under which arrays that are global variables stand among the arguments."""

@@ -106,7 +106,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
         stored: what was put into objects or global variables, by the leaf, with the user's name.
         steps: what was subtracted from arguments, by the leaf.
     """
-    known = {leaf.path: leaf.name for leaf in adapter.leaves if not leaf.store}
+    known = {leaf.path: leaf.name for leaf in adapter.trained()}
     arrays = {
         name: np.asarray(value, float)
         for name, value in returned.values.items()
@@ -121,8 +121,9 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
         )
     }
     others = {name: value for name, value in returned.values.items() if name not in arrays}
-    shapes = {leaf.name: leaf.value.shape for leaf in adapter.leaves if not leaf.store}
-    pairs = {name: known[name] for name in arrays if name in known} | _declared_pairs(adapter, arrays, shapes)
+    every = {leaf.name: leaf.value.shape for leaf in adapter.leaves if not leaf.store}
+    shapes = {name: shape for name, shape in every.items() if name in known.values()}
+    pairs = {name: known[name] for name in arrays if name in known} | _declared_pairs(adapter, arrays, every)
 
     def fits(short: str, what: str) -> bool:
         return sorted(arrays[shorts[short]].shape) == sorted(shapes[what])

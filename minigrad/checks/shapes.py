@@ -10,18 +10,18 @@ from minigrad.checks.trial import Trial, squeezed
 __all__ = ["stage_of_shapes"]
 
 
-def stage_of_shapes(first: Trial, stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
-    """The stage of shapes; harmless differences are noted."""
+def stage_of_shapes(first: Trial, longest: Trial | None, stages: list[Stage], notes: list[str], rtol: float) -> list[Finding]:
+    """The stage of shapes, at the first length and at the longest; harmless differences are noted."""
+    for name, given in first.given.items():
+        shape, wanted = given.shape, first.chain.right[name].shape
+        if shape != wanted and squeezed(shape) == squeezed(wanted):
+            called = first.answer.called.get(name, f"d{name}")
+            notes.append(f"{called} has the shape {shape}, {name} has {wanted}: compared as if they were the same")
     findings: list[Finding] = []
-    for name in list(first.given):
-        right = first.chain.right[name]
-        called, shape = first.answer.called.get(name, f"d{name}"), first.given[name].shape
-        if shape == right.shape:
-            continue
-        if squeezed(shape) == squeezed(right.shape):
-            notes.append(f"{called} has the shape {shape}, {name} has {right.shape}: compared as if they were the same")
-            continue
-        findings.append(_misshapen(first, name, called, rtol))
+    for trial in [first, *([longest] if longest is not None else [])]:
+        for name, given in trial.given.items() if not findings else ():
+            if squeezed(given.shape) != squeezed(trial.chain.right[name].shape):
+                findings.append(_misshapen(trial, name, trial.answer.called.get(name, f"d{name}"), rtol))
     said = "; ".join(f"{f.gradients[0]}" for f in findings)
     stages.append(Stage("shapes", not findings, said))
     return findings

@@ -20,8 +20,8 @@ from minigrad.guard import Array
 from minigrad.reporting import reporting
 
 __all__ = [
-    "Trial", "UserError", "agree", "compared", "differing", "fitted", "other_lengths", "reshape_gradients", "right_ones",
-    "running", "sizes_of", "squeezed", "trial_of",
+    "Trial", "UserError", "agree", "as_returned", "compared", "differing", "fitted", "other_lengths", "reshape_gradients",
+    "right_ones", "running", "sizes_of", "squeezed", "trial_of",
 ]  # fmt: skip
 
 
@@ -130,15 +130,19 @@ def other_lengths(
     sized: Sequence[tuple[str, Adapter]], plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float
 ) -> list[Trial]:
     """The same problem at other lengths, as far as it runs."""
-    found: list[Trial] = []
-    for _, at_length in sized:
-        try:
-            trial = trial_of(at_length, plan, seed, as_given, scale)
-        except UserError:
-            continue
-        reshape_gradients(trial)
-        found.append(trial)
-    return found
+    found = [as_returned(at_length, plan, seed, as_given, scale) for _, at_length in sized]
+    for trial in found:
+        if trial is not None:
+            reshape_gradients(trial)
+    return [trial for trial in found if trial is not None]
+
+
+def as_returned(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_given: bool, scale: float) -> Trial | None:
+    """A random problem, with gradients in the shapes in which they are returned; None where the backward pass fails."""
+    try:
+        return trial_of(adapter, plan, seed, as_given, scale)
+    except UserError:
+        return None
 
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

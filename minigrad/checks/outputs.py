@@ -1,0 +1,56 @@
+"""Outputs of a forward pass that was run on stand-ins: which lines they are, and where it stores what it returns nothing of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from minigrad.checks import names
+from minigrad.checks.containers import found_in
+from minigrad.checks.tracing import Traced
+from minigrad.errors import ArgumentError
+
+__all__ = ["learnt", "lines_of", "where_stored"]
+
+
+def where_stored(arguments: dict[str, Any], wanted: Iterable[Any], called: str) -> dict[str, str]:
+    """Where a forward pass that returns nothing has stored its outputs: by name, the path from its arguments.
+
+    Args:
+        arguments: what it was run on, with stand-ins for arrays.
+        wanted: what the outputs may be called.
+        called: the name of the forward pass.
+
+    Raises:
+        ArgumentError: nothing that it stored is called so.
+    """
+    made = found_in(arguments, lambda value: isinstance(value, Traced) and value.line.op not in ("argument", "constant"))
+    last = {path.rpartition(".")[2]: path for path in made}
+    found = names.match([name for name in wanted if isinstance(name, str)], [*last], lambda a, b: True)
+    if not found:
+        raise ArgumentError(
+            f"check_backward: {called} returns nothing to follow; which of the values that it stores are its outputs? "
+            + (f"Say so: outputs=(…), of {sorted(last)}" if last else "It stores none in its arguments: let it return them")
+        )
+    return {name: last[where] for name, where in found.items()}
+
+
+def learnt(part: Any) -> str | None:
+    """What the code calls a stand-in."""
+    return part.line.name if isinstance(part, Traced) else None
+
+
+def lines_of(value: Any, is_wanted: bool) -> Any:
+    """The line of a stand-in, or those of a list of them, of a dict by step, or of a tuple whose gradient ``is_wanted``.
+
+    None for anything else, such as a cache.
+    """
+    if isinstance(value, Traced):
+        return value.line if value.line.op != "constant" else None
+    if isinstance(value, dict) and [*value] == [*range(len(value))]:
+        value = [*value.values()]
+    if isinstance(value, tuple) and is_wanted:
+        value = [*value]
+    if isinstance(value, list) and value and all(isinstance(part, Traced) for part in value):
+        return [part.line for part in value]
+    return None

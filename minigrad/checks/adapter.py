@@ -227,7 +227,7 @@ class Adapter:
         called = {leaf.path: leaf for leaf in self.leaves}
         other.leaves = [
             leaf._replace(name=called[leaf.path].name, store=called[leaf.path].store) if leaf.path in called else leaf
-            for leaf in leaves(arguments)
+            for leaf in leaves(arguments, self.unread)
         ]
         return other
 

@@ -229,6 +229,19 @@ def _convention(trial: Trial, rtol: float) -> str | None:
     """What is done by convention. Where the forward pass has a loss of its own, its mean or sum is none."""
     if trial.bound is not None and all(trial.fits(name, trial.chain.right[name], rtol) for name in trial.given):
         return clipped_to(trial.bound)
-    said = convention(trial.given, trial.chain.right, trial.problem.values, sizes_of(trial), rtol)
     own_loss = all(trial.chain.lines[number].value.size == 1 for number in trial.chain.seeds)
+    if trial.answer.moved and not own_loss and _uphill(trial, rtol):
+        return (
+            "the weights are moved along the gradient, not against it: right if what arrives from outside is the target less "
+            "the output"
+        )
+    said = convention(trial.given, trial.chain.right, trial.problem.values, sizes_of(trial), rtol)
     return None if said is not None and own_loss and "divided by" in said else said
+
+
+def _uphill(trial: Trial, rtol: float) -> bool:
+    """Whether all weights that the backward pass moves go the other way, and all that it returns is right."""
+    right = trial.chain.right
+    return all(
+        trial.fits(name, -right[name] if name in trial.answer.moved else right[name], rtol) for name in trial.given
+    )

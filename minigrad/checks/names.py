@@ -19,13 +19,14 @@ PREFIX = re.compile(
     r"^(?:(?:top|bottom)_?diff_?|dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])",
     re.IGNORECASE,
 )
-SUFFIX = re.compile(r"_?(?:grads?|gradient|delta|bar|diff)$", re.IGNORECASE)
+SUFFIX = re.compile(r"_?(?:grads?|gradients?|deltas?|bar|diffs?)$", re.IGNORECASE)
 CACHE = re.compile(
     r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$",
     re.IGNORECASE,
 )
 UPSTREAM = re.compile(
-    r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|delta|eda|error|g|dvalue|dvalues|accum_grad)$",
+    r"^(?:dout|dy|dz|dL|dJ|dloss|d?upstream(?:_?grad(?:ient)?)?|grads?|gradient|grad_?out(?:put)?s?|deltas?|eda|errors?|err|g|"
+    r"dvalues?|accum_grad)$",
     re.IGNORECASE,
 )
 TARGET = re.compile(
@@ -188,7 +189,7 @@ def _returned(function: Any) -> tuple[Any, dict[str, Any]]:
     return last.value if isinstance(last, ast.Return) else last.body, assigned
 
 
-PARAMETER = re.compile(r"^(?:[WUVRwuvb]|theta|bias|weight|kernel)(?:$|[_A-Z0-9]|[a-z]{1,4}(?:$|_)|ias|eight)")
+PARAMETER = re.compile(r"^(?:[WUVRBwuvb]|theta|bias|weight|kernel)(?:$|[_A-Z0-9]|[a-z]{1,4}(?:$|_)|ias|eight)")
 
 
 def is_parameter(name: str) -> bool:

@@ -45,8 +45,8 @@ def on_the_way_out(
         if not given[name].any() and right[name].any():
             found(
                 [name],
-                "never computed",
-                f"{label(name)} is 0 in every entry: it is never computed, or never added to",
+                "is zero",
+                f"{label(name)} is 0 in every entry",
                 f"{name} is never trained by it; where it is a state's gradient, nothing goes further back in time",
             )
     for name in sorted(open_names):

@@ -131,7 +131,7 @@ def leaves(arguments: dict[str, Any], unread: Collection[str] = ()) -> list[Leaf
         Leaf(_distinct(path, short[path], all_of_them if path in unread else read), path, array, kept, store)
         for path, (array, attribute) in found.items()
         for store in [attribute and path not in owned and _is_gradient_store(path, found)]
-        for kept in [store or _is_kept(array)]
+        for kept in [store or _is_kept(array) or _is_moment(array, path, unread)]
     ]
 
 
@@ -164,6 +164,11 @@ def _is_gradient_store(path: str, found: dict[str, tuple[Array, bool]]) -> bool:
     parts = path.removeprefix(f"{GLOBALS}.").split(".")
     parts = parts if path.startswith(f"{GLOBALS}.") else parts[1:]
     return any(is_gradient(part) or GRADIENT.match(part.partition("[")[0]) for part in parts)
+
+
+def _is_moment(array: Array, path: str, unread: Collection[str]) -> bool:
+    """Whether the array is what an object keeps for the updates of its weights, and begins with zeros."""
+    return path in unread and "." in path and not array.any()
 
 
 def _is_kept(array: Array) -> bool:

@@ -40,21 +40,15 @@ def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
             (),
             (called,),
         )
+    if given.ndim > right.ndim and any(equal(given.sum(axis=axis), right, rtol) for axis in range(given.ndim)):
+        return _not_summed(trial, name, called, wanted)
     line = trial.chain.wanted[name]
     for user, _ in trial.chain.users[line.number]:
         g = trial.chain.base.cotangent(user, None)
         if g is None:
             continue
         if equal(given, g, rtol):
-            return Finding(
-                "not summed",
-                f"{called} is not summed over the examples: {wanted}",
-                trial.words.derivation(line),
-                f"it cannot be subtracted from {name}, or broadcasts and is added {given.size // max(right.size, 1)} times",
-                "",
-                (),
-                (called,),
-            )
+            return _not_summed(trial, name, called, wanted)
         for axis in range(g.ndim):
             if equal(given.ravel(), g.sum(axis=axis).ravel(), rtol):
                 return Finding(
@@ -77,3 +71,16 @@ def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
                 (called,),
             )
     return Finding("", wanted, trial.words.derivation(line), "", "", (), (called,))
+
+
+def _not_summed(trial: Trial, name: str, called: str, wanted: str) -> Finding:
+    given, right = trial.given[name], trial.chain.right[name]
+    return Finding(
+        "not summed",
+        f"{called} is not summed over the examples: {wanted}",
+        trial.words.derivation(trial.chain.wanted[name]),
+        f"it cannot be subtracted from {name}, or broadcasts and is added {given.size // max(right.size, 1)} times",
+        "",
+        (),
+        (called,),
+    )

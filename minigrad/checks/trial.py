@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.checks.adapter import Adapter, Problem
+from minigrad.checks.adapter import Adapter, Problem, name_of
 from minigrad.checks.answer import answer_of
 from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
@@ -15,7 +15,7 @@ from minigrad.checks.equality import clipped, equal
 from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
 from minigrad.checks.words import Words
-from minigrad.errors import MinigradError
+from minigrad.errors import ArgumentError, MinigradError
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
@@ -62,6 +62,9 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     traces = adapter.traced(values)
     problem = adapter.problem(values, traces, seed, scale)
     answer = running(lambda: answer_of(adapter, plan, problem), adapter.backward)
+    if answer.moved:
+        problem, answer = _finer(adapter, plan, problem, answer)
+        _refuse_signs(adapter, answer)
     given = {what for kind, what in plan.values() if kind == "upstream"}
     seeds: dict[int, list[tuple[str, Array]]] = {}
     receives = given or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
@@ -78,10 +81,38 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, _bound(answer.gradients, chain))
 
 
+def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem, answer: Answer) -> tuple[Problem, Answer]:
+    """The same from larger steps of the weights, with less rounding, unless the backward pass reads what it has moved."""
+    faster = problem._replace(rate=problem.rate * 2**13)
+    quick = running(lambda: answer_of(adapter, plan, faster), adapter.backward)
+    for name in answer.moved:
+        rounding = 8 * float(np.finfo(float).eps) * float(np.abs(problem.values[name]).max(initial=1.0)) / problem.rate
+        other = quick.gradients.get(name, np.zeros(0))
+        if other.shape != answer.gradients[name].shape or not np.allclose(other, answer.gradients[name], 1e-6, rounding):
+            return problem, answer
+    return faster, quick
+
+
+def _refuse_signs(adapter: Adapter, answer: Answer) -> None:
+    """Refuse steps of an optimiser that divides by the size of the gradients: nothing but their signs can be told from them."""
+    sizes = np.concatenate([np.abs(answer.gradients[name]).ravel() for name in answer.moved])
+    sizes = sizes[sizes > 0]
+    if len(sizes) > MANY and np.quantile(sizes, 0.95) <= 1.01 * np.quantile(sizes, 0.05):
+        raise ArgumentError(
+            f"check_backward: {name_of(adapter.backward)} updates the weights by steps of one size, as Adagrad, RMSprop and "
+            "Adam take at first, which show no more of the gradients than their signs; let it return the gradients, or "
+            "store them (self.dW), before the update"
+        )
+
+
+MANY = 8
+"""So many entries of gradients are not of one size by accident."""
+
+
 def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
     """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common."""
     factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
-    known = [c for c in factors if c is not None and c > 0 and abs(c - 1) > 1e-5]
+    known = [abs(c) for c in factors if c is not None and abs(abs(c) - 1) > 1e-5]
     common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
     if common is None or sum(abs(common - other) <= 1e-5 * common for other in known) * 2 < len(factors) or len(known) < 2:
         return None

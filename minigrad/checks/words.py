@@ -26,7 +26,10 @@ class Words:
         return self._own(line) or self.formula(line)
 
     def _own(self, line: Line) -> str | None:
-        """The name in the user's code, if it has one."""
+        """The name in the user's code, if it has one; of zeros that a state begins with, that of the state."""
+        if line.name is None and line.op == "constant":
+            states = [self.chain.at.get(site, {}) for site, first in self.chain.initial.items() if first is line]
+            return next((later.name for at in states for later in at.values() if later.name is not None), None)
         return line.name
 
     def _depth(self) -> int:

@@ -99,13 +99,17 @@ def keep(x: Any, a_prev: Any, W: Any) -> Any:
     return a_next, (both, u, a_prev, W)
 
 
-def test_gradients_that_are_called_after_the_step_are_those_of_the_state_before() -> None:
-    def backward(da_next: Any, cache: Any) -> Any:
-        both, u, a_prev, W = cache
-        du = da_next * a_prev * u * (1 - u)
-        return {"da_prevt": (W.T @ du)[:5] + da_next * u, "dxt": (W.T @ du)[5:], "dW": du @ both.T}
+def exchange(a_prev: Any, c_prev: Any) -> Any:
+    a_next, c_next = np.tanh(c_prev), a_prev * c_prev
+    return a_next, c_next, (a_next, a_prev, c_prev)
 
-    report = check_backward(keep, backward, tuple(arrays(x=(3, 2), a_prev=(5, 2), W=(5, 8)).values()))
+
+def test_gradients_that_are_called_after_the_step_are_those_of_the_states_before() -> None:
+    def backward(da_next: Any, dc_next: Any, cache: Any) -> Any:
+        a_next, a_prev, c_prev = cache
+        return {"dc_prevt": da_next * (1 - a_next**2) + dc_next * a_prev, "da_prevt": dc_next * c_prev}
+
+    report = check_backward(exchange, backward, tuple(arrays(a_prev=(5, 2), c_prev=(5, 2)).values()))
     assert report.passed, report
     assert not report.notes
 
@@ -173,3 +177,115 @@ def test_a_target_that_no_argument_is_asks_for_the_loss() -> None:
 
     with pytest.raises(errors.ArgumentError, match="y_true is the target of a loss"):
         check_backward(forward, backward, tuple(arrays(x=(3, 4), W=(4, 2)).values()))
+
+
+class Mixer:
+    """A gated cell that moves its weights itself."""
+
+    def __init__(self) -> None:
+        self.wk, self.wv = arrays(wk=(3, 2), wv=(3, 2)).values()
+        self.seen = np.zeros((3, 2))
+
+    def forward(self, x: Any) -> Any:
+        self.x, self.k, self.v = x, sigma(x @ self.wk), np.tanh(x @ self.wv)
+        return self.k * self.v
+
+    def learn(self, errors: Any) -> None:
+        dk, dv = self.gradients(errors)
+        self.wk += 0.1 * dk
+        self.wv += 0.1 * dv
+
+    def gradients(self, errors: Any) -> tuple[Any, Any]:
+        dk = self.x.T @ (errors * self.v * self.k * (1 - self.k))
+        return dk, self.x.T @ (errors * self.k * (1 - self.v**2))
+
+
+def test_weights_that_are_moved_along_the_error_are_right_by_convention() -> None:
+    mixer = Mixer()
+    report = check_backward(mixer.forward, mixer.learn, [np.ones((4, 3))])
+    assert report.passed, report
+    assert any("the target less the output" in note for note in report.notes)
+
+
+def test_steps_up_the_loss_of_the_forward_pass_itself_are_wrong() -> None:
+    def loss(mixer: Any, x: Any, y: Any) -> Any:
+        return ((mixer.forward(x) - y) ** 2).sum() / 2, mixer.k * mixer.v
+
+    def learn(mixer: Any, y: Any, output: Any) -> None:
+        mixer.learn(output - y)
+
+    report = check_backward(loss, learn, [Mixer(), *arrays(x=(4, 3), y=(4, 2)).values()], outputs=("loss", "output"))
+    assert not report.passed
+
+
+def test_small_gradients_of_moved_weights_are_not_lost_in_rounding() -> None:
+    class Slow(Mixer):
+        def forward(self, x: Any) -> Any:
+            return 1e-3 * super().forward(x)
+
+        def learn(self, errors: Any, lr: float) -> None:  # type: ignore[override]
+            dk, dv = self.gradients(1e-3 * errors)
+            self.wk -= lr * dk
+            self.wv -= lr * dv
+
+    slow = Slow()
+    report = check_backward(slow.forward, slow.learn, [np.ones((4, 3))])
+    assert report.passed, report
+
+
+def test_steps_that_show_signs_alone_are_refused() -> None:
+    class Adaptive(Mixer):
+        def learn(self, errors: Any) -> None:
+            for w, d in zip((self.wk, self.wv), self.gradients(errors), strict=True):
+                w -= 0.1 * d / (np.sqrt(self.seen + d**2) + 1e-12)
+
+    cell = Adaptive()
+    with pytest.raises(errors.ArgumentError, match="let it return the gradients"):
+        check_backward(cell.forward, cell.learn, [np.ones((4, 3))])
+
+
+def test_zeros_that_a_state_begins_with_are_called_as_the_state() -> None:
+    def forward(xs: Any, W: Any, U: Any) -> Any:
+        memory = np.zeros((2, 5))
+        kept = []
+        for x in xs:
+            kept.append(memory)
+            memory = np.tanh(x @ W + memory @ U)
+        return memory, (xs, [*kept, memory], W, U)
+
+    def backward(dmemory: Any, cache: Any) -> Any:
+        xs, kept, W, U = cache
+        dW, dU = np.zeros_like(W), np.zeros_like(U)
+        for t in reversed(range(len(xs))):
+            da = dmemory * (1 - kept[t + 1] ** 2)
+            dW += xs[t].T @ da
+            dU += kept[-1].T @ da
+            dmemory = da @ U.T
+        return {"dW": dW, "dU": dU}
+
+    report = check_backward(forward, backward, tuple(arrays(xs=(4, 2, 3), W=(3, 5), U=(5, 5)).values()))
+    assert not report.passed
+    assert "the initial 0" not in str(report)
+
+
+def test_a_zero_gradient_is_said_to_be_zero_and_no_more() -> None:
+    def backward(da_next: Any, cache: Any) -> Any:
+        both, u, a_prev, _ = cache
+        return {"da_prev": 0 * da_next, "dx": 0 * both[5:], "dW": (da_next * a_prev * u * (1 - u)) @ both.T}
+
+    report = check_backward(keep, backward, tuple(arrays(x=(3, 2), a_prev=(5, 2), W=(5, 8)).values()), seconds=0)
+    assert {finding.missing for finding in report.findings} == {"dx is 0 in every entry", "da_prev is 0 in every entry"}
+
+
+def test_a_gradient_of_stacked_biases_that_is_not_summed_is_named() -> None:
+    def forward(x: Any, W: Any, b: Any) -> Any:
+        k, v = sigma(x @ W[:, :3] + b[:3]), np.tanh(x @ W[:, 3:] + b[3:])
+        return k * v, (x, k, v)
+
+    def backward(dout: Any, cache: Any) -> Any:
+        x, k, v = cache
+        da = np.hstack((dout * v * k * (1 - k), dout * k * (1 - v**2)))
+        return {"dW": x.T @ da, "db": da}
+
+    report = check_backward(forward, backward, tuple(arrays(x=(4, 2), W=(2, 6), b=(6,)).values()), outputs=("y", "cache"))
+    assert [finding.kind for finding in report.findings] == ["not summed"]

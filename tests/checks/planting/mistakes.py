@@ -670,7 +670,7 @@ KINDS = (
     kind("operand of the wrong step", "operand of the wrong step|wrong factor|factor too many", expressions(new_for_old)),
     kind("gradient before the activation", f"wrong upstream gradient|{ACTIVATION}", expressions(before_activation)),
     kind("gradient of another gate", "wrong upstream gradient|gradients exchanged|wrong accumulator", expressions(other_gate)),
-    kind("wrong accumulator", "wrong accumulator|never computed", statements(other_accumulator)),
+    kind("wrong accumulator", "wrong accumulator|never computed|is zero", statements(other_accumulator)),
     kind(
         "gradients exchanged",
         "gradients exchanged|parts in the wrong order|wrong upstream gradient",

@@ -61,11 +61,19 @@ def _failed(task: dict[str, Any], said: str) -> dict[str, Any]:
 
 
 def _first_that_runs(forward: Any, backward: Any, examples: Iterable[Any], options: dict[str, Any]) -> Report:
-    """The check with the first example with which the backward pass runs; with the first of all if there is none."""
+    """The check with the first example with which the backward pass runs; with the first of all if there is none.
+
+    What only does not sum over examples may be written for one alone: if it is right for one, that is said.
+    """
     first: Report | None = None
     for example in examples:
         report = check_backward(forward, backward, example, **options)
-        if report.stages[-1].name != "runs":
+        unsummed = bool(report.findings) and all(finding.kind == "not summed" for finding in report.findings)
+        if first is not None and first.findings and report.passed:
+            shown = ", ".join(name for finding in first.findings for name in finding.gradients)
+            report.notes += (f"right for one example at a time: of several, {shown} would have to be summed over them",)
+            return report
+        if report.stages[-1].name != "runs" and not unsummed and first is None:
             return report
         first = report if first is None else first
     assert first is not None

@@ -164,25 +164,29 @@ def _kind(name: str) -> str:
 
 
 def _made_up(forward: Any) -> Iterator[dict[str, Any]]:
-    """Examples in the usual layouts: columns or rows, weights side by side or apart, stacked gates or not, steps or not."""
+    """Examples in the usual layouts: columns or rows, weights side by side or apart, stacked gates or not, steps or not.
+
+    Those of one example alone come last.
+    """
     parameters = inspect.signature(forward).parameters
     keys = {name: _keys(forward, name) for name in parameters}
     rng = np.random.default_rng(5)
     everything = {key for name in parameters for key in (keys[name] or [name])}
     split = any(key.upper().startswith("U") for key in everything)
-    for times, columns, gates, apart, flat in itertools.product(
-        (None, 2, 1, 0), (True, False), (1, 4, 3), (False, True), (False, True)
+    for batch, times, columns, gates, apart, flat in itertools.product(
+        (B, 1), (None, 2, 1, 0), (True, False), (1, 4, 3), (False, True), (False, True)
     ):
 
         def array(
             name: str,
+            batch: int = batch,
             times: int | None = times,
             columns: bool = columns,
             gates: int = gates,
             apart: bool = apart,
             flat: bool = flat,
         ) -> Array:
-            shape = _shape(name, columns, gates, apart or split, flat, split)
+            shape = _shape(name, batch, columns, gates, apart or split, flat, split)
             if times is not None and _kind(name) == "input":
                 shape = (*shape[:times], T, *shape[times:])
             return rng.standard_normal(shape) * 0.5
@@ -213,12 +217,12 @@ def _keys(forward: Any, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _shape(name: str, columns: bool, gates: int, apart: bool, flat: bool, split: bool) -> tuple[int, ...]:
+def _shape(name: str, batch: int, columns: bool, gates: int, apart: bool, flat: bool, split: bool) -> tuple[int, ...]:
     kind, word = _kind(name), name.lower().replace("_", "")
     if kind == "input":
-        return (D, B) if columns else (B, D)
+        return (D, batch) if columns else (batch, D)
     if kind == "state":
-        return (H, B) if columns else (B, H)
+        return (H, batch) if columns else (batch, H)
     output = word.endswith("y") or word in ("why", "wya", "by", "v")
     high = N if output else gates * H
     if kind == "bias":

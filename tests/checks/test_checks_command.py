@@ -42,6 +42,22 @@ def task(path: Path) -> dict[str, str]:
     return {"backward": f"{path}:cell_backward", "forward": f"{path}:cell"}
 
 
+def test_a_pass_for_one_example_at_a_time_is_right_for_one_and_said_to_be(tmp_path: Path) -> None:
+    file = tmp_path / "one.py"
+    file.write_text(
+        "import numpy as np\n\n"
+        "def cell(x, h_prev, Wx, Wh, b):\n    h = np.tanh(Wx @ x + Wh @ h_prev + b)\n    return h, (x, h_prev, h, Wx, Wh)\n\n"
+        "def cell_backward(dh, cache):\n    x, h_prev, h, Wx, Wh = cache\n    dz = dh * (1 - h**2)\n"
+        "    dx, dh_prev, dWx, dWh, db = Wx.T @ dz, Wh.T @ dz, dz @ x.T, dz @ h_prev.T, dz\n"
+        "    return dx, dh_prev, dWx, dWh, db\n"
+    )
+    found = checked(task(file))
+    assert found["passed"], found["text"]
+    assert any("right for one example at a time: of several, db " in note for note in found["notes"])
+    file.write_text(file.read_text().replace("(1 - h**2)", "(1 - h)"))
+    assert not checked(task(file))["passed"]
+
+
 def test_without_arguments_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], minigrad.__version__) == 0
     said = capsys.readouterr().out

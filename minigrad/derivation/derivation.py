@@ -182,7 +182,8 @@ def derive(cell_or_step: Any, x: Any = None, state: Any = None) -> Derivation:
 
     Args:
         cell_or_step: a cell, any object with ``step(x, state)`` and ``initial_state(batch)``; or a function as
-            `minigrad.scan` takes it, ``step(carry, x)``.
+            `minigrad.scan` takes it, ``step(carry, x)``. Where it returns the state alone, the last part of it is the output:
+            of ``(h, c)`` that is c; return ``((h, c), h)``, or the state as ``(c, h)``, for h.
         x: an example of one step's input, such as an array (B, D); of a cell with an ``input_size`` it may be left out.
         state: an example of the state; of a cell it may be left out.
 

@@ -46,7 +46,7 @@ def on_the_way_out(
             found(
                 [name],
                 "is zero",
-                f"{label(name)} is 0 in every entry",
+                f"{label(name)} is 0 in every entry, as if it were never computed, or never added to",
                 f"{name} is never trained by it; where it is a state's gradient, nothing goes further back in time",
             )
     for name in sorted(open_names):

@@ -9,6 +9,7 @@ import pytest
 from derivation_cases import arrays
 
 from minigrad import check_backward, errors
+from minigrad.checks.tracing import Tape
 
 
 def sigma(v: Any) -> Any:
@@ -291,3 +292,26 @@ def test_a_gradient_of_stacked_biases_that_is_not_summed_is_named() -> None:
 
     report = check_backward(forward, backward, tuple(arrays(x=(4, 2), W=(2, 6), b=(6,)).values()), outputs=("y", "cache"))
     assert [finding.kind for finding in report.findings] == ["not summed"]
+
+
+def test_values_that_objects_keep_by_step_have_the_names_of_where_they_are_kept() -> None:
+    class Kept:
+        pass
+
+    class Net:
+        def __init__(self) -> None:
+            self.gates: dict[int, Any] = {}
+            self.inner: Any = Kept()
+            self.weights: list[Any] = []
+
+        def run(self, x: Any) -> None:
+            self.weights.append(x)
+            self.gates[0] = np.tanh(x)
+            self.inner.h = self.gates[0] * np.exp(self.gates[0])
+
+    net, tape = Net(), Tape()
+    x = tape.leaf(np.ones(3), "x")
+    tape.run(lambda: net.run(x), [Net])
+    assert [(line.op, line.name) for line in tape.lines] == [
+        ("argument", "x"), ("tanh", "gates"), ("exp", None), ("mul", "h")
+    ]  # fmt: skip

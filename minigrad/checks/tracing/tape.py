@@ -173,11 +173,15 @@ class Tape:
                         part.names = arrays.get(line.site, [])[:1]
 
     def _learn(self, variables: dict[str, Any]) -> None:
-        owned = getattr(variables.get("self"), "__dict__", {})
-        attributes = {name: value for name, value in owned.items() if isinstance(value, Traced)}
+        attributes: dict[str, Any] = {}
+        for value in list(variables.values()):
+            attributes = _attributes(value) | attributes
         for name, value in reversed(list({**attributes, **variables}.items())):
+            is_kept = name in attributes and name not in variables and not isinstance(value, Traced)
             for suffix, part in _named_parts(value):
                 line = part.line
+                if is_kept and line.op == "argument":  # self.params[0] may have a name of its own
+                    continue
                 for known, place in ((self.names, line.site), (self.own_names, line.number)):
                     before = known.get(place, [])
                     both = [*before, name] if isinstance(value, list) else [suffix or name, *before]
@@ -214,6 +218,22 @@ def _is_helper(frame: FrameType) -> bool:
         return True
     inner = caller is not None and not caller.f_code.co_filename.startswith(OUTSIDE)
     return inner and code.co_argcount == 1 and not code.co_kwonlyargcount and code.co_nlocals <= 2
+
+
+def _attributes(value: Any, depth: int = 0) -> dict[str, Any]:
+    """What an object of the user's holds, and the objects in it: ``self.h``, ``self.state.h``, ``self.hs[t]``."""
+    if type(value).__module__.partition(".")[0] in ("builtins", "numpy", "types", OWN) or depth > 1:
+        return {}
+    found: dict[str, Any] = {}
+    for name, part in list(getattr(value, "__dict__", {}).items()):
+        if isinstance(part, Traced | list | dict):
+            found.setdefault(name, part)
+        else:
+            found = _attributes(part, depth + 1) | found
+    return found
+
+
+OWN = __name__.partition(".")[0]
 
 
 def _named_parts(value: Any, depth: int = 0) -> Iterator[tuple[str, Traced]]:

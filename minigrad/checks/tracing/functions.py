@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from minigrad.checks.tracing.tape import Tape
 
-__all__ = ["SPECIAL", "VALUES_ONLY", "columns"]
+__all__ = ["SPECIAL", "VALUES_ONLY", "columns", "unusual"]
 
 VALUES_ONLY = {
     np.shape,
@@ -35,6 +35,8 @@ VALUES_ONLY = {
     np.round,
     np.floor_divide,
     np.remainder,
+    np.heaviside,
+    np.result_type,
 }
 """Functions whose results have no derivative: they are given the bare values."""
 
@@ -60,6 +62,76 @@ def _appended(tape: Tape, array: Any, values: Any, axis: int | None = None) -> A
     return tape.apply(np.concatenate, ([array, values] if axis is not None else [np.ravel(array), np.ravel(values)], axis or 0))
 
 
+def _tensordot(tape: Tape, a: Any, b: Any, axes: Any = 2) -> Any:
+    """The sum over pairs of axes, as an einsum; the product of a matrix where it is one."""
+    na, nb = np.ndim(a), np.ndim(b)
+    first, second = (range(na - axes, na), range(axes)) if isinstance(axes, int) else axes
+    pairs = [(i % na, j % nb) for i, j in zip(np.atleast_1d(first).tolist(), np.atleast_1d(second).tolist(), strict=True)]
+    if pairs == [(na - 1, 0)] and nb == 2 and na > 1:
+        return tape.apply(np.matmul, (a, b))
+    of_a, of_b = [chr(97 + i) for i in range(na)], [chr(97 + na + j) for j in range(nb)]
+    for i, j in pairs:
+        of_b[j] = of_a[i]
+    shared = {of_a[i] for i, _ in pairs}
+    result = [letter for letter in (*of_a, *of_b) if letter not in shared]
+    return tape.apply(np.einsum, (f"{''.join(of_a)},{''.join(of_b)}->{''.join(result)}", a, b))
+
+
+def _inner(tape: Tape, a: Any, b: Any) -> Any:
+    return _tensordot(tape, a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else tape.apply(np.multiply, (a, b))
+
+
+def _diag(tape: Tape, x: Any, k: int = 0) -> Any:
+    """A matrix with these numbers on a diagonal, or the diagonal of a matrix."""
+    if np.ndim(x) == 1:
+        n = len(x) + abs(k)
+        rows = np.arange(len(x))
+        places = np.zeros((len(x), n, n))
+        places[rows, rows + max(-k, 0), rows + max(k, 0)] = 1.0
+        return tape.apply(np.einsum, ("a,abc->bc", x, places))
+    n = len(np.diagonal(np.empty(np.shape(x)), k))
+    return x[np.arange(n) + max(-k, 0), np.arange(n) + max(k, 0)]
+
+
+def _diff(tape: Tape, x: Any, n: int = 1, axis: int = -1) -> Any:
+    for _ in range(n):
+        at = [slice(None)] * (axis % x.ndim)
+        x = tape.apply(np.subtract, (x[(*at, slice(1, None))], x[(*at, slice(None, -1))]))
+    return x
+
+
+def _average(tape: Tape, x: Any, axis: Any = None, weights: Any = None, **_: Any) -> Any:
+    if weights is None:
+        return tape.apply(np.mean, (x, axis))
+    shape = [-1 if k == axis else 1 for k in range(x.ndim)] if axis is not None and np.ndim(weights) == 1 else np.shape(x)
+    w = np.reshape(weights, shape)
+    return tape.apply(np.divide, (tape.apply(np.sum, (tape.apply(np.multiply, (x, w)), axis)), np.sum(w)))
+
+
+def _rolled(tape: Tape, x: Any, shift: int, axis: int | None = None) -> Any:
+    if axis is None:
+        return tape.apply(np.reshape, (_rolled(tape, np.ravel(x), shift, 0), x.shape))
+    at, cut = [slice(None)] * (axis % x.ndim), -shift % x.shape[axis]
+    return tape.apply(np.concatenate, ([x[(*at, slice(cut, None))], x[(*at, slice(None, cut))]], axis)) if cut else x.copy()
+
+
+def _inserted(tape: Tape, x: Any, where: int, values: Any, axis: int | None = None) -> Any:
+    x, axis = (np.ravel(x), 0) if axis is None else (x, axis % x.ndim)
+    at = [slice(None)] * axis
+    shape = [1 if k == axis else n for k, n in enumerate(x.shape)]
+    part = values if np.shape(values) == tuple(shape) else np.broadcast_to(values, shape)
+    return tape.apply(np.concatenate, ([x[(*at, slice(None, where))], part, x[(*at, slice(where, None))]], axis))
+
+
+def _deleted(tape: Tape, x: Any, where: Any, axis: int | None = None) -> Any:
+    x, axis = (np.ravel(x), 0) if axis is None else (x, axis)
+    return tape.apply(np.take, (x, np.delete(np.arange(x.shape[axis]), where), axis))
+
+
+def _finite(tape: Tape, x: Any, *_: Any, **__: Any) -> Any:
+    return tape.apply(np.where, (np.isfinite(x), x, np.nan_to_num(x.line.value)))
+
+
 SPECIAL: dict[Any, Callable[..., Any]] = {
     np.append: _appended,
     np.zeros_like: _filled_like(0.0),
@@ -71,5 +143,41 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     np.vsplit: _pieces(lambda ndim: 0),
     np.array_split: lambda tape, x, parts, axis=0: tape.apply(np.split, (x, parts, axis)),
     np.column_stack: columns,
+    np.dstack: lambda tape, arrays: tape.apply(np.stack, (list(arrays), 2)),
+    np.atleast_1d: lambda tape, x: x if x.ndim else tape.apply(np.reshape, (x, (1,))),
     np.atleast_2d: lambda tape, x: x if x.ndim > 1 else tape.apply(np.reshape, (x, (1, -1))),
+    np.tensordot: _tensordot,
+    np.inner: _inner,
+    np.diag: _diag,
+    np.diagflat: lambda tape, x, k=0: _diag(tape, np.ravel(x), k),
+    np.diagonal: _diag,
+    np.trace: lambda tape, x, offset=0: tape.apply(np.sum, (_diag(tape, x, offset),)),
+    np.diff: _diff,
+    np.average: _average,
+    np.roll: _rolled,
+    np.insert: _inserted,
+    np.delete: _deleted,
+    np.fliplr: lambda tape, x: tape.apply(np.flip, (x, 1)),
+    np.flipud: lambda tape, x: tape.apply(np.flip, (x, 0)),
+    np.nan_to_num: _finite,
 }
+"""NumPy's functions that are made of others here: (tape, arguments of the function) to a stand-in."""
+
+RATIOS = {np.log2: (np.log, np.log(2.0)), np.log10: (np.log, np.log(10.0))}
+"""Logarithms to other bases."""
+
+
+def unusual(tape: Tape, ufunc: Any, inputs: tuple[Any, ...]) -> Any:
+    """Element-wise functions made of others; None for those that need not be."""
+    if ufunc in RATIOS:
+        function, divisor = RATIOS[ufunc]
+        return tape.apply(np.divide, (tape.apply(function, inputs), divisor))
+    if ufunc is np.exp2:
+        return tape.apply(np.exp, (tape.apply(np.multiply, (inputs[0], np.log(2.0))),))
+    if ufunc in (np.sinh, np.cosh):
+        there, back = tape.apply(np.exp, inputs), tape.apply(np.exp, (tape.apply(np.negative, inputs),))
+        return tape.apply(np.divide, (tape.apply(np.add if ufunc is np.cosh else np.subtract, (there, back)), 2.0))
+    if ufunc is np.hypot:
+        squares = [tape.apply(np.multiply, (x, x)) for x in inputs]
+        return tape.apply(np.sqrt, (tape.apply(np.add, squares),))
+    return None

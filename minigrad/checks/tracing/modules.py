@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +44,53 @@ class _Joining:
         if not isinstance(parts, tuple) or not any(isinstance(part, Traced) for part in parts):
             return getattr(np, self._name)[parts]
         return self._tape.apply(np.concatenate, (parts,)) if self._name == "r_" else columns(self._tape, parts)
+
+
+class _Math:
+    """The module math, except that its functions take stand-ins for single numbers."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        return _of_numbers(self._tape, getattr(math, name))
+
+
+OF_NUMBERS: dict[Any, Any] = {
+    math.exp: np.exp, math.log: np.log, math.tanh: np.tanh, math.sqrt: np.sqrt, math.sin: np.sin, math.cos: np.cos,
+    math.sinh: np.sinh, math.cosh: np.cosh, math.pow: np.power, math.fabs: np.abs, math.expm1: np.expm1, math.log1p: np.log1p,
+    math.log2: np.log2, math.log10: np.log10,
+}  # fmt: skip
+"""NumPy's functions for those of the module math."""
+
+
+def _of_numbers(tape: Tape, function: Any) -> Any:
+    """A function of the module math that takes stand-ins too."""
+    if function not in OF_NUMBERS:
+        return function
+
+    def followed(*args: Any) -> Any:
+        if not any(isinstance(arg, Traced) for arg in args):
+            return function(*args)
+        if function is math.log and len(args) == 2:
+            return np.log(args[0]) / np.log(args[1])
+        return OF_NUMBERS[function](*args)
+
+    return followed
+
+
+def _each(tape: Tape, vectorized: Any) -> Any:
+    """What np.vectorize made of a function, for stand-ins too: the function of each entry."""
+
+    def followed(*args: Any, **keywords: Any) -> Any:
+        if not any(isinstance(arg, Traced) for arg in args):
+            return vectorized(*args, **keywords)
+        shape = np.broadcast_shapes(*(np.shape(arg) for arg in args))
+        flat = [np.ravel(np.broadcast_to(arg, shape)) for arg in args]
+        entries = [vectorized.pyfunc(*(arg[k] for arg in flat), **keywords) for k in range(math.prod(shape))]
+        return tape.apply(np.reshape, (tape.apply(np.stack, (entries,)), shape))
+
+    return followed
 
 
 class _Minigrad:
@@ -106,6 +155,12 @@ def stand_in_for(tape: Tape, value: Any) -> Any:
         return _Numpy(tape)
     if value is LIBRARY:
         return _Minigrad(tape)
+    if value is math:
+        return _Math(tape)
+    if isinstance(value, np.vectorize):
+        return _each(tape, value)
+    if isinstance(value, BuiltinFunctionType) and value in OF_NUMBERS:
+        return _of_numbers(tape, value)
     if getattr(value, "__module__", None) == "numpy" and getattr(value, "__name__", "") in MAKERS:
         return _maker(tape, value)
     if _is_operation(value):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import override
 
-from minigrad.checks.tracing.functions import SPECIAL, VALUES_ONLY
+from minigrad.checks.tracing.functions import SPECIAL, VALUES_ONLY, unusual
 from minigrad.checks.tracing.indices import key_of
 from minigrad.checks.tracing.line import Line
 from minigrad.checks.tracing.namespaces import LIBRARY
@@ -48,7 +48,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             called, inputs = np.divide, (1.0, *inputs)
         if ufunc.__name__ == "expit":  # SciPy's
             called = LIBRARY.sigmoid
-        result = self.tape.apply(called, inputs, keywords)
+        if method == "outer":
+            called, inputs = ufunc, (np.reshape(inputs[0], np.shape(inputs[0]) + (1,) * np.ndim(inputs[1])), inputs[1])
+        result = unusual(self.tape, ufunc, inputs) if method == "__call__" else None
+        result = self.tape.apply(called, inputs, keywords) if result is None else result
         return result if out is None else into(out[0], result)
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
@@ -104,7 +107,11 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
         """As of an array."""
-        return self.tape.apply(np.reshape, (self, shape[0] if len(shape) == 1 else shape))
+        wanted: Any = shape[0] if len(shape) == 1 else shape
+        if keywords.get("order", "C") == "F":
+            turned = wanted[::-1] if isinstance(wanted, tuple | list) else wanted
+            return self.tape.apply(np.reshape, (self.T, turned)).T
+        return self.tape.apply(np.reshape, (self, wanted))
 
     def transpose(self, *axes: Any) -> Any:
         """As of an array."""
@@ -121,8 +128,21 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return self.copy() if np.dtype(dtype).kind == "f" else self.line.value.astype(dtype)
 
     def item(self, *where: Any) -> Any:
-        """The only entry, as a number."""
-        return self.line.value.item(*where)
+        """The only entry, or that at a place, followed too."""
+        if not where:
+            return self.tape.apply(np.reshape, (self, ()))
+        return self[where[0]] if isinstance(where[0], tuple) else np.ravel(self)[where[0]] if len(where) == 1 else self[where]
+
+    def conj(self) -> Traced:
+        """Itself, as all numbers are real."""
+        return self
+
+    conjugate = conj
+
+    @property
+    def real(self) -> Traced:
+        """Itself, as all numbers are real."""
+        return self
 
     def tolist(self) -> Any:
         """The entries, as numbers."""

@@ -57,7 +57,7 @@ def check_backward(
     *,
     T: int | None = None,
     outputs: Sequence[str] | None = None,
-    upstream: Mapping[str, str] | None = None,
+    upstream: Mapping[str, Any] | None = None,
     returns: Mapping[str, str] | Sequence[str | None] | None = None,
     rtol: float = 1e-6,
     seed: int = 0,
@@ -82,7 +82,8 @@ def check_backward(
         T: ``forward`` is one step, and ``backward`` goes through a sequence of T steps, whose caches it gets in a list.
         outputs: the names of what ``forward`` returns, where its source does not tell.
         upstream: {parameter of ``backward``: the output whose gradient it is, or what else it wants: an output or an argument
-            itself}, where names do not tell. With ``{"delta": "h", "state": "h"}``, ``state`` is the output itself.
+            itself, or a value such as 10}, where names do not tell. With ``{"delta": "h", "state": "h"}``, ``state`` is the
+            output itself, and so is ``h``.
         returns: of what each returned value is the gradient, in order (None for what is none), or by name.
         rtol: the largest difference, relative to the largest entry of each gradient.
         seed: of the random problems.
@@ -163,7 +164,7 @@ def check_backward(
             further = [] if agree(trials[0], rtol) else diagnosed(trials, longer, [], rtol, deadline)[0]
             return Report(called, stages, None, (*known, *further), tuple(notes))
         if agree(trials[0], rtol):
-            stages.append(Stage(label, True))
+            stages.append(Stage(label, True, "by convention" if trials[0].summed else ""))
             shorter.append(trials[0])
             continue
         said = _convention(trials[0], rtol)
@@ -172,12 +173,13 @@ def check_backward(
             again = other_lengths(sized[-1:] if longer else (), plan, seed + 1, as_given, scale)
             findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
+                notes += [trials[0].summed] if trials[0].summed else []
                 stages.append(Stage(label, False, differing(trials[0], rtol)))
                 if time.process_time() > deadline and seconds and not all(finding.kind for finding in findings):
                     notes.append(f"the search for the mistake was ended after {seconds:g} seconds")
                 return Report(called, stages, compared(trials[0], rtol), tuple(findings), tuple(notes))
         stages.append(Stage(label, True, "by convention"))
-    notes += [said] if said else []
+    notes += [said for said in (trials[0].summed, said) if said]
     return Report(called, stages, compared(trials[0], rtol), (), tuple(notes))
 
 
@@ -204,8 +206,7 @@ def assert_backward_correct(forward: Callable[..., Any], backward: Callable[...,
 
 def _may_be_clipped(trial: Trial, rtol: float) -> bool:
     """Whether something is wrong with gradients that come of others from outside, which can be made smaller."""
-    own_loss = all(trial.chain.lines[number].value.size == 1 for number in trial.chain.seeds)
-    return bool(trial.given) and not agree(trial, rtol) and not own_loss
+    return bool(trial.given) and not agree(trial, rtol) and not trial.own_loss
 
 
 def _bounded(trial: Trial, smaller: Trial) -> str | None:
@@ -229,14 +230,13 @@ def _convention(trial: Trial, rtol: float) -> str | None:
     """What is done by convention. Where the forward pass has a loss of its own, its mean or sum is none."""
     if trial.bound is not None and all(trial.fits(name, trial.chain.right[name], rtol) for name in trial.given):
         return clipped_to(trial.bound)
-    own_loss = all(trial.chain.lines[number].value.size == 1 for number in trial.chain.seeds)
-    if trial.answer.moved and not own_loss and _uphill(trial, rtol):
+    if trial.answer.moved and not trial.own_loss and _uphill(trial, rtol):
         return (
             "the weights are moved along the gradient, not against it: right if what arrives from outside is the target less "
             "the output"
         )
-    said = convention(trial.given, trial.chain.right, trial.problem.values, sizes_of(trial), rtol)
-    return None if said is not None and own_loss and "divided by" in said else said
+    said = convention(trial.given, trial.chain.right, trial.problem.values, sizes_of(trial), rtol, trial.answer.called)
+    return None if said is not None and trial.own_loss and "divided by" in said else said
 
 
 def _uphill(trial: Trial, rtol: float) -> bool:

@@ -7,6 +7,7 @@ wrong, so it is recognised and said.
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,17 @@ from minigrad.guard import Array
 __all__ = ["clipped_to", "convention"]
 
 
+UPDATE = re.compile(r"^(?:delta|update|step)s?_?|_?(?:delta|update|step)s?$", re.IGNORECASE)
+"""What is to be added to the weights is called so."""
+
+
 def convention(
-    given: dict[str, Array], right: dict[str, Array], values: dict[str, Array], sizes: dict[int, str], rtol: float
+    given: dict[str, Array],
+    right: dict[str, Array],
+    values: dict[str, Array],
+    sizes: dict[int, str],
+    rtol: float,
+    called: dict[str, str],
 ) -> str | None:
     """What is done by convention, if that explains all gradients; None if not.
 
@@ -27,10 +37,12 @@ def convention(
         given, right: the user's gradients and autograd's.
         values: those of the arguments.
         sizes: the number of examples, of steps, and so on, with what they are.
+        called: what the user calls each gradient.
     """
     wrong = [name for name in given if not equal(given[name], right[name], rtol)]
-    case = _Case(wrong, given, right, values, sizes, rtol)
-    return next((said for check in (_mean, _clipped, _scaled_to_norm, _penalty) if (said := check(case))), None)
+    case = _Case(wrong, given, right, values, sizes, rtol, called)
+    checks = (_mean, _clipped, _scaled_to_norm, _penalty, _to_be_added)
+    return next((said for check in checks if (said := check(case))), None)
 
 
 def clipped_to(bound: float) -> str:
@@ -47,6 +59,7 @@ class _Case(NamedTuple):
     values: dict[str, Array]
     sizes: dict[int, str]
     rtol: float
+    called: dict[str, str]
 
     def factors(self) -> list[float] | None:
         """For each wrong gradient the c for which it is c times the right one; None if there is none for one of them."""
@@ -81,15 +94,23 @@ def _clipped(case: _Case) -> str | None:
     return None
 
 
+NORMS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
+"""What gradients are usually scaled to."""
+
+
 def _scaled_to_norm(case: _Case) -> str | None:
     c = case.factors()
     if not c or not all(0 < one < 1 for one in c):
         return None
-    total = math.sqrt(sum(float((case.given[name] ** 2).sum()) for name in case.wrong))
-    for norm in (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0):
-        if len(case.wrong) > 1 and max(c) - min(c) <= 1e-9 and abs(total - norm) <= 1e-6 * norm:
+    sizes = [math.sqrt(float((case.given[name] ** 2).sum())) for name in case.wrong]
+    for norm in NORMS:
+        of_all = len(c) > 1 and max(c) - min(c) <= 1e-9 and abs(math.hypot(*sizes) - norm) <= 1e-6 * norm
+        of_each = all(abs(size - norm) <= 1e-6 * norm for size in sizes)
+        if of_all or of_each:
+            each = "" if of_all else "each of them "
             return (
-                f"gradients are scaled to the norm {norm:g} inside the backward pass; a check of gradients wants them unclipped"
+                f"gradients are scaled, {each}to the norm {norm:g}, inside the backward pass; a check of gradients wants them "
+                "unclipped"
             )
     return None
 
@@ -103,3 +124,14 @@ def _penalty(case: _Case) -> str | None:
     if max(found) - min(found) > 1e-6 * abs(max(found)) or not (len(wrong) > 1 or len(given) == 1):
         return None
     return f"{found[0]:.4g} times the weights is added to their gradients: an L2 penalty that the forward pass does not have"
+
+
+def _to_be_added(case: _Case) -> str | None:
+    """The negative gradients, where their names say that they are what is added to the weights."""
+    c = case.factors()
+    if not c or any(abs(one + 1) > case.rtol for one in c) or not all(UPDATE.search(case.called.get(n, n)) for n in case.wrong):
+        return None
+    if any(case.right[name].any() for name in case.given if name not in case.wrong):
+        return None
+    named = ", ".join(case.called[name] for name in case.wrong)
+    return f"{named}: the negative of the gradient, right for what is added to the weights"

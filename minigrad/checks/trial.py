@@ -12,6 +12,7 @@ from minigrad.checks.answer import answer_of
 from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
 from minigrad.checks.equality import clipped, equal
+from minigrad.checks.losses import losses, of_the_sum, ones_like, sizes
 from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
 from minigrad.checks.words import Words
@@ -37,6 +38,12 @@ class Trial(NamedTuple):
     steps: int
     rate: float = 1.0
     bound: float | None = None
+    summed: str | None = None
+
+    @property
+    def own_loss(self) -> bool:
+        """Whether the gradients are those of a loss that the forward pass returns, and none arrives from outside."""
+        return not any(kind == "upstream" for kind, _ in self.plan.values())
 
     def fits(self, name: str, g: Array, rtol: float) -> bool:
         """Whether a gradient is the user's, up to clipping."""
@@ -67,18 +74,23 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         _refuse_signs(adapter, answer)
     given = {what for kind, what in plan.values() if kind == "upstream"}
     seeds: dict[int, list[tuple[str, Array]]] = {}
-    receives = given or {name for name, lines in traces.outputs.items() if _is_scalar(lines)}
-    for name in receives:
-        lines, arrays = traces.outputs[name], problem.upstream[name]
+    for name in given or losses(traces, plan):
+        lines = traces.outputs[name]
+        arrays = problem.upstream[name] if name in given else ones_like(lines)
         for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
             seeds.setdefault(line.number, []).append((name, array))
     wanted = {name: traces.arguments[name] for name in answer.gradients}
     chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
+    times, summed = (1, None) if given else of_the_sum(answer, chain, adapter)
+    if summed:
+        seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in seeds.items()}
+        chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
     rate = _rate({name: answer.gradients[name] for name in answer.moved}, chain.right)
     for name in answer.moved if rate is not None else ():
         answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
-    return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, _bound(answer.gradients, chain))
+    bound = _bound(answer.gradients, chain)
+    return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, bound, summed)
 
 
 def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem, answer: Answer) -> tuple[Problem, Answer]:
@@ -133,10 +145,6 @@ def _bound(given: dict[str, Array], chain: Chain) -> float | None:
 
 ROUND = (0.01, 0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 50.0, 100.0)
 """What gradients are usually clipped to."""
-
-
-def _is_scalar(lines: Any) -> bool:
-    return not isinstance(lines, list) and lines.value.size == 1
 
 
 def running(call: Callable[[], Any], function: Any) -> Any:
@@ -216,20 +224,7 @@ def compared(trial: Trial, rtol: float) -> Comparison:
 
 def sizes_of(trial: Trial) -> dict[int, str]:
     """Numbers that gradients are divided by, with what they are."""
-    found: dict[int, str] = {}
-    if trial.steps > 1:
-        found[trial.steps] = "the number of steps"
-    shapes = [array.shape for seeds in trial.chain.seeds.values() for _, array in seeds]
-    shapes += [line.value.shape for line in trial.chain.lines if line.op == "matmul"]
-    for shape in shapes:
-        for axis, size in enumerate(shape):
-            found.setdefault(size, f"the length of axis {axis} of an output")
-        if shape:
-            found.setdefault(int(np.prod(shape)), "the number of entries of an output")
-    for size in list(found):
-        if trial.steps > 1:
-            found.setdefault(size * trial.steps, f"{found[size]} times the number of steps")
-    return found
+    return sizes(trial.chain, trial.adapter)
 
 
 def right_ones(trial: Trial, rtol: float) -> frozenset[str]:

@@ -92,6 +92,7 @@ class Adapter:
                 "check_backward(forward, backward, (x, h, W))"
             )
         self.unread: frozenset[str] = frozenset()
+        self.inner: frozenset[str] = frozenset()
         self.declared_outputs = (
             None
             if outputs is None
@@ -108,6 +109,7 @@ class Adapter:
         read |= {line for lines in traces.outputs.values() for line in (lines if isinstance(lines, list) else [lines])}
         unread = {leaf.path for leaf in self.leaves if traces.arguments[leaf.name] not in read}
         self.unread = frozenset(unread)
+        self.inner = frozenset(name for line in traces.tape.lines if line.op != "argument" for name in line.names)
         learnt = {leaf.path: traces.arguments[leaf.name].names for leaf in self.leaves}
         self.leaves = leaves(self.arguments, unread)
         for k, leaf in enumerate(self.leaves):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,8 @@ def answered(
             given[name] = by_leaf[what]
         elif kind == "rate":
             given[name] = rate
+        elif kind == "value":
+            given[name] = copy.deepcopy(what)
         else:
             given[name] = arguments[what]
     if GLOBALS in arguments:

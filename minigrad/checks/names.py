@@ -12,13 +12,14 @@ from typing import Any
 
 __all__ = [
     "is_cache", "is_gradient", "is_input", "is_parameter", "is_target", "is_upstream", "match", "names_inside", "parameters_of",
-    "returned_names", "stem", "unmarked",
+    "returned_names", "says_gradient", "stem", "unmarked",
 ]  # fmt: skip
 
 PREFIX = re.compile(
     r"^(?:(?:top|bottom)_?diff_?|dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])",
     re.IGNORECASE,
 )
+SHORT = re.compile(r"^g(?=[A-Z])")
 SUFFIX = re.compile(r"_?(?:grads?|gradients?|deltas?|bar|diffs?)$", re.IGNORECASE)
 CACHE = re.compile(
     r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$",
@@ -32,25 +33,38 @@ UPSTREAM = re.compile(
 TARGET = re.compile(
     r"^(?:y|t|labels?|targets?|expected|truth|ground_truth|y_?(?:true|train|batch|t|target|label)s?)$", re.IGNORECASE
 )
-BEFORE = ("prevt", "prev_t", "prev", "previous", "last", "old", "before", "init", "initial", "t_minus_1", "tm1", "input")
+WORD = re.compile(r"(?:^|_)(?:grads?|gradients?|deltas?)(?:_|$)", re.IGNORECASE)
+BEFORE = (
+    "prevt", "prev_t", "prev", "previous", "last", "old", "before", "init", "initial", "t_minus_1", "minus_1", "tminus1",
+    "minus1", "tm1", "t_1", "input",
+)  # fmt: skip
 AFTER = ("nextt", "next_t", "next", "new", "cur", "current", "out", "after")
 
 
 def stem(name: str) -> str:
     """The name without what says that it is a gradient.
 
-    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "da_prev", "d_h")]
-    ['Wf', 'W_f', 'Wf', 'Wf', 'a_prev', 'h']
+    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h")]
+    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h']
     """
     shorter = SUFFIX.sub("", name)
     if shorter and shorter != name:
         return shorter
-    return PREFIX.sub("", name, count=1)
+    return PREFIX.sub("", SHORT.sub("d", name), count=1)
 
 
 def is_gradient(name: str) -> bool:
     """Whether the name says that it is a gradient."""
     return stem(name) != name
+
+
+def says_gradient(name: str) -> bool:
+    """Whether one of the words in the name says that it is a gradient, of whatever: ``accum_grad_next``.
+
+    >>> [says_gradient(name) for name in ("accum_grad_next", "dX", "next_h")]
+    [True, True, False]
+    """
+    return is_gradient(name) or bool(WORD.search(name))
 
 
 def is_cache(name: str) -> bool:

@@ -21,7 +21,7 @@ def of_steps(
     backward: Callable[..., Any],
     arguments: Any,
     T: int,
-    upstream: Mapping[str, str] | None,
+    upstream: Mapping[str, Any] | None,
     returns: Mapping[str, str] | Sequence[str | None] | None,
 ) -> Adapter:
     """The adapter of a backward pass through T steps, in the layout in which it runs and its gradients have shapes that fit."""

@@ -32,9 +32,13 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     for k, (name, parameter) in enumerate(parameters.items()):
         if name in adapter.declared_upstream:
             declared = adapter.declared_upstream[name]
-            wanted = declared in traces.outputs and not _beside_its_gradient(name, adapter.declared_upstream)
-            kind = "upstream" if wanted else "output" if declared in plain else "argument"
-            if not isinstance(declared, str) or (kind == "argument" and declared not in adapter.sources()):
+            wanted = isinstance(declared, str) and declared in traces.outputs and not (
+                _is_called(name, declared) or _beside_its_gradient(name, adapter.declared_upstream)
+            )
+            kind = "upstream" if wanted else "output" if isinstance(declared, str) and declared in plain else "argument"
+            if not isinstance(declared, str):
+                kind = "value"
+            elif kind == "argument" and declared not in adapter.sources():
                 raise ArgumentError(
                     f"check_backward: upstream={{{name!r}: {declared!r}}}: expected one of the outputs "
                     f"{sorted(plain)} or of the arguments {sorted(adapter.sources())}"
@@ -72,6 +76,11 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
                 f"{sorted(adapter.sources())}? Say so: upstream={{{name!r}: 'its name'}}{_of_a_loss(name)}"
             )
     return plan
+
+
+def _is_called(name: str, output: Any) -> bool:
+    """Whether a parameter has the name of an output, and so wants that and not its gradient."""
+    return isinstance(output, str) and not _for_a_gradient(name) and bool(names.match([name], [output], lambda a, b: True))
 
 
 def _beside_its_gradient(name: str, declared: dict[str, Any]) -> bool:
@@ -114,7 +123,11 @@ def _plan_upstream(
 ) -> None:
     taken = {what for kind, what in plan.values() if kind == "upstream"}
     free = [name for name in traces.outputs if name not in taken]
-    gradients = {names.stem(name): name for name in waiting if names.is_gradient(name) and not names.is_upstream(name)}
+    gradients = {
+        names.stem(name): name
+        for name in waiting
+        if names.is_gradient(name) and (not names.is_upstream(name) or names.match([names.stem(name)], free, lambda a, b: True))
+    }
     for short, output in names.match(gradients, free, lambda a, b: True).items():
         plan[gradients[short]] = ("upstream", output)
         free.remove(output)

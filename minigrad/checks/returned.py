@@ -94,7 +94,14 @@ def _declared(adapter: Adapter, parts: list[Any], declared: Sequence[Any]) -> di
             f"check_backward: returns names {len(flat_names)} values, but {name_of(adapter.backward)} returns {len(parts)}"
             + (f", with {len(values)} in them" if len(values) != len(parts) else "")
         )
-    return {name: value for name, value in zip(flat_names, values, strict=True) if name is not None}
+    return {_leaf(adapter, name): value for name, value in zip(flat_names, values, strict=True) if name is not None}
+
+
+def _leaf(adapter: Adapter, name: str) -> str:
+    """The argument that a declared name means: ``layer.W`` is ``self.layer.W`` if that is the only one of this end."""
+    called = {leaf.name for leaf in adapter.leaves}
+    ends = [leaf.name for leaf in adapter.leaves if f".{leaf.path}".endswith(f".{name}")]
+    return ends[0] if name not in called and len(ends) == 1 else name
 
 
 def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, Array]], steps: dict[str, Array]) -> Answer:
@@ -112,7 +119,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
         for name, value in returned.values.items()
         if is_array(value)
         and (
-            names.is_gradient(name)
+            names.says_gradient(name)
             or name in known
             or name in known.values()
             or name in returned.keyed
@@ -138,8 +145,9 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
     for name in open_names:
         candidates = [what for what in free if shapes[what] == arrays[name].shape]
         rivals = [other for other in open_names if arrays[other].shape == arrays[name].shape]
-        if len(candidates) == 1 and len(rivals) == 1 and (names.is_gradient(name) or name.startswith("result")):
+        if len(candidates) == 1 and len(rivals) == 1 and _by_shape(adapter, name, candidates[0]):
             pairs[name] = candidates[0]
+    _refuse_unknown(adapter, returned, pairs, stored, shapes)
     elsewhere = {what: pair for what, pair in stored.items() if what not in pairs.values()}
     others_too = bool(pairs or elsewhere)
     moved = tuple(what for what in steps if what not in pairs.values() and what not in elsewhere)
@@ -161,14 +169,45 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
     )
 
 
+def _by_shape(adapter: Adapter, name: str, what: str) -> bool:
+    """Whether an array may be the gradient of the only argument of its shape, where names do not tell.
+
+    Not if its name says otherwise: ``dz`` where the forward pass computes a ``z``, ``dh`` where only a bias is left.
+    """
+    short = names.stem(name)
+    if name.startswith("result"):
+        return True
+    if short == name:
+        return not names.is_parameter(what)
+    return short not in adapter.inner and names.is_parameter(short) == names.is_parameter(what)
+
+
+def _refuse_unknown(
+    adapter: Adapter, returned: Returned, pairs: dict[str, str], stored: dict[str, Any], shapes: dict[str, tuple[int, ...]]
+) -> None:
+    """Names that were declared must be names of something."""
+    declared = adapter.declared_returns
+    if declared is None:
+        return
+    if isinstance(declared, Mapping):
+        unknown = [name for name, what in declared.items() if name not in returned.values and what not in stored]
+        known = f"{name_of(adapter.backward)} returns {', '.join(returned.values) or 'nothing'}"
+    else:
+        unknown = [name for name in returned.values if name not in pairs]
+        known = f"the arguments are {', '.join(sorted(shapes))}"
+    if unknown:
+        raise ArgumentError(f"check_backward: returns: what is {', '.join(map(repr, unknown))}? {known[0].upper()}{known[1:]}")
+
+
 def _declared_pairs(adapter: Adapter, arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
     """Which returned value is the gradient of which argument, as far as it is declared."""
     if not isinstance(adapter.declared_returns, Mapping):
         return {} if adapter.declared_returns is None else {name: name for name in arrays if name in shapes}
-    for what in adapter.declared_returns.values():
+    declared = {name: _leaf(adapter, what) for name, what in adapter.declared_returns.items()}
+    for what in declared.values():
         if what not in shapes:
             raise ArgumentError(f"check_backward: returns: expected one of the arguments {sorted(shapes)}, got {what!r}")
-    return {name: what for name, what in adapter.declared_returns.items() if name in arrays}
+    return {name: what for name, what in declared.items() if name in arrays}
 
 
 def _unknown(adapter: Adapter, arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]]) -> ArgumentError:

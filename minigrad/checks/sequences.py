@@ -27,25 +27,26 @@ FEW = (1, 2, 4)
 def lengths(adapter: Adapter, example: Traces) -> list[tuple[str, Adapter]]:
     """The lengths at which a forward pass is looked at, shortest first, with what runs it at that length.
 
-    How many steps the example has is told by its loop: an operation that is reached T times, where some argument is T long.
+    How many steps the example has is told by its loop: an operation that is reached T times, or T − 1 times if the first step
+    is a case of its own, where some argument is T long.
     """
     counts = sorted(set(example.tape.counts.values()), reverse=True)
-    for steps in counts:
-        if steps < 2:
-            break
-        places = [site for site, count in example.tape.counts.items() if count == steps]
-        shorter = [_resized(adapter, steps, few, places) for few in FEW if few < steps]
-        if all(short is not None for short in shorter):
-            labels = [f"T = {few}" for few in FEW if few < steps]
-            found = [(label, short) for label, short in zip(labels, shorter, strict=True) if short is not None]
+    for apart, count in itertools.product((0, 1), counts):
+        steps = count + apart
+        if count < 2:
+            continue
+        places = [site for site, reached in example.tape.counts.items() if reached == count]
+        shorter = {few: _resized(adapter, example, steps, few, places, apart) for few in FEW if few < steps}
+        if shorter and all(short is not None for few, short in shorter.items() if few > apart):
+            found = [(f"T = {few}", short) for few, short in shorter.items() if short is not None]
             return found if steps > FEW[-1] else [*found, (f"T = {steps}", adapter)]
     return [("", adapter)]
 
 
-def _resized(adapter: Adapter, steps: int, few: int, places: list[Site]) -> Adapter | None:
+def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: list[Site], apart: int) -> Adapter | None:
     """The same for fewer steps; None if the forward pass does not run so, or not in that many steps.
 
-    ``places`` are those of the code that the example reaches once at each step.
+    ``places`` are those of the code that the example reaches once at each step, but for so many steps ``apart`` at the start.
     """
     for only_long in (False, True):
         arguments = {name: _cut(value, steps, few, only_long) for name, value in adapter.arguments.items()}
@@ -58,7 +59,8 @@ def _resized(adapter: Adapter, steps: int, few: int, places: list[Site]) -> Adap
             traces = shorter.traced({leaf.name: np.array(leaf.value, float) for leaf in shorter.leaves})
         except (MinigradError, ValueError, IndexError, KeyError, TypeError, AttributeError):
             continue
-        if all(traces.tape.counts.get(site) == few for site in places):
+        counted_so = all(traces.tape.counts.get(site, 0) == few - apart for site in places)
+        if counted_so and traces.outputs.keys() == example.outputs.keys():
             return shorter
     return None
 
@@ -92,7 +94,7 @@ def _cut(value: Any, steps: int, few: int, only_long: bool) -> Any:
     return value
 
 
-COUNT = re.compile(r"^(?:t|n_?t|t_?x|.*(?:seq|step|len|time|bptt|unroll).*)$", re.IGNORECASE)
+COUNT = re.compile(r"^(?:t|n_?t|t_?x|.*(?:seq|step|len|time|bptt|unroll|duration|horizon|window).*)$", re.IGNORECASE)
 """What an object calls the number of steps."""
 
 

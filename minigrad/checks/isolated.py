@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.checks.backward import check_backward
-from minigrad.checks.loading import examples_for, function_from
+from minigrad.checks.loading import EXAMPLE, examples_for, function_from
 from minigrad.checks.report import Report
 from minigrad.errors import ArgumentError, MinigradError
 
@@ -60,24 +60,47 @@ def _failed(task: dict[str, Any], said: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _first_that_runs(forward: Any, backward: Any, examples: Iterable[Any], options: dict[str, Any]) -> Report:
-    """The check with the first example with which the backward pass runs; with the first of all if there is none.
+def _first_that_runs(forward: Any, backward: Any, examples: Iterable[Any], options: dict[str, Any], made_up: bool) -> Report:
+    """The check with the first example with which the backward pass runs.
 
     What only does not sum over examples may be written for one alone: if it is right for one, that is said.
+
+    Raises:
+        ArgumentError: there is none, and they were made up: they may be what is wrong.
     """
-    first: Report | None = None
+    raising: Report | None = None
+    unsummed: Report | None = None
+    question: ArgumentError | None = None
     for example in examples:
-        report = check_backward(forward, backward, example, **options)
-        unsummed = bool(report.findings) and all(finding.kind == "not summed" for finding in report.findings)
-        if first is not None and first.findings and report.passed:
-            shown = ", ".join(name for finding in first.findings for name in finding.gradients)
-            report.notes += (f"right for one example at a time: of several, {shown} would have to be summed over them",)
+        try:
+            report = check_backward(forward, backward, example, **options)
+        except ArgumentError as error:
+            if not made_up:
+                raise
+            question = question or error
+            continue
+        if report.stages[-1].name == "runs":
+            raising = raising or report
+        elif unsummed is not None:
+            if report.passed:
+                shown = ", ".join(name for finding in unsummed.findings for name in finding.gradients)
+                report.notes += (f"right for one example at a time: of several, {shown} would have to be summed over them",)
+                return report
+        elif report.findings and all(finding.kind == "not summed" for finding in report.findings):
+            unsummed = report
+        else:
             return report
-        if report.stages[-1].name != "runs" and not unsummed and first is None:
-            return report
-        first = report if first is None else first
-    assert first is not None
-    return first
+    if unsummed is not None:
+        return unsummed
+    if raising is None or question is not None:
+        assert question is not None
+        raise question
+    if made_up:
+        raise ArgumentError(
+            f"check: with made-up arguments of the usual shapes {raising.stages[-1].text}. Are these the shapes that it takes? "
+            f"Write {EXAMPLE} = (…), arrays in order, into the file, or name it: --example file.py:name"
+        )
+    return raising
 
 
 def checked(task: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +117,9 @@ def checked(task: dict[str, Any]) -> dict[str, Any]:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             backward = function_from(task["backward"], modules)
             forward = function_from(task["forward"], modules)
-            report = _first_that_runs(forward, backward, examples_for(forward, task.get("example"), modules), options)
+            made_up = task.get("example") is None and not any(hasattr(module, EXAMPLE) for module in modules.values())
+            examples = examples_for(forward, task.get("example"), modules)
+            report = _first_that_runs(forward, backward, examples, options, made_up)
     except SystemExit as error:
         return _failed(task, f"calls exit({error.code!r})")
     except MinigradError as error:

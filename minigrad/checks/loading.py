@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.checks.names import is_parameter
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
-__all__ = ["examples_for", "function_from", "module_from"]
+__all__ = ["EXAMPLE", "examples_for", "function_from", "module_from"]
 
 EXAMPLE = "example_arguments"
 B, D, H, N, T = 4, 3, 5, 2, 6
@@ -173,20 +174,30 @@ def _made_up(forward: Any) -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(5)
     everything = {key for name in parameters for key in (keys[name] or [name])}
     split = any(key.upper().startswith("U") for key in everything)
-    for batch, times, columns, gates, apart, flat in itertools.product(
-        (B, 1), (None, 2, 1, 0), (True, False), (1, 4, 3), (False, True), (False, True)
+    optional = [n for n, p in parameters.items() if p.default is not p.empty and not isinstance(p.default, bool | str)]
+    for rows, times, (columns, batched), gates, apart, flat, given in itertools.product(
+        (B, 1),
+        (None, 2, 1, 0),
+        ((True, True), (False, True), (True, False)),
+        (1, 4, 3),
+        (False, True),
+        (False, True),
+        ((), optional) if any(_is_array(name) for name in optional) else ((),),
     ):
 
         def array(
             name: str,
-            batch: int = batch,
+            rows: int = rows,
             times: int | None = times,
             columns: bool = columns,
+            batched: bool = batched,
             gates: int = gates,
             apart: bool = apart,
             flat: bool = flat,
         ) -> Array:
-            shape = _shape(name, batch, columns, gates, apart or split, flat, split)
+            shape = _shape(name, rows, columns, gates, apart or split, flat or not batched, split)
+            if not batched and _kind(name) in ("input", "state"):
+                shape = shape[:1]
             if times is not None and _kind(name) == "input":
                 shape = (*shape[:times], T, *shape[times:])
             return rng.standard_normal(shape) * 0.5
@@ -194,8 +205,13 @@ def _made_up(forward: Any) -> Iterator[dict[str, Any]]:
         yield {
             name: {key: array(key) for key in keys[name]} if keys[name] else array(name)
             for name, parameter in parameters.items()
-            if parameter.default is inspect.Parameter.empty
+            if parameter.default is inspect.Parameter.empty or (name in given and _is_array(name))
         }
+
+
+def _is_array(name: str) -> bool:
+    """Whether a parameter is usually an array: a state, a weight or a bias."""
+    return _kind(name) == "state" or is_parameter(name)
 
 
 def _keys(forward: Any, name: str) -> list[str]:

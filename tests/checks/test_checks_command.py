@@ -157,3 +157,42 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         module_from(tmp_path / "x.txt")
     with pytest.raises(errors.ArgumentError, match="cannot read"):
         module_from(tmp_path / "x.py")
+
+
+VECTORS = """\
+import numpy as np
+
+def cell(x_t, h_prev, W, U, b):
+    h_t = np.tanh(W @ x_t + U @ h_prev + b)
+    return h_t, (x_t, h_prev, h_t, W, U)
+
+def cell_backward(dh, cache):
+    x_t, h_prev, h_t, W, U = cache
+    dz = dh * (1 - h_t**2)
+    dx_t, dh_prev, dW, dU, db = dz @ W, dz @ U, np.outer(dz, x_t), np.outer(dz, h_prev), dz
+    return dx_t, dh_prev, dW, dU, db
+"""
+
+
+def test_examples_are_made_up_for_single_vectors_too(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.py"
+    path.write_text(VECTORS)
+    assert checked(task(path))["passed"]
+
+
+def test_a_state_with_a_default_is_given_to_the_forward_pass_if_the_backward_pass_wants_it(tmp_path: Path) -> None:
+    path = tmp_path / "optional.py"
+    text = RIGHT.replace("def cell(x, h_prev, Wx, Wh, b)", "def cell(x, Wx, Wh, b, h_prev=None)")
+    path.write_text(text.replace("def cell_backward(dh, cache)", "def cell_backward(dh, cache, h_prev)"))
+    assert checked(task(path))["passed"]
+
+
+def test_made_up_examples_with_which_the_backward_pass_raises_are_asked_about_and_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "special.py"
+    path.write_text(RIGHT.replace("    dz =", "    assert dh.shape[0] == 7\n    dz ="))
+    result = checked(task(path))
+    assert result["question"]
+    assert "made-up arguments" in result["error"]
+    assert "example_arguments" in result["error"]
+    path.write_text(path.read_text() + "\nexample_arguments = [np.ones(s) for s in ((7, 3), (7, 5), (3, 5), (5, 5), (5,))]\n")
+    assert checked(task(path))["passed"]

@@ -19,6 +19,7 @@ from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.run import Run
 from minigrad.checks.trial import Trial, right_ones, sizes_of
+from minigrad.checks.truncation import truncated_after
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
@@ -96,7 +97,7 @@ def _truncated(trials: list[Trial], longer: list[Trial], rtol: float) -> str | N
     for change in step_changes(chain, words):
         if change.kind == "truncated" and all(_holds(trial, [change], frozenset(trial.given), rtol) for trial in everything):
             return change.words
-    return None
+    return truncated_after(everything, rtol)
 
 
 def _whole(explanation: Explanation, trial: Trial) -> bool:

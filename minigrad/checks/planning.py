@@ -37,7 +37,7 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
             )
             kind = "upstream" if wanted else "output" if isinstance(declared, str) and declared in plain else "argument"
             if not isinstance(declared, str):
-                kind = "value"
+                kind = "rate" if RATE.match(name) else "value"
             elif kind == "argument" and declared not in adapter.sources():
                 raise ArgumentError(
                     f"check_backward: upstream={{{name!r}: {declared!r}}}: expected one of the outputs "

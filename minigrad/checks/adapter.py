@@ -18,7 +18,7 @@ from minigrad.checks.fusing import fuse
 from minigrad.checks.global_arrays import globals_read_by, with_values
 from minigrad.checks.outputs import learnt, lines_of, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
-from minigrad.checks.tracing import Line, Tape, Traced
+from minigrad.checks.tracing import Line, Tape, Traced, whole_numbers
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
@@ -127,10 +127,10 @@ class Adapter:
 
     # ---------------------------------------------------------------- running the forward pass
 
-    def filled(self, value_of: Callable[[Leaf], Any]) -> dict[str, Any]:
-        """The arguments with other values in the place of the arrays."""
+    def filled(self, value_of: Callable[[Leaf], Any], others: Callable[[Array], Any] = np.copy) -> dict[str, Any]:
+        """The arguments with other values in the place of the arrays of real numbers, and ``others`` of those of others."""
         by_path = {leaf.path: leaf for leaf in self.leaves}
-        return each_array(self.arguments, lambda path, array, attribute: value_of(by_path[path]))
+        return each_array(self.arguments, lambda path, array, attribute: value_of(by_path[path]), others)
 
     def called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What ``function`` returns for arguments by name."""
@@ -174,7 +174,7 @@ class Adapter:
             stand_ins[leaf.name] = tape.leaf(np.array(values[leaf.name]), leaf.name)
             return stand_ins[leaf.name]
 
-        arguments = self.filled(stand_in)
+        arguments = self.filled(stand_in, lambda array: whole_numbers(array.copy()))
         lines = {name: stand_in.line for name, stand_in in stand_ins.items()}
         result = tape.run(lambda: self.made(arguments), self.users())
         fuse(tape)

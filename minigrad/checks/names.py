@@ -20,7 +20,7 @@ PREFIX = re.compile(
     re.IGNORECASE,
 )
 SHORT = re.compile(r"^g(?=[A-Z])")
-SUFFIX = re.compile(r"_?(?:grads?|gradients?|deltas?|bar|diffs?)$", re.IGNORECASE)
+SUFFIX = re.compile(r"_?(?:grads?|gradients?|deltas?|updates?|bar|diffs?)$", re.IGNORECASE)
 CACHE = re.compile(
     r"^(?:all_?)?(?:caches?|memory|mem|ctx|context|saved|trace|tape|tmp|intermediates?|stash|store|residuals?)s?$",
     re.IGNORECASE,

@@ -49,19 +49,20 @@ def mapped(
     path: str = "",
     attribute: bool = False,
     known: dict[int, tuple[Any, Any]] | None = None,
+    others: Callable[[Array], Any] = np.copy,
 ) -> Any:
     """``value`` with every array of real numbers replaced by ``change(path, array, whether it is an attribute)``.
 
     Tuples, lists, dicts and objects with attributes are looked into and copied; nothing of the original is changed. What is
     reached by two ways inside objects, such as ``self.W`` that is also in ``self.weights``, is one and the same in the copy
-    too; ``known`` holds what has been copied already, with its copy.
+    too; ``known`` holds what has been copied already, with its copy. ``others`` says what arrays of other numbers become.
     """
     known = {} if known is None else known
     if id(value) in known:
         return known[id(value)][1]
 
     def of(part: Any, name: str, attribute: bool = attribute) -> Any:
-        return mapped(part, change, f"{path}{name}", attribute, known)
+        return mapped(part, change, f"{path}{name}", attribute, known, others)
 
     def remembered(other: Any) -> Any:
         if attribute:
@@ -72,7 +73,7 @@ def mapped(
         return remembered(change(path, value.numpy(), attribute))
     if isinstance(value, np.ndarray):
         entering(value, f"check_backward: {path.lstrip('.') or 'an argument'}")
-        return remembered(change(path, value, attribute) if value.dtype.kind == "f" else value.copy())
+        return remembered(change(path, value, attribute) if value.dtype.kind == "f" else others(value))
     if isinstance(value, dict):
         other: Any = remembered(copy.copy(value))
         for key, part in value.items():
@@ -94,10 +95,12 @@ def mapped(
     return value
 
 
-def each_array(arguments: dict[str, Any], change: Callable[[str, Array, bool], Any]) -> dict[str, Any]:
+def each_array(
+    arguments: dict[str, Any], change: Callable[[str, Array, bool], Any], others: Callable[[Array], Any] = np.copy
+) -> dict[str, Any]:
     """The arguments with every array of real numbers replaced, as `mapped` does it; of global variables, as of attributes."""
     known: dict[int, tuple[Any, Any]] = {}
-    return {name: mapped(value, change, name, name == GLOBALS, known) for name, value in arguments.items()}
+    return {name: mapped(value, change, name, name == GLOBALS, known, others) for name, value in arguments.items()}
 
 
 NO_DATA = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.random.Generator, np.random.RandomState)

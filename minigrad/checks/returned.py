@@ -38,10 +38,12 @@ class Returned(NamedTuple):
     Attributes:
         values: all of it.
         keyed: the names that are keys of a dict of gradients, whatever they are called.
+        called: what the user's code calls those whose names were declared.
     """
 
     values: dict[str, Any]
     keyed: frozenset[str] = frozenset()
+    called: Mapping[str, str] = {}
 
 
 def returned_by_name(adapter: Adapter, result: Any) -> Returned:
@@ -59,7 +61,10 @@ def returned_by_name(adapter: Adapter, result: Any) -> Returned:
         called = result._fields
     declared = adapter.declared_returns
     if declared is not None and not isinstance(declared, Mapping):
-        return Returned(_declared(adapter, parts, declared))
+        values = _declared(adapter, parts, declared)
+        written = {n: name for n, name in zip(declared, called, strict=False) if isinstance(n, str) and name}
+        as_written = len(called) == len(parts) == len(declared)
+        return Returned(values, called={_leaf(adapter, n): name for n, name in written.items()} if as_written else {})
     found: dict[str, Any] = {}
     keyed: set[str] = set()
     for k, part in enumerate(parts):
@@ -162,7 +167,8 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
             f"returns=(…), one name for each returned value, of {sorted(shapes)}, None for what is no gradient"
         )
     gradients = {what: arrays[name] for name, what in pairs.items()} | {what: array for what, (_, array) in elsewhere.items()}
-    called = {what: name for name, what in pairs.items()} | {what: name for what, (name, _) in elsewhere.items()}
+    called = {what: returned.called.get(name, name) for name, what in pairs.items()}
+    called |= {what: name for what, (name, _) in elsewhere.items()}
     others |= {name: value for name, value in arrays.items() if name not in pairs}
     return Answer(
         gradients | {what: steps[what] for what in moved}, called | {what: f"d{what}" for what in moved}, others, moved

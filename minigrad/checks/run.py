@@ -52,10 +52,14 @@ class Run:
         self.recording = not base
 
     def gradient(self, line: Line) -> Array:
-        """∂L/∂line, zeros if nothing arrives; NaN where the changes make it depend on itself."""
+        """∂L/∂line, zeros if nothing arrives; NaN where the changes make it depend on itself, or arrays do not fit."""
         try:
             g = within({"all": "ignore"}, self.cotangent, line, None)
         except CircularError:
+            return np.full(line.value.shape, np.nan)
+        except ValueError:
+            if self.recording:
+                raise
             return np.full(line.value.shape, np.nan)
         return np.zeros(line.value.shape) if g is None else g
 

@@ -179,7 +179,9 @@ def test_an_array_inside_of_an_object_is_declared_by_the_end_of_its_path() -> No
     assert check_backward(model.forward, model.backward, (np.ones((4, 3)),), returns=("inner.W", "outer.W")).passed
 
 
-@pytest.mark.parametrize(("names", "passes"), [(("delta_W", "delta_x"), True), (("dW", "dx"), False)])
+@pytest.mark.parametrize(
+    ("names", "passes"), [(("delta_W", "delta_x"), True), (("W_update", "x_update"), True), (("dW", "dx"), False)]
+)
 def test_the_negative_of_all_gradients_is_a_convention_if_it_is_called_an_update(names: tuple[str, str], passes: bool) -> None:
     def backward(dout: Any, x: Any, W: Any) -> Any:
         return {names[0]: -x.T @ dout, names[1]: -dout @ W.T}
@@ -228,3 +230,43 @@ def test_a_loop_whose_first_step_is_a_case_of_its_own_is_checked_at_the_usual_le
     report = check_backward(forward, backward, arrays(x=(4, 6, 3), h0=(4, 5), W=(3, 5), U=(5, 5)))
     assert report.passed, report
     assert [stage.name for stage in report.stages][2:] == ["T = 1", "T = 2", "T = 4"]
+
+
+def test_arrays_of_whole_numbers_have_a_method_dot_that_is_followed() -> None:
+    def forward(x: Any, W: Any) -> Any:
+        return np.array([[1, 0, 2], [0, 1, 1]]).T.dot(W) * x.dot(W).sum()
+
+    def backward(dout: Any, x: Any, W: Any) -> Any:
+        M = np.array([[1, 0, 2], [0, 1, 1]]).T
+        return {"dW": M.T @ dout * x.dot(W).sum() + np.sum(dout * (M @ W)) * x.sum(axis=0)[:, None] * np.ones(W.shape)}
+
+    assert check_backward(forward, backward, (np.array([[1, 2], [0, 1], [3, 1]]), np.ones((2, 4)))).passed
+
+
+class Updating:
+    """A product that updates its weights at a rate that it is given."""
+
+    def __init__(self) -> None:
+        self.W = np.ones((3, 2))
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout: Any, learning_rate: float = 0.1) -> None:
+        self.W -= learning_rate * (self.x.T @ dout)
+
+
+def test_a_rate_that_is_declared_is_still_the_rate() -> None:
+    layer = Updating()
+    report = check_backward(layer.forward, layer.backward, (np.ones((4, 3)),), upstream={"learning_rate": 1.0})
+    assert report.passed, report
+
+
+def test_a_declared_gradient_keeps_the_name_that_the_code_has_for_it() -> None:
+    def backward(dout: Any, x: Any, W: Any) -> Any:
+        for_x, for_W = dout @ W.T, 3 * x.T @ dout
+        return for_x, for_W
+
+    report = check_backward(product, backward, arrays(x=(4, 3), W=(3, 2)), returns=("x", "W"))
+    assert "FAILS one step: for_W differs" in str(report)

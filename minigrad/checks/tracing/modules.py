@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.checks.tracing.functions import columns
 from minigrad.checks.tracing.namespaces import LIBRARY
-from minigrad.checks.tracing.stand_in import Traced
+from minigrad.checks.tracing.stand_in import Traced, whole_numbers
 
 if TYPE_CHECKING:
     from minigrad.checks.tracing.tape import Tape
@@ -118,7 +118,7 @@ def _maker(tape: Tape, function: Any) -> Any:
         if args and function.__name__ in ("array", "asarray", "asanyarray", "ascontiguousarray"):
             return _gathered(tape, args[0], function, keywords, args[1:])
         array = function(*args, **keywords)
-        return tape.constant(array) if array.dtype.kind == "f" else array
+        return tape.constant(array) if array.dtype.kind == "f" else whole_numbers(array)
 
     return made
 
@@ -130,7 +130,7 @@ def _gathered(tape: Tape, data: Any, function: Any, keywords: dict[str, Any], re
         parts = [_gathered(tape, part, np.array, {}, ()) for part in data]
         return tape.apply(np.stack, (parts,))
     array = function(data, *rest, **keywords)
-    return tape.constant(array) if array.dtype.kind == "f" and function is np.array else array
+    return tape.constant(array) if array.dtype.kind == "f" and function is np.array else whole_numbers(array)
 
 
 def _deep(data: Any) -> Iterator[tuple[None, Any]]:

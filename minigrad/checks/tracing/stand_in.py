@@ -17,7 +17,7 @@ from minigrad.errors import ConversionError
 if TYPE_CHECKING:
     from minigrad.checks.tracing.tape import Tape
 
-__all__ = ["Traced", "plain_index"]
+__all__ = ["Traced", "Whole", "plain_index", "whole_numbers"]
 
 
 def plain_index(index: Any) -> Any:
@@ -25,6 +25,19 @@ def plain_index(index: Any) -> Any:
     if isinstance(index, Traced):
         return index.line.value if index.line.value.dtype.kind == "b" else index.line.value.astype(int)
     return tuple(plain_index(part) for part in index) if isinstance(index, tuple) else index
+
+
+class Whole(np.ndarray[Any, Any]):
+    """An array of whole numbers, whose method ``dot`` takes stand-ins as NumPy's function does."""
+
+    @override
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return np.dot(np.asarray(self), other) if out is None else np.dot(np.asarray(self), other, out)
+
+
+def whole_numbers(array: Any) -> Any:
+    """An array as it is handed to what is followed."""
+    return array.view(Whole) if type(array) is np.ndarray and array.dtype.kind in "iub" and array.ndim else array
 
 
 class Traced(np.lib.mixins.NDArrayOperatorsMixin):

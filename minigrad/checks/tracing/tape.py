@@ -25,7 +25,7 @@ from minigrad.checks.tracing.local import Hole, filled, local
 from minigrad.checks.tracing.modules import stand_in_for
 from minigrad.checks.tracing.namespaces import OUTSIDE, replaced
 from minigrad.checks.tracing.noticing import noticing
-from minigrad.checks.tracing.stand_in import Traced, plain_index
+from minigrad.checks.tracing.stand_in import Traced, Whole, plain_index
 from minigrad.gradients import unbroadcast
 from minigrad.guard import Array
 from minigrad.scope import enable_grad
@@ -75,6 +75,8 @@ class Tape:
             if isinstance(value, Traced):
                 operands.append(value.line)
                 return Hole(len(operands) - 1)
+            if isinstance(value, Whole):
+                return np.asarray(value)
             if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
                 return type(value)(hidden(part) for part in value)
             return value

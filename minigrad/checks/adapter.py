@@ -16,6 +16,7 @@ from minigrad.checks import names
 from minigrad.checks.containers import at_path
 from minigrad.checks.fusing import fuse
 from minigrad.checks.global_arrays import globals_read_by, with_values
+from minigrad.checks.memory import LARGE
 from minigrad.checks.outputs import learnt, lines_of, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
 from minigrad.checks.tracing import Line, Tape, Traced, whole_numbers
@@ -93,6 +94,7 @@ class Adapter:
             )
         self.unread: frozenset[str] = frozenset()
         self.inner: frozenset[str] = frozenset()
+        self.memory: frozenset[str] = frozenset()
         self.declared_outputs = (
             None
             if outputs is None
@@ -105,8 +107,10 @@ class Adapter:
 
     def learn_names(self, traces: Traces) -> None:
         """Leave out what the forward pass does not read; call what has a number alone, ``params[0]``, what that calls it."""
-        read = {operand for line in traces.tape.lines for operand in line.operands}
-        read |= {line for lines in traces.outputs.values() for line in (lines if isinstance(lines, list) else [lines])}
+        read = {line for lines in traces.outputs.values() for line in (lines if isinstance(lines, list) else [lines])}
+        for line in reversed(traces.tape.lines):
+            if line in read:
+                read.update(line.operands)
         unread = {leaf.path for leaf in self.leaves if traces.arguments[leaf.name] not in read}
         self.unread = frozenset(unread)
         self.inner = frozenset(name for line in traces.tape.lines if line.op != "argument" for name in line.names)
@@ -210,9 +214,16 @@ class Adapter:
         return bool(names.match(stems, [name], lambda a, b: True))
 
     def values(self, seed: int, as_given: bool = False) -> dict[str, Array]:
-        """Values for all arrays among the arguments: random ones of the example's shapes."""
+        """Values for all arrays among the arguments: random ones of the example's shapes.
+
+        The example's own where the forward pass does not read them and they are empty: the moments of an optimiser.
+        """
         rng = np.random.default_rng([2026, seed])
-        return {leaf.name: np.array(leaf.value, float) if as_given else generic(leaf, rng) for leaf in self.leaves}
+        drawn = {leaf.name: np.array(leaf.value, float) if as_given else generic(leaf, rng) for leaf in self.leaves}
+        for leaf in self.leaves:
+            if leaf.path in self.unread and not leaf.value.any():
+                drawn[leaf.name] = np.full(leaf.value.shape, LARGE if leaf.name in self.memory else 0.0)
+        return drawn
 
     def problem(self, values: dict[str, Array], traces: Traces, seed: int, scale: float = 1.0) -> Problem:
         """These values, and random gradients of the outputs, times ``scale``; 1 for a loss.
@@ -220,7 +231,13 @@ class Adapter:
         The smaller they are, the higher is the rate: a step that is lost beside its weight tells nothing.
         """
         rng = np.random.default_rng([2027, seed])
-        return Problem(values, {name: _random_like(lines, rng, scale) for name, lines in traces.outputs.items()}, SLOW / scale)
+        upstream = {name: _random_like(lines, rng, scale) for name, lines in traces.outputs.items()}
+        return Problem(values, upstream, SLOW * self.shrinking / scale)
+
+    @property
+    def shrinking(self) -> float:
+        """By how much updates are smaller than the rate times the gradient, beside a memory that is large."""
+        return float(np.sqrt(LARGE)) if self.memory else 1.0
 
     def with_arguments(self, arguments: dict[str, Any]) -> Adapter:
         """The same for another example."""

@@ -92,7 +92,7 @@ def answered(
                 keep("output", name)
     return matched(
         adapter, returned_by_name(adapter, result), _stored(adapter, known, arguments),
-        _steps(adapter, between, adapter.by_leaf(arguments), rate),
+        _steps(adapter, between, adapter.by_leaf(arguments), rate / adapter.shrinking),
     )  # fmt: skip
 
 

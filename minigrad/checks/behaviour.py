@@ -36,6 +36,9 @@ def stage_of_behaviour(
     if trial.answer.moved:
         said = f"the gradients are what it subtracts, divided by the rate{_further(trial)}"
         notes.append(f"the backward pass updates the weights itself: {said}")
+        if adapter.memory:
+            shown = ", ".join(sorted(adapter.memory))
+            notes.append(f"what it divides by ({shown}) is made so large that the steps are proportional to the gradients")
         fast = running(lambda: answer_of(adapter, plan, trial.problem, rate=1.0), adapter.backward).gradients
         late = [
             name for name in trial.given if name not in trial.answer.moved and not _alike(fast.get(name), trial.given[name])

@@ -77,10 +77,9 @@ def diagnosed(
         lines_so_far = so_far([*trials, *longer][-1])
         findings.append(narrowed(left, first.chain.right, first.answer.called, fine, first.steps, rtol, lines_so_far))
     if not findings:  # the longest has no gradient of what is wrong at the shortest
-        fine = sorted(right_ones(trials[0], rtol))
-        wrong = {name: g for name, g in trials[0].given.items() if name not in fine}
-        lines_so_far = so_far(trials[0])
-        findings.append(narrowed(wrong, trials[0].chain.right, trials[0].answer.called, fine, trials[0].steps, rtol, lines_so_far))
+        trial, fine = trials[0], sorted(right_ones(trials[0], rtol))
+        wrong = {name: g for name, g in trial.given.items() if name not in fine}
+        findings.append(narrowed(wrong, trial.chain.right, trial.answer.called, fine, trial.steps, rtol, so_far(trial)))
     return findings, None
 
 

@@ -13,6 +13,7 @@ from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.losses import losses, of_the_sum, ones_like, sizes
+from minigrad.checks.memory import memories, only_signs
 from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
 from minigrad.checks.words import Words
@@ -69,9 +70,15 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     traces = adapter.traced(values)
     problem = adapter.problem(values, traces, seed, scale)
     answer = running(lambda: answer_of(adapter, plan, problem), adapter.backward)
-    if answer.moved:
-        problem, answer = _finer(adapter, plan, problem, answer)
+    moved = {name: answer.gradients[name] for name in answer.moved}
+    if not adapter.memory and only_signs(moved.values()):
+        adapter.memory = memories(adapter.leaves, adapter.unread, moved)
+        if adapter.memory:
+            return trial_of(adapter, plan, seed, as_given, scale)
+    if moved:
+        problem, answer = (problem, answer) if adapter.memory else _finer(adapter, plan, problem, answer)
         _refuse_signs(adapter, answer)
+        moved = {name: answer.gradients[name] for name in answer.moved}
     given = {what for kind, what in plan.values() if kind == "upstream"}
     seeds: dict[int, list[tuple[str, Array]]] = {}
     for name in given or losses(traces, plan):
@@ -85,7 +92,7 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     if summed:
         seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in seeds.items()}
         chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
-    rate = _rate({name: answer.gradients[name] for name in answer.moved}, chain.right)
+    rate = _rate(moved, chain.right, 1 if adapter.memory else 2)
     for name in answer.moved if rate is not None else ():
         answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
@@ -121,12 +128,16 @@ MANY = 8
 """So many entries of gradients are not of one size by accident."""
 
 
-def _rate(moved: dict[str, Array], right: dict[str, Array]) -> float | None:
-    """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common."""
+def _rate(moved: dict[str, Array], right: dict[str, Array], least: int) -> float | None:
+    """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common.
+
+    So many at ``least``; one is enough where the rule is known to multiply by a number.
+    """
     factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
     known = [abs(c) for c in factors if c is not None and abs(abs(c) - 1) > 1e-5]
     common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
-    if common is None or sum(abs(common - other) <= 1e-5 * common for other in known) * 2 < len(factors) or len(known) < 2:
+    agreeing = sum(abs(common - other) <= 1e-5 * common for other in known) if common is not None else 0
+    if agreeing < 1 or len(known) < least or (least > 1 and agreeing * 2 < len(factors)):
         return None
     return common
 

@@ -1,0 +1,89 @@
+"""check_backward: a backward pass that updates the weights by a rule with a memory is right or wrong as its gradients are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from derivation_cases import arrays
+
+from minigrad import check_backward
+from minigrad.checks.memory import only_signs
+
+
+def adagrad(w: Any, g: Any, first: Any, second: Any, rate: float) -> None:
+    second += g * g
+    w -= rate * g / np.sqrt(second + 1e-8)
+
+
+def rmsprop(w: Any, g: Any, first: Any, second: Any, rate: float) -> None:
+    second[...] = 0.9 * second + 0.1 * g * g
+    w -= rate * g / (np.sqrt(second) + 1e-8)
+
+
+def adam(w: Any, g: Any, first: Any, second: Any, rate: float) -> None:
+    first[...] = 0.9 * first + 0.1 * g
+    second[...] = 0.999 * second + 0.001 * g * g
+    w -= rate * (first / 0.1) / (np.sqrt(second / 0.001) + 1e-8)
+
+
+def momentum(w: Any, g: Any, first: Any, second: Any, rate: float) -> None:
+    first[...] = 0.9 * first - rate * g
+    w += first
+
+
+RULES = {"adagrad": adagrad, "rmsprop": rmsprop, "adam": adam, "momentum": momentum}
+
+
+class Net:
+    """Two layers that learn by themselves."""
+
+    def __init__(self, rule: str) -> None:
+        self.W, self.U = arrays(W=(4, 4), U=(4, 2)).values()
+        self.rule, self.lr = RULES[rule], 0.1
+        if rule in ("adam", "momentum"):
+            self.mW, self.mU = np.zeros((4, 4)), np.zeros((4, 2))
+        if rule != "momentum":
+            self.vW, self.vU = np.zeros((4, 4)), np.zeros((4, 2))
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.x, self.h = x, np.tanh(np.tanh(x @ self.W) @ self.W)
+        self.out = self.h @ self.U
+        return 0.5 * np.sum((self.out - y) ** 2)
+
+    def through(self, da: Any) -> Any:
+        return da @ self.W.T
+
+    def backward(self, y: Any) -> None:
+        dy, first = self.out - y, np.tanh(self.x @ self.W)
+        dU, da = self.h.T @ dy, dy @ self.U.T * (1 - self.h**2)
+        dh = self.through(da)
+        dW = first.T @ da + self.x.T @ (dh * (1 - first**2))
+        for w, g, name in ((self.W, dW, "W"), (self.U, dU, "U")):
+            self.rule(w, g, getattr(self, f"m{name}", None), getattr(self, f"v{name}", None), self.lr)
+
+
+class WrongNet(Net):
+    """The same with one mistake."""
+
+    def through(self, da: Any) -> Any:
+        return da @ self.W
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("kind", [Net, WrongNet])
+def test_the_gradients_are_read_from_the_updates_of_a_rule_with_a_memory(rule: str, kind: type[Net]) -> None:
+    net = kind(rule)
+    report = check_backward(net.forward, net.backward, (np.ones((5, 4)), np.ones((5, 2))))
+    assert report.passed == (kind is Net), report
+    assert (rule != "momentum") == any("made so large" in note for note in report.notes)
+    if kind is WrongNet:
+        assert [finding.kind for finding in report.findings] == ["not transposed"], report
+
+
+def test_steps_of_one_size_are_told_from_gradients() -> None:
+    g = np.random.default_rng(0).standard_normal((6, 7))
+    assert only_signs([np.sign(g), np.sign(g[0])])
+    assert not only_signs([g, np.sign(g)])
+    assert not only_signs([])

@@ -693,7 +693,7 @@ MUTANTS = [
         ),
         ("loops: factors that are not finite are left as they are", "class Loop", ", *factors])):", "])):"),
         ("loops: signs of zero are lost", "", "NOTHING: Final = -0.0", "NOTHING: Final = 0.0"),
-        ("loops: what is huge is multiplied ahead", "class Loop", "[*g.values(), *map(", "[*map("),
+        ("loops: what is huge is multiplied ahead", "class Loop", "[*g.values(), *ends", "[*ends"),
         ("loops: backward in the order of forward", "class Loop", "not run.reverse", "run.reverse"),
         (
             "loops: the factors of a matrix's gradient change places",

@@ -68,8 +68,8 @@ def _first_that_runs(forward: Any, backward: Any, examples: Iterable[Any], optio
     Raises:
         ArgumentError: there is none, and they were made up: they may be what is wrong.
     """
-    raising: Report | None = None
-    unsummed: Report | None = None
+    first: Report | None = None
+    several: Report | None = None
     question: ArgumentError | None = None
     for example in examples:
         try:
@@ -79,28 +79,28 @@ def _first_that_runs(forward: Any, backward: Any, examples: Iterable[Any], optio
                 raise
             question = question or error
             continue
-        if report.stages[-1].name == "runs":
-            raising = raising or report
-        elif unsummed is not None:
-            if report.passed:
-                shown = ", ".join(name for finding in unsummed.findings for name in finding.gradients)
-                report.notes += (f"right for one example at a time: of several, {shown} would have to be summed over them",)
-                return report
-        elif report.findings and all(finding.kind == "not summed" for finding in report.findings):
-            unsummed = report
-        else:
+        unsummed = made_up and bool(report.findings) and all(finding.kind == "not summed" for finding in report.findings)
+        if unsummed and several is None:
+            several = report
+            continue
+        if several is not None and report.passed:
+            shown = ", ".join(name for finding in several.findings for name in finding.gradients)
+            report.notes += (f"right for one example at a time: of several, {shown} would have to be summed over them",)
             return report
-    if unsummed is not None:
-        return unsummed
-    if raising is None or question is not None:
+        if several is None and report.stages[-1].name != "runs":
+            return report
+        first = report if first is None else first
+    if several is not None:
+        return several
+    if first is None or question is not None:
         assert question is not None
         raise question
     if made_up:
         raise ArgumentError(
-            f"check: with made-up arguments of the usual shapes {raising.stages[-1].text}. Are these the shapes that it takes? "
+            f"check: with made-up arguments of the usual shapes {first.stages[-1].text}. Are these the shapes that it takes? "
             f"Write {EXAMPLE} = (…), arrays in order, into the file, or name it: --example file.py:name"
         )
-    return raising
+    return first
 
 
 def checked(task: dict[str, Any]) -> dict[str, Any]:

@@ -175,10 +175,9 @@ def _made_up(forward: Any) -> Iterator[dict[str, Any]]:
     everything = {key for name in parameters for key in (keys[name] or [name])}
     split = any(key.upper().startswith("U") for key in everything)
     optional = [n for n, p in parameters.items() if p.default is not p.empty and not isinstance(p.default, bool | str)]
-    for rows, times, (columns, batched), gates, apart, flat, given in itertools.product(
-        (B, 1),
+    for times, (columns, batch), gates, apart, flat, given in itertools.product(
         (None, 2, 1, 0),
-        ((True, True), (False, True), (True, False)),
+        ((True, B), (False, B), (True, 0), (True, 1)),
         (1, 4, 3),
         (False, True),
         (False, True),
@@ -187,16 +186,15 @@ def _made_up(forward: Any) -> Iterator[dict[str, Any]]:
 
         def array(
             name: str,
-            rows: int = rows,
             times: int | None = times,
             columns: bool = columns,
-            batched: bool = batched,
+            batch: int = batch,
             gates: int = gates,
             apart: bool = apart,
             flat: bool = flat,
         ) -> Array:
-            shape = _shape(name, rows, columns, gates, apart or split, flat or not batched, split)
-            if not batched and _kind(name) in ("input", "state"):
+            shape = _shape(name, batch or B, columns, gates, apart or split, flat or not batch, split)
+            if not batch and _kind(name) in ("input", "state"):
                 shape = shape[:1]
             if times is not None and _kind(name) == "input":
                 shape = (*shape[:times], T, *shape[times:])

@@ -220,7 +220,7 @@ class Steps:
         which = number - len(self.carry)
         value = self.program.value(self.ys[which])
         node.axis, node.saved, node.watch, node.name, node.place = 0, (), None, None, self.place
-        node.shape, node.dtype, node.serial = (len(self.times), *value.shape), value.dtype, self.serial + STRIDE - 1
+        node.shape, node.dtype, node.serial = (len(self.times), *value.shape), value.dtype, self.serial + STRIDE - 1 - which
         node.own, node.steps, node.which = (), self, which
         return node
 

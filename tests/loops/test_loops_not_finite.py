@@ -42,3 +42,15 @@ def test_a_state_with_which_two_loops_above_each_other_begin_is_sent_each_part_o
         return start.grad
 
     np.testing.assert_allclose(gradient(bad)[1], gradient(1.0)[1], 1e-14)
+
+
+def test_a_loop_with_several_outputs_sends_what_each_of_them_is_sent() -> None:
+    def gradient(number: float) -> Any:
+        start, xs = Tensor(np.full(3, 0.3), requires_grad=True), np.ones((4, 3))
+        xs[2, 0] = number
+        with np.errstate(all="ignore"):
+            _, (ys, zs) = scan(lambda c, x: (c * 0.5 + x, (c * 2.0, c * x)), start, xs)
+            ((ys * ys).sum() + 3.0 * zs.sum()).backward()
+        return start.grad
+
+    np.testing.assert_allclose(gradient(np.nan)[1:], gradient(1.0)[1:], 1e-14)

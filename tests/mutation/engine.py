@@ -194,7 +194,7 @@ MUTANTS = [
     ),
     *rows(
         "graph",
-        ("a released graph is walked again", "class Operation", "if self.saved is None:", "if self.saved == 7:"),
+        ("a released graph is walked again", "class Operation", "if saved is None:", "if saved == 7:"),
         ("walk follows first inputs only", "def ancestors", "inputs = edges(node)", "inputs = edges(node)[:1]"),
         ("walk in the order of discovery", "def ancestors", "sorted(seen, key=lambda node: node.serial)", "list(seen)[::-1]"),
         (

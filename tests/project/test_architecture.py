@@ -118,7 +118,7 @@ def test_the_page_of_the_architecture_names_every_room_of_the_engine_and_no_othe
     named = {name for cell in cells for name in re.findall(r"[\w/]+", re.sub(r"\]\([^)]*\)|\.py", "", cell))}
     rooms = {path.stem for path in FLOORS["minigrad"].glob("[!_]*.py")}
     rooms |= {f"{path.parent.name}/" for path in FLOORS["minigrad"].glob("*/__init__.py")}
-    assert named - {"loops/native/"} == rooms
+    assert {name for name in named if not name.startswith("loops/") or name == "loops/"} == rooms
 
 
 def test_what_the_page_of_the_architecture_links_to_is_there() -> None:

@@ -147,7 +147,7 @@ class NativeRun(Run):
         for start, stop in self._chunks():
             if start in self.cuts:
                 for pair in self.given[CARRY]:
-                    pair[start % 2][...] = 0
+                    pair[start % 2][...] = -0.0
             raised = executable.function(executable.table, numbers, start, stop)
         for number in executable.passing:
             memory[number] = None

@@ -23,7 +23,7 @@ from typing_extensions import override
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.graph import Gradient, Node, Operation
 from minigrad.guard import Array, array_of
-from minigrad.sums import column_sums
+from minigrad.sums import add_rows, column_sums
 
 __all__ = [
     "ArrayAccumulator", "OfResult", "OuterProduct", "Partial", "Piece", "SilentAccumulator", "Span", "check_replacement", "own",
@@ -64,6 +64,8 @@ class Partial:
         """Add the values where they belong."""
         if self.exact:
             total[self.index] += self.values
+        elif isinstance(self.index, np.ndarray) and self.index.dtype.kind in "iu" and total.ndim > 1:
+            add_rows(total, self.index, self.values)
         else:
             np.add.at(total, self.index, self.values)
 

@@ -10,7 +10,7 @@ import pytest
 from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial, Piece, added_up
 from minigrad.graph import Leaf, Node
 from minigrad.guard import Array
-from minigrad.sums import column_sums, row_sums
+from minigrad.sums import add_rows, column_sums, row_sums
 
 SHAPES = ((1, 1), (1, 5), (4, 1), (3, 4), (130, 7), (0, 3), (3, 0))
 DTYPES = ("f2", "f4", "f8", np.longdouble, ">f8")
@@ -161,3 +161,16 @@ def test_contributions_to_several_results_stay_apart() -> None:
     assert found.keys() == {0, -1}
     np.testing.assert_array_equal(found[0], x + y)
     np.testing.assert_array_equal(found[-1], y)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(127,), (128,), (40, 16), (500,)])
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8])
+def test_rows_are_added_where_they_were_taken_from(shape: tuple[int, ...], kind: Any, dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0 if kind is np.uint8 else -7, 7, shape).astype(kind)
+    rows = rng.integers(-9, 9, (*shape, 2, 3)).astype(dtype)
+    found, expected = np.ones((2, 300, 2, 3), dtype)
+    add_rows(found, numbers, rows)
+    np.add.at(expected, numbers, rows)
+    np.testing.assert_array_equal(found, expected)

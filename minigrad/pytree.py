@@ -11,7 +11,7 @@ from typing import Any
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["alike", "ends", "like", "mapped", "named_ends", "rebuilt"]
+__all__ = ["alike", "ends", "like", "mapped", "named_ends", "paths", "rebuilt"]
 
 
 def named_ends(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -36,8 +36,24 @@ def ends(tree: Any) -> list[Any]:
     >>> ends((1, {"b": 2, "a": None}, [3]))
     [1, 2, 3]
     """
+    return [end for _, end in _named_ends_of(tree)]
+
+
+def paths(tree: Any) -> list[str]:
+    """The path that leads to every end of a tuple with ``tree`` in it, in order.
+
+    Raises:
+        ArgumentError: the pytree holds itself.
+
+    >>> paths(7), paths({"W": 1})
+    (['[0]'], ["[0]['W']"])
+    """
+    return [path for path, _ in _named_ends_of(tree)]
+
+
+def _named_ends_of(tree: Any) -> list[tuple[str, Any]]:
     try:
-        return [end for _, end in named_ends((tree,))]
+        return list(named_ends((tree,)))
     except RecursionError:
         raise ArgumentError("expected nested tuples, lists and dicts that end somewhere, got one that holds itself") from None
 

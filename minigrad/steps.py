@@ -108,7 +108,7 @@ def argument_names(f: Callable[..., Any], position: int, tree: Any) -> list[str]
     >>> argument_names(lambda h, x: h + x, 0, Tensor(0.0)), argument_names(lambda carry, x: carry, 0, (0, {"c": 1}))
     (['h'], ['carry_1', 'c'])
     """
-    paths = [path for path, _ in pytree.named_ends((tree,))]
+    paths = pytree.paths(tree)
     argument, unpacked = _variables(code_of(f), position + hasattr(f, "__self__"))
     fields = [field_of(path) for path in paths]
     if len(unpacked) == len(paths) and not any(fields):

@@ -238,7 +238,7 @@ def test_steps_that_show_signs_alone_are_refused() -> None:
     class Adaptive(Mixer):
         def learn(self, errors: Any) -> None:
             for w, d in zip((self.wk, self.wv), self.gradients(errors), strict=True):
-                w -= 0.1 * d / (np.sqrt(self.seen + d**2) + 1e-12)
+                w -= 0.1 * np.sign(d)
 
     cell = Adaptive()
     with pytest.raises(errors.ArgumentError, match="let it return the gradients"):

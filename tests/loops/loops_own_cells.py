@@ -231,9 +231,9 @@ class ByMaxima(Own):
 
 COMPILED = (
     Own, WholeAndParts, Leaky, GatesBySlicing, OneGate, Residual, CutOffAndNamed, Scaled, OutputPassedOn, NoState,
-    BiasOfNoModule, ByMaxima, OnePartTwice, UnrecordedInput, UnusedParts, NotTransposed,
+    BiasOfNoModule, ByMaxima, OnePartTwice, UnrecordedInput, UnusedParts, NotTransposed, Twice,
 )  # fmt: skip
-STEP_BY_STEP = (Detached, Twice)
+STEP_BY_STEP = (Detached,)
 
 LOOKALIKES: dict[str, tuple[Callable[..., Tensor], ...]] = {
     "a transpose": (lambda x, h, U: tanh(x + h @ U.T), lambda x, h, U: tanh(x + h @ U)),

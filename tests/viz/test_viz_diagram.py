@@ -169,10 +169,10 @@ def test_numbers_of_a_compiled_step_are_shown_too() -> None:
         return h, h
 
     h, _ = scan(step, Tensor([0.5], requires_grad=True, name="h"), np.ones((2, 1)))
-    numbers = ["3+", "0.5·", "− const", "÷ 7"]
-    assert captions(diagram_of(h), 0) == captions(diagram_of(h), 1) == numbers
+    first, second = (["x" + t, "3+", "0.5·", "−", f"h{t} = … ÷ 7"] for t in "₁₂")
+    assert [captions(diagram_of(h), column) for column in (0, 1)] == [first, second]
     h.sum().backward()
-    assert captions(diagram_of(h), 1) == numbers
+    assert captions(diagram_of(h), 1) == second
 
 
 def test_terms_that_are_numbers_and_terms_that_come_twice_are_written() -> None:

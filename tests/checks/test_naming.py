@@ -1,4 +1,4 @@
-"""Planted mistakes are named, each by its name."""
+"""Planted mistakes are named, each by its name: a part of those that take long, and all others. `make mistakes` tries all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from mistakes import MISTAKES, Mistake
 
 from minigrad import check_backward
 
+LONG = (
+    "course_columns:lstm_backward", "rows_stacked:lstm_backward", "gru_columns:gru_step_backward",
+    "gru_columns:gru_sequence_backward",
+)  # fmt: skip
+CHOSEN = {f"{m.case.id}-{k}": m for k, m in enumerate(MISTAKES) if m.case.id not in LONG or k % 4 == 0}
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{m.case.id}-{k}" for k, m in enumerate(MISTAKES)])
+
+@pytest.mark.parametrize("mistake", CHOSEN.values(), ids=CHOSEN)
 def test_a_planted_mistake_is_named(mistake: Mistake) -> None:
     case = mistake.case
     report = check_backward(*functions(case, *mistake.changes), case.arguments(), seconds=30.0, **case.options)

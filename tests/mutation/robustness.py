@@ -178,7 +178,7 @@ MUTANTS = [
     ),
     *rows(
         "pytree",
-        ("a nest that holds itself is gone through", "def ends", "except RecursionError:", "except LookupError:"),
+        ("a nest that holds itself is gone through", "def _named_ends_of", "except RecursionError:", "except LookupError:"),
     ),
     *rows(
         "models/training/log",

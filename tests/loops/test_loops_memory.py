@@ -66,9 +66,9 @@ def left_by(cell: Any, use: Callable[[Pass], object]) -> tuple[int, int]:
 def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str, use: str) -> None:
     cell, _ = pair(name)
     left_by(cell, USES[use])  # once for what the process makes once, on the very same way
-    garbage, left = left_by(cell, USES[use])
-    assert garbage == 0
-    assert left < 3_000
+    runs = [left_by(cell, USES[use]) for _ in range(3)]
+    assert [garbage for garbage, _ in runs] == [0, 0, 0]
+    assert min(left for _, left in runs) < 3_000  # other threads of the process may allocate something during one of them
 
 
 def held(run: Callable[[int], object]) -> float:

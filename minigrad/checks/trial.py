@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -102,12 +103,12 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
 
 def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem, answer: Answer) -> tuple[Problem, Answer]:
     """The same from larger steps of the weights, with less rounding, unless the backward pass reads what it has moved."""
-    faster = problem._replace(rate=problem.rate * 2**13)
-    quick = running(lambda: answer_of(adapter, plan, faster), adapter.backward)
+    slower, faster = (problem._replace(rate=problem.rate * factor) for factor in (2**12, 2**13))
+    half, quick = (running(functools.partial(answer_of, adapter, plan, each), adapter.backward) for each in (slower, faster))
     for name in answer.moved:
-        rounding = 8 * float(np.finfo(float).eps) * float(np.abs(problem.values[name]).max(initial=1.0)) / problem.rate
-        other = quick.gradients.get(name, np.zeros(0))
-        if other.shape != answer.gradients[name].shape or not np.allclose(other, answer.gradients[name], 1e-6, rounding):
+        rounding = 8 * float(np.finfo(float).eps) * float(np.abs(problem.values[name]).max(initial=1.0)) / slower.rate
+        other, found = (each.gradients.get(name, np.zeros(0)) for each in (half, quick))
+        if not other.shape == found.shape == answer.gradients[name].shape or not np.allclose(other, found, 1e-8, rounding):
             return problem, answer
     return faster, quick
 

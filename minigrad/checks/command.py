@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import re
 import sys
@@ -48,7 +49,12 @@ def main(arguments: Sequence[str] | None = None, version: str = "") -> int:
         return int(given.run(given))
     except MinigradError as error:
         print(f"minigrad: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        said = f"minigrad: {error.filename}: {error.strerror}; name a file or folder that can be read or written"
+        print(said, file=sys.stderr)
+    return 2
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
@@ -85,7 +91,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
         description="Write one step of a recurrent cell, forward and backward, as a C99 file and its header, which says how "
         "they are called. The cell's code is run.",
     )
-    emit.add_argument("cell", metavar="FILE:CELL", help="a cell, or the class or the function that makes one of two sizes")
+    emit.add_argument("cell", metavar="FILE:CELL", help="a cell, or what makes one of two sizes, or of nothing")
     emit.add_argument("--c", action="store_true", required=True, help="the language")
     emit.add_argument("--sizes", default="3,4", metavar="D,H", help="the sizes of the input and of the state (3,4)")
     emit.add_argument("--double", action="store_true", help="numbers are double, not float")
@@ -125,7 +131,7 @@ def _emit(given: argparse.Namespace) -> int:
     if re.fullmatch(r"[1-9]\d*,[1-9]\d*", given.sizes) is None:
         raise ArgumentError(f"emit: --sizes: expected two numbers such as 3,4, got {given.sizes!r}")
     sizes = [int(size) for size in given.sizes.split(",")]
-    cell = made if hasattr(made, "step") and not isinstance(made, type) else made(*sizes)
+    cell = _cell(made, sizes, given.cell)
     name = given.name or given.cell.rpartition(":")[2].lower()
     if re.fullmatch(r"[A-Za-z]\w*", name) is None:
         raise ArgumentError(f"emit: --name: expected a name that C has, got {name!r}")
@@ -138,6 +144,23 @@ def _emit(given: argparse.Namespace) -> int:
         path.write_text(text, encoding="utf-8")
         print(path)
     return 0
+
+
+def _cell(made: Any, sizes: list[int], place: str) -> Any:
+    """The cell itself, or what a class or a function makes of the two sizes, or of nothing."""
+    for arguments in (sizes, []) if isinstance(made, type) or not hasattr(made, "step") else ():
+        try:
+            inspect.signature(made).bind(*arguments)
+        except (TypeError, ValueError):
+            continue
+        made = made(*arguments)
+        break
+    if isinstance(made, type) or not (hasattr(made, "step") and hasattr(made, "initial_state")):
+        raise ArgumentError(
+            f"emit: {place}: expected a cell with step(x, state) and initial_state(batch), or a class or function that makes "
+            "one of two sizes, or of nothing. If yours wants other arguments, write cell = … into the file, and name that"
+        )
+    return made
 
 
 def _write(results: list[dict[str, Any]], file: str | None) -> None:

@@ -183,3 +183,29 @@ def test_the_command_says_what_it_cannot_take(
     assert main(["emit", f"{tmp_path / 'leaky.py'}:Leaky", "--c", "--out", str(tmp_path), *options]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.glob("*.[ch]"))
+
+
+@pytest.mark.parametrize("parameters", ["", ", H=4, *, scale=0.5"])
+def test_the_command_takes_a_class_that_needs_no_sizes(parameters: str, tmp_path: Path) -> None:
+    body = CELL.replace("class Leaky", "class Sized") + f"""
+    class Leaky(Sized):
+        def __init__(self{parameters}):
+            super().__init__(3, 4)
+    """
+    (tmp_path / "leaky.py").write_text(textwrap.dedent(body))
+    assert main(["emit", f"{tmp_path / 'leaky.py'}:Leaky", "--c", "--out", str(tmp_path)]) == 0
+    assert "leaky_real *W_hx; /* (4, 3) */" in (tmp_path / "leaky.h").read_text()
+
+
+@pytest.mark.parametrize("line", ["Leaky = 3", "def Leaky(a, b, c): pass", "def Leaky(): return 3"])
+def test_the_command_says_what_is_no_cell(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "leaky.py").write_text(line)
+    assert main(["emit", f"{tmp_path / 'leaky.py'}:Leaky", "--c", "--out", str(tmp_path)]) == 2
+    assert "expected a cell with step(x, state) and initial_state(batch)" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "leaky.py").write_text(textwrap.dedent(CELL))
+    folder = tmp_path / "nowhere"
+    assert main(["emit", f"{tmp_path / 'leaky.py'}:Leaky", "--c", "--out", str(folder)]) == 2
+    assert capsys.readouterr().err.startswith(f"minigrad: {folder / 'leaky.c'}: No such file or directory")

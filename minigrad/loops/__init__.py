@@ -21,8 +21,8 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | native/ | the schedule as native code instead, for those who ask for it |
 | emit.py, sums_last.py | one step, forward and backward, as a C file |
 | compile.py | all passes one after the other, remembered by form |
-| recipe.py | a traced step with what later runs of its loop need |
-| reads.py | what the code of a step reads, compared before a recipe is used again |
+| traced.py | a traced step with what later runs of its loop need |
+| reads.py | what the code of a step reads, compared before a traced step is used again |
 | prove.py | checking that a step is what it promises to be |
 | execute.py | tracing and running a loop |
 | running.py | the start of a loop, and the place of its results in the graph |

@@ -54,32 +54,32 @@ class Executable:
         self.every_carry = schedule.every_carry
         self.arrays = buffers.arrays
         self.results = {k: buffers.results[k] for k in schedule.kept}
-        """The slot of each result that is kept."""
+        """The view of each result that is kept."""
         self.prologue, body, self.epilogue = plan.calls
-        used = list(dict.fromkeys(slot for call in body for slot in call.slots))
+        used = list(dict.fromkeys(view for call in body for view in call.views))
         over_time = (XS, STACK, *((CARRY, NEW) if self.every_carry else ()))
-        places = {slot: buffers.slots[slot] for calls in plan.calls for call in calls for slot in call.slots}
-        places |= {slot: buffers.slots[slot] for slot in self.results.values()}
-        kinds = {slot: buffers.arrays[array][0] for slot, (array, _) in places.items()}
+        places = {view: buffers.views[view] for calls in plan.calls for call in calls for view in call.views}
+        places |= {view: buffers.views[view] for view in self.results.values()}
+        kinds = {view: buffers.arrays[array][0] for view, (array, _) in places.items()}
         self.paths = [
-            (slot, array, _of_all(path) if kinds[slot] in over_time else path) for slot, (array, path) in places.items()
+            (view, array, _of_all(path) if kinds[view] in over_time else path) for view, (array, path) in places.items()
         ]
-        """The slots that are used, each with its array, and the indices that lead from it to what lies in the slot."""
+        """The views that are used, each with its array, and the indices that lead from it to the view."""
         self.given = [
-            (slot, *buffers.arrays[number], path)
-            for slot, number, path in self.paths
-            if kinds[slot] in (XS, CONST, TRANSPOSED) or (kinds[slot] in (CARRY, NEW) and self.every_carry)
+            (view, *buffers.arrays[number], path)
+            for view, number, path in self.paths
+            if kinds[view] in (XS, CONST, TRANSPOSED) or (kinds[view] in (CARRY, NEW) and self.every_carry)
         ]
-        """The slots in arrays that are another's at each run: the slot, the kind, which of the kind, and the path."""
-        self.rows = [(slot, kinds[slot] in over_time, *self._carry(buffers, slot)) for slot in used]
-        """The slots that the body uses, whether they have a row for each step, and which part of the carry they are, if any."""
+        """The views in arrays that are another's at each run: the view, the kind, which of the kind, and the path."""
+        self.rows = [(view, kinds[view] in over_time, *self._carry(buffers, view)) for view in used]
+        """The views that the body uses, whether they have a row for each step, and which part of the carry they are, if any."""
         self.unknown = [None] * len(self.rows)
-        self.body = [Call(call.function, tuple(map(used.index, call.slots))) for call in body]
+        self.body = [Call(call.function, tuple(map(used.index, call.views))) for call in body]
         """The calls of one step, with numbers in ``rows``."""
 
-    def _carry(self, buffers: Buffers, slot: int) -> tuple[str | None, Any]:
-        """Which part of the carry of all times a slot holds, as a kind and a number."""
-        array, path = buffers.slots[slot]
+    def _carry(self, buffers: Buffers, view: int) -> tuple[str | None, Any]:
+        """Which part of the carry of all times a view holds, as a kind and a number."""
+        array, path = buffers.views[view]
         kind, what = buffers.arrays[array]
         return (kind, what) if self.every_carry and kind in (CARRY, NEW) and not path else (None, None)
 
@@ -129,9 +129,9 @@ class Run:
         old, new = self._begun(carry)
         self.given: dict[str, Sequence[Any]] = {XS: xs, CONST: consts, CARRY: old, NEW: new}
         self.values = self.arrays.values.copy()
-        for slot, kind, what, path in executable.given:
+        for view, kind, what, path in executable.given:
             array = transposed(consts[what], T) if kind == TRANSPOSED else self.given[kind][what]
-            self.values[slot] = part(array, path) if path else array
+            self.values[view] = part(array, path) if path else array
 
     def _begun(self, carry: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
         """The parts of the carry before and after each step: two arrays that change places, or all rows of one."""
@@ -160,10 +160,10 @@ class Run:
             rows = [
                 kept
                 if kept is not None
-                else steps_of(values[slot], over_time, start, stop, self.T, self.reverse)
+                else steps_of(values[view], over_time, start, stop, self.T, self.reverse)
                 if kind is None
                 else carries[kind][what]
-                for (slot, over_time, kind, what), kept in zip(executable.rows, known, strict=True)
+                for (view, over_time, kind, what), kept in zip(executable.rows, known, strict=True)
             ]
             calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in executable.body]
             deque(islice(zip(*calls, strict=False), stop - start), maxlen=0)
@@ -171,8 +171,8 @@ class Run:
 
     def _at_once(self, calls: Iterable[Call]) -> None:
         values = self.values
-        for function, slots in calls:
-            function(*[values[slot] for slot in slots])
+        for function, views in calls:
+            function(*[values[view] for view in views])
 
     def of(self, operand: Ref) -> Any:
         """A value of all steps, (T, …); a const as it is."""

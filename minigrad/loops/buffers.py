@@ -21,7 +21,7 @@ from minigrad.ops.arithmetic import Multiply
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
 
-__all__ = ["MINUS_UNIT", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Buffers", "Parts", "Slot"]
+__all__ = ["MINUS_UNIT", "NEW", "SCRATCH", "STACK", "TRANSPOSED", "UNIT", "Buffers", "Parts", "View"]
 
 NEW: Final = "new"
 STACK: Final = "stack"
@@ -33,8 +33,8 @@ TRANSPOSED: Final = "transposed"
 overwrites, the numbers 1 and −1, and the transpose of a constant."""
 
 
-class Slot(NamedTuple):
-    """Where a value lies: in which array, and in which part of it (seen from one row, if there is a row for each step).
+class View(NamedTuple):
+    """A view, where a value lies: of which array, and of which part of it (seen from one row, if there is a row for each step).
 
     The path consists of indices, which are tuples, and `Parts`.
     """
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """In the path of a slot: cut the columns into so many parts of that width, and put the parts first."""
+    """In the path of a view: cut the columns into so many parts of that width, and put the parts first."""
 
     number: int
     width: int
@@ -63,21 +63,21 @@ class Parts(NamedTuple):
 
 
 class Buffers:
-    """The arrays, and the slots of all values in them.
+    """The arrays, and the views of all values in them.
 
     Args:
         schedule: when each operation is computed.
     """
 
-    __slots__ = ("_alike", "_given", "arrays", "copies", "cut", "results", "schedule", "slots")
+    __slots__ = ("_alike", "_given", "arrays", "copies", "cut", "results", "schedule", "views")
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.arrays: list[tuple[str, Any]] = []
         """The kind of each array, and which of the kind it is, or the shape of one of its rows."""
-        self.slots: list[Slot] = []
+        self.views: list[View] = []
         self.results: dict[int, int] = {}
-        """The slot of each result."""
+        """The view of each result."""
         self.copies: dict[int, list[tuple[Ref, int]]] = {}
         """What has to be copied where, for each result that others are put side by side in."""
         self._given: dict[tuple[str, Any], int] = {}
@@ -86,13 +86,13 @@ class Buffers:
         self._alike: dict[int, list[int]] = {}
         self._place_all()
 
-    def slot(self, array: int, path: tuple[Any, ...] = ()) -> int:
-        """A new slot."""
-        self.slots.append(Slot(array, path))
-        return len(self.slots) - 1
+    def view(self, array: int, path: tuple[Any, ...] = ()) -> int:
+        """A new view."""
+        self.views.append(View(array, path))
+        return len(self.views) - 1
 
-    def slot_of(self, kind: str, number: Any) -> int:
-        """The slot of a result, or of something given."""
+    def view_of(self, kind: str, number: Any) -> int:
+        """The view of a result, or of something given."""
         if kind == LOCAL:
             return self.results[number]
         if (kind, number) not in self._given:
@@ -101,7 +101,7 @@ class Buffers:
 
     def _new_array(self, kind: str, what: Any) -> int:
         self.arrays.append((kind, what))
-        return self.slot(len(self.arrays) - 1)
+        return self.view(len(self.arrays) - 1)
 
     def _fresh(self, k: int) -> int:
         node = self.schedule.nodes[k]
@@ -133,7 +133,7 @@ class Buffers:
         for i, operand in enumerate(self.schedule.new):
             stays = self.schedule.every_carry or operand.kind != LOCAL or not self.schedule.stacked[operand.number]
             if stays and self.schedule.is_computed(operand):
-                self.results.setdefault(operand.number, self.slot_of(NEW, i))
+                self.results.setdefault(operand.number, self.view_of(NEW, i))
 
     def _place_side_by_side(self, members: Sequence[int]) -> None:
         """Give results their places: one its own, several one beside the other."""
@@ -144,7 +144,7 @@ class Buffers:
         node = self.schedule.nodes[members[0]]
         self.arrays.append((kind, Row((len(members), *node.shape), node.dtype)))
         for j, member in enumerate(members):
-            self.results[member] = self.slot(len(self.arrays) - 1, ((j,),))
+            self.results[member] = self.view(len(self.arrays) - 1, ((j,),))
 
     def _give_place_to_operand(self, k: int) -> None:
         """Let an operand that nothing else needs be computed where the result will be, if that can be.
@@ -152,7 +152,7 @@ class Buffers:
         Not in columns of an array: to write there is slow, so it is done once only. And no product of matrices in a part of
         an array: it needs one piece of memory.
         """
-        schedule, (array, path) = self.schedule, self.slots[self.results[k]]
+        schedule, (array, path) = self.schedule, self.views[self.results[k]]
         if not schedule.nodes[k].entrywise or k in self.cut or any(len(index) > 1 for index in path):
             return
         kind, _ = self.arrays[array]
@@ -171,10 +171,10 @@ class Buffers:
 
     def _place_part(self, k: int, node: Slice) -> None:
         (operand,) = self.schedule.operands[k]
-        whole, (_, start, _, index) = self.slots[self.slot_of(*operand)], node.span
+        whole, (_, start, _, index) = self.views[self.view_of(*operand)], node.span
         if operand.kind == LOCAL and operand.number in self.cut:
             index = start // self.cut[operand.number].width
-        self.results[k] = self.slot(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
+        self.results[k] = self.view(whole.array, (*whole.path, index if isinstance(index, tuple) else (index,)))
 
     def _only_cut(self, k: int) -> Parts | None:
         """The parts of a result of the loop that is used for nothing but its columns, all of one width.
@@ -229,7 +229,7 @@ class Buffers:
         self.results[k], self.copies[k] = self._fresh(k), []
         before = (slice(None),) * node.axis
         for operand, (start, stop) in zip(schedule.operands[k], node.bounds, strict=True):
-            place = self.slot(self.slots[self.results[k]].array, ((*before, slice(start, stop)),))
+            place = self.view(self.views[self.results[k]].array, ((*before, slice(start, stop)),))
             if operand.kind == LOCAL and operand.number in homeless:
                 homeless.remove(operand.number)
                 self.results[operand.number] = place
@@ -250,26 +250,26 @@ class Buffers:
         free = schedule.is_entrywise(factor) and schedule.phase[factor.number] == PROLOGUE and factor.number not in self.results
         return (g, node.shape) if free and schedule.nodes[factor.number].shape == node.shape else None
 
-    # ---------------------------------------------------------------- several slots as one
+    # ---------------------------------------------------------------- several views as one
 
-    def side_by_side(self, places: Sequence[int]) -> Slot | None:
+    def side_by_side(self, places: Sequence[int]) -> View | None:
         """Slots as one, with an axis for them in front, if they are parts next to each other, or all of them the same."""
-        slots = [self.slots[place] for place in places]
-        array, path = first = slots[0]
-        if all(slot == first for slot in slots):
+        views = [self.views[place] for place in places]
+        array, path = first = views[0]
+        if all(view == first for view in views):
             return first
-        if any(slot.array != array or not slot.path or slot.path[:-1] != path[:-1] for slot in slots):
+        if any(view.array != array or not view.path or view.path[:-1] != path[:-1] for view in views):
             return None
         *before, start = path[-1]
-        if [slot.path[-1] for slot in slots] != [(*before, _later(start, j)) for j in range(len(slots))]:
+        if [view.path[-1] for view in views] != [(*before, _later(start, j)) for j in range(len(views))]:
             return None
         if isinstance(start, int):
-            return Slot(array, (*path[:-1], (slice(start, start + len(slots)),)))
+            return View(array, (*path[:-1], (slice(start, start + len(views)),)))
         if len(before) != 1:
             return None
         width = start.stop - start.start
-        columns = slice(start.start, start.start + len(slots) * width)
-        return Slot(array, (*path[:-1], (*before, columns), Parts(len(slots), width)))
+        columns = slice(start.start, start.start + len(views) * width)
+        return View(array, (*path[:-1], (*before, columns), Parts(len(views), width)))
 
 
 def _columns(node: Operation) -> tuple[int, int] | None:

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Sequence
 from minigrad.loops.explain import note
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.prove import prove
-from minigrad.loops.recipe import Memory, key_of, recipe_for, remember
 from minigrad.loops.recorded import RecordedLoop
 from minigrad.loops.running import Flats, Start
 from minigrad.loops.trace import Flat
+from minigrad.loops.traced import Memory, key_of, remember, traced_step
 from minigrad.loops.written import MASK
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
@@ -53,21 +53,21 @@ def execute(
     for tensor in (*carry, *xs):
         if type(tensor) is not Tensor and type(tensor) is not Parameter:
             raise CannotCompile(f"a {type(tensor).__name__} may have operators of its own")
-    recipe, consts, place = None, None, None
+    traced, consts, place = None, None, None
     if memory is not None:
         place = key_of(carry, xs, names)
-        recipe = memory.get(place)
-        consts = None if recipe is None else recipe.consts_now()
-    is_known = recipe is not None and consts is not None
-    if recipe is None or consts is None:
-        recipe = recipe_for(step, carry, xs, times, names)
-        consts = recipe.first_consts()
+        traced = memory.get(place)
+        consts = None if traced is None else traced.consts_now()
+    is_known = traced is not None and consts is not None
+    if traced is None or consts is None:
+        traced = traced_step(step, carry, xs, times, names)
+        consts = traced.first_consts()
     mask = xs[-1]._array if xs and names[-1] == MASK else None
-    start = Start(RecordedLoop, recipe, consts, carry, xs, times, len(times) if window is None else window, mask)
+    start = Start(RecordedLoop, traced, consts, carry, xs, times, len(times) if window is None else window, mask)
     run = start.run()
     note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:
-        prove(key, step, recipe, consts, run, xs, times, names)
+        prove(key, step, traced, consts, run, xs, times, names)
         if memory is not None:
-            remember(memory, place, recipe)
+            remember(memory, place, traced)
     return start.results(run)

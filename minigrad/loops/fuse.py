@@ -19,10 +19,10 @@ __all__ = ["Call", "Plan"]
 
 
 class Call(NamedTuple):
-    """One call: the function, and the numbers of the slots of its operands and its result."""
+    """One call: the function, and the numbers of the views of its operands and its result."""
 
     function: Kernel
-    slots: tuple[int, ...]
+    views: tuple[int, ...]
 
 
 class Plan:
@@ -51,16 +51,16 @@ class Plan:
         node, phase, buffers = self.schedule.nodes[k], self.schedule.phase[k], self.buffers
         calls = self.calls[phase]
         if isinstance(node, Concatenate):
-            calls += [Call(self._copy(operand), (buffers.slot_of(*operand), place)) for operand, place in buffers.copies[k]]
+            calls += [Call(self._copy(operand), (buffers.view_of(*operand), place)) for operand, place in buffers.copies[k]]
         elif not isinstance(node, Slice):
             members, places = self._together(k)
             self._written.update(members)
             if isinstance(node, Matmul) and self.schedule.is_product(k):
-                matrix = buffers.slot_of(TRANSPOSED if node.transpose_b else CONST, self.schedule.operands[k][1].number)
+                matrix = buffers.view_of(TRANSPOSED if node.transpose_b else CONST, self.schedule.operands[k][1].number)
                 calls.append(Call(matrix_kernel(phase != BODY), (places[0], matrix, places[OUT])))
                 return
             operands = len(places) - 1
-            places[OUT:OUT] = [buffers.slot_of(MINUS_UNIT, None), buffers.slot_of(UNIT, None)]
+            places[OUT:OUT] = [buffers.view_of(MINUS_UNIT, None), buffers.view_of(UNIT, None)]
             for function, taken in kernels(node, operands, self.quiet):
                 calls.append(Call(function, (*[places[number] for number in taken], places[OUT])))
 
@@ -71,14 +71,14 @@ class Plan:
 
     def _copy_new_state(self) -> None:
         for i, operand in enumerate(self.schedule.new):
-            here, there = self.buffers.slot_of(*operand), self.buffers.slot_of(NEW, i)
+            here, there = self.buffers.view_of(*operand), self.buffers.view_of(NEW, i)
             if here != there:
                 self.calls[BODY].append(Call(self._copy(operand), (here, there)))
 
     # ---------------------------------------------------------------- several operations as one call
 
     def _together(self, k: int) -> tuple[list[int], list[int]]:
-        """The operations that one call can do, ``k`` among them, and the slots of its operands and of its result."""
+        """The operations that one call can do, ``k`` among them, and the views of its operands and of its result."""
         node, members, places = self.schedule.nodes[k], [k], self._places(k)
         if self.schedule.phase[k] != BODY or len(node.shape) != 2 or not node.entrywise:
             return members, places
@@ -88,22 +88,22 @@ class Plan:
             m = others[position]
             position += 1
             for more in ([m, *members], [*members, m]):
-                slots = [self.buffers.side_by_side(column) for column in zip(*map(self._places, more), strict=True)]
-                found = [slot for slot in slots if slot is not None]
-                if len(found) == len(slots) and found[OUT] != self.buffers.slots[self.buffers.results[k]]:
-                    members, places = more, [self.buffers.slot(*slot) for slot in found]
+                views = [self.buffers.side_by_side(column) for column in zip(*map(self._places, more), strict=True)]
+                found = [view for view in views if view is not None]
+                if len(found) == len(views) and found[OUT] != self.buffers.views[self.buffers.results[k]]:
+                    members, places = more, [self.buffers.view(*view) for view in found]
                     others.remove(m)
                     position = 0
                     break
         return members, places
 
     def _places(self, k: int) -> list[int]:
-        """The slots of the operands and of the result."""
+        """The views of the operands and of the result."""
         buffers = self.buffers
-        places = [buffers.slot_of(*operand) for operand in self.schedule.operands[k]]
+        places = [buffers.view_of(*operand) for operand in self.schedule.operands[k]]
         if k in buffers.cut:
-            wholes = [buffers.slots[place] for place in places]
-            places = [buffers.slot(whole.array, (*whole.path, buffers.cut[k])) for whole in wholes]
+            wholes = [buffers.views[place] for place in places]
+            places = [buffers.view(whole.array, (*whole.path, buffers.cut[k])) for whole in wholes]
         return [*places, buffers.results[k]]
 
     def _is_like(self, k: int, m: int) -> bool:

@@ -68,11 +68,11 @@ class Arrays:
         self.new: list[Pair] = [(there, here) for here, there in self.old]
         """The parts of the carry after each step, likewise."""
         arrays = [self._array(kind, what) for kind, what in executable.arrays]
-        own = [(slot, arrays[number], path) for slot, number, path in executable.paths if arrays[number] is not None]
-        self.values = {slot: part(array, path) for slot, array, path in own}
-        """What lies in each slot, but for what is given to each run."""
+        own = [(view, arrays[number], path) for view, number, path in executable.paths if arrays[number] is not None]
+        self.values = {view: part(array, path) for view, array, path in own}
+        """The views, as NumPy has them, but for those of what is given to each run."""
         self.rows: list[list[Iterable[Any] | None]] = []
-        """For each chunk, if they are kept, what the executable's slots hold at its steps; None for what runs are given."""
+        """For each chunk, if they are kept, what the executable's views are at its steps; None for what runs are given."""
 
     def _array(self, kind: str, what: Any) -> Any:
         if kind in (STACK, SCRATCH):
@@ -93,13 +93,13 @@ class Arrays:
     def keep_rows(self) -> bool:
         """Make the views of all rows, unless they and the arrays take too much memory."""
         rows, values = self.executable.rows, self.values
-        views = sum(over_time and slot in values for slot, over_time, *_ in rows)
-        if sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * views > MOST_BYTES:
+        count = sum(over_time and view in values for view, over_time, *_ in rows)
+        if sum(root.nbytes for root in self._roots) + BYTES_OF_VIEW * self.T * count > MOST_BYTES:
             return False
         for k in range(0, self.T, CHUNK):
             of_chunk = k, min(k + CHUNK, self.T), self.T, self.reverse
             self.rows.append(
-                [steps_of(values[slot], over_time, *of_chunk) if slot in values else None for slot, over_time, *_ in rows]
+                [steps_of(values[view], over_time, *of_chunk) if view in values else None for view, over_time, *_ in rows]
             )
         return True
 
@@ -147,7 +147,7 @@ def rows_of(value: Any, start: int, stop: int, T: int, reverse: bool, more: int 
 
 
 def steps_of(value: Any, over_time: bool, start: int, stop: int, T: int, reverse: bool) -> Iterable[Any]:
-    """What a slot holds at the steps of a chunk, one after the other: its rows, the same, or two arrays that change places."""
+    """What a view is at the steps of a chunk, one after the other: its rows, the same, or two arrays that change places."""
     if over_time:
         return rows_of(value, start, stop, T, reverse)
     if type(value) is not tuple:

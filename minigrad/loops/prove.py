@@ -12,8 +12,8 @@ from minigrad.errors import PurityError
 from minigrad.graph import Leaf
 from minigrad.loops.backend import Run
 from minigrad.loops.program import CONST, CannotCompile, Ref, Undefined
-from minigrad.loops.recipe import Recipe
 from minigrad.loops.trace import Const, Flat, Trace
+from minigrad.loops.traced import TracedStep
 from minigrad.tensor import Tensor
 
 __all__ = ["prove"]
@@ -29,7 +29,7 @@ made, or found that has no place in a graph."""
 def prove(
     key: Hashable,
     step: Flat,
-    recipe: Recipe,
+    traced: TracedStep,
     consts: Sequence[Const],
     run: Run,
     xs: Sequence[Tensor],
@@ -41,28 +41,28 @@ def prove(
     Raises:
         PurityError: it is not the same program, or something that it reads is not the same.
     """
-    then, made = proven.get((key, recipe.form)), recipe.trace.made()
+    then, made = proven.get((key, traced.form)), traced.trace.made()
     if then is not None and _are(made, then):
         return
     last = times[-1]
     try:
-        again = Recipe(Trace(step, run.before_last(), [x._array[last - 1] for x in xs], names))
+        again = TracedStep(Trace(step, run.before_last(), [x._array[last - 1] for x in xs], names))
     except Undefined:
         raise
     except CannotCompile as ended:
         raise _impure(f"its first step can be traced, but not its last (t = {last}): {ended}") from None
-    if again.form is not recipe.form:
+    if again.form is not traced.form:
         raise _impure(
-            f"it does not do the same at its first and at its last step (t = {last}). First:\n{recipe.program}\nlast:\n"
+            f"it does not do the same at its first and at its last step (t = {last}). First:\n{traced.program}\nlast:\n"
             f"{again.program}\n"
         )
     for k, (first, second) in enumerate(zip(consts, again.consts, strict=True)):
         if not _is_same(first, second):
-            word = recipe.program.word(Ref(CONST, k))
+            word = traced.program.word(Ref(CONST, k))
             raise _impure(f"something that it uses, {word}, is not the same at its first and at its last step (t = {last})")
     if len(proven) >= MOST:
         proven.clear()
-    proven[key, recipe.form] = [ref(const) if isinstance(const, Tensor) else None for const in made]
+    proven[key, traced.form] = [ref(const) if isinstance(const, Tensor) else None for const in made]
 
 
 def _are(made: list[Const], then: list[ref[Tensor] | None]) -> bool:

@@ -24,9 +24,9 @@ from minigrad.loops.compile import Way, form_of
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
 from minigrad.loops.loop import NOTHING, Loop, is_moderate
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref
-from minigrad.loops.recipe import recipe_for
 from minigrad.loops.running import Start
 from minigrad.loops.trace import Const, Flat, Pass
+from minigrad.loops.traced import traced_step
 from minigrad.ops.indexing import scatter
 from minigrad.ops.matmul import Matmul
 from minigrad.recording import Constant, record
@@ -110,8 +110,8 @@ class RecordedLoop(Loop):
         derivative, times = way.derivative, self.times[::-1]
         sent = [*derivative.program.ys, *[part.g for part in way.contributions]]
         step = _interpreted(derivative.program, self._consts(derivative), sent)
-        recipe = recipe_for(step, carry, xs, times, [None] * len(xs))
-        start = Start(type(self), recipe, recipe.first_consts(), carry, xs, times, len(times), None)
+        traced = traced_step(step, carry, xs, times, [None] * len(xs))
+        start = Start(type(self), traced, traced.first_consts(), carry, xs, times, len(times), None)
         return start.results(start.run())
 
     def _consts(self, derivative: Derivative) -> list[Const]:

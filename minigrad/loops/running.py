@@ -14,8 +14,8 @@ from minigrad.loops.backend import Run
 from minigrad.loops.loop import Loop, Result
 from minigrad.loops.program import CARRY, CannotCompile, Ref, Undefined
 from minigrad.loops.reach import stretches_of
-from minigrad.loops.recipe import Recipe
 from minigrad.loops.trace import Const, Pass
+from minigrad.loops.traced import TracedStep
 from minigrad.loops.written import Values
 from minigrad.reporting import raising
 from minigrad.scope import Place, state
@@ -31,7 +31,7 @@ class Start:
 
     Args:
         kind: the operation that the loop is in the graph.
-        recipe: how it is run.
+        traced: the step, and how it is run.
         consts: on which consts.
         carry: the initial carry.
         xs: what is taken row by row.
@@ -43,7 +43,7 @@ class Start:
     def __init__(
         self,
         kind: type[Loop],
-        recipe: Recipe,
+        traced: TracedStep,
         consts: Sequence[Const],
         carry: Flats,
         xs: Flats,
@@ -52,15 +52,15 @@ class Start:
         mask: Array | None,
     ) -> None:
         self.kind = kind
-        self.recipe, self.consts, self.carry, self.xs, self.times = recipe, consts, carry, xs, times
+        self.traced, self.consts, self.carry, self.xs, self.times = traced, consts, carry, xs, times
         self.window, self.stretches = window, stretches_of(len(times), window, mask, times.step < 0)
         wants = [operand is not None and state.recording and operand._wants for operand in (*xs, *carry, *consts)]
-        self.compiled = recipe.compiled(tuple(wants))
+        self.compiled = traced.compiled(tuple(wants))
         self.lent: list[Any] = []
 
     def run(self) -> Run:
         """Compute all steps."""
-        compiled, numbers = self.compiled, self.recipe.numbers
+        compiled, numbers = self.compiled, self.traced.numbers
         xs = [self._array(x, needed and x._wants) for x, needed in zip(self.xs, compiled.needs_xs, strict=True)]
         consts = [
             self._array(const, needed) if isinstance(const, Tensor) else numbers.get(k)
@@ -91,14 +91,14 @@ class Start:
 
     def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
         """The last carry and the outputs, with their places in the graph."""
-        count, program, given = len(self.carry), self.recipe.program, self._given()
+        count, program, given = len(self.carry), self.traced.program, self._given()
         finals = [self.carry[i] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
         outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.compiled.wanted:
             return finals, outputs
         final_wants, output_wants = self.compiled.results(self.stretches)
         loop = self._node(run)
-        for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.recipe.finals, strict=True)):
+        for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.traced.finals, strict=True)):
             if i not in given and wants:
                 self.place(loop, tensor, i, Place(self.times[-1], op.place.scope), op.name)
             elif i not in given and op.name is not None:
@@ -112,12 +112,12 @@ class Start:
         """The parts of the carry that every step hands on as they are, so that the last is the first."""
         if self.window < len(self.times):
             return set()
-        program = self.recipe.program
+        program = self.traced.program
         lines = [program.lines[ref.number] for ref in program.new_carry]
         return {i for i, line in enumerate(lines) if type(line.op) is Pass and line.operands == (Ref(CARRY, i),)}
 
     def _node(self, run: Run) -> Loop:
-        loop, recipe, compiled = self.kind(), self.recipe, self.compiled
+        loop, traced, compiled = self.kind(), self.traced, self.compiled
         loop.consts = compiled.wanted_consts
         operands = (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))
         loop.sources = tuple([None if operand is None else operand._node for operand in operands])
@@ -126,8 +126,8 @@ class Start:
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
         loop.place, loop.serial = state.place, graph.next_serial()
         loop.times, loop.window, loop.stretches = self.times, self.window, self.stretches
-        loop.trace, loop.written = recipe.trace, None
-        loop.values = Values(run, tuple(self.lent), recipe.form.everything, recipe.trace.program, recipe.place)
+        loop.trace, loop.written = traced.trace, None
+        loop.values = Values(run, tuple(self.lent), traced.form.everything, traced.trace.program, traced.place)
         return loop
 
     @staticmethod

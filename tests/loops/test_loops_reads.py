@@ -14,8 +14,8 @@ from minigrad.models import GRU, LSTM, RNN, GatedRNN, unroll
 from minigrad.models.promise import MOST_CHANGES
 
 from minigrad import Module, Parameter, Tensor, stack, tanh
-from minigrad.loops import recipe
 from minigrad.loops.reads import Reads, Unknown
+from minigrad.loops.trace import Trace
 from minigrad.ops.transcendental import Tanh
 
 H = 3
@@ -296,13 +296,12 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Any:
 def traced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of xs of the steps that are traced."""
     found: list[int] = []
-    trace = recipe.Trace
 
     def counted(step: Any, carry: Any, xs: Any, names: Any) -> Any:
         found.append(len(xs))
-        return trace(step, carry, xs, names)
+        return Trace(step, carry, xs, names)
 
-    monkeypatch.setattr(recipe, "Trace", counted)
+    monkeypatch.setattr("minigrad.loops.traced.Trace", counted)
     return found
 
 

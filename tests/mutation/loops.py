@@ -369,8 +369,8 @@ MUTANTS = [
         (
             "loops: results side by side lie in reverse",
             "class Buffers",
-            "self.slot(len(self.arrays) - 1, ((j,),))",
-            "self.slot(len(self.arrays) - 1, ((len(members) - 1 - j,),))",
+            "self.view(len(self.arrays) - 1, ((j,),))",
+            "self.view(len(self.arrays) - 1, ((len(members) - 1 - j,),))",
         ),
         ("loops: parts of unequal width are cut alike", "class Buffers", " or len(set(widths)) > 1", ""),
         (
@@ -383,7 +383,7 @@ MUTANTS = [
         (
             "loops: any parts of an array lie next to each other",
             "class Buffers",
-            "if [slot.path[-1] for slot in slots] != [(*before, _later(start, j)) for j in range(len(slots))]:",
+            "if [view.path[-1] for view in views] != [(*before, _later(start, j)) for j in range(len(views))]:",
             "if False:",
         ),
         (
@@ -542,7 +542,7 @@ MUTANTS = [
         ("loops: runs before all was forgotten count", "def forget_pool", "        latest.clear()\n", ""),
     ),
     *rows(
-        "loops/recipe",
+        "loops/traced",
         ("loops: the scope is forgotten", "def key_of", "        state.place.scope,\n", ""),
         (
             "loops: the shape of the state is forgotten",
@@ -552,12 +552,17 @@ MUTANTS = [
         ),
         (
             "loops: a parameter that was frozen stands where it did",
-            "class Recipe",
+            "class TracedStep",
             "            return None\n        return self.trace",
             "            pass\n        return self.trace",
         ),
-        ("loops: everything serves the next run", "def remember", "if recipe.is_lasting:", "if True:"),
-        ("loops: a derivative may be exchanged unnoticed", "class Recipe", " or list(map(VJP, self._kinds)) != self._vjps", ""),
+        ("loops: everything serves the next run", "def remember", "if traced.is_lasting:", "if True:"),
+        (
+            "loops: a derivative may be exchanged unnoticed",
+            "class TracedStep",
+            " or list(map(VJP, self._kinds)) != self._vjps",
+            "",
+        ),
     ),
     *rows(
         "loops/reads",
@@ -581,7 +586,7 @@ MUTANTS = [
     ),
     *rows(
         "loops/prove",
-        ("loops: another program at the last step", "def prove", "if again.form is not recipe.form:", "if False:"),
+        ("loops: another program at the last step", "def prove", "if again.form is not traced.form:", "if False:"),
         ("loops: another const at the last step", "def prove", "        if not _is_same(first, second):", "        if False:"),
         (
             "loops: weights with the same values are the same",
@@ -601,7 +606,7 @@ MUTANTS = [
         (
             "loops: the last step is not compared",
             "def execute",
-            "        prove(key, step, recipe, consts, run, xs, times, names)\n",
+            "        prove(key, step, traced, consts, run, xs, times, names)\n",
             "        pass\n",
         ),
         (

@@ -16,7 +16,7 @@ from minigrad.recording import Constant
 from minigrad.scope import state
 from minigrad.tensor import Tensor
 
-__all__ = ["Memory", "Recipe", "key_of", "recipe_for", "remember"]
+__all__ = ["Memory", "TracedStep", "key_of", "remember", "traced_step"]
 
 MOST: Final = 64
 """How many steps of one cell are remembered before all are forgotten."""
@@ -25,7 +25,7 @@ NODE: Final = attrgetter("_node")
 VJP: Final = attrgetter("vjp")
 
 
-class Recipe:
+class TracedStep:
     """A step that was traced, and how loops over it are run.
 
     Args:
@@ -90,7 +90,7 @@ class Recipe:
         return found
 
 
-Memory: TypeAlias = dict[Hashable, Recipe]
+Memory: TypeAlias = dict[Hashable, TracedStep]
 """The steps of one cell that were traced. Whoever keeps it forgets it when anything that the step reads has changed."""
 
 
@@ -104,20 +104,20 @@ def key_of(carry: Sequence[Tensor], xs: Sequence[Tensor], names: Sequence[str | 
     )
 
 
-def remember(memory: Memory, key: Hashable, recipe: Recipe) -> None:
-    """Keep a recipe for later runs, if it serves them."""
-    if recipe.is_lasting:
+def remember(memory: Memory, key: Hashable, traced: TracedStep) -> None:
+    """Keep a traced step for later runs, if it serves them."""
+    if traced.is_lasting:
         if len(memory) >= MOST:
             memory.clear()
-        memory[key] = recipe
+        memory[key] = traced
 
 
-def recipe_for(
+def traced_step(
     step: Flat, carry: Sequence[Tensor], xs: Sequence[Tensor], times: range, names: Sequence[str | None]
-) -> Recipe:
+) -> TracedStep:
     """What the first step does, traced."""
     first = times[0] - 1
-    return Recipe(Trace(step, [part._array for part in carry], [x._array[first] for x in xs], names))
+    return TracedStep(Trace(step, [part._array for part in carry], [x._array[first] for x in xs], names))
 
 
 def _is_lasting(const: Const) -> bool:

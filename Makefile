@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FILES := $(shell find minigrad models viz -name '*.py' -o -name 'page.*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
 
-.PHONY: mistakes proof demo gallery golden lessons test lint types mutants coverage readme docs bench bench-quick clean
+.PHONY: mistakes proof demo gallery golden lessons test test-exhaustive lint types mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,6 +52,10 @@ types: $(STAMP)
 test: lint types
 	@bash tests/viz/install_programs.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+# Every case of the tables of which make test runs a part; tests/conftest.py says how that is chosen.
+test-exhaustive: export EXHAUSTIVE = 1
+test-exhaustive: test
 
 # Every planted mistake, one at a time (some minutes); make mutants ONLY='tanh clip' tries those whose names say so.
 mutants: $(STAMP)

@@ -1,6 +1,43 @@
-"""What holds for every test."""
+"""What holds for every test: how many cases of a long table are run, and what the collector goes through.
+
+A test under several parametrizations is run for every combination. Marked ``sampled(2)`` it is run for so many of them that
+any two values of two parameters meet in one, with ``sampled(1)`` for so many that every value is in one; ``make
+test-exhaustive``, which sets EXHAUSTIVE, runs them all.
+"""
 
 import gc
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from sampling import EXHAUSTIVE, covering
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "sampled(n): so many cases that all n values that can meet do; all with EXHAUSTIVE=1")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
+    """Leave out the cases that a sample does without."""
+    if EXHAUSTIVE:
+        return
+    tables = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            tables[item.nodeid.split("[")[0]].append(item)
+    left_out = set()
+    for table in tables.values():
+        (n,) = table[0].get_closest_marker("sampled").args
+        left_out |= {*table} - {table[k] for k in covering([values(item) for item in table], n)}
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def values(item: Any) -> dict[str, str]:
+    """The value of each parametrization, by its id: what is given together is one value."""
+    return {str(place): name for place, name in enumerate(item.callspec._idlist)}
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,21 @@ def module_of(path: Path) -> str:
     return ".".join((floor, *(part for part in inner if part != "__init__")))
 
 
-def imports_of(path: Path) -> Iterator[str]:
+@cache
+def nodes_of(path: Path, run: bool = False) -> list[ast.AST]:
+    """Every node of a file; with ``run`` without what only a type checker reads."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if run else ():
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    return [*ast.walk(tree)]
+
+
+def imports_of(path: Path, run: bool = False) -> Iterator[str]:
     """The import name of everything a file imports."""
-    yield from imports_in(ast.parse(path.read_text(encoding="utf-8")), path)
-
-
-def imports_in(tree: ast.Module, path: Path) -> Iterator[str]:
-    """The same of what has been parsed."""
     here = module_of(path).split(".")
     package = here if path.name == "__init__.py" else here[:-1]
-    for node in ast.walk(tree):
+    for node in nodes_of(path, run):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -68,8 +74,7 @@ def test_nothing_points_upward(floor: str, folder: str, forbidden: list[str]) ->
 @pytest.mark.parametrize("floor", ["minigrad.models", "minigrad.viz"])
 def test_a_floor_calls_its_own_files_by_relative_imports(floor: str) -> None:
     for path in sources(floor):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        absolute = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+        absolute = [node.module for node in nodes_of(path) if isinstance(node, ast.ImportFrom) and not node.level]
         wrong = [name for name in absolute if name and within(name, floor)]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
@@ -86,15 +91,6 @@ def test_every_folder_with_code_is_shipped() -> None:
     assert set(listed) == {module_of(path) for floor in FLOORS for path in sources(floor) if path.name == "__init__.py"}
 
 
-def imports_that_run(path: Path) -> Iterator[str]:
-    """The same without what only a type checker reads."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []
-    yield from imports_in(tree, path)
-
-
 def nearest_module(imported: str, files: dict[str, Path]) -> str | None:
     """The file that an import reads: the module itself, or the one that the name is taken from."""
     return next((name for name in (imported, imported.rpartition(".")[0]) if name in files), None)
@@ -102,7 +98,7 @@ def nearest_module(imported: str, files: dict[str, Path]) -> str | None:
 
 def test_no_import_goes_in_a_circle() -> None:
     files = {module_of(path): path for floor in FLOORS for path in sources(floor)}
-    arrows = {name: {nearest_module(found, files) for found in imports_that_run(path)} for name, path in files.items()}
+    arrows = {name: {nearest_module(found, files) for found in imports_of(path, run=True)} for name, path in files.items()}
     while arrows:
         ends = [name for name, targets in arrows.items() if not (targets - {name}) & arrows.keys()]
         assert ends, f"imports go in a circle among {sorted(arrows)}"
@@ -130,6 +126,5 @@ def test_what_the_page_of_the_architecture_links_to_is_there() -> None:
 def test_no_setting_of_numpys_is_used_that_an_interrupt_leaves_on() -> None:
     for floor, folder in FLOORS.items():
         for path in sources(floor):
-            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            used = {node.attr for node in nodes_of(path) if isinstance(node, ast.Attribute)}
             assert "errstate" not in used, f"{path.relative_to(folder)}: write reporting(…) or within(…)"

@@ -5,14 +5,16 @@ Operations of the loop that do the same with parts that lie side by side are don
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from minigrad.loops.buffers import MINUS_UNIT, NEW, TRANSPOSED, UNIT, Buffers
-from minigrad.loops.kernels import OUT, Kernel, assign, copy, kernels, matrix_kernel
+from minigrad.loops.kernels import OUT, Kernel, assign, copy, kernels, matrix_kernel, put
 from minigrad.loops.program import CONST, LOCAL, Ref, Value
 from minigrad.loops.schedule import BODY, PROLOGUE, Schedule
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
+from minigrad.ops.kinks import Where
 from minigrad.ops.matmul import Matmul
 
 __all__ = ["Call", "Plan"]
@@ -59,10 +61,20 @@ class Plan:
                 matrix = buffers.view_of(TRANSPOSED if node.transpose_b else CONST, self.schedule.operands[k][1].number)
                 calls.append(Call(matrix_kernel(phase != BODY), (places[0], matrix, places[OUT])))
                 return
+            if isinstance(node, Where) and self._is_selection(k, places):
+                a, b, condition, y = places
+                calls += [Call(self._copy(self.schedule.operands[k][1]), (b, y)), Call(put, (a, condition, y))]
+                return
             operands = len(places) - 1
             places[OUT:OUT] = [buffers.view_of(MINUS_UNIT, None), buffers.view_of(UNIT, None)]
             for function, taken in kernels(node, operands, self.quiet):
                 calls.append(Call(function, (*[places[number] for number in taken], places[OUT])))
+
+    def _is_selection(self, k: int, places: Sequence[int]) -> bool:
+        """Whether a result is one operand, and then the other in the entries that a condition names."""
+        condition = self.schedule.operands[k][-1]
+        is_boolean = self.schedule.program.value(condition).dtype == bool
+        return is_boolean and self.buffers.views[places[0]].array != self.buffers.views[places[OUT]].array
 
     def _copy(self, operand: Ref) -> Kernel:
         value = self.schedule.program.value(operand)

@@ -19,10 +19,9 @@ from minigrad.guard import Array
 from minigrad.loops.simplify import LARGEST, FactorDifference, FactorProduct, FactorSum
 from minigrad.ops.arithmetic import Negative
 from minigrad.ops.elementwise import loudly, quietly
-from minigrad.ops.kinks import Where
 from minigrad.ops.transcendental import Sigmoid
 
-__all__ = ["MINUS_ONE", "ONE", "OUT", "Kernel", "assign", "copy", "kernels", "matrix_kernel"]
+__all__ = ["MINUS_ONE", "ONE", "OUT", "Kernel", "assign", "copy", "kernels", "matrix_kernel", "put"]
 
 Kernel: TypeAlias = Callable[..., Any]
 """A function of arrays whose last argument is the array for the result."""
@@ -30,8 +29,6 @@ Kernel: TypeAlias = Callable[..., Any]
 OUT: Final = -1
 ONE: Final = -2
 MINUS_ONE: Final = -3
-
-BOOLEANS: Final = np.dtype(bool)
 
 copy: Final[Kernel] = np.positive
 
@@ -74,13 +71,9 @@ BY_KEYWORD: Final[dict[Any, Kernel]] = {np.maximum: _maximum, np.minimum: _minim
 """Those that NumPy wants to be told by keyword where the result goes."""
 
 
-def _chosen(a: Any, b: Any, condition: Any, y: Array) -> None:
-    """``where`` without an array for the result, where that is not the place of ``a``."""
-    if getattr(condition, "dtype", None) is not BOOLEANS or np.may_share_memory(a, y):
-        y[...] = np.where(condition, a, b)
-    else:
-        np.copyto(y, b, "unsafe")
-        np.copyto(y, a, "unsafe", where=condition)
+def put(a: Any, condition: Any, y: Array) -> None:
+    """What is in ``a`` where the condition holds."""
+    np.copyto(y, a, "unsafe", condition)
 
 
 def _stored(compute: Callable[..., Any]) -> Kernel:
@@ -106,8 +99,6 @@ def kernels(op: Operation, operands: int, quiet: bool) -> list[tuple[Kernel, tup
         return [(np.multiply, (0, MINUS_ONE))]
     if isinstance(op, FactorProduct | FactorSum | FactorDifference):
         return [(_ahead(op.compute, op.large), (0, 1))]
-    if isinstance(op, Where):
-        return [(_chosen, tuple(range(operands)))]
     compute = op.compute
     if isinstance(compute, np.ufunc) and compute.nout == 1 and op.dtype.kind == "f":
         return [(BY_KEYWORD.get(compute, compute), tuple(range(operands)))]

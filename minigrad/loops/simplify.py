@@ -6,11 +6,14 @@ which the loop has to wait for, and one factor, which is known of all steps befo
 - (g ⊙ a) ⊙ b = g ⊙ (a ⊙ b)
 - g ⊙ a ± g ⊙ b = g ⊙ (a ± b)
 - −(g ⊙ a) = g ⊙ (−a)
+- where(m, g, 0) = g ⊙ [m], with [m] = 1 where the mask m holds and 0 elsewhere; and so what is selected by one mask is added
+  up first: where(m, g, 0) + where(m, a, 0) = (g + a) ⊙ [m]
 
 The factors are computed for all steps at once; in the loop a call is left where g ⊙ factor itself is needed. Two more
 identities: 1 ⊙ a = a and x + (−y) = x − y.
 
-In floating-point numbers these identities hold as long as nothing overflows or underflows on either way. So factors larger
+In floating-point numbers these identities hold as long as nothing overflows or underflows on either way, and what is left out
+is finite. So factors larger
 than `LARGEST`, which may do that to g ⊙ a where g ⊙ (a ⊙ b) is fine, are not put together: the loop is run as it was derived.
 """
 
@@ -19,15 +22,17 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+from typing_extensions import override
 
 from minigrad.graph import Operation
 from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import CARRY, CONST, LOCAL, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.arithmetic import Add, Multiply, Negative, Subtract
+from minigrad.ops.kinks import Switch, Where
 
 __all__ = ["LARGEST", "FactorDifference", "FactorProduct", "FactorSum", "simplified"]
 
@@ -61,6 +66,27 @@ class FactorDifference(Subtract):
     large: list[int]
 
 
+class Indicator(Operation):
+    """[m]: 1 where a mask holds, or where it does not, and 0 elsewhere."""
+
+    __slots__ = ("holds",)
+    label, symbol = "indicator", "[·]"
+    entrywise = True
+    holds: bool
+
+    @override
+    def compute(self, mask: Any) -> Any:
+        return mask if self.holds else np.logical_not(mask)
+
+
+class Selection(NamedTuple):
+    """What is known of ``where(mask, selected, 0)``, or of that with the mask's opposite, before it is computed."""
+
+    selected: Ref
+    mask: Ref
+    holds: bool
+
+
 OF_FACTORS: Final = {Add: FactorSum, Subtract: FactorDifference, Negative: Negative}
 
 
@@ -75,9 +101,9 @@ class Product(NamedTuple):
 def simplified(derivative: Derivative, small: Container[Ref] = ()) -> Derivative:
     """The same derivative by fewer lines in the body of the loop; ``small`` are the xs that are known to be at most 1."""
     program = derivative.program
-    ones = {Ref(CONST, k) for k, value in enumerate(program.consts) if value.number == 1}
+    ones, zeros = ({Ref(CONST, k) for k, value in enumerate(program.consts) if value.number == one} for one in (1, 0))
     ends = [*program.new_carry, *program.ys, *(part.g for part in derivative.contributions)]
-    simple = _Simplified(program, ends, ones, small)
+    simple = _Simplified(program, ends, ones, zeros, small)
     lines = tuple([Line(op, operands) for op, operands in zip(simple.nodes, simple.operands, strict=True)])
     new_carry, ys = tuple(map(simple.end, program.new_carry)), tuple(map(simple.end, program.ys))
     contributions = tuple([part._replace(g=simple.end(part.g)) for part in derivative.contributions])
@@ -98,17 +124,22 @@ class _Simplified:
         program: the lines.
         wanted: the results that others need.
         ones: the consts that are the number 1.
+        zeros: those that are 0.
         small: the xs that are known to be at most 1.
     """
 
-    def __init__(self, program: Program, wanted: Iterable[Ref], ones: set[Ref], small: Container[Ref] = ()) -> None:
+    def __init__(
+        self, program: Program, wanted: Iterable[Ref], ones: set[Ref], zeros: set[Ref], small: Container[Ref] = ()
+    ) -> None:
         self.nodes: list[Operation] = []
         self.operands: list[Operands] = []
-        self._given, self._ones = [line.op for line in program.lines], ones
+        self._given, self._ones, self._zeros = [line.op for line in program.lines], ones, zeros
         self._depends: list[bool] = []
         self._now: dict[Ref, Ref] = {}
         self._products: dict[Ref, Product] = {}
         self._negatives: dict[Ref, tuple[Ref, Operation]] = {}
+        self._selections: dict[Ref, Selection] = {}
+        self._indicators: dict[tuple[Ref, bool], Ref] = {}
         self._program, self._small = program, small
         self._bounds: list[float] = []
         """How large the results may be."""
@@ -139,6 +170,9 @@ class _Simplified:
         return self._now[operand]
 
     def _rewrite(self, node: Operation, operands: Operands, result: Ref) -> None:
+        selection = self._as_selection(node, operands)
+        if selection is not None and self._fit(operands, node):
+            self._selections[result] = selection
         product = self._as_product(node, operands)
         if product is not None:
             self._products[result] = product
@@ -153,23 +187,63 @@ class _Simplified:
                     return
             self._now[result] = self._append(node, tuple(map(self.now, operands)))
 
+    def _as_selection(self, node: Operation, operands: Operands) -> Selection | None:
+        """A result that is something where a mask, which is known before the loop, says so, and zero elsewhere."""
+        if isinstance(node, Switch):
+            selected, _, mask = operands
+            return None if self._depends_on_state(mask) else Selection(selected, mask, True)
+        if isinstance(node, Where) and not self._depends_on_state(operands[-1]):
+            first, second, mask = operands
+            if second in self._zeros:
+                return Selection(first, mask, True)
+            if first in self._zeros:
+                return Selection(second, mask, False)
+        return None
+
+    def _indicator(self, mask: Ref, holds: bool, like: Operation) -> Ref:
+        """The factor that a selection is."""
+        if (mask, holds) not in self._indicators:
+            self._indicators[mask, holds] = found = self._add(Indicator, like, self.now(mask))
+            node = self.nodes[found.number]
+            assert isinstance(node, Indicator)
+            node.shape, node.holds = self._program.value(mask).shape, holds
+        return self._indicators[mask, holds]
+
     def _as_product(self, node: Operation, operands: Operands) -> Product | None:
         """A result that is an arriving gradient times a factor which does not depend on it."""
         if not self._fit(operands, node):
             return None
         known = [self._products.get(operand) for operand in operands]
         if isinstance(node, Multiply):
-            for (g, a), product in zip((operands, operands[::-1]), known, strict=True):
+            for g, a in (operands, operands[::-1]):
                 if self._depends_on_state(g) and not self._depends_on_state(a):
-                    if product is None:
-                        return Product(self.now(g), self.now(a), node)
-                    return Product(product.arriving, self._add(FactorProduct, node, product.factor, self.now(a)), node)
+                    return self._scaled(g, self.now(a), node)
+        elif isinstance(node, Where | Switch):
+            selection = self._as_selection(node, operands)
+            if selection is not None and self._depends_on_state(selection.selected):
+                return self._scaled(selection.selected, self._indicator(*selection[1:], node), node)
         elif isinstance(node, Add | Subtract | Negative):
             first, *others = known
             if first is not None and all(other is not None and other.arriving == first.arriving for other in others):
                 factors = [product.factor for product in known if product is not None]
                 return Product(first.arriving, self._add(OF_FACTORS[type(node)], node, *factors), node)
+            return self._sum_of_selections(node, operands) if isinstance(node, Add) else None
         return None
+
+    def _scaled(self, g: Ref, factor: Ref, node: Operation) -> Product:
+        """What is sent, times a factor."""
+        product = self._products.get(g)
+        if product is None:
+            return Product(self.now(g), factor, node)
+        return Product(product.arriving, self._add(FactorProduct, node, product.factor, factor), node)
+
+    def _sum_of_selections(self, node: Operation, operands: Operands) -> Product | None:
+        """What is added up after one mask has selected all of it: the mask may do that once, afterwards."""
+        first, second = map(self._selections.get, operands)
+        if first is None or second is None or first[1:] != second[1:] or not any(map(self._depends_on_state, operands)):
+            return None
+        total = self._add(Add, node, self.now(first.selected), self.now(second.selected))
+        return Product(total, self._indicator(*first[1:], node), node)
 
     def _add(self, kind: type[Operation], like: Operation, *operands: Ref) -> Ref:
         node = kind()
@@ -184,7 +258,8 @@ class _Simplified:
         self.operands.append(operands)
         bounds = [self._bound(operand) for operand in operands]
         is_sum = isinstance(node, Add | Subtract | Negative | Pass)
-        self._bounds.append(math.prod(bounds) if isinstance(node, Multiply) else sum(bounds) if is_sum else math.inf)
+        known = math.prod(bounds) if isinstance(node, Multiply) else sum(bounds) if is_sum else math.inf
+        self._bounds.append(1.0 if isinstance(node, Indicator) else known)
         return Ref(LOCAL, len(self.nodes) - 1)
 
     def _bound(self, operand: Ref) -> float:

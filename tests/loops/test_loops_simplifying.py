@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from loops_formulas import CASES, assert_right, every_case, line_by_line, program_of, weights
 
-from minigrad import Tensor, minimum, scan, sigmoid, stack, tanh
+from minigrad import Tensor, minimum, scan, sigmoid, stack, tanh, where
 from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import CARRY, LOCAL, Program
 from minigrad.loops.simplify import simplified
@@ -69,6 +69,16 @@ IDENTITIES: dict[str, tuple[Linear, list[str]]] = {
     "−g, needed by itself too": (lambda g, f, a, b, c, one: [-g, f + (-g)], ["sub", "neg"]),
     "x − (−y)": (lambda g, f, a, b, c, one: [g - (-f)], ["neg", "sub"]),
     "a + g ⊙ b": (lambda g, f, a, b, c, one: [a + g * b], ["mul", "add"]),
+    "where(m, g, 0) ⊙ a": (lambda g, f, a, b, c, one: [where(c > 0, g, 0.0) * a], ["mul"]),
+    "where(m, g ⊙ a, 0)": (lambda g, f, a, b, c, one: [where(c > 0, g * a, 0.0)], ["mul"]),
+    "where(m, 0, g) + f": (lambda g, f, a, b, c, one: [where(c > 0, 0.0, g) + f], ["mul", "add"]),
+    "where(m, g, 0) where a mask of what arrives says so": (lambda g, f, a, b, c, one: [where(f > 0, g, 0.0)], ["flat", "where"]),
+    "what one mask selects": (
+        lambda g, f, a, b, c, one: [(where(m, g, 0.0) + where(m, a, 0.0)) * b for m in [c > 0]], ["add", "mul"],
+    ),
+    "what a mask and its opposite select": (
+        lambda g, f, a, b, c, one: [(where(m, g, 0.0) + where(m, 0.0, a)) * b for m in [c > 0]], ["mul", "add", "mul"],
+    ),
     "g ⊙ a + g": (lambda g, f, a, b, c, one: [g * a + g], ["mul", "add"]),
 }
 

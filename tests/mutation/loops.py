@@ -270,6 +270,13 @@ MUTANTS = [
             "        product = self._as_product(node, operands)\n",
             "        product = None\n",
         ),
+        ("loops: a mask holds where it does not", "class Indicator", "return mask if self.holds", "return mask if True"),
+        (
+            "loops: what two masks select is selected by one",
+            "class _Simplified",
+            "first[1:] != second[1:]",
+            "first.mask != second.mask",
+        ),
         ("loops: every factor is small", "class _Simplified", "> LARGEST[node.dtype]]", "> math.inf]"),
         (
             "loops: a bound of a product is that of a sum",

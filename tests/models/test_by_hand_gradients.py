@@ -20,6 +20,7 @@ from by_hand_cases import (
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 
 
+@pytest.mark.sampled(2)
 @every_variant
 @pytest.mark.parametrize("losses", LOSSES)
 @pytest.mark.parametrize(("T", "B", "D", "H"), SIZES)

@@ -13,6 +13,7 @@ from minigrad import Tensor, gradcheck, no_grad
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 
 
+@pytest.mark.sampled(2)
 @every_variant
 @pytest.mark.parametrize("hoist", [False, True])
 @pytest.mark.parametrize("losses", LOSSES)

@@ -38,6 +38,7 @@ def without(leaves: Leaves, *names: str) -> Leaves:
 # ---------------------------------------------------------------- the concatenated form
 
 
+@pytest.mark.sampled(2)
 @sizes
 @every_loss
 @either_way
@@ -106,6 +107,7 @@ def test_a_concatenated_matrix_of_the_wrong_shape_is_refused_and_nothing_changes
 # ---------------------------------------------------------------- the ablated GRUs
 
 
+@pytest.mark.sampled(2)
 @sizes
 @every_loss
 @either_way
@@ -149,6 +151,7 @@ def test_over_100_steps_the_gru_without_reset_gate_keeps_the_gradient_and_the_on
 # ---------------------------------------------------------------- the LSTM's options
 
 
+@pytest.mark.sampled(2)
 @sizes
 @every_loss
 @either_way
@@ -251,6 +254,7 @@ every_variant = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled(2)
 @every_variant
 @either_way
 @pytest.mark.parametrize(("T", "B", "D", "H", "every_entry"), [(2, 1, 3, 3, True), (3, 2, 3, 2, True), (30, 2, 2, 3, False)])

@@ -37,6 +37,7 @@ def spread(model: EncoderDecoder, seed: int = 1) -> EncoderDecoder:
     return model
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cell", CELLS)
 @every_attention
 @pytest.mark.parametrize(("num_layers", "bidirectional"), [(1, False), (2, True)])

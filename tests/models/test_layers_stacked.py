@@ -67,6 +67,7 @@ def test_layers_are_cells_unrolled_over_each_other_and_states_are_ordered_as_tor
     assert hs.shape == (T, B, H * layers.num_directions)
 
 
+@pytest.mark.sampled(2)
 @every_cell
 @every_kind
 @pytest.mark.parametrize("lengths", [None, [3, 5, 1]])

@@ -1,6 +1,7 @@
-"""What every process of test_parallel.py runs: one training, in the way the arguments say.
+"""What every process of test_parallel.py runs: one training, in the way the arguments say, or one of each kind.
 
     mpiexec -n 2 python mpi_training.py KIND RESULT [CHECKPOINT] [WHAT_HAPPENS]
+    mpiexec -n 2 python mpi_training.py KIND,KIND,KIND FOLDER
 """
 
 import os
@@ -99,4 +100,8 @@ def main(kind: str, result: str, checkpoint: str | None = None, happens: str = "
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if "," in sys.argv[1]:
+        for each in sys.argv[1].split(","):
+            main(each, f"{sys.argv[2]}/{each}.npz")
+    else:
+        main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from natively import natively, why_not
+from numba.core.bytecode import FunctionIdentity
 
 import minigrad as mg
 from minigrad import Tensor, scan
-from minigrad.loops.native import blas, build, lower, run
+from minigrad.loops.native import blas, build, gemm, lower, rows, run
 from minigrad.loops.native.build import built
 from minigrad.loops.program import CannotCompile
 
@@ -115,6 +117,7 @@ SOURCE = """
 from numba import njit
 
 @njit("int64(int64)", cache=CACHED)
+@named
 def run(x):
     return x + {}
 """
@@ -135,6 +138,44 @@ def test_what_was_compiled_is_kept_and_found_again(cache: Path) -> None:
     assert built(SOURCE.format(1), "a test")(2) == 3
     assert sorted(path.name for path in (cache / "__pycache__").iterdir()) == kept
     assert built(SOURCE.format(5), "a test")(2) == 7
+
+
+RECURSIVE = """
+from numba import njit
+
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@named
+def inner(x):
+    return inner(x - 1) + {0} if x > 1 else {0}
+
+@njit("int64(int64)", cache=CACHED)
+@named
+def run(x):
+    return inner(x)
+"""
+
+
+def test_code_that_was_compiled_in_several_processes_calls_its_own_functions(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 5):
+        monkeypatch.setattr(FunctionIdentity, "_unique_ids", itertools.count(10**9))  # each process counts anew
+        assert built(RECURSIVE.format(number), "a test")(3) == 3 * number
+
+
+def test_every_function_of_generated_code_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [rows.SOURCE, gemm.PACK, gemm.MULTIPLY]
+
+    def looked_at(code: str, what: str) -> Any:
+        codes.append(code)
+        raise CannotCompile("it is only looked at")
+
+    monkeypatch.setattr(run, "built", looked_at)
+    with natively():
+        scan(lambda h, x: (mg.tanh(h * 0.125 - x @ np.eye(3)) * h, None), ZERO, XS)
+    assert len(codes) > 3
+    for code in codes:
+        assert code.count("\ndef ") == code.count("\n@named\ndef ") > 0
 
 
 def test_a_damaged_cache_is_passed_over(cache: Path) -> None:

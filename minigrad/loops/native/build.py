@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -66,11 +67,26 @@ def _compiled(source: str, what: str) -> Any:
 
 
 def _executed(source: str, path: Path | None) -> Any:
-    namespace: dict[str, Any] = {"__name__": __name__, "CACHED": path is not None}
+    namespace: dict[str, Any] = {"__name__": __name__, "CACHED": path is not None, "named": _naming(source)}
     exec(compile(source, "<native loop>" if path is None else str(path), "exec"), namespace)
     if not hasattr(namespace["run"], "signatures") and not hasattr(namespace["run"], "address"):
         raise CannotCompile("numba is switched off (NUMBA_DISABLE_JIT)")
     return namespace["run"]
+
+
+def _naming(source: str) -> Callable[[Any], Any]:
+    """What gives functions of generated code names that no other code has.
+
+    Numba tells functions by their names and a number that it counts up in each process. Two of one name, compiled in two
+    processes, may so be one to the process that loads both from the cache, which then calls the wrong one.
+    """
+    digest = hashlib.sha256(source.encode()).hexdigest()[:32]
+
+    def named(function: Any) -> Any:
+        function.__qualname__ = f"{function.__qualname__}_{digest}"
+        return function
+
+    return named
 
 
 def _written(source: str) -> Path | None:

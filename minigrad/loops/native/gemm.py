@@ -73,6 +73,7 @@ multiplied = tile_product({tile})
 '''
 PACK: Final = """
 @cfunc("void(int64, int64, int64, int64, int64, int64)", cache=CACHED)
+@named
 def run(n, k, b, of_b, transposed, packed):
     B, P = at(b), at(packed)
     of_k, of_j = (1, of_b) if transposed else (of_b, 1)
@@ -91,6 +92,7 @@ def run(n, k, b, of_b, transposed, packed):
 """
 MULTIPLY: Final = """
 @cfunc("void(int64, int64, int64, int64, int64, int64, int64, int64)", error_model="numpy", cache=CACHED)
+@named
 def run(m, n, k, a, of_a, packed, y, of_y):
     beyond = packed + (n + COLUMNS - 1) // COLUMNS * COLUMNS * k * SIZE
     for first in range(0, m, BLOCK):

@@ -32,6 +32,7 @@ exp = FUNCTIONS["exp"]
 
 
 @njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@named
 def highest(x, columns):
     disjoint()
     best = rank(x[0])
@@ -41,6 +42,7 @@ def highest(x, columns):
 
 
 @njit(error_model="numpy", fastmath={{"reassoc"}}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@named
 def exponentials(x, p, columns, peak):
     disjoint()
     total = peak - peak
@@ -52,6 +54,7 @@ def exponentials(x, p, columns, peak):
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@named
 def scaled(p, columns, factor):
     disjoint()
     for j in range(columns):
@@ -59,6 +62,7 @@ def scaled(p, columns, factor):
 
 
 @njit("int64(int64[::1], {number})", error_model="numpy", nogil=True, cache=CACHED)
+@named
 def run(now, weight):
     rows, columns, lower, raised, which, offset = now[0], now[1], now[2], now[3], now[4], now[5]
     x, p, size = data_of(now[6], offset), data_of(now[7], offset), {size} * columns

@@ -75,6 +75,7 @@ def source(form: Form) -> str:
 
 def _run(form: Form, calls: dict[int, list[tuple[str, list[str]]]]) -> Iterator[str]:
     yield '@njit("int64(int64[::1], int64[::1], int64, int64)", error_model="numpy", nogil=True, cache=CACHED)'
+    yield "@named"
     yield "def run(table, now, start, stop):"
     yield from [f"    {line}" for line in _numbers(form)]
     yield "    if start == 0:"
@@ -159,6 +160,7 @@ def _function(name: str, stage: Stage) -> Iterator[str]:
     sizes = sorted({nest.columns for nest in stage.nests})
     arguments = [*[f"n{size}" for size in sizes], *[f"p{pointer}, s{pointer}" for pointer in _used(stage)]]
     yield "@stage"
+    yield "@named"
     yield f"def {name}(B, {', '.join(arguments)}):"
     yield "    disjoint()"
     for nest in stage.nests:

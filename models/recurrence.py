@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import Tensor, pytree, scope, time_step, where
 from minigrad.graph import Leaf, Operation
-from minigrad.loops import MASK, CannotCompile, execute, without_effects
+from minigrad.loops import MASK, WINDOWS, CannotCompile, cut_where, execute, without_effects
 from minigrad.recording import given
 from minigrad.scan import plain_reason
 from minigrad.scope import state as state_of_thread
@@ -39,9 +39,13 @@ class Recurrence:
     ) -> None:
         self.cell, self.label, self.inputs, self.hoisted = cell, label, inputs, hoisted
         self.times, self.valid, self.window = times, valid, window
-        self.own_windows = valid is not None and window < len(times)
-        if valid is not None and times.step > 0 and is_padding_behind(valid) and valid[window::window].all():
-            self.own_windows = False  # all begin together, and none has ended where a window does
+        self.ends: Any = None
+        """(T, B), before which steps which examples' windows end, where that is not the same for all."""
+        together = valid is None or (times.step > 0 and is_padding_behind(valid) and valid[window::window].all())
+        if valid is not None and window < len(times) and not together:  # else all begin together, and none ends before a window
+            read = valid[:: times.step]
+            own = read.cumsum(axis=0) - read  # steps before this one
+            self.ends = (read & (own > 0) & (own % window == 0))[:: times.step]
         self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
         self.names: Sequence[str] = getattr(cell, "state_names", ())
 
@@ -73,7 +77,7 @@ class Recurrence:
         """The outputs of all steps, run one after the other, each at its own time in the scope ``now``, and the final state."""
         valid, advance, inputs = self.valid, self.step, self.inputs
         hs: list[Any] = [None] * len(self.times)
-        cuts = self.own_windows or self.window < len(self.times)
+        cuts = self.window < len(self.times)
         for done, t in enumerate(self.times):
             now.move(t)
             if done and cuts:
@@ -92,12 +96,8 @@ class Recurrence:
     def _cut(self, done: int, t: int, state: Any) -> Any:
         """The state before the step at time t, without its history where a window ends."""
         ends: Any = done % self.window == 0
-        if not ends and not self.own_windows:
-            return state
-        if self.own_windows and self.valid is not None:  # each example's windows are counted from where it begins
-            read = self.valid[t:] if self.times.step < 0 else self.valid[: t - 1]
-            own = read.sum(axis=0)
-            ends = self.valid[t - 1] & (own > 0) & (own % self.window == 0)
+        if self.ends is not None:
+            ends = self.ends[t - 1]
             if ends.all() or not ends.any():
                 ends = bool(ends.any())
         if ends is False:
@@ -117,37 +117,39 @@ class Recurrence:
             return "its inputs are given step by step"
         if self.valid is not None and not self.valid.any():
             return "no example has a step"
-        if self.own_windows:
-            return "the windows of truncation begin and end where each example does"
         return plain_reason()
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
         """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""
-        inputs, masks = self.inputs, []
+        inputs, cuts, masks = self.inputs, [], []
         if self.valid is not None:
             masks = [Tensor(self.valid[:, :, None])]
+        if self.ends is not None:
+            cuts = [Tensor(self.ends[:, :, None])]
         streams = [tensor_of(part) for part in parts_of(inputs)]
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
             x = with_parts(inputs, rows[: len(streams)])
             mask = rows[-1] if masks else None
+            if cuts:
+                parts = [cut_where(fitting(rows[-2], part), part) for part in parts]
             new, y = without_effects(self.cell, ADVANCING, self.step, x, with_parts(state, parts), mask)
             if not pytree.alike(new, state):
                 raise CannotCompile("its state changes its structure")
             return parts_of(new), [y]
 
         carry = [tensor_of(part) for part in parts_of(state)]
-        names = [None if self.hoisted else "x"] * len(streams) + [MASK] * len(masks)
+        names = [None if self.hoisted else "x"] * len(streams) + [WINDOWS] * len(cuts) + [MASK] * len(masks)
         method = "recur" if self.hoisted else "step"
         final, (hs,) = execute(
             flat,
             carry,
-            [*streams, *masks],
+            [*streams, *cuts, *masks],
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(known_of(self.cell).token, method, len(masks)),
-            window=self.window if self.window < len(self.times) else None,
+            key=(known_of(self.cell).token, method, len(cuts) + len(masks)),
+            window=self.window if self.window < len(self.times) and self.ends is None else None,
             memory=memory_of(self.cell, method, state, inputs),
         )
         return hs, with_parts(state, final)

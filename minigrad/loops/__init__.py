@@ -30,6 +30,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | explain.py | which loops are compiled, and why others are not |
 | observe.py | a backward run that keeps the cotangents of chosen values at every step |
 | loop.py | all steps as one operation of the graph, with several results |
+| windows.py | truncation that is counted for each example by itself |
 | written.py | the operations of every step, written out when somebody looks |
 """
 
@@ -37,6 +38,10 @@ from minigrad.loops.effects import without_effects
 from minigrad.loops.execute import Memory, execute
 from minigrad.loops.explain import LoopReport, explain_loop, note
 from minigrad.loops.program import CannotCompile
+from minigrad.loops.windows import WINDOWS, cut_where
 from minigrad.loops.written import MASK
 
-__all__ = ["MASK", "CannotCompile", "LoopReport", "Memory", "execute", "explain_loop", "note", "without_effects"]
+__all__ = [
+    "MASK", "WINDOWS", "CannotCompile", "LoopReport", "Memory", "cut_where", "execute", "explain_loop", "note",
+    "without_effects",
+]  # fmt: skip

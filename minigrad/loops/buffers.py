@@ -17,6 +17,7 @@ from minigrad.graph import Operation
 from minigrad.guard import Array
 from minigrad.loops.program import CONST, LOCAL, Ref
 from minigrad.loops.schedule import BODY, PROLOGUE, Schedule
+from minigrad.loops.windows import Window
 from minigrad.ops.arithmetic import Multiply
 from minigrad.ops.indexing import Slice
 from minigrad.ops.joining import Concatenate
@@ -121,18 +122,20 @@ class Buffers:
         self._alike = self._find_alike()
         self.cut = {k: parts for k in range(len(schedule.nodes)) if (parts := self._only_cut(k)) is not None}
         for k in reversed(range(len(schedule.nodes))):
-            if schedule.is_computed(Ref(LOCAL, k)):
+            if schedule.is_computed(Ref(LOCAL, k)) and not isinstance(schedule.nodes[k], Window):
                 if k not in self.results:
                     self._place_side_by_side([m for m in self._alike.get(k, [k]) if m not in self.results])
                 self._give_place_to_operand(k)
         for k, node in enumerate(schedule.nodes):
-            if isinstance(node, Slice):
+            if isinstance(node, Window):
+                self.results[k] = self.view_of(*schedule.operands[k][0])
+            elif isinstance(node, Slice):
                 self._place_part(k, node)
 
     def _place_new_state(self) -> None:
         for i, operand in enumerate(self.schedule.new):
             stays = self.schedule.every_carry or operand.kind != LOCAL or not self.schedule.stacked[operand.number]
-            if stays and self.schedule.is_computed(operand):
+            if stays and self.schedule.is_computed(operand) and not isinstance(self.schedule.nodes[operand.number], Window):
                 self.results.setdefault(operand.number, self.view_of(NEW, i))
 
     def _place_side_by_side(self, members: Sequence[int]) -> None:

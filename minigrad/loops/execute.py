@@ -11,6 +11,7 @@ from minigrad.loops.recorded import RecordedLoop
 from minigrad.loops.running import Flats, Start
 from minigrad.loops.trace import Flat
 from minigrad.loops.traced import Memory, key_of, remember, traced_step
+from minigrad.loops.windows import WINDOWS
 from minigrad.loops.written import MASK
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
@@ -62,8 +63,8 @@ def execute(
     if traced is None or consts is None:
         traced = traced_step(step, carry, xs, times, names)
         consts = traced.first_consts()
-    mask = xs[-1]._array if xs and names[-1] == MASK else None
-    start = Start(RecordedLoop, traced, consts, carry, xs, times, len(times) if window is None else window, mask)
+    mask, ends = (next((x._array for x, name in zip(xs, names, strict=True) if name == kind), None) for kind in (MASK, WINDOWS))
+    start = Start(RecordedLoop, traced, consts, carry, xs, times, len(times) if window is None else window, mask, ends)
     run = start.run()
     note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:

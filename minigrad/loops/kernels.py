@@ -21,7 +21,7 @@ from minigrad.ops.arithmetic import Negative
 from minigrad.ops.elementwise import loudly, quietly
 from minigrad.ops.transcendental import Sigmoid
 
-__all__ = ["MINUS_ONE", "ONE", "OUT", "Kernel", "assign", "copy", "kernels", "matrix_kernel", "put"]
+__all__ = ["MINUS_ONE", "ONE", "OUT", "Kernel", "assign", "copy", "kernels", "matrix_kernel", "put", "put_rows"]
 
 Kernel: TypeAlias = Callable[..., Any]
 """A function of arrays whose last argument is the array for the result."""
@@ -74,6 +74,11 @@ BY_KEYWORD: Final[dict[Any, Kernel]] = {np.maximum: _maximum, np.minimum: _minim
 def put(a: Any, condition: Any, y: Array) -> None:
     """What is in ``a`` where the condition holds."""
     np.copyto(y, a, "unsafe", condition)
+
+
+def put_rows(b: Any, condition: Any, y: Array) -> None:
+    """What is in ``b``, a number, in the rows where the condition, (…, 1), does not hold."""
+    y[np.logical_not(condition[..., 0])] = b
 
 
 def _stored(compute: Callable[..., Any]) -> Kernel:

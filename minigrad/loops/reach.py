@@ -35,7 +35,9 @@ class Stretch(NamedTuple):
     is_cut: bool
 
 
-def stretches_of(T: int, window: int, mask: Array | None, reverse: bool) -> tuple[Stretch, ...]:
+def stretches_of(
+    T: int, window: int, mask: Array | None, reverse: bool, ends: Array | None = None
+) -> tuple[Stretch, ...]:
     """The steps of a loop, in the order in which they are computed; those of whole windows that add nothing are left out.
 
     Args:
@@ -43,6 +45,7 @@ def stretches_of(T: int, window: int, mask: Array | None, reverse: bool) -> tupl
         window: after how many each time the carry loses its history.
         mask: (T, B, 1), which example takes which; None: all take all, and there is no selection in the program.
         reverse: whether the last is computed first.
+        ends: (T, B, 1), before which step which example's window ends, if that is a line of the program, and there is a mask.
 
     >>> stretches_of(7, 3, None, False)
     (Stretch(steps=3, taken=None, is_cut=False), Stretch(steps=1, taken=None, is_cut=True))
@@ -54,10 +57,14 @@ def stretches_of(T: int, window: int, mask: Array | None, reverse: bool) -> tupl
     rows = rows[::-1] if reverse else rows
     all_take, some_take = (function.reduce(rows, axis=1).tolist() for function in (np.logical_and, np.logical_or))
     taken = [every if every or not some else None for every, some in zip(all_take, some_take, strict=True)]
+    starts = list(range(0, T, window))
+    if ends is not None:
+        of_all = np.logical_and.reduce(ends.reshape(T, -1), axis=1)
+        starts = [0, *np.flatnonzero(of_all[::-1] if reverse else of_all).tolist()]
     found = []
-    for start in range(0, T, window):
+    for start, stop in zip(starts, [*starts[1:], T], strict=True):
         is_cut = start > 0
-        for kind, steps in groupby(taken[start : start + window]):
+        for kind, steps in groupby(taken[start:stop]):
             found.append(Stretch(len(list(steps)), kind, is_cut))
             is_cut = False
     return tuple(found)

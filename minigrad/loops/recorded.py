@@ -62,7 +62,7 @@ class RecordedLoop(Loop):
 
         A cotangent that no later step sends is zero in a loop, where the single steps have none: so only where steps are alike.
         """
-        if self.window < len(self.times) or state.tracer is not None or np.geterr()["under"] != "ignore":
+        if any(stretch.is_cut for stretch in self.stretches) or state.tracer is not None or np.geterr()["under"] != "ignore":
             return None
         if not self.compiled.is_settled(results, self.stretches):
             return None
@@ -111,7 +111,7 @@ class RecordedLoop(Loop):
         sent = [*derivative.program.ys, *[part.g for part in way.contributions]]
         step = _interpreted(derivative.program, self._consts(derivative), sent)
         traced = traced_step(step, carry, xs, times, [None] * len(xs))
-        start = Start(type(self), traced, traced.first_consts(), carry, xs, times, len(times), None)
+        start = Start(type(self), traced, traced.first_consts(), carry, xs, times, len(times))
         return start.results(start.run())
 
     def _consts(self, derivative: Derivative) -> list[Const]:

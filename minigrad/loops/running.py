@@ -38,6 +38,7 @@ class Start:
         times: 1 … T, or T … 1.
         window: after how many steps each time the carry loses its history.
         mask: which example takes which step, if that is a selection in the program.
+        ends: before which step which example's window ends, if that is a line of the program.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class Start:
         xs: Flats,
         times: range,
         window: int,
-        mask: Array | None,
+        mask: Array | None = None,
+        ends: Array | None = None,
     ) -> None:
         self.kind = kind
         self.traced, self.consts, self.carry, self.xs, self.times = traced, consts, carry, xs, times
-        self.window, self.stretches = window, stretches_of(len(times), window, mask, times.step < 0)
+        self.window, self.stretches = window, stretches_of(len(times), window, mask, times.step < 0, ends)
         wants = [operand is not None and state.recording and operand._wants for operand in (*xs, *carry, *consts)]
         self.compiled = traced.compiled(tuple(wants))
         self.lent: list[Any] = []

@@ -10,6 +10,7 @@ from minigrad.graph import OUTPUT, STRIDE, Leaf, Node, Operation
 from minigrad.loops.backend import Executable, Run
 from minigrad.loops.program import CARRY, LOCAL, XS, Program, Ref
 from minigrad.loops.trace import Pass, Trace
+from minigrad.loops.windows import WINDOWS, Window
 from minigrad.memory import collector_paused
 from minigrad.ops.indexing import Lookup, Slice, entry
 from minigrad.ops.joining import Concatenate, Joined, Stack
@@ -228,7 +229,7 @@ class Steps:
         """The node of a part of the last carry."""
         k = self.program.new_carry[i].number
         op = self.program.lines[k].op
-        if type(op) in (Pass, Where) or self._outputs is not None:
+        if type(op) in (Pass, Where, Window) or self._outputs is not None:
             self.write()
             node = self._state[i]
             return Leaf(op.shape, op.dtype, False) if node is None else node
@@ -284,28 +285,44 @@ class Steps:
                 row = Leaf(leaf.shape, leaf.dtype, False)
                 row.role = "input"
             if row is not None:
-                row.name, row.place, row.serial = leaf.name, Place(t, self.place.scope), self._serial(number, j)
+                row.name, row.place = leaf.name, Place(t, self.place.scope)
+                row.serial = self._serial(number, 2 * len(self.carry) + j)
             nodes[leaf] = row
         return nodes
 
-    def _cut(self, number: int, i: int) -> Leaf | None:
+    def _cut(self, number: int, i: int) -> Leaf:
         """A part of the carry whose history is cut off before a step."""
         op = self.program.lines[self.program.new_carry[i].number].op
         leaf = Leaf(op.shape, op.dtype, False, op.name)
         leaf.role, leaf.place = "cut", Place(self.times[number - 1], self.place.scope)
-        leaf.serial = self._serial(number, len(self.xs) + i)
+        leaf.serial = self._serial(number, i)
         return leaf
+
+    def _windowed(self, number: int, k: int, is_cut: bool | None, old: Node | None) -> Node | None:
+        """A part of the carry before a step, where windows end with all examples, with none, or (None) with some."""
+        if is_cut is False:
+            return old
+        carry = self.program.lines[k].operands[0].number
+        leaf = self._cut(number, carry)
+        if is_cut or old is None or not old.requires_grad:
+            return leaf
+        node = self._made(number, k)
+        node.sources = leaf, old
+        node.place, node.serial = node.place._replace(time=leaf.place.time), self._serial(number, len(self.carry) + carry)
+        return node
 
     def _serial(self, number: int, k: int) -> int:
         """Serial numbers between that of the loop and the next, in the order in which the steps would have been recorded."""
-        return self.serial + 1 + number * (len(self.xs) + len(self.carry) + len(self.program.lines)) + k
+        return self.serial + 1 + number * (2 * len(self.carry) + len(self.xs) + len(self.program.lines)) + k
 
     def _write(self, number: int, k: int, nodes: Nodes) -> None:
         """Add to the nodes of a step the one that stands for a line."""
         op = self.program.lines[k].op
         sources = tuple([nodes.get(source, source) for source in op.sources])
-        chosen = self._chosen(number, k) if type(op) is Where else None
-        if chosen is not None:
+        chosen = self._chosen(number, k) if type(op) in (Where, Window) else None
+        if type(op) is Window:
+            nodes[op] = self._windowed(number, k, chosen, sources[1])
+        elif chosen is not None:
             nodes[op] = sources[0 if chosen else 1]
         elif type(op) is Pass:
             nodes[op] = sources[0]
@@ -324,15 +341,16 @@ class Steps:
                 joined.place, joined.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
 
     def _chosen(self, number: int, k: int) -> bool | None:
-        """Which operand a selection by a mask of lengths takes at a step; None if some examples take one, some the other."""
+        """Which operand a selection by a mask of lengths, or by ends of windows, takes; None if some examples take one and
+        some the other."""
         *_, condition = self.program.lines[k].operands
-        if condition.kind != XS or self.program.xs[condition.number].name != MASK:
+        if condition.kind != XS or self.program.xs[condition.number].name not in (MASK, WINDOWS):
             return None
         taken = self.values.at(condition, self.times[number] - 1)
         return True if taken.all() else None if taken.any() else False
 
     def _of_line(self, number: int, k: int) -> int:
-        return self._serial(number, len(self.xs) + len(self.carry) + k)
+        return self._serial(number, 2 * len(self.carry) + len(self.xs) + k)
 
     def _made(self, number: int, k: int) -> Written:
         """The operation of a line at one step."""

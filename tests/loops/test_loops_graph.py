@@ -51,6 +51,11 @@ STEPS: dict[str, tuple[Any, dict[str, Any]]] = {
     "numbers without a slope": (lambda c, x, h: new(c, x, h) * (h > 0) + np.floor(h), {}),
     "masks with names": (lambda c, x, h: new(c, x, h) * (h > 0).named("m") + np.floor(h).named("whole"), {}),
     "some examples end": (new, {"lengths": [5, 3]}),
+    "windows": (new, {"truncated": 2}),
+    "windows that end where each example does": (new, {"lengths": [5, 3], "truncated": 1}),
+    "windows that end with all examples at once": (
+        new, {"mask": np.array([[1, 1], [0, 0], [1, 1], [1, 1], [1, 1]], bool), "truncated": 2},
+    ),
     "a step that no example takes": (new, {"mask": np.array([[1, 1], [0, 0], [1, 0], [0, 0], [1, 1]], bool)}),
 }
 

@@ -61,7 +61,9 @@ def test_a_step_that_counts_its_calls_is_called_at_every_step() -> None:
 @each_kind
 @pytest.mark.parametrize(
     "options",
-    [{"lengths": [5, 3]}, {"truncated": 2}, {"lengths": [4, 1], "reverse": True}, {"lengths": [4, 3], "truncated": 2}],
+    [{"lengths": [5, 3]}, {"truncated": 2}, {"lengths": [4, 1], "reverse": True}, {"lengths": [4, 3], "truncated": 2},
+     {"lengths": [5, 2], "truncated": 2}, {"lengths": [5, 3], "truncated": 2, "reverse": True},
+     {"mask": np.array([[0, 1], [1, 1], [0, 0], [1, 1], [1, 0]], bool), "truncated": 1}],
 )
 def test_lengths_and_truncation_are_compiled_too(name: str, options: dict[str, Any]) -> None:
     xs = np.random.default_rng(0).standard_normal((5, 2, 3))
@@ -72,12 +74,6 @@ def test_lengths_and_truncation_are_compiled_too(name: str, options: dict[str, A
         sum((part.sum() for part in parts_of(final)), (hs * hs).sum()).backward()
         found.append({"hs": hs.numpy()} | {key: p.grad for key, p in cell.named_parameters()})
     assert_close(*found)
-
-
-@each_kind
-def test_in_reverse_windows_that_end_at_each_examples_own_step_are_run_step_by_step(name: str) -> None:
-    xs = np.random.default_rng(0).standard_normal((5, 2, 3))
-    assert not is_compiled(unroll(pair(name)[0], xs, lengths=[5, 3], reverse=True, truncated=2)[0])
 
 
 def test_a_relu_is_compiled_too() -> None:

@@ -72,7 +72,7 @@ IDENTITIES: dict[str, tuple[Linear, list[str]]] = {
     "where(m, g, 0) ⊙ a": (lambda g, f, a, b, c, one: [where(c > 0, g, 0.0) * a], ["mul"]),
     "where(m, g ⊙ a, 0)": (lambda g, f, a, b, c, one: [where(c > 0, g * a, 0.0)], ["mul"]),
     "where(m, 0, g) + f": (lambda g, f, a, b, c, one: [where(c > 0, 0.0, g) + f], ["mul", "add"]),
-    "where(m, g, 0) where a mask of what arrives says so": (lambda g, f, a, b, c, one: [where(f > 0, g, 0.0)], ["flat", "where"]),
+    "where(m, g, 0) where m depends on what arrives": (lambda g, f, a, b, c, one: [where(f > 0, g, 0.0)], ["flat", "where"]),
     "what one mask selects": (
         lambda g, f, a, b, c, one: [(where(m, g, 0.0) + where(m, a, 0.0)) * b for m in [c > 0]], ["add", "mul"],
     ),

@@ -184,6 +184,7 @@ FIRST = {
     "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
     "loops/reads.py": ("loops_reads",),
     "loops/reach.py": ("loops_reach", "loops_oracle"),
+    "loops/windows.py": ("loops_own_cells", "loops_oracle"),
     "loops/traced.py": ("loops_reads", "what_a_trace_sees", "loops_changes", "loops_own_cells"),
     "loops/prove.py": ("adversarial", "loops_own_cells", "what_a_step_changes"),
     "models/promise.py": ("loops_reads", "adversarial", "loops_own_cells", "loops_changes"),

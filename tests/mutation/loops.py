@@ -837,14 +837,18 @@ MUTANTS = [
         ),
     ),
     *rows(
+        "loops/windows",
+        ("loops: no example's history is cut off", "class Window", "return None, np.where(ends, 0, g)", "return None, g"),
+    ),
+    *rows(
         "models/recurrence",
         (
             "loops: all windows are those of the batch",
             "class Recurrence",
-            "        self.own_windows = valid is not None and window < len(times)\n",
-            "        self.own_windows = False\n",
+            "window < len(times) and not together",
+            "False",
         ),
-        ("loops: examples that have ended are cut", "class Recurrence", "self.valid[t - 1] & (own > 0)", "(own > 0)"),
+        ("loops: examples that have ended are cut", "class Recurrence", "(read & (own > 0)", "((own > 0)"),
         (
             "loops: examples that have ended go on",
             "class Recurrence",

@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.graph import Operation
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.trace import Pass
+from minigrad.loops.windows import Window
 from minigrad.ops import arithmetic, casting, constants, kinks, shape, transcendental
 
 __all__ = ["Formula", "formula"]
@@ -50,6 +51,7 @@ OPERATIONS: Final[dict[type[Operation], Formula]] = {
     kinks.Smaller: _of_numbers("smaller({0}, {1})", 2),
     kinks.Clip: _of_numbers("smaller(larger({0}, {1}), {2})", 3),
     kinks.Where: Formula("select({2}, {0}, {1})", (None, None, True)),
+    Window: Formula("{0}", (None, None, True)),
     kinks.Switch: Formula("select({2}, {0}, zero)", (False, None, True)),
     transcendental.Exp: _of_numbers("exp({0})", 1, True),
     transcendental.Expm1: _of_numbers("math.expm1({0})", 1, True),

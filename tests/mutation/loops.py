@@ -438,8 +438,8 @@ MUTANTS = [
         (
             "loops: a part is there before the whole",
             "class Plan",
-            "isinstance(source, Slice) and self._is_there(self.schedule.operands[operand.number][0])",
-            "isinstance(source, Slice)",
+            "isinstance(source, Slice | Window) and self._is_there(self.schedule.operands[operand.number][0])",
+            "isinstance(source, Slice | Window)",
         ),
         ("loops: a new state that lies elsewhere is not copied", "class Plan", "if here != there:", "if False:"),
         (
@@ -544,7 +544,7 @@ MUTANTS = [
         ),
         ("loops: any number of arrays is kept", "def pooled", "            del kept[:-MOST]\n", ""),
         ("loops: arrays of any size are kept", "class Arrays", " > MOST_BYTES:", " > 999 * MOST_BYTES:"),
-        ("loops: the size of the views does not count", "class Arrays", " + BYTES_OF_VIEW * self.T * views", ""),
+        ("loops: the size of the views does not count", "class Arrays", " + BYTES_OF_VIEW * self.T * count", ""),
         ("loops: forgotten arrays are kept", "def forget_pool", "        kept.clear()\n", ""),
         ("loops: runs before all was forgotten count", "def forget_pool", "        latest.clear()\n", ""),
     ),
@@ -649,7 +649,12 @@ MUTANTS = [
     ),
     *rows(
         "loops/recorded",
-        ("loops: cut history is forgotten in a recorded pass", "class RecordedLoop", "self.window < len(self.times) or ", ""),
+        (
+            "loops: cut history is forgotten in a recorded pass",
+            "class RecordedLoop",
+            "any(stretch.is_cut for stretch in self.stretches) or ",
+            "",
+        ),
         (
             "loops: a recorded pass takes residuals as constants",
             "class RecordedLoop",

@@ -26,7 +26,8 @@ RAISED: Final = {"over": "raise", "divide": "raise", "invalid": "raise"}
 
 
 class reporting(Setting):
-    """``with reporting(all="ignore"):`` for a block that calls code of the user's; takes what ``np.errstate`` takes.
+    """``with reporting(all="ignore"):`` for a block that calls code of the user's; takes what ``np.errstate`` takes, and
+    ``call``, the function for what is to be reported by a "call".
 
     >>> with reporting(divide="raise"):
     ...     np.geterr()["divide"]
@@ -35,24 +36,29 @@ class reporting(Setting):
     'warn'
     """
 
-    __slots__ = ("_errors",)
+    __slots__ = ("_call", "_errors")
 
-    def __init__(self, **errors: Any) -> None:
-        self._errors = errors
+    def __init__(self, call: Callable[[str, int], Any] | None = None, **errors: Any) -> None:
+        self._call, self._errors = call, errors
 
     @override
     def enter(self) -> Any:
-        found = np.geterr()
+        found = np.geterr(), None if self._call is None else np.geterrcall()
         try:
+            if self._call is not None:
+                np.seterrcall(self._call)
             np.seterr(**self._errors)
         except BaseException:
-            np.seterr(**found)
+            self.leave(found)
             raise
         return found
 
     @override
     def leave(self, found: Any) -> None:
-        np.seterr(**found)
+        errors, call = found
+        np.seterr(**errors)
+        if self._call is not None:
+            np.seterrcall(call)
 
 
 def within(errors: Any, function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:

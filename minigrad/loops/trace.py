@@ -24,7 +24,7 @@ from minigrad.loops.program import CARRY, CONST, LOCAL, LOCALS, XS, CannotCompil
 from minigrad.ops.casting import Copy
 from minigrad.ops.matmul import Matmul
 from minigrad.recording import Constant, record
-from minigrad.reporting import RAISED, reporting
+from minigrad.reporting import reporting
 from minigrad.scope import Place, Setting, state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -269,16 +269,19 @@ class Trace:
         parts = [tracer.bind(value, Ref(CARRY, k)) for k, value in enumerate(carry)]
         rows = [tracer.bind(value, Ref(XS, k), name) for k, (value, name) in enumerate(zip(xs, names, strict=True))]
         leaves = [cast(Leaf, tensor._node) for tensor in (*parts, *rows)]
-        try:
-            with tracer, reporting(**RAISED):  # the plain loop warns as it is told to
+        undefined: list[str] = []
+        try:  # what overflows is noted: an exception could be caught by the step, which then did something else
+            with tracer, reporting(lambda what, _: undefined.append(what), over="call", divide="call", invalid="call"):
                 new, ys = step(parts, rows)
                 refs = tuple(map(tracer.computed, new)), tuple(map(tracer.computed, ys))
         except (CannotCompile, PurityError):
             raise
-        except FloatingPointError:
-            raise Undefined from None
         except Exception as error:
+            if undefined:
+                raise Undefined from None
             raise CannotCompile(f"its first step raised {type(error).__name__}: {error}") from None
+        if undefined:
+            raise Undefined
         return leaves[: len(parts)], leaves[len(parts) :], *refs
 
 

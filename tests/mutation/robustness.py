@@ -36,7 +36,7 @@ MUTANTS = [
         (
             "an interrupted block leaves its reports on",
             "class reporting",
-            "            np.seterr(**found)\n            raise",
+            "            self.leave(found)\n            raise",
             "            raise",
         ),
     ),

@@ -12,11 +12,13 @@ from typing import Any, Final
 from weakref import ref
 
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor, no_grad, stack
 from minigrad.errors import MinigradError
 from minigrad.loops import CannotCompile, Memory, without_effects
 from minigrad.loops.reads import Reads, Unknown
+from minigrad.loops.trace import Trace
 from minigrad.reporting import reporting
 
 from .recurrent import Cell
@@ -73,25 +75,46 @@ def _mixed_in(cell: type, promising: type) -> str | None:
 def can_hoist(cell: Any, xs: Tensor | Sequence[Tensor]) -> bool:
     """Whether `recur` of `project` is the step of a cell that promises a pure one, so that all may be projected at once.
 
-    A ``project`` that is not minigrad's own is tried on the last two rows (B, D) of xs: it must do nothing else, and make of
+    A ``project`` that is not minigrad's own is tried on a few rows (B, D): it must do nothing else, see no values, and make of
     several rows (…, B, D) what it makes of each.
     """
     if not isinstance(cell, Cell) or type(cell).step is not Cell.step:
         return False
     if type(cell).project.__module__.startswith("minigrad."):
         return True
-    rows = [xs[-1], xs[max(len(xs) - 2, 0)]]
     try:
         with no_grad(), reporting(all="ignore"):
-            one, other, both = [without_effects(cell, ADVANCING, _projected, cell, x) for x in (*rows, stack(rows))]
+            rows = _rows_like(xs if isinstance(xs, Tensor) else stack(xs))
+            together, *each = [without_effects(cell, ADVANCING, _projected, cell, x) for x in (rows, *rows)]
+            for x in (rows, rows[0]):
+                Trace(lambda _, given: ([], parts_of(cell.project(given[0]))), [], [x], [None])
     except (CannotCompile, MinigradError, ValueError):
         return False
-    parts = zip(one, other, both, strict=True)
-    return all(np.shape(b) == (2, *a.shape) and np.allclose(np.stack([a, c]), b, equal_nan=True) for a, c, b in parts)
+    return all(_are_alike(whole, parts) for whole, *parts in zip(together, *each, strict=True))
 
 
-def _projected(cell: Any, x: Tensor) -> list[Any]:
-    return [part.numpy() for part in parts_of(cell.project(x))]
+def _rows_like(xs: Tensor) -> npt.NDArray[Any]:
+    """A few rows as xs has them, of which no two are alike in their values or their size: numbers that nobody has chosen, or of
+    whole numbers, which may be indices, some that are there. They are as many as nothing else in their shape."""
+    shape = xs.shape[1:]
+    k = next(k for k in range(3, 9) if k not in shape)
+    if xs.dtype.kind == "f":
+        numbers = np.random.default_rng(0).standard_normal((k, *shape))
+        return (numbers * 4.0 ** np.arange(-1, k - 1).reshape(k, *[1] * len(shape))).astype(xs.dtype)
+    found = np.unique(xs.numpy(), axis=0)
+    if len(found) == 1:
+        raise CannotCompile("all rows are alike")
+    return np.resize(found, (k, *shape))
+
+
+def _projected(cell: Any, x: Any) -> list[Any]:
+    return [part.numpy() for part in parts_of(cell.project(Tensor(x)))]
+
+
+def _are_alike(whole: Any, parts: Sequence[Any]) -> bool:
+    """Whether a projection of several rows consists of those of each."""
+    rows = np.stack(parts)
+    return np.shape(whole) == rows.shape and np.allclose(rows, whole, equal_nan=True)
 
 
 class Known:

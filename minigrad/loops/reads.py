@@ -199,8 +199,9 @@ class _Code:
 
     def _add_function(self, function: FunctionType) -> None:
         self.functions[function] = None
-        if vars(function):
-            self._add(vars(function))
+        for values in (vars(function), function.__kwdefaults__):
+            if values:
+                self._add(values)
         self.cells += function.__closure__ or ()
         names = names_of(function.__code__)
         if names.is_changing:
@@ -219,7 +220,6 @@ class Plain:
 def _kept_by(function: FunctionType) -> Iterator[Any]:
     """What a function keeps: defaults, and the contents of its closure."""
     yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

@@ -143,6 +143,15 @@ def by_default_of_a_helper() -> Any:
     return cell, lambda: setattr(helped, "__defaults__", (2.0,))
 
 
+def factored(h: Tensor, *, factor: float = 0.5) -> Tensor:
+    return h * factor
+
+
+def by_keyword_default_of_a_helper() -> Any:
+    cell = kind(lambda self, x, h: factored(tanh(x + h @ self.W.T)))()
+    return cell, lambda: factored.__kwdefaults__.update(factor=2.0)  # type: ignore[union-attr]
+
+
 def by_module() -> Any:
     cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * settings.FACTOR)()  # type: ignore[attr-defined]
     return cell, lambda: setattr(settings, "FACTOR", 2.0)
@@ -224,6 +233,7 @@ KNOWN = [
     by_attribute_that_a_module_had_not,
     by_method_of_tensors,
     by_operator_of_tensors,
+    by_keyword_default_of_a_helper,
 ]  # fmt: skip
 
 
@@ -282,6 +292,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(globals(), "FACTOR", FACTOR)
     monkeypatch.setitem(globals(), "helped", helped)
     monkeypatch.setitem(TABLE, "factor", 0.5)
+    monkeypatch.setattr(factored, "__kwdefaults__", {"factor": 0.5})
     monkeypatch.setattr(settings, "FACTOR", 0.5)
     monkeypatch.setattr(Tensor, "__matmul__", Tensor.__matmul__)
     monkeypatch.setattr(Tensor, "tanh", Tensor.tanh)

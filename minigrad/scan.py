@@ -122,13 +122,14 @@ def _compiled(f: Callable[[Any, Any], Any], carry: Any, inputs: Any, times: rang
 
     def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         nonlocal output
-        new, y = without_effects(f, (), _step, f, pytree.rebuilt(carry, parts), pytree.rebuilt(inputs, rows), "scan")
+        old, x = pytree.rebuilt(carry, parts), pytree.rebuilt(inputs, rows)
+        new, y = without_effects(f, (), _step, f, old, x, "scan", carry=given)
         output = pytree.mapped(lambda _: 0, y)
         return pytree.ends(new), [_tensor(end) for end in pytree.ends(y)]
 
-    sequences = pytree.ends(inputs)
+    given, sequences = pytree.ends(carry), pytree.ends(inputs)
     names = argument_names(f, 1, inputs)
-    final, ys = execute(flat, pytree.ends(carry), sequences, times, names, what="scan", key=code_of(f))
+    final, ys = execute(flat, given, sequences, times, names, what="scan", key=code_of(f))
     return pytree.rebuilt(carry, final), pytree.rebuilt(output, ys)
 
 

@@ -127,18 +127,19 @@ class Recurrence:
         if self.ends is not None:
             cuts = [Tensor(self.ends[:, :, None])]
         streams = [tensor_of(part) for part in parts_of(inputs)]
+        carry = [tensor_of(part) for part in parts_of(state)]
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
             x = with_parts(inputs, rows[: len(streams)])
             mask = rows[-1] if masks else None
             if cuts:
                 parts = [cut_where(fitting(rows[-2], part), part) for part in parts]
-            new, y = without_effects(self.cell, ADVANCING, self.step, x, with_parts(state, parts), mask)
+            old = with_parts(state, parts)
+            new, y = without_effects(self.cell, ADVANCING, self.step, x, old, mask, carry=carry)
             if not pytree.alike(new, state):
                 raise CannotCompile("its state changes its structure")
             return parts_of(new), [y]
 
-        carry = [tensor_of(part) for part in parts_of(state)]
         names = [None if self.hoisted else "x"] * len(streams) + [WINDOWS] * len(cuts) + [MASK] * len(masks)
         method = "recur" if self.hoisted else "step"
         final, (hs,) = execute(

@@ -10,44 +10,70 @@ and undone with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from minigrad import pytree
+from minigrad.graph import Operation, next_serial
 from minigrad.loops.kept import ABSENT, different
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.reached import Reached
+from minigrad.tensor import Tensor
 
 __all__ = ["Effects", "without_effects"]
 
 Value = TypeVar("Value")
 
 
-def without_effects(root: Any, names: Iterable[str], function: Callable[..., Value], *args: Any) -> Value:
+def without_effects(
+    root: Any, names: Iterable[str], function: Callable[..., Value], *args: Any, carry: Sequence[Tensor] = ()
+) -> Value:
     """What a function returns that does nothing else.
 
     Args:
         root: whose methods it calls; or a function that it calls.
         names: the names of those methods.
-        function: the function.
+        function: the function. Where there is a carry, it returns a tuple whose first part is the new one.
         args: what it is given.
+        carry: the tensors that it is given in the plain loop, where others stand for them.
 
     Raises:
-        CannotCompile: it does something else, which has been undone, or may do what cannot be undone, and was not called.
+        CannotCompile: it does something else, which has been undone, or may do what cannot be undone, and was not called; or
+            what it does may depend on which tensors, of whatever values, it is given.
     """
-    effects, before = Effects(root, names), copy_context()
+    effects, before, serial = Effects(root, names), copy_context(), next_serial()
     if effects.lasting is not None:
         raise CannotCompile(f"its step {effects.lasting}")
     inside, changed = before.copy(), None
     try:
         effects.lock()
         result = inside.run(function, *args)
-    finally:
-        changed = effects.undone()
+    except Exception:
+        effects.undone()
+        raise
+    except BaseException:  # the plain loop, too, would be left here, with what it has done
+        effects.unlock()
+        raise
+    changed = effects.undone()
     changed = next((variable.name for variable in inside if inside[variable] is not before.get(variable, ABSENT)), changed)
     if changed is not None:
         raise CannotCompile(f"its step changes {changed}")
+    if carry and effects.tells_apart:
+        new = pytree.ends(cast(Any, result)[0])
+        if effects.reaches(carry) or _has_twice(carry) or _has_twice(new) or not all(_is_made(part, serial) for part in new):
+            raise CannotCompile("its step may tell by `is` which of several tensors it was given")
     return result
+
+
+def _has_twice(tensors: Sequence[Any]) -> bool:
+    return len(set(map(id, tensors))) < len(tensors)
+
+
+def _is_made(part: Any, serial: int) -> bool:
+    """Whether a result was computed since then: nobody else has it."""
+    node = part._node if isinstance(part, Tensor) else None
+    return isinstance(node, Operation) and node.serial > serial
 
 
 class Effects:
@@ -68,12 +94,14 @@ class Effects:
     ('count', 0)
     """
 
-    __slots__ = ("_kept", "_large", "lasting")
+    __slots__ = ("_kept", "_large", "lasting", "reaches", "tells_apart")
 
     def __init__(self, root: Any, names: Iterable[str] = ()) -> None:
         reached = Reached(root, names)
         self.lasting = reached.lasting
         """What the code may do that cannot be undone; None if nothing of the kind is known."""
+        self.tells_apart, self.reaches = reached.tells_apart, reached.reaches
+        """Whether the code may ask which of several tensors it was given; whether it can get at one of these."""
         self._kept, self._large = reached.kept, reached.large
 
     def lock(self) -> None:
@@ -81,11 +109,15 @@ class Effects:
         for value in self._large:
             value.flags.writeable = False
 
-    def undone(self) -> str | None:
-        """Undo what the code has done; what that was, or None."""
-        changed = None
+    def unlock(self) -> None:
+        """Let large arrays be written to again."""
         for value in sorted(self._large, key=lambda value: value.base is not None):
             value.flags.writeable = True  # of a view, if the array that it is of can be written to
+
+    def undone(self) -> str | None:
+        """Undo what the code has done; what that was, or None."""
+        self.unlock()
+        changed = None
         for kept in self._kept:
             what = different(kept)
             if what is not None:

@@ -49,7 +49,10 @@ def different(kept: Kept) -> str | None:
 
 
 def _identity(name: Any, value: Any) -> Any:
-    return value if name is STATE or type(value) in (int, float, str) else id(value)
+    """What is the same as long as a value is: for numbers and strings, which are made anew all the time, what is printed."""
+    if name is STATE:
+        return value
+    return (type(value), repr(value)) if type(value) in (int, float, str) else id(value)
 
 
 # ---------------------------------------------------------------- what containers contain

@@ -54,9 +54,9 @@ REFUSED: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "numpy": frozenset({
-        "DataSource", "ctypeslib", "errstate", "f2py", "fromfile", "fromregex", "genfromtxt", "get_printoptions", "getbufsize",
-        "geterr", "geterrcall", "info", "load", "loadtxt", "memmap", "nested_iters", "nditer", "printoptions", "save",
-        "savetxt", "savez", "savez_compressed", "set_printoptions", "setbufsize", "seterr", "seterrcall", "show_config",
+        "DataSource", "ctypeslib", "datetime64", "errstate", "f2py", "fromfile", "fromregex", "genfromtxt", "get_printoptions",
+        "getbufsize", "geterr", "geterrcall", "info", "load", "loadtxt", "memmap", "nested_iters", "nditer", "printoptions",
+        "save", "savetxt", "savez", "savez_compressed", "set_printoptions", "setbufsize", "seterr", "seterrcall", "show_config",
         "show_runtime", "testing",
     }),
     "minigrad": frozenset({
@@ -66,8 +66,10 @@ REFUSED: Final[Mapping[str, frozenset[str]]] = {
     "random": frozenset({"SystemRandom"}),
     "contextlib": frozenset({"chdir", "redirect_stderr", "redirect_stdout"}),
     "re": frozenset({"purge"}),
+    "statistics": frozenset({"NormalDist", "kde_random"}),
 }  # fmt: skip
-"""What may not be used all the same: it sees or changes what lies outside, such as files and settings."""
+"""What may not be used all the same: it sees or changes what lies outside, such as files, settings, the time, and the random
+numbers of everybody."""
 
 REFUSED_ANYWHERE: Final = frozenset({
     "tofile", "dump", "setflags", "resize", "spawn",

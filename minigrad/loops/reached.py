@@ -12,6 +12,7 @@ import builtins
 import random
 import sys
 from abc import ABCMeta
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from types import CodeType, FunctionType, GenericAlias, MemberDescriptorType, ModuleType, NotImplementedType, UnionType
@@ -52,11 +53,17 @@ ANYTHING: Final = {"getattr", "vars", "dir", "attrgetter", "__dict__", "__getatt
 SETTING: Final = {"setattr", "delattr", "vars", "__dict__", "__setattr__", "__delattr__"}
 """What may set something that there is no name for in the code."""
 
+TELLING: Final = {"is_", "is_not"}
+"""What tells two objects apart, beside ``is``."""
+
 FORM: Final = {"shape", "dtype", "strides", "writeable"}
 """What an array is beside its entries."""
 
 MAKING: Final = ("__init__", "__new__", "__init_subclass__", "__set_name__")
 """Methods that are called where a class is, or is derived from."""
+
+NOT_HEARD: Final = ANYTHING | SETTING | REFUSED_ANYWHERE | {*MAKING, "__class__"}
+"""What minigrad's own code may do with its own."""
 
 GLOBAL: Final = {"random": random.random.__self__, "numpy.random": np.random.rand.__self__}  # type: ignore[attr-defined]
 """The random numbers that belong to nobody."""
@@ -75,14 +82,19 @@ class Reached:
     'may use os'
     """
 
-    __slots__ = ("_allowed", "_names", "_seen", "_spaces", "_stored", "_waiting", "kept", "large", "lasting")
+    __slots__ = (
+        "_allowed", "_classes", "_names", "_seen", "_spaces", "_stored", "_waiting", "kept", "large", "lasting", "tells_apart",
+    )  # fmt: skip
 
     def __init__(self, root: Any, names: Iterable[str] = ()) -> None:
         self.lasting: str | None = None
         """What the code may do that cannot be undone; None if nothing of the kind is known."""
         self.kept: list[Kept] = []
         self.large: list[Any] = []
+        self.tells_apart = False
+        """Whether the code may ask which of several tensors it was given."""
         self._seen: dict[int, Any] = {}
+        self._classes: set[type] = set()
         self._names: set[str] = set(names)
         """The names in the code: any of them may be that of an attribute of anything."""
         self._stored: set[str] = set()
@@ -137,14 +149,23 @@ class Reached:
             return
         self.wait("", vars(function))
         if home == "minigrad":
+            self._look_into_method(function)
             return
         for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
-            self.keep("", partial(content, name, cell), partial(hold_again, name, cell))
+            if name == "__class__" and content(name, cell):  # for super(), which makes no object of it
+                self._look_into_class(cell.cell_contents)
+            else:
+                self.keep("", partial(content, name, cell), partial(hold_again, name, cell))
         if home is not None:
             return
         names = names_of(function.__code__)
+        if names.draws and function.__name__ not in MAKING:  # weights are drawn where a cell is made, and that was before
+            self.refuse(f"may draw random numbers that never come again, in {function.__name__}")
         self._names |= names.every
         self._stored |= names.stored
+        known = ChainMap(*map(content, function.__code__.co_freevars, cells), space, vars(builtins))
+        others = {name for name in names.told_apart if not isinstance(known.get(name), type)}
+        self.tells_apart |= bool(others or TELLING & names.every)
         now = lambda: {name: space[name] for name in names.globals.intersection(space)}  # noqa: E731
         self.keep("", now, partial(reset, space.__setitem__, space.__delitem__, now))
         built_in = vars(builtins)
@@ -153,6 +174,15 @@ class Reached:
             self._import(name)
         self.keep(f"{function.__name__}.", vars(function).copy, partial(refill, dict, vars(function)))
         self.wait("a default ", dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {}))
+
+    def _look_into_method(self, function: FunctionType) -> None:
+        """Look at what a function of minigrad's calls that may be the user's: methods of a derived class, and functions that
+        were put in the place of others."""
+        names, space = names_of(function.__code__), function.__globals__
+        if "." in function.__qualname__:
+            self._names |= names.read - NOT_HEARD
+        found = {name: space[name] for name in names.globals.intersection(space)}
+        self.wait("", {name: f for name, f in found.items() if type(f) is FunctionType and home_of_function(f) is None})
 
     def _import(self, name: str) -> None:
         if name not in sys.modules:
@@ -175,6 +205,10 @@ class Reached:
             self.wait("", {"__getattr__": vars(module).get("__getattr__")})
 
     def _look_into_class(self, kind: type) -> None:
+        """Look at a class as its objects see it, with the classes that it is derived from."""
+        if kind in self._classes:
+            return
+        self._classes.add(kind)
         home = home_of_class(kind)
         if home == "" or (home and is_refused(home, kind)):
             self.refuse(f"may use a {kind.__name__}")
@@ -189,7 +223,8 @@ class Reached:
             self._names |= {
                 name for name, value in vars(kind).items() if name.startswith("__") and type(value) not in SIMPLE
             }.difference(MAKING, REFUSED_ANYWHERE)
-            self.wait(path, dict(enumerate(kind.__bases__)))
+            for base in kind.__bases__:
+                self._look_into_class(base)
             if meta is not type and meta is not ABCMeta:
                 self.wait(path, {"__class__": meta})
                 if home_of_class(meta):  # an enumeration, whose members are looked up by code that is not looked into
@@ -223,9 +258,10 @@ class Reached:
         if kind is Tensor or kind is Parameter:
             self.keep_state(f"the name of {path}", partial(_name_of, value), partial(setattr, value, "name"))
             return
-        if id(kind) not in self._seen:
-            self._seen[id(kind)] = kind
+        if kind not in self._classes:
             self._look_into_class(kind)
+            ours = [base for base in kind.__mro__ if home_of_class(base) == "minigrad"]
+            self._spaces += [(f"{base.__name__}.", vars(base), set()) for base in ours]
         prefix = f"{path}." if path else ""
         if space is not None:
             self._note(prefix, space.copy, partial(reset, space.__setitem__, space.__delitem__, space.copy))
@@ -269,6 +305,14 @@ class Reached:
     def wait(self, path: str, values: Mapping[Any, Any]) -> None:
         """Look at values later."""
         self._waiting += [(f"{path}{name}", value) for name, value in values.items() if type(value) not in SIMPLE]
+
+    def keys(self, values: Iterable[Any]) -> None:
+        """Say that these are looked up by what they are: tensors are told apart."""
+        self.tells_apart |= any(isinstance(value, Tensor) for value in values)
+
+    def reaches(self, values: Iterable[Any]) -> bool:
+        """Whether one of these was met."""
+        return any(id(value) in self._seen for value in values)
 
     def hear(self, names: set[str]) -> None:
         """Take these, too, for names in the code."""

@@ -14,7 +14,7 @@ import random
 import re
 from array import array
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import partial
 from types import (
@@ -60,6 +60,9 @@ class Watching(Protocol):
     def wait(self, path: str, values: Mapping[Any, Any]) -> None:
         """Look at values later."""
 
+    def keys(self, values: Iterable[Any]) -> None:
+        """Say that these are looked up by what they are."""
+
     def hear(self, names: set[str]) -> None:
         """Take these, too, for names in the code."""
 
@@ -77,6 +80,8 @@ def _nothing(watching: Watching, path: str, value: Any, base: Any) -> None:
 
 def _container(watching: Watching, path: str, value: Any, base: Any) -> None:
     watching.keep(f"{path}.", partial(entries, base, value), partial(refill, base, value))
+    if issubclass(base, dict | set):
+        watching.keys(base.__iter__(value))
     if issubclass(base, dict):
         watching.wait(f"{path}.", dict(enumerate(base.keys(value))))
     if base is defaultdict:
@@ -84,6 +89,8 @@ def _container(watching: Watching, path: str, value: Any, base: Any) -> None:
 
 
 def _fixed(watching: Watching, path: str, value: Any, base: Any) -> None:
+    if issubclass(base, frozenset):
+        watching.keys(base.__iter__(value))
     watching.wait(f"{path}.", dict(enumerate(base.__iter__(value))))
 
 

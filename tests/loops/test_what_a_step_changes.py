@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import random as random_numbers
+import statistics
 import threading
 import warnings
 from array import array
@@ -25,6 +26,7 @@ import numpy as np
 import pytest
 from loops_oracle import assert_same, by_hand, trained
 from minigrad.models import RNN, unroll
+from minigrad.models.cells import rnn
 from one_step_cells import B, D, H, Of, Step, T, is_plain, new, random
 
 from minigrad import Module, Tensor, explain_loop, scan, stack
@@ -485,7 +487,7 @@ def test_noise_that_begins_after_the_first_call_is_that_of_the_plain_loop(kind: 
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_broken_promise_that_leaves_no_trace_is_an_error_at_every_call(count: int) -> None:
-    cell = Of(lambda c, x, h: new(c, x, h) * np.random.default_rng().random())
+    cell = Of(lambda c, x, h: new(c, x, h) * (c.b * 1.0)._node.serial)
     for _ in range(3):
         with pytest.raises(PurityError, match="must be pure"):
             unroll(cell, random(count, B, D))
@@ -493,7 +495,7 @@ def test_a_broken_promise_that_leaves_no_trace_is_an_error_at_every_call(count: 
 
 def test_a_promise_that_is_kept_by_the_first_call_alone_is_broken_by_the_second() -> None:
     def step(c: Any, x: Any, h: Any) -> Tensor:
-        return new(c, x, h) + Tensor(c.scale * np.random.default_rng().random(H))
+        return new(c, x, h) + Tensor(c.scale * (c.b * 1.0)._node.serial * np.ones(H))
 
     cell = Of(step, scale=0.0)
     unroll(cell, random(T, B, D))
@@ -507,12 +509,81 @@ def test_a_promise_that_is_kept_by_the_first_call_alone_is_broken_by_the_second(
     [
         lambda c, x, h: new(c, x, h) * c.source.random(),
         lambda c, x, h: new(c, x, h) + np.random.default_rng(c.seeds.spawn(1)[0]).standard_normal(H),
+        lambda c, x, h: new(c, x, h) * (2.0 if np.random.default_rng().random() < 0.5 else 1.0),
+        lambda c, x, h: new(c, x, h) * (2.0 if random_numbers.Random().random() < 0.5 else 1.0),
+        lambda c, x, h: new(c, x, h) * (2.0 if statistics.NormalDist().samples(1)[0] > 0 else 1.0),
+        lambda c, x, h: new(c, x, h) * (2.0 if np.datetime64("now") < np.datetime64("2000") else 1.0),
     ],
 )
 def test_random_numbers_that_never_come_again_are_drawn_by_the_plain_loop(step: Step) -> None:
     cell = Of(step, source=random_numbers.SystemRandom(), seeds=np.random.SeedSequence(1))
     assert is_plain(cell, random(T, B, D))
     assert cell.seeds.n_children_spawned in (0, T)
+
+
+def checking(cell: Any, state: Any, batch: int) -> None:
+    calls.append("checked")
+    print("checked")
+
+
+def growing(cell: Any) -> Any:
+    calls.append("read")
+    return cell.weights * float(len(calls) % 5)
+
+
+calls: list[str] = []
+INHERITED: dict[str, dict[str, Any]] = {
+    "a check": {"check_state": checking},
+    "a weight": {"W_hh": property(growing, lambda cell, weights: setattr(cell, "weights", weights))},
+    "an option": {"nonlinearity": property(lambda cell: calls.append("read") or ("tanh", "relu")[len(calls) % 2], print)},
+}
+
+
+@pytest.mark.parametrize("name", INHERITED)
+def test_what_the_step_of_a_cell_of_minigrad_calls_may_be_a_method_of_the_users(name: str, capsys: Any) -> None:
+    kind, found = type("Derived", (RNN,), INHERITED[name]), []
+    for loop in (unroll, by_hand):
+        cell, said = kind(D, H, seed=0), capsys.readouterr().out
+        calls.clear()
+        if loop is by_hand and name == "a check":
+            cell.check_state(cell.initial_state(B), B)  # unroll checks the state that it is given
+        hs, _ = loop(cell, random(T, B, D))
+        said = capsys.readouterr().out
+        found.append((hs.numpy().tolist(), list(calls), said))
+    assert found[0] == found[1]
+
+
+def test_methods_and_functions_of_minigrad_that_were_exchanged_do_what_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(f: Any) -> Any:
+        return lambda *args: calls.append("called") or f(*args)
+
+    for place, name in ((RNN, "recur"), (rnn, "affine")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, counted(getattr(place, name)))
+            calls.clear()
+            unroll(RNN(D, H, seed=0), random(T, B, D))
+            assert len(calls) == T
+
+
+def test_a_number_that_changes_its_sign_or_its_kind_has_changed() -> None:
+    def turning(c: Any, x: Any, h: Any) -> Tensor:
+        c.sign, c.count = -c.sign, (float if type(c.count) is int else int)(c.count)
+        return new(c, x, h) * np.copysign(1.0, c.sign) * (2.0 if type(c.count) is int else 1.0)
+
+    assert_same(*[trained(loop, Of(turning, sign=0.0, count=1), random(T, B, D), {}) for loop in (unroll, by_hand)])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_loop_that_is_left_at_its_first_step_leaves_what_that_has_done(error: type[BaseException]) -> None:
+    def leaving(c: Any, x: Any, h: Any) -> Tensor:
+        c.log.append("begun")
+        c.large[0] = 1.0
+        raise error
+
+    cell = Of(leaving, log=[], large=np.zeros(2**16))
+    with pytest.raises(error):
+        unroll(cell, random(T, B, D))
+    assert (cell.log, cell.large[0]) == (["begun"], 1.0)
 
 
 def test_a_step_that_is_overridden_without_a_promise_may_do_as_it_likes() -> None:
@@ -544,10 +615,27 @@ class Centred(RNN):
         return super().project(x - x.mean())
 
 
-@pytest.mark.parametrize("kind", [Halved, Centred])
-def test_a_step_that_is_not_known_to_be_hoisted_is_what_runs(kind: Any) -> None:
+class Shared(RNN):
+    pure_step = True
+
+    def project(self, x: Any) -> Any:
+        return super().project(x / len(x))
+
+
+class Chosen(RNN):
+    pure_step = True
+
+    def project(self, x: Any) -> Any:
+        return super().project(x) * (2.0 if x.numpy().max() > 0.6 else 1.0)
+
+
+@pytest.mark.parametrize("kind", [Halved, Centred, Shared, Chosen])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_a_step_that_is_not_known_to_be_hoisted_is_what_runs(kind: Any, padding: int) -> None:
+    xs = random(T, B, D)
+    xs[T - padding :] = 0.0
     found = [
-        loop(kind(D, H, seed=0), random(T, B, D), **options)[0].numpy()
+        loop(kind(D, H, seed=0), xs, **options)[0].numpy()
         for loop, options in ((unroll, {"hoist": True}), (unroll, {}), (by_hand, {}))
     ]
     np.testing.assert_allclose(found[0], found[2])

@@ -3,6 +3,7 @@ computed: its loop is the plain loop over it all the same."""
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
@@ -208,9 +209,62 @@ def test_an_output_of_a_scan_may_be_a_constant() -> None:
     assert U.grad.tolist() == np.full((H, H), T).tolist()
 
 
+# ---------------------------------------------------------------- which of several tensors it is
+
+TOLD_APART: dict[str, Step] = {
+    "the first state": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * (2.0 if s[1] is c.first else 1.0)),
+    "the first state, by a function": lambda c, x, s: (s[0], new(c, x, s[1]) * (2.0 if operator.is_(s[1], c.first) else 1.0)),
+    "a key": lambda c, x, s: (s[0], new(c, x, s[1]) * c.factors.get(s[1], 1.0)),
+    "two parts that are one": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * (2.0 if s[0] is s[1] else 1.0)),
+    "two parts that become one": lambda c, x, s: (y := new(c, x, s[1]) * (1.0 if s[0] is s[1] else 2.0), y),
+    "a parameter that was returned": lambda c, x, s: (s[0] * 1.0, c.U if s[1] is not c.U else c.U * 2.0),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_APART)
+def test_a_step_that_asks_which_tensor_it_was_given_is_run_as_it_is_written(name: str) -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        first = Parameter(np.full((H, H), 0.1))
+        parts = (first, first) if name == "two parts that are one" else (np.zeros((H, H)), first)
+        cell = Of(TOLD_APART[name], parts, first=first, factors={first: 2.0})
+        return trained(loop, cell, random(T, H, D), dict(cell.named_parameters()))
+
+    assert_same(run(unroll), run(by_hand))
+
+
+def test_a_step_that_tells_other_things_than_its_tensors_apart_is_compiled() -> None:
+    class Drawn(Of):
+        pure_step = True
+
+        def __init__(self) -> None:
+            super().__init__(new, h_0=Parameter(np.random.default_rng().standard_normal((B, H))))
+
+        def step(self, x: Any, state: Any) -> Tensor:
+            return super().step(x, state) if type(x) is Tensor and state is not None else state
+
+    assert not is_plain(Drawn(), random(T, B, D))
+
+
 # ---------------------------------------------------------------- warnings, and where gradients end
 
+
+def caught(step: Step) -> Step:
+    """A step that does something else where a number overflows, or is not defined, if NumPy is told to raise an error."""
+
+    def trying(c: Any, x: Any, h: Any) -> Tensor:
+        try:
+            return step(c, x, h)
+        except ArithmeticError:
+            return new(c, x, h) * 0.5
+
+    return trying
+
+
 WARNING: dict[str, Step] = {
+    "where it is caught": caught(lambda c, x, h: new(c, x, h) + tanh(1.0 / (x[:, :1] * 0.0))),
+    "among constants, where it is caught": caught(lambda c, x, h: new(c, x, h) + tanh(1.0 / (c.b * 0.0))),
+    "in NumPy, where it is caught": caught(lambda c, x, h: new(c, x, h) + np.tanh(np.ones(H) / np.zeros(H))),
+    "at the last step, where it is caught": caught(lambda c, x, h: (log(x[:, :1] + 1.0), new(c, x, h))[1]),
     "among constants": lambda c, x, h: new(c, x, h) + tanh(1.0 / (c.b * 0.0)),
     "in what is not used": lambda c, x, h: (log(x[:, :1] * 0.0), new(c, x, h))[1],
     "in what is not used, at the last step": lambda c, x, h: (log(x[:, :1] + 1.0), new(c, x, h))[1],

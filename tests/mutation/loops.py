@@ -94,10 +94,23 @@ MUTANTS = [
             "if False:",
         ),
         ("loops: a trace forgets what was read", "class Tracer", "        self.has_read = True\n", "        pass\n"),
+        (
+            "loops: a step may catch what the trace raises",
+            "class Trace",
+            'over="call", divide="call", invalid="call"',
+            'over="raise", divide="raise", invalid="raise"',
+        ),
     ),
     *rows(
         "loops/effects",
-        ("loops: what a step does stays done", "def without_effects", "        changed = effects.undone()\n", "        pass\n"),
+        ("loops: what a step does stays done", "def without_effects", "    changed = effects.undone()\n", "    pass\n"),
+        (
+            "loops: a step that asks which tensor it was given is compiled",
+            "def without_effects",
+            "if carry and effects.tells_apart:",
+            "if False:",
+        ),
+        ("loops: what an interrupted step has done is undone", "def without_effects", "effects.unlock()", "effects.undone()"),
         (
             "loops: context variables that are set are not seen",
             "def without_effects",
@@ -123,7 +136,13 @@ MUTANTS = [
             "            pass",
         ),
         ("loops: slots are not looked at", "class Reached", "        if slots:", "        if False:"),
-        ("loops: classes are not looked at", "class Reached", "        if id(kind) not in self._seen:", "        if False:"),
+        ("loops: classes are not looked at", "class Reached", "        if kind not in self._classes:", "        if False:"),
+        (
+            "loops: what the code of minigrad calls is not looked at",
+            "class Reached",
+            "            self._look_into_method(function)\n",
+            "            pass\n",
+        ),
         (
             "loops: methods that Python calls are not looked at",
             "class Reached",
@@ -574,6 +593,12 @@ MUTANTS = [
     *rows(
         "loops/reads",
         ("loops: code that was exchanged is not seen", "PARTS", '"__code__", "__defaults__"', '"__defaults__", "__defaults__"'),
+        (
+            "loops: keyword defaults may change",
+            "class _Code",
+            "(vars(function), function.__kwdefaults__)",
+            "(vars(function),)",
+        ),
         ("loops: attributes may come and go", "class Reads", "                and self._keys_now(owner) == self._keys\n", ""),
         (
             "loops: a global may hide what is built in",
@@ -831,7 +856,8 @@ MUTANTS = [
         ("loops: what is set on the object is promised", "def why_not", "        if name in attributes:", "        if False:"),
         ("loops: any true value is a promise", "def why_not", "promised is True", "promised"),
         ("loops: an overridden step is hoisted", "def can_hoist", "or type(cell).step is not Cell.step:", "or False:"),
-        ("loops: any projection is hoisted", "def can_hoist", "np.allclose(np.stack([a, c]), b, equal_nan=True)", "True"),
+        ("loops: any projection is hoisted", "def _are_alike", "np.allclose(rows, whole, equal_nan=True)", "True"),
+        ("loops: a projection is tried on rows as they are", "def _rows_like", 'if xs.dtype.kind == "f":', "if False:"),
         ("loops: what a step reads holds always", "def memory_of", "not found[0].hold(cell)", "False"),
         ("loops: states of all kinds are one", "def memory_of", "found[1].setdefault(kinds, {})", "found[1].setdefault(0, {})"),
         (

@@ -38,12 +38,15 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Python's garbage collector does not run inside, and is afterwards as it was."""
-    if not gc.isenabled():
+    """Python's garbage collector does not begin by itself inside. It is not turned off: code that does that, or turns it on, or
+    has it collect, finds it as it expects."""
+    found, paused = gc.get_threshold(), (2**31 - 1, *gc.get_threshold()[1:])
+    if found[0] == 0:
         yield
         return
-    gc.disable()
+    gc.set_threshold(*paused)
     try:
         yield
     finally:
-        gc.enable()
+        if gc.get_threshold() == paused:
+            gc.set_threshold(*found)

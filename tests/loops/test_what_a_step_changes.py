@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import io
 import itertools
 import logging
@@ -584,6 +585,18 @@ def test_a_loop_that_is_left_at_its_first_step_leaves_what_that_has_done(error: 
     with pytest.raises(error):
         unroll(cell, random(T, B, D))
     assert (cell.log, cell.large[0]) == (["begun"], 1.0)
+
+
+def test_a_step_may_turn_the_garbage_collector_off() -> None:
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        gc.disable()
+        return new(c, x, h)
+
+    try:
+        unroll(Of(step), random(T, B, D))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_step_that_is_overridden_without_a_promise_may_do_as_it_likes() -> None:

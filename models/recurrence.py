@@ -149,7 +149,7 @@ class Recurrence:
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(known_of(self.cell).token, method, len(cuts) + len(masks)),
+            key=(known_of(self.cell).token, method, len(cuts), len(masks)),
             window=self.window if self.window < len(self.times) and self.ends is None else None,
             memory=memory_of(self.cell, method, state, inputs),
         )

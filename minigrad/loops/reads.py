@@ -12,7 +12,7 @@ from __future__ import annotations
 import builtins
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, call, is_, itemgetter
 from types import BuiltinFunctionType, CellType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any, Final
 
@@ -46,6 +46,10 @@ MAKING: Final = {
 
 PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__")
 CONTENTS: Final = attrgetter("cell_contents")
+HAS_NONE: Final = type({}.keys()).isdisjoint
+
+ARITHMETIC: Final = [vars(kind).values() for kind in Tensor.__mro__[:-1]]
+"""The methods and operators of tensors, as they are at any time."""
 
 
 class Unknown(Exception):
@@ -72,22 +76,22 @@ class Reads:
         self._pick = _picker(code.attributes.intersection(vars(owner)))
         self._listed: list[Mapping[str, Any]] = [*kinds, *code.dicts]
         """Where no name may come or go."""
-        self._looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules)]
-        self._looked_up += [(names, _picker(names)) for names in code.dicts]
-        self._looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
-        self._looked_up = [(names, pick) for names, pick in self._looked_up if pick(names)]
-        self._absent = [(names, name) for names, read in code.spaces.values() for name in read.difference(names)]
-        self._absent += [(names, name) for names in map(vars, code.own_modules) for name in code.attributes.difference(names)]
+        looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules)]
+        looked_up += [(names, _picker(names)) for names in code.dicts]
+        looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
+        self._looked_up = [(pick, names) for names, pick in looked_up if pick(names)]
+        spaces = [*code.spaces.values(), *[(vars(module), code.attributes) for module in code.own_modules]]
+        self._absent = [(names.keys(), absent) for names, read in spaces if (absent := read.difference(names))]
         """The globals that are not there, since they are built in, and the attributes that modules of users do not have."""
         self._functions, self._cells = list(code.functions), code.cells
         self._keys, self._then = self._keys_now(owner), list(self._now(owner))
-        self._arithmetic = _arithmetic()
+        self._arithmetic = list(itertools.chain.from_iterable(ARITHMETIC))
 
     def _keys_now(self, owner: Any) -> list[Any]:
-        return [self._kind.__mro__, list(vars(owner)), *map(list, self._listed)]
+        return [self._kind.__mro__, Tensor.__mro__, list(vars(owner)), *map(list, self._listed)]
 
     def _now(self, owner: Any) -> Iterator[Any]:
-        found = [self._pick(vars(owner)), *[pick(names) for names, pick in self._looked_up], *map(PARTS, self._functions)]
+        found = [self._pick(vars(owner)), *itertools.starmap(call, self._looked_up), *map(PARTS, self._functions)]
         return itertools.chain(itertools.chain.from_iterable(found), map(CONTENTS, self._cells))
 
     def hold(self, owner: Any) -> bool:
@@ -96,25 +100,18 @@ class Reads:
             return (
                 type(owner) is self._kind
                 and self._keys_now(owner) == self._keys
-                and _arithmetic() == self._arithmetic
+                and list(itertools.chain.from_iterable(ARITHMETIC)) == self._arithmetic
                 and all(map(is_, self._now(owner), self._then))
-                and not (self._absent and any(name in names for names, name in self._absent))
+                and all(itertools.starmap(HAS_NONE, self._absent))
             )
         except (KeyError, ValueError):  # a global, or what a closure held, is gone
             return False
 
 
-def _arithmetic() -> list[list[Any]]:
-    """The methods and operators of tensors."""
-    return [list(vars(kind).values()) for kind in Tensor.__mro__[:-1]]
-
-
 def _picker(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     """What looks up so many names at once, as a tuple."""
     wanted = sorted(names)
-    if len(wanted) > 1:
-        return itemgetter(*wanted)
-    return (lambda names: (names[wanted[0]],)) if wanted else lambda names: ()
+    return itemgetter(*wanted, wanted[0]) if wanted else lambda names: ()  # of a single name, it would be no tuple
 
 
 class _Code:

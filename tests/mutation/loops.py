@@ -603,14 +603,14 @@ MUTANTS = [
         (
             "loops: a global may hide what is built in",
             "class Reads",
-            "and not (self._absent and any(name in names for names, name in self._absent))",
+            "and all(itertools.starmap(HAS_NONE, self._absent))",
             "",
         ),
         ("loops: the closure is not read", "class Reads", "map(CONTENTS, self._cells)", "()"),
         (
             "loops: methods of tensors may be exchanged",
             "class Reads",
-            "                and _arithmetic() == self._arithmetic\n",
+            "                and list(itertools.chain.from_iterable(ARITHMETIC)) == self._arithmetic\n",
             "",
         ),
         ("loops: names may be made up", "class _Code", "and not ANYTHING.isdisjoint(names.read)", "and False"),

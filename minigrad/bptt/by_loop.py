@@ -190,7 +190,8 @@ class ByTime(SilentAccumulator):
 
 def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:
     """The named values of a loop that need a gradient, and where their cotangents are; None if none arrives."""
-    depending = flow(loop.compiled.program, loop.compiled.wanted)
+    compiled = loop.course.compiled
+    depending = flow(compiled.program, compiled.wanted)
     found: dict[Label, Ref | None] = {}
     for line, operands, ref in loop.named():
         if ref in depending and not is_choice(line.op, operands):
@@ -199,7 +200,7 @@ def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:
                 raise Unknown
             found[label] = derivative.cotangents.get(ref)
     for j, value in enumerate(loop.trace.program.xs):
-        if value.name is not None and Ref(XS, j) in loop.compiled.wanted:
+        if value.name is not None and Ref(XS, j) in compiled.wanted:
             found[loop.place.scope, value.name, 1] = derivative.cotangents.get(Ref(XS, j))
     return found
 

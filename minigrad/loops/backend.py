@@ -174,11 +174,15 @@ class Run:
         for function, views in calls:
             function(*[values[view] for view in views])
 
-    def of(self, operand: Ref) -> Any:
-        """A value of all steps, (T, …); a const as it is."""
+    def value(self, operand: Ref) -> Any:
+        """A value of all steps, (T, …), for as long as the run lasts; a const as it is."""
         kind, number = operand
-        value: Any = self.values[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
-        return value.view() if isinstance(value, np.ndarray) else value  # the pool sees others' views, not its own
+        return self.values[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
+
+    def of(self, operand: Ref) -> Any:
+        """The same, to be kept: the pool sees others' views, not its own."""
+        value = self.value(operand)
+        return value.view() if isinstance(value, np.ndarray) else value
 
     def row(self, operand: Ref, number: int) -> Any:
         """A value at one step, given by the number of its row."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -23,12 +23,10 @@ from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
 from minigrad.ops.indexing import Slice
 
-__all__ = ["Backward", "Compiled", "Form", "Way", "form_of"]
+__all__ = ["Backward", "Compiled", "Course", "Form", "Way", "form_of"]
 
 MOST: Final = 256
-"""How many forms are remembered before all are forgotten, and of each form how many lengths and masks."""
-
-Steps: TypeAlias = tuple[Stretch, ...]
+"""How many forms are remembered before all are forgotten, and of each form how many courses."""
 
 forms: dict[Hashable, Form] = {}
 
@@ -107,8 +105,8 @@ class Compiled:
     """
 
     __slots__ = (
-        "_backward", "_derivatives", "_forward", "_lines", "_reached", "_results", "_same", "_settled", "keeps", "needs_carry",
-        "needs_consts", "needs_xs", "program", "wanted", "wanted_consts",
+        "_courses", "_derivatives", "_forward", "keeps", "needs_carry", "needs_consts", "needs_xs", "program", "wanted",
+        "wanted_consts",
     )  # fmt: skip
 
     def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
@@ -128,12 +126,7 @@ class Compiled:
         self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
         self._forward: dict[tuple[bool, bool], Executable] = {}
         self._derivatives: dict[Hashable, list[tuple[bool, Derivative, Executable]]] = {}
-        self._backward: dict[Hashable, Backward] = {}
-        self._lines: dict[Steps, tuple[int, ...]] = {}
-        self._reached: dict[Hashable, frozenset[Ref]] = {}
-        self._settled: dict[Hashable, bool] = {}
-        self._same: dict[frozenset[Ref], frozenset[Ref]] = {}
-        self._results: dict[Steps, tuple[list[bool], list[bool]]] = {}
+        self._courses: dict[tuple[Stretch, ...], Course] = {}
 
     def forward(self, quiet: bool) -> Executable:
         """What keeps of all steps the outputs, and what the derivative needs."""
@@ -143,32 +136,16 @@ class Compiled:
             self._forward[key] = plain if quiet else chosen(Schedule(self.program, self.keeps, every_carry=True), plain)
         return self._forward[key]
 
-    def results(self, steps: Steps) -> tuple[list[bool], list[bool]]:
-        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        found = self._results.get(steps)
-        return _kept(self._results, steps, depending(self.program, self.wanted, steps)) if found is None else found
+    def course(self, steps: tuple[Stretch, ...]) -> Course:
+        """What there is to know of a loop over such steps."""
+        found = self._courses.get(steps)
+        return _kept(self._courses, steps, Course(self, steps)) if found is None else found
 
-    def backward(self, results: tuple[int, ...], steps: Steps) -> Backward:
-        """The backward pass for gradients that arrive at these results: parts of the last carry and, after those, ys."""
-        key = results, self.reached(results, steps), is_native()
-        found = self._backward.get(key)
-        return _kept(self._backward, key, self._backward_of(*key[:2])) if found is None else found
-
-    def _backward_of(self, results: tuple[int, ...], reached: frozenset[Ref]) -> Backward:
-        ways = []
-        for is_ahead, derivative, executable in self._derived(results):
-            xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
-            carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
-            parts = [part for part in derivative.contributions if Ref(CONST, part.const) in reached]
-            summed = list(dict.fromkeys([*derivative.program.ys, *[part.g for part in derivative.contributions]]))
-            ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed))
-        return Backward(ways, _bits(reached))
-
-    def _derived(self, results: tuple[int, ...]) -> list[tuple[bool, Derivative, Executable]]:
+    def derived(self, results: tuple[int, ...]) -> list[tuple[bool, Derivative, Executable]]:
         """As it was derived, which native code runs, and with what can be multiplied ahead; each if it can be compiled."""
         key = results, is_native()
         if key not in self._derivatives:
-            derivative = differentiate(self.program, self.wanted, *self._of_both(results))
+            derivative = differentiate(self.program, self.wanted, *self.of_both(results))
             ahead = simplified(derivative, self._small(derivative))
             self._derivatives[key] = ways = []
             for way in (derivative, ahead) if is_native() else (ahead, derivative):
@@ -184,36 +161,69 @@ class Compiled:
         refs = [(Ref(XS, k), ref.number) for k, ref in enumerate(derivative.residuals) if ref.kind == LOCAL]
         return {x for x, number in refs if isinstance(self.program.lines[number].op, CURVES)}
 
-    def _of_both(self, results: Iterable[int]) -> tuple[list[int], list[int]]:
+    def of_both(self, results: Iterable[int]) -> tuple[list[int], list[int]]:
         """The parts of the last carry among the results, and the ys."""
         count = len(self.program.carry)
         return [k for k in results if k < count], [k - count for k in results if k >= count]
 
-    def reached(self, results: tuple[int, ...], steps: Steps) -> frozenset[Ref]:
+
+class Course:
+    """A compiled loop over certain steps: its results that depend on what wants a gradient, and its backward passes.
+
+    Results are numbered: the parts of the last carry and, after those, the ys.
+
+    Args:
+        compiled: how the loop is run.
+        steps: its steps, as far as they differ in what they pass on.
+    """
+
+    __slots__ = ("_backward", "_lines", "_settled", "compiled", "finals", "outputs", "steps")
+
+    def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
+        self.compiled, self.steps = compiled, steps
+        self.finals, self.outputs = depending(compiled.program, compiled.wanted, steps)
+        """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
+        self._backward: dict[Hashable, Backward] = {}
+        self._settled: dict[Hashable, bool] = {}
+        self._lines: tuple[int, ...] | None = None
+
+    def backward(self, results: tuple[int, ...]) -> Backward:
+        """The backward pass for gradients that arrive at these results."""
+        key = results, is_native()
+        found = self._backward.get(key)
+        if found is None:
+            found = self._backward[key] = self._backward_of(results)
+        return found
+
+    def _backward_of(self, results: tuple[int, ...]) -> Backward:
+        reached, ways = self._reached(results), []
+        for is_ahead, derivative, executable in self.compiled.derived(results):
+            xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
+            carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
+            parts = [part for part in derivative.contributions if Ref(CONST, part.const) in reached]
+            summed = list(dict.fromkeys([*derivative.program.ys, *[part.g for part in derivative.contributions]]))
+            ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed))
+        return Backward(ways, _bits(reached))
+
+    def _reached(self, results: tuple[int, ...]) -> frozenset[Ref]:
         """What gradients get to that arrive at these results."""
-        key = results, steps
-        found = self._reached.get(key)
-        if found is None:
-            found = reach(self.program, self.wanted, *self._of_both(results), steps)
-            _kept(self._reached, key, self._same.setdefault(found, found))
-        return self._reached[key]
+        compiled = self.compiled
+        return reach(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
 
-    def is_settled(self, results: tuple[int, ...], steps: Steps) -> bool:
+    def is_settled(self, results: tuple[int, ...]) -> bool:
         """Whether nearly all steps are alike in what gradients that arrive at these results get to."""
-        key = results, steps
-        found = self._settled.get(key)
-        if found is None:
-            settled = is_settled(self.program, self.wanted, *self._of_both(results), steps)
-            found = bool(_kept(self._settled, key, settled))
-        return found
+        if results not in self._settled:
+            compiled = self.compiled
+            settled = is_settled(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
+            self._settled[results] = settled
+        return self._settled[results]
 
-    def lines(self, steps: Steps) -> tuple[int, ...]:
+    @property
+    def lines(self) -> tuple[int, ...]:
         """For each result the lines that a gradient passes which arrives at it alone."""
-        found = self._lines.get(steps)
-        if found is None:
-            count = len(self.program.carry) + len(self.program.ys)
-            found = _kept(self._lines, steps, tuple([_bits(self.reached((k,), steps)) for k in range(count)]))
-        return found
+        if self._lines is None:
+            self._lines = tuple([_bits(self._reached((k,))) for k in range(len(self.finals) + len(self.outputs))])
+        return self._lines
 
 
 def _executable(program: Program, kept: Iterable[int], quiet: bool) -> Executable:

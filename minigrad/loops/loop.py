@@ -21,10 +21,9 @@ from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
 from minigrad.graph import Accumulator, Gradient, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
-from minigrad.loops.compile import Compiled, Way
+from minigrad.loops.compile import Course, Way
 from minigrad.loops.differentiate import OUTER, SCATTER
 from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Line, Ref, Value
-from minigrad.loops.reach import Stretch
 from minigrad.loops.simplify import LARGEST
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
@@ -40,20 +39,19 @@ class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
     __slots__ = (
-        "compiled", "consts", "is_written", "passed", "released", "stretches", "times", "trace", "values", "window", "written",
+        "consts", "course", "is_written", "passed", "released", "times", "trace", "values", "window", "written",
     )  # fmt: skip
     label, symbol = "loop", "↻"
-    compiled: Compiled
     consts: list[int]
     """The numbers of those consts."""
+    course: Course
+    """How it is run, over its steps."""
     is_written: bool
     """Whether a backward pass goes through the single steps."""
     passed: int
     """The lines that the latest backward pass went through, at one step or another: bit k stands for line k."""
     released: int
     """Those that were released: a loop is as fine as its steps, so results that depend on none of them still lead back."""
-    stretches: tuple[Stretch, ...]
-    """Its steps, as far as they differ in what they pass on."""
     times: range
     trace: Trace
     values: Values
@@ -69,7 +67,7 @@ class Loop(Operation):
             xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
             self.written = Steps(self.trace, xs, carry, self.times, self.place, self.serial, self.window, self.values)
         if not self.written.is_done:
-            self.written.ys = [self.values.traced(ref) for ref in self.compiled.program.ys]
+            self.written.ys = [self.values.traced(ref) for ref in self.course.compiled.program.ys]
         return self.written
 
     def number_of(self, ref: Ref) -> int:
@@ -104,18 +102,15 @@ class Loop(Operation):
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
             self.released = released = self.released | self.passed
-            if all(not lines or lines & released for lines in self._lines()):
-                self.values.release()
-            else:
-                self.values.keep_own()
-
-    def _lines(self) -> tuple[int, ...]:
-        """For each result the lines between it and what wants a gradient."""
-        return self.compiled.lines(self.stretches)
+            for lines in self.course.lines:
+                if lines and not lines & released:
+                    self.values.keep_own()
+                    return
+            self.values.release()
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
-        return self.values.run is None or bool(self.released & self._lines()[number])
+        return self.values.run is None or bool(self.released and self.released & self.course.lines[number])
 
     @override
     def described(self) -> str:
@@ -130,7 +125,7 @@ class Loop(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
-        backward = self.compiled.backward(tuple(sorted(g)), self.stretches)
+        backward = self.course.backward(tuple(sorted(g)))
         self.passed = backward.lines
         reports_underflow = np.geterr()["under"] != "ignore"  # where that happens depends on the order of operations
         for way in () if reports_underflow else backward.ways:
@@ -151,12 +146,10 @@ class Loop(Operation):
         """What the sources are sent; None where that is not finite."""
         derivative, count = way.derivative, len(run.chains)
         carry = [g.get(i, NOTHING) for i in derivative.carry]
-        xs = [*map(run.of, derivative.residuals), *[g[count + j] for j in derivative.ys]]
+        xs = [*map(run.value, derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
         back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
-        ends = [*map(back.of, way.summed), *[back.last(number) for _, number in way.carry]]
-        factors = [run.of(part.a) for part in way.contributions if part.a is not None and part.form == OUTER]
-        if not all(map(is_moderate, [*g.values(), *ends, *factors])):
+        if not all(map(is_moderate, (*g.values(), *map(back.value, way.summed)))):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
@@ -164,15 +157,22 @@ class Loop(Operation):
         for j, ref in way.xs:
             sent[j] = back.of(ref)
         for i, number in way.carry:
-            sent[after_xs + i] = back.last(number)
+            sent[after_xs + i] = last = back.last(number)
+            if not is_moderate(last):
+                return None
         for const, form, local, factor, transposed in way.contributions:
-            position, d = after_carry + self.consts.index(const), back.of(local)
-            part: Gradient = d
+            position = after_carry + self.consts.index(const)
+            part: Gradient
             if form == OUTER and factor is not None:
-                left, right = _rows(d), _rows(run.of(factor))
+                a = run.value(factor)
+                if not is_moderate(a):
+                    return None
+                left, right = _rows(back.value(local)), _rows(a)
                 part = OuterProduct(left, right) if transposed else OuterProduct(right, left)
             elif form == SCATTER and factor is not None:
-                part = Partial(d, run.of(factor), False)
+                part = Partial(back.of(local), run.of(factor), False)
+            else:
+                part = back.of(local)
             sent[position] = part if sent[position] is None else _added(self.sources[position], sent[position], part)
         return sent
 
@@ -207,7 +207,7 @@ def is_moderate(numbers: Array) -> bool:
         return True
     flat = numbers.reshape(-1)
     if flat.itemsize > 2:
-        return math.isfinite(np.dot(flat, flat))
+        return math.isfinite(flat.dot(flat))
     most = np.maximum.reduce(np.abs(flat), initial=0)
     return bool(most <= np.finfo(flat.dtype).max / LARGEST[flat.dtype])
 

@@ -45,7 +45,8 @@ class RecordedLoop(Loop):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        if not any(isinstance(part, Tensor) for part in g.values()):
+        first, *_ = g.values()  # where one is a Tensor, all are
+        if not isinstance(first, Tensor):
             return super().vjp(g, *saved)
         way = self._way(tuple(sorted(g)))
         if way is not None:
@@ -64,9 +65,9 @@ class RecordedLoop(Loop):
         """
         if any(stretch.is_cut for stretch in self.stretches) or state.tracer is not None or np.geterr()["under"] != "ignore":
             return None
-        if not self.compiled.is_settled(results, self.stretches):
+        if not self.course.is_settled(results):
             return None
-        backward = self.compiled.backward(results, self.stretches)
+        backward = self.course.backward(results)
         self.passed = backward.lines
         way = next((way for way in backward.ways if not way.is_ahead), None)
         if way is not None and not self._keep(way.derivative.needed()):
@@ -117,21 +118,23 @@ class RecordedLoop(Loop):
     def _consts(self, derivative: Derivative) -> list[Const]:
         """The consts of the step, which have their history, and then the literals of its derivative."""
         found: list[Const] = []
-        for k, (value, array) in enumerate(zip(self.compiled.program.consts, self.values.given[CONST], strict=True)):
+        for k, (value, array) in enumerate(zip(self.course.compiled.program.consts, self.values.given[CONST], strict=True)):
             node = self.sources[self.number_of(Ref(CONST, k))] if k in self.consts else None
             found.append(Constant(array if value.number is None else value.number) if node is None else lift(array, node))
         return [*found, *map(Constant, derivative.literals)]
 
     def _keep(self, residuals: Iterable[Ref]) -> bool:
         """Have these values among the results; False if the steps have been written out without them."""
-        program = self.compiled.program
+        compiled = self.course.compiled
+        program = compiled.program
         new = [ref for ref in dict.fromkeys(residuals) if ref.kind != XS and ref not in program.ys]
         if not new:
             return True
         if self.written is not None and self.written.is_done:
             return False
-        self.compiled = form_of(replace(program, ys=(*program.ys, *new))).compiled(self.compiled.wanted)
-        self.values.keep(self.compiled)
+        keeping = form_of(replace(program, ys=(*program.ys, *new))).compiled(compiled.wanted)
+        self.course = keeping.course(self.course.steps)
+        self.values.keep(keeping)
         return True
 
     def _value(self, ref: Ref) -> Tensor:
@@ -141,9 +144,9 @@ class RecordedLoop(Loop):
         if ref.kind == XS:
             tensor: Tensor = lift(array, self.sources[self.number_of(ref)])
             return tensor
-        which = self.compiled.program.ys.index(ref)
+        which = self.course.compiled.program.ys.index(ref)
         tensor = unrecorded(array)
-        if self.compiled.results(self.stretches)[1][which]:
+        if self.course.outputs[which]:
             Start.place(self, tensor, len(self.trace.carry) + which, state.place, None)
         return tensor
 

@@ -12,9 +12,9 @@ from minigrad.graph import Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.loop import Loop, Result
-from minigrad.loops.program import CARRY, CannotCompile, Ref, Undefined
+from minigrad.loops.program import CannotCompile, Undefined
 from minigrad.loops.reach import stretches_of
-from minigrad.loops.trace import Const, Pass
+from minigrad.loops.trace import Const
 from minigrad.loops.traced import TracedStep
 from minigrad.loops.written import Values
 from minigrad.reporting import raising
@@ -55,9 +55,10 @@ class Start:
     ) -> None:
         self.kind = kind
         self.traced, self.consts, self.carry, self.xs, self.times = traced, consts, carry, xs, times
-        self.window, self.stretches = window, stretches_of(len(times), window, mask, times.step < 0, ends)
-        wants = [operand is not None and state.recording and operand._wants for operand in (*xs, *carry, *consts)]
+        self.window, recording = window, state.recording
+        wants = [recording and operand is not None and operand._wants for operand in (*xs, *carry, *consts)]
         self.compiled = traced.compiled(tuple(wants))
+        self.course = self.compiled.course(stretches_of(len(times), window, mask, times.step < 0, ends))
         self.lent: list[Any] = []
 
     def run(self) -> Run:
@@ -93,12 +94,13 @@ class Start:
 
     def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
         """The last carry and the outputs, with their places in the graph."""
-        count, program, given = len(self.carry), self.traced.program, self._given()
+        count, program = len(self.carry), self.traced.program
+        given = self.traced.handed_on if self.window >= len(self.times) else ()
         finals = [self.carry[i] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
         outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.compiled.wanted:
             return finals, outputs
-        final_wants, output_wants = self.compiled.results(self.stretches)
+        final_wants, output_wants = self.course.finals, self.course.outputs
         loop = self._node(run)
         for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.traced.finals, strict=True)):
             if i not in given and wants:
@@ -110,24 +112,16 @@ class Start:
                 self.place(loop, tensor, count + j, state.place, None)
         return finals, outputs
 
-    def _given(self) -> set[int]:
-        """The parts of the carry that every step hands on as they are, so that the last is the first."""
-        if self.window < len(self.times):
-            return set()
-        program = self.traced.program
-        lines = [program.lines[ref.number] for ref in program.new_carry]
-        return {i for i, line in enumerate(lines) if type(line.op) is Pass and line.operands == (Ref(CARRY, i),)}
-
     def _node(self, run: Run) -> Loop:
-        loop, traced, compiled = self.kind(), self.traced, self.compiled
-        loop.consts = compiled.wanted_consts
+        loop, traced = self.kind(), self.traced
+        loop.consts = self.compiled.wanted_consts
         operands = (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))
         loop.sources = tuple([None if operand is None else operand._node for operand in operands])
-        loop.compiled, loop.is_written = compiled, False
+        loop.course, loop.is_written = self.course, False
         loop.passed = loop.released = 0
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
         loop.place, loop.serial = state.place, graph.next_serial()
-        loop.times, loop.window, loop.stretches = self.times, self.window, self.stretches
+        loop.times, loop.window = self.times, self.window
         loop.trace, loop.written = traced.trace, None
         loop.values = Values(run, tuple(self.lent), traced.form.everything, traced.trace.program, traced.place)
         return loop

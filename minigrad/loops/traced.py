@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.loops.compile import Compiled, form_of
 from minigrad.loops.program import CARRY, CONST, XS, Ref
-from minigrad.loops.trace import Const, Flat, Trace, hoisted
+from minigrad.loops.trace import Const, Flat, Pass, Trace, hoisted
 from minigrad.module import Parameter
 from minigrad.recording import Constant
 from minigrad.scope import state
@@ -36,7 +36,7 @@ class TracedStep:
     """
 
     __slots__ = (
-        "_compiled", "_kinds", "_nodes", "_tensors", "_vjps", "consts", "finals", "form", "is_lasting", "numbers", "place",
+        "_compiled", "_kinds", "_known", "_tensors", "consts", "finals", "form", "handed_on", "is_lasting", "numbers", "place",
         "program", "trace",
     )  # fmt: skip
 
@@ -50,13 +50,15 @@ class TracedStep:
         """Whether it serves the next run: consts are parameters, whose values nobody has looked at, and numbers, or computed
         from those by what keeps nothing."""
         self._tensors = [const for const in trace.consts if const is not None]
-        self._nodes = list(map(NODE, self._tensors))
         self._kinds = list({type(line.op) for line in trace.program.lines})
-        self._vjps = list(map(VJP, self._kinds))
+        self._known = [*map(NODE, self._tensors), *map(VJP, self._kinds)]
         self.numbers = {k: self._number(k, const._array) for k, const in enumerate(self.consts) if isinstance(const, Constant)}
         """The values of those consts that are no Tensors."""
         self.finals = [self.program.lines[ref.number].op for ref in self.program.new_carry]
         """The operations that have the parts of the last carry as their results."""
+        lines = [self.program.lines[ref.number] for ref in self.program.new_carry]
+        self.handed_on = {i for i, line in enumerate(lines) if type(line.op) is Pass and line.operands == (Ref(CARRY, i),)}
+        """The parts of the carry that every step hands on as they are: where no history is cut off, the last is the first."""
 
     def _number(self, k: int, number: Any) -> Any:
         """A number in the dtype of the lines that use it, which spares NumPy converting it at every step."""
@@ -68,7 +70,7 @@ class TracedStep:
 
     def consts_now(self) -> list[Const] | None:
         """The consts for the next run; None if they do not stand where they did in the graph, or a derivative is another."""
-        if list(map(NODE, self._tensors)) != self._nodes or list(map(VJP, self._kinds)) != self._vjps:
+        if [*map(NODE, self._tensors), *map(VJP, self._kinds)] != self._known:
             return None
         return self.trace.computed_anew() if self.trace.invariant else self.consts
 

@@ -329,12 +329,12 @@ MUTANTS = [
         ("loops: exchanged derivatives are of one form", "def description", "type(line.op).vjp for", "0 for"),
         (
             "loops: one backward pass for all results",
-            "class Compiled",
-            "        key = results, self.reached(results, steps), is_native()\n",
-            "        key = (), self.reached(results, steps), is_native()\n",
+            "class Course",
+            "        key = results, is_native()\n",
+            "        key = (), is_native()\n",
         ),
-        ("loops: all consts are sent something", "class Compiled", "if Ref(CONST, part.const) in reached]", "]"),
-        ("loops: all xs are sent something", "class Compiled", "if Ref(XS, j) in reached]", "]"),
+        ("loops: all consts are sent something", "class Course", "if Ref(CONST, part.const) in reached]", "]"),
+        ("loops: all xs are sent something", "class Course", "if Ref(XS, j) in reached]", "]"),
         ("loops: nothing is multiplied ahead", "class Compiled", "else (ahead, derivative):", "else (derivative,):"),
         ("loops: only what was multiplied ahead", "class Compiled", "else (ahead, derivative):", "else (ahead,):"),
     ),
@@ -586,8 +586,8 @@ MUTANTS = [
         (
             "loops: a derivative may be exchanged unnoticed",
             "class TracedStep",
-            " or list(map(VJP, self._kinds)) != self._vjps",
-            "",
+            "*map(VJP, self._kinds)] != self._known",
+            "*self._known[len(self._tensors) :]] != self._known",
         ),
     ),
     *rows(
@@ -665,11 +665,16 @@ MUTANTS = [
         (
             "loops: all results want a gradient",
             "class Start",
-            "final_wants, output_wants = self.compiled.results(self.stretches)",
+            "final_wants, output_wants = self.course.finals, self.course.outputs",
             "final_wants, output_wants = [True] * count, [True] * len(outputs)",
         ),
         ("loops: what is handed on is another", "class Start", "self.carry[i] if i in given else", ""),
-        ("loops: what is handed on has no window", "class Start", "if self.window < len(self.times):", "if False:"),
+        (
+            "loops: what is handed on has no window",
+            "class Start",
+            "self.traced.handed_on if self.window >= len(self.times) else ()",
+            "self.traced.handed_on",
+        ),
         ("loops: xs are lent, though rows are copies", "class Start", "needed and x._wants", "needed"),
     ),
     *rows(
@@ -683,7 +688,7 @@ MUTANTS = [
         (
             "loops: a recorded pass takes residuals as constants",
             "class RecordedLoop",
-            "        if self.compiled.results(self.stretches)[1][which]:",
+            "        if self.course.outputs[which]:",
             "        if False:",
         ),
         (
@@ -713,7 +718,7 @@ MUTANTS = [
         (
             "loops: what steps lack in a recorded pass is zero",
             "class RecordedLoop",
-            "if not self.compiled.is_settled(results, self.stretches):",
+            "if not self.course.is_settled(results):",
             "if False:",
         ),
         ("loops: a recorded pass runs from the first step", "class RecordedLoop", "self.times[::-1]", "self.times"),

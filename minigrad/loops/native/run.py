@@ -193,11 +193,9 @@ class NativeRun(Run):
         return array if kind == XS or self.executable.every_carry else self.given[CARRY][number][0].base
 
     @override
-    def of(self, operand: Ref) -> Any:
+    def value(self, operand: Ref) -> Any:
         kind, number = operand
-        if kind != LOCAL:
-            return super().of(operand)
-        return self.memory[self.executable.results[number]].view()
+        return self.memory[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
 
 
 def _in_one_piece(array: Array) -> Array:

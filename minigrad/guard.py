@@ -260,6 +260,8 @@ def array_of(value: Any, where: str) -> Array:
         ShapeError: the lists are not evenly nested.
         ConversionError: there are Tensors in it that need gradients.
     """
+    if type(value) is np.ndarray:
+        return value
     try:
         return np.asarray(entering(value, where))
     except ConversionError:

@@ -25,8 +25,8 @@ from minigrad.tensor import Tensor, unrecorded
 __all__ = ["cross_entropy"]
 
 
-Rows: TypeAlias = tuple[Array, Array, Array]
-"""Of the rows of scores: the losses, the places of their labels, and the residuals."""
+Rows: TypeAlias = tuple[Array, Array]
+"""Of the rows of scores: the losses, and the residuals."""
 
 instead: list[Callable[[Array, Array, Any], Rows | None]] = []
 """What may compute the rows instead of NumPy: it returns None where it was not asked to, or cannot."""
@@ -45,12 +45,12 @@ class CrossEntropy(Operation):
 
     @override
     def lifted(self, lift: Any) -> Sequence[Any]:
-        residual, chosen, weights = self.needed()
+        residual, labels, weights = self.needed()
         onehot = np.zeros_like(residual)
-        onehot.reshape(-1)[chosen] = 1
+        onehot.reshape(-1)[_places(labels, residual.shape[-1])] = 1
         with reporting(divide="ignore"):
             p = softmax(lift(np.log(residual / np.where(weights, weights, 1) + onehot), self.sources[0]))
-        return (p - onehot) * weights, chosen, weights
+        return (p - onehot) * weights, labels, weights
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
@@ -98,37 +98,40 @@ def cross_entropy(
     logits = as_tensor(logits, "cross_entropy")
     checked_reduction(reduction, "cross_entropy")
     labels = _labels(logits, targets)
-    counts = _counting(labels, ignore_index, mask)
+    counts = None if mask is None and ignore_index is None else _counting(labels, ignore_index, mask)
     if weight is not None or label_smoothing != 0:
         importance, smoothing = _weights(weight, logits), _smoothing(label_smoothing)
         return _weighted(logits, labels, counts, reduction, importance, smoothing)
     number = labels.size if counts is None else int(counts.sum())
     if reduction == "mean" and not number:
         raise ArgumentError("cross_entropy: no target is left to average over (all are ignored, or there are none)")
-    classes, is_recorded = logits.shape[-1], logits._wants and state.recording
-    weights: Any = logits.dtype.type(1 / number if reduction == "mean" else 1.0)
-    rows, indices = logits._array.reshape(-1, classes), _indices(labels, counts, classes)
-    found = next(filter(None, (compute(rows, indices, weights) for compute in instead)), None)
-    losses, chosen, residual = found or _in_numpy(rows, indices, weights, is_recorded)
+    scores, is_recorded = logits._array, logits._wants and state.recording
+    classes = scores.shape[-1]
+    weights: Any = scores.dtype.type(1 / number if reduction == "mean" else 1.0)
+    rows, indices = scores.reshape(-1, classes), _indices(labels, counts, classes)
+    found = None
+    for compute in instead:
+        found = compute(rows, indices, weights)
+    losses, residual = found or _in_numpy(rows, indices, weights, is_recorded)
     if counts is not None:
         losses[~counts] = 0
-    loss: Any = losses.reshape(logits.shape[:-1])
-    if reduction != "none":
-        loss = average(losses, number) if reduction == "mean" else losses.sum()
-    loss = np.asarray(loss, losses.dtype)
+    if reduction == "none":
+        loss = losses.reshape(labels.shape)
+    else:
+        loss = np.asarray(average(losses, number) if reduction == "mean" else losses.sum(), losses.dtype)
     if not is_recorded:
         return unrecorded(loss)
     if counts is not None:
         residual[~counts] = 0
         weights = (counts * weights).reshape((*labels.shape, 1))
-    return record(CrossEntropy(), loss, (logits._node,), (residual.reshape(logits.shape), chosen, weights))
+    kept = residual.reshape(scores.shape), indices.copy(), weights  # the caller's labels may change
+    return record(CrossEntropy(), loss, (logits._node,), kept)
 
 
 def _in_numpy(rows: Array, labels: Array, weight: Any, is_recorded: bool) -> Rows:
-    """−ln p[label] of each row p = softmax(x), the places of those p, and (p − onehot(label)) times a weight."""
+    """−ln p[label] of each row p = softmax(x), and (p − onehot(label)) times a weight."""
     z = np.ascontiguousarray(below_peak(rows, -1))
-    entries = z.reshape(-1)
-    chosen = np.arange(0, entries.size, rows.shape[1]) + labels
+    entries, chosen = z.reshape(-1), _places(labels, rows.shape[1])
     scores = entries[chosen]
     p = np.exp(z, out=z)
     total = row_sums(p)
@@ -136,7 +139,12 @@ def _in_numpy(rows: Array, labels: Array, weight: Any, is_recorded: bool) -> Row
     if is_recorded:
         p *= weight / total
         entries[chosen] -= weight
-    return losses, chosen, p
+    return losses, p
+
+
+def _places(labels: Array, classes: int) -> Array:
+    """Where the entries of the labels are among those of all rows."""
+    return np.arange(0, labels.size * classes, classes) + labels
 
 
 def _weighted(
@@ -189,20 +197,22 @@ def _smoothing(ε: Any) -> float:
 
 def _labels(logits: Tensor, targets: Any) -> Array:
     """The targets: integers, one for each row of ``logits``."""
-    if logits.dtype.kind != "f":
-        raise DTypeError(f"cross_entropy: expected floating-point logits, got dtype {logits.dtype}")
-    if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ShapeError(f"cross_entropy: expected logits of shape (..., N) with N ≥ 1, got {logits.shape}")
+    scores = logits._array
+    if scores.dtype.kind != "f":
+        raise DTypeError(f"cross_entropy: expected floating-point logits, got dtype {scores.dtype}")
+    shape = scores.shape
+    if not shape or shape[-1] == 0:
+        raise ShapeError(f"cross_entropy: expected logits of shape (..., N) with N ≥ 1, got {shape}")
     labels = plain(targets, "cross_entropy, targets")
     if not labels.size and labels.dtype.kind == "f":
         labels = labels.astype(np.intp)
     if labels.dtype.kind not in "iu":
-        instead = "targets.argmax(-1) of one-hot rows" if labels.shape == logits.shape else "targets.astype(int)"
+        instead = "targets.argmax(-1) of one-hot rows" if labels.shape == shape else "targets.astype(int)"
         raise LabelError(f"cross_entropy: expected integer class labels, got dtype {labels.dtype}; pass {instead}")
-    if labels.shape != logits.shape[:-1]:
+    if labels.shape != shape[:-1]:
         raise ShapeError(
-            f"cross_entropy: logits of shape {logits.shape} need targets of shape {logits.shape[:-1]}, got {labels.shape}"
-            + (exchanged("targets", labels.shape, logits.shape[:-1]) or misplaced("logits", logits.shape, labels.shape))
+            f"cross_entropy: logits of shape {shape} need targets of shape {shape[:-1]}, got {labels.shape}"
+            + (exchanged("targets", labels.shape, shape[:-1]) or misplaced("logits", shape, labels.shape))
         )
     return labels
 

@@ -92,8 +92,8 @@ def _compiled(letter: str) -> Any:
         return None
 
 
-def cross_entropy(x: Array, labels: Array, weight: Any) -> tuple[Array, Array, Array] | None:
-    """For each row of x (R, N): its loss, the place of its label among all entries, and (softmax(x) − onehot(label)) weight.
+def cross_entropy(x: Array, labels: Array, weight: Any) -> tuple[Array, Array] | None:
+    """For each row of x (R, N): its loss, and (softmax(x) − onehot(label)) weight.
 
     Args:
         x: the scores.
@@ -101,7 +101,7 @@ def cross_entropy(x: Array, labels: Array, weight: Any) -> tuple[Array, Array, A
         weight: what each row counts, in the dtype of x.
 
     Returns:
-        Those three; None where NumPy has to compute them, and to say what is not finite.
+        Those two; None where NumPy has to compute them, and to say what is not finite.
     """
     compiled = _compiled(x.dtype.char) if x.dtype.char in "fd" and x.size and x.dtype.isnative else None
     if compiled is None:
@@ -109,8 +109,8 @@ def cross_entropy(x: Array, labels: Array, weight: Any) -> tuple[Array, Array, A
     function, known = compiled
     x = np.ascontiguousarray(x)
     rows, columns = x.shape
-    losses, residuals = np.empty(rows, x.dtype), np.empty_like(x)
+    losses, residuals = np.empty(rows, x.dtype), np.empty(x.shape, x.dtype)
     memory = (x, residuals, losses, labels)
     if function(np.array((rows, columns, *known, *map(id, memory)), np.int64), weight):
         return None
-    return losses, np.arange(0, x.size, columns) + labels, residuals
+    return losses, residuals

@@ -43,7 +43,9 @@ class NativeExecutable(Executable):
         CannotCompile: there is no native form of it, or no way to see overflows.
     """
 
-    __slots__ = ("early", "form", "function", "letter", "passing", "places", "plain", "products", "table")
+    __slots__ = (
+        "early", "form", "function", "known", "letter", "of_run", "of_steps", "passing", "plain", "products", "table", "taken",
+    )  # fmt: skip
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
         form = self.form = lowered(schedule)
@@ -57,8 +59,14 @@ class NativeExecutable(Executable):
         self.table = self._table()
         self.function = built(source(form), "a loop over time")
         places = form.places
-        self.places = [(place.kind, place.number, place.shape, place.dtype) for place in places]
-        """What needs memory; the numbers of places are those in this list."""
+        self.known = [np.array([form.numbers[at.number]], at.dtype) if at.kind == NUMBER else None for at in places]
+        """For each place its memory, where that is the same at every run; places are told by numbers in this list."""
+        self.of_steps, self.of_run = (
+            [(k, at.shape, at.dtype) for k, at in enumerate(places) if at.kind == kind] for kind in (STACK, SCRATCH)
+        )
+        """The places that a run makes memory for, with a row for each step or without."""
+        self.taken = [(k, at.kind, at.number, at.dtype) for k, at in enumerate(places) if at.kind in (XS, CONST, CARRY, NEW)]
+        """The places in what a run is given."""
         self.results = {k: places.index(home.place) for k, home in form.homes.items()}
         self.passing = [number for number in range(len(places)) if number not in self.results.values()]
         """The places that nobody needs when the run is over."""
@@ -99,7 +107,7 @@ class NativeExecutable(Executable):
 class NativeRun(Run):
     """One run of native code."""
 
-    __slots__ = ("memory",)
+    __slots__ = ("memory", "pairs")
     executable: NativeExecutable
 
     def __init__(
@@ -109,44 +117,55 @@ class NativeRun(Run):
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
         self.memory: list[Any] = []
         """An array for each place."""
+        self.pairs: list[Array] = []
+        """The parts of the carry, where those of two steps are all there are: arrays with a row for each of the two."""
         old, new = self._begun(carry)
-        self.given = {XS: [_in_one_piece(x) for x in xs], CONST: list(consts), CARRY: old, NEW: new}
+        self.given = {XS: list(map(np.ascontiguousarray, xs)), CONST: consts, CARRY: old, NEW: new}
 
     @override
     def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
         if self.executable.every_carry:
             return super()._begun(carry)
-        parts = []
+        old, new = [], []
         for row, value in zip(self.executable.carry, carry, strict=True):
             pair = np.empty((2, *row.shape), row.dtype)
             pair[0] = value
-            parts.append((pair[0, ...], pair[1, ...]))
-        return parts, [part[::-1] for part in parts]
+            first, second = pair[0, ...], pair[1, ...]
+            self.pairs.append(pair)
+            old.append((first, second))
+            new.append((second, first))
+        return old, new
 
     def is_sound(self) -> bool:
         """Compute all steps; whether no number overflowed and none was not defined."""
-        executable, T = self.executable, self.T
-        memory = self.memory = [
-            np.empty((T, *shape), dtype) if kind == STACK else self._array(kind, number, shape, dtype)
-            for kind, number, shape, dtype in executable.places
-        ]
+        executable, T, given = self.executable, self.T, self.given
+        memory = self.memory = executable.known.copy()
+        for place, shape, dtype in executable.of_steps:
+            memory[place] = np.empty((T, *shape), dtype)
+        for place, shape, dtype in executable.of_run:
+            memory[place] = np.empty(shape, dtype)
+        for place, kind, number, dtype in executable.taken:
+            if kind == CONST:
+                memory[place] = np.ascontiguousarray(given[CONST][number], dtype)
+            else:
+                memory[place] = given[kind][number] if kind == XS or executable.every_carry else self.pairs[number]
         if executable.early:
             self._by_numpy()
         matrices: list[Any] = []
         now = [T - 1, -1, T, *map(id, memory)] if self.reverse else [0, 1, T, *map(id, memory)]
         for section, made, room in executable.products:
-            array, transposed = self.given[CONST][made.const], made.is_transposed
-            if array.flags.f_contiguous and not array.flags.c_contiguous:
+            array, transposed = given[CONST][made.const], made.is_transposed
+            if not array.flags.c_contiguous and array.flags.f_contiguous:
                 array, transposed = array.T, not transposed
-            array = _in_one_piece(array)
+            array = np.ascontiguousarray(array)
             is_packed = self._is_packed(section, made.is_batch, made.columns * made.inner)
             packed = np.empty(room, np.uint8) if is_packed else None
             now += [id(array), array.shape[1], transposed, id(packed) if is_packed else 0]
             matrices += [array, packed]
         raised, numbers = 0, np.array(now, np.int64)
-        for start, stop in self._chunks():
+        for start, stop in ((0, T),) if T <= CHUNK and not self.cuts else self._chunks():
             if start in self.cuts:
-                for pair in self.given[CARRY]:
+                for pair in given[CARRY]:
                     pair[start % 2][...] = -0.0
             raised = executable.function(executable.table, numbers, start, stop)
         for number in executable.passing:
@@ -155,8 +174,6 @@ class NativeRun(Run):
 
     def _chunks(self) -> Sequence[tuple[int, int]]:
         """From which step up to which native code is called at once."""
-        if self.T <= CHUNK and not self.cuts:
-            return ((0, self.T),)
         starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
         return list(zip(starts, [*starts[1:], self.T], strict=True))
 
@@ -165,7 +182,7 @@ class NativeRun(Run):
         found: dict[int, Array] = {}
         for k, number, node, operands in self.executable.early:
             values = [found[o.number] if o.kind == LOCAL else self.given[o.kind][o.number] for o in operands]
-            found[k] = _in_one_piece(np.asarray(node.compute(*values), node.dtype))
+            found[k] = np.asarray(node.compute(*values), node.dtype, order="C")
             if number is not None:
                 self.memory[number] = found[k]
 
@@ -181,22 +198,7 @@ class NativeRun(Run):
         calls, at_once = (self.T, rows) if section == IN else (FEW, rows * self.T)
         return rows * self.T >= MANY and calls >= FEW and (blas.threads() == 1 or at_once * of_row < SHARED)
 
-    def _array(self, kind: str, number: int, shape: tuple[int, ...], dtype: Any) -> Array:
-        """The memory of a place, but for those that have a row for each step."""
-        if kind == SCRATCH:
-            return np.empty(shape, dtype)
-        if kind == NUMBER:
-            return np.array([self.executable.form.numbers[number]], dtype)
-        array: Array = self.given[kind][number]
-        if kind == CONST:
-            return np.ascontiguousarray(array, dtype)
-        return array if kind == XS or self.executable.every_carry else self.given[CARRY][number][0].base
-
     @override
     def value(self, operand: Ref) -> Any:
         kind, number = operand
         return self.memory[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
-
-
-def _in_one_piece(array: Array) -> Array:
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)

@@ -58,7 +58,8 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             found[node] = g if is_new and node.watch is None else own(g)
             continue
         passed.append(node)
-        match node.saved:
+        saved = node.saved
+        match saved:
             case ():
                 contributions = node.vjp(g)
             case (a,):
@@ -66,7 +67,7 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             case (a, b):
                 contributions = node.vjp(g, a, b)
             case _:
-                contributions = node.vjp(g, *node.needed())
+                contributions = node.vjp(g, *(node.needed() if saved is None else saved))
         for source, contribution in zip(node.sources, contributions):  # noqa: B905 -- strict takes twice the time
             if contribution is None or source is None or not source.requires_grad:
                 continue
@@ -116,12 +117,13 @@ def seed(output: Values, gradient: Any, where: str) -> tuple[Node, Array]:
             "or it was computed under no_grad(), or by a transform without create_graph=True"
         )
     if gradient is None:
-        if output.size != 1:
+        array = output._array
+        if array.size != 1:
             raise GraphError(
                 f"{where}: a tensor of shape {output.shape} has {output.size} entries; reduce it to one number with "
                 ".sum() or .mean(), or pass the upstream gradient of that shape"
             )
-        return output._node, np.full(output.shape, 1, output.dtype) if output.shape else np.array(1, output.dtype)
+        return output._node, np.full(array.shape, 1, array.dtype) if array.shape else np.array(1, array.dtype)
     values = np.array(gradient._array) if isinstance(gradient, Values) else numbers_of(gradient, None, f"{where}: gradient")
     if values.dtype.kind != "f" and not (isinstance(gradient, int | float) and values.dtype.kind in "iu"):
         raise DTypeError(f"{where}: expected an upstream gradient of floating-point numbers, got dtype {values.dtype}")

@@ -4,8 +4,8 @@ Four rules live here and nowhere else.
 
 *Un-broadcasting*: an input that was stretched along an axis receives the sum over that axis.
 *Dtype*: a gradient has the dtype of its variable.
-*Ownership*: the first contribution a node is sent is only borrowed, since the same array may have been sent to others too;
-from the second on the sum is an array of our own, and further contributions are added in place.
+*Ownership*: the first contribution a node is sent is only borrowed, unless it was made to fit: the same array may have been
+sent to others too. From the second on the sum is an array of our own, and further contributions are added in place.
 *Deferring*: three kinds of contribution wait in a form of their own until the sum is taken: together they cost far less.
 The gradient of a weight used at T steps is one product of T times as many rows, not T products and T sums; that of a bias
 is one sum of T times as many rows; the gradients of the parts of an array are written side by side into one, not added
@@ -243,8 +243,12 @@ class ArrayAccumulator:
         if total is None:
             if kind is Piece:
                 self.totals[serial] = Cut(node, contribution)
+            elif kind in DEFERRED:
+                self.totals[serial] = contribution
             else:
-                self.totals[serial] = contribution if kind in DEFERRED else fitted(contribution, node)
+                self.totals[serial] = fits = fitted(contribution, node)
+                if fits is not contribution:
+                    self.owned.add(serial)
         elif type(total) is Gathered:
             total.add(node, contribution)
         elif type(total) is Cut and kind is Piece and total.axis == contribution.span[0]:

@@ -11,7 +11,7 @@ from minigrad.errors import DTypeError
 from minigrad.graph import Leaf, Node, Operation, next_serial
 from minigrad.guard import Array, array_of
 from minigrad.scope import reading, state
-from minigrad.tensor import Tensor, unrecorded
+from minigrad.tensor import Tensor
 
 __all__ = ["Constant", "given", "operand", "plain", "record"]
 
@@ -126,7 +126,9 @@ def _observed(node: Operation, result: Tensor, operands: Sequence[Tensor | Const
 
 def given(array: Array, name: str, role: str) -> Tensor:
     """A constant around an array, which is not copied, with a name and what it is to its model."""
-    result, node = unrecorded(array), Leaf(array.shape, array.dtype, False, name)
+    result: Tensor = _new(Tensor)
+    result._array = array
+    result._node = node = Leaf(array.shape, array.dtype, False, name)
+    result._wants = False
     node.role = role
-    result._node = node
     return result

@@ -186,8 +186,10 @@ class Tensor(Operators, ArrayMethods, PythonObject):
 
     @grad.setter
     def grad(self, value: npt.ArrayLike | None) -> None:
-        end_trace("setting grad")
-        keeper = self._keeper()
+        if state.tracer is not None:
+            end_trace("setting grad")
+        node = self._node
+        keeper = node if type(node) is Leaf and node.thawed is None else self._keeper()
         if value is None:
             if keeper is not None:
                 keeper.grad = None

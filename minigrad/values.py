@@ -99,7 +99,7 @@ class Values:
         Raises:
             ShapeError: there is not exactly one entry.
         """
-        if self.size != 1:
+        if self._array.size != 1:
             raise ShapeError(f"item: expected exactly one entry, got shape {self.shape}; use .numpy() for all of them")
         reading(self, "item()")
         return self._array.item()

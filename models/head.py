@@ -45,7 +45,7 @@ class Head(Module):
     def forward(self, hs: Tensor | npt.ArrayLike) -> Tensor:
         """Logits (..., N) from hidden states (..., H). Raises ShapeError for another last axis."""
         hs = hs if isinstance(hs, Tensor) else Tensor(hs)
-        if hs.ndim == 0 or hs.shape[-1] != self.hidden_size:
+        if hs._array.shape[-1:] != (self.hidden_size,):
             raise ShapeError(f"head: hs must be (..., H) with H = {self.hidden_size}, got {hs.shape}")
         with scope("head"):
             return affine(hs, self.W_yh, self.b_y)

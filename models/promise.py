@@ -52,7 +52,7 @@ def why_not(cell: Any) -> str | None:
     for kind in type(cell).__mro__:
         promised = kind.__dict__.get("pure_step")
         if promised is True:
-            return _mixed_in(type(cell), kind)
+            return None if kind is type(cell) else _mixed_in(type(cell), kind)
         if promised is not None:
             return f"{kind.__name__} says pure_step = {promised!r}"
         for name in ADVANCING:
@@ -78,7 +78,7 @@ def can_hoist(cell: Any, xs: Tensor | Sequence[Tensor]) -> bool:
     A ``project`` that is not minigrad's own is tried on a few rows (B, D): it must do nothing else, see no values, and make of
     several rows (…, B, D) what it makes of each.
     """
-    if not isinstance(cell, Cell) or type(cell).step is not Cell.step:
+    if Cell not in type(cell).__mro__ or type(cell).step is not Cell.step:
         return False
     if type(cell).project.__module__.startswith("minigrad."):
         return True

@@ -126,8 +126,8 @@ class Recurrence:
             masks = [Tensor(self.valid[:, :, None])]
         if self.ends is not None:
             cuts = [Tensor(self.ends[:, :, None])]
-        streams = [tensor_of(part) for part in parts_of(inputs)]
-        carry = [tensor_of(part) for part in parts_of(state)]
+        streams = list(map(tensor_of, parts_of(inputs)))
+        carry = list(map(tensor_of, parts_of(state)))
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
             x = with_parts(inputs, rows[: len(streams)])

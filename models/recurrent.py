@@ -115,7 +115,7 @@ class Cell(Module, ABC, Generic[State]):
 
         Raise ArgumentError if its parts do not say which is which, as a plain tuple's do not, where the cell's have names.
         """
-        if isinstance(state, Tensor) and state.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
+        if isinstance(state, Tensor) and state._array.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
             return
         if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
             self._refuse_without_names(state)
@@ -154,7 +154,7 @@ class Cell(Module, ABC, Generic[State]):
             like = self.parameters()[0]
         shape = batch, self.hidden_size
         try:
-            return given(np.zeros(shape, like.dtype), name, "initial state")
+            return given(np.zeros(shape, like._array.dtype), name, "initial state")
         except (MemoryError, ValueError):  # ValueError: more bytes than there are addresses
             raise too_large(f"{self.label}.initial_state: {shape} numbers") from None
 

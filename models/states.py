@@ -66,7 +66,7 @@ def tensor_of(value: Any) -> Tensor:
 
 def as_initial(cell: Any, state: Any, given: bool, role: str = "initial state") -> Any:
     """The initial state under the names of the cell's state; leaves belong to the time now. A ``given`` one as Tensors."""
-    if not given and all(_is_known(part) for part in parts_of(state)):
+    if not given and all(map(_is_known, parts_of(state))):
         return state
     names = names_of(cell, state)
     parts = [tensor_of(part) if given else part for part in parts_of(state)]

@@ -90,12 +90,13 @@ def unroll(
     np.False_
     """
     label = f"unroll {label_of(checked_cell('unroll', cell))}"
-    switch(reverse, f"{label}: reverse")
-    if switch(hoist, f"{label}: hoist") and not (hasattr(cell, "project") and hasattr(cell, "recur")):
+    if type(reverse) is not bool or type(hoist) is not bool:
+        reverse, hoist = switch(reverse, f"{label}: reverse"), switch(hoist, f"{label}: hoist")
+    if hoist and not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
-    T, B = xs.shape[:2]
-    valid = steps_that_count(label, lengths, mask, T, B)
+    T, B = xs._array.shape[:2]
+    valid = None if lengths is None and mask is None else steps_that_count(label, lengths, mask, T, B)
     hs, final = run(cell, xs, state, B, hoist, valid, reverse, truncated)
     return stacked_over_time(cell, xs, hs, final), final
 
@@ -114,7 +115,7 @@ def run(
 
     Returns the outputs h_1 … h_T, as a list or already stacked, and the final state.
     """
-    label, T = label_of(cell), len(xs)
+    label, T = label_of(cell), len(xs._array) if isinstance(xs, Tensor) else len(xs)
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
     if valid is not None and T and valid.any() and not valid[-1].any():
         length = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
@@ -126,7 +127,7 @@ def run(
         now.move(T + 1 if reverse else 0)
         state = as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
         now.move(place.time)
-        if isinstance(cell, Cell):
+        if Cell in type(cell).__mro__:
             _check_state(cell, state, batch, T)
         promise = why_not(cell)
         hoist = hoist and promise is None and T > 0 and can_hoist(cell, xs)
@@ -202,8 +203,9 @@ def checked_cell(where: str, cell: Any) -> Any:
     Traceback (most recent call last):
     minigrad.errors.ArgumentError: unroll: a cell needs step(x, state) and initial_state(batch); <ufunc 'tanh'> has neither
     """
-    missing = [name for name in ("step", "initial_state") if not callable(getattr(cell, name, None))]
-    if missing or isinstance(cell, type):
+    steps, begins = callable(getattr(cell, "step", None)), callable(getattr(cell, "initial_state", None))
+    if not (steps and begins) or isinstance(cell, type):
+        missing = [name for name, is_there in (("step", steps), ("initial_state", begins)) if not is_there]
         lacks = "has neither" if len(missing) > 1 else "is a class, not a cell" if not missing else f"has no {missing[0]}"
         raise ArgumentError(f"{where}: a cell needs step(x, state) and initial_state(batch); {cell!r} {lacks}")
     return cell
@@ -218,16 +220,16 @@ def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
         xs = given(np.array(xs), "x", "input") if is_plain else Tensor(xs, name="x")
     if isinstance(xs._node, Leaf) and xs._node.role is None:
         xs._node.role = "input"
-    D = getattr(cell, "input_size", None)
-    if D is None and xs.ndim == 2 and xs.dtype.kind == "f":
+    D, shape = getattr(cell, "input_size", None), xs._array.shape
+    if D is None and len(shape) == 2 and xs.dtype.kind == "f":
         raise ShapeError(
-            f"{where}: xs must be (T, B, D), time first, got {xs.shape}: for one example write xs[:, None, :], for one number "
+            f"{where}: xs must be (T, B, D), time first, got {shape}: for one example write xs[:, None, :], for one number "
             "at each step xs[:, :, None]; only token ids, which are integers, may be (T, B)"
         )
-    if xs.ndim < 2 or (D is not None and (xs.ndim != 3 or xs.shape[2] != D)):
+    if len(shape) < 2 or (D is not None and (len(shape) != 3 or shape[2] != D)):
         raise ShapeError(
-            f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {xs.shape}"
-            f"{exchanged('xs', xs.shape, (None, None, D))}"
+            f"{where}: xs must be (T, B, D){f' with D = {D}' if D else ''}, time first, got {shape}"
+            f"{exchanged('xs', shape, (None, None, D))}"
         )
     return xs
 

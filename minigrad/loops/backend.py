@@ -139,10 +139,13 @@ class Run:
             for (here, _), value in zip(self.arrays.old, carry, strict=True):
                 here[...] = value
             return self.arrays.old, self.arrays.new
-        self.chains = [np.empty((self.T + 1, *row.shape), row.dtype) for row in self.executable.carry]
-        for chain, value in zip(self.chains, carry, strict=True):
+        first, last = [], []
+        for row, value in zip(self.executable.carry, carry, strict=True):
+            chain = np.empty((self.T + 1, *row.shape), row.dtype)
             chain[self.T if self.reverse else 0] = value
-        first, last = [chain[:-1] for chain in self.chains], [chain[1:] for chain in self.chains]
+            self.chains.append(chain)
+            first.append(chain[:-1])
+            last.append(chain[1:])
         return (last, first) if self.reverse else (first, last)
 
     def compute(self) -> None:
@@ -174,14 +177,14 @@ class Run:
         for function, views in calls:
             function(*[values[view] for view in views])
 
-    def value(self, operand: Ref) -> Any:
-        """A value of all steps, (T, …), for as long as the run lasts; a const as it is."""
-        kind, number = operand
-        return self.values[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
+    def values_of(self, operands: Iterable[Ref]) -> list[Any]:
+        """Values of all steps, each (T, …), for as long as the run lasts; consts as they are."""
+        values, results, given = self.values, self.executable.results, self.given
+        return [values[results[number]] if kind == LOCAL else given[kind][number] for kind, number in operands]
 
     def of(self, operand: Ref) -> Any:
-        """The same, to be kept: the pool sees others' views, not its own."""
-        value = self.value(operand)
+        """One of them, to be kept: the pool sees others' views, not its own."""
+        (value,) = self.values_of((operand,))
         return value.view() if isinstance(value, np.ndarray) else value
 
     def row(self, operand: Ref, number: int) -> Any:

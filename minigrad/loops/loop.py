@@ -146,10 +146,11 @@ class Loop(Operation):
         """What the sources are sent; None where that is not finite."""
         derivative, count = way.derivative, len(run.chains)
         carry = [g.get(i, NOTHING) for i in derivative.carry]
-        xs = [*map(run.value, derivative.residuals), *[g[count + j] for j in derivative.ys]]
+        xs = [*run.values_of(derivative.residuals), *[g[count + j] for j in derivative.ys]]
         consts = [*run.given[CONST], *derivative.literals]
         back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
-        if not all(map(is_moderate, (*g.values(), *map(back.value, way.summed)))):
+        ends = dict(zip(way.summed, back.values_of(way.summed), strict=True))
+        if not all(map(is_moderate, (*g.values(), *ends.values()))):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
@@ -164,10 +165,10 @@ class Loop(Operation):
             position = after_carry + self.consts.index(const)
             part: Gradient
             if form == OUTER and factor is not None:
-                a = run.value(factor)
+                (a,) = run.values_of((factor,))
                 if not is_moderate(a):
                     return None
-                left, right = _rows(back.value(local)), _rows(a)
+                left, right = _rows(ends[local]), _rows(a)
                 part = OuterProduct(left, right) if transposed else OuterProduct(right, left)
             elif form == SCATTER and factor is not None:
                 part = Partial(back.of(local), run.of(factor), False)

@@ -63,7 +63,7 @@ class RecordedLoop(Loop):
 
         A cotangent that no later step sends is zero in a loop, where the single steps have none: so only where steps are alike.
         """
-        if any(stretch.is_cut for stretch in self.stretches) or state.tracer is not None or np.geterr()["under"] != "ignore":
+        if any(stretch.is_cut for stretch in self.course.steps) or state.tracer is not None or np.geterr()["under"] != "ignore":
             return None
         if not self.course.is_settled(results):
             return None

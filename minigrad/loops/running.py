@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -18,12 +19,14 @@ from minigrad.loops.trace import Const
 from minigrad.loops.traced import TracedStep
 from minigrad.loops.written import Values
 from minigrad.reporting import raising
-from minigrad.scope import Place, state
+from minigrad.scope import Place, placed, state
 from minigrad.tensor import Tensor, unrecorded
 
 __all__ = ["Flats", "Start"]
 
 Flats: TypeAlias = Sequence[Tensor]
+
+ARRAY: Final = attrgetter("_array")
 
 
 class Start:
@@ -69,8 +72,9 @@ class Start:
             self._array(const, needed) if isinstance(const, Tensor) else numbers.get(k)
             for k, (const, needed) in enumerate(zip(self.consts, compiled.needs_consts, strict=True))
         ]
-        carry = [part._array for part in self.carry]
-        self.lent += [self.carry[i].lend(Loop) for i in compiled.needs_carry]
+        carry = list(map(ARRAY, self.carry))
+        for i in compiled.needs_carry:
+            self.lent.append(self.carry[i].lend(Loop))
         for quiet in (False, True):
             executable = compiled.forward(quiet)
             try:
@@ -104,7 +108,7 @@ class Start:
         loop = self._node(run)
         for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.traced.finals, strict=True)):
             if i not in given and wants:
-                self.place(loop, tensor, i, Place(self.times[-1], op.place.scope), op.name)
+                self.place(loop, tensor, i, placed((self.times[-1], op.place.scope, None)), op.name)
             elif i not in given and op.name is not None:
                 tensor.named(op.name)
         for j, (tensor, wants) in enumerate(zip(outputs, output_wants, strict=True)):

@@ -62,9 +62,10 @@ def add_to(a: Tensor, b: Tensor) -> Tensor:
 
     For a bias (N,) after a product (…, N) of the same dtype; any other sum is an ordinary one.
     """
-    if b.shape != a.shape[-1:] or a.dtype != b.dtype or a.ndim < 2:
+    product, bias = a._array, b._array
+    if bias.shape != product.shape[-1:] or product.dtype != bias.dtype or product.ndim < 2:
         return add(a, b)
-    y = np.add(a._array, b._array, out=a._array)
+    y = np.add(product, bias, out=product)
     return record(Add(), y, (a._node, b._node), (), (a, b)) if (a._wants or b._wants) and state.recording else unrecorded(y)
 
 

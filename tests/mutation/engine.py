@@ -376,8 +376,8 @@ MUTANTS = [
         (
             "time_step forgets the scope",
             "class time_step",
-            "Place(self._time, found.scope, found.line)",
-            "Place(self._time, (), found.line)",
+            "placed((self._time, found[1], found[2]))",
+            "placed((self._time, (), found[2]))",
         ),
         (
             "transforms do not record under no_grad",

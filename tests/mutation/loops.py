@@ -868,8 +868,8 @@ MUTANTS = [
         (
             "loops: a class that is mixed in behind may do as it likes",
             "def why_not",
-            "return _mixed_in(type(cell), kind)",
-            "return None",
+            "else _mixed_in(type(cell), kind)",
+            "else None",
         ),
     ),
     *rows(

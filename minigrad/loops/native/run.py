@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -199,6 +199,6 @@ class NativeRun(Run):
         return rows * self.T >= MANY and calls >= FEW and (blas.threads() == 1 or at_once * of_row < SHARED)
 
     @override
-    def value(self, operand: Ref) -> Any:
-        kind, number = operand
-        return self.memory[self.executable.results[number]] if kind == LOCAL else self.given[kind][number]
+    def values_of(self, operands: Iterable[Ref]) -> list[Any]:
+        memory, results, given = self.memory, self.executable.results, self.given
+        return [memory[results[number]] if kind == LOCAL else given[kind][number] for kind, number in operands]

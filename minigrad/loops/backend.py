@@ -139,7 +139,8 @@ class Run:
             for (here, _), value in zip(self.arrays.old, carry, strict=True):
                 here[...] = value
             return self.arrays.old, self.arrays.new
-        first, last = [], []
+        first: list[Array] = []
+        last: list[Array] = []
         for row, value in zip(self.executable.carry, carry, strict=True):
             chain = np.empty((self.T + 1, *row.shape), row.dtype)
             chain[self.T if self.reverse else 0] = value

@@ -99,7 +99,7 @@ class Start:
     def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
         """The last carry and the outputs, with their places in the graph."""
         count, program = len(self.carry), self.traced.program
-        given = self.traced.handed_on if self.window >= len(self.times) else ()
+        given = self.traced.handed_on if self.window >= len(self.times) else set[int]()
         finals = [self.carry[i] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
         outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.compiled.wanted:

@@ -672,7 +672,7 @@ MUTANTS = [
         (
             "loops: what is handed on has no window",
             "class Start",
-            "self.traced.handed_on if self.window >= len(self.times) else ()",
+            "self.traced.handed_on if self.window >= len(self.times) else set[int]()",
             "self.traced.handed_on",
         ),
         ("loops: xs are lent, though rows are copies", "class Start", "needed and x._wants", "needed"),

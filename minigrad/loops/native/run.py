@@ -126,7 +126,8 @@ class NativeRun(Run):
     def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
         if self.executable.every_carry:
             return super()._begun(carry)
-        old, new = [], []
+        old: list[tuple[Array, Array]] = []
+        new: list[tuple[Array, Array]] = []
         for row, value in zip(self.executable.carry, carry, strict=True):
             pair = np.empty((2, *row.shape), row.dtype)
             pair[0] = value

@@ -90,9 +90,8 @@ def unroll(
     np.False_
     """
     label = f"unroll {label_of(checked_cell('unroll', cell))}"
-    if type(reverse) is not bool or type(hoist) is not bool:
-        reverse, hoist = switch(reverse, f"{label}: reverse"), switch(hoist, f"{label}: hoist")
-    if hoist and not (hasattr(cell, "project") and hasattr(cell, "recur")):
+    switch(reverse, f"{label}: reverse")
+    if switch(hoist, f"{label}: hoist") and not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
     T, B = xs._array.shape[:2]
@@ -127,7 +126,7 @@ def run(
         now.move(T + 1 if reverse else 0)
         state = as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
         now.move(place.time)
-        if Cell in type(cell).__mro__:
+        if isinstance(cell, Cell):
             _check_state(cell, state, batch, T)
         promise = why_not(cell)
         hoist = hoist and promise is None and T > 0 and can_hoist(cell, xs)

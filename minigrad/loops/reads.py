@@ -46,7 +46,7 @@ MAKING: Final = {
 
 PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__")
 CONTENTS: Final = attrgetter("cell_contents")
-HAS_NONE: Final = type({}.keys()).isdisjoint
+HAS_NONE: Final = type(vars(builtins).keys()).isdisjoint
 
 ARITHMETIC: Final = [vars(kind).values() for kind in Tensor.__mro__[:-1]]
 """The methods and operators of tensors, as they are at any time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -35,21 +34,23 @@ pytestmark = pytest.mark.usefixtures("runner")
 LOSSES = ("hs", "state", "c", "h", "hs and state")
 
 
+@pytest.mark.sampled(2)
 @every_cell
 @hoisted_or_not
 @both_directions
+@pytest.mark.parametrize("wanted", [True, False], ids=["", "of parameters alone"])
 @pytest.mark.parametrize("T", [1, 2, 5])
 def test_results_and_gradients_are_those_of_the_loop_step_by_step(
-    name: str, hoist: bool, reverse: bool, T: int, runner: str
+    name: str, hoist: bool, reverse: bool, wanted: bool, T: int, runner: str
 ) -> None:
-    losses_of = LOSSES if runner == "numpy" else LOSSES[-1:]
-    for losses, (wants_xs, learnt) in itertools.product(losses_of, [(True, True), (False, False)]):
-        options: dict[str, Any] = {"losses": losses, "wants_xs": wants_xs, "learnt": learnt}
+    for losses in LOSSES if runner == "numpy" else LOSSES[-1:]:
+        options: dict[str, Any] = {"losses": losses, "wants_xs": wanted, "learnt": wanted}
         one, other = both(name, T=T, hoist=hoist, reverse=reverse, **options)
         assert_close(one.results(), other.results())
         assert_close(one.gradients(), other.gradients())
 
 
+@pytest.mark.sampled(2)
 @every_cell
 @both_directions
 @pytest.mark.parametrize("T", [64, 65, 130])
@@ -67,6 +68,7 @@ def test_so_they_are_for_any_number_of_examples(name: str, B: int) -> None:
     assert_close(one.gradients(), other.gradients())
 
 
+@pytest.mark.sampled(2)
 @every_cell
 @hoisted_or_not
 def test_in_float32_they_are_as_near_to_the_numbers_of_float64_as_the_steps_one_by_one(name: str, hoist: bool) -> None:
@@ -84,6 +86,7 @@ def test_in_float32_they_are_as_near_to_the_numbers_of_float64_as_the_steps_one_
     assert max(errors[0].values()) < 20 * np.finfo(np.float32).eps
 
 
+@pytest.mark.sampled(2)
 @each_kind
 @pytest.mark.parametrize("learnt", [("xs",), ("start",), ("xs", "start"), ()])
 def test_the_parts_of_the_initial_state_and_xs_are_learnt_or_not_each_by_itself(name: str, learnt: tuple[str, ...]) -> None:
@@ -126,6 +129,7 @@ def test_both_sweeps_through_a_loop_find_the_same_gradients(name: str) -> None:
     assert_close({str(n.serial): g for n, g in found.items()}, {str(n.serial): g for n, g in expected.items()})
 
 
+@pytest.mark.sampled(2)
 @each_kind
 @hoisted_or_not
 def test_under_no_grad_nothing_is_recorded_and_the_numbers_are_the_same(name: str, hoist: bool) -> None:
@@ -194,6 +198,7 @@ def test_an_upstream_gradient_of_any_layout_and_dtype_is_taken(name: str) -> Non
         assert_close(*found)
 
 
+@pytest.mark.sampled(2)
 @every_cell
 @hoisted_or_not
 def test_arrays_may_lie_in_memory_in_any_order(name: str, hoist: bool) -> None:
@@ -231,6 +236,7 @@ def test_loops_one_on_top_of_the_other_have_the_gradients_of_the_steps_one_by_on
     assert_close(*found)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_preactivations_saturate_without_a_warning(name: str, dtype: Any) -> None:

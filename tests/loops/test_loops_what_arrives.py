@@ -31,6 +31,7 @@ ARRIVING: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("arriving", ARRIVING)
 @pytest.mark.parametrize("inside", [None, np.inf, np.nan, np.finfo(float).max])

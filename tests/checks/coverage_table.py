@@ -6,10 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from derivation_cases import functions
-from mistakes import MISTAKES, Mistake
-
-from minigrad import check_backward
+from mistakes import MISTAKES, Mistake, report_of
 
 __all__ = ["PAGE", "outcome", "recorded", "table"]
 
@@ -19,8 +16,7 @@ BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 
 def outcome(mistake: Mistake) -> tuple[str, str]:
     """What the mistake is called, and whether it was named or narrowed down."""
-    case = mistake.case
-    report = check_backward(*functions(case, *mistake.changes), case.arguments(), seconds=30.0, **case.options)
+    report = report_of(mistake.case.id, *mistake.changes)
     kinds = [finding.kind for finding in report.findings]
     return (" and ".join(dict.fromkeys(kinds)), "named") if report.named else ("", "narrowed")
 

@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from derivation_cases import CASES, Case, functions
+from derivation_cases import functions
+from mistakes import BY_ID, report_of
 
 from minigrad import check_backward
 from minigrad.checks import Report
 
-BY_ID = {case.id: case for case in CASES}
-
+CELL, LOOP = "course_columns:rnn_cell_backward", "course_columns:rnn_backward"
 NAMED = [
-    ("course_columns:rnn_cell_backward", "(1 - a_next**2) * da_next", "da_next", "dtanh = da_next * (1 - a_next**2)"),
-    ("course_columns:rnn_cell_backward", "(1 - a_next**2)", "(1 - a_prev**2)", "dtanh = (1 - a_next**2) * da_next"),
-    ("course_columns:rnn_cell_backward", "np.dot(Waa.T, dtanh)", "np.dot(Waa, dtanh)", "da_prev = np.dot(Waa.T, dtanh)"),
-    ("course_columns:rnn_cell_backward", "np.dot(Waa.T, dtanh)", "np.dot(Waa.T, da_next)", "da_prev = np.dot(Waa.T, dtanh)"),
-    ("course_columns:rnn_cell_backward", "dtanh, a_prev.T", "dtanh, a_next.T", "dWaa = np.dot(dtanh, a_prev.T)"),
-    ("course_columns:rnn_cell_backward", "np.sum(dtanh", "np.mean(dtanh", "dba = np.sum(dtanh, axis=1, keepdims=True)"),
-    ("course_columns:rnn_backward", "dWaa += gradients", "dWaa = gradients", 'dWaa += gradients["dWaa"]'),
-    ("course_columns:rnn_backward", "da0 = da_prevt", "da0 = np.zeros_like(da_prevt)", "da0 = da_prevt"),
-    ("course_columns:rnn_backward", "reversed(range(T_x))", "range(T_x)", "for t in reversed(range(T_x)):"),
-    ("course_columns:rnn_backward", "da_prevt = grad", "da_prevt += grad", 'da_prevt = gradients["da_prev"]'),
+    (CELL, "(1 - a_next**2) * da_next", "da_next", "dtanh = da_next * (1 - a_next**2)"),
+    (CELL, "(1 - a_next**2) * da_next", "(1 - a_prev**2) * da_next", "dtanh = (1 - a_next**2) * da_next"),
+    (CELL, "np.dot(Waa.T, dtanh)", "np.dot(Waa, dtanh)", "da_prev = np.dot(Waa.T, dtanh)"),
+    (CELL, "np.dot(Waa.T, dtanh)", "np.dot(Waa.T, da_next)", "da_prev = np.dot(Waa.T, dtanh)"),
+    (CELL, "np.dot(dtanh, a_prev.T)", "np.dot(dtanh, a_next.T)", "dWaa = np.dot(dtanh, a_prev.T)"),
+    (CELL, "np.sum(dtanh", "np.mean(dtanh", "dba = np.sum(dtanh, axis=1, keepdims=True)"),
+    (LOOP, "dWaa += gradients", "dWaa = gradients", 'dWaa += gradients["dWaa"]'),
+    (LOOP, "da0 = da_prevt", "da0 = np.zeros_like(da_prevt)", "da0 = da_prevt"),
+    (LOOP, "reversed(range(T_x))", "range(T_x)", "for t in reversed(range(T_x)):"),
+    (LOOP, 'da_prevt = gradients["da_prev"]', 'da_prevt += gradients["da_prev"]', 'da_prevt = gradients["da_prev"]'),
     ("rows_stacked:rnn_backward", "prev_h.T.dot(da)", "next_h.T.dot(da)", "dWh = prev_h.T.dot(da)"),
     ("rows_stacked:rnn_backward", "db += db_t", "db = db_t", "db += db_t"),
     ("rows_stacked:lstm_step_backward", "dprev_c = dc * f", "dprev_c = dc * i", "dprev_c = dc * f"),
@@ -37,13 +37,9 @@ NAMED = [
 
 @pytest.mark.parametrize(("case", "old", "new", "right"), NAMED, ids=[f"{n}-{row[0]}" for n, row in enumerate(NAMED)])
 def test_the_line_is_named_as_it_should_be(case: str, old: str, new: str, right: str) -> None:
-    report = checked(BY_ID[case], old, new)
+    report = report_of(case, (old, new))
     assert report.named, report
     assert [finding.right for finding in report.findings] == [right]
-
-
-def checked(case: Case, *mistake: str) -> Report:
-    return check_backward(*functions(case, (mistake[0], mistake[1])), case.arguments(), seconds=30.0, **case.options)
 
 
 FORWARD = """
@@ -83,9 +79,8 @@ def test_two_mistakes_are_two_lines() -> None:
 
 def test_mistakes_that_hide_each_other_are_found_one_after_the_other() -> None:
     """With one of the two corrected, no gradient that is returned is right."""
-    case = BY_ID["gru_columns:gru_sequence_backward"]
     mistakes = ("dhs[t] + dh_next", "dhs[t]"), ("dh_prev = dh * z", "dh_prev = dh * (1 - z)")
-    report = check_backward(*functions(case, *mistakes), case.arguments(), seconds=30.0, **case.options)
+    report = report_of("gru_columns:gru_sequence_backward", *mistakes)
     assert report.named, report
     assert {finding.right for finding in report.findings} == {
         "grads = gru_step_backward(dhs[t] + dh_next, caches[t], p)",

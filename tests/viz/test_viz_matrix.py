@@ -1,7 +1,7 @@
 """All layers in all their forms are drawn at every detail: no crash, nothing lost, nothing on top of anything else.
 
-Of about a thousand cases every 29th is drawn at each detail, not the same ones: 29 shares no factor with the lengths of the
-loops that make them, so all values of all options occur.
+Of about a thousand cases every 71st is drawn at each detail, not the same ones: 71 shares no factor with the lengths of the
+loops that make them, so all values of all options occur. Where every test is run it is every 29th.
 """
 
 import re
@@ -24,10 +24,12 @@ from picture_checks import (
     torn_in_the_terminal,
     words_outside_their_boxes,
 )
+from sampling import EXHAUSTIVE
 
 from minigrad import Tensor, walk
 
 CASES = every_case()
+STEP = 29 if EXHAUSTIVE else 71
 
 
 def lost(diagram: Diagram, tensor: Tensor) -> list[str]:
@@ -52,7 +54,7 @@ def shown(tensor: Tensor, detail: str) -> Diagram:
 
 @pytest.mark.parametrize(
     ("detail", "number"),
-    [(detail, k) for start, detail in enumerate(("operations", "gates", "cells")) for k in range(7 * start, len(CASES), 29)],
+    [(detail, k) for start, detail in enumerate(("operations", "gates", "cells")) for k in range(7 * start, len(CASES), STEP)],
 )
 def test_every_form_of_every_layer_is_drawn_whole(detail: str, number: int) -> None:
     name, make = CASES[number]

@@ -61,6 +61,7 @@ def left_by(cell: Any, use: Callable[[Pass], object]) -> tuple[int, int]:
         gc.enable()
 
 
+@pytest.mark.sampled(1)
 @each_kind
 @pytest.mark.parametrize("use", USES)
 def test_a_loop_that_is_dropped_is_freed_at_once_without_the_collector(name: str, use: str) -> None:

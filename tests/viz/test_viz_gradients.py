@@ -76,6 +76,7 @@ def test_work_done_for_all_steps_at_once_is_drawn_as_if_every_step_had_done_its_
     assert lines[0] == lines[1]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("full", [False, True])
 def test_magnitudes_are_right_for_graphs_never_seen(name: str, full: bool) -> None:

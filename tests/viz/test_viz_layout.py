@@ -52,6 +52,7 @@ def test_nothing_collides_in_the_picture_of_a_cell(cell: str, T: int, loss: str,
     assert {check.__name__: check(scene) for check in CHECKS} == {check.__name__: [] for check in CHECKS}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("full", [False, True])
 def test_nothing_collides_in_the_picture_of_a_graph_never_seen(name: str, full: bool) -> None:

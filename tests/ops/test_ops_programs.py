@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from ops_drawing import Array, Draw, FromHypothesis
+from sampling import EXHAUSTIVE
 
 import minigrad as mg
 from minigrad import Tensor
@@ -125,7 +126,7 @@ def slope(function: Callable[[list[Array]], float], leaves: list[Array], directi
 
 
 @hypothesis.settings(
-    max_examples=200,
+    max_examples=200 if EXHAUSTIVE else 80,
     derandomize=True,
     deadline=None,
     database=None,

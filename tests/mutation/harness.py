@@ -264,10 +264,11 @@ def first_failure(folder: Path, tests: list[str], limit: float = TIME_LIMIT, bro
     if not tests:
         return ""
     plugins = ("-p", "no:cacheprovider", "-p", "mutation.alarm")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", *plugins, "-o", "addopts=", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "--assert=plain", *plugins, "-o", "addopts=", *tests]
     command += [f"--deselect=tests/{name}" if "::" in name else f"--ignore=tests/{name}" for name in broken]
     paths = os.pathsep.join((str(folder), str(folder / "tests")))
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    environment.setdefault("MINIGRAD_NATIVE_CACHE", str(ROOT / "build" / "native"))  # names tell changed code from unchanged
     try:
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
@@ -301,7 +302,7 @@ class Unchanged:
 def outcomes(
     mutants: Iterable[P],
     workers: int = 2,
-    lots: Callable[[P], Iterable[list[str]]] = lambda mutant: [order(mutant)],
+    lots: Callable[[P], Iterable[list[str]]] = lambda mutant: [order(mutant)[:1], order(mutant)[1:]],
     limit: float = TIME_LIMIT,
 ) -> Iterator[Outcome[P]]:
     """Plant the mistakes one at a time, ``workers`` of them at once; the outcomes come in the order of the mistakes.

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from mutation.harness import MUTANTS, REPORT, ROOT, Outcome, line, outcomes, renew, summary
 from mutation.mutant import Mutant, PlantingError
+from sampling import EXHAUSTIVE
 
-SAMPLE = MUTANTS[::120]
+SAMPLE = MUTANTS[:: 120 if EXHAUSTIVE else 240]
 
 
 def test_there_are_at_least_a_hundred_each_with_its_own_name():
@@ -45,7 +46,7 @@ def test_a_sample_is_caught_now_and_the_source_stays_as_it_is():
 
 def test_a_mistake_that_no_test_can_see_survives():
     harmless = Mutant("a docstring", "pytree.py", "", '"""Pytrees: ', '"""Pytrees, that is: ')
-    (outcome,) = outcomes([harmless], workers=1, lots=lambda mutant: [["tests/loops/test_scan.py"]])
+    (outcome,) = outcomes([harmless], workers=1, lots=lambda mutant: [["tests/loops/test_loops_spread.py"]])
     assert outcome.caught_by == ""
     assert line(outcome) == "pytree.py: a docstring: SURVIVED"
 

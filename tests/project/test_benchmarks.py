@@ -62,6 +62,7 @@ def test_the_yardstick_has_the_gradients_of_central_differences(cell: str) -> No
         assert numerical == pytest.approx(float((gradients[name] * direction).sum()), rel=1e-6, abs=1e-9), name
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [SMALL, Size(T=1, B=1, D=3, H=3, N=2)])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("cell", GATES)

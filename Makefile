@@ -42,11 +42,12 @@ parallel: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 
-# Checked where it is installed: there the folders of the checkout are one package, as they are for a user.
+# Checked where it is installed: there the folders of the checkout are one package, as they are for a user. What is known of
+# them from that is kept for the examples.
 types: $(STAMP)
 	cd build/__editable__.* && MYPYPATH=../.. ../../$(BIN)/mypy --config-file ../../pyproject.toml \
 	    -p minigrad -p minigrad.models -p minigrad.viz -p benchmarks
-	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy examples
+	here=$$(echo build/__editable__.*); MYPYPATH=$$here $(BIN)/mypy --cache-dir $$here/.mypy_cache examples
 
 # As many processes as there are cores, each with one BLAS thread.
 test: lint types

@@ -70,6 +70,7 @@ class Adapter:
     ) -> None:
         self.owner: Any = None
         self.stored: dict[str, str] | None = None
+        self.learnt: dict[int, str | None] = {}
         self.sites: dict[Any, int] = {}
         self.states: dict[int, int] = {}
         positional = list(arguments.values()) if isinstance(arguments, dict) and not _takes(forward, arguments) else arguments
@@ -204,7 +205,8 @@ class Adapter:
             called = [None] * len(parts)
         found: dict[str, Any] = {}
         for k, (name, part) in enumerate(zip(called, parts, strict=True)):
-            label = name or learnt(part) or ("output" if len(parts) == 1 else f"output {k}")
+            self.learnt[k] = learnt(part) or self.learnt.get(k)
+            label = name or self.learnt[k] or ("output" if len(parts) == 1 else f"output {k}")
             found[label if label not in found else f"{label} ({k})"] = part
         return found
 

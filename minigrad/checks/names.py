@@ -91,6 +91,7 @@ def _exact(name: str) -> Any:
     return name.replace("_", "")
 
 
+@lru_cache(maxsize=4096)
 def _ordered(name: str) -> Any:
     """The parts in any order: prev_h and h_prev."""
     word = re.sub(r"(?<=[a-z0-9])_in$", "", name)  # dHout_in arrives from outside
@@ -106,6 +107,7 @@ def _ordered(name: str) -> Any:
     return word.replace("_", ""), frozenset(marks)
 
 
+@lru_cache(maxsize=4096)
 def _loose(name: str) -> Any:
     word, marks = _ordered(name)
     word = word.lower()

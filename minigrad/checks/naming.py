@@ -8,7 +8,6 @@ change does, pairs are tried on the gradient that depends on the least.
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import numpy as np
 
 from minigrad.checks.chain import Chain
 from minigrad.checks.change import Change
+from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.mistakes import catalogue
 from minigrad.checks.run import Run, affected
@@ -73,7 +73,8 @@ class Search:
     def __init__(
         self, chain: Chain, words: Words, given: dict[str, Array], rtol: float, deadline: float, bound: float | None = None
     ) -> None:
-        self.chain, self.given, self.rtol, self.deadline, self.bound = chain, given, rtol, deadline, bound
+        self.chain, self.given, self.rtol, self.bound = chain, given, rtol, bound
+        self.late = Clock(deadline).late
         self.all = frozenset(given)
         self.right = frozenset(name for name in given if self.fits(name, chain.right[name]))
         self.bit = {name: 1 << chain.wanted[name].number for name in given}
@@ -107,10 +108,6 @@ class Search:
     def _above(self, name: str) -> int:
         line = self.chain.wanted[name]
         return sum(1 for other in self.chain.lines if self.chain.below[other.number] >> line.number & 1)
-
-    def late(self) -> bool:
-        """Whether the time is over."""
-        return time.process_time() > self.deadline
 
     def tried(self, changes: Sequence[Change], open_names: Iterable[str], kept: frozenset[str]) -> frozenset[str] | None:
         """The gradients that come out as the user's; None if one of ``kept`` does not any more."""

@@ -57,7 +57,7 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
                 continue
         try:
             traces = shorter.traced({leaf.name: np.array(leaf.value, float) for leaf in shorter.leaves})
-        except (MinigradError, ValueError, IndexError, KeyError, TypeError, AttributeError):
+        except (MinigradError, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError):
             continue
         counted_so = all(traces.tape.counts.get(site, 0) == few - apart for site in places)
         if counted_so and traces.outputs.keys() == example.outputs.keys():

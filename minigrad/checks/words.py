@@ -32,6 +32,12 @@ class Words:
             return next((later.name for at in states for later in at.values() if later.name is not None), None)
         return line.name
 
+    def beside(self, line: Line, user: Line) -> str:
+        """The name of a line where ``user`` reads it: ``c[t-1]`` for that of the step before, if this one has a ``c``."""
+        own, name = self._own(line), self.name(line)
+        later = self.chain.lines[line.number + 1 :] if own is not None and user.time else []
+        return f"{name}[t-1]" if any(o.time == user.time and o.name == own for o in later) and line.time != user.time else name
+
     def _depth(self) -> int:
         depths = [len(line.sources) for line in self.chain.lines if line.op == "matmul"]
         return min(depths, default=1)
@@ -129,7 +135,7 @@ class Words:
         g = self.upstream(user, depth)
         factor = self.factor(user, position)
         if user.op == "matmul":
-            other = tight(self.name(user.operands[1 - position])) if len(user.operands) == 2 else "…"
+            other = tight(self.beside(user.operands[1 - position], user)) if len(user.operands) == 2 else "…"
             g = tight(g)
             return f"{g} @ {transposed(other)}" if position == 0 else f"{transposed(other)} @ {g}"
         if user.op == "add":
@@ -174,7 +180,7 @@ class Words:
             if not isinstance(given, Hole):
                 return self._operand(given, user, 2)
             if given.number != position:
-                return tight(self.name(user.operands[given.number]))
+                return tight(self.beside(user.operands[given.number], user))
         return tight(self.name(user.operands[position]))
 
     def source(self, line: Line) -> str:

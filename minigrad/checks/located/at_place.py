@@ -43,7 +43,12 @@ class At:
         self.early, self.whole = early, False
         self.function, self.space = at_hand.function, at_hand.space
         self.text = self.function.segment(place.node)
+        node = place.node
+        is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+        self.terms = [self.function.segment(part) for part in (node.left, node.right)] if is_sum else []  # type: ignore[attr-defined]
         self.now, self.outlets = self._values(place.node), self._values(place.outlet)
+        named = [v[0] for rank, v in at_hand.values.values() if rank == 0 and v[0].size == self.outlets[0].size]
+        self.named = np.sort(np.array([float(marks_of(value, value.ndim)) for value in named]))
         self.before = [float(marks_of(outlet, outlet.ndim)) for outlet in self.outlets]
         self.changing = at_hand.changing
         self.linear: dict[int, tuple[float, Array] | None] = {}
@@ -83,7 +88,8 @@ class At:
             values = [None if code is None else evaluated(code, self.space, visit) for visit in self.visits]
             found = [value[None] for value in values if value is not None]
             if len(found) == len(values):
-                yield from self._tried(np.array([-1.0]), found, lambda k, text=text: text)  # type: ignore[misc]
+                lost = LOST * (text in self.terms)
+                yield from self._tried(np.array([-1.0]), found, lambda k, text=text: text, lost)  # type: ignore[misc]
         if isinstance(self.place.node, ast.Constant):
             return
         pool, here, now = self.at_hand.pool(self.now[0].shape), self.text, self.now
@@ -139,6 +145,8 @@ class At:
                 changed[kept] |= ~same
                 if number < self.early:  # later on, what comes of the mistake may be wrong already
                     hits[kept] &= self._known(marks, self.totals[number], size) & (np.abs(marks) > NOTHING)
+                if number == 0:  # what has a name already is right there, and not a step further
+                    hits[kept] &= ~self._named(marks)
                 if number == 0 and self.early == 1:  # what is 0 here says nothing
                     hits[kept] &= values[0][kept].any(axis=tuple(range(1, values[0].ndim)))
                 kept = kept[np.isfinite(marks)]
@@ -147,6 +155,14 @@ class At:
             hit = (0.5 if self.right and not self.whole else 1.0) if hits[k] else 0.0
             mark = tuple(float(f"{mark:.9e}") for mark in table[:, k])
             yield mark, self._edit(text(int(k)), 1.0 + max(float(costs[k]), 0.0) + lost, hit)
+
+    def _named(self, marks: Array) -> Array:
+        """Which of the marks are those of what has a name at the first visit, where a product or a sum is looked at."""
+        if not len(self.named) or not isinstance(self.place.outlet, ast.BinOp):
+            return np.zeros(len(marks), bool)
+        near = np.searchsorted(self.named, marks).clip(0, len(self.named) - 1)
+        gaps = np.minimum(np.abs(self.named[near] - marks), np.abs(self.named[(near - 1).clip(0)] - marks))
+        return np.asarray(gaps <= 1e-9 * np.abs(marks))
 
     def _edit(self, text: str, cost: float, hit: float) -> Edit:
         return Edit(self.function, self.place.statement, [(self.place.node, text)], cost, hit=hit)

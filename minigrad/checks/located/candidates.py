@@ -7,6 +7,7 @@ is left out; what gives a known part of a gradient is a *hit*.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
 
-__all__ = ["at_places", "everywhere", "of_statements"]
+__all__ = ["at_places", "everywhere", "of_statements", "unpacked_otherwise"]
 
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
@@ -35,6 +36,23 @@ def of_statements(function: Written) -> Iterator[Edit]:
         if isinstance(statement, ast.For):
             yield from (Edit(function, statement.body[-1], (), 1.4, after=line) for line in carried_on(function, statement))
         yield from _exchanged(function, statement)
+
+
+def unpacked_otherwise(function: Written, lines: Sequence[ast.stmt]) -> Iterator[Edit]:
+    """What is unpacked, with two names exchanged of which these lines read one: the cache may have another order."""
+    read = {node.id for line in lines for node in ast.walk(line) if isinstance(node, ast.Name)}
+    for statement, _ in all_statements(function.tree):
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if not isinstance(target, ast.Tuple) or isinstance(statement.value, ast.Tuple | ast.Call):  # type: ignore[attr-defined]
+            continue
+        for first, second in itertools.combinations([part for part in target.elts if isinstance(part, ast.Name)], 2):
+            if {first.id, second.id} & read:
+                text = function.segment(statement, [(first, second.id), (second, first.id)])
+                yield Edit(function, statement, [(statement, text)], UNPACKED, "parts in the wrong order")
+
+
+UNPACKED = 0.7
+"""What it costs to exchange two names where they are unpacked."""
 
 
 def _exchanged(function: Written, statement: ast.stmt) -> Iterator[Edit]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minigrad.checks.located.candidates import of_statements
+from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import PART, WHOLE, Seen, looked_at, target_of
 from minigrad.checks.located.state import State
@@ -114,6 +114,8 @@ def _tried(
     """What comes of all that may be tried in some lines: the states in which all is right, and what may be better."""
     statements = {line.statement for line in lines}
     edits = [e for function in state.functions.values() for e in of_statements(function) if e.statement in statements]
+    for function in state.functions.values():
+        edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits = sorted([*edits, *search.corrections(state, seen, lines)], key=lambda edit: edit.rank)
     done: list[State] = []
     better: list[tuple[int, float, Edit]] = []

@@ -15,6 +15,8 @@ __all__ = ["factors_of", "kind_of"]
 
 CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (\S+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
+STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
+"""What is of the step before, and zeros at the first step."""
 CARRIED = re.compile(r"next|prev|carr|back|later|future|nxt", re.IGNORECASE)
 
 
@@ -40,6 +42,10 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
         return "sign", f"what is added to {of} has the wrong sign"
     if isinstance(old, ast.If | ast.While):
         return "some steps only", f"`{line.old}` should be `{line.new}`: what follows is done at the wrong steps"
+    if isinstance(old, ast.Assign) and isinstance(old.targets[0], ast.Tuple) and _same_value(old, new):
+        pairs_of_names = zip(old.targets[0].elts, _elements(new), strict=False)
+        parts = " and ".join(ast.unparse(one) for one, other in pairs_of_names if ast.dump(one) != ast.dump(other))
+        return "parts in the wrong order", f"{parts} are exchanged: {ast.unparse(old.value)} holds them in another order"
     if (target := _assigned(new)) != of and type(old) is type(new) and _same_value(old, new):
         what = "added to" if isinstance(old, ast.AugAssign) else "set"
         return "wrong accumulator", f"{of} is {what}, where {target} should be"
@@ -63,6 +69,11 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
     if len({kind for kind, _ in said}) == 1:
         return said[0][0], "; ".join(words for _, words in said)
     return hint or "several terms", f"{of} is wrong in several places"
+
+
+def _elements(tree: ast.AST) -> list[ast.expr]:
+    target = tree.targets[0] if isinstance(tree, ast.Assign) else None
+    return target.elts if isinstance(target, ast.Tuple) else []
 
 
 def _same_value(old: ast.AST, new: ast.AST) -> bool:
@@ -171,6 +182,10 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
         base = ast.unparse(old.value)
         what = "upstream" if names.is_gradient(base) or names.is_upstream(base) else "operand"
         return f"{what} of the wrong step", f"{was} stands in {of} in the place of {is_now}"
+    if before := STEP_BEFORE.match(is_now):
+        name = f"{before.group(1)}[{before.group(2)} - 1]{before.group(3)}"
+        said = f"{was} stands in {of} in the place of {name}, that of the step before (0 at the first)"
+        return "operand of the wrong step", said
     if is_now in (f"-{was}", f"-({was})") or was in (f"-{is_now}", f"-({is_now})"):
         return "sign", f"{was} in {of} has the wrong sign: it should be {is_now}"
     lost, extra = Counter(_terms(new)), Counter(_terms(old))

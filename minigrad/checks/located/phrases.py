@@ -90,6 +90,10 @@ def phrases(function: Written) -> list[Phrase]:
             found.setdefault(f"{base}[{index}]", 0)
     library = next((name for name, value in function.function.__globals__.items() if _is_numpy(value)), None)
     sigmoid = next((name for name in function.function.__globals__ if name.lower() in ("sigmoid", "sigm", "logistic")), None)
+    for text in _of_the_step_before(function, library):
+        found.setdefault(text, 1)
+    for text in _only_added_to(function):
+        found.pop(text, None)
     forms = [*FORMS, *([f"{sigmoid}({{a}})"] if sigmoid else [])] if library else FORMS[:3]
     for text in [text for text, rank in found.items() if rank == 0 and not names.is_gradient(BASE.sub("", text))]:
         for form in forms:
@@ -135,6 +139,38 @@ def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
             steps = [ast.unparse(part.left)]
         for other in steps:
             yield ", ".join(other if j == k else ast.unparse(inner) for j, inner in enumerate(parts))
+
+
+def _only_added_to(function: Written) -> Iterator[str]:
+    """What gradients are added up in, and no line of the loop reads: at first it is the same as what is added."""
+    loops: list[ast.AST] = [node for node in ast.walk(function.tree) if isinstance(node, ast.For | ast.While)]
+    nodes = [node for tree in loops or [function.tree] for node in ast.walk(tree)]
+    added = [node.target for node in nodes if isinstance(node, ast.AugAssign)]
+    places = [node for node in nodes if isinstance(node, ast.Name | ast.Attribute | ast.Subscript)]
+    elsewhere = {function.segment(node) for node in places if not any(node is target for target in added)}
+    yield from (text for target in added if (text := function.segment(target)) not in elsewhere)
+
+
+def _of_the_step_before(function: Written, library: str | None) -> Iterator[str]:
+    """What he reads at each step, of the step before: ``c[t - 1] if t > 0 else np.zeros_like(c[t])``."""
+    counted = counters(function)
+    for node in ast.walk(function.tree):
+        value = node.value if isinstance(node, ast.Assign) else None
+        inner = next((n for n in ast.walk(value) if _is_of_step(n, counted)), None) if value is not None else None
+        if not isinstance(inner, ast.Subscript) or not isinstance(inner.slice, ast.Name):
+            continue
+        t, base = inner.slice.id, function.segment(inner.value)
+        before = function.segment(value, [(inner, f"{base}[{t} - 1]")])  # type: ignore[arg-type]
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        now = {before: function.segment(value)} if not isinstance(target, ast.Tuple) else {}  # type: ignore[arg-type]
+        if isinstance(target, ast.Tuple) and value is inner:
+            now = {f"{before}[{k}]": name.id for k, name in enumerate(target.elts) if isinstance(name, ast.Name)}
+        for earlier, same in now.items():
+            yield f"({earlier} if {t} > 0 else {f'{library}.zeros_like({same})' if library else f'0 * {same}'})"
+
+
+def _is_of_step(node: ast.AST, counted: Sequence[str]) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name) and node.slice.id in counted
 
 
 def _by_other_keys(function: Written) -> Iterator[str]:

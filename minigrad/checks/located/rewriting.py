@@ -37,6 +37,8 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         if isinstance(node.op, ast.Pow):
             yield f"{left}**2"
         yield from _regrouped(function, node)
+        if isinstance(node.op, ast.MatMult):
+            yield from _moved_across(function, node.left, node.right, "{} @ {}")
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield text(node.operand)
     elif isinstance(node, ast.IfExp):
@@ -80,6 +82,29 @@ def _regrouped(function: Written, node: ast.BinOp) -> Iterator[str]:
                 yield f"{tight(first)} * {_product(function, rest)} {sign} {second}"
 
 
+def _moved_across(function: Written, left: ast.expr, right: ast.expr, product: str) -> Iterator[str]:
+    """A factor of one side of a matrix product on the other side, or beside the product: d @ (r * h).T for d * r @ h.T."""
+    dotted = "(" in product
+    for here, other, turned in ((left, right, False), (right, left, True)):
+        factors = _factors(here)
+        transposed = isinstance(other, ast.Attribute) and other.attr == "T"
+        inner = other.value if isinstance(other, ast.Attribute) and transposed else other
+        for k, factor in enumerate(factors) if len(factors) > 1 else ():
+            rest = _product(function, [part for j, part in enumerate(factors) if j != k])
+            kept = rest if len(factors) == 2 or dotted else f"({rest})"
+            moved = f"{tight(function.segment(factor))} * {tight(function.segment(inner))}"
+            moved = f"({moved}).T" if transposed else moved if dotted else f"({moved})"
+            apart = function.segment(other) if dotted else tight(function.segment(other))
+            yield product.format(*((moved, kept) if turned else (kept, moved)))
+            beside = _bracketed(product.format(*((apart, kept) if turned else (kept, apart))))
+            yield f"{beside} * {tight(function.segment(factor))}"
+
+
+def _bracketed(text: str) -> str:
+    """A matrix product as a factor."""
+    return text if text.endswith(")") and not text.startswith("(") and " @ " not in text else f"({text})"
+
+
 def _factors(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return [*_factors(node.left), *_factors(node.right)]
@@ -97,6 +122,8 @@ def _called(function: Written, node: ast.Call) -> Iterator[str]:
     name = called.rpartition(".")[2]
     if len(arguments) == 2 and not node.keywords and name in ("dot", "matmul", "multiply"):
         yield f"{called}({arguments[1]}, {arguments[0]})"
+        if name != "multiply":
+            yield from _moved_across(function, node.args[0], node.args[1], called + "({}, {})")
         yield f"{tight(arguments[0])} * {tight(arguments[1])}"
     elif len(arguments) == 1 and not node.keywords:
         yield arguments[0]

@@ -6,11 +6,11 @@ import ast
 import contextlib
 import io
 import itertools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from minigrad.checks.answer import answered
+from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import at_places, everywhere, of_statements
 from minigrad.checks.located.edit import Edit
@@ -32,10 +32,10 @@ from minigrad.reporting import reporting
 
 __all__ = ["FAILURES", "Search", "gradients_of", "quietly"]
 
-FAILURES = (ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError)
+FAILURES = (
+    ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError, AssertionError,
+)  # fmt: skip
 """What the user's code may raise where it is run otherwise than it was meant to be."""
-SELDOM = 8
-"""Once in so many times that it matters the clock is looked at."""
 DEPTH = 4
 BEAM = 3
 
@@ -59,20 +59,10 @@ class Search:
     """The search on some trials, shortest first."""
 
     def __init__(self, trials: Sequence[Trial], rtol: float, deadline: float) -> None:
-        self.trials, self.rtol, self.deadline = trials, rtol, deadline
+        self.trials, self.rtol = trials, rtol
+        self.late = Clock(deadline).late
         self.truths = Truths(trials[-1])
-        self.asked, self.over = 0, False
         self.known: dict[Written, list[Phrase]] = {}
-
-    def late(self) -> bool:
-        """Whether the time is over: the clock, which takes its time on some machines, is looked at now and then."""
-        self.asked += 1
-        return self.over or (self.asked % SELDOM == 0 and self.is_over())
-
-    def is_over(self) -> bool:
-        """Whether the time is over, now."""
-        self.over = self.over or time.process_time() > self.deadline
-        return self.over
 
     def is_right(self, state: State, trials: Sequence[Trial] | None = None) -> bool:
         """Whether all is right with the corrections, in all trials."""
@@ -103,7 +93,7 @@ class Search:
         start = State({function.function: function for function in originals})
         done = guided(self, start) or guided(self, start, patient=True)
         if done and len(done[0].edits) > 1:
-            done = self.extended(start)[0] or done  # one correction is likelier than several
+            done = self.extended(start, alone=True)[0] or done  # one correction is likelier than several
         if done or self.late():
             return originals, done
         waiting = [start]
@@ -122,8 +112,11 @@ class Search:
                 break
         return originals, []
 
-    def extended(self, state: State) -> tuple[list[State], list[tuple[Any, State]]]:
-        """The states that one more edit leads to: those with which all is right, and those with which more is."""
+    def extended(self, state: State, alone: bool = False) -> tuple[list[State], list[tuple[Any, State]]]:
+        """The states that one more edit leads to: those with which all is right, and those with which more is.
+
+        ``alone``: the edit has to make all right, so that it is looked for only where all that is wrong depends on it.
+        """
         functions = list(state.functions.values())
         with running_as(state.codes()):
             before = [self.right_of(trial) or frozenset() for trial in self.trials]
@@ -133,7 +126,7 @@ class Search:
                 seen.append(watched(functions, lambda: self.right_of(self.trials[shortest - 1])))
         self.better: list[tuple[Any, Edit]] = []
         self.tried = 0
-        for edits in self.edits(state, seen, shortest, before):
+        for edits in self.edits(state, seen, shortest, before, alone):
             self.tried += len(edits)
             done = self.tried_out(functions, edits, shortest, before[shortest])
             finished = [s for edit in done[:8] if self.is_right(s := state.with_edit(edit))]
@@ -164,7 +157,7 @@ class Search:
         return sorted(done, key=lambda edit: edit.rank)
 
     def edits(
-        self, state: State, seen: list[dict[Any, list[Visit]]], shortest: int, before: list[frozenset[str]]
+        self, state: State, seen: list[dict[Any, list[Visit]]], shortest: int, before: list[frozenset[str]], alone: bool
     ) -> Iterator[list[Edit]]:
         """What may be tried, in groups, the likeliest first: statements, and expressions that no right gradient depends on."""
         functions = list(state.functions.values())
@@ -175,7 +168,7 @@ class Search:
         right = before[shortest]
         wrong = set(self.trials[shortest].given) - right
         found: list[Edit] = []
-        for everything, fixed in itertools.product((True, False), (False, True)):
+        for everything, fixed in itertools.product((True,) if alone else (True, False), (False, True)):
             if everything and fixed:
                 found += [edit for function in functions for edit in of_statements(function)]
             statements: dict[Any, list[Place]] = {}
@@ -189,7 +182,7 @@ class Search:
                     return
                 unchanged = seen[1].get(statement, [])[-1:] if fixed else []
                 known, early = self.phrases(here[0].function, state), clean.get(statement, EARLY)
-                found += at_places(here, seen[0][statement], unchanged, known, self.truths, early, False, self.is_over)
+                found += at_places(here, seen[0][statement], unchanged, known, self.truths, early, False, self.late)
             yield sorted([*found, *everywhere(found)], key=lambda edit: edit.rank)
             found = []
 
@@ -222,7 +215,7 @@ class Search:
             if here := places.get(line.statement):
                 known = self.phrases(line.function, state)
                 early, whole = line.clean or 1, line.known < WHOLE
-                found += at_places(here, seen[line.statement], [], known, self.truths, early, whole, self.is_over)
+                found += at_places(here, seen[line.statement], [], known, self.truths, early, whole, self.late)
         return [*found, *everywhere(found)]
 
     def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:

@@ -48,6 +48,10 @@ class Truths:
         within({"all": "ignore"}, self._note_all)
         self.sorted = {size: np.array(sorted(marks)) for size, marks in self._found.items()}
         self.whole = {size: np.array(sorted(marks)) for size, marks in self._whole.items()}
+        forward: dict[int, list[float]] = defaultdict(list)
+        for line in self.chain.lines:
+            forward[line.value.size].append(float(marks_of(line.value, line.value.ndim)))
+        self.forward = {size: np.array(sorted(marks)) for size, marks in forward.items()}
 
     def known(self, marks: Array, size: int) -> Array:
         """Which of these marks, of arrays of so many entries, are those of true quantities."""
@@ -56,6 +60,10 @@ class Truths:
     def among_whole(self, marks: Array, size: int) -> Array:
         """Which of these marks are those of whole gradients."""
         return _among(marks, self.whole.get(size))
+
+    def is_of_forward(self, value: Array) -> bool:
+        """Whether the forward pass computes an array with these entries."""
+        return bool(_among(marks_of(value, value.ndim)[None], self.forward.get(value.size))[0])
 
     def how_known(self, mark: float, size: int) -> int:
         """2 for the mark of a whole gradient, 1 for that of a part of one, 0 for any other."""

@@ -17,7 +17,7 @@ from minigrad.checks.located.written import Written, running_as
 __all__ = ["EARLY", "Visit", "watched"]
 
 Visit: TypeAlias = dict[str, Any]
-"""The variables before a statement, with copies of the arrays among them."""
+"""The variables before a statement, with copies of the arrays among them and in what they hold: his code may write to those."""
 LOOK = "__located__"
 EARLY = 2
 
@@ -32,7 +32,8 @@ def watched(functions: Sequence[Written], run: Callable[[], Any]) -> dict[ast.st
         visits = found[places[number][1]]
         if len(visits) > EARLY:
             visits.pop()
-        visits.append({name: np.array(v) if isinstance(v, np.ndarray) else v for name, v in variables.items()})
+        seen: dict[int, Any] = {}
+        visits.append({name: _kept(value, seen) for name, value in variables.items()})
 
     numbers = {statement: number for number, (_, statement) in enumerate(places)}
     codes = {function.function: function.compiled(_looking(function.tree, numbers)) for function in functions}
@@ -46,6 +47,33 @@ def watched(functions: Sequence[Written], run: Callable[[], Any]) -> dict[ast.st
         for space in spaces:
             space.pop(LOOK, None)
     return dict(found)
+
+
+def _kept(value: Any, seen: dict[int, Any]) -> Any:
+    """A copy of an array, and of what holds arrays: a list, a dict, an object of the user's. What is met again is the same."""
+    if id(value) in seen:
+        return seen[id(value)]
+    if isinstance(value, np.ndarray):
+        seen[id(value)] = np.array(value)
+    elif isinstance(value, list | tuple) and type(value) in (list, tuple):
+        seen[id(value)] = value  # while it is looked through: it may hold itself
+        seen[id(value)] = type(value)(_kept(part, seen) for part in value)
+    elif isinstance(value, dict):
+        seen[id(value)] = other = copy.copy(value)
+        other.update({key: _kept(part, seen) for key, part in value.items()})
+    elif _is_users(value):
+        seen[id(value)] = other = object.__new__(type(value))
+        other.__dict__.update({name: _kept(part, seen) for name, part in vars(value).items()})
+    else:
+        return value
+    return seen[id(value)]
+
+
+def _is_users(value: Any) -> bool:
+    """Whether it is an object of a class of the user's, with attributes, that can be made anew."""
+    made: Any = type(value).__new__
+    mine = type(value).__module__.partition(".")[0] not in ("numpy", "minigrad", "builtins")
+    return mine and made is object.__new__ and hasattr(value, "__dict__")
 
 
 def _looking(tree: Any, numbers: dict[ast.stmt, int]) -> Any:

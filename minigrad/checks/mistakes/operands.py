@@ -48,6 +48,8 @@ def replacements(chain: Chain, words: Words, operand: Line) -> Iterator[tuple[st
                 continue
             other = line_of(chain, value)
             assert other is not None
+            if words.name(other) == name:  # said below to be of another step
+                continue
             state = chain.states.get(base.site, base.site) in (
                 chain.states.get(value),
                 chain.initial.get(value, base).site,

@@ -23,7 +23,7 @@ from minigrad.checks.tracing import Line, Tape, Traced, whole_numbers
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
-RATE = re.compile(r"^(?:lr|learning_?rate|learn_rate|alpha|eta|step_?size)$", re.IGNORECASE)
+RATE = re.compile(r"^(?:lr|l?_?rate|learning_?rate|learn_?rate|alpha|eta|step_?size)$", re.IGNORECASE)
 """What a backward pass that updates the weights itself calls the rate."""
 
 SLOW = 2.0**-26

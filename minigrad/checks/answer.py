@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,8 @@ def answered(
     if GLOBALS in arguments:
         given[GLOBALS] = arguments[GLOBALS]
     known = attributes(arguments)
-    result = adapter.called(adapter.backward, given)
+    with _learning_at(rate, adapter.backward):
+        result = adapter.called(adapter.backward, given)
     if keep is not None:
         stores = {leaf.name for leaf in adapter.leaves if leaf.store}
         for name, value in before.items():
@@ -167,6 +169,19 @@ def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], 
         name for name in paths if name not in moved and paths[name] in owners and names.is_parameter(name) and name in before
     ]
     return moved | {name: np.zeros(before[name].shape) for name in still}
+
+
+@contextmanager
+def _learning_at(rate: float, function: Any) -> Iterator[None]:
+    """While it lasts, a rate that is a global name of a function has this value."""
+    space = getattr(function, "__globals__", {})
+    called = function.__code__.co_names if space else ()
+    before = {name: space[name] for name in called if RATE.match(name) and isinstance(space.get(name), int | float)}
+    space.update(dict.fromkeys(before, rate))
+    try:
+        yield
+    finally:
+        space.update(before)
 
 
 def _learn_at(rate: float, value: Any, depth: int = 3) -> None:

@@ -16,6 +16,7 @@ EFFECTS = {
     "index −1 wraps round": "the first step uses the last step's value: wrong at t = 1 only, so worst for short sequences",
     "initial state left out": "wrong only where the initial state is not 0, so unnoticed until states are carried on",
     "not transposed": "it fits because the matrix is square; the gradient that goes further back points in the wrong direction",
+    "inner product": "all entries of the gradient get the same number: the weights move together, whatever they should learn",
     "wrong upstream gradient": "everything below gets the gradient of another quantity",
     "parts in the wrong order": "parts of the gradient go to the wrong place",
     "operator precedence": "the terms of the sum are weighted against each other wrongly",

@@ -16,6 +16,10 @@ from minigrad.guard import Array
 __all__ = ["Answer", "matched", "returned_by_name"]
 
 
+LARGEST = 1e4
+"""What changes by more than this, for a rate of 1, was set and not moved, if its name does not say that it is a weight."""
+
+
 class Answer(NamedTuple):
     """What the user's backward pass returned for a problem: by the name of the quantity it is the gradient of.
 
@@ -157,7 +161,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
     others_too = bool(pairs or elsewhere)
     moved = tuple(what for what in steps if what not in pairs.values() and what not in elsewhere)
     if others_too or any(names.is_parameter(name) for name in moved):
-        moved = tuple(name for name in moved if names.is_parameter(name))
+        moved = tuple(n for n in moved if names.is_parameter(n) or (not others_too and np.abs(steps[n]).max() < LARGEST))
     if not pairs and not elsewhere and not moved:
         raise _unknown(adapter, arrays, shapes)
     ambiguous = [name for name in arrays if name not in pairs and name.startswith("result") and arrays[name].ndim]

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from minigrad.checks import names
 from minigrad.checks.located.phrases import OWN_SCOPES, compiled, evaluated
 from minigrad.checks.located.truths import Truths, marks_of
@@ -45,25 +47,47 @@ class Seen(NamedTuple):
 def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
     """The lines that compute gradients, in the order in which they run."""
     owner = {statement: f for f in functions for statement in ast.walk(f.tree) if isinstance(statement, ast.stmt)}
+    made = {function: _made_of_gradients(function) for function in functions}
     found = []
     for statement, visits in seen.items():
         value = statement.value if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) else None
-        if value is not None and statement in owner:
-            line = _looked_at(owner[statement], statement, value, visits[:EARLY], truths)
+        if value is not None and statement in owner and not _is_update(statement):
+            line = _looked_at(owner[statement], statement, value, visits[:EARLY], truths, made[owner[statement]])
             found += [line] if line is not None else []
     return found
 
 
+def _is_update(statement: ast.stmt) -> bool:
+    """Whether weights are moved."""
+    down = isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Sub)
+    return down and not _is_gradient(_target(statement))
+
+
+def _made_of_gradients(function: Written) -> frozenset[str]:
+    """The names, whatever they are, under which a function keeps what it computes from gradients."""
+    lines = [(n.targets[0], list(_parts(n.value))) for n in ast.walk(function.tree) if isinstance(n, ast.Assign)]
+    found: set[str] = set()
+    for target, parts in lines * 2:
+        if isinstance(target, ast.Name) and any(_is_gradient(part) or _name(part) in found for part in parts):
+            found.add(target.id)
+    return frozenset(found)
+
+
 def _looked_at(
-    function: Written, statement: ast.stmt, value: ast.expr, visits: Sequence[Visit], truths: Truths
+    function: Written,
+    statement: ast.stmt,
+    value: ast.expr,
+    visits: Sequence[Visit],
+    truths: Truths,
+    made: frozenset[str],
 ) -> Seen | None:
     known, clean, gradient = WHOLE, 0, _is_gradient(_target(statement))
     least: list[int] = []
+    parts = [part for part in _parts(value) if _is_gradient(part) or _name(part) in made]
     for number, visit in enumerate(visits):
-        result = _value(function, value, visit)
+        result = _spread(function, statement, _value(function, value, visit), visit)
         if result is None or result.size < 2:
             return None
-        parts = [part for part in _parts(value) if _is_gradient(part)]
         arrays = [_value(function, part, visit) for part in parts]
         given = [array for array in arrays if array is not None and array.size > 1 and array.any()]
         if not given and (not result.any() or truths.is_of_forward(result)):
@@ -77,7 +101,7 @@ def _looked_at(
             clean += clean == number
         if not number or clean > number:
             known = min(known, _known(result, _before(function, statement, visit, result), truths))
-    reads = tuple(function.segment(part) for part in _parts(value) if _is_gradient(part))
+    reads = tuple(function.segment(part) for part in parts)
     return Seen(function, statement, known, clean, reads) if gradient else None
 
 
@@ -104,6 +128,10 @@ def _parts(value: ast.AST) -> Iterator[ast.expr]:
             yield from _parts(child)
 
 
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def _is_gradient(node: ast.AST | None) -> bool:
     """Whether the name, or the key under which it is kept, says that it is a gradient."""
     while isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "T"):
@@ -118,6 +146,14 @@ def _is_gradient(node: ast.AST | None) -> bool:
 def _value(function: Written, node: ast.expr, visit: Visit) -> Array | None:
     code = compiled(function.segment(node))
     return None if code is None else evaluated(code, function.function.__globals__, visit)
+
+
+def _spread(function: Written, statement: ast.stmt, result: Array | None, visit: Visit) -> Array | None:
+    """A number that is added to every entry of an array, as that array."""
+    if result is None or result.size > 1 or not isinstance(statement, ast.AugAssign):
+        return result
+    value = _value(function, statement.target, visit)
+    return result if value is None or value.size < 2 else np.broadcast_to(result.reshape(()), value.shape)
 
 
 def _before(function: Written, statement: ast.stmt, visit: Visit, result: Array) -> float:

@@ -17,7 +17,6 @@ from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import PART, WHOLE, Seen, looked_at, target_of
 from minigrad.checks.located.state import State
 from minigrad.checks.located.trying import switchable
-from minigrad.checks.located.watching import watched
 from minigrad.checks.located.written import running_as
 from minigrad.checks.trial import Trial
 
@@ -65,7 +64,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         shortest = next((k for k, trial in enumerate(search.trials) if len(right[k]) < len(trial.given)), None)
         if shortest is None:
             return [state], []
-        seen = watched(functions, lambda: search.right_of(search.trials[-1]))
+        seen = search.watched(functions, search.trials[-1])
     lines = looked_at(functions, seen, search.truths)
     trial, kept = search.trials[shortest], right[shortest]
     open_lines = [line for line in lines if line.clean and line.known < WHOLE]
@@ -143,7 +142,7 @@ def _wrong(search: Search, state: State) -> int:
     """How much of the lines gives no gradient where the functions run as they are now."""
     functions = list(state.functions.values())
     with running_as(state.codes()):
-        seen = watched(functions, lambda: search.right_of(search.trials[-1]))
+        seen = search.watched(functions, search.trials[-1])
     return _missing(looked_at(functions, seen, search.truths))
 
 

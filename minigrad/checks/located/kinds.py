@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from minigrad.checks import names
@@ -57,6 +57,8 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
         first, second = (ast.unparse(part) for part in pairs[0][:2])
         gradients = all(re.fullmatch(r"[\w.]+", name) and names.is_gradient(name) for name in (first, second))
         return "gradients exchanged" if gradients else "parts in the wrong order", f"{first} and {second} are exchanged"
+    if len(pairs) == 2 and (product := _of_turned(pairs)):
+        return "inner product", f"{product} in {of} is one number for all entries, where the outer product should be"
     if len(pairs) == 1:
         one, other, curve = pairs[0]
         if curve is not None:
@@ -157,6 +159,12 @@ def factors_of(node: ast.AST) -> Iterator[str]:
 
 def _is_transposed(node: ast.AST, plain: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "T" and ast.dump(node.value) == ast.dump(plain)
+
+
+def _of_turned(pairs: Sequence[tuple[ast.AST, ast.AST, _Pair | None]]) -> str:
+    """The product a.T @ b, where it should be a @ b.T; "" if it is anything else."""
+    (a, new_a, _), (b, new_b, _) = pairs
+    return f"{ast.unparse(a)} @ {ast.unparse(b)}" if _is_transposed(a, new_a) and _is_transposed(new_b, b) else ""
 
 
 def _is_regrouped(old: ast.AST, new: ast.AST) -> bool:

@@ -32,6 +32,7 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         if isinstance(node.op, ast.MatMult):
             yield f"{tight(right)} @ {tight(left)}"
             yield f"{left} * {right}"
+            yield from (f"{one} @ {other}" for one, other in _turned(function, node.left, node.right))
         if isinstance(node.op, ast.Mult):
             yield f"{left} / {_inner(node.right, right)}"
         if isinstance(node.op, ast.Pow):
@@ -48,6 +49,8 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         yield from (f"{value:g}" for value in (node.value + 1, node.value - 1, 1, -node.value) if value != node.value)
     elif isinstance(node, ast.Call):
         yield from _called(function, node)
+    elif isinstance(node, ast.Subscript):
+        yield from _indexed(function, node)
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield text(node.value)
     elif not isinstance(node, ast.Constant):
@@ -55,6 +58,31 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         yield f"{text(node)}.T" if primary else f"({text(node)}).T"
         if not isinstance(node, ast.UnaryOp):
             yield f"-{tight(text(node))}"
+
+
+def _turned(function: Written, left: ast.expr, right: ast.expr) -> Iterator[tuple[str, str]]:
+    """The factors of a matrix product, each transposed if it was not: an outer product for an inner one, and back."""
+    turned = [_transposed(function, factor) for factor in (left, right)]
+    if sum(len(text) < len(function.segment(factor)) for text, factor in zip(turned, (left, right), strict=True)) == 1:
+        yield turned[0], turned[1]
+
+
+def _transposed(function: Written, node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return function.segment(node.value)
+    text = function.segment(node)
+    return f"{text}.T" if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else f"({text}).T"
+
+
+def _indexed(function: Written, node: ast.Subscript) -> Iterator[str]:
+    """The same of other entries: a slice without its first for one without its last, and the last but one for the last."""
+    base, index = function.segment(node.value), node.slice
+    if isinstance(index, ast.Slice) and index.step is None:
+        bounds = [function.segment(bound).replace(" ", "") if bound is not None else "" for bound in (index.lower, index.upper)]
+        other = {("", "-1"): "1:", ("1", ""): ":-1", ("1", "-1"): "1:"}.get((bounds[0], bounds[1]))
+        yield from [f"{base}[{other}]"] if other else []
+    elif function.segment(index).replace(" ", "") == "-1":
+        yield f"{base}[-2]"
 
 
 def _inner(node: ast.expr, text: str) -> str:
@@ -125,6 +153,7 @@ def _called(function: Written, node: ast.Call) -> Iterator[str]:
         if name != "multiply":
             yield from _moved_across(function, node.args[0], node.args[1], called + "({}, {})")
         yield f"{tight(arguments[0])} * {tight(arguments[1])}"
+        yield from (f"{called}({one}, {other})" for one, other in _turned(function, *node.args))
     elif len(arguments) == 1 and not node.keywords:
         yield arguments[0]
     if name not in ("sum", "mean"):

@@ -87,6 +87,10 @@ class Search:
         found = gradients_of(trial)
         return None if found is None else frozenset(n for n, g in found.items() if self.fits(trial, n, g))
 
+    def watched(self, functions: Sequence[Written], trial: Trial) -> dict[ast.stmt, list[Visit]]:
+        """The variables before each statement where the backward pass runs as it is now."""
+        return watched(functions, lambda: self.right_of(trial), bool(trial.answer.moved))
+
     def run(self) -> tuple[list[Written], list[State]]:
         """The functions as they are; and corrections with which all is right, none if there are none."""
         originals = editable(self.trials[0])
@@ -121,9 +125,9 @@ class Search:
         with running_as(state.codes()):
             before = [self.right_of(trial) or frozenset() for trial in self.trials]
             shortest = next(k for k, trial in enumerate(self.trials) if len(before[k]) < len(trial.given))
-            seen = [watched(functions, lambda: self.right_of(self.trials[-1]))]
+            seen = [self.watched(functions, self.trials[-1])]
             if shortest:
-                seen.append(watched(functions, lambda: self.right_of(self.trials[shortest - 1])))
+                seen.append(self.watched(functions, self.trials[shortest - 1]))
         self.better: list[tuple[Any, Edit]] = []
         self.tried = 0
         for edits in self.edits(state, seen, shortest, before, alone):

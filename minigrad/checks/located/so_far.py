@@ -32,7 +32,8 @@ def so_far(trial: Trial) -> SoFar:
     try:
         with quietly(trial):
             functions = editable(trial)
-            lines = looked_at(functions, watched(functions, lambda: gradients_of(trial)), truths)
+            seen = watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved))
+            lines = looked_at(functions, seen, truths)
     except FAILURES:
         lines = []  # his code does what cannot be tried in passing
     first = next((line for line in lines if line.clean and line.known == UNKNOWN), None)

@@ -119,6 +119,9 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
                     yield from (([(index, f"{index.id} {by} 1")], "a list off by one") for by in ("-", "+"))
                 elif isinstance(index, ast.BinOp):
                     yield [(index, ast.unparse(index.left))], "a list off by one"
+    if len(targets) == 1 and isinstance(targets[0], ast.Name) and isinstance(statement, ast.AugAssign):
+        name = targets[0].id
+        yield from (([(targets[0], f"{name}[{counter}]")], "added to every entry") for counter in counters(function))
     if len(targets) == 1 and isinstance(targets[0], ast.Name):
         names = {n.id for n in ast.walk(function.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         for name in sorted(names - {targets[0].id}):

@@ -22,8 +22,11 @@ LOOK = "__located__"
 EARLY = 2
 
 
-def watched(functions: Sequence[Written], run: Callable[[], Any]) -> dict[ast.stmt, list[Visit]]:
-    """The first visits of every statement and the last, while ``run`` runs."""
+def watched(functions: Sequence[Written], run: Callable[[], Any], moving: bool = False) -> dict[ast.stmt, list[Visit]]:
+    """The first visits of every statement and the last, while ``run`` runs.
+
+    Where the weights are ``moving``, arrays under global names are copied too.
+    """
     places = [(function, statement) for function in functions for statement, _ in all_statements(function.tree)]
     found: dict[ast.stmt, list[Visit]] = defaultdict(list)
 
@@ -32,8 +35,12 @@ def watched(functions: Sequence[Written], run: Callable[[], Any]) -> dict[ast.st
         visits = found[places[number][1]]
         if len(visits) > EARLY:
             visits.pop()
+        given: dict[str, Any] = {}
+        if moving:
+            space, code = places[number][0].function.__globals__, places[number][0].function.__code__
+            given = {name: space[name] for name in code.co_names if isinstance(space.get(name), np.ndarray)}
         seen: dict[int, Any] = {}
-        visits.append({name: _kept(value, seen) for name, value in variables.items()})
+        visits.append({name: _kept(value, seen) for name, value in {**given, **variables}.items()})
 
     numbers = {statement: number for number, (_, statement) in enumerate(places)}
     codes = {function.function: function.compiled(_looking(function.tree, numbers)) for function in functions}

@@ -59,6 +59,7 @@ def columns(tape: Tape, arrays: Any) -> Any:
 
 
 def _appended(tape: Tape, array: Any, values: Any, axis: int | None = None) -> Any:
+    values = tape.apply(np.stack, (values,)) if isinstance(values, list | tuple) else values
     return tape.apply(np.concatenate, ([array, values] if axis is not None else [np.ravel(array), np.ravel(values)], axis or 0))
 
 

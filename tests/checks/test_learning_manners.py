@@ -1,0 +1,76 @@
+"""Plain recurrent networks that move their own weights: what they compute is seen with the weights as they were then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import check_backward
+from minigrad.checks import Report
+
+
+class Reader:
+    """Reads a sequence of columns, and puts out a number at its end."""
+
+    def __init__(self) -> None:
+        self.A, self.B, self.C, self.shift = (np.ones(shape) for shape in ((3, 2), (3, 3), (1, 3), (3, 1)))
+
+    def read(self, xs: Any) -> Any:
+        self.xs, self.states = xs, {0: np.zeros((3, 1))}
+        for t, x in enumerate(xs):
+            self.states[t + 1] = np.tanh(self.A @ x + self.B @ self.states[t] + self.shift)
+        out: Any
+        self.out = out = self.C @ self.states[len(xs)]
+        return out
+
+    def learn(self, d_out: Any, rate: float = 0.05) -> None:
+        d_C = d_out @ self.states[len(self.xs)].T
+        d_A, d_B, d_shift = np.zeros_like(self.A), np.zeros_like(self.B), np.zeros_like(self.shift)
+        d_state = self.C.T @ d_out
+        for t in reversed(range(len(self.xs))):
+            inner = (1 - self.states[t + 1] ** 2) * d_state
+            d_shift += inner
+            d_B += np.dot(inner.T, self.states[t])
+            d_A += inner @ self.xs[t].T
+            d_state = self.B @ inner
+        self.A -= rate * d_A
+        self.B -= rate * d_B
+        self.C -= rate * d_C
+        self.shift -= rate * d_shift
+
+
+def of(reader: Reader) -> Report:
+    return check_backward(reader.read, reader.learn, ([np.ones((2, 1))] * 4,), seconds=40.0)
+
+
+def test_two_wrong_lines_of_a_loop_that_moves_its_weights_are_named() -> None:
+    report = of(Reader())
+    assert [(finding.kind, finding.right) for finding in report.findings] == [
+        ("inner product", "d_B += np.dot(inner, self.states[t].T)"),
+        ("not transposed", "d_state = self.B.T @ inner"),
+    ], report
+    assert all(f"\n{name} " in str(report) for name in ("A", "B", "C", "shift")), "all that moves is compared"
+
+
+ETA = 0.05
+
+
+def test_the_rate_may_be_a_global_name() -> None:
+    class Adder:
+        def __init__(self) -> None:
+            self.W = np.ones((3, 2))
+
+        def read(self, xs: Any) -> Any:
+            out: Any
+            self.out = out = self.W @ (xs[0] + xs[1])
+            return out
+
+        def learn(self, xs: Any, d_out: Any) -> None:
+            self.W -= ETA * d_out @ (xs[0] + np.sin(xs[1])).T
+
+    adder = Adder()
+    report = check_backward(adder.read, adder.learn, (np.ones((2, 2, 1)),), seconds=0)
+    assert not report.passed
+    assert report.comparison is not None
+    assert max(difference.relative for difference in report.comparison.differences) < 10

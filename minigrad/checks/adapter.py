@@ -96,6 +96,8 @@ class Adapter:
         self.unread: frozenset[str] = frozenset()
         self.inner: frozenset[str] = frozenset()
         self.memory: frozenset[str] = frozenset()
+        self.added = False  # whether what is returned is added to the weights: the negative of the gradients
+        self.rereads = False  # whether the backward pass was seen to read weights that it has moved already
         self.declared_outputs = (
             None
             if outputs is None

@@ -92,10 +92,11 @@ def answered(
         for name, kept in stored.items():
             if not same(kept, snapshot(outputs[name])):
                 keep("output", name)
-    return matched(
+    answer = matched(
         adapter, returned_by_name(adapter, result), _stored(adapter, known, arguments),
         _steps(adapter, between, adapter.by_leaf(arguments), rate / adapter.shrinking),
     )  # fmt: skip
+    return answer._replace(gradients={name: -g for name, g in answer.gradients.items()}) if adapter.added else answer
 
 
 def _shaped(upstream: Any, output: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from minigrad.arguments import count, real
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.behaviour import stage_of_behaviour
-from minigrad.checks.conventions import clipped_to, convention
+from minigrad.checks.conventions import clipped_to, convention, is_added
 from minigrad.checks.diagnosis import diagnosed
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
@@ -134,6 +134,13 @@ def check_backward(
     scale = 1.0
     sized = lengths(adapter, example)
     longest = as_returned(sized[-1][1], plan, seed, as_given, scale)  # the longest first: it shows what is a state
+    if longest is not None and is_added(longest.given, longest.chain.right, longest.answer.called, rtol):
+        notes.append("the negative of the gradients is returned, right for what is added to the weights")
+        for _, at_length in sized:
+            at_length.added = True
+        longest = as_returned(sized[-1][1], plan, seed, as_given, scale)
+    if sized[-1][1].rereads:
+        notes.append("weights are updated before they are used for the last time: at larger rates what comes after is wrong")
     for number, (label, at_length) in enumerate(sized):
         try:
             trials = [trial_of(at_length, plan, seed + k, as_given, scale) for k in range(PROBLEMS)]

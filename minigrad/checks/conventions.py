@@ -16,7 +16,7 @@ from minigrad.checks.equality import equal
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
-__all__ = ["clipped_to", "convention"]
+__all__ = ["clipped_to", "convention", "is_added"]
 
 
 UPDATE = re.compile(r"^(?:delta|update|step)s?_?|_?(?:delta|update|step)s?$", re.IGNORECASE)
@@ -124,6 +124,15 @@ def _penalty(case: _Case) -> str | None:
     if max(found) - min(found) > 1e-6 * abs(max(found)) or not (len(wrong) > 1 or len(given) == 1):
         return None
     return f"{found[0]:.4g} times the weights is added to their gradients: an L2 penalty that the forward pass does not have"
+
+
+def is_added(given: dict[str, Array], right: dict[str, Array], called: dict[str, str], rtol: float) -> bool:
+    """Whether some gradients are negative because they are added to the weights, though others are wrong."""
+    if not given or not all(UPDATE.search(called.get(name, name)) for name in given):
+        return False
+    moving = [name for name in given if right[name].any()]
+    negative = [name for name in moving if equal(given[name], -right[name], rtol)]
+    return 0 < len(negative) < len(moving) and not any(equal(given[name], right[name], rtol) for name in moving)
 
 
 def _to_be_added(case: _Case) -> str | None:

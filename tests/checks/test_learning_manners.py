@@ -74,3 +74,39 @@ def test_the_rate_may_be_a_global_name() -> None:
     assert not report.passed
     assert report.comparison is not None
     assert max(difference.relative for difference in report.comparison.differences) < 10
+
+
+class Impatient(Reader):
+    """Moves its weights at every step, and goes on with what they are then."""
+
+    def learn(self, d_out: Any, rate: float = 0.05) -> None:
+        d_state = self.C.T @ d_out
+        self.C -= rate * d_out @ self.states[len(self.xs)].T
+        for t in reversed(range(len(self.xs))):
+            inner = (1 - self.states[t + 1] ** 2) * d_state
+            self.shift -= rate * inner
+            self.A -= rate * inner @ self.xs[t].T
+            self.B -= rate * inner @ self.states[t].T
+            d_state = self.B.T @ inner
+
+
+def test_weights_that_are_moved_before_they_are_used_are_said_to_be() -> None:
+    report = of(Impatient())
+    assert report.passed, report
+    assert any("updated before they are used for the last time" in note for note in report.notes), report.notes
+
+
+def test_what_is_added_to_the_weights_is_no_mistake_beside_one() -> None:
+    W, U = np.ones((3, 2)), np.ones((3, 3))
+
+    def forward(x: Any, h: Any, W: Any, U: Any) -> Any:
+        return np.tanh(W @ x + U @ h)
+
+    def backward(x: Any, h: Any, out: Any, d_out: Any) -> Any:
+        slope = -d_out * (1 - out**2)
+        W_update = slope @ x.T
+        U_update = slope @ out.T
+        return W_update, U_update
+
+    report = check_backward(forward, backward, (np.ones((2, 1)), np.ones((3, 1)), W, U), outputs=("out",))
+    assert [finding.right for finding in report.findings] == ["U_update = slope @ h.T"], report

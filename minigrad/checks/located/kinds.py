@@ -177,11 +177,24 @@ def _of_brackets(was: str, is_now: str, of: str) -> tuple[str, str]:
     return "operator precedence", f"the brackets in {was}, in {of}, are wrong: it should be {is_now}"
 
 
+def _factors_exchanged(old: ast.AST, new: ast.AST) -> bool:
+    """Whether two matrix products have the same factors the other way round."""
+    pairs = [
+        [ast.dump(part) for part in (node.left, node.right)]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+        else []
+        for node in (old, new)
+    ]
+    return bool(pairs[0]) and pairs[0] == pairs[1][::-1]
+
+
 def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str]:
     """What is wrong where one part stands in the place of another."""
     was, is_now = ast.unparse(old), ast.unparse(new)
     if _is_regrouped(old, new):
         return _of_brackets(was, is_now, of)
+    if _factors_exchanged(old, new):
+        return "parts in the wrong order", f"the factors of {was}, in {of}, are exchanged: it should be {is_now}"
     if _is_transposed(new, old):
         return "not transposed", f"{was} is not transposed in {of}, and should be"
     if _is_transposed(old, new):

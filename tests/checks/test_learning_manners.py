@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from minigrad import check_backward
 from minigrad.checks import Report
@@ -110,3 +111,48 @@ def test_what_is_added_to_the_weights_is_no_mistake_beside_one() -> None:
 
     report = check_backward(forward, backward, (np.ones((2, 1)), np.ones((3, 1)), W, U), outputs=("out",))
     assert [finding.right for finding in report.findings] == ["U_update = slope @ h.T"], report
+
+
+def walked(xs: Any, W: Any, U: Any) -> Any:
+    h, path = np.zeros((3, 1)), []
+    for x in xs:
+        h = np.tanh(W @ x + U @ h)
+        path.append(h)
+    return h, path
+
+
+def walked_wrapping(xs: Any, W: Any, U: Any, path: Any, dh: Any) -> Any:
+    dW, dU, back = np.zeros_like(W), np.zeros_like(U), dh
+    for t in reversed(range(len(xs))):
+        da = back * (1 - path[t] ** 2)
+        dW += da @ xs[t].T
+        dU += da @ path[t - 1].T
+        back = U.T @ da
+    return dW, dU
+
+
+def walked_repeating(xs: Any, W: Any, U: Any, path: Any, dh: Any) -> Any:
+    dW, dU, back = np.zeros_like(W), np.zeros_like(U), np.zeros_like(dh)
+    for t in reversed(range(len(xs))):
+        da = (dh + back) * (1 - path[t] ** 2)
+        dW += da @ xs[t].T
+        if t > 0:
+            dU += da @ path[t - 1].T
+        back = U.T @ da
+    return dW, dU
+
+
+@pytest.mark.parametrize(
+    ("backward", "kind", "right"),
+    [
+        (walked_wrapping, "index −1 wraps round", "dU += da @ (path[t - 1] if t > 0 else 0 * path[t - 1]).T"),
+        (
+            walked_repeating, "upstream of the wrong step",
+            "da = ((dh if t == len(xs) - 1 else 0 * dh) + back) * (1 - path[t] ** 2)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_true_of_one_end_of_the_loop_alone_is_said_with_its_condition(backward: Any, kind: str, right: str) -> None:
+    example = [np.ones((2, 1))] * 4, np.ones((3, 2)), np.ones((3, 3))
+    report = check_backward(walked, backward, example, outputs=("h", "path"), seconds=40.0)
+    assert [(finding.kind, finding.right) for finding in report.findings] == [(kind, right)], report

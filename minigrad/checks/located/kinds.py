@@ -195,6 +195,10 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
         return _of_brackets(was, is_now, of)
     if _factors_exchanged(old, new):
         return "parts in the wrong order", f"the factors of {was}, in {of}, are exchanged: it should be {is_now}"
+    if isinstance(new, ast.IfExp) and ast.dump(new.body) == ast.dump(old):
+        if isinstance(new.test, ast.Compare) and isinstance(new.test.ops[0], ast.Gt):
+            return "index −1 wraps round", f"{was} in {of} is the last one at the first step: the index −1 wraps round"
+        return "upstream of the wrong step", f"{was} belongs to the last step alone, and is taken at every step in {of}"
     if _is_transposed(new, old):
         return "not transposed", f"{was} is not transposed in {of}, and should be"
     if _is_transposed(old, new):

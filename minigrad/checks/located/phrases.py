@@ -137,6 +137,8 @@ def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
             steps = [f"{part.id} - 1", f"{part.id} + 1"]
         elif isinstance(part, ast.BinOp):
             steps = [ast.unparse(part.left)]
+            if isinstance(part.left, ast.UnaryOp) and isinstance(part.right, ast.Constant) and part.right.value == 1:
+                steps.append(ast.unparse(part).removesuffix("1") + "2")  # counted from the end
         for other in steps:
             yield ", ".join(other if j == k else ast.unparse(inner) for j, inner in enumerate(parts))
 

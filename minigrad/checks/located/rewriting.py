@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
+from minigrad.checks import names
 from minigrad.checks.located.phrases import tight
+from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 
 __all__ = ["rewritten"]
@@ -51,6 +55,9 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         yield from _called(function, node)
     elif isinstance(node, ast.Subscript):
         yield from _indexed(function, node)
+    elif isinstance(node, ast.Name) and (names.is_upstream(node.id) or names.is_gradient(node.id)):
+        ends = dict.fromkeys(loop.last for loop in _loops(function) if node in loop.nodes and node.id not in loop.stored)
+        yield from (f"{node.id} if {last} else 0 * {node.id}" for last in ends)
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield text(node.value)
     elif not isinstance(node, ast.Constant):
@@ -83,6 +90,41 @@ def _indexed(function: Written, node: ast.Subscript) -> Iterator[str]:
         yield from [f"{base}[{other}]"] if other else []
     elif function.segment(index).replace(" ", "") == "-1":
         yield f"{base}[-2]"
+    elif (before := _step_before(function, index)) is not None:
+        text = function.segment(node)
+        yield f"{text} if {before} > 0 else 0 * {text}"
+
+
+def _step_before(function: Written, index: ast.expr) -> str | None:
+    """The counter of an index of the step before, t of t − 1."""
+    counted = isinstance(index, ast.BinOp) and isinstance(index.op, ast.Sub) and function.segment(index.right) == "1"
+    name = function.segment(index.left) if counted and isinstance(index, ast.BinOp) else ""
+    return name if name in counters(function) else None
+
+
+class _Loop(NamedTuple):
+    """A loop over steps: its nodes, the names that are written to in it, and what is true at the last step alone."""
+
+    nodes: frozenset[ast.AST]
+    stored: frozenset[str]
+    last: str
+
+
+@lru_cache(maxsize=64)
+def _loops(function: Written) -> tuple[_Loop, ...]:
+    """The loops over range(n), forwards or backwards."""
+    found = []
+    for loop in ast.walk(function.tree):
+        if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
+            continue
+        steps = loop.iter
+        if isinstance(steps, ast.Call) and function.segment(steps.func) == "reversed" and len(steps.args) == 1:
+            steps = steps.args[0]
+        if isinstance(steps, ast.Call) and function.segment(steps.func) == "range" and len(steps.args) == 1:
+            nodes = frozenset(node for statement in loop.body for node in ast.walk(statement))
+            stored = frozenset(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+            found.append(_Loop(nodes, stored, f"{loop.target.id} == {tight(function.segment(steps.args[0]))} - 1"))
+    return tuple(found)
 
 
 def _inner(node: ast.expr, text: str) -> str:

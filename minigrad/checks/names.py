@@ -44,13 +44,14 @@ AFTER = ("nextt", "next_t", "next", "new", "cur", "current", "out", "after")
 def stem(name: str) -> str:
     """The name without what says that it is a gradient.
 
-    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h")]
-    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h']
+    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h", "_dW", "_W")]
+    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h', 'W', '_W']
     """
-    shorter = SUFFIX.sub("", name)
-    if shorter and shorter != name:
-        return shorter
-    return PREFIX.sub("", SHORT.sub("d", name), count=1)
+    bare = name.lstrip("_")
+    shorter = SUFFIX.sub("", bare)
+    if not shorter or shorter == bare:
+        shorter = PREFIX.sub("", SHORT.sub("d", bare), count=1)
+    return name if shorter == bare else shorter
 
 
 def is_gradient(name: str) -> bool:

@@ -11,9 +11,12 @@ AttributeError: module 'minigrad' has no attribute 'randn'; write Tensor(array),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-__all__ = ["of_module", "of_tensor"]
+from typing_extensions import override
+
+__all__ = ["NamesElsewhere", "of_module"]
 
 
 def _by_name(rows: Mapping[str, str]) -> dict[str, str]:
@@ -36,6 +39,14 @@ _TENSOR = _by_name({
     "clamp": "write x.clip(low, high)",
     "grad_fn": "what computed it is x.node, and minigrad.walk(x) lists all before it",
     "topk sort argsort": "write np.argsort(x), and x.take_along_axis(indices, axis)",
+    (
+        "abs_ add_ addcdiv_ addcmul_ addmm_ bernoulli_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ copy_ cos_ detach_ div_ "
+        "divide_ erf_ exp_ expm1_ exponential_ fill_ fill_diagonal_ floor_ fmod_ index_add_ index_copy_ index_fill_ "
+        "index_put_ lerp_ log_ log1p_ logit_ masked_fill_ masked_scatter_ mul_ multiply_ nan_to_num_ neg_ negative_ "
+        "normal_ pow_ random_ reciprocal_ relu_ remainder_ resize_ round_ rsqrt_ scatter_ scatter_add_ set_ sigmoid_ "
+        "sign_ sin_ softmax_ sqrt_ square_ squeeze_ sub_ subtract_ swapaxes_ t_ tanh_ transpose_ tril_ triu_ true_divide_ "
+        "trunc_ uniform_ unsqueeze_ zero_"
+    ): "tensors are not changed in place: write x = x + 1, and for a parameter p.data[...] = values",
 })  # fmt: skip
 
 _MODULE = _by_name({
@@ -59,11 +70,35 @@ _MODULE = _by_name({
 })  # fmt: skip
 
 
-def of_tensor(kind: str, name: str) -> str:
-    """What to say of an attribute that a Tensor, or a kind of it, does not have."""
-    in_place = "tensors are not changed in place: write x = x + 1, and for a parameter p.data[...] = values"
-    instead = _TENSOR.get(name, in_place if name.endswith("_") and not name.startswith("_") else "")
-    return f"{kind!r} object has no attribute {name!r}{instead and '; ' + instead}"
+class _Elsewhere:
+    """A name that a Tensor does not have: reading it is the error that Python raises, with what to write instead.
+
+    It stands in the class, which therefore needs no ``__getattr__``: where there is one, Python 3.11 takes six times as long
+    for every attribute that there is, and an operation reads ten of them.
+    """
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.name, self.instead = name, instead
+
+    def __get__(self, instance: Any, kind: type) -> Any:
+        if instance is None:
+            raise AttributeError(f"type object {kind.__name__!r} has no attribute {self.name!r}", name=self.name, obj=kind)
+        said = f"{kind.__name__!r} object has no attribute {self.name!r}; {self.instead}"
+        raise AttributeError(said, name=self.name, obj=instance)
+
+
+class NamesElsewhere:
+    """What a Tensor inherits: the names that it does not have."""
+
+    __slots__ = ()
+
+    @override
+    def __dir__(self) -> Iterable[str]:
+        return [name for name in super().__dir__() if name not in _TENSOR]
+
+
+for _name, _instead in _TENSOR.items():
+    setattr(NamesElsewhere, _name, _Elsewhere(_name, _instead))
 
 
 def of_module(name: str) -> str:

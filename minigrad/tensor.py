@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad.atomic import set_all
 from minigrad.backward import backward
-from minigrad.elsewhere import of_tensor
+from minigrad.elsewhere import NamesElsewhere
 from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.flags import flag
 from minigrad.graph import Leaf, Node, Operation
@@ -28,7 +28,7 @@ from minigrad.values import numbers_of
 __all__ = ["Tensor", "forget_gradients", "unrecorded"]
 
 
-class Tensor(Operators, ArrayMethods, PythonObject):
+class Tensor(Operators, ArrayMethods, PythonObject, NamesElsewhere):
     """A NumPy array together with the record of how it was computed.
 
     Args:
@@ -70,11 +70,6 @@ class Tensor(Operators, ArrayMethods, PythonObject):
         self._node = None
         if requires_grad or name is not None:
             self._node = Leaf(array.shape, array.dtype, requires_grad, _checked_name(name))
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            raise AttributeError(of_tensor(type(self).__name__, name), name=name, obj=self)
 
     # ---------------------------------------------------------------- its place in the graph
 

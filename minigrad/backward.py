@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad.atomic import set_all
 from minigrad.errors import DTypeError, GraphError, ShapeError
-from minigrad.gradients import MADE, ArrayAccumulator, Gathered, added_up, own
+from minigrad.gradients import MADE, ArrayAccumulator, Cut, Gathered, Piece, added_up, own
 from minigrad.graph import INPUTS, Gradient, Leaf, Node, Operation, cycle, sweep
 from minigrad.guard import Array
 from minigrad.hooks import Watch
@@ -82,6 +82,9 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
                 latest = -serial
             elif type(total) is Gathered:
                 total.add(source, contribution)
+                continue
+            elif type(total) is Cut and type(contribution) is Piece and total.axis == contribution.span[0]:
+                total.put(contribution)
                 continue
             if type(contribution) is not array or contribution.shape != source.shape or contribution.dtype is not source.dtype:
                 send(source, contribution)

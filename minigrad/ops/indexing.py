@@ -232,14 +232,14 @@ def getitem(x: Any, index: Any) -> Tensor:
 def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
     """The parts of ``x`` at ``spans``."""
     recorded = x._wants and state.recording
-    inputs = (x._node,)
+    array, inputs, operands = x._array, (x._node,), (x,)
     parts = []
     for span in spans:
-        y = x._array[span[3]]
+        y = array[span[3]]
         if recorded:
             node = Part()
             node.span = span
-            parts.append(record(node, y, inputs, (), (x,)))
+            parts.append(record(node, y, inputs, (), operands))
         else:
             parts.append(unrecorded(y))
     return parts

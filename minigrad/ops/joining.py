@@ -185,12 +185,13 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     [(1, 2), (1, 2)]
     """
     x = as_tensor(x, "split")
-    axis = checked_axis(axis, len(x.shape), "split")
-    length = x.shape[axis]
+    shape = x._array.shape
+    axis = checked_axis(axis, len(shape), "split")
+    length = shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         count = int(indices_or_sections)
         if count < 1 or length % count:
-            raise ShapeError(f"split: axis {axis} of shape {x.shape} cannot be cut into {count} equal parts")
+            raise ShapeError(f"split: axis {axis} of shape {shape} cannot be cut into {count} equal parts")
         size = length // count
         return cut(x, pieces(axis, size, count))
     cuts = _places(indices_or_sections)

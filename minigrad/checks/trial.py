@@ -133,13 +133,15 @@ MANY = 8
 def _rate(moved: dict[str, Array], right: dict[str, Array], least: int) -> float | None:
     """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common.
 
-    So many at ``least``; one is enough where the rule is known to multiply by a number.
+    Where none is of the rate that was set, two that agree are enough. So many at ``least``; one is enough where the rule is known to multiply by a number.
     """
     factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
     known = [abs(c) for c in factors if c is not None and abs(abs(c) - 1) > 1e-5]
     common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
     agreeing = sum(abs(common - other) <= 1e-5 * common for other in known) if common is not None else 0
-    if agreeing < 1 or len(known) < least or (least > 1 and agreeing * 2 < len(factors)):
+    as_set = any(c is not None and abs(abs(c) - 1) <= 1e-5 for c in factors)
+    most = agreeing * 2 >= len(factors) or (agreeing > 1 and not as_set)
+    if agreeing < 1 or len(known) < least or (least > 1 and not most):
         return None
     return common
 

@@ -43,6 +43,33 @@ def test_a_factor_on_the_wrong_side_of_a_product_is_named_though_the_weights_are
     assert [finding.right for finding in report.findings] == ["dUv = da @ (self.k * self.before).T"], report
 
 
+class Slow(Gated):
+    """The same at a rate of its own, of which most gradients are wrong."""
+
+    def learn(self, dv: Any, lr: float) -> None:
+        da, dk = dv * (1 - self.v**2), dv * self.k
+        self.Uv, self.Wv = self.Uv - lr / 7 * (da @ self.before.T), self.Wv - lr / 7 * (da @ self.x.T)
+        self.Wk, self.bv = self.Wk - lr / 7 * (dk @ self.x.T), self.bv - lr / 7 * da.sum(axis=1, keepdims=True)
+        self.bk = self.bk - lr / 7 * dk.sum(axis=1, keepdims=True)
+
+    def run(self, x: Any, before: Any) -> Any:
+        self.x, self.before = x, before
+        self.k = sigma(self.Wk @ x + self.bk)
+        self.v = np.tanh(self.Wv @ x + self.Uv @ (self.k * before) + self.bv)
+        return self.v
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bk, self.bv = arrays(bk=(4, 1), bv=(4, 1)).values()
+
+
+def test_a_rate_of_its_own_is_told_by_two_gradients_that_are_right() -> None:
+    cell = Slow()
+    example = arrays(x=(3, 2), before=(4, 2))
+    report = check_backward(cell.run, cell.learn, example, upstream={"lr": 0.3}, seconds=0)
+    assert [stage.text for stage in report.stages if not stage.passed] == ["dWk, dUv, dbk differ"]
+
+
 def leaky(x: Any, c_prev: Any, W: Any, V: Any) -> Any:
     keep, new = sigma(W @ x), np.tanh(V @ x)
     c = keep * c_prev + (1 - keep) * new

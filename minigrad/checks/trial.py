@@ -133,7 +133,8 @@ MANY = 8
 def _rate(moved: dict[str, Array], right: dict[str, Array], least: int) -> float | None:
     """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common.
 
-    Where none is of the rate that was set, two that agree are enough. So many at ``least``; one is enough where the rule is known to multiply by a number.
+    Where none is of the rate that was set, two that agree are enough. So many at ``least``; one is enough where the rule is
+    known to multiply by a number.
     """
     factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
     known = [abs(c) for c in factors if c is not None and abs(abs(c) - 1) > 1e-5]

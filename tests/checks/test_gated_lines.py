@@ -151,3 +151,14 @@ def test_an_object_that_insists_on_something_is_no_mistake(make: Callable[[], In
     cell = make()
     report = check_backward(cell.forward, cell.backward, [np.ones((3, 4))])
     assert report.passed, report
+
+
+def test_a_gradient_that_does_not_depend_on_what_arrives_is_not_called_scaled() -> None:
+    def blend(x: Any, W: Any) -> Any:
+        return np.tanh(W @ x)
+
+    def of_values(dh: Any, x: Any, W: Any) -> Any:
+        return W.T @ np.tanh(W @ x), ((1 - np.tanh(W @ x) ** 2) * dh) @ x.T
+
+    report = check_backward(blend, of_values, arrays(x=(3, 2), W=(4, 3)), returns=("x", "W"), seconds=0)
+    assert not any("scaled" in note for note in report.notes), report

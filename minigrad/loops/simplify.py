@@ -13,8 +13,9 @@ The factors are computed for all steps at once; in the loop a call is left where
 identities: 1 ⊙ a = a and x + (−y) = x − y.
 
 In floating-point numbers these identities hold as long as nothing overflows or underflows on either way, and what is left out
-is finite. So factors larger
-than `LARGEST`, which may do that to g ⊙ a where g ⊙ (a ⊙ b) is fine, are not put together: the loop is run as it was derived.
+is finite. So factors larger than `LARGEST`, which may do that to g ⊙ a where g ⊙ (a ⊙ b) is fine, are not put together: the
+loop is run as it was derived. And g ⊙ [m] has the sign of g where it is zero, which where(m, g, 0) has not: so a selection is a
+factor only where that sign goes nowhere, as in sums, which begin with zero (`_with_signs`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from minigrad.loops.differentiate import Derivative
 from minigrad.loops.program import CARRY, CONST, LOCAL, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.arithmetic import Add, Multiply, Negative, Subtract
+from minigrad.ops.indexing import Slice
+from minigrad.ops.joining import Concatenate
 from minigrad.ops.kinks import Switch, Where
+from minigrad.ops.matmul import Matmul
 
 __all__ = ["LARGEST", "FactorDifference", "FactorProduct", "FactorSum", "simplified"]
 
@@ -87,6 +91,9 @@ class Selection(NamedTuple):
     holds: bool
 
 
+HANDING_ON: Final = (Add, Subtract, Negative, Multiply, Where, Switch, Slice, Concatenate, Pass)
+"""What hands the signs of zeros on, and does nothing else with them."""
+
 OF_FACTORS: Final = {Add: FactorSum, Subtract: FactorDifference, Negative: Negative}
 
 
@@ -103,7 +110,7 @@ def simplified(derivative: Derivative, small: Container[Ref] = ()) -> Derivative
     program = derivative.program
     ones, zeros = ({Ref(CONST, k) for k, value in enumerate(program.consts) if value.number == one} for one in (1, 0))
     ends = [*program.new_carry, *program.ys, *(part.g for part in derivative.contributions)]
-    simple = _Simplified(program, ends, ones, zeros, small)
+    simple = _Simplified(program, ends, ones, zeros, _with_signs(program), small)
     lines = tuple([Line(op, operands) for op, operands in zip(simple.nodes, simple.operands, strict=True)])
     new_carry, ys = tuple(map(simple.end, program.new_carry)), tuple(map(simple.end, program.ys))
     contributions = tuple([part._replace(g=simple.end(part.g)) for part in derivative.contributions])
@@ -117,6 +124,24 @@ def simplified(derivative: Derivative, small: Container[Ref] = ()) -> Derivative
     )
 
 
+def _with_signs(program: Program) -> set[Ref]:
+    """The results the signs of whose zeros can be seen.
+
+    A product of matrices begins each sum with zero, so it is never −0, whatever the signs of its operands' zeros; and what is
+    added to it has its own sign, or none.
+    """
+    sums: set[Ref] = set()
+    for k, line in enumerate(program.lines):
+        if isinstance(line.op, Matmul) or (isinstance(line.op, Add) and sums.intersection(line.operands)):
+            sums.add(Ref(LOCAL, k))
+    seen = {*program.new_carry, *program.ys}
+    for k, line in reversed(list(enumerate(program.lines))):
+        hidden = Ref(LOCAL, k) in sums or (isinstance(line.op, HANDING_ON) and Ref(LOCAL, k) not in seen)
+        if not hidden:
+            seen.update(line.operands)
+    return seen
+
+
 class _Simplified:
     """The lines of a program, rewritten: ``nodes`` and ``operands``, and where a result is found `now`.
 
@@ -125,15 +150,23 @@ class _Simplified:
         wanted: the results that others need.
         ones: the consts that are the number 1.
         zeros: those that are 0.
+        with_signs: the results whose zeros have to keep their signs.
         small: the xs that are known to be at most 1.
     """
 
     def __init__(
-        self, program: Program, wanted: Iterable[Ref], ones: set[Ref], zeros: set[Ref], small: Container[Ref] = ()
+        self,
+        program: Program,
+        wanted: Iterable[Ref],
+        ones: set[Ref],
+        zeros: set[Ref],
+        with_signs: set[Ref],
+        small: Container[Ref] = (),
     ) -> None:
         self.nodes: list[Operation] = []
         self.operands: list[Operands] = []
         self._given, self._ones, self._zeros = [line.op for line in program.lines], ones, zeros
+        self._with_signs = with_signs
         self._depends: list[bool] = []
         self._now: dict[Ref, Ref] = {}
         self._products: dict[Ref, Product] = {}
@@ -170,10 +203,13 @@ class _Simplified:
         return self._now[operand]
 
     def _rewrite(self, node: Operation, operands: Operands, result: Ref) -> None:
-        selection = self._as_selection(node, operands)
-        if selection is not None and self._fit(operands, node):
-            self._selections[result] = selection
-        product = self._as_product(node, operands)
+        if not self._fit(operands, node):
+            product = None
+        else:
+            selection = None if result in self._with_signs else self._as_selection(node, operands)
+            if selection is not None:
+                self._selections[result] = selection
+            product = self._as_product(node, operands, selection)
         if product is not None:
             self._products[result] = product
         elif isinstance(node, Negative):
@@ -209,18 +245,15 @@ class _Simplified:
             node.shape, node.holds = self._program.value(mask).shape, holds
         return self._indicators[mask, holds]
 
-    def _as_product(self, node: Operation, operands: Operands) -> Product | None:
+    def _as_product(self, node: Operation, operands: Operands, selection: Selection | None) -> Product | None:
         """A result that is an arriving gradient times a factor which does not depend on it."""
-        if not self._fit(operands, node):
-            return None
         known = [self._products.get(operand) for operand in operands]
         if isinstance(node, Multiply):
             for g, a in (operands, operands[::-1]):
                 if self._depends_on_state(g) and not self._depends_on_state(a):
                     return self._scaled(g, self.now(a), node)
-        elif isinstance(node, Where | Switch):
-            selection = self._as_selection(node, operands)
-            if selection is not None and self._depends_on_state(selection.selected):
+        elif selection is not None:
+            if self._depends_on_state(selection.selected):
                 return self._scaled(selection.selected, self._indicator(*selection[1:], node), node)
         elif isinstance(node, Add | Subtract | Negative):
             first, *others = known

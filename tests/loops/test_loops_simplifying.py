@@ -69,15 +69,23 @@ IDENTITIES: dict[str, tuple[Linear, list[str]]] = {
     "−g, needed by itself too": (lambda g, f, a, b, c, one: [-g, f + (-g)], ["sub", "neg"]),
     "x − (−y)": (lambda g, f, a, b, c, one: [g - (-f)], ["neg", "sub"]),
     "a + g ⊙ b": (lambda g, f, a, b, c, one: [a + g * b], ["mul", "add"]),
-    "where(m, g, 0) ⊙ a": (lambda g, f, a, b, c, one: [where(c > 0, g, 0.0) * a], ["mul"]),
-    "where(m, g ⊙ a, 0)": (lambda g, f, a, b, c, one: [where(c > 0, g * a, 0.0)], ["mul"]),
-    "where(m, 0, g) + f": (lambda g, f, a, b, c, one: [where(c > 0, 0.0, g) + f], ["mul", "add"]),
-    "where(m, g, 0) where m depends on what arrives": (lambda g, f, a, b, c, one: [where(f > 0, g, 0.0)], ["flat", "where"]),
+    "where(m, g, 0) ⊙ a": (lambda g, f, a, b, c, one: [(where(c > 0, g, 0.0) * a) @ b.T], ["mul", "matmul"]),
+    "where(m, g ⊙ a, 0)": (lambda g, f, a, b, c, one: [where(c > 0, g * a, 0.0) @ b.T], ["mul", "matmul"]),
+    "where(m, 0, g) + f": (lambda g, f, a, b, c, one: [(where(c > 0, 0.0, g) + f) @ b.T], ["mul", "add", "matmul"]),
+    "where(m, 0, g) + a product": (
+        lambda g, f, a, b, c, one: [where(c > 0, 0.0, g) + (f @ b.T) @ a], ["mul", "matmul", "matmul", "add"],
+    ),
+    "where(m, g, 0), whose zeros are seen": (lambda g, f, a, b, c, one: [where(c > 0, g, 0.0) * a], ["where", "mul"]),
+    "where(m, g, 0) where m depends on what arrives": (
+        lambda g, f, a, b, c, one: [where(f > 0, g, 0.0) @ b.T], ["flat", "where", "matmul"],
+    ),
     "what one mask selects": (
-        lambda g, f, a, b, c, one: [(where(m, g, 0.0) + where(m, a, 0.0)) * b for m in [c > 0]], ["add", "mul"],
+        lambda g, f, a, b, c, one: [((where(m, g, 0.0) + where(m, a, 0.0)) * b) @ a.T for m in [c > 0]],
+        ["add", "mul", "matmul"],
     ),
     "what a mask and its opposite select": (
-        lambda g, f, a, b, c, one: [(where(m, g, 0.0) + where(m, 0.0, a)) * b for m in [c > 0]], ["mul", "add", "mul"],
+        lambda g, f, a, b, c, one: [((where(m, g, 0.0) + where(m, 0.0, a)) * b) @ a.T for m in [c > 0]],
+        ["mul", "add", "mul", "matmul"],
     ),
     "g ⊙ a + g": (lambda g, f, a, b, c, one: [g * a + g], ["mul", "add"]),
 }

@@ -15,7 +15,7 @@ from minigrad.graph import OUTPUT, Gradient
 from minigrad.ops.elementwise import NOT_DEFINED, Binary, Unary, number_in, pair, refusal, telling, values
 from minigrad.ops.kinks import switch
 from minigrad.ops.protocol import implements
-from minigrad.recording import operand, record
+from minigrad.recording import for_one_kind, operand, record
 from minigrad.reporting import calmly
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
@@ -32,6 +32,9 @@ class Add(Binary):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return g, g
+
+
+record_add = for_one_kind(record)
 
 
 @implements(np.add)
@@ -53,7 +56,7 @@ def add(a: Any, b: Any) -> Tensor:
         node = Add()
         if a._node is None or b._node is None:
             node.number = number_in(a, b)
-        return record(node, y, (a._node, b._node), (), (a, b))
+        return record_add(node, y, (a._node, b._node), (), (a, b))
     return unrecorded(y)
 
 
@@ -81,6 +84,9 @@ class Subtract(Binary):
         return g, -g if second is not None and second.requires_grad else None
 
 
+record_subtract = for_one_kind(record)
+
+
 @implements(np.subtract)
 def subtract(a: Any, b: Any) -> Tensor:
     """``a − b`` entry by entry.
@@ -100,7 +106,7 @@ def subtract(a: Any, b: Any) -> Tensor:
         node = Subtract()
         if a._node is None or b._node is None:
             node.number = number_in(a, b)
-        return record(node, y, (a._node, b._node), (), (a, b))
+        return record_subtract(node, y, (a._node, b._node), (), (a, b))
     return unrecorded(y)
 
 
@@ -115,6 +121,9 @@ class Multiply(Binary):
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         b, a = saved
         return None if b is None else g * b, None if a is None else g * a
+
+
+record_multiply = for_one_kind(record)
 
 
 @implements(np.multiply)
@@ -137,7 +146,7 @@ def multiply(a: Any, b: Any) -> Tensor:
         node = Multiply()
         if a._node is None or b._node is None:
             node.number = number_in(a, b)
-        return record(node, y, (a._node, b._node), kept, (a, b))
+        return record_multiply(node, y, (a._node, b._node), kept, (a, b))
     return unrecorded(y)
 
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from minigrad.errors import DTypeError, MinigradError, ShapeError
 from minigrad.graph import OUTPUT, Operation
-from minigrad.recording import Constant, operand, record
+from minigrad.recording import Constant, for_one_kind, operand, record
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -88,7 +88,7 @@ class Unary(Operation):
 def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
     """What applies an operation; made once for each kind, so that what they differ in need not be looked up each time."""
     function, label, keeps = kind.function, kind.label, kind.keeps
-    by_result = keeps == (OUTPUT,)
+    by_result, record_it = keeps == (OUTPUT,), for_one_kind(record)
 
     def apply(x: Any) -> Tensor:
         if type(x) is not Tensor:
@@ -101,9 +101,9 @@ def applier(kind: type[Unary]) -> Callable[[Any], Tensor]:
             return unrecorded(y)
         if type(y) is not ndarray:
             y = np.asarray(y)
-        return record(kind(), y, (x._node,), (y,) if by_result else (x.lend(kind),) if keeps else (), (x,))
+        return record_it(kind(), y, (x._node,), (y,) if by_result else (x.lend(kind),) if keeps else (), (x,))
 
-    return apply
+    return for_one_kind(apply)
 
 
 def refusal(label: str, *operands: Tensor | Constant) -> MinigradError:

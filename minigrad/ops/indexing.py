@@ -13,7 +13,7 @@ from minigrad.errors import IndexingError
 from minigrad.gradients import Partial, Piece, Span
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.shape import View, as_tensor
-from minigrad.recording import operand, plain, record
+from minigrad.recording import for_one_kind, operand, plain, record
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -229,6 +229,9 @@ def getitem(x: Any, index: Any) -> Tensor:
     return record(node, y, (x._node,), (), (x,))
 
 
+record_part = for_one_kind(record)
+
+
 def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
     """The parts of ``x`` at ``spans``."""
     recorded = x._wants and state.recording
@@ -239,7 +242,7 @@ def cut(x: Tensor, spans: Iterable[Span]) -> list[Tensor]:
         if recorded:
             node = Part()
             node.span = span
-            parts.append(record(node, y, inputs, (), operands))
+            parts.append(record_part(node, y, inputs, (), operands))
         else:
             parts.append(unrecorded(y))
     return parts

@@ -14,7 +14,7 @@ from minigrad.gradients import OuterProduct
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
 from minigrad.ops.shape import Transpose
-from minigrad.recording import operand, record
+from minigrad.recording import for_one_kind, operand, record
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -82,6 +82,9 @@ def product(a: Any, b: Any) -> Any:
     return np.matmul(a, b)
 
 
+record_matmul = for_one_kind(record)
+
+
 @implements(np.matmul)
 def matmul(a: Any, b: Any) -> Tensor:
     """The matrix product ``a @ b``, with NumPy's rules for vectors and for batches of matrices.
@@ -123,6 +126,6 @@ def matmul(a: Any, b: Any) -> Tensor:
     if isinstance(weight, Transpose) and weight.of_matrix and weight.saved is not None:
         node.transpose_b = True
         kept_b = b._array.T if a._wants else None
-        return record(node, y, (a._node, weight.sources[0]), (kept_b, kept_a), (a, b))
+        return record_matmul(node, y, (a._node, weight.sources[0]), (kept_b, kept_a), (a, b))
     node.transpose_b = False
-    return record(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a), (a, b))
+    return record_matmul(node, y, (a._node, weight), (b.lend(Matmul) if a._wants else None, kept_a), (a, b))

@@ -12,7 +12,7 @@ from typing_extensions import override
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.graph import Gradient, Operation
 from minigrad.ops.protocol import implements
-from minigrad.recording import Constant, operand, record
+from minigrad.recording import Constant, for_one_kind, operand, record
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 
@@ -205,6 +205,9 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     return record_view(node, y, x)
 
 
+record_reversed = for_one_kind(record)
+
+
 def reversed_axes(x: Tensor) -> Tensor:
     """``x.T``: a weight's at every step, so it is worth a way of its own."""
     y = x._array.T
@@ -213,7 +216,7 @@ def reversed_axes(x: Tensor) -> Tensor:
     node = Transpose()
     node.axes = None
     node.of_matrix = y.ndim == 2
-    return record(node, y, (x._node,), (), (x,))
+    return record_reversed(node, y, (x._node,), (), (x,))
 
 
 @implements(np.swapaxes)

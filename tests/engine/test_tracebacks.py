@@ -48,7 +48,7 @@ from minigrad.ops import arithmetic
 
 
 def test_a_mistake_of_minigrads_own(monkeypatch):
-    monkeypatch.setattr(arithmetic, "record", None)
+    monkeypatch.setattr(arithmetic, "record_multiply", None)
     Tensor([1.0], requires_grad=True) * 2
 '''
 

@@ -46,6 +46,9 @@ def diagnosed(
     lines = located(sorted([*others, *trials, *longer], key=lambda trial: trial.steps), rtol, share(deadline, 2, LOCATED))
     if lines:
         return lines, None
+    telling = [trial for trial in longer if any(g.any() for g in trial.given.values())]
+    if telling and not any(g.any() for g in first.given.values()):  # a loop that runs no step: longer ones tell what is wrong
+        trials, longer, first = telling, [], telling[0]
     best = _explained(first, trials[1:], rtol, share(deadline, 2 if longer else 1), others=longer)
     if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
         starts = list(itertools.islice(itertools.product(*([c, *best.synonyms.get(c, ())] for c in best.changes)), 4))

@@ -31,6 +31,7 @@ EFFECTS = {
     "state gradient accumulated": "early steps get the gradients of all later ones again and again: they grow with T",
     "states exchanged": "each state gets the other's gradient at every step",
     "truncated": "dependencies longer than the window are not learnt",
+    "wrong accumulator": "one gradient is that of two quantities, the other lacks what it is made of",
     "overwritten, not accumulated": "all steps but one are ignored",
     "last step only": "all steps but the last are ignored",
     "some steps only": "what the other steps have to say of it is lost, or counts where it should not",

@@ -13,6 +13,8 @@ from mistakes import BY_ID, report_of
 
 from minigrad import check_backward
 from minigrad.checks import Report
+from minigrad.checks.located.statements import carried_on
+from minigrad.checks.located.written import Written
 
 CELL, LOOP = "course_columns:rnn_cell_backward", "course_columns:rnn_backward"
 NAMED = [
@@ -86,6 +88,39 @@ def test_mistakes_that_hide_each_other_are_found_one_after_the_other() -> None:
         "grads = gru_step_backward(dhs[t] + dh_next, caches[t], p)",
         "dh_prev = dh * z",
     }
+
+
+SEVERAL = [
+    (
+        "course_columns:lstm_cell_backward",
+        [("* it * (1 - it)", "* ft * (1 - ft)"), ("dbo = np.sum(dot", "dbo = np.mean(dot")],
+    ),
+    (
+        "course_columns:rnn_cell_backward",
+        [("(1 - a_next**2) * da_next", "da_next"), ("np.dot(dtanh, a_prev.T)", "np.dot(dtanh, a_next.T)")],
+    ),
+    ("rows_stacked:rnn_backward", [("range(T - 1, -1, -1)", "range(T - 1, 0, -1)"), ("db += db_t", "db = db_t")]),
+    ("characters:backward", [("dy[targets[t]] -= 1", "dy[inputs[t]] -= 1"), ("np.dot(Whh.T, dhraw)", "np.dot(Whh, dhraw)")]),
+]
+
+
+@pytest.mark.parametrize(("case", "mistakes"), SEVERAL, ids=["twice in a line", "upstream", "loop", "in place"])
+def test_several_mistakes_are_named_line_by_line(case: str, mistakes: list[tuple[str, str]]) -> None:
+    report = check_backward(*functions(BY_ID[case], *mistakes), BY_ID[case].arguments(), seconds=30.0, **BY_ID[case].options)
+    assert report.named, report
+    assert len(report.findings) == 2
+    for _, wrong in mistakes:
+        assert sum(wrong in finding.where for finding in report.findings) == 1, report
+
+
+def test_what_is_no_state_is_not_said_to_be_carried() -> None:
+    text = "def f(T, x):\n    n = T\n    back = x\n    for t in range(n):\n        dx = x[t] + back\n    return dx\n"
+    function = Written(of_nothing, text, 1)
+    assert list(carried_on(function, function.tree.body[2])) == ["back = dx"]  # type: ignore[arg-type]
+
+
+def of_nothing() -> None:
+    pass
 
 
 def test_what_is_not_named_is_narrowed_down_to_the_first_value_that_is_no_gradient() -> None:

@@ -109,6 +109,12 @@ class At:
         factors = np.where(costs < 1, costs, np.inf)
         yield from self._tried(factors, combined(np.multiply), lambda k: product_of(here, pool.text(k)))
 
+    def renamed(self) -> Iterator[Edit]:
+        """What has a name and could stand here, as far as the outlet is a gradient then."""
+        pool = self.at_hand.pool(self.now[0].shape)
+        costs = np.where(pool.costs == 0, 0.0, np.inf)
+        yield from (edit for _, edit in self._tried(costs, pool.stacks, pool.text) if edit.hit)
+
     def _is_factor(self) -> bool:
         """Whether a sum in this place would need brackets, and has none: so nobody writes a derivative."""
         node = self.place.node
@@ -135,6 +141,7 @@ class At:
         count = len(self.visits)
         table = np.full((count, len(costs)), np.nan)
         hits, changed = np.ones(len(costs), bool), np.zeros(len(costs), bool)
+        anew = np.full(len(costs), not self.right)  # what is right stays so where nothing changes
         for number in (*range(self.changing, count), *range(self.changing)):
             marks, size, shape = self._results(values[number][kept], number)
             same = (shape == self.outlets[number].shape) & (np.abs(marks - self.before[number]) <= 1e-9 * np.abs(marks))
@@ -144,12 +151,14 @@ class At:
             else:
                 changed[kept] |= ~same
                 if number < self.early:  # later on, what comes of the mistake may be wrong already
+                    anew[kept] |= ~same
                     hits[kept] &= self._known(marks, self.totals[number], size) & (np.abs(marks) > NOTHING)
                 if number == 0:  # what has a name already is right there, and not a step further
                     hits[kept] &= ~self._named(marks)
                 if number == 0 and self.early == 1:  # what is 0 here says nothing
                     hits[kept] &= values[0][kept].any(axis=tuple(range(1, values[0].ndim)))
                 kept = kept[np.isfinite(marks)]
+        hits &= anew
         simple = (costs < 0) | ((costs == 0) & (not self.right))
         for k in kept[(changed & (hits | simple))[kept]]:
             hit = (0.5 if self.right and not self.whole else 1.0) if hits[k] else 0.0

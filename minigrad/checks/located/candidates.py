@@ -15,7 +15,7 @@ from typing import Any
 from minigrad.checks.located.at_place import At, LostError
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.kinds import factors_of
-from minigrad.checks.located.phrases import Phrase, expressions
+from minigrad.checks.located.phrases import HOLE, Phrase, compiled, expressions
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.statements import all_statements, carried_on, rewritten_statement
@@ -131,6 +131,27 @@ def at_places(
             if other is None or (other.cost, _longer(other)) > (edit.cost, _longer(edit)):
                 best[place.outlet, mark] = edit
     yield from best.values()
+    yield from _renamed(places, at_hand, truths, early, whole, late)
+
+
+def _renamed(
+    places: Sequence[Place], at_hand: AtHand, truths: Truths, early: int, whole: bool, late: Callable[[], bool]
+) -> Iterator[Edit]:
+    """Another name in the place of one that stands in an array more than once, where that gives a gradient."""
+    alike: dict[tuple[ast.expr, str], list[Place]] = defaultdict(list)
+    for place in places:
+        if isinstance(place.node, ast.Name | ast.Attribute | ast.Subscript) and place.around is not None:
+            alike[place.outlet, place.function.segment(place.node)].append(place)
+    for (outlet, _), same in alike.items():
+        if len(same) > 1 and not late():
+            nodes = [place.node for place in same]
+            around = compiled(same[0].function.segment(outlet, [(node, HOLE) for node in nodes]))
+            try:
+                tried = list(At(same[0]._replace(around=around), at_hand, truths, early, whole).renamed())
+            except LostError:
+                continue
+            for edit in tried:
+                yield edit._replace(places=[(node, edit.places[0][1]) for node in nodes])
 
 
 def _longer(edit: Edit) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.located.phrases import OWN_SCOPES, compiled, evaluated
+from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import Truths, marks_of
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
@@ -25,6 +26,8 @@ GRADIENTS = re.compile(r"^(?:d|dp|gradients?|grads?)$")
 __all__ = ["PART", "UNKNOWN", "WHOLE", "Seen", "looked_at", "target_of"]
 
 UNKNOWN, PART, WHOLE = 0, 1, 2
+HANDED_ON = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
+"""What computes nothing by itself, or may not."""
 
 
 class Seen(NamedTuple):
@@ -35,6 +38,7 @@ class Seen(NamedTuple):
         known: whether its value is the gradient of something (2), a part of one (1), or neither (0).
         clean: at how many of its first visits all gradients that it is computed from are known.
         reads: the gradients that it is computed from.
+        mark: that of its value, where it computes something and hands nothing on; else 0.
     """
 
     function: Written
@@ -42,14 +46,20 @@ class Seen(NamedTuple):
     known: int
     clean: int
     reads: tuple[str, ...]
+    mark: float = 0.0
 
 
 def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
     """The lines that compute gradients, in the order in which they run."""
     owner = {statement: f for f in functions for statement in ast.walk(f.tree) if isinstance(statement, ast.stmt)}
     made = {function: _made_of_gradients(function) for function in functions}
+    unfinished = _unfinished(functions)
     found = []
     for statement, visits in seen.items():
+        if statement in unfinished:
+            line = _in_place(owner[statement], statement, visits[:EARLY], truths, unfinished[statement])
+            found += [line] if line is not None else []
+            continue
         value = statement.value if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) else None
         if value is not None and statement in owner and not _is_update(statement):
             line = _looked_at(owner[statement], statement, value, visits[:EARLY], truths, made[owner[statement]])
@@ -73,6 +83,49 @@ def _made_of_gradients(function: Written) -> frozenset[str]:
     return frozenset(found)
 
 
+def _unfinished(functions: Sequence[Written]) -> dict[ast.stmt, bool]:
+    """The lines by which a gradient is made that is changed in place, ``dy = p; dy[k] -= 1``; True for the last of each."""
+    found: dict[ast.stmt, bool] = {}
+    for function in functions:
+        last: dict[tuple[int, str], ast.stmt] = {}
+        for statement, block in all_statements(function.tree):
+            name = _base(_target(statement)) if isinstance(statement, ast.Assign | ast.AugAssign) else ""
+            before = last.get((id(block), name))
+            if name and before is not None and _changes(statement):
+                found |= {before: False, statement: True}
+            if name and _is_gradient(_target(statement)):
+                last[id(block), name] = statement
+    return found
+
+
+def _changes(statement: ast.stmt) -> bool:
+    """Whether a line changes what is there by what is no gradient."""
+    return isinstance(statement, ast.AugAssign) and not any(map(_is_gradient, _parts(statement.value)))
+
+
+def _base(node: ast.AST | None) -> str:
+    node = node.value if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant) else node
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _in_place(
+    function: Written, statement: ast.stmt, visits: Sequence[Visit], truths: Truths, last: bool
+) -> Seen | None:
+    """A line that is one of several by which a gradient is made: it is known by what the last of them leaves."""
+    known, name = WHOLE, _base(_target(statement))
+    for visit in visits if last else ():
+        after = {**visit, name: np.array(visit.get(name))}
+        try:
+            exec(function.segment(statement), function.function.__globals__, after)
+        except Exception:
+            return None
+        value = np.asarray(after[name])
+        if value.dtype.kind != "f" or value.size < 2:
+            return None
+        known = min(known, _known(value, 0.0, truths))
+    return Seen(function, statement, known, len(visits), ()) if last else None
+
+
 def _looked_at(
     function: Written,
     statement: ast.stmt,
@@ -84,16 +137,21 @@ def _looked_at(
     known, clean, gradient = WHOLE, 0, _is_gradient(_target(statement))
     least: list[int] = []
     parts = [part for part in _parts(value) if _is_gradient(part) or _name(part) in made]
+    nothing = 0
     for number, visit in enumerate(visits):
         result = _spread(function, statement, _value(function, value, visit), visit)
         if result is None or result.size < 2:
             return None
         arrays = [_value(function, part, visit) for part in parts]
         given = [array for array in arrays if array is not None and array.size > 1 and array.any()]
-        if not given and (not result.any() or truths.is_of_forward(result)):
+        if not given and not result.any():
+            nothing += 1
+            clean += clean == number
+            continue
+        if not given and truths.is_of_forward(result):
             return None  # g = cache["g"], a gate
         gradient = gradient or bool(given)
-        how = [PART if array is None or array.size < 2 else _known(array, 0.0, truths) for array in arrays]
+        how = [_how_read(array, truths) for array in arrays]
         least = least or how
         if UNKNOWN not in how and all(
             x >= y or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=True)
@@ -102,7 +160,10 @@ def _looked_at(
         if not number or clean > number:
             known = min(known, _known(result, _before(function, statement, visit, result), truths))
     reads = tuple(function.segment(part) for part in parts)
-    return Seen(function, statement, known, clean, reads) if gradient else None
+    if nothing == len(visits):  # where all that arrives is 0, something is missing
+        return Seen(function, statement, UNKNOWN, 1, reads) if gradient and reads and nothing > 1 else None
+    mark = 0.0 if isinstance(value, HANDED_ON) or not visits else _mark(_value(function, value, visits[0]))
+    return Seen(function, statement, known, clean, reads, mark) if gradient else None
 
 
 def target_of(function: Written, statement: ast.stmt) -> str:
@@ -162,6 +223,17 @@ def _before(function: Written, statement: ast.stmt, visit: Visit, result: Array)
         return 0.0
     value = _value(function, statement.target, visit)
     return float(marks_of(value, value.ndim)) if value is not None and value.shape == result.shape else 0.0
+
+
+def _how_read(value: Array | None, truths: Truths) -> int:
+    """How known an operand is; a value of the forward pass, g for a gate, is no gradient, whatever it is called."""
+    if value is None or value.size < 2 or not value.any():
+        return PART
+    return _known(value, 0.0, truths) or (PART if truths.is_of_forward(value) else UNKNOWN)
+
+
+def _mark(value: Array | None) -> float:
+    return 0.0 if value is None else float(marks_of(value, value.ndim))
 
 
 def _known(value: Array, before: float, truths: Truths) -> int:

@@ -9,14 +9,16 @@ import ast
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.frontier import PART, WHOLE, Seen, looked_at, target_of
+from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, looked_at, target_of
 from minigrad.checks.located.state import State
+from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.trying import switchable
+from minigrad.checks.located.watching import EARLY
 from minigrad.checks.located.written import running_as
 from minigrad.checks.trial import Trial
 
@@ -31,9 +33,9 @@ STATES = 12
 """So many states are gone on from, the best first."""
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""
-CHUNKS = (0, 60, 600)
+FEW, MANY = 60, 600
 """How many corrections are put into one program: the likeliest by themselves, since they are often enough."""
-COMPARED = 20
+COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
 
@@ -67,13 +69,15 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         seen = search.watched(functions, search.trials[-1])
     lines = looked_at(functions, seen, search.truths)
     trial, kept = search.trials[shortest], right[shortest]
-    open_lines = [line for line in lines if line.clean and line.known < WHOLE]
-    first = sorted(open_lines, key=_is_collected)[:FIRST]
-    further: list[tuple[Any, State]] = []
-    for number, group in enumerate(_groups(first, lines)):
-        done, better = _tried(search, state, seen, group, trial, kept, patient)
+    first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
+    lost = any(line.known == UNKNOWN for line in first)
+    for number, group in enumerate(_groups(first, lines) if lost else _known_groups(first, lines, _calls(state, seen))):
+        everything = None if number else (lambda edit: bool(edit.after) or isinstance(edit.statement, ast.For) or not lost)
+        done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, everything)
         if done:
-            return done, []
+            same = {other.edits[-1].statement for other in done if other.edits[-1].kind}
+            again = [line for line in lines if line.statement in same and line not in group]  # perhaps less is to be changed
+            return done + (_tried(search, state, seen, again, trial, kept, True, None)[0] if again else []), []
         for gained, rank, edit in better[:COMPARED]:
             if search.late():
                 break
@@ -91,34 +95,77 @@ def _is_collected(line: Seen) -> bool:
     return line.known == PART and isinstance(line.statement, ast.AugAssign)
 
 
+def _in_order(lines: Sequence[Seen]) -> list[Seen]:
+    """The lines that give no whole gradient, as they run; what gives a part of one that no wrong line needs is behind."""
+    open_lines = [line for line in lines if line.clean and line.known < WHOLE]
+    needed = {(x.function, name) for x in open_lines if x.known == UNKNOWN for name in x.reads}
+    return sorted(
+        open_lines,
+        key=lambda x: (_is_collected(x), x.known != UNKNOWN and (x.function, target_of(x.function, x.statement)) not in needed),
+    )
+
+
 def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     """The lines in which to look, one group after the other.
 
-    The first that gives no gradient, with those that write to the same place; those that give one, but perhaps that of
+    The first that gives no gradient, with those that write to the same place, and those that give one, but perhaps that of
     something else, since several that give none need it; the others that give none.
     """
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
     needed = Counter((line.function, name) for line in first for name in set(line.reads))
-    yield [*first[:1], *same]
-    yield [x for x in lines if x not in first and x not in same and needed[places[x.statement]] > 1]
+    shared = [x for x in lines if x not in first and x not in same and needed[places[x.statement]] > 1]
+    yield [*first[:1], *same, *shared]
     rest = [x for x in first[1:] if x not in same]
     yield rest[:2]
     yield rest[2:]
 
 
+def _known_groups(first: list[Seen], lines: Sequence[Seen], calls: list[Seen]) -> Iterator[list[Seen]]:
+    """The same where all lines give gradients, but perhaps not those that they should: what is handed on, then the others."""
+    plain = (ast.Name, ast.Attribute, ast.Subscript)
+    yield [*calls, *(line for line in lines if isinstance(getattr(line.statement, "value", None), plain))]
+    yield from _groups(first, lines)
+
+
+def _calls(state: State, seen: Mapping[ast.stmt, Any]) -> list[Seen]:
+    """Where gradients are handed to another of the functions."""
+    names = {function.tree.name for function in state.functions.values()}
+    found = []
+    for function in state.functions.values():
+        for statement, _ in all_statements(function.tree):
+            inside = [] if hasattr(statement, "body") else list(ast.walk(statement))
+            called = [node.func for node in inside if isinstance(node, ast.Call)]
+            if statement in seen and any(function.segment(node).rpartition(".")[2] in names for node in called):
+                found.append(Seen(function, statement, WHOLE, EARLY, ()))
+    return found
+
+
 def _tried(
-    search: Search, state: State, seen: Any, lines: Sequence[Seen], trial: Trial, kept: frozenset[str], patient: bool
+    search: Search,
+    state: State,
+    seen: Any,
+    lines: Sequence[Seen],
+    trial: Trial,
+    kept: frozenset[str],
+    patient: bool,
+    everything: Callable[[Edit], bool] | None,
 ) -> tuple[list[State], list[tuple[int, float, Edit]]]:
-    """What comes of all that may be tried in some lines: the states in which all is right, and what may be better."""
+    """What comes of all that may be tried in some lines: the states in which all is right, and what may be better.
+
+    Other statements, too, are written otherwise as a whole, if ``everything`` says so.
+    """
     statements = {line.statement for line in lines}
-    edits = [e for function in state.functions.values() for e in of_statements(function) if e.statement in statements]
+    edits = [e for function in state.functions.values() for e in of_statements(function)]
+    edits = [e for e in edits if e.statement in statements or (everything is not None and everything(e))]
     for function in state.functions.values():
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits = sorted([*edits, *search.corrections(state, seen, lines)], key=lambda edit: edit.rank)
+    likely = [edit for number, edit in enumerate(edits) if number < FEW or edit.hit == 1]
+    edits = [*likely, *(edit for number, edit in enumerate(edits) if number >= FEW and edit.hit < 1)]
     done: list[State] = []
     better: list[tuple[int, float, Edit]] = []
-    for begin, end in zip(CHUNKS, (*CHUNKS[1:], len(edits)), strict=True):
+    for begin, end in itertools.pairwise((0, len(likely), MANY, max(len(edits), MANY))):
         chunk = edits[begin:end]
         with switchable(list(state.functions.values()), chunk) as switch:
             for number, edit in enumerate(chunk):
@@ -147,4 +194,6 @@ def _wrong(search: Search, state: State) -> int:
 
 
 def _missing(lines: Sequence[Seen]) -> int:
-    return sum(WHOLE - line.known for line in lines)
+    """How much of the lines gives no gradient, or one that another line gives already."""
+    marks = [f"{line.mark:.9e}" for line in lines if line.known and line.mark]
+    return sum(WHOLE - line.known for line in lines if not _is_collected(line)) + len(marks) - len(set(marks))

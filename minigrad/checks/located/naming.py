@@ -52,8 +52,10 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
         if not options:
             return []
         options.sort(key=lambda option: option[0])
-        (_, state, lines), others = options[0], options[1:3]
-        return _findings(search, originals, state, lines, [lines for _, _, lines in others])
+        _, state, lines = options[0]
+        different = {_pair(other): other for _, _, other in reversed(options)}  # one line may come of several corrections
+        others = [different[text] for text in reversed(different) if text != _pair(lines)]
+        return _findings(search, originals, state, lines, others[:2])
 
 
 def _awkward(line: Line) -> float:

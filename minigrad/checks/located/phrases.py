@@ -139,6 +139,8 @@ def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
             steps = [ast.unparse(part.left)]
             if isinstance(part.left, ast.UnaryOp) and isinstance(part.right, ast.Constant) and part.right.value == 1:
                 steps.append(ast.unparse(part).removesuffix("1") + "2")  # counted from the end
+        if not isinstance(part, ast.Slice) and not any(isinstance(n, ast.Name) and n.id in counted for n in ast.walk(part)):
+            steps += counted
         for other in steps:
             yield ", ".join(other if j == k else ast.unparse(inner) for j, inner in enumerate(parts))
 

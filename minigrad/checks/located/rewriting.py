@@ -49,6 +49,7 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
     elif isinstance(node, ast.IfExp):
         yield text(node.body)
         yield text(node.orelse)
+        yield f"{text(node.body)} + {text(node.orelse)}"
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         yield from (f"{value:g}" for value in (node.value + 1, node.value - 1, 1, -node.value) if value != node.value)
     elif isinstance(node, ast.Call):

@@ -14,9 +14,10 @@ from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import at_places, everywhere, of_statements
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.frontier import WHOLE, Seen, looked_at
+from minigrad.checks.located.frontier import Seen, looked_at
 from minigrad.checks.located.functions import editable, is_pure
 from minigrad.checks.located.guided import guided
+from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.phrases import Phrase, phrases
 from minigrad.checks.located.places import Place, places_of
 from minigrad.checks.located.state import State
@@ -97,7 +98,7 @@ class Search:
         start = State({function.function: function for function in originals})
         done = guided(self, start) or guided(self, start, patient=True)
         if done and len(done[0].edits) > 1:
-            done = self.extended(start, alone=True)[0] or done  # one correction is likelier than several
+            done = self.extended(start, self.shared(originals, done[0]))[0] or done  # one correction is likelier than several
         if done or self.late():
             return originals, done
         waiting = [start]
@@ -116,11 +117,24 @@ class Search:
                 break
         return originals, []
 
-    def extended(self, state: State, alone: bool = False) -> tuple[list[State], list[tuple[Any, State]]]:
-        """The states that one more edit leads to: those with which all is right, and those with which more is.
+    def shared(self, originals: Sequence[Written], done: State) -> set[ast.stmt]:
+        """Where one correction could stand for several: what they all read is written there, or handed to their function."""
+        lines = [line for f in originals for line in lines_between(f, done.functions[f.function]) or ()]
+        named = [{n.id for n in ast.walk(line.statement) if isinstance(n, ast.Name)} for line in lines]
+        read = set.intersection(*named) if named else set[str]()
+        inside = {line.function.tree.name for line in lines}
+        found: set[ast.stmt] = set()
+        for function in originals:
+            for statement, _ in all_statements(function.tree):
+                names = [n for n in ast.walk(statement) if isinstance(n, ast.Name | ast.Attribute)]
+                stored = any(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in read for n in names)
+                called = any((n.id if isinstance(n, ast.Name) else n.attr) in inside for n in names)
+                if stored or called or isinstance(statement, ast.For):
+                    found.add(statement)
+        return found
 
-        ``alone``: the edit has to make all right, so that it is looked for only where all that is wrong depends on it.
-        """
+    def extended(self, state: State, only: set[ast.stmt] | None = None) -> tuple[list[State], list[tuple[Any, State]]]:
+        """The states that one more edit, ``only`` in some statements, leads to: where all is right, and where more is."""
         functions = list(state.functions.values())
         with running_as(state.codes()):
             before = [self.right_of(trial) or frozenset() for trial in self.trials]
@@ -130,7 +144,7 @@ class Search:
                 seen.append(self.watched(functions, self.trials[shortest - 1]))
         self.better: list[tuple[Any, Edit]] = []
         self.tried = 0
-        for edits in self.edits(state, seen, shortest, before, alone):
+        for edits in self.edits(state, seen, shortest, before, only):
             self.tried += len(edits)
             done = self.tried_out(functions, edits, shortest, before[shortest])
             finished = [s for edit in done[:8] if self.is_right(s := state.with_edit(edit))]
@@ -161,20 +175,27 @@ class Search:
         return sorted(done, key=lambda edit: edit.rank)
 
     def edits(
-        self, state: State, seen: list[dict[Any, list[Visit]]], shortest: int, before: list[frozenset[str]], alone: bool
+        self,
+        state: State,
+        seen: list[dict[Any, list[Visit]]],
+        shortest: int,
+        before: list[frozenset[str]],
+        only: set[ast.stmt] | None = None,
     ) -> Iterator[list[Edit]]:
         """What may be tried, in groups, the likeliest first: statements, and expressions that no right gradient depends on."""
         functions = list(state.functions.values())
         clean = {line.statement: line.clean or EARLY for line in looked_at(functions, seen[0], self.truths)}
-        places = [place for here in self.places(state, seen[0]).values() for place in here]
+        visited = {statement: visits for statement, visits in seen[0].items() if only is None or statement in only}
+        places = [place for inside in self.places(state, visited).values() for place in inside]
         influence = self.influence(functions, places, self.trials[shortest])
         still = self.influence(functions, places, self.trials[shortest - 1]) if shortest else {}
         right = before[shortest]
         wrong = set(self.trials[shortest].given) - right
         found: list[Edit] = []
-        for everything, fixed in itertools.product((True,) if alone else (True, False), (False, True)):
+        for everything, fixed in itertools.product((True, False) if only is None else (True,), (False, True)):
             if everything and fixed:
-                found += [edit for function in functions for edit in of_statements(function)]
+                whole = [edit for function in functions for edit in of_statements(function)]
+                found += [edit for edit in whole if only is None or edit.statement in only]
             statements: dict[Any, list[Place]] = {}
             for place in places:
                 reached = influence.get(place.outlet, [])
@@ -218,8 +239,7 @@ class Search:
         for line in lines:
             if here := places.get(line.statement):
                 known = self.phrases(line.function, state)
-                early, whole = line.clean or 1, line.known < WHOLE
-                found += at_places(here, seen[line.statement], [], known, self.truths, early, whole, self.late)
+                found += at_places(here, seen[line.statement], [], known, self.truths, line.clean or 1, True, self.late)
         return [*found, *everywhere(found)]
 
     def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:

@@ -36,6 +36,8 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
         yield [(statement, f"{target} = {value}")], "state gradient accumulated"
         if isinstance(statement.op, ast.Sub):
             yield [(statement, f"{target} += {value}")], "sign"
+            if isinstance(statement.target, ast.Subscript):
+                yield [(statement.value, "1")], "softmax derivative"
         if isinstance(statement.op, ast.Add):
             yield [(statement, f"{target} -= {value}")], "sign"
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
@@ -107,10 +109,15 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     parts = [part for target in targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
     for target in parts:
-        if isinstance(target, ast.Subscript):
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            yield from (([(target.slice, key)], "wrong accumulator") for key in _keys(function, target.slice.value))
+        elif isinstance(target, ast.Subscript):
             indices = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
-            indices = [index.slice if isinstance(index, ast.Subscript) else index for index in indices]
+            indices += [index.slice for index in indices if isinstance(index, ast.Subscript)]
             for index in indices:
+                if isinstance(index, ast.Subscript) and isinstance(index.value, ast.Name):
+                    others = [arg.arg for arg in function.tree.args.args if arg.arg != index.value.id]
+                    yield from (([(index.value, other)], "softmax derivative") for other in others)
                 for part in ast.walk(index):
                     if isinstance(part, ast.Name) and part.id in counters(function):
                         others = [name for name in counters(function) if name != part.id]
@@ -128,13 +135,22 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
             yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
 
 
+def _keys(function: Written, key: object) -> Iterator[str]:
+    """The other keys of the same type that occur in a function."""
+    nodes = [node.slice for node in ast.walk(function.tree) if isinstance(node, ast.Subscript)]
+    found = {node.value: None for node in nodes if isinstance(node, ast.Constant) and type(node.value) is type(key)}
+    yield from (repr(other) for other in found if other != key)
+
+
 def carried_on(function: Written, loop: ast.For) -> Iterator[str]:
     """What may be missing at the end of a loop: lines for names that are there before it and not written to in it."""
     names = [node for node in ast.walk(loop) if isinstance(node, ast.Name)]
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     outside = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.lineno < loop.lineno]
-    before = {node.id for node in outside if isinstance(node.ctx, ast.Store)} - stored
+    counted = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+    bounds = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
+    before = {node.id for node in outside if isinstance(node.ctx, ast.Store)} - stored - bounds
     for name in sorted(before):
-        for value in sorted(stored):
+        for value in sorted(stored - counted):
             yield f"{name} = {value}" if name in read else f"{name} += {value}"

@@ -153,12 +153,14 @@ def _looked_at(
         gradient = gradient or bool(given)
         how = [_how_read(array, truths) for array in arrays]
         least = least or how
-        if UNKNOWN not in how and all(
+        now = _known(result, _before(function, statement, visit, result), truths)
+        hidden = not now and any(array is None for array in arrays)  # np.stack(dxs) is as wrong as what was put into dxs
+        if not hidden and UNKNOWN not in how and all(
             x >= y or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=True)
         ):
             clean += clean == number
         if not number or clean > number:
-            known = min(known, _known(result, _before(function, statement, visit, result), truths))
+            known = min(known, now)
     reads = tuple(function.segment(part) for part in parts)
     if nothing == len(visits):  # where all that arrives is 0, something is missing
         return Seen(function, statement, UNKNOWN, 1, reads) if gradient and reads and nothing > 1 else None
@@ -179,7 +181,7 @@ def _target(statement: ast.stmt) -> ast.expr | None:
 
 def _parts(value: ast.AST) -> Iterator[ast.expr]:
     """What has a name in an expression: the longest such parts."""
-    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript) or (isinstance(value, ast.Call) and _taken_out(value)):
         yield value
         return
     for child in ast.iter_child_nodes(value):
@@ -189,12 +191,23 @@ def _parts(value: ast.AST) -> Iterator[ast.expr]:
             yield from _parts(child)
 
 
+def _taken_out(node: ast.AST) -> tuple[ast.expr, ast.Constant] | None:
+    """A collection and a key, where one is taken out of it: ``grads.pop("dh")``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop") and node.args:
+        key = node.args[0]
+        return (node.func.value, key) if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+    return None
+
+
 def _name(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_gradient(node: ast.AST | None) -> bool:
     """Whether the name, or the key under which it is kept, says that it is a gradient."""
+    taken_out = None if node is None else _taken_out(node)
+    if taken_out is not None:
+        return names.is_gradient(str(taken_out[1].value)) or _is_gradient(taken_out[0])
     while isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "T"):
         key = node.slice.value if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) else None
         if isinstance(key, str) and names.is_gradient(key):
@@ -205,7 +218,8 @@ def _is_gradient(node: ast.AST | None) -> bool:
 
 
 def _value(function: Written, node: ast.expr, visit: Visit) -> Array | None:
-    code = compiled(function.segment(node))
+    taken_out = _taken_out(node)  # and not again, at another look at it
+    code = compiled(function.segment(node) if taken_out is None else "{}[{}]".format(*map(function.segment, taken_out)))
     return None if code is None else evaluated(code, function.function.__globals__, visit)
 
 

@@ -81,7 +81,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         for gained, rank, edit in better[:COMPARED]:
             if search.late():
                 break
-            following = state.with_edit(edit)
+            following = state.with_edit(_where_made(search, state, edit, trial))
             wrong = _wrong(search, following)
             if wrong < _missing(lines) or -gained > len(kept):
                 further.append(((gained, wrong, rank), following))
@@ -163,33 +163,55 @@ def _tried(
     edits = sorted([*edits, *search.corrections(state, seen, lines)], key=lambda edit: edit.rank)
     likely = [edit for number, edit in enumerate(edits) if number < FEW or edit.hit == 1]
     edits = [*likely, *(edit for number, edit in enumerate(edits) if number >= FEW and edit.hit < 1)]
-    done: list[State] = []
+    done: list[Edit] = []
     better: list[tuple[int, float, Edit]] = []
     for begin, end in itertools.pairwise((0, len(likely), MANY, max(len(edits), MANY))):
         chunk = edits[begin:end]
         with switchable(list(state.functions.values()), chunk) as switch:
             for number, edit in enumerate(chunk):
-                if search.late() or (done and edit.rank > done[0].edits[-1].rank + 0.3):
+                if search.late() or (done and edit.rank > done[0].rank + 0.3):
                     break
                 switch(number)
                 now = search.right_of(trial)
                 if now is None or not now >= kept:
                     continue
                 if len(now) == len(trial.given) and all(search.whole(other) for other in search.trials):
-                    done.append(state.with_edit(edit))
+                    done.append(edit)
                 elif now > kept or edit.hit or edit.kind:
                     better.append((-len(now), edit.rank, edit))
         if done or search.late() or end >= len(edits) or (not patient and any(edit.hit == 1 for _, _, edit in better)):
             break
     better.sort(key=lambda entry: entry[:2])
-    return [other for other in done[:8] if search.is_right(other)], better
+    found = [state.with_edit(_where_made(search, state, edit, trial)) for edit in done[:8]]
+    return [other for other in found if search.is_right(other)], better
+
+
+def _where_made(search: Search, state: State, edit: Edit, trial: Trial) -> Edit:
+    """The correction; of one that puts something in the place of a name, that of the line which made it, if it is as good."""
+    node, text = edit.places[0] if len(edit.places) == 1 else (edit.statement, "")
+    if not isinstance(node, ast.Name):
+        return edit
+    made = None
+    for statement, _ in all_statements(edit.function.tree):
+        if statement is edit.statement:
+            break
+        if isinstance(statement, ast.Assign) and [t.id for t in statement.targets if isinstance(t, ast.Name)] == [node.id]:
+            made = statement
+    if made is None or any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(made.value)):
+        return edit
+    other = edit._replace(statement=made, places=((made.value, text),))
+    rights = []
+    for one in (edit, other):
+        with running_as(state.with_edit(one).codes()):
+            rights.append(search.right_of(trial))
+    return other if rights[0] == rights[1] else edit
 
 
 def _wrong(search: Search, state: State) -> int:
     """How much of the lines gives no gradient where the functions run as they are now."""
     functions = list(state.functions.values())
     with running_as(state.codes()):
-        seen = search.watched(functions, search.trials[-1])
+        seen = search.watched(functions, search.trials[-1], last=False)
     return _missing(looked_at(functions, seen, search.truths))
 
 

@@ -88,9 +88,9 @@ class Search:
         found = gradients_of(trial)
         return None if found is None else frozenset(n for n, g in found.items() if self.fits(trial, n, g))
 
-    def watched(self, functions: Sequence[Written], trial: Trial) -> dict[ast.stmt, list[Visit]]:
+    def watched(self, functions: Sequence[Written], trial: Trial, last: bool = True) -> dict[ast.stmt, list[Visit]]:
         """The variables before each statement where the backward pass runs as it is now."""
-        return watched(functions, lambda: self.right_of(trial), bool(trial.answer.moved))
+        return watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved), last)
 
     def run(self) -> tuple[list[Written], list[State]]:
         """The functions as they are; and corrections with which all is right, none if there are none."""

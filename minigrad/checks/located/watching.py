@@ -22,8 +22,10 @@ LOOK = "__located__"
 EARLY = 2
 
 
-def watched(functions: Sequence[Written], run: Callable[[], Any], moving: bool = False) -> dict[ast.stmt, list[Visit]]:
-    """The first visits of every statement and the last, while ``run`` runs.
+def watched(
+    functions: Sequence[Written], run: Callable[[], Any], moving: bool = False, last: bool = True
+) -> dict[ast.stmt, list[Visit]]:
+    """The first visits of every statement and, unless it is told not to, the ``last``, while ``run`` runs.
 
     Where the weights are ``moving``, arrays under global names are copied too.
     """
@@ -31,8 +33,10 @@ def watched(functions: Sequence[Written], run: Callable[[], Any], moving: bool =
     found: dict[ast.stmt, list[Visit]] = defaultdict(list)
 
     def look(number: int) -> None:
-        variables = sys._getframe(1).f_locals
         visits = found[places[number][1]]
+        if len(visits) >= EARLY and not last:
+            return
+        variables = sys._getframe(1).f_locals
         if len(visits) > EARLY:
             visits.pop()
         given: dict[str, Any] = {}

@@ -28,6 +28,8 @@ class Written:
 
     def __init__(self, function: FunctionType, text: str, first: int) -> None:
         self.function, self.text, self.first = function, text, first
+        self._bytes = text.encode()
+        self._code: CodeType | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             (definition,) = ast.parse(text).body
@@ -35,7 +37,7 @@ class Written:
             raise SyntaxError("not a function that is written as such")
         self.tree = definition
         self.starts = [0]
-        for line in text.encode().splitlines(keepends=True):
+        for line in self._bytes.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
 
     def line(self, node: ast.AST) -> int:
@@ -49,7 +51,7 @@ class Written:
     def segment(self, node: ast.AST, places: Places = ()) -> str:
         """The text of a node, with other texts in the place of some of the nodes in it."""
         begin, end = self._span(node)
-        text = self.text.encode()
+        text = self._bytes
         parts, here = [], begin
         for inner, new in sorted(places, key=lambda place: self._span(place[0])):
             start, stop = self._span(inner)
@@ -63,7 +65,13 @@ class Written:
 
     def compiled(self, tree: ast.FunctionDef | None = None) -> CodeType:
         """The code of the function, or of another tree for it, to run in its place."""
-        tree = self.tree if tree is None else tree
+        if tree is not None:
+            return self._compiled(tree)
+        if self._code is None:
+            self._code = self._compiled(self.tree)
+        return self._code
+
+    def _compiled(self, tree: ast.FunctionDef) -> CodeType:
         free = self.function.__code__.co_freevars
         bare = ast.FunctionDef(
             tree.name, tree.args, [*tree.body, *_mentioned(free)], [], None, lineno=tree.lineno, col_offset=0
@@ -73,14 +81,18 @@ class Written:
         assert isinstance(outer, ast.FunctionDef)
         outer.body.append(bare)
         module = ast.fix_missing_locations(ast.Module([outer], []))
-        ast.increment_lineno(bare, self.first - 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(module, self.function.__code__.co_filename, "exec", dont_inherit=True)
-        ast.increment_lineno(bare, 1 - self.first)
         for _ in range(2):
             code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
-        return code
+        return _moved_down(code, self.first - 1)
+
+
+def _moved_down(code: CodeType, lines: int) -> CodeType:
+    """The code, and what is defined in it, so many lines further down in its file."""
+    consts = tuple([_moved_down(part, lines) if isinstance(part, CodeType) else part for part in code.co_consts])
+    return code.replace(co_firstlineno=code.co_firstlineno + lines, co_consts=consts)
 
 
 def _mentioned(free: Sequence[str]) -> list[ast.stmt]:

@@ -228,6 +228,7 @@ class Buffers:
         schedule, node = self.schedule, cast(Concatenate, self.schedule.nodes[k])
         parts = schedule.results_of(k)
         homeless = {r for r in parts if r not in self.results and schedule.is_entrywise(Ref(LOCAL, r))}
+        homeless = {r for r in homeless if not isinstance(schedule.nodes[r], Window)}  # nothing computes those
         schedule.stacked[k] = schedule.stacked[k] or any(schedule.stacked[r] for r in homeless)
         self.results[k], self.copies[k] = self._fresh(k), []
         before = (slice(None),) * node.axis

@@ -369,6 +369,21 @@ def test_an_overridden_step_is_what_runs_hoisted_in_layers_and_in_a_language_mod
         np.testing.assert_allclose(hs.numpy(), by_hand(cell, FLOATS)[0].numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("last", ["as it is", "padding"])
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_a_projection_that_mixes_what_belongs_to_several_steps_is_not_hoisted(rows: int, last: str) -> None:
+    class Centred(RNN):
+        def project(self, x: Any) -> Any:
+            return super().project(x - x.mean(axis=0, keepdims=True))
+
+    xs = np.random.default_rng(0).standard_normal((T, rows, D))
+    if last == "padding":
+        xs[2:] = 0.0
+    cell = Centred(D, H, seed=0)
+    found, right = unroll(cell, xs, hoist=True)[0], by_hand(cell, xs)[0]
+    np.testing.assert_allclose(found.numpy(), right.numpy(), rtol=1e-12)
+
+
 def test_weights_that_are_exchanged_in_the_dict_of_a_cell_are_used() -> None:
     for kind in (RNN, GRU, LSTM):
         cell = kind(D, H, seed=0)

@@ -309,7 +309,7 @@ MUTANTS = [
         "backward",
         ("retain_graph is ignored", "def backward", "() if retain_graph else passed", "passed"),
         ("the upstream gradient is not checked", "def seed", "if values.shape != output.shape:", "if False:"),
-        ("backward of a non-scalar sums", "def seed", "if output.size != 1:", "if False:"),
+        ("backward of a non-scalar sums", "def seed", "if array.size != 1:", "if False:"),
         ("integer upstream gradients are taken", "def seed", 'if values.dtype.kind != "f" and not (', "if False and not ("),
     ),
     *rows(
@@ -372,7 +372,7 @@ MUTANTS = [
             "if inspect.isgeneratorfunction(function):",
             "if False:",
         ),
-        ("scopes do not nest", "class scope", "(*found.scope, self._name)", "(self._name,)"),
+        ("scopes do not nest", "class scope", "(*path, self._name)", "(self._name,)"),
         (
             "time_step forgets the scope",
             "class time_step",

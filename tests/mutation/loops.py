@@ -286,8 +286,14 @@ MUTANTS = [
         (
             "loops: factors stay in the loop",
             "class _Simplified",
-            "        product = self._as_product(node, operands)\n",
-            "        product = None\n",
+            "            product = self._as_product(node, operands, selection)\n",
+            "            product = None\n",
+        ),
+        (
+            "loops: a mask's factor loses the sign of a zero",
+            "def _with_signs",
+            "seen = {*program.new_carry, *program.ys}",
+            "seen = set[Ref]()",
         ),
         ("loops: a mask holds where it does not", "class Indicator", "return mask if self.holds", "return mask if True"),
         (
@@ -374,6 +380,12 @@ MUTANTS = [
     ),
     *rows(
         "loops/buffers",
+        (
+            "loops: a part whose windows end is not copied where it is joined",
+            "class Buffers",
+            "if not isinstance(schedule.nodes[r], Window)}",
+            "}",
+        ),
         (
             "loops: joined parts change places",
             "class Buffers",
@@ -682,7 +694,7 @@ MUTANTS = [
         (
             "loops: cut history is forgotten in a recorded pass",
             "class RecordedLoop",
-            "any(stretch.is_cut for stretch in self.stretches) or ",
+            "any(stretch.is_cut for stretch in self.course.steps) or ",
             "",
         ),
         (
@@ -738,9 +750,9 @@ MUTANTS = [
             "            return None\n        sent",
             "            pass\n        sent",
         ),
-        ("loops: factors that are not finite are left as they are", "class Loop", ", *factors])):", "])):"),
+        ("loops: factors that are not finite are left as they are", "class Loop", "if not is_moderate(a):", "if False:"),
         ("loops: signs of zero are lost", "", "NOTHING: Final = -0.0", "NOTHING: Final = 0.0"),
-        ("loops: what is huge is multiplied ahead", "class Loop", "[*g.values(), *ends", "[*ends"),
+        ("loops: what is huge is multiplied ahead", "class Loop", "(*g.values(), *ends.values())", "(*ends.values(),)"),
         ("loops: backward in the order of forward", "class Loop", "not run.reverse", "run.reverse"),
         (
             "loops: the factors of a matrix's gradient change places",
@@ -767,7 +779,7 @@ MUTANTS = [
             "part",
         ),
         ("loops: all is released by any backward pass", "class Loop", "self.values.keep_own()", "self.values.release()"),
-        ("loops: nothing is ever released", "class Loop", "                self.values.release()", "                pass"),
+        ("loops: nothing is ever released", "class Loop", "            self.values.release()", "            pass"),
         ("loops: a watched result is sent its part of a loop", "class Result", "        self.loop.is_written = True\n", ""),
         (
             "loops: a name that is given later is not seen",
@@ -862,7 +874,6 @@ MUTANTS = [
         ("loops: any true value is a promise", "def why_not", "promised is True", "promised"),
         ("loops: an overridden step is hoisted", "def can_hoist", "or type(cell).step is not Cell.step:", "or False:"),
         ("loops: any projection is hoisted", "def _are_alike", "np.allclose(rows, whole, equal_nan=True)", "True"),
-        ("loops: a projection is tried on rows as they are", "def _rows_like", 'if xs.dtype.kind == "f":', "if False:"),
         ("loops: what a step reads holds always", "def memory_of", "not found[0].hold(cell)", "False"),
         ("loops: states of all kinds are one", "def memory_of", "found[1].setdefault(kinds, {})", "found[1].setdefault(0, {})"),
         (

@@ -160,7 +160,8 @@ def _tried(
     edits = [e for e in edits if e.statement in statements or (everything is not None and everything(e))]
     for function in state.functions.values():
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
-    edits = sorted([*edits, *search.corrections(state, seen, lines)], key=lambda edit: edit.rank)
+    edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]
+    edits.sort(key=lambda edit: edit.rank)
     likely = [edit for number, edit in enumerate(edits) if number < FEW or edit.hit == 1]
     edits = [*likely, *(edit for number, edit in enumerate(edits) if number >= FEW and edit.hit < 1)]
     done: list[Edit] = []
@@ -186,25 +187,49 @@ def _tried(
     return [other for other in found if search.is_right(other)], better
 
 
+def _is_of_last_step(edit: Edit) -> bool:
+    """Whether something is multiplied, behind a loop, that the loop's last step has left over: nobody means that."""
+    inside: set[str] = set()
+    for statement, _ in all_statements(edit.function.tree):
+        if statement is edit.statement:
+            break
+        if isinstance(statement, ast.For) and edit.statement not in ast.walk(statement):
+            inside |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    inside -= {n.id for n in ast.walk(edit.statement) if isinstance(n, ast.Name)}
+    products = [n for _, text in edit.places for n in ast.walk(ast.parse(text)) if isinstance(n, ast.BinOp)]
+    products = [n for n in products if isinstance(n.op, ast.MatMult | ast.Mult)]
+    return bool(inside) and any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
+
+
 def _where_made(search: Search, state: State, edit: Edit, trial: Trial) -> Edit:
     """The correction; of one that puts something in the place of a name, that of the line which made it, if it is as good."""
     node, text = edit.places[0] if len(edit.places) == 1 else (edit.statement, "")
     if not isinstance(node, ast.Name):
         return edit
-    made = None
+    made: tuple[ast.stmt, ast.expr] | None = None
     for statement, _ in all_statements(edit.function.tree):
         if statement is edit.statement:
             break
-        if isinstance(statement, ast.Assign) and [t.id for t in statement.targets if isinstance(t, ast.Name)] == [node.id]:
-            made = statement
-    if made is None or any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(made.value)):
+        made = next(((statement, value) for name, value in _stored(statement) if name == node.id), made)
+    if made is None or any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(made[1])):
         return edit
-    other = edit._replace(statement=made, places=((made.value, text),))
+    other = edit._replace(statement=made[0], places=((made[1], text),))
     rights = []
     for one in (edit, other):
         with running_as(state.with_edit(one).codes()):
             rights.append(search.right_of(trial))
     return other if rights[0] == rights[1] else edit
+
+
+def _stored(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a line gives values to, one by one, and what these are."""
+    if not isinstance(statement, ast.Assign):
+        return
+    for target in statement.targets:
+        pairs = [(target, statement.value)]
+        if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
+            pairs = list(zip(target.elts, statement.value.elts, strict=False))
+        yield from [(where.id, value) for where, value in pairs if isinstance(where, ast.Name)]
 
 
 def _wrong(search: Search, state: State) -> int:

@@ -218,8 +218,10 @@ def _is_gradient(node: ast.AST | None) -> bool:
 
 
 def _value(function: Written, node: ast.expr, visit: Visit) -> Array | None:
-    taken_out = _taken_out(node)  # and not again, at another look at it
-    code = compiled(function.segment(node) if taken_out is None else "{}[{}]".format(*map(function.segment, taken_out)))
+    text, taken_out = function.segment(node), _taken_out(node)
+    if taken_out is not None:  # it stays there, for another look
+        text = f"{function.segment(taken_out[0])}.get({function.segment(taken_out[1])})"
+    code = compiled(text)
     return None if code is None else evaluated(code, function.function.__globals__, visit)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, looked_at, target_of
+from minigrad.checks.located.made import where_made
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.trying import switchable
@@ -81,7 +82,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         for gained, rank, edit in better[:COMPARED]:
             if search.late():
                 break
-            following = state.with_edit(_where_made(search, state, edit, trial))
+            following = state.with_edit(where_made(search, state, edit, trial))
             wrong = _wrong(search, following)
             if wrong < _missing(lines) or -gained > len(kept):
                 further.append(((gained, wrong, rank), following))
@@ -183,7 +184,7 @@ def _tried(
         if done or search.late() or end >= len(edits) or (not patient and any(edit.hit == 1 for _, _, edit in better)):
             break
     better.sort(key=lambda entry: entry[:2])
-    found = [state.with_edit(_where_made(search, state, edit, trial)) for edit in done[:8]]
+    found = [state.with_edit(where_made(search, state, edit, trial)) for edit in done[:8]]
     return [other for other in found if search.is_right(other)], better
 
 
@@ -199,37 +200,6 @@ def _is_of_last_step(edit: Edit) -> bool:
     products = [n for _, text in edit.places for n in ast.walk(ast.parse(text)) if isinstance(n, ast.BinOp)]
     products = [n for n in products if isinstance(n.op, ast.MatMult | ast.Mult)]
     return bool(inside) and any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
-
-
-def _where_made(search: Search, state: State, edit: Edit, trial: Trial) -> Edit:
-    """The correction; of one that puts something in the place of a name, that of the line which made it, if it is as good."""
-    node, text = edit.places[0] if len(edit.places) == 1 else (edit.statement, "")
-    if not isinstance(node, ast.Name):
-        return edit
-    made: tuple[ast.stmt, ast.expr] | None = None
-    for statement, _ in all_statements(edit.function.tree):
-        if statement is edit.statement:
-            break
-        made = next(((statement, value) for name, value in _stored(statement) if name == node.id), made)
-    if made is None or any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(made[1])):
-        return edit
-    other = edit._replace(statement=made[0], places=((made[1], text),))
-    rights = []
-    for one in (edit, other):
-        with running_as(state.with_edit(one).codes()):
-            rights.append(search.right_of(trial))
-    return other if rights[0] == rights[1] else edit
-
-
-def _stored(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
-    """The names that a line gives values to, one by one, and what these are."""
-    if not isinstance(statement, ast.Assign):
-        return
-    for target in statement.targets:
-        pairs = [(target, statement.value)]
-        if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
-            pairs = list(zip(target.elts, statement.value.elts, strict=False))
-        yield from [(where.id, value) for where, value in pairs if isinstance(where, ast.Name)]
 
 
 def _wrong(search: Search, state: State) -> int:

@@ -213,6 +213,8 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
         return "operand of the wrong step", said
     if is_now in (f"-{was}", f"-({was})") or was in (f"-{is_now}", f"-({is_now})"):
         return "sign", f"{was} in {of} has the wrong sign: it should be {is_now}"
+    if isinstance(old, ast.IfExp) and {ast.unparse(old.body), ast.unparse(old.orelse)} <= set(_terms(new)):
+        return "path missing", f"{of} has one of the terms of {is_now} at each step: the other is missing"
     lost, extra = Counter(_terms(new)), Counter(_terms(old))
     lost, extra = lost - Counter(_terms(old)), extra - Counter(_terms(new))
     if len(list(_terms(new))) > 1 or len(list(_terms(old))) > 1:

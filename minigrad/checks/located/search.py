@@ -18,6 +18,7 @@ from minigrad.checks.located.frontier import Seen, looked_at
 from minigrad.checks.located.functions import editable, is_pure
 from minigrad.checks.located.guided import guided
 from minigrad.checks.located.lines import lines_between
+from minigrad.checks.located.made import where_made
 from minigrad.checks.located.phrases import Phrase, phrases
 from minigrad.checks.located.places import Place, places_of
 from minigrad.checks.located.state import State
@@ -147,7 +148,8 @@ class Search:
         for edits in self.edits(state, seen, shortest, before, only):
             self.tried += len(edits)
             done = self.tried_out(functions, edits, shortest, before[shortest])
-            finished = [s for edit in done[:8] if self.is_right(s := state.with_edit(edit))]
+            found = [state.with_edit(where_made(self, state, edit, self.trials[shortest])) for edit in done[:8]]
+            finished = [other for other in found if self.is_right(other)]
             if finished or self.late():
                 return finished, []
         self.better.sort(key=lambda entry: entry[0])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from minigrad import Tensor, no_grad, stack
 from minigrad.errors import MinigradError
 from minigrad.loops import CannotCompile, Memory, without_effects
-from minigrad.loops.reads import Reads, Unknown
+from minigrad.loops.assumptions import Assumptions, Unknown
 from minigrad.loops.trace import Trace
 from minigrad.reporting import reporting
 
@@ -124,7 +124,7 @@ class Known:
 
     def __init__(self) -> None:
         self.token = object()
-        self.memories: dict[str, tuple[Reads, dict[Any, Memory]] | None] = {}
+        self.memories: dict[str, tuple[Assumptions, dict[Any, Memory]] | None] = {}
         """For each method what it read when its steps were traced, and those steps; None where that cannot be known."""
         self.changes = 0
         """How often something that a step reads had changed."""
@@ -163,7 +163,7 @@ def memory_of(cell: Any, method: str, state: Any, inputs: Any) -> Memory | None:
     if found is None or not found[0].hold(cell):
         known.changes += found is not None
         try:
-            found = Reads(cell, (method, "state_names")), {}
+            found = Assumptions(cell, (method, "state_names")), {}
         except Unknown:
             found = None
         known.memories[method] = found

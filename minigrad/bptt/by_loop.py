@@ -16,12 +16,12 @@ from minigrad import graph
 from minigrad.gradients import OuterProduct, Partial, SilentAccumulator
 from minigrad.graph import Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
+from minigrad.loops.activity import flow
 from minigrad.loops.backend import Run
 from minigrad.loops.differentiate import OUTER, SCATTER, SUM, Derivative
 from minigrad.loops.loop import Loop, Result
 from minigrad.loops.observe import observed
 from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref
-from minigrad.loops.reach import flow
 from minigrad.loops.written import MASK
 from minigrad.ops.kinks import Where
 

@@ -7,10 +7,10 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | program.py | a step as a program: lines of operations on xs, carry, consts and locals |
 | trace.py | the step, run once on Tensors that stand for its operands; what depends on consts alone is hoisted |
 | effects.py, kept.py | what a step does beside returning its result: seen, and undone |
-| reached.py, names.py | what the code of a step can reach: all that it has names for, and what hangs there |
+| reachable.py, names.py | what the code of a step can reach: all that it has names for, and what hangs there |
 | library.py, understood.py | what a step may use of Python's library and NumPy, and of what objects written in C |
 | differentiate.py | the backward pass of a step, by the operations' own vjp, as a program too |
-| reach.py | what depends on what wants a gradient, and what is sent one |
+| activity.py | what depends on what wants a gradient, and what is sent one |
 | simplify.py | algebra that takes factors out of the body of a backward pass |
 | schedule.py | prologue, body, epilogue |
 | buffers.py | where every result lies: liveness, parts side by side |
@@ -22,7 +22,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | emit.py, sums_last.py | one step, forward and backward, as a C file |
 | compile.py | all passes one after the other, remembered by form |
 | traced.py | a traced step with what later runs of its loop need |
-| reads.py | what the code of a step reads, compared before a traced step is used again |
+| assumptions.py | what the code of a step reads, compared before a traced step is used again |
 | prove.py | checking that a step is what it promises to be |
 | execute.py | tracing and running a loop |
 | running.py | the start of a loop, and the place of its results in the graph |

@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from minigrad.graph import Operation
+from minigrad.loops.activity import Stretch, active, depending, is_settled
 from minigrad.loops.backend import Executable
 from minigrad.loops.differentiate import CURVES, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
-from minigrad.loops.reach import Stretch, depending, is_settled, reach
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
 from minigrad.ops.indexing import Slice
@@ -208,7 +208,7 @@ class Course:
     def _reached(self, results: tuple[int, ...]) -> frozenset[Ref]:
         """What gradients get to that arrive at these results."""
         compiled = self.compiled
-        return reach(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
+        return active(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
 
     def is_settled(self, results: tuple[int, ...]) -> bool:
         """Whether nearly all steps are alike in what gradients that arrive at these results get to."""

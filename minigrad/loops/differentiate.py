@@ -22,8 +22,8 @@ import numpy as np
 from minigrad import ops
 from minigrad.gradients import unbroadcast
 from minigrad.graph import OUTPUT, Leaf, Operation
+from minigrad.loops.activity import flow
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref, Value
-from minigrad.loops.reach import flow
 from minigrad.loops.trace import Tracer
 from minigrad.ops.indexing import Lookup, Slice
 from minigrad.ops.matmul import Matmul

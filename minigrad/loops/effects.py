@@ -3,7 +3,7 @@
 A step can change what it can reach: the attributes of its cell, globals and closures, attributes of functions, classes and
 modules, and the lists, dicts, sets, arrays and other objects that hang there; the random numbers that come next; context
 variables. All of it is noted before a step is traced, and compared when the trace is over. A step that can reach what is not
-known (`reached`), be it a file, a lock, or a function of C, is not traced at all. Nobody can tell who changed something: what
+known (`reachable`), be it a file, a lock, or a function of C, is not traced at all. Nobody can tell who changed something: what
 another thread does meanwhile to an object that the step can reach, in the milliseconds of one trace, is taken for the step's,
 and undone with it.
 """
@@ -18,7 +18,7 @@ from minigrad import pytree
 from minigrad.graph import Operation, next_serial
 from minigrad.loops.kept import ABSENT, different
 from minigrad.loops.program import CannotCompile
-from minigrad.loops.reached import Reached
+from minigrad.loops.reachable import Reachable
 from minigrad.tensor import Tensor
 
 __all__ = ["Effects", "without_effects"]
@@ -97,12 +97,12 @@ class Effects:
     __slots__ = ("_kept", "_large", "lasting", "reaches", "tells_apart")
 
     def __init__(self, root: Any, names: Iterable[str] = ()) -> None:
-        reached = Reached(root, names)
-        self.lasting = reached.lasting
+        reachable = Reachable(root, names)
+        self.lasting = reachable.lasting
         """What the code may do that cannot be undone; None if nothing of the kind is known."""
-        self.tells_apart, self.reaches = reached.tells_apart, reached.reaches
+        self.tells_apart, self.reaches = reachable.tells_apart, reachable.reaches
         """Whether the code may ask which of several tensors it was given; whether it can get at one of these."""
-        self._kept, self._large = reached.kept, reached.large
+        self._kept, self._large = reachable.kept, reachable.large
 
     def lock(self) -> None:
         """Let nobody write to large arrays, which are not copied, until all is undone: a step that does raises an error."""

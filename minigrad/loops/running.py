@@ -11,10 +11,10 @@ import numpy as np
 from minigrad import graph
 from minigrad.graph import Operation
 from minigrad.guard import Array
+from minigrad.loops.activity import stretches_of
 from minigrad.loops.backend import Run
 from minigrad.loops.loop import Loop, Result
 from minigrad.loops.program import CannotCompile, Undefined
-from minigrad.loops.reach import stretches_of
 from minigrad.loops.trace import Const
 from minigrad.loops.traced import TracedStep
 from minigrad.loops.written import Values

@@ -12,7 +12,7 @@ from minigrad.checks import Report
 
 
 class Reader:
-    """Reads a sequence of columns, and puts out a number at its end."""
+    """Assumptions a sequence of columns, and puts out a number at its end."""
 
     def __init__(self) -> None:
         self.A, self.B, self.C, self.shift = (np.ones(shape) for shape in ((3, 2), (3, 3), (1, 3), (3, 1)))

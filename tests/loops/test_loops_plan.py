@@ -12,9 +12,9 @@ from minigrad.models.layers import unroll
 
 from minigrad import Parameter, Tensor, concatenate, scan, sigmoid, tanh, where
 from minigrad.loops import compile as compiling
+from minigrad.loops.activity import stretches_of
 from minigrad.loops.backend import Executable, transposed
 from minigrad.loops.kernels import kernels
-from minigrad.loops.reach import stretches_of
 
 CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
     "rnn": (RNN, {}, 3, 3),

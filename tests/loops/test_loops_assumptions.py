@@ -14,7 +14,7 @@ from minigrad.models import GRU, LSTM, RNN, GatedRNN, unroll
 from minigrad.models.promise import MOST_CHANGES
 
 from minigrad import Module, Parameter, Tensor, stack, tanh
-from minigrad.loops.reads import Reads, Unknown
+from minigrad.loops.assumptions import Assumptions, Unknown
 from minigrad.loops.trace import Trace
 from minigrad.ops.transcendental import Tanh
 
@@ -262,9 +262,9 @@ def by_a_name_that_is_made_up() -> Any:
 
 def by_what_it_imports() -> Any:
     def step(self: Any, x: Tensor, h: Tensor) -> Tensor:
-        import test_loops_reads
+        import test_loops_assumptions
 
-        return tanh(x + h @ self.W.T) * test_loops_reads.FACTOR
+        return tanh(x + h @ self.W.T) * test_loops_assumptions.FACTOR
 
     return kind(step)(), lambda: globals().update(FACTOR=2.0)
 
@@ -358,7 +358,7 @@ def test_a_step_that_reads_what_may_change_without_being_replaced_is_traced_at_e
 ) -> None:
     cell, change = case()
     with pytest.raises(Unknown):
-        Reads(cell, ["step"])
+        Assumptions(cell, ["step"])
     before = outcome(cell, compiled)
     change()
     for found, expected in zip(outcome(cell, compiled), outcome(cell, plainly), strict=True):
@@ -416,7 +416,7 @@ def test_states_of_another_class_with_the_same_parts_are_traced_by_themselves() 
 @pytest.mark.parametrize("method", ["step", "recur"])
 def test_what_the_cells_of_minigrad_read_is_known(make: Any, method: str) -> None:
     cell = make(H, 4)
-    assert Reads(cell, [method]).hold(cell)
+    assert Assumptions(cell, [method]).hold(cell)
 
 
 def test_a_cell_is_freed_though_its_step_is_remembered() -> None:
@@ -448,4 +448,4 @@ class Chosen(np.random.Generator):
 @pytest.mark.parametrize("owner", [Slotted(), (1, 2), Listed(), Chosen(np.random.PCG64(0))], ids=lambda one: type(one).__name__)
 def test_an_object_that_holds_more_than_attributes_is_not_known(owner: Any) -> None:
     with pytest.raises(Unknown):
-        Reads(owner, ["step"])
+        Assumptions(owner, ["step"])

@@ -1,10 +1,11 @@
-"""What the methods of an object read beside their arguments: compared before a step that was traced is used again.
+"""What a trace assumes: that all which the methods of an object read beside their arguments is as it was.
 
-A trace holds as long as the code that was traced would do the same. So everything that this code can look at is noted once,
-and compared by identity at each look-up: the functions that it can reach, their code, defaults and closures, globals, the
-attributes of the object and of its classes. The code has a name for all that it looks at. Where a name leads to something
-that can change without being replaced (a list, an array, another object), or where names may be made up (`getattr`, `eval`),
-nothing is known, and a step is traced anew at each call.
+Compared before a step that was traced is used again (torch.compile calls such things guards). A trace holds as long as the
+code that was traced would do the same. So everything that this code can look at is noted once, and compared by identity at
+each look-up: the functions that it can reach, their code, defaults and closures, globals, the attributes of the object and of
+its classes. The code has a name for all that it looks at. Where a name leads to something that can change without being
+replaced (a list, an array, another object), or where names may be made up (`getattr`, `eval`), nothing is known, and a step
+is traced anew at each call.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from minigrad.loops.names import names_of
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
-__all__ = ["Reads", "Unknown"]
+__all__ = ["Assumptions", "Unknown"]
 
 KNOWN: Final = {"minigrad", "numpy", "builtins", "math", "operator", "typing", "typing_extensions", "abc"}
 """The packages whose functions and classes are what they are."""
@@ -56,8 +57,8 @@ class Unknown(Exception):
     """Something that may be read, and may change without being replaced."""
 
 
-class Reads:
-    """What some methods of an object read, as it is now.
+class Assumptions:
+    """What some methods of an object read, as it is now: a trace of them assumes that it stays so.
 
     Args:
         owner: the object.

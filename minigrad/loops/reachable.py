@@ -36,7 +36,7 @@ from minigrad.loops.understood import DESCRIPTORS, contents_of
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
-__all__ = ["Reached"]
+__all__ = ["Reachable"]
 
 SIMPLE: Final = {
     type(None), bool, int, float, complex, str, bytes, range, slice, type(...), NotImplementedType, CodeType, GenericAlias,
@@ -69,7 +69,7 @@ GLOBAL: Final = {"random": random.random.__self__, "numpy.random": np.random.ran
 """The random numbers that belong to nobody."""
 
 
-class Reached:
+class Reachable:
     """All that some code can reach, as it is now.
 
     Args:
@@ -77,8 +77,8 @@ class Reached:
         names: the names of the methods.
 
     >>> import os
-    >>> reached = Reached(lambda log: log.append(os.getpid()))
-    >>> reached.lasting
+    >>> reachable = Reachable(lambda log: log.append(os.getpid()))
+    >>> reachable.lasting
     'may use os'
     """
 

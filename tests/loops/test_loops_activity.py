@@ -12,7 +12,7 @@ from minigrad.models import unroll
 
 from minigrad import Module, Parameter, Tensor, tanh
 from minigrad.errors import GraphError, MutationError
-from minigrad.loops.reach import Stretch, stretches_of
+from minigrad.loops.activity import Stretch, stretches_of
 
 pytestmark = pytest.mark.usefixtures("runner")
 

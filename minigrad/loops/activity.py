@@ -1,4 +1,6 @@
-"""Which values of a loop depend on what wants a gradient, and which are sent one: over all steps, as fine as the steps are.
+"""Activity analysis: which values of a loop depend on what wants a gradient, and which are sent one.
+
+Both are found over all steps, and are as fine as the steps are.
 
 A gradient that is never sent is None, not zero. Over many steps that depends on how many there are (a value may take some
 to get from one part of the carry to another), on where history is cut off, and on masks: where all examples take a step, the
@@ -18,7 +20,7 @@ from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.kinks import Where
 
-__all__ = ["Stretch", "depending", "flow", "is_settled", "reach", "stretches_of"]
+__all__ = ["Stretch", "active", "depending", "flow", "is_settled", "stretches_of"]
 
 Refs: TypeAlias = frozenset[Ref]
 
@@ -111,10 +113,10 @@ def depending(program: Program, wanted: Iterable[Ref], stretches: Iterable[Stret
     return [Ref(CARRY, i) in state for i in range(len(program.carry))], [ref in every for ref in program.ys]
 
 
-def reach(
+def active(
     program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], stretches: Sequence[Stretch]
 ) -> Refs:
-    """What is sent anything: consts, xs, parts of the initial carry, and the lines on the way there.
+    """What is active, that is sent anything: consts, xs, parts of the initial carry, and the lines on the way there.
 
     Args:
         program: the step.

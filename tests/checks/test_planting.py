@@ -24,6 +24,7 @@ IN_AN_RNN = (
     "overwritten, not accumulated",
     "adds itself",
     "first step skipped",
+    "factor too many",
     "upstream in reverse",
     "bias averaged",
     "sign",
@@ -60,7 +61,13 @@ def test_a_mistake_planted_in_an_rnn_is_named_in_any_layout(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "kind", "place"),
-    [("gru", "1 − z for z", 0), ("lstm", "activation derivative of c, not of tanh c", 0), ("MinimalGated", "path missing", -1)],
+    [
+        ("gru", "1 − z for z", 0),
+        ("gru", "last step skipped", 0),
+        ("gated rnn", "activation derivative of the other curve", 0),
+        ("lstm", "activation derivative of c, not of tanh c", 0),
+        ("MinimalGated", "path missing", -1),
+    ],
 )
 def test_a_mistake_planted_in_a_gate_is_named(cell: str, kind: str, place: int) -> None:
     mistake = planted(derived(CELLS[cell]), NAMES[kind])[place]

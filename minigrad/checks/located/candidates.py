@@ -115,6 +115,7 @@ def at_places(
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     named = [places[0].function.segment(target) for target in targets if target is not None]
     itself = tuple(f" {sign} {name}" for name in named for sign in "+-") or ("\n",)
+    written = places[0].function.segment(statement)
     best: dict[tuple[ast.expr, Any], Edit] = {}
     for place in places:
         if late():
@@ -125,7 +126,8 @@ def at_places(
             continue
         for mark, edit in tried:
             text = edit.places[0][1]
-            if text.endswith(itself) or text in named or _is_rewritten(text) or _is_awkward(place, text):
+            itself_again = text.endswith(itself) and text not in written
+            if itself_again or text in named or _is_rewritten(text) or _is_awkward(place, text):
                 continue
             other = best.get((place.outlet, mark))
             if other is None or (other.cost, _longer(other)) > (edit.cost, _longer(edit)):

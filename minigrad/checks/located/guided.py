@@ -35,7 +35,7 @@ STATES = 12
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""
 FEW, MANY = 60, 600
-"""How many corrections are put into one program: the likeliest by themselves, since they are often enough."""
+"""How many corrections are put into one program: the likeliest by themselves, since they are often enough, and the loops."""
 COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
@@ -163,8 +163,8 @@ def _tried(
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]
     edits.sort(key=lambda edit: edit.rank)
-    likely = [edit for number, edit in enumerate(edits) if number < FEW or edit.hit == 1]
-    edits = [*likely, *(edit for number, edit in enumerate(edits) if number >= FEW and edit.hit < 1)]
+    likely = [e for number, e in enumerate(edits) if number < FEW or e.hit == 1 or isinstance(e.statement, ast.For)]
+    edits = [*likely, *(edit for edit in edits[FEW:] if edit.hit < 1 and not isinstance(edit.statement, ast.For))]
     done: list[Edit] = []
     better: list[tuple[int, float, Edit]] = []
     for begin, end in itertools.pairwise((0, len(likely), MANY, max(len(edits), MANY))):

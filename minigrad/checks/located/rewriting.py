@@ -41,6 +41,7 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
             yield f"{left} / {_inner(node.right, right)}"
         if isinstance(node.op, ast.Pow):
             yield f"{left}**2"
+        yield from _of_the_other_curve(function, node)
         yield from _regrouped(function, node)
         if isinstance(node.op, ast.MatMult):
             yield from _moved_across(function, node.left, node.right, "{} @ {}")
@@ -66,6 +67,15 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         yield f"{text(node)}.T" if primary else f"({text(node)}).T"
         if not isinstance(node, ast.UnaryOp):
             yield f"-{tight(text(node))}"
+
+
+def _of_the_other_curve(function: Written, node: ast.BinOp) -> Iterator[str]:
+    """What a sigmoid's derivative is made of, in the place of tanh's: y (1 − y) for 1 − y²."""
+    square = node.right
+    one = isinstance(node.op, ast.Sub) and isinstance(node.left, ast.Constant) and node.left.value == 1
+    if one and isinstance(square, ast.BinOp) and isinstance(square.op, ast.Pow):
+        value = tight(function.segment(square.left))
+        yield f"{value} * (1 - {value})"
 
 
 def _turned(function: Written, left: ast.expr, right: ast.expr) -> Iterator[tuple[str, str]]:

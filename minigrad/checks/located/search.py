@@ -119,12 +119,12 @@ class Search:
         return originals, []
 
     def shared(self, originals: Sequence[Written], done: State) -> set[ast.stmt]:
-        """Where one correction could stand for several: what they all read is written there, or handed to their function."""
+        """Where one correction could stand for several: one of them, or what they all read is written or handed on there."""
         lines = [line for f in originals for line in lines_between(f, done.functions[f.function]) or ()]
         named = [{n.id for n in ast.walk(line.statement) if isinstance(n, ast.Name)} for line in lines]
         read = set.intersection(*named) if named else set[str]()
         inside = {line.function.tree.name for line in lines}
-        found: set[ast.stmt] = set()
+        found = {line.statement for line in lines}
         for function in originals:
             for statement, _ in all_statements(function.tree):
                 names = [n for n in ast.walk(statement) if isinstance(n, ast.Name | ast.Attribute)]

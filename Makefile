@@ -5,15 +5,17 @@ BIN := $(VENV)/bin
 # The install links every file by itself, so it is made anew when files have come or gone.
 FILES := $(shell find minigrad models viz -name '*.py' -o -name 'page.*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(FILES)
+# What Python has compiled is kept, whatever the shell says: hundreds of processes of the tests import the same modules.
+export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: mistakes proof demo gallery golden lessons test test-exhaustive lint types mutants coverage readme docs bench bench-quick clean
+.PHONY: mistakes proof demo gallery golden lessons test test-exhaustive lint types programs mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "minigrad needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@rm -rf build/__editable__.*
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --config-settings editable_mode=strict --editable '.[dev]'
 	@rm -f $(VENV)/.installed* && touch $@
 
 lessons: $(STAMP)
@@ -42,16 +44,19 @@ parallel: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 
-# Checked where it is installed: there the folders of the checkout are one package, as they are for a user. What is known of
-# them from that is kept for the examples.
+# Checked where it is installed: there the folders of the checkout are one package, as they are for a user.
+EXAMPLES := $(patsubst examples/%.py,-m %,$(wildcard examples/*.py))
 types: $(STAMP)
-	cd build/__editable__.* && MYPYPATH=../.. ../../$(BIN)/mypy --config-file ../../pyproject.toml \
-	    -p minigrad -p minigrad.models -p minigrad.viz -p benchmarks
-	here=$$(echo build/__editable__.*); MYPYPATH=$$here $(BIN)/mypy --cache-dir $$here/.mypy_cache examples
+	@cd build/__editable__.* && MYPYPATH=../..:../../examples ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+	    -p minigrad -p minigrad.models -p minigrad.viz -p benchmarks $(EXAMPLES)
 
-# As many processes as there are cores, each with one BLAS thread.
-test: lint types
+# What some tests of pictures need and pip does not bring.
+programs:
 	@bash tests/viz/install_programs.sh
+
+# First what can be done at once; then as many processes as there are cores, each with one BLAS thread.
+test:
+	@$(MAKE) --no-print-directory -j 3 programs lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # Every case of the tables of which make test runs a part; tests/conftest.py says how that is chosen.

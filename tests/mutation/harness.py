@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from queue import Queue
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -251,10 +252,26 @@ def order(mutant: Mutant) -> list[str]:
     return [FILES[f"test_{name}"] for name in dict.fromkeys((*first, *rest))]
 
 
+def lots_of(mutant: Mutant) -> Iterator[list[str]]:
+    """What to run against a mistake: the test that caught it before, the likeliest file, all others."""
+    yield caught_before().get(f"{mutant.file}: {mutant.name}", [])
+    tests = order(mutant)
+    yield tests[:1]
+    yield tests[1:]
+
+
+@cache
+def caught_before() -> dict[str, list[str]]:
+    """By file and name, the test that caught a mistake when it was last tried."""
+    rows = REPORT.read_text(encoding="utf-8").splitlines() if REPORT.exists() else []
+    found = [row.split(": caught by ") for row in rows if ": caught by " in row]
+    return {name: [f"tests/{test}"] for name, test in found if test.startswith(TEST_FOLDERS)}
+
+
 def prepare(folder: Path) -> None:
-    """A copy of the package, and of all that its tests need, in ``folder``."""
+    """A copy of the package, with what Python has compiled of it, and of all that its tests need, in ``folder``."""
     for name in ("minigrad", "models", "viz"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)
     for name in ("tests", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
 
@@ -273,7 +290,7 @@ def first_failure(folder: Path, tests: list[str], limit: float = TIME_LIMIT, bro
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         return "the time limit"
-    if run.returncode == 0:
+    if run.returncode == 0 or "\nERROR: not found: " in f"\n{run.stderr}":  # a test that had noticed it may be gone
         return ""
     if run.returncode in (-signal.SIGTERM, -signal.SIGKILL):
         raise InterruptedError(f"the tests were killed from outside, by signal {-run.returncode}; run them again")
@@ -302,7 +319,7 @@ class Unchanged:
 def outcomes(
     mutants: Iterable[P],
     workers: int = 2,
-    lots: Callable[[P], Iterable[list[str]]] = lambda mutant: [order(mutant)[:1], order(mutant)[1:]],
+    lots: Callable[[P], Iterable[list[str]]] = lots_of,
     limit: float = TIME_LIMIT,
 ) -> Iterator[Outcome[P]]:
     """Plant the mistakes one at a time, ``workers`` of them at once; the outcomes come in the order of the mistakes.
@@ -325,6 +342,8 @@ def outcomes(
             right = path.read_text(encoding="utf-8")
             start = time.perf_counter()
             try:
+                for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+                    compiled.unlink()
                 path.write_text(mutant.planted(right), encoding="utf-8")
                 failures = (unchanged.first_failure(folder, tests, limit) for tests in lots(mutant))
                 return Outcome(mutant, next(filter(None, failures), ""), time.perf_counter() - start)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mutation.harness import MUTANTS, REPORT, ROOT, Outcome, line, outcomes, renew, summary
+from mutation.harness import MUTANTS, REPORT, ROOT, Outcome, line, lots_of, order, outcomes, renew, summary
 from mutation.mutant import Mutant, PlantingError
 from sampling import EXHAUSTIVE
 
@@ -49,6 +49,16 @@ def test_a_mistake_that_no_test_can_see_survives():
     (outcome,) = outcomes([harmless], workers=1, lots=lambda mutant: [["tests/loops/test_loops_spread.py"]])
     assert outcome.caught_by == ""
     assert line(outcome) == "pytree.py: a docstring: SURVIVED"
+
+
+def test_the_test_that_caught_a_mistake_before_comes_first_and_one_that_is_gone_proves_nothing():
+    mutant = MUTANTS[0]
+    before, *others = lots_of(mutant)
+    assert before == [f"tests/{REPORT.read_text(encoding='utf-8').splitlines()[0].split(': caught by ')[1]}"]
+    assert [test for lot in others for test in lot] == order(mutant)
+    harmless = Mutant("a docstring", "pytree.py", "", '"""Pytrees: ', '"""Pytrees, that is: ')
+    (outcome,) = outcomes([harmless], workers=1, lots=lambda mutant: [["tests/loops/test_loops_spread.py::test_that_is_gone"]])
+    assert outcome.caught_by == ""
 
 
 def test_a_run_of_some_mistakes_renews_their_lines_of_the_report_and_no_others(tmp_path: Path):

@@ -19,6 +19,7 @@ EFFECTS = {
     "inner product": "all entries of the gradient get the same number: the weights move together, whatever they should learn",
     "wrong upstream gradient": "everything below gets the gradient of another quantity",
     "parts in the wrong order": "parts of the gradient go to the wrong place",
+    "lines in the wrong order": "a gradient is read when it is changed already, or not whole yet",
     "operator precedence": "the terms of the sum are weighted against each other wrongly",
     "averaged instead of summed": "this parameter learns slower than all others by the number of examples",
     "one example only": "all other examples are ignored",

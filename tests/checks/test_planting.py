@@ -64,6 +64,12 @@ def test_a_mistake_planted_in_an_rnn_is_named_in_any_layout(kind: str) -> None:
     [
         ("gru", "1 − z for z", 0),
         ("gru", "last step skipped", 0),
+        ("gru", "gradient of another gate", 0),
+        ("lstm", "activation derivative missing", 0),
+        ("lstm", "operand of the wrong step", 0),
+        ("lstm", "state gradient not carried", 0),
+        ("lstm", "state gradient overwritten too early", 0),
+        ("lstm", "last step only", 0),
         ("gated rnn", "activation derivative of the other curve", 0),
         ("lstm", "activation derivative of c, not of tanh c", 0),
         ("MinimalGated", "path missing", -1),

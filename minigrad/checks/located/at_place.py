@@ -57,7 +57,7 @@ class At:
         self.right = all(
             self._known(np.array([self.before[k]]), self.totals[k], self.outlets[k].size)[0] for k in looked_at
         )
-        self.whole = self.right and whole
+        self.whole = self.right and whole and not isinstance(place.statement, ast.AugAssign)  # one step's share is no whole
 
     def _values(self, node: ast.expr) -> list[Array]:
         code = compiled(self.function.segment(node))
@@ -105,7 +105,7 @@ class At:
         yield from self._tried(costs, pool.stacks, pool.text, self._lost())
         terms = costs + np.where(((costs > 0) | isinstance(self.place.node, ast.BinOp)) & self._is_factor(), np.inf, 0.0)
         yield from self._tried(terms, combined(np.add), lambda k: f"{here} + {pool.text(k)}")
-        yield from self._tried(terms + 0.1, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
+        yield from self._tried(terms + 0.2, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
         factors = np.where(costs < 1, costs, np.inf)
         yield from self._tried(factors, combined(np.multiply), lambda k: product_of(here, pool.text(k)))
 

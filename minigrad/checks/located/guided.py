@@ -36,6 +36,9 @@ FIRST = 5
 """So many lines that give no whole gradient are looked at."""
 FEW, MANY = 60, 600
 """How many corrections are put into one program: the likeliest by themselves, since they are often enough, and the loops."""
+STEPS = (ast.For, ast.If)
+"""What says at which steps something is done: there is little to try, and much depends on it."""
+ADDED = "overwritten, not accumulated"
 COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
@@ -73,7 +76,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
     lost = any(line.known == UNKNOWN for line in first)
     for number, group in enumerate(_groups(first, lines) if lost else _known_groups(first, lines, _calls(state, seen))):
-        everything = None if number else (lambda edit: bool(edit.after) or isinstance(edit.statement, ast.For) or not lost)
+        everything = None if number else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, everything)
         if done:
             same = {other.edits[-1].statement for other in done if other.edits[-1].kind}
@@ -110,12 +113,17 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     """The lines in which to look, one group after the other.
 
     The first that gives no gradient, with those that write to the same place, and those that give one, but perhaps that of
-    something else, since several that give none need it; the others that give none.
+    something else, since several that give none need it, or it hands on no more than theirs; the others that give none.
     """
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
     needed = Counter((line.function, name) for line in first for name in set(line.reads))
-    shared = [x for x in lines if x not in first and x not in same and needed[places[x.statement]] > 1]
+    handed_on = set(first[0].reads) if first and not first[0].mark else set[str]()
+    shared = [
+        x
+        for x in lines
+        if x not in first and x not in same and (needed[place := places[x.statement]] > 1 or place[1] in handed_on)
+    ]
     yield [*first[:1], *same, *shared]
     rest = [x for x in first[1:] if x not in same]
     yield rest[:2]
@@ -163,8 +171,10 @@ def _tried(
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]
     edits.sort(key=lambda edit: edit.rank)
-    likely = [e for number, e in enumerate(edits) if number < FEW or e.hit == 1 or isinstance(e.statement, ast.For)]
-    edits = [*likely, *(edit for edit in edits[FEW:] if edit.hit < 1 and not isinstance(edit.statement, ast.For))]
+    some = [*edits[:FEW], *(e for e in edits[FEW:] if e.hit == 1 or isinstance(e.statement, STEPS) or e.kind == ADDED)]
+    likely = sorted(some, key=lambda edit: edit.rank)
+    chosen = set(map(id, some))
+    edits = [*likely, *(edit for edit in edits if id(edit) not in chosen)]
     done: list[Edit] = []
     better: list[tuple[int, float, Edit]] = []
     for begin, end in itertools.pairwise((0, len(likely), MANY, max(len(edits), MANY))):

@@ -11,8 +11,9 @@ from typing import TypeAlias
 from minigrad.checks import names
 from minigrad.checks.located.lines import Line
 
-__all__ = ["factors_of", "kind_of"]
+__all__ = ["IN_ORDER", "factors_of", "kind_of"]
 
+IN_ORDER = "lines in the wrong order"
 CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (\S+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
 STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
@@ -31,6 +32,9 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
         return ("state gradient not carried" if carries else "never computed"), f"`{line.new}` is missing"
     assert old is not None
     assert new is not None
+    if hint == IN_ORDER:
+        first, second = sorted((line.old, line.new))
+        return hint, f"`{first}` and `{second}` stand in the wrong order"
     of = _assigned(old)
     if type(old) is not type(new):
         if isinstance(old, ast.AugAssign):

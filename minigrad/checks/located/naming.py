@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from minigrad.checks import names
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.finding import Finding
-from minigrad.checks.located.kinds import kind_of
+from minigrad.checks.located.kinds import IN_ORDER, kind_of
 from minigrad.checks.located.lines import Line, corrected_by, lines_between
 from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
 from minigrad.checks.located.state import State
@@ -45,7 +45,7 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
         for state in states:
             lines = _lines(originals, state)
             if lines and len(lines) <= MOST and _is_least(search, originals, lines):
-                cost = sum(edit.cost for edit in state.edits) + sum(map(_awkward, lines))
+                cost = sum(edit.rank for edit in state.edits) + sum(map(_awkward, lines))
                 options.append(
                     ((len(lines), round(cost, 1), sum(len(line.new) - len(line.old) for line in lines)), state, lines)
                 )
@@ -102,8 +102,10 @@ def _findings(
     """One finding for each line; for lines with the same mistake one."""
     said: dict[tuple[str, str], list[Line]] = {}
     hint = next((edit.kind for edit in state.edits if edit.kind), "")
+    texts = {(line.old, line.new) for line in lines}
     for line in lines:
-        said.setdefault(kind_of(line, hint), []).append(line)
+        exchanged = hint != IN_ORDER or (line.new, line.old) in texts
+        said.setdefault(kind_of(line, hint if exchanged else ""), []).append(line)
     trial = search.trials[-1]
     found = []
     for (kind, missing), here in said.items():

@@ -110,8 +110,8 @@ def test_code_that_raises_exits_or_never_returns_is_a_result_like_others(tmp_pat
 def test_code_that_hangs_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "slow.py"
     path.write_text(RIGHT.replace("    dz = dh", "    while True:\n        pass\n    dz = dh"))
-    result = isolated(task(path), seconds=6)
-    assert "did not end within 6 seconds" in result["error"]
+    result = isolated(task(path), seconds=3)
+    assert "did not end within 3 seconds" in result["error"]
 
 
 def test_what_code_prints_is_kept_out_of_the_result_and_noted(tmp_path: Path) -> None:

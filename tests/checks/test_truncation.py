@@ -54,7 +54,7 @@ def test_a_window_of_one_step_is_no_backpropagation_through_time() -> None:
 
 
 def test_a_truncated_pass_with_a_mistake_is_wrong() -> None:
-    assert not check_backward(forward, truncated(2, transposed=False), EXAMPLE).passed
+    assert not check_backward(forward, truncated(2, transposed=False), EXAMPLE, seconds=1.0).passed
 
 
 def test_the_parts_of_a_gradient_by_lag_are_those_of_windows_of_each_length() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_cases import D, H, Pass, assert_close, each_kind, every_cell, is_compiled, pair, plain, signature
+from loops_cases import CELLS, FOUR, D, H, Pass, assert_close, each_kind, is_compiled, pair, plain, signature
 from minigrad.models.cells import GRU, LSTM, RNN
 from minigrad.models.layers import unroll
 from minigrad.models.recurrent import Cell
+from sampling import EXHAUSTIVE
 
 from minigrad import Module, Parameter, Tensor, no_grad, scope, tanh, walk
 
@@ -87,7 +88,7 @@ def assert_alike(cells: tuple[Any, ...], as_loop: bool | None = True, **options:
             assert (parameter.grad is None) == (yardstick.grad is None)
 
 
-@every_cell
+@pytest.mark.parametrize("name", CELLS if EXHAUSTIVE else FOUR)
 @pytest.mark.parametrize("change", CHANGES)
 def test_after_a_change_between_two_calls_the_second_is_what_it_would_be_without_the_first(name: str, change: str) -> None:
     cells = pair(name)

@@ -1,6 +1,6 @@
 """All layers in all their forms are drawn at every detail: no crash, nothing lost, nothing on top of anything else.
 
-Of about a thousand cases every 71st is drawn at each detail, not the same ones: 71 shares no factor with the lengths of the
+Of about a thousand cases every 107th is drawn at each detail, not the same ones: 107 shares no factor with the lengths of the
 loops that make them, so all values of all options occur. Where every test is run it is every 29th.
 """
 
@@ -29,7 +29,7 @@ from sampling import EXHAUSTIVE
 from minigrad import Tensor, walk
 
 CASES = every_case()
-STEP = 29 if EXHAUSTIVE else 71
+STEP = 29 if EXHAUSTIVE else 107
 
 
 def lost(diagram: Diagram, tensor: Tensor) -> list[str]:

@@ -113,16 +113,15 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     """The lines in which to look, one group after the other.
 
     The first that gives no gradient, with those that write to the same place, and those that give one, but perhaps that of
-    something else, since several that give none need it, or it hands on no more than theirs; the others that give none.
+    something else: since several that give none need it, or it or the first only hands on; the others that give none.
     """
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
     needed = Counter((line.function, name) for line in first for name in set(line.reads))
-    handed_on = set(first[0].reads) if first and not first[0].mark else set[str]()
+    idle = [x for x in lines if first and x.function is first[0].function and not (x.mark and first[0].mark)]
+    made = {place for x in idle if (place := places[x.statement])[1] in first[0].reads}
     shared = [
-        x
-        for x in lines
-        if x not in first and x not in same and (needed[place := places[x.statement]] > 1 or place[1] in handed_on)
+        x for x in lines if x not in first and x not in same and (needed[place := places[x.statement]] > 1 or place in made)
     ]
     yield [*first[:1], *same, *shared]
     rest = [x for x in first[1:] if x not in same]

@@ -59,13 +59,16 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
 
 
 def _awkward(line: Line) -> float:
-    """What counts against a line: mistakes are seldom made where values are only handed on."""
+    """What counts against a line: mistakes are seldom made where values are only handed on, but for one gradient as another."""
     statement = line.statement
     if isinstance(statement, ast.Return):
         return 0.3
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     stored = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-    return 0.2 if stored and not any(map(names.is_gradient, stored)) else 0.0
+    gradients = [name for name in stored if names.is_gradient(name)]
+    if gradients and isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name):
+        return -0.1  # do = dh
+    return 0.2 if stored and not gradients else 0.0
 
 
 def _lines(originals: Sequence[Written], state: State) -> list[Line]:

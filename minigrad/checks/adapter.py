@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from types import MethodType
+from functools import cached_property
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from minigrad.checks.global_arrays import globals_read_by, with_values
 from minigrad.checks.memory import LARGE
 from minigrad.checks.outputs import learnt, lines_of, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
-from minigrad.checks.tracing import Line, Tape, Traced, whole_numbers
+from minigrad.checks.tracing import Line, Tape, Traced, reachable, whole_numbers
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
@@ -96,6 +98,7 @@ class Adapter:
         self.unread: frozenset[str] = frozenset()
         self.inner: frozenset[str] = frozenset()
         self.memory: frozenset[str] = frozenset()
+        self.handed_back: set[str] = set()  # weights that the backward pass moves and returns
         self.added = False  # whether what is returned is added to the weights: the negative of the gradients
         self.rereads = False  # whether the backward pass was seen to read weights that it has moved already
         self.declared_outputs = (
@@ -258,6 +261,11 @@ class Adapter:
         """Everything that the forward pass is given, by name."""
         return self.arguments | {leaf.name: leaf for leaf in self.leaves}
 
+    @cached_property
+    def movers(self) -> tuple[FunctionType, ...]:
+        """Those of the user's functions that move weights at a rate that is a default: ``def backward(self, g, lr=0.1)``."""
+        return tuple(function for function in reachable(self.users()) if _moves_at_a_rate(function))
+
     def users(self) -> list[Any]:
         """The user's functions, and the classes of the objects among the arguments."""
         owners = [type(value) for value in self.arguments.values() if hasattr(value, "__dict__")]
@@ -288,6 +296,18 @@ def _bound(function: Any, arguments: Any) -> dict[str, Any]:
 def name_of(function: Any) -> str:
     """What a function is called, with brackets."""
     return f"{getattr(function, '__name__', repr(function))}()"
+
+
+def _moves_at_a_rate(function: FunctionType) -> bool:
+    """Whether a function multiplies by a rate that is one of its defaults where it changes something."""
+    code = function.__code__
+    defaults = code.co_varnames[: code.co_argcount][-len(function.__defaults__ or ()) :] if function.__defaults__ else ()
+    rates = {name for name in defaults if RATE.match(name)}
+    if not rates:
+        return False
+    lines = (node for node in ast.walk(names.tree_of(function) or ast.Pass()) if isinstance(node, ast.AugAssign | ast.Assign))
+    moved = [line.value for line in lines if isinstance(line, ast.AugAssign) or isinstance(line.value, ast.BinOp)]
+    return any(isinstance(node, ast.Name) and node.id in rates for value in moved for node in ast.walk(value))
 
 
 def _random_like(lines: Any, rng: np.random.Generator, scale: float) -> Any:

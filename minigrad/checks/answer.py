@@ -14,7 +14,7 @@ from minigrad.checks import names
 from minigrad.checks.adapter import RATE, Adapter, Problem
 from minigrad.checks.containers import at_path, attributes, copied, same, snapshot
 from minigrad.checks.problem import GLOBALS, GRADIENT
-from minigrad.checks.returned import Answer, matched, returned_by_name
+from minigrad.checks.returned import Answer, Returned, matched, returned_by_name
 from minigrad.checks.tracing import in_double_precision, replaced
 from minigrad.guard import Array
 
@@ -82,7 +82,7 @@ def answered(
     if GLOBALS in arguments:
         given[GLOBALS] = arguments[GLOBALS]
     known = attributes(arguments)
-    with _learning_at(rate, adapter.backward):
+    with _learning_at(rate, adapter):
         result = adapter.called(adapter.backward, given)
     if keep is not None:
         stores = {leaf.name for leaf in adapter.leaves if leaf.store}
@@ -92,10 +92,10 @@ def answered(
         for name, kept in stored.items():
             if not same(kept, snapshot(outputs[name])):
                 keep("output", name)
+    returned, after = _without_weights(adapter, returned_by_name(adapter, result), between, adapter.by_leaf(arguments))
     answer = matched(
-        adapter, returned_by_name(adapter, result), _stored(adapter, known, arguments),
-        _steps(adapter, between, adapter.by_leaf(arguments), rate / adapter.shrinking),
-    )  # fmt: skip
+        adapter, returned, _stored(adapter, known, arguments), _steps(adapter, between, after, rate / adapter.shrinking)
+    )
     return answer._replace(gradients={name: -g for name, g in answer.gradients.items()}) if adapter.added else answer
 
 
@@ -142,6 +142,29 @@ def _stored(adapter: Adapter, known: dict[str, Array], arguments: dict[str, Any]
     return found
 
 
+def _without_weights(
+    adapter: Adapter, returned: Returned, before: dict[str, Array], after: dict[str, Array]
+) -> tuple[Returned, dict[str, Array]]:
+    """What was returned but for weights that were moved, ``return W, U``; and the arguments as they are then."""
+    if adapter.declared_returns is not None:
+        return returned, after
+    adapter.handed_back |= {name for name in before if _is_moved(returned.values.get(name), before[name])}
+    moved = {name: returned.values[name] for name in adapter.handed_back & returned.values.keys()}
+    rest = {name: value for name, value in returned.values.items() if name not in moved}
+    return returned._replace(values=rest), after | moved
+
+
+def _is_moved(value: Any, before: Array) -> bool:
+    """Whether a value is an array a small step away from what it was before."""
+    if not isinstance(value, np.ndarray) or value.shape != before.shape or np.array_equal(value, before):
+        return False
+    return bool(np.abs(value - before).max() <= STEP * np.abs(before).max())
+
+
+STEP = 1e-3
+"""By more than so much of its largest entry no weight is moved at the rate that is set."""
+
+
 def _also_at(adapter: Adapter, arguments: dict[str, Any], path: str) -> str | None:
     """The leaf that is reached by this path too: ``self.params[0]`` that is ``self.W``."""
     value = at_path(arguments, path)
@@ -173,16 +196,25 @@ def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], 
 
 
 @contextmanager
-def _learning_at(rate: float, function: Any) -> Iterator[None]:
-    """While it lasts, a rate that is a global name of a function has this value."""
-    space = getattr(function, "__globals__", {})
-    called = function.__code__.co_names if space else ()
+def _learning_at(rate: float, adapter: Adapter) -> Iterator[None]:
+    """While it lasts, a rate that is a global name of the backward pass, or a default of what moves weights, has this value."""
+    space = getattr(adapter.backward, "__globals__", {})
+    called = adapter.backward.__code__.co_names if space else ()
     before = {name: space[name] for name in called if RATE.match(name) and isinstance(space.get(name), int | float)}
+    movers = {function: function.__defaults__ or () for function in adapter.movers}
     space.update(dict.fromkeys(before, rate))
     try:
+        for function, defaults in movers.items():
+            parameters = function.__code__.co_varnames[: function.__code__.co_argcount][-len(defaults) :]
+            function.__defaults__ = tuple(
+                rate if RATE.match(name) and isinstance(value, int | float) else value
+                for name, value in zip(parameters, defaults, strict=True)
+            )
         yield
     finally:
         space.update(before)
+        for function, defaults in movers.items():
+            function.__defaults__ = defaults
 
 
 def _learn_at(rate: float, value: Any, depth: int = 3) -> None:

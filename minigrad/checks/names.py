@@ -12,11 +12,11 @@ from typing import Any
 
 __all__ = [
     "is_cache", "is_gradient", "is_input", "is_parameter", "is_target", "is_upstream", "match", "names_inside", "parameters_of",
-    "returned_names", "says_gradient", "stem", "unmarked",
+    "returned_names", "says_gradient", "stem", "tree_of", "unmarked",
 ]  # fmt: skip
 
 PREFIX = re.compile(
-    r"^(?:(?:top|bottom)_?diff_?|dL_?d_?|dJ_?d_?|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])",
+    r"^(?:(?:top|bottom)_?diff_?|dL_?d_?|dJ_?d_?|(?-i:d[CES]_?d_?(?=[A-Z]))|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])",
     re.IGNORECASE,
 )
 SHORT = re.compile(r"^g(?=[A-Z])")
@@ -44,8 +44,8 @@ AFTER = ("nextt", "next_t", "next", "new", "cur", "current", "out", "after")
 def stem(name: str) -> str:
     """The name without what says that it is a gradient.
 
-    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h", "_dW", "_W")]
-    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h', 'W', '_W']
+    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h", "_dW", "_W", "dEdW")]
+    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h', 'W', '_W', 'W']
     """
     bare = name.lstrip("_")
     shorter = SUFFIX.sub("", bare)
@@ -170,7 +170,13 @@ def returned_names(function: Any) -> list[str | None] | None:
     value = _returned(function)[0]
     if value is None:
         return None
-    return [_name_of(part) for part in (value.elts if isinstance(value, ast.Tuple | ast.List) else [value])]
+    return [_called(function, part) for part in (value.elts if isinstance(value, ast.Tuple | ast.List) else [value])]
+
+
+def _called(function: Any, part: ast.AST) -> str | None:
+    """The name of a returned value; what a call makes of an argument, ``model.run(x)``, is not called as that is."""
+    name = _name_of(part)
+    return None if isinstance(part, ast.Call) and name in parameters_of(function) else name
 
 
 def names_inside(function: Any) -> list[list[str | None]]:
@@ -185,12 +191,19 @@ def names_inside(function: Any) -> list[list[str | None]]:
     return inside
 
 
+def tree_of(function: Any) -> ast.AST | None:
+    """The source of a function, read; None if it cannot be."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return None
+
+
 @lru_cache(maxsize=64)
 def _returned(function: Any) -> tuple[Any, dict[str, Any]]:
     """What stands behind the last return of a function, and what is assigned to each name in it."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
+    tree = tree_of(function)
+    if tree is None:
         return None, {}
     returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return | ast.Lambda)]
     if not returns:

@@ -83,15 +83,25 @@ def _cut(value: Any, steps: int, few: int, only_long: bool) -> Any:
         return {key: _cut(part, steps, few, only_long) for key, part in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and value == steps:
         return few
-    if hasattr(value, "__dict__") and any(
-        COUNT.match(name) and part == steps for name, part in vars(value).items() if type(part) is int
-    ):
-        other = copy.copy(value)
-        other.__dict__.update(
-            {n: few for n, part in vars(value).items() if type(part) is int and part == steps and COUNT.match(n)}
-        )
-        return other
+    if hasattr(value, "__dict__") and not isinstance(value, type):
+        return _counting(value, steps, few)
     return value
+
+
+def _counting(value: Any, steps: int, few: int, depth: int = 2) -> Any:
+    """An object, and those that it has, with ``few`` for a number of steps; the same where there is none."""
+    changed: dict[str, Any] = {}
+    for name, part in vars(value).items():
+        if type(part) is int:
+            changed |= {name: few} if part == steps and COUNT.match(name) else {}
+        elif depth and hasattr(part, "__dict__") and not callable(part):
+            inner = _counting(part, steps, few, depth - 1)
+            changed |= {name: inner} if inner is not part else {}
+    if not changed:
+        return value
+    other = copy.copy(value)
+    other.__dict__.update(changed)
+    return other
 
 
 COUNT = re.compile(r"^(?:t|n_?t|t_?x|.*(?:seq|step|len|time|bptt|unroll|duration|horizon|window).*)$", re.IGNORECASE)

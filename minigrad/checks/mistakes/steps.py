@@ -209,7 +209,8 @@ def _accumulated(chain: Chain, words: Words) -> Iterator[Change]:
     if len(parameters) > 1:
         groups.append(parameters)
     for group in groups:
-        shown = words.gradient(group[0]) if len(group) == 1 else "the gradient of every parameter"
+        shown = ", ".join(words.gradient(line) for line in group)
+        shown = shown if len(group) == 1 else f"each of {shown}"
         for kind, said, weight in ways:
             yield Change(
                 frozenset(("weighted", line.site) for line in group),

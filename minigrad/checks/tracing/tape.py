@@ -179,6 +179,8 @@ class Tape:
         for value in list(variables.values()):
             attributes = _attributes(value) | attributes
         for name, value in reversed(list({**attributes, **variables}.items())):
+            if name == "_":  # what nobody wants has no name
+                continue
             is_kept = name in attributes and name not in variables and not isinstance(value, Traced)
             for suffix, part in _named_parts(value):
                 line = part.line

@@ -22,6 +22,8 @@ HOLE = "__hole__"
 """What stands for what is put into an expression."""
 FORMS = ("1 - {a}", "1 - {a}**2", "{a} * (1 - {a})", "1 - {np}.tanh({a})**2", "{np}.tanh({a})")
 """What is made of one array, in derivatives of gates."""
+KINKED = "{a} > 0"
+"""What is made of it where the forward pass has a rectifier."""
 BASE = re.compile(r"^\w+\.|\[.*|\.T$")
 """What stands around the name of an array."""
 KEYS = 24
@@ -63,8 +65,8 @@ def expressions(node: ast.AST) -> Iterator[ast.expr]:
         yield from expressions(child)
 
 
-def phrases(function: Written) -> list[Phrase]:
-    """All phrases of a function, what is simplest first."""
+def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
+    """All phrases of a function, what is simplest first; ``kinked`` where the forward pass has a rectifier."""
     found: dict[str, int] = {}
     around: dict[str, tuple[tuple[str, CodeType], ...]] = {}
     bases: dict[str, None] = {}
@@ -83,7 +85,7 @@ def phrases(function: Written) -> list[Phrase]:
                 bases[function.segment(node.value)] = None
                 indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice), counters(function)))
     found |= {name: 0 for name in _assigned(function.tree) if name not in found}
-    for text in _by_other_keys(function):
+    for text in (*_by_other_keys(function), *_not_unpacked(function)):
         found.setdefault(text, 0)
     for base in bases:
         for index in indices:
@@ -94,7 +96,8 @@ def phrases(function: Written) -> list[Phrase]:
         found.setdefault(text, 1)
     for text in _only_added_to(function):
         found.pop(text, None)
-    forms = [*FORMS, *([f"{sigmoid}({{a}})"] if sigmoid else [])] if library else FORMS[:3]
+    forms = [*FORMS, *([f"{sigmoid}({{a}})"] if sigmoid else [])] if library else [*FORMS[:3]]
+    forms += [KINKED] if kinked else []
     for text in [text for text, rank in found.items() if rank == 0 and not names.is_gradient(BASE.sub("", text))]:
         for form in forms:
             found.setdefault(form.format(a=text, np=library), 2)
@@ -199,6 +202,18 @@ def _by_other_keys(function: Written) -> Iterator[str]:
                 yield function.segment(outer, [(node.slice, key)])
 
 
+def _not_unpacked(function: Written) -> Iterator[str]:
+    """What is in a cache, but has no name of its own where that is unpacked: ``_, h, h = cache`` has cache[0], cache[1]."""
+    for node in ast.walk(function.tree):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if not isinstance(target, ast.Tuple) or isinstance(node.value, ast.Tuple | ast.Call):  # type: ignore[attr-defined]
+            continue
+        called = [part.id if isinstance(part, ast.Name) else "" for part in target.elts]
+        for k, name in enumerate(called):
+            if name == "_" or (name and name in called[k + 1 :]):
+                yield f"{function.segment(node.value)}[{k}]"  # type: ignore[attr-defined]
+
+
 def _assigned(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -223,6 +238,8 @@ def evaluated(code: CodeType, space: dict[str, Any], variables: dict[str, Any]) 
         return None
     if isinstance(value, float | np.floating):
         value = np.asarray(value)
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        value = value.astype(float)  # h > 0, a factor of 0 or 1
     return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
 
 

@@ -229,7 +229,7 @@ class Search:
             pure = is_pure(function, state.functions)
             self.known[function] = [
                 phrase
-                for phrase in phrases(function)
+                for phrase in phrases(function, self.truths.kinked)
                 if all(pure(call) for call in ast.walk(ast.parse(phrase.text)) if isinstance(call, ast.Call))
             ]
         return self.known[function]

@@ -37,7 +37,8 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
         if isinstance(statement.op, ast.Sub):
             yield [(statement, f"{target} += {value}")], "sign"
             if isinstance(statement.target, ast.Subscript):
-                yield [(statement.value, "1")], "softmax derivative"
+                targets = [arg.arg for arg in function.tree.args.args] if isinstance(statement.value, ast.Constant) else []
+                yield from (([(statement.value, other)], "softmax derivative") for other in ("1", *targets))
         if isinstance(statement.op, ast.Add):
             yield [(statement, f"{target} -= {value}")], "sign"
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
@@ -112,7 +113,7 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
         if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
             yield from (([(target.slice, key)], "wrong accumulator") for key in _keys(function, target.slice.value))
         elif isinstance(target, ast.Subscript):
-            indices = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+            indices = [*target.slice.elts] if isinstance(target.slice, ast.Tuple) else [target.slice]
             indices += [index.slice for index in indices if isinstance(index, ast.Subscript)]
             for index in indices:
                 if isinstance(index, ast.Subscript) and isinstance(index.value, ast.Name):

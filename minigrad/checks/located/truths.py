@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.naming import weights
 from minigrad.checks.run import plus
 from minigrad.checks.tracing import Line
@@ -25,6 +26,7 @@ __all__ = ["Truths", "marks_of"]
 CLOSE = 1e-9
 TOTALS = ("add", "sub", "neg")
 """How a total is made of the losses of the steps."""
+RECTIFIERS = ("relu", "maximum", "where")
 SLICES = 16
 """So many rows and columns of an argument's gradient are known."""
 PARTS = 6
@@ -42,6 +44,7 @@ class Truths:
 
     def __init__(self, trial: Trial) -> None:
         self.chain = trial.chain
+        self.kinked = any(line.op in RECTIFIERS for line in self.chain.lines)
         self.upstream = [np.asarray(part) for given in trial.problem.upstream.values() for part in _arrays(given)]
         self._found: dict[int, list[float]] = defaultdict(list)
         self._whole: dict[int, list[float]] = defaultdict(list)
@@ -51,6 +54,9 @@ class Truths:
         forward: dict[int, list[float]] = defaultdict(list)
         for line in self.chain.lines:
             forward[line.value.size].append(float(marks_of(line.value, line.value.ndim)))
+            if line.op in ACTIVATIONS:
+                slope = line.vjp(np.ones(line.value.shape))[0]
+                forward[line.value.size].append(float(marks_of(np.asarray(slope), line.value.ndim)))
         self.forward = {size: np.array(sorted(marks)) for size, marks in forward.items()}
 
     def known(self, marks: Array, size: int) -> Array:
@@ -62,7 +68,7 @@ class Truths:
         return _among(marks, self.whole.get(size))
 
     def is_of_forward(self, value: Array) -> bool:
-        """Whether the forward pass computes an array with these entries."""
+        """Whether the forward pass computes an array with these entries, or they are the slopes of an activation there."""
         return bool(_among(marks_of(value, value.ndim)[None], self.forward.get(value.size))[0])
 
     def how_known(self, mark: float, size: int) -> int:
@@ -74,11 +80,21 @@ class Truths:
         for given in self.upstream:
             self._note(given, True)
         if self.chain.steps > 1:
-            for line, g in self._losses():
+            for line, g in itertools.chain(self._losses(), self._of_single_steps()):
                 self._note_below(line, g)
         for line in self.chain.lines:
             if self.chain.live[line.number]:
                 self._note_line(line)
+        for same in self.chain.at.values():
+            self._note_stacked(list(same.values()))
+
+    def _note_stacked(self, lines: list[Line]) -> None:
+        """The gradients of all steps in one array, as they are computed from an array of all outputs: ``d = p; d[k] -= 1``."""
+        found = [self.chain.base.cotangent(line, None) for line in lines if self.chain.live[line.number]]
+        if len(found) == len(lines) > 1 and all(g is not None for g in found) and len({np.shape(g) for g in found}) == 1:
+            self._note(np.array(found), True)
+            if np.ndim(found[0]) > 1:
+                self._note(np.stack(found, -1), True)
 
     def _losses(self) -> Iterator[tuple[Line, Any]]:
         """The losses of the steps, one by one: what a total is added up of, or each output, with what arrives at it."""
@@ -91,6 +107,15 @@ class Truths:
             elif self.chain.live[line.number]:
                 yield line, g
 
+    def _of_single_steps(self) -> Iterator[tuple[Line, Any]]:
+        """The states at each step, with what arrives there from the outputs of that step alone, however losses are added up."""
+        for site in self.chain.initial:
+            for line in self.chain.at.get(site, {}).values():
+                parts = [self.chain.base.share(u, k, None) for u, k, crossing in self.chain.uses[line.number] if not crossing]
+                here = [part for part in parts if part is not None and np.shape(part) == line.value.shape]
+                if here and self.chain.live[line.number]:
+                    yield line, sum(here)
+
     def _note_below(self, loss: Line, g: Any) -> None:
         """The gradients of the loss of one step alone, as a loop that goes back from each step in turn computes them."""
         arrived: dict[int, Any] = {loss.number: g}
@@ -102,6 +127,12 @@ class Truths:
             for operand, share in zip(line.operands, line.vjp(whole), strict=True):
                 if share is not None:
                     arrived[operand.number] = plus(arrived.get(operand.number), share)
+                    self._note_of_constant(operand, share)
+
+    def _note_of_constant(self, line: Line, share: Any) -> None:
+        """What goes on to the zeros that a state begins with: nobody needs it, and it is right all the same."""
+        if not self.chain.live[line.number] and np.shape(share) == line.value.shape and not line.value.any():
+            self._note(np.asarray(share))
 
     def _note_line(self, line: Line) -> None:
         """The gradient of a line, its parts, the sums of some of these, and those over the last or first steps."""
@@ -110,6 +141,9 @@ class Truths:
         if whole is None:
             return
         self._note(np.asarray(whole), True)
+        for operand, share in zip(line.operands, base.shares(line, None, whole), strict=True):
+            if share is not None:
+                self._note_of_constant(operand, share)
         if line.op == "argument":  # a sequence is read step by step
             for axis in range(min(np.ndim(whole), 2)):
                 for part in np.moveaxis(whole, axis, 0)[:SLICES]:

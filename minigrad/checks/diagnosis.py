@@ -46,8 +46,8 @@ def diagnosed(
     lines = located(sorted([*others, *trials, *longer], key=lambda trial: trial.steps), rtol, share(deadline, 2, LOCATED))
     if lines:
         return lines, None
-    telling = [trial for trial in longer if any(g.any() for g in trial.given.values())]
-    if telling and not any(g.any() for g in first.given.values()):  # a loop that runs no step: longer ones tell what is wrong
+    telling = [trial for trial in longer if _tells(trial, rtol)]
+    if telling and not _tells(first, rtol):  # what is wrong is 0 in a loop that runs no step, or one: longer ones tell more
         trials, longer, first = telling, [], telling[0]
     best = _explained(first, trials[1:], rtol, share(deadline, 2 if longer else 1), others=longer)
     if longer and not (_whole(best, first) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer)):
@@ -63,6 +63,7 @@ def diagnosed(
             best = max(best, found, key=lambda e: (len(e.explained), -len(e.changes)))
             if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
                 break
+    best = _needed(best, first, rtol)
     if not _whole(best, first) and len(best.explained - right_ones(first, rtol)) < len(best.changes):
         best = Explanation((), right_ones(first, rtol))  # more changes than gradients that they explain: anything can be hit so
     if not best.changes:
@@ -84,6 +85,23 @@ def diagnosed(
         wrong = {name: g for name, g in trial.given.items() if name not in fine}
         findings.append(narrowed(wrong, trial.chain.right, trial.answer.called, fine, trial.steps, rtol, so_far(trial)))
     return findings, None
+
+
+def _needed(explanation: Explanation, trial: Trial, rtol: float) -> Explanation:
+    """The explanation without the changes that explain nothing in a trial: another length has shown that they are not it."""
+    changes = explanation.changes
+    names = frozenset(name for name in trial.given if _holds(trial, changes, frozenset({name}), rtol))
+    for change in changes:
+        rest = tuple(other for other in changes if other is not change)
+        if _holds(trial, rest, names, rtol):
+            changes = rest
+    return Explanation(changes, names, explanation.synonyms)
+
+
+def _tells(trial: Trial, rtol: float) -> bool:
+    """Whether something that is wrong is not merely 0."""
+    fine = right_ones(trial, rtol)
+    return any(g.any() for name, g in trial.given.items() if name not in fine)
 
 
 def share(deadline: float, parts: int, first: float = 1) -> float:

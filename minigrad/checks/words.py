@@ -30,6 +30,8 @@ class Words:
         if line.name is None and line.op == "constant":
             states = [self.chain.at.get(site, {}) for site, first in self.chain.initial.items() if first is line]
             return next((later.name for at in states for later in at.values() if later.name is not None), None)
+        if line.name is None and line.op not in ("argument", "constant"):  # what is put out: self.c = f * c + i * g
+            return next((called for called, _ in self.chain.seeds.get(line.number, ())), None)
         return line.name
 
     def beside(self, line: Line, user: Line) -> str:

@@ -163,7 +163,7 @@ def _longer(edit: Edit) -> int:
 
 def _is_awkward(place: Place, text: str) -> bool:
     """Whether nobody would write so: an index of a formula, or 1 − y added to something."""
-    if " + 1 - " in text or " - (1 - " in text:
+    if any(awkward in text.replace(" ", "") for awkward in ("+1-", "-(1-")):
         return True
     indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in ast.walk(place.outlet))
     return indexed and isinstance(ast.parse(text, mode="eval").body, ast.BinOp | ast.UnaryOp)

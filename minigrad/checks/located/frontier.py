@@ -39,6 +39,7 @@ class Seen(NamedTuple):
         clean: at how many of its first visits all gradients that it is computed from are known.
         reads: the gradients that it is computed from.
         mark: that of its value, where it computes something and hands nothing on; else 0.
+        misnamed: whether its value is a gradient, but not that which its name says.
     """
 
     function: Written
@@ -47,6 +48,7 @@ class Seen(NamedTuple):
     clean: int
     reads: tuple[str, ...]
     mark: float = 0.0
+    misnamed: bool = False
 
 
 def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
@@ -161,11 +163,28 @@ def _looked_at(
             clean += clean == number
         if not number or clean > number:
             known = min(known, now)
+    misnamed = known > UNKNOWN and not _is_named_so(function, statement, visits, truths)
+    known = UNKNOWN if misnamed else known
     reads = tuple(function.segment(part) for part in parts)
     if nothing == len(visits):  # where all that arrives is 0, something is missing
         return Seen(function, statement, UNKNOWN, 1, reads) if gradient and reads and nothing > 1 else None
     mark = 0.0 if isinstance(value, HANDED_ON) or not visits else _mark(_value(function, value, visits[0]))
-    return Seen(function, statement, known, clean, reads, mark) if gradient else None
+    return Seen(function, statement, known, clean, reads, mark, misnamed) if gradient else None
+
+
+def _is_named_so(function: Written, statement: ast.stmt, visits: Sequence[Visit], truths: Truths) -> bool:
+    """Whether what a line computes is the gradient that its name says, ``dbi``, as far as it says one, and not another."""
+    target, value = _target(statement), getattr(statement, "value", None)
+    key = target.slice.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant) else None
+    called = key if isinstance(key, str) else target.attr if isinstance(target, ast.Attribute) else _name(target)  # type: ignore[arg-type]
+    if not called or not isinstance(value, ast.expr):
+        return True
+    for visit in visits[:1]:
+        result = _spread(function, statement, _value(function, value, visit), visit)
+        if result is not None and result.any():
+            mark, before = float(marks_of(result, result.ndim)), _before(function, statement, visit, result)
+            return any(truths.is_of(called, each, result.size) for each in ((mark, mark + before) if before else (mark,)))
+    return True
 
 
 def target_of(function: Written, statement: ast.stmt) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -14,7 +14,7 @@ from minigrad.checks.located.written import Written, written
 from minigrad.checks.tracing import noticing, reachable
 from minigrad.checks.trial import Trial
 
-__all__ = ["editable", "is_pure"]
+__all__ = ["editable", "formulas", "is_pure"]
 
 CHANGING = {"append", "insert", "put", "place", "copyto", "resize", "sort", "fill", "delete", "random", "save", "load", "seed"}
 """What NumPy or a list does to what is there, or at random."""
@@ -45,14 +45,27 @@ def _run_by(call: Callable[[], Any]) -> set[CodeType]:
     return seen
 
 
-def is_pure(function: Written, functions: Mapping[FunctionType, Written]) -> Callable[[ast.Call], bool]:
-    """Whether a call in a function can be made beside, since it changes nothing."""
+def formulas(users: Sequence[Any]) -> frozenset[str]:
+    """What those of the user's methods are called that only compute something from their arguments: self.dtanh(c)."""
+    methods = [written(function) for function in reachable(users) if "." in function.__qualname__]
+    found: dict[str, bool] = {}
+    for method in methods:
+        if method is not None:
+            name = method.tree.name
+            found[name] = found.get(name, True) and _is_formula(method.tree) and not _reads_attributes(method.tree)
+    return frozenset(name for name, only in found.items() if only)
+
+
+def is_pure(
+    function: Written, functions: Mapping[FunctionType, Written], methods: frozenset[str]
+) -> Callable[[ast.Call], bool]:
+    """Whether a call in a function can be made beside, since it changes nothing; ``methods`` are those that do not."""
     space = function.function.__globals__
 
     def pure(call: ast.Call) -> bool:
         called = call.func
         if isinstance(called, ast.Attribute):
-            return hasattr(np, called.attr) and called.attr not in CHANGING
+            return called.attr in methods or (hasattr(np, called.attr) and called.attr not in CHANGING)
         value = space.get(called.id) if isinstance(called, ast.Name) else None
         if isinstance(value, FunctionType) and value in functions:
             return _is_formula(functions[value].tree)
@@ -67,4 +80,14 @@ def _is_formula(tree: ast.FunctionDef) -> bool:
     """Whether a function only computes something from its arguments."""
     stores = [node for node in ast.walk(tree) if isinstance(getattr(node, "ctx", None), ast.Store)]
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return all(isinstance(node, ast.Name) for node in stores) and len(tree.body) <= 4 and len(calls) <= 3
+    names = [getattr(call.func, "attr", "") for call in calls] + [str(k.arg) for call in calls for k in call.keywords]
+    simple = len(tree.body) <= 4 and len(calls) <= 4 and not {*CHANGING, "out"} & {*names}
+    return simple and all(isinstance(node, ast.Name) for node in stores) and isinstance(tree.body[-1], ast.Return)
+
+
+def _reads_attributes(tree: ast.FunctionDef) -> bool:
+    """Whether something has attributes in it that are not merely called: self.W."""
+    called = {call.func for call in ast.walk(tree) if isinstance(call, ast.Call)}
+    arguments = {argument.arg for argument in tree.args.args}
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node not in called]
+    return any(isinstance(value, ast.Name) and value.id in arguments for value in values)

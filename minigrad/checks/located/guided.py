@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["guided"]
 
-DEPTH = 4
+DEPTH = 10
 BEAM = 3
-STATES = 12
+STATES = 24
 """So many states are gone on from, the best first."""
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""

@@ -19,7 +19,7 @@ from minigrad.checks.trial import Trial
 
 __all__ = ["located"]
 
-MOST = 8
+MOST = 12
 """So many lines are said to be wrong at most."""
 EVERY = 4
 """Of so many lines it is tried whether some of them would do."""

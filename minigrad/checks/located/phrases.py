@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
 
-__all__ = ["HOLE", "OWN_SCOPES", "Phrase", "compiled", "evaluated", "expressions", "phrases", "tight"]
+__all__ = ["HOLE", "OWN_SCOPES", "Phrase", "compiled", "evaluated", "expressions", "held", "phrases", "tight"]
 
 HOLE = "__hole__"
 """What stands for what is put into an expression."""
@@ -104,6 +104,21 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     return [
         Phrase(text, code, rank, around.get(text, ())) for text, rank in found.items() if (code := compiled(text)) is not None
     ]
+
+
+def held(function: Written, variables: Mapping[str, Any]) -> Iterator[Phrase]:
+    """Arrays that an object or a dict of his holds and the function does not mention: self.c_prev, cache["c_prev"]."""
+    for name, value in variables.items():
+        if name not in function.function.__code__.co_varnames or names.is_gradient(name):
+            continue
+        inner = {f'{name}["{key}"]': part for key, part in value.items()} if isinstance(value, dict) else {}
+        if not isinstance(value, np.ndarray | dict | list | tuple):
+            inner = {f"{name}.{key}": part for key, part in getattr(value, "__dict__", {}).items()}
+        for text, part in inner.items():
+            is_array = isinstance(part, np.ndarray) and part.dtype.kind == "f" and part.size > 1
+            is_new = is_array and text not in function.text and not names.is_gradient(BASE.sub("", text))
+            if (code := compiled(text) if is_new else None) is not None:
+                yield Phrase(text, code, 1)
 
 
 def _around(function: Written, node: ast.expr) -> Iterator[tuple[str, CodeType]]:

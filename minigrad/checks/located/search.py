@@ -15,11 +15,11 @@ from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import at_places, everywhere, of_statements
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import Seen, looked_at
-from minigrad.checks.located.functions import editable, is_pure
+from minigrad.checks.located.functions import editable, formulas, is_pure
 from minigrad.checks.located.guided import guided
 from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.made import where_made
-from minigrad.checks.located.phrases import Phrase, phrases
+from minigrad.checks.located.phrases import Phrase, held, phrases
 from minigrad.checks.located.places import Place, places_of
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
@@ -64,6 +64,7 @@ class Search:
         self.trials, self.rtol = trials, rtol
         self.late = Clock(deadline).late
         self.truths = Truths(trials[-1])
+        self.formulas = formulas(trials[0].adapter.users())
         self.known: dict[Written, list[Phrase]] = {}
 
     def is_right(self, state: State, trials: Sequence[Trial] | None = None) -> bool:
@@ -208,7 +209,7 @@ class Search:
                 if self.late():
                     return
                 unchanged = seen[1].get(statement, [])[-1:] if fixed else []
-                known, early = self.phrases(here[0].function, state), clean.get(statement, EARLY)
+                known, early = self.phrases(here[0].function, state, seen[0][statement][0]), clean.get(statement, EARLY)
                 found += at_places(here, seen[0][statement], unchanged, known, self.truths, early, False, self.late)
             yield sorted([*found, *everywhere(found)], key=lambda edit: edit.rank)
             found = []
@@ -217,19 +218,19 @@ class Search:
         """The expressions in each statement that ran, function by function."""
         found = {}
         for function in state.functions.values():
-            pure = is_pure(function, state.functions)
+            pure = is_pure(function, state.functions, self.formulas)
             for statement, _ in all_statements(function.tree):
                 if statement in seen:
                     found[statement] = list(places_of(function, statement, seen[statement][0], pure))
         return found
 
-    def phrases(self, function: Written, state: State) -> list[Phrase]:
-        """What is at hand in a function, as far as it can be computed beside."""
+    def phrases(self, function: Written, state: State, visit: Visit) -> list[Phrase]:
+        """What is at hand in a function, as far as it can be computed beside; ``visit``: its variables somewhere in it."""
         if function not in self.known:
-            pure = is_pure(function, state.functions)
+            pure = is_pure(function, state.functions, self.formulas)
             self.known[function] = [
                 phrase
-                for phrase in phrases(function, self.truths.kinked)
+                for phrase in (*phrases(function, self.truths.kinked), *held(function, visit))
                 if all(pure(call) for call in ast.walk(ast.parse(phrase.text)) if isinstance(call, ast.Call))
             ]
         return self.known[function]
@@ -240,7 +241,7 @@ class Search:
         found: list[Edit] = []
         for line in lines:
             if here := places.get(line.statement):
-                known = self.phrases(line.function, state)
+                known = self.phrases(line.function, state, seen[line.statement][0])
                 found += at_places(here, seen[line.statement], [], known, self.truths, line.clean or 1, True, self.late)
         return [*found, *everywhere(found)]
 

@@ -41,8 +41,12 @@ def so_far(trial: Trial) -> SoFar:
         return SoFar(said)
     here = f"line {first.function.line(first.statement)}, {shown(first.function, first.statement)}"
     before = list(dict.fromkeys(_called(line) for line in lines[: lines.index(first)] if line.known and _called(line)))
-    sentence = f"{_called(first) or 'the result'} in {here.partition(', ')[0]} is the first value that is no gradient of the "
-    sentence += f"derivation and no part of one{'; those before it are: ' if before else ''}{', '.join(before)}"
+    sentence = f"{_called(first) or 'the result'} in {here.partition(', ')[0]} is the first value that is "
+    sentence += (
+        f"not the gradient that its name says, but that of something else{'; right before it: ' if before else ''}"
+        if first.misnamed
+        else f"no gradient of the derivation and no part of one{'; those before it are: ' if before else ''}"
+    ) + ", ".join(before)
     return SoFar("; ".join(filter(None, (said, sentence))), here)
 
 

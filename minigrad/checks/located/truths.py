@@ -58,6 +58,11 @@ class Truths:
                 slope = line.vjp(np.ones(line.value.shape))[0]
                 forward[line.value.size].append(float(marks_of(np.asarray(slope), line.value.ndim)))
         self.forward = {size: np.array(sorted(marks)) for size, marks in forward.items()}
+        self._of: dict[tuple[str, int], Array] = {}
+        for name, called in trial.answer.called.items():
+            if name in trial.given:
+                line = self.chain.wanted[name]
+                self._of[called.rpartition(".")[2], line.value.size] = self._marks_of_parts(line)
 
     def known(self, marks: Array, size: int) -> Array:
         """Which of these marks, of arrays of so many entries, are those of true quantities."""
@@ -75,6 +80,24 @@ class Truths:
         """2 for the mark of a whole gradient, 1 for that of a part of one, 0 for any other."""
         one = np.array([mark])
         return 2 if self.among_whole(one, size)[0] else 1 if self.known(one, size)[0] else 0
+
+    def is_of(self, called: str, mark: float, size: int) -> bool:
+        """Whether a mark is that of the gradient which is called so, or of a part of it; so is any if nothing is."""
+        known = self._of.get((called, size))
+        return known is None or bool(_among(np.array([mark]), known)[0])
+
+    def _marks_of_parts(self, line: Line) -> Array:
+        """The marks of the gradient of a line, and of its parts: those of each step, and of the steps so far."""
+        found, whole, single = self._found, self._whole, [self.chain.base.cotangent(line, None)]
+        self._found, self._whole = defaultdict(list), defaultdict(list)
+        single += [self.chain.base.share(user, position, None) for user, position, _ in self.chain.uses[line.number]]
+        within({"all": "ignore"}, lambda: self._note_line(line))
+        for part in single:
+            if part is not None:
+                self._note(np.asarray(part))
+        marks = [mark for some in self._found.values() for mark in some]
+        self._found, self._whole = found, whole
+        return np.array(sorted(marks))
 
     def _note_all(self) -> None:
         for given in self.upstream:

@@ -60,7 +60,7 @@ def logistic(x: Any) -> Any:
 
 
 def values(chain: Chain, shape: tuple[int, ...]) -> list[Site]:
-    """Places whose values a person could take by mistake: of this shape, with a name or from an activation."""
+    """Places whose values a person could take by mistake: of this shape, with a name, from an activation, or put out."""
     cached: dict[tuple[int, ...], list[Site]] = chain.__dict__.setdefault("values", {})
     if shape not in cached:
         found: list[Site] = []
@@ -73,6 +73,7 @@ def values(chain: Chain, shape: tuple[int, ...]) -> list[Site]:
                 or line.op in ACTIVATIONS
                 or any(user.op in ACTIVATIONS for user in users)
                 or line.op in ("sub", "argument")
+                or line.number in chain.seeds
             ):
                 found.append(line.site)
         cached[shape] = found

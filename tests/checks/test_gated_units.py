@@ -174,3 +174,27 @@ def test_what_explains_one_step_alone_is_not_named() -> None:
     report = check_backward(last.forward, last.backward, ([np.ones((3, 1))] * 3,))
     assert not report.passed
     assert not any("wraps round" in finding.missing for finding in report.findings), report
+
+
+class Moving(Unit):
+    """The weights are moved before the gradients that go on are computed from them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learning_rate = 0.1
+
+    def back(self, dh: Any, dm: Any) -> Any:
+        dm_all = dm + dh * self.r * self.bend(np.tanh(self.m))
+        dr, dk = dh * np.tanh(self.m) * self.slope(self.r), dm_all * self.m_prev * self.slope(self.k)
+        dw, dv = dm_all * self.v * self.slope(self.w), dm_all * self.w * self.bend(self.v)
+        for name, d in (("Wk", dk), ("Ww", dw), ("Wv", dv), ("Wr", dr)):
+            setattr(self, name, getattr(self, name) - self.learning_rate * d @ self.z.T)
+        dz = self.Wk.T @ dk + self.Ww.T @ dw + self.Wv.T @ dv + self.Wr.T @ dr
+        return dz[4:], dz[:4], dm_all * self.k
+
+
+def test_what_is_returned_from_weights_that_are_moved_already_is_right_at_small_rates_and_said_to_be_wrong_at_larger() -> None:
+    unit = Moving()
+    report = check_backward(unit.step, unit.back, EXAMPLE, returns=("x", "h_prev", "m_prev"))
+    assert report.passed, report
+    assert any("at larger rates these are wrong" in note for note in report.notes)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
+from abc import get_cache_token
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter, call, is_, itemgetter
 from types import BuiltinFunctionType, CellType, FunctionType, GetSetDescriptorType, ModuleType
@@ -26,27 +27,33 @@ from minigrad.tensor import Tensor
 
 __all__ = ["Assumptions", "Unknown"]
 
-KNOWN: Final = {"minigrad", "numpy", "builtins", "math", "operator", "typing", "typing_extensions", "abc"}
+KNOWN: Final = {"minigrad", "numpy", "builtins", "math", "operator", "typing", "typing_extensions", "abc", "collections"}
 """The packages whose functions and classes are what they are."""
 
 ANYTHING: Final = {
     "getattr", "vars", "dir", "globals", "locals", "eval", "exec", "compile", "open", "input", "attrgetter", "methodcaller",
-    "hasattr", "__dict__", "__getattribute__",
+    "hasattr", "__dict__", "__getattribute__", "format", "format_map",
+    "__name__", "__qualname__", "__module__", "__doc__", "__match_args__",
 }  # fmt: skip
-"""What may read something that there is no name for."""
+"""What may read something that there is no name for, or what a function or a class has beside its attributes."""
 
 CONSTANTS: Final = {
     type(None), bool, int, float, complex, str, bytes, type(...), range, Tensor, Parameter, GetSetDescriptorType,
 }  # fmt: skip
 """What changes only by being replaced; or, as the values of a parameter do, without anybody having to know."""
 
-MAKING: Final = {
-    "__init__", "__new__", "__init_subclass__", "__repr__", "__str__", "__reduce__", "__copy__", "__deepcopy__",
-}  # fmt: skip
-"""Methods that a step calls only if it has a name for them."""
+COPYING: Final = {"__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__"}
+"""Methods that only code calls in which names are made up."""
+
+SHOWING: Final = {"__repr__": {"repr", "str", "ascii"}, "__str__": {"repr", "str"}, "__format__": {"repr"}}
+"""Methods that Python calls where the code has one of these names; f-strings and ``%`` are noted as ``repr``."""
+
+CALLED: Final = SHOWING | {name: {"type", "__class__"} for name in ("__init__", "__new__", "__init_subclass__")}
+"""Those and, of the object, others: it is there already, so none is made where the code does not ask for its class."""
 
 PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__")
 CONTENTS: Final = attrgetter("cell_contents")
+BASES: Final = attrgetter("__mro__")
 HAS_NONE: Final = type(vars(builtins).keys()).isdisjoint
 
 ARITHMETIC: Final = [vars(kind).values() for kind in Tensor.__mro__[:-1]]
@@ -68,12 +75,16 @@ class Assumptions:
         Unknown: it cannot be known.
     """
 
-    __slots__ = ("_absent", "_arithmetic", "_cells", "_functions", "_keys", "_kind", "_listed", "_looked_up", "_pick", "_then")
+    __slots__ = (
+        "_absent", "_arithmetic", "_cells", "_derived", "_functions", "_keys", "_kind", "_listed", "_looked_up", "_pick",
+        "_then",
+    )  # fmt: skip
 
     def __init__(self, owner: Any, methods: Iterable[str]) -> None:
         code = _Code(owner, methods)
         kinds, modules = list(map(vars, code.kinds)), list(map(vars, code.modules))
         self._kind = type(owner)
+        self._derived = [kind for kind in (Tensor, *code.kinds) if kind not in self._kind.__mro__[1:]]
         self._pick = _picker(code.attributes.intersection(vars(owner)))
         self._listed: list[Mapping[str, Any]] = [*kinds, *code.dicts]
         """Where no name may come or go."""
@@ -89,7 +100,7 @@ class Assumptions:
         self._arithmetic = list(itertools.chain.from_iterable(ARITHMETIC))
 
     def _keys_now(self, owner: Any) -> list[Any]:
-        return [self._kind.__mro__, Tensor.__mro__, list(vars(owner)), *map(list, self._listed)]
+        return [get_cache_token(), *map(BASES, self._derived), list(vars(owner)), *map(list, self._listed)]
 
     def _now(self, owner: Any) -> Iterator[Any]:
         found = [self._pick(vars(owner)), *itertools.starmap(call, self._looked_up), *map(PARTS, self._functions)]
@@ -122,6 +133,8 @@ class _Code:
         self.owner = owner
         self.attributes = set(methods)
         """The names of attributes that are read of anything."""
+        self.own = set[str]()
+        """Those that are read by code of others than `minigrad.models`."""
         self.functions: dict[FunctionType, None] = {}
         self.kinds: dict[type, None] = {}
         self.modules: dict[ModuleType, None] = {}
@@ -132,34 +145,39 @@ class _Code:
         if not hasattr(owner, "__dict__") or isinstance(owner, tuple):
             raise Unknown("an object that holds more than attributes")
         self._add_class(type(owner))
-        seen: set[int] = set()
+        seen: set[tuple[str, int]] = set()
         while True:
-            found = [value for value in self._found() if id(value) not in seen]
+            found = [(name, value) for name, value in self._found() if (name, id(value)) not in seen]
             if not found:
                 break
-            for value in found:
-                seen.add(id(value))
-                self._add(value)
+            for name, value in found:
+                seen.add((name, id(value)))
+                self._add(value, name)
 
     @property
     def own_modules(self) -> list[ModuleType]:
         """The modules that are not known."""
         return [module for module in self.modules if not _is_known(module.__name__)]
 
-    def _found(self) -> list[Any]:
+    def _found(self) -> list[tuple[str, Any]]:
         """What the names that are known by now lead to."""
         spaces = [(vars(self.owner), self.attributes)]
         spaces += [(vars(module), self.attributes) for module in self.own_modules]
         spaces += self.spaces.values()
-        values = [names[name] for names, read in spaces for name in list(read) if name in names]
-        for kind in self.kinds:
-            methods = {name for name in vars(kind) if name.startswith("__") and callable(vars(kind)[name])}
-            read = self.attributes | (methods - MAKING if kind in type(self.owner).__mro__ else methods)
-            values += [vars(kind)[name] for name in read if name in vars(kind)]
-        return values + [value for function in self.functions for value in _kept_by(function)]
+        spaces += [(vars(kind), self.attributes | self._methods(kind)) for kind in self.kinds]
+        values = [(name, names[name]) for names, read in spaces for name in list(read) if name in names]
+        return values + [pair for function in self.functions for pair in _kept_by(function)]
 
-    def _add(self, value: Any) -> None:
-        """Follow a value that may be read."""
+    def _methods(self, kind: type) -> set[str]:
+        """The methods of a class that Python calls without a name in the code."""
+        found = {name for name, value in vars(kind).items() if name.startswith("__") and _is_method(value)} - COPYING
+        called = CALLED if kind in type(self.owner).__mro__ else SHOWING
+        return {name for name in found if name not in called or not self.own.isdisjoint(called[name])}
+
+    def _add(self, value: Any, name: str = "") -> None:
+        """Follow a value that may be read, under this name."""
+        if isinstance(value, BuiltinFunctionType | type) and value.__name__ != name:
+            self._hear({value.__name__})
         if type(value) in CONSTANTS or isinstance(value, np.generic | np.dtype):
             return
         if type(value) in (tuple, frozenset):
@@ -180,11 +198,19 @@ class _Code:
             self.modules[value] = None
         elif isinstance(value, type):
             self._add_class(value)
+            if value in type(self.owner).__mro__[:-1] and not _is_of_models(value):
+                self._hear({"__class__"})
         elif isinstance(value, FunctionType):
             if not _is_known(value.__module__) or home_of_function(value) is None:
                 self._add_function(value)
         elif not isinstance(value, np.ufunc | type(np.dot)) and not _is_known_function(value):
             raise Unknown(f"a {type(value).__name__}")
+
+    def _hear(self, names: Iterable[str]) -> None:
+        """Take these for names in the code of others than `minigrad.models`."""
+        self.own.update(names)
+        if not ANYTHING.isdisjoint(self.own):
+            raise Unknown("attributes whose names are made up")
 
     def _add_class(self, kind: type) -> None:
         for base in kind.__mro__:
@@ -204,8 +230,8 @@ class _Code:
         names = names_of(function.__code__)
         if names.is_changing:
             raise Unknown("what a function imports, or sets")
-        if not (function.__module__ or "").startswith("minigrad.models.") and not ANYTHING.isdisjoint(names.read):
-            raise Unknown("attributes whose names are made up")
+        if not _is_of_models(function):
+            self._hear(names.read)
         self.attributes |= names.read
         for space in (function.__globals__, vars(builtins)):
             self.spaces.setdefault(id(space), (space, set()))[1].update(names.globals)
@@ -215,12 +241,13 @@ class Plain:
     """A class whose objects hold their attributes, and nothing beside."""
 
 
-def _kept_by(function: FunctionType) -> Iterator[Any]:
+def _kept_by(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """What a function keeps: defaults, and the contents of its closure."""
-    yield from function.__defaults__ or ()
-    for cell in function.__closure__ or ():
+    yield from [("", default) for default in function.__defaults__ or ()]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
-            yield cell.cell_contents
+            if name != "__class__":  # for super(), which makes no object of it
+                yield name, cell.cell_contents
         except ValueError:
             raise Unknown("an empty closure") from None
 
@@ -233,6 +260,15 @@ def _is_known_function(value: Any) -> bool:
     if isinstance(home, ModuleType):
         return _is_known(home.__name__)
     return home is None or (isinstance(home, type) and _is_known(home.__module__))
+
+
+def _is_method(value: Any) -> bool:
+    return callable(value) or hasattr(value, "__get__")
+
+
+def _is_of_models(value: Any) -> bool:
+    """Whether a function or class is one of `minigrad.models`, whose code is read as a user's is, and known to be honest."""
+    return (value.__module__ or "").startswith("minigrad.models.")
 
 
 def _is_known(module: str | None) -> bool:

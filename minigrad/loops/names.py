@@ -17,6 +17,7 @@ GENERATORS: Final = {
 """What makes a generator of random numbers; without an argument, one that begins with other numbers each time."""
 
 STORED: Final = {"STORE_ATTR", "DELETE_ATTR"}
+SHOWING: Final = {"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"}
 
 
 class Names(NamedTuple):
@@ -25,7 +26,7 @@ class Names(NamedTuple):
     every: frozenset[str]
     """All: of attributes, globals, modules; and the constants that may be names, as in ``getattr(x, "name")``."""
     read: frozenset[str]
-    """All but those constants."""
+    """All but those constants; and what f-strings, ``%`` and patterns of classes read without a name."""
     globals: frozenset[str]
     """Those of globals, or of what is built in."""
     imported: frozenset[str]
@@ -56,6 +57,10 @@ def names_of(function: CodeType) -> Names:
             draws |= line.opname.startswith("CALL") and line.arg == 0 and loaded in GENERATORS
             if line.opname not in ("PRECALL", "PUSH_NULL", "CACHE"):
                 before, loaded = line.opname, line.argval if line.opname.startswith("LOAD") else None
+            if line.opname in SHOWING or line.argrepr == "%":
+                read.add("repr")
+            elif line.opname == "MATCH_CLASS":
+                read |= {"__match_args__", *constants} if line.arg else constants
             if line.opname in GLOBAL:
                 found.add(line.argval)
                 is_changing |= line.opname.endswith("E_GLOBAL")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import types
 import weakref
+from abc import ABCMeta
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -224,6 +226,85 @@ def by_operator_of_tensors() -> Any:
     return cell, lambda: setattr(Tensor, "__matmul__", lambda a, b: product(a, b) * 2.0)
 
 
+def by_bases_of_a_helper() -> Any:
+    first, second = (type(name, (), {"scale": scale}) for name, scale in (("First", 0.5), ("Second", 2.0)))
+    helper: Any = type("Helper", (first,), {})
+    return kind(lambda self, x, h: tanh(x + h @ self.W.T) * helper.scale)(), lambda: setattr(helper, "__bases__", (second,))
+
+
+def by_registration() -> Any:
+    special: Any = ABCMeta("Special", (), {})
+    mine = kind(lambda self, x, h: tanh(x + h @ self.W.T) * (2.0 if isinstance(self, special) else 0.5))
+    return mine(), lambda: special.register(mine)
+
+
+def by_subscription_of_a_class() -> Any:
+    class Options:
+        factor = 0.5
+
+        def __class_getitem__(cls, number: float) -> float:
+            return cls.factor * number
+
+    return kind(lambda self, x, h: tanh(x + h @ self.W.T) * Options[1])(), lambda: setattr(Options, "factor", 2.0)
+
+
+def by_a_pattern_with_a_keyword() -> Any:
+    def step(self: Any, x: Tensor, h: Tensor) -> Tensor:
+        match self:
+            case Scaled(chosen=True):
+                return tanh(x + h @ self.W.T) * 2.0
+        return tanh(x + h @ self.W.T) * 0.5
+
+    cell = kind(step, chosen=False)()
+    return cell, lambda: setattr(cell, "chosen", True)
+
+
+def by_what_it_prints(text: Callable[[Any], str]) -> Any:
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * float(text(self)), __repr__=lambda self: str(self.factor))()
+    cell.factor = 0.5
+    return cell, lambda: setattr(cell, "factor", 2.0)
+
+
+def by_repr() -> Any:
+    return by_what_it_prints(repr)
+
+
+def by_an_f_string() -> Any:
+    return by_what_it_prints(lambda value: f"{value}")
+
+
+def by_percent() -> Any:
+    return by_what_it_prints(lambda value: "%r" % value)  # noqa: UP031
+
+
+def by_a_copy_of_the_object() -> Any:
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * copy.copy(self), __copy__=lambda self: self.factor)()
+    cell.factor = 0.5
+    return cell, lambda: setattr(cell, "factor", 2.0)
+
+
+class Drawn(Scaled):
+    """Whose objects read, when they are made, what is in TABLE."""
+
+    pure_step = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = TABLE["factor"]
+
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        return tanh(x + h @ self.W.T) * Drawn().factor
+
+
+def by_another_object_of_its_class() -> Any:
+    return Drawn(), lambda: TABLE.update(factor=2.0)
+
+
+def by_another_object_of_the_same_class() -> Any:
+    mine = kind(lambda self, x, h: tanh(x + h @ self.W.T) * type(self)().factor, Drawn)
+    return mine(), lambda: TABLE.update(factor=2.0)
+
+
 KNOWN = [
     by_attribute, by_attribute_of_the_class, by_attribute_of_a_base, by_attribute_that_hides_that_of_the_class,
     by_attribute_of_a_class_that_hides_that_of_a_base, by_names_that_change_places, by_code_of_the_step,
@@ -233,7 +314,9 @@ KNOWN = [
     by_attribute_that_a_module_had_not,
     by_method_of_tensors,
     by_operator_of_tensors,
-    by_keyword_default_of_a_helper,
+    by_keyword_default_of_a_helper, by_bases_of_a_helper, by_registration, by_subscription_of_a_class,
+    by_a_pattern_with_a_keyword, by_repr, by_an_f_string, by_percent, by_another_object_of_its_class,
+    by_another_object_of_the_same_class,
 ]  # fmt: skip
 
 
@@ -280,7 +363,42 @@ def by_attribute_that_a_module_makes_up() -> Any:
     return cell, lambda: setattr(making_up, "__getattr__", lambda name: 2.0)
 
 
+def by_a_name_in_a_format() -> Any:
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * float("{0.factor}".format(self)))()  # noqa: UP030, UP032
+    cell.factor = 0.5
+    return cell, lambda: setattr(cell, "factor", 2.0)
+
+
+def by_the_name_of_a_class() -> Any:
+    helper = type("Half", (), {})
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * (0.5 if helper.__name__ == "Half" else 2.0))()
+    return cell, lambda: setattr(helper, "__name__", "Double")
+
+
+def by_a_pattern_without_keywords() -> Any:
+    class Pair(Scaled):
+        __match_args__: Any = ("first", "second")
+        first, second = 0.5, 2.0
+
+    def step(self: Any, x: Tensor, h: Tensor) -> Tensor:
+        match self:
+            case Pair(factor):
+                return tanh(x + h @ self.W.T) * factor
+        return h
+
+    return kind(step, Pair)(), lambda: setattr(Pair, "__match_args__", ("second", "first"))
+
+
+def by_getattr_under_another_name() -> Any:
+    fetch = getattr
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * fetch(self, "fac" + "tor"))()
+    cell.factor = 0.5
+    return cell, lambda: setattr(cell, "factor", 2.0)
+
+
 UNKNOWN = [
+    by_a_copy_of_the_object, by_getattr_under_another_name, by_a_name_in_a_format, by_the_name_of_a_class,
+    by_a_pattern_without_keywords,
     by_entry_of_a_list, by_entry_of_an_array, by_attribute_of_an_object, by_a_name_that_is_made_up, by_what_it_imports,
     by_attribute_that_is_asked_for_by_its_name, by_attribute_that_a_module_makes_up,
 ]  # fmt: skip

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from typing_extensions import override
 
 from minigrad.errors import MutationError, ShapeError
 from minigrad.graph import Operation
 from minigrad.registry import operations
-from minigrad.scope import state
+from minigrad.scope import reading, state
 from minigrad.turned import about_to_write
 from minigrad.values import Values
 
@@ -71,7 +72,10 @@ class Operators(Values):
     def __ne__(self, other: object) -> Any:
         return operations.compare(np.not_equal, self, other) if _comparable(other) else NotImplemented
 
-    __hash__ = object.__hash__
+    @override
+    def __hash__(self) -> int:
+        reading(self, "hash()")
+        return object.__hash__(self)
 
     def __lt__(self, other: Any) -> Tensor:
         return operations.compare(np.less, self, other)

@@ -65,11 +65,11 @@ class PythonObject(Values):
         return (cast("Tensor", self)[i] for i in range(self.shape[0]))
 
     def __bool__(self) -> bool:
+        reading(self, "bool()")  # first: where a tensor is compared with itself, Python does not ask at all
         if self.size != 1:
             raise ShapeError(
                 f"bool: a tensor of shape {self.shape} is neither true nor false; use np.any(t.data) or np.all(t.data)"
             )
-        reading(self, "bool()")
         return bool(self._array.item())
 
     def __contains__(self, value: Any) -> bool:

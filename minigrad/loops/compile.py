@@ -51,11 +51,7 @@ class Form:
             new = program.value(ref)
             if (new.shape, new.dtype) != (value.shape, value.dtype):
                 raise CannotCompile(f"the state changes from {value.dtype} {value.shape} to {new.dtype} {new.shape}")
-        dtypes = [value.dtype for value in (*program.carry, *program.xs)] + [line.dtype for line in program.lines]
-        dtypes += [value.dtype for value in program.consts if value.number is None]
-        floats = {str(dtype) for dtype in dtypes if dtype is not None and dtype.kind == "f"}
-        if len(floats) > 1:
-            raise CannotCompile(f"it computes with numbers of several dtypes: {', '.join(sorted(floats))}")
+        _refuse_several_dtypes(program)
 
     def compiled(self, wanted: frozenset[Ref]) -> Compiled:
         """How they are run where these consts, xs and parts of the initial carry want a gradient."""
@@ -68,6 +64,14 @@ class Form:
         if self._everything is None:
             self._everything = _executable(self.program, range(len(self.program.lines)), quiet=True)
         return self._everything
+
+
+def _refuse_several_dtypes(program: Program) -> None:
+    dtypes = [value.dtype for value in (*program.carry, *program.xs)] + [line.dtype for line in program.lines]
+    dtypes += [value.dtype for value in program.consts if value.number is None]
+    floats = {str(dtype) for dtype in dtypes if dtype is not None and dtype.kind == "f"}
+    if len(floats) > 1:
+        raise CannotCompile(f"it computes with numbers of several dtypes: {', '.join(sorted(floats))}")
 
 
 class Way(NamedTuple):
@@ -101,7 +105,7 @@ class Compiled:
         wanted: the consts, xs and parts of the initial carry that want a gradient.
 
     Raises:
-        CannotCompile: an operation's derivative has no form that can be repeated.
+        CannotCompile: an operation's derivative has no form that can be repeated, or computes with another dtype.
     """
 
     __slots__ = (
@@ -115,6 +119,7 @@ class Compiled:
         self.keeps = {ref.number for ref in program.ys if ref.kind == LOCAL}
         if wanted:
             whole = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
+            _refuse_several_dtypes(whole.program)
             self.keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
             needs = {ref for line in whole.program.lines for ref in line.operands if ref.kind == CONST}
             needs |= {ref for ref in whole.needed() if ref.kind in (XS, CARRY)}

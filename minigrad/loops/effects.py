@@ -19,6 +19,7 @@ from minigrad.graph import Operation, next_serial
 from minigrad.loops.kept import ABSENT, different
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.reachable import Reachable
+from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
 __all__ = ["Effects", "without_effects"]
@@ -59,6 +60,8 @@ def without_effects(
     changed = next((variable.name for variable in inside if inside[variable] is not before.get(variable, ABSENT)), changed)
     if changed is not None:
         raise CannotCompile(f"its step changes {changed}")
+    if effects.asks_classes and any(type(part) is not Tensor for part in carry):
+        raise CannotCompile("its step may ask for the class of its state, and that is a Parameter before the first step alone")
     if carry and effects.tells_apart:
         new = pytree.ends(cast(Any, result)[0])
         if effects.reaches(carry) or _has_twice(carry) or _has_twice(new) or not all(_is_made(part, serial) for part in new):
@@ -94,7 +97,7 @@ class Effects:
     ('count', 0)
     """
 
-    __slots__ = ("_kept", "_large", "lasting", "reaches", "tells_apart")
+    __slots__ = ("_kept", "_large", "asks_classes", "lasting", "reaches", "tells_apart")
 
     def __init__(self, root: Any, names: Iterable[str] = ()) -> None:
         reachable = Reachable(root, names)
@@ -102,6 +105,8 @@ class Effects:
         """What the code may do that cannot be undone; None if nothing of the kind is known."""
         self.tells_apart, self.reaches = reachable.tells_apart, reachable.reaches
         """Whether the code may ask which of several tensors it was given; whether it can get at one of these."""
+        self.asks_classes = reachable.asks_classes or reachable.reaches([type, Parameter])
+        """Whether the code may ask of which class a tensor is that it was given."""
         self._kept, self._large = reachable.kept, reachable.large
 
     def lock(self) -> None:

@@ -53,7 +53,7 @@ ANYTHING: Final = {"getattr", "vars", "dir", "attrgetter", "__dict__", "__getatt
 SETTING: Final = {"setattr", "delattr", "vars", "__dict__", "__setattr__", "__delattr__"}
 """What may set something that there is no name for in the code."""
 
-TELLING: Final = {"is_", "is_not"}
+TELLING: Final = {"is_", "is_not", "__eq__", "__ne__", "__hash__"}
 """What tells two objects apart, beside ``is``."""
 
 FORM: Final = {"shape", "dtype", "strides", "writeable"}
@@ -309,6 +309,11 @@ class Reachable:
     def keys(self, values: Iterable[Any]) -> None:
         """Say that these are looked up by what they are: tensors are told apart."""
         self.tells_apart |= any(isinstance(value, Tensor) for value in values)
+
+    @property
+    def asks_classes(self) -> bool:
+        """Whether the code asks an object for its class."""
+        return "__class__" in self._names
 
     def reaches(self, values: Iterable[Any]) -> bool:
         """Whether one of these was met."""

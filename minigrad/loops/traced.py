@@ -102,7 +102,7 @@ def key_of(carry: Sequence[Tensor], xs: Sequence[Tensor], names: Sequence[str | 
         *names,
         state.place.scope,
         *[(x._array.shape[1:], x._array.dtype) for x in xs],
-        *[(part._array.shape, part._array.dtype) for part in carry],
+        *[(type(part), part._array.shape, part._array.dtype) for part in carry],
     )
 
 

@@ -199,7 +199,8 @@ class Power(Binary):
         if first is not None and first.requires_grad:
             da = g * _slope(a, b)
         if second is not None and second.requires_grad:
-            db = g * (y * np.log(np.where((values(a) == 0) & (values(b) >= 0), 1, a)))
+            base = np.where((values(a) == 0) & (values(b) >= 0), 1, a)
+            db = g * (y * np.log(base if base.dtype == y.dtype else base.astype(y.dtype)))  # a number has no dtype of its own
         return da, db
 
 

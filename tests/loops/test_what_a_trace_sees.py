@@ -20,6 +20,7 @@ from minigrad import (
     concatenate,
     dropout,
     enable_grad,
+    explain_loop,
     grad,
     log,
     no_grad,
@@ -33,6 +34,7 @@ from minigrad import (
     where,
 )  # fmt: skip
 from minigrad.errors import MutationError, ShapeError
+from minigrad.ops.transcendental import Tanh
 
 # ---------------------------------------------------------------- operands that an operation keeps to itself
 
@@ -135,6 +137,27 @@ def test_operands_may_be_of_several_dtypes(name: str, how: Any) -> None:
     assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_power_of_a_number_has_the_dtype_of_the_exponent_and_so_has_its_derivative(dtype: Any) -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        cell = Of(lambda c, x, h: 2 ** tanh(x + h @ c.U.T), np.zeros((B, H), dtype), U=Parameter(random(H, H).astype(dtype)))
+        return trained(loop, cell, random(T, B, H).astype(dtype), {"U": cell.U})
+
+    assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)), tolerance=4 * float(np.finfo(dtype).eps))
+
+
+def test_a_loop_whose_derivative_computes_in_another_dtype_is_run_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Tanh.vjp
+    monkeypatch.setattr(Tanh, "vjp", lambda self, g, y: [part * np.float64(1.0) for part in right(self, g, y)])
+
+    def run(loop: Any) -> dict[str, Any]:
+        U, start, xs = (random(*shape).astype(np.float32) for shape in ((H, H), (B, H), (T, B, H)))
+        cell = Of(lambda c, x, h: tanh(x + h @ c.U.T), start, U=Parameter(U))
+        return trained(loop, cell, xs, {"U": cell.U})
+
+    assert_same(run(unroll), run(by_hand), tolerance=1e-6)
+
+
 # ---------------------------------------------------------------- results that are no computation of the step's
 
 CONSTANT: dict[str, tuple[Step, Any]] = {
@@ -218,14 +241,51 @@ TOLD_APART: dict[str, Step] = {
     "two parts that are one": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * (2.0 if s[0] is s[1] else 1.0)),
     "two parts that become one": lambda c, x, s: (y := new(c, x, s[1]) * (1.0 if s[0] is s[1] else 2.0), y),
     "a parameter that was returned": lambda c, x, s: (s[0] * 1.0, c.U if s[1] is not c.U else c.U * 2.0),
-}
+    "two parts that are one, in a set": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * float(len({*s}))),
+    "two parts that are one, as keys": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * float(len(dict.fromkeys(s)))),
+    "two parts that are one, by hash": lambda c, x, s: (
+        s[0] * 1.0, new(c, x, s[1]) * (2.0 if object.__hash__(s[0]) == object.__hash__(s[1]) else 1.0)
+    ),
+    "two parts that are one, in containers": lambda c, x, s: (
+        s[0] * 1.0, new(c, x, s[1]) * (2.0 if equal((s[0],), (s[1],)) else 1.0)
+    ),
+    "the class of the first state": lambda c, x, s: (
+        s[0] * 1.0, new(c, x, s[1]) * (2.0 if isinstance(s[1], Parameter) else 1.0)
+    ),
+    "the type of the first state": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * (2.0 if type(s[1]) is Tensor else 1.0)),
+    "the name of the first state's class": lambda c, x, s: (
+        s[0] * 1.0, new(c, x, s[1]) * float(len(s[1].__class__.__name__))
+    ),
+    "a pattern for the first state": lambda c, x, s: (s[0] * 1.0, new(c, x, s[1]) * weight_of(s[1])),
+}  # fmt: skip
+
+
+def test_a_step_that_asks_for_classes_is_compiled_for_a_state_that_always_has_the_same() -> None:
+    h_0, cell = Parameter(random(B, H)), Of(lambda c, x, h: new(c, x, h) * (2.0 if type(h) is Tensor else 1.0))
+    for state, plain in ((h_0 * 1.0, False), (h_0, True), (h_0 * 1.0, False)):
+        assert explain_loop(unroll, cell, random(T, B, D), state)[0].is_compiled is not plain
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether they are, where that can be told: of one tensor and itself it can, whatever its shape."""
+    try:
+        return bool(a == b)
+    except ShapeError:
+        return False
+
+
+def weight_of(state: Any) -> float:
+    match state:
+        case Parameter():
+            return 2.0
+    return 1.0
 
 
 @pytest.mark.parametrize("name", TOLD_APART)
 def test_a_step_that_asks_which_tensor_it_was_given_is_run_as_it_is_written(name: str) -> None:
     def run(loop: Any) -> dict[str, Any]:
         first = Parameter(np.full((H, H), 0.1))
-        parts = (first, first) if name == "two parts that are one" else (np.zeros((H, H)), first)
+        parts = (first, first) if name.startswith("two parts that are one") else (np.zeros((H, H)), first)
         cell = Of(TOLD_APART[name], parts, first=first, factors={first: 2.0})
         return trained(loop, cell, random(T, H, D), dict(cell.named_parameters()))
 

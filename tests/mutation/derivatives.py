@@ -35,6 +35,12 @@ MUTANTS = [
         ("pow: array exponents not lowered", "def _slope", "np.where(vast, 1, b - 1)", "np.where(vast, 1, b)"),
         ("pow: NaN where the exponent is 0", "def _slope", "(values(b) == 0) & (np.abs", "(values(b) == 7) & (np.abs"),
         ("pow: exponent's gradient without the logarithm", "class Power", "(y * np.log(", "(y + 0 * np.log("),
+        (
+            "pow: the logarithm of a number has a dtype of its own",
+            "class Power",
+            "base if base.dtype == y.dtype else base.astype(y.dtype)",
+            "base",
+        ),
         ("pow: ln 0 where the base is 0", "class Power", "(values(a) == 0) & (values(b) >= 0)", "(values(a) == 7)"),
         ("neg: sign forgotten", "class Negative", "return (-g,)", "return (g,)"),
         ("square: factor 2 forgotten", "class Square", "return (2 * g * x,)", "return (g * x,)"),

@@ -110,6 +110,9 @@ MUTANTS = [
             "if carry and effects.tells_apart:",
             "if False:",
         ),
+        ("loops: a step that asks for classes is compiled", "def without_effects", "effects.asks_classes and", "False and"),
+        ("loops: a class is not asked for by type()", "class Effects", "reachable.reaches([type, Parameter])", "False"),
+        ("loops: a class is not asked for by its attribute", "class Effects", "reachable.asks_classes or ", ""),
         ("loops: what an interrupted step has done is undone", "def without_effects", "effects.unlock()", "effects.undone()"),
         (
             "loops: context variables that are set are not seen",
@@ -317,7 +320,8 @@ MUTANTS = [
     ),
     *rows(
         "loops/compile",
-        ("loops: any dtypes together", "class Form", "if len(floats) > 1:", "if len(floats) > 9:"),
+        ("loops: any dtypes together", "def _refuse_several_dtypes", "if len(floats) > 1:", "if len(floats) > 9:"),
+        ("loops: derivatives in any dtypes", "class Compiled", "            _refuse_several_dtypes(whole.program)\n", ""),
         (
             "loops: the state may change its shape",
             "class Form",
@@ -590,9 +594,10 @@ MUTANTS = [
         (
             "loops: the shape of the state is forgotten",
             "def key_of",
-            "        *[(part._array.shape, part._array.dtype) for part in carry],\n",
+            "        *[(type(part), part._array.shape, part._array.dtype) for part in carry],\n",
             "",
         ),
+        ("loops: the class of the state is forgotten", "def key_of", "(type(part), part._array.shape,", "(part._array.shape,"),
         (
             "loops: a parameter that was frozen stands where it did",
             "class TracedStep",
@@ -635,7 +640,13 @@ MUTANTS = [
             "                and list(itertools.chain.from_iterable(ARITHMETIC)) == self._arithmetic\n",
             "",
         ),
-        ("loops: names may be made up", "class _Code", "and not ANYTHING.isdisjoint(names.read)", "and False"),
+        ("loops: names may be made up", "class _Code", "if not ANYTHING.isdisjoint(self.own):", "if False:"),
+        ("loops: getattr may go by another name", "class _Code", "and value.__name__ != name:", "and False:"),
+        ("loops: what Python calls without a name is not read", "class _Code", "| self._methods(kind)", ""),
+        ("loops: nobody prints the object", "CALLED", "Final = SHOWING | {", "Final = dict.fromkeys(SHOWING, set()) | {"),
+        ("loops: no further object of the class is made", "class _Code", 'self._hear({"__class__"})', "pass"),
+        ("loops: the classes of helpers keep their bases", "class Assumptions", "*map(BASES, self._derived)", "BASES(Tensor)"),
+        ("loops: classes are registered nowhere", "class Assumptions", "[get_cache_token(), ", "["),
         ("loops: a module may make up its attributes", "class _Code", 'if "__getattr__" in vars(value) and', "if False and"),
     ),
     *rows(

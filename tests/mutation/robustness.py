@@ -201,6 +201,16 @@ MUTANTS = [
     *rows(
         "python_object",
         ("a trace does not end where values are looked for", "class PythonObject", '        reading(self, "in")\n', ""),
+        (
+            "a trace does not end where tensors are compared with themselves",
+            "class PythonObject",
+            '        reading(self, "bool()")  # first: where a tensor is compared with itself, Python does not ask at all\n',
+            "",
+        ),
+    ),
+    *rows(
+        "operators",
+        ("a trace does not end where tensors are told apart", "class Operators", '        reading(self, "hash()")\n', ""),
     ),
     *rows(
         "tensor",

@@ -139,9 +139,12 @@ def test_operands_may_be_of_several_dtypes(name: str, how: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_a_power_of_a_number_has_the_dtype_of_the_exponent_and_so_has_its_derivative(dtype: Any) -> None:
+    xs, U = random(T, B, H).astype(dtype), random(H, H).astype(dtype)
+
     def run(loop: Any) -> dict[str, Any]:
-        cell = Of(lambda c, x, h: 2 ** tanh(x + h @ c.U.T), np.zeros((B, H), dtype), U=Parameter(random(H, H).astype(dtype)))
-        return trained(loop, cell, random(T, B, H).astype(dtype), {"U": cell.U})
+        cell = Of(lambda c, x, h: 2 ** tanh(x + h @ c.U.T), np.zeros((B, H), dtype), U=Parameter(U))
+        assert not is_plain(cell, xs)
+        return trained(loop, cell, xs, {"U": cell.U})
 
     assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)), tolerance=4 * float(np.finfo(dtype).eps))
 
@@ -264,6 +267,12 @@ def test_a_step_that_asks_for_classes_is_compiled_for_a_state_that_always_has_th
     h_0, cell = Parameter(random(B, H)), Of(lambda c, x, h: new(c, x, h) * (2.0 if type(h) is Tensor else 1.0))
     for state, plain in ((h_0 * 1.0, False), (h_0, True), (h_0 * 1.0, False)):
         assert explain_loop(unroll, cell, random(T, B, D), state)[0].is_compiled is not plain
+
+
+def test_the_function_of_a_scan_may_ask_for_classes() -> None:
+    weight = {"Parameter": 2.0, "Tensor": 1.0}
+    h, _ = scan(lambda h, x: (h + x * weight[h.__class__.__name__], h), Parameter(np.zeros(B)), np.ones((T, B)))
+    np.testing.assert_array_equal(h.numpy(), np.full(B, T + 1.0))
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from minigrad import Tensor, no_grad, stack
 from minigrad.errors import MinigradError
 from minigrad.loops import CannotCompile, Memory, without_effects
-from minigrad.loops.assumptions import Assumptions, Unknown
+from minigrad.loops.purity.assumptions import Assumptions, Unknown
 from minigrad.loops.trace import Trace
 from minigrad.reporting import reporting
 

@@ -6,9 +6,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | --- | --- |
 | program.py | a step as a program: lines of operations on xs, carry, consts and locals |
 | trace.py | the step, run once on Tensors that stand for its operands; what depends on consts alone is hoisted |
-| effects.py, kept.py | what a step does beside returning its result: seen, and undone |
-| reachable.py, names.py | what the code of a step can reach: all that it has names for, and what hangs there |
-| library.py, understood.py | what a step may use of Python's library and NumPy, and of what objects written in C |
+| purity/ | whether a step may be run once for all: what it does, may use, and reads |
 | differentiate.py | the backward pass of a step, by the operations' own vjp, as a program too |
 | activity.py | what depends on what wants a gradient, and what is sent one |
 | simplify.py | algebra that takes factors out of the body of a backward pass |
@@ -22,8 +20,6 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | emit.py, sums_last.py | one step, forward and backward, as a C file |
 | compile.py | all passes one after the other, remembered by form |
 | traced.py | a traced step with what later runs of its loop need |
-| assumptions.py | what the code of a step reads, compared before a traced step is used again |
-| prove.py | checking that a step is what it promises to be |
 | execute.py | tracing and running a loop |
 | running.py | the start of a loop, and the place of its results in the graph |
 | recorded.py | its backward pass as a loop that is recorded too: derivatives of any order |
@@ -34,10 +30,10 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | written.py | the operations of every step, written out when somebody looks |
 """
 
-from minigrad.loops.effects import without_effects
 from minigrad.loops.execute import Memory, execute
 from minigrad.loops.explain import LoopReport, explain_loop, note
 from minigrad.loops.program import CannotCompile
+from minigrad.loops.purity.effects import without_effects
 from minigrad.loops.windows import WINDOWS, cut_where
 from minigrad.loops.written import MASK
 

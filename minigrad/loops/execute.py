@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from minigrad.loops.explain import note
 from minigrad.loops.program import CannotCompile
-from minigrad.loops.prove import prove
+from minigrad.loops.purity.prove import prove
 from minigrad.loops.recorded import RecordedLoop
 from minigrad.loops.running import Flats, Start
 from minigrad.loops.trace import Flat

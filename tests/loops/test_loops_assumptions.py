@@ -16,7 +16,7 @@ from minigrad.models import GRU, LSTM, RNN, GatedRNN, unroll
 from minigrad.models.promise import MOST_CHANGES
 
 from minigrad import Module, Parameter, Tensor, stack, tanh
-from minigrad.loops.assumptions import Assumptions, Unknown
+from minigrad.loops.purity.assumptions import Assumptions, Unknown
 from minigrad.loops.trace import Trace
 from minigrad.ops.transcendental import Tanh
 

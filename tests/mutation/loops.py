@@ -102,7 +102,7 @@ MUTANTS = [
         ),
     ),
     *rows(
-        "loops/effects",
+        "loops/purity/effects",
         ("loops: what a step does stays done", "def without_effects", "    changed = effects.undone()\n", "    pass\n"),
         (
             "loops: a step that asks which tensor it was given is compiled",
@@ -125,7 +125,7 @@ MUTANTS = [
         ("loops: large arrays are written to by the trace", "class Effects", "value.flags.writeable = False", "pass"),
     ),
     *rows(
-        "loops/reachable",
+        "loops/purity/reachable",
         (
             "loops: defaults are not looked at",
             "class Reachable",
@@ -182,7 +182,7 @@ MUTANTS = [
         ),
     ),
     *rows(
-        "loops/understood",
+        "loops/purity/c_objects",
         (
             "loops: containers are not looked into",
             "def _container",
@@ -204,7 +204,7 @@ MUTANTS = [
         ),
     ),
     *rows(
-        "loops/library",
+        "loops/purity/allowlist",
         (
             "loops: a class without a module is Python's",
             "def home_of_class",
@@ -613,7 +613,7 @@ MUTANTS = [
         ),
     ),
     *rows(
-        "loops/assumptions",
+        "loops/purity/assumptions",
         ("loops: code that was exchanged is not seen", "PARTS", '"__code__", "__defaults__"', '"__defaults__", "__defaults__"'),
         (
             "loops: keyword defaults may change",
@@ -650,7 +650,7 @@ MUTANTS = [
         ("loops: a module may make up its attributes", "class _Code", 'if "__getattr__" in vars(value) and', "if False and"),
     ),
     *rows(
-        "loops/prove",
+        "loops/purity/prove",
         ("loops: another program at the last step", "def prove", "if again.form is not traced.form:", "if False:"),
         ("loops: another const at the last step", "def prove", "        if not _is_same(first, second):", "        if False:"),
         (

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 __all__ = [
-    "ABSENT", "Kept", "content", "different", "empty_again", "entries", "fill_again", "hold_again", "in_slots", "memory_of",
+    "ABSENT", "Snapshot", "content", "different", "empty_again", "entries", "fill_again", "hold_again", "in_slots", "memory_of",
     "refill", "reset", "size", "state_of", "write_again",
 ]  # fmt: skip
 
@@ -24,7 +24,7 @@ STATE: Final = object()
 """Stands for the name of what has none."""
 
 
-class Kept(NamedTuple):
+class Snapshot(NamedTuple):
     """Something that can be changed: values by name, or a state."""
 
     path: str
@@ -33,12 +33,12 @@ class Kept(NamedTuple):
     put_back: Callable[[Any], None]
 
 
-def state_of(path: str, now: Callable[[], Any], put_back: Callable[[Any], None]) -> Kept:
+def state_of(path: str, now: Callable[[], Any], put_back: Callable[[Any], None]) -> Snapshot:
     """Something that is compared as a whole."""
-    return Kept(path, {STATE: now()}, lambda: {STATE: now()}, lambda then: put_back(then[STATE]))
+    return Snapshot(path, {STATE: now()}, lambda: {STATE: now()}, lambda then: put_back(then[STATE]))
 
 
-def different(kept: Kept) -> str | None:
+def different(kept: Snapshot) -> str | None:
     """What has changed of it, in words."""
     then, now = kept.then, kept.now()
     before, after = ([_identity(name, value) for name, value in each.items()] for each in (then, now))

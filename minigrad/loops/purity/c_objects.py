@@ -32,7 +32,17 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from minigrad.loops.kept import content, empty_again, entries, fill_again, hold_again, memory_of, refill, size, write_again
+from minigrad.loops.purity.snapshots import (
+    content,
+    empty_again,
+    entries,
+    fill_again,
+    hold_again,
+    memory_of,
+    refill,
+    size,
+    write_again,
+)
 
 __all__ = ["DESCRIPTORS", "Watching", "contents_of"]
 

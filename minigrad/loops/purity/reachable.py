@@ -1,7 +1,7 @@
 """All that some code can reach, and with it all that it can change.
 
 What can be reached is what the code has names for, and what hangs there. Whatever is met on the way must be known: code of
-Python's, what `library` allows, an object whose attributes are all that it holds, or of a class that is `understood`. The
+Python's, what is on the `allowlist`, an object whose attributes are all that it holds, or one of the `c_objects`. The
 walk ends where anything else is met, be it a file, a lock, or a function of C. The code of what is allowed is not looked into;
 names that are put together from parts while the code runs are not seen.
 """
@@ -20,8 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from minigrad.loops.kept import Kept, content, hold_again, in_slots, refill, reset, state_of
-from minigrad.loops.library import (
+from minigrad.loops.purity.allowlist import (
     C_FUNCTIONS,
     REFUSED_ANYWHERE,
     home_of,
@@ -31,8 +30,9 @@ from minigrad.loops.library import (
     is_refused,
     layout,
 )
-from minigrad.loops.names import names_of
-from minigrad.loops.understood import DESCRIPTORS, contents_of
+from minigrad.loops.purity.c_objects import DESCRIPTORS, contents_of
+from minigrad.loops.purity.names import names_of
+from minigrad.loops.purity.snapshots import Snapshot, content, hold_again, in_slots, refill, reset, state_of
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
@@ -89,7 +89,7 @@ class Reachable:
     def __init__(self, root: Any, names: Iterable[str] = ()) -> None:
         self.lasting: str | None = None
         """What the code may do that cannot be undone; None if nothing of the kind is known."""
-        self.kept: list[Kept] = []
+        self.kept: list[Snapshot] = []
         self.large: list[Any] = []
         self.tells_apart = False
         """Whether the code may ask which of several tensors it was given."""
@@ -329,7 +329,7 @@ class Reachable:
 
     def _note(self, path: str, now: Callable[[], Mapping[Any, Any]], put_back: Callable[[Any], None]) -> Mapping[Any, Any]:
         """Note values by their names."""
-        self.kept.append(Kept(path, then := now(), now, put_back))
+        self.kept.append(Snapshot(path, then := now(), now, put_back))
         return then
 
     def _note_attributes(self, path: str, owner: Any) -> None:

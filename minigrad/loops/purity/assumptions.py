@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from minigrad.loops.library import home_of_class, home_of_function
-from minigrad.loops.names import names_of
+from minigrad.loops.purity.allowlist import home_of_class, home_of_function
+from minigrad.loops.purity.names import names_of
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 

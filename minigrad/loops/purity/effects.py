@@ -16,9 +16,9 @@ from typing import Any, TypeVar, cast
 
 from minigrad import pytree
 from minigrad.graph import Operation, next_serial
-from minigrad.loops.kept import ABSENT, different
 from minigrad.loops.program import CannotCompile
-from minigrad.loops.reachable import Reachable
+from minigrad.loops.purity.reachable import Reachable
+from minigrad.loops.purity.snapshots import ABSENT, different
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 

@@ -1,7 +1,7 @@
 """What a step may use of Python's library, NumPy and minigrad: what is known to do nothing but return its result.
 
 All the rest, be it `print`, `time`, `os.write` or a socket, is not: this is a list of what is allowed, and it is short. So is
-the list of classes of C whose objects may be used, whatever package they come from (`understood`).
+the list of classes of C whose objects may be used, whatever package they come from (`c_objects`).
 """
 
 from __future__ import annotations

@@ -224,6 +224,22 @@ def in_containers() -> Changing:
     return step, lambda: repr(counts)
 
 
+def in_an_array_that_grows() -> Changing:
+    numbers = array("d", [1.0])
+
+    def step(c: Any, x: Any, h: Any) -> Tensor:
+        numbers.append(numbers[0])
+        numbers[0] = len(numbers)
+        return new(c, x, h) * numbers[0]
+
+    return step, lambda: numbers
+
+
+def by_what_a_set_pops() -> Changing:
+    numbers = set(range(1, 20))
+    return lambda c, x, h: new(c, x, h) * float(numbers.pop()), lambda: sorted(numbers)
+
+
 def in_an_attribute_of_a_class() -> Changing:
     class Counted:
         count = 0
@@ -365,7 +381,8 @@ def in_what_numpy_is_told() -> Changing:
 
 
 OUTSIDE: tuple[Callable[[], Changing], ...] = (
-    in_a_global, in_a_list, in_a_module, in_a_closure, in_containers, in_an_attribute_of_a_class,
+    in_a_global, in_a_list, in_a_module, in_a_closure, in_containers, in_an_array_that_grows, by_what_a_set_pops,
+    in_an_attribute_of_a_class,
     in_an_attribute_of_a_function, in_a_default, in_an_object, by_a_bound_method,
     by_an_object_that_is_called, in_a_descriptor, in_an_array,
     in_a_context_variable, in_an_iterator, in_a_generator, of_random_numbers_of_python, of_random_numbers_of_numpy,

@@ -177,6 +177,7 @@ FIRST = {
     "loops/purity/effects.py": ("what_a_step_changes", "what_a_trace_sees"),
     "loops/purity/reachable.py": ("what_a_step_changes", "what_a_step_may_use"),
     "loops/purity/c_objects.py": ("what_a_step_changes", "what_a_step_may_use"),
+    "loops/purity/snapshots.py": ("what_a_step_changes",),
     "loops/purity/allowlist.py": ("what_a_step_changes", "what_a_step_may_use"),
     "loops/execute.py": ("what_a_trace_sees", "adversarial", "loops_changes"),
     "loops/running.py": ("what_a_trace_sees", "adversarial", "loops_changes"),

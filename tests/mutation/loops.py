@@ -138,6 +138,12 @@ MUTANTS = [
             '            self.keep("", partial(content, name, cell), partial(hold_again, name, cell))',
             "            pass",
         ),
+        (
+            "loops: sets pop the same elements again",
+            "class Reachable",
+            'if "pop" in self._names and any(',
+            "if any(False and ",
+        ),
         ("loops: slots are not looked at", "class Reachable", "        if slots:", "        if False:"),
         ("loops: classes are not looked at", "class Reachable", "        if kind not in self._classes:", "        if False:"),
         (
@@ -201,6 +207,15 @@ MUTANTS = [
             "def _array",
             '    watching.wait(f"{path}.", {"base": value.base})\n',
             "",
+        ),
+    ),
+    *rows(
+        "loops/purity/snapshots",
+        (
+            "loops: arrays of Python's keep what was appended",
+            "def write_again",
+            "        del value[:]\n        value.frombytes(then)\n",
+            "        memory_of(value)[: len(then)] = np.frombuffer(then, np.uint8)\n",
         ),
     ),
     *rows(

@@ -282,6 +282,8 @@ class Reachable:
         for name in self._stored:
             if name.startswith("__") or (name in FORM and any(isinstance(value, np.ndarray) for value in self._seen.values())):
                 self.refuse(f"may set {name}")
+        if "pop" in self._names and any(isinstance(value, set) for value in self._seen.values()):
+            self.refuse("may pop from a set, and which element that is nobody can put back")
         for path, space, known in self._spaces:
             is_open = self._names & ANYTHING and not any(space is vars(allowed) for allowed in self._allowed)
             names = set(space) if is_open else self._names.intersection(space)

@@ -7,6 +7,7 @@ A class may have methods of its own for what its objects contain, which count, o
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import CellType, MemberDescriptorType
@@ -88,6 +89,9 @@ def write_again(value: Any, then: bytes) -> None:
     """Put bytes back into memory."""
     if isinstance(value, bytearray):
         value[:] = then
+    elif isinstance(value, array):
+        del value[:]
+        value.frombytes(then)
     else:
         memory_of(value)[...] = np.frombuffer(then, np.uint8)
 

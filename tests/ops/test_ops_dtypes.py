@@ -10,6 +10,7 @@ import pytest
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.errors import DTypeError
+from minigrad.graph import Operation
 
 FLOATS = (np.float16, np.float32, np.float64)
 BINARY: list[tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = [
@@ -153,3 +154,12 @@ def test_plain_arrays_are_taken_too_and_the_result_does_not_share_their_memory(n
         assert part.node is None
         assert not np.shares_memory(part.data, a)
         assert not np.shares_memory(part.data, b)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_power_of_a_number_sends_back_what_has_the_dtype_of_the_exponent(dtype: Any) -> None:
+    power = 2 ** Tensor(np.ones(3, dtype), requires_grad=True)
+    operation = power.node
+    assert isinstance(operation, Operation)
+    _, sent = operation.vjp(np.ones(3, dtype), *operation.needed())
+    assert sent.dtype == dtype

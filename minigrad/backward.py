@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import heappop, heappush, heappushpop
 from itertools import chain, repeat
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from minigrad.values import Values, numbers_of
 
 __all__ = ["backward", "commit", "release", "seed", "sweep_arrays"]
 
+SERIAL: Final = attrgetter("serial")
+
 commit_lock = lock()
 
 
@@ -37,13 +40,18 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
     """
     sums = ArrayAccumulator()
     totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
-    waiting = {output.serial: output}
+    waiting, leaves = dict[int, Node](), list[Node]()  # a leaf sends nothing on: nobody waits for it but who wants to see it
     newest_first: list[int] = []
-    latest = -output.serial  # the last that was sent something for the first time: nearly always the next, and in no heap yet
+    latest = 0  # the last that was sent something for the first time: nearly always the next, and in no heap yet
     found: dict[Node, Gradient] = {}
     passed: list[Operation] = []
 
     send(output, gradient)
+    if output.is_leaf and output.watch is None:
+        leaves.append(output)
+    else:
+        latest = -output.serial
+        waiting[output.serial] = output
     while latest or newest_first:
         newest = -(heappushpop(newest_first, latest) if latest else heappop(newest_first))
         latest = 0
@@ -54,8 +62,6 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             g = node.watch.show(node, g, sums)
             found[node] = own(g)
         if not isinstance(node, Operation):
-            is_new = newest in owned if type(total) is array else type(total) in MADE
-            found[node] = g if is_new and node.watch is None else own(g)
             continue
         passed.append(node)
         saved = node.saved
@@ -76,10 +82,13 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
                 raise cycle(node, source)
             total = totals.get(serial)
             if total is None:
-                waiting[serial] = source
-                if latest:
-                    heappush(newest_first, latest)
-                latest = -serial
+                if source.is_leaf and source.watch is None:
+                    leaves.append(source)
+                else:
+                    waiting[serial] = source
+                    if latest:
+                        heappush(newest_first, latest)
+                    latest = -serial
             elif type(total) is Gathered:
                 total.add(source, contribution)
                 continue
@@ -98,6 +107,11 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             else:
                 totals[serial] = total + contribution
                 owned.add(serial)
+    for leaf in sorted(leaves, key=SERIAL, reverse=True):
+        total = totals[leaf.serial]
+        is_new = leaf.serial in owned if type(total) is array else type(total) in MADE
+        g = total if type(total) is array else added_up(total, leaf)
+        found[leaf] = g if is_new else own(g)
     return found, passed
 
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from minigrad.scope import Setting
 
-__all__ = ["RAISED", "calmly", "raising", "reporting", "within"]
+__all__ = ["RAISED", "calmly", "raising", "reporting", "reports_underflow", "within"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,6 +80,26 @@ def _raised() -> Context:
 
 
 IN_RAISED: Final = _raised()
+
+(SETTINGS,) = IN_RAISED
+"""The context variable in which NumPy keeps what ``np.seterr`` sets: another object at each change."""
+
+latest: list[tuple[Any, bool]] = [(None, False)]
+"""The settings that were looked at last, and whether underflow is reported by them."""
+
+
+def reports_underflow() -> bool:
+    """Whether NumPy is told to report underflow, as it is not by itself. Where that happens depends on the order of operations.
+
+    >>> with reporting(under="warn"):
+    ...     reports_underflow()
+    True
+    """
+    settings, (known, answer) = SETTINGS.get(None), latest[0]
+    if settings is not known:
+        answer = np.geterr()["under"] != "ignore"
+        latest[0] = settings, answer
+    return answer
 
 
 def raising(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:

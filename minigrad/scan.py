@@ -12,6 +12,7 @@ from minigrad.errors import ArgumentError, DTypeError, MinigradError, ShapeError
 from minigrad.flags import flag
 from minigrad.graph import Leaf, Operation
 from minigrad.loops import CannotCompile, execute, note, without_effects
+from minigrad.reporting import reports_underflow
 from minigrad.scope import current_place, no_grad, state, time_step
 from minigrad.steps import argument_names, code_of
 from minigrad.tensor import Tensor
@@ -95,7 +96,7 @@ def plain_reason() -> str | None:
         return "detect_anomaly looks at every operation"
     if state.tracer is not None:
         return "it is inside a function that is being traced"
-    if np.geterr()["under"] != "ignore":
+    if reports_underflow():
         return "NumPy is told to report underflow, and where that happens depends on the order of operations"
     return None
 

@@ -15,7 +15,7 @@ import numpy as np
 from minigrad.graph import Operation
 from minigrad.loops.activity import Stretch, active, depending, is_settled
 from minigrad.loops.backend import Executable
-from minigrad.loops.differentiate import CURVES, Contribution, Derivative, differentiate
+from minigrad.loops.differentiate import CURVES, OUTER, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
@@ -86,6 +86,8 @@ class Way(NamedTuple):
     contributions: list[Contribution]
     summed: list[Ref]
     """What the xs are sent, and what contributions to consts are made of."""
+    read: list[Ref]
+    """What is read of the run: the residuals, and then the factors of contributions that are products."""
 
 
 class Backward(NamedTuple):
@@ -207,7 +209,9 @@ class Course:
             carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
             parts = [part for part in derivative.contributions if Ref(CONST, part.const) in reached]
             summed = list(dict.fromkeys([*derivative.program.ys, *[part.g for part in derivative.contributions]]))
-            ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed))
+            factors = [part.a for part in parts if part.form == OUTER and part.a is not None]
+            read = [*derivative.residuals, *factors]
+            ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed, read))
         return Backward(ways, _bits(reached))
 
     def _reached(self, results: tuple[int, ...]) -> frozenset[Ref]:

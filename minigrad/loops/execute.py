@@ -63,7 +63,8 @@ def execute(
     if traced is None or consts is None:
         traced = traced_step(step, carry, xs, times, names)
         consts = traced.first_consts()
-    mask, ends = (next((x._array for x, name in zip(xs, names, strict=True) if name == kind), None) for kind in (MASK, WINDOWS))
+    named = dict(zip(names, xs, strict=True))
+    mask, ends = named.get(MASK), named.get(WINDOWS)
     start = Start(RecordedLoop, traced, consts, carry, xs, times, len(times) if window is None else window, mask, ends)
     run = start.run()
     note(what, len(times), len(run.executable.body), native=run.executable.remark)

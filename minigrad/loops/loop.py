@@ -27,7 +27,7 @@ from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Line, Ref
 from minigrad.loops.simplify import LARGEST
 from minigrad.loops.trace import Trace
 from minigrad.loops.written import Outputs, Steps, Values, was_released
-from minigrad.reporting import raising
+from minigrad.reporting import raising, reports_underflow
 
 __all__ = ["NOTHING", "Loop", "Result", "is_moderate"]
 
@@ -127,8 +127,7 @@ class Loop(Operation):
         run: Run = saved[0]
         backward = self.course.backward(tuple(sorted(g)))
         self.passed = backward.lines
-        reports_underflow = np.geterr()["under"] != "ignore"  # where that happens depends on the order of operations
-        for way in () if reports_underflow else backward.ways:
+        for way in () if reports_underflow() else backward.ways:
             try:
                 contributions = raising(self._contributions, run, way, g)
             except (FloatingPointError, CannotCompile):
@@ -146,17 +145,19 @@ class Loop(Operation):
         """What the sources are sent; None where that is not finite."""
         derivative, count = way.derivative, len(run.chains)
         carry = [g.get(i, NOTHING) for i in derivative.carry]
-        xs = [*run.values_of(derivative.residuals), *[g[count + j] for j in derivative.ys]]
+        read = run.values_of(way.read)
+        xs = [*read[: len(derivative.residuals)], *[g[count + j] for j in derivative.ys]]
+        factors = read[len(derivative.residuals) :]
         consts = [*run.given[CONST], *derivative.literals]
         back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
         ends = dict(zip(way.summed, back.values_of(way.summed), strict=True))
-        if not all(map(is_moderate, (*g.values(), *ends.values()))):
+        if not all(map(is_moderate, (*g.values(), *ends.values(), *factors))):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
         after_carry = after_xs + len(self.trace.carry)
         for j, ref in way.xs:
-            sent[j] = back.of(ref)
+            sent[j] = ends[ref].view()
         for i, number in way.carry:
             sent[after_xs + i] = last = back.last(number)
             if not is_moderate(last):
@@ -164,16 +165,13 @@ class Loop(Operation):
         for const, form, local, factor, transposed in way.contributions:
             position = after_carry + self.consts.index(const)
             part: Gradient
-            if form == OUTER and factor is not None:
-                (a,) = run.values_of((factor,))
-                if not is_moderate(a):
-                    return None
-                left, right = _rows(ends[local]), _rows(a)
+            if form == OUTER:
+                left, right = _rows(ends[local]), _rows(factors.pop(0))
                 part = OuterProduct(left, right) if transposed else OuterProduct(right, left)
             elif form == SCATTER and factor is not None:
-                part = Partial(back.of(local), run.of(factor), False)
+                part = Partial(ends[local].view(), run.of(factor), False)
             else:
-                part = back.of(local)
+                part = ends[local].view()
             sent[position] = part if sent[position] is None else _added(self.sources[position], sent[position], part)
         return sent
 

@@ -30,7 +30,7 @@ from minigrad.loops.traced import traced_step
 from minigrad.ops.indexing import scatter
 from minigrad.ops.matmul import Matmul
 from minigrad.recording import Constant, record
-from minigrad.reporting import RAISED, within
+from minigrad.reporting import RAISED, reports_underflow, within
 from minigrad.scope import state
 from minigrad.tensor import Tensor, unrecorded
 from minigrad.transforms import TensorAccumulator, lift
@@ -63,7 +63,7 @@ class RecordedLoop(Loop):
 
         A cotangent that no later step sends is zero in a loop, where the single steps have none: so only where steps are alike.
         """
-        if any(stretch.is_cut for stretch in self.course.steps) or state.tracer is not None or np.geterr()["under"] != "ignore":
+        if any(stretch.is_cut for stretch in self.course.steps) or state.tracer is not None or reports_underflow():
             return None
         if not self.course.is_settled(results):
             return None

@@ -10,7 +10,6 @@ import numpy as np
 
 from minigrad import graph
 from minigrad.graph import Operation
-from minigrad.guard import Array
 from minigrad.loops.activity import stretches_of
 from minigrad.loops.backend import Run
 from minigrad.loops.loop import Loop, Result
@@ -53,15 +52,16 @@ class Start:
         xs: Flats,
         times: range,
         window: int,
-        mask: Array | None = None,
-        ends: Array | None = None,
+        mask: Tensor | None = None,
+        ends: Tensor | None = None,
     ) -> None:
         self.kind = kind
         self.traced, self.consts, self.carry, self.xs, self.times = traced, consts, carry, xs, times
         self.window, recording = window, state.recording
         wants = [recording and operand is not None and operand._wants for operand in (*xs, *carry, *consts)]
         self.compiled = traced.compiled(tuple(wants))
-        self.course = self.compiled.course(stretches_of(len(times), window, mask, times.step < 0, ends))
+        taken, ending = [rows if rows is None else rows._array for rows in (mask, ends)]
+        self.course = self.compiled.course(stretches_of(len(times), window, taken, times.step < 0, ending))
         self.lent: list[Any] = []
 
     def run(self) -> Run:

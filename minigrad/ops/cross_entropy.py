@@ -25,11 +25,12 @@ from minigrad.tensor import Tensor, unrecorded
 __all__ = ["cross_entropy"]
 
 
-Rows: TypeAlias = tuple[Array, Array]
-"""Of the rows of scores: the losses, and the residuals."""
+Rows: TypeAlias = tuple[Array, Array, "Array | None"]
+"""Of the rows of scores: the losses, the residuals, and the sum of the losses times what each counts, if it is known."""
 
 instead: list[Callable[[Array, Array, Any], Rows | None]] = []
-"""What may compute the rows instead of NumPy: it returns None where it was not asked to, or cannot."""
+"""What may compute the rows instead of NumPy: it returns None where it was not asked to, where it cannot, or where a label is
+none."""
 
 
 class CrossEntropy(Operation):
@@ -108,16 +109,20 @@ def cross_entropy(
     scores, is_recorded = logits._array, logits._wants and state.recording
     classes = scores.shape[-1]
     weights: Any = scores.dtype.type(1 / number if reduction == "mean" else 1.0)
-    rows, indices = scores.reshape(-1, classes), _indices(labels, counts, classes)
-    found = None
+    rows, indices, found = scores.reshape(-1, classes), labels.ravel().astype(np.int64, copy=False), None
+    if counts is not None:
+        indices = _checked(indices, labels, counts, classes)
     for compute in instead:
         found = compute(rows, indices, weights)
-    losses, residual = found or _in_numpy(rows, indices, weights, is_recorded)
+    if found is None:
+        indices = _checked(indices, labels, counts, classes)
+        found = _in_numpy(rows, indices, weights, is_recorded)
+    losses, residual, loss = found
     if counts is not None:
         losses[~counts] = 0
     if reduction == "none":
         loss = losses.reshape(labels.shape)
-    else:
+    elif loss is None or counts is not None:
         loss = np.asarray(average(losses, number) if reduction == "mean" else losses.sum(), losses.dtype)
     if not is_recorded:
         return unrecorded(loss)
@@ -139,7 +144,7 @@ def _in_numpy(rows: Array, labels: Array, weight: Any, is_recorded: bool) -> Row
     if is_recorded:
         p *= weight / total
         entries[chosen] -= weight
-    return losses, p
+    return losses, p, None
 
 
 def _places(labels: Array, classes: int) -> Array:
@@ -152,7 +157,7 @@ def _weighted(
 ) -> Tensor:
     """The loss with weights of classes and smoothed labels, made of the plain loss of each target and log_softmax."""
     valid = np.ones(labels.shape, bool) if counts is None else counts.reshape(labels.shape)
-    labels = _indices(labels, counts, logits.shape[-1]).reshape(labels.shape)
+    labels = _checked(labels.ravel().astype(np.int64), labels, counts, logits.shape[-1]).reshape(labels.shape)
     if counts is not None:
         logits = where(valid[..., None], logits, 0.0)
     own = np.where(valid, weights[labels], 0)
@@ -235,9 +240,8 @@ def _counting(labels: Array, ignore_index: int | None, mask: Any) -> Array | Non
     return None if counts is None or counts.all() else counts.ravel()
 
 
-def _indices(labels: Array, counts: Array | None, classes: int) -> Array:
-    """The labels as a row of indices, those that count checked; one that does not becomes 0."""
-    row = labels.ravel().astype(np.int64, copy=False)
+def _checked(row: Array, labels: Array, counts: Array | None, classes: int) -> Array:
+    """The labels as a row of indices, once it is sure that those that count are some; one that does not becomes 0."""
     unsigned = row.view(np.uint64)  # where what is below 0 is large
     if counts is None and row.size and np.maximum.reduce(unsigned) < classes:
         return row

@@ -178,8 +178,8 @@ MUTANTS = [
             "else int(counts.sum())",
             "else int(counts.size)",
         ),
-        ("cross_entropy: labels wrap round", "def _indices", "row.view(np.uint64)", "row"),
-        ("cross_entropy: one label too many allowed", "def _indices", ">= classes", "> classes"),
+        ("cross_entropy: labels wrap round", "def _checked", "row.view(np.uint64)", "row"),
+        ("cross_entropy: one label too many allowed", "def _checked", ">= classes", "> classes"),
         (
             "cross_entropy: ignored positions get a gradient",
             "def cross_entropy",

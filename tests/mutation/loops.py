@@ -652,7 +652,7 @@ MUTANTS = [
         (
             "loops: methods of tensors may be exchanged",
             "class Assumptions",
-            "                and list(itertools.chain.from_iterable(ARITHMETIC)) == self._arithmetic\n",
+            "                and list(map(list, ARITHMETIC)) == self._arithmetic\n",
             "",
         ),
         ("loops: names may be made up", "class _Code", "if not ANYTHING.isdisjoint(self.own):", "if False:"),
@@ -786,9 +786,9 @@ MUTANTS = [
             "            return None\n        sent",
             "            pass\n        sent",
         ),
-        ("loops: factors that are not finite are left as they are", "class Loop", "if not is_moderate(a):", "if False:"),
+        ("loops: factors that are not finite are left as they are", "class Loop", ", *factors))):", "))):"),
         ("loops: signs of zero are lost", "", "NOTHING: Final = -0.0", "NOTHING: Final = 0.0"),
-        ("loops: what is huge is multiplied ahead", "class Loop", "(*g.values(), *ends.values())", "(*ends.values(),)"),
+        ("loops: what is huge is multiplied ahead", "class Loop", "(*g.values(), *ends.values(), ", "(*ends.values(), "),
         ("loops: backward in the order of forward", "class Loop", "not run.reverse", "run.reverse"),
         (
             "loops: the factors of a matrix's gradient change places",
@@ -826,7 +826,7 @@ MUTANTS = [
         (
             "loops: underflow is reported in another place",
             "class Loop",
-            "() if reports_underflow else backward.ways",
+            "() if reports_underflow() else backward.ways",
             "backward.ways",
         ),
     ),

@@ -32,13 +32,17 @@ def _pointers(kind: Any) -> Any:
 
 
 @intrinsic
-def data_of(typing: Any, array: Any, offset: Any) -> Any:
-    """The address of an array's data, which lies so many bytes behind the beginning of the array as an object."""
+def data_of(typing: Any, arrays: Any, item: Any, offset: Any) -> Any:
+    """The address of an array's data, which stands so many bytes behind the beginning of the array as an object; and the array
+    so many bytes behind the beginning of a tuple."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.inttoptr(builder.add(*args), ir.IntType(64).as_pointer()))
+        address, *steps = args
+        for behind in steps:
+            address = builder.load(builder.inttoptr(builder.add(address, behind), ir.IntType(64).as_pointer()))
+        return address
 
-    return types.int64(array, offset), emit
+    return types.int64(arrays, item, offset), emit
 
 
 @intrinsic

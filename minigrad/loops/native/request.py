@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Final
 
 from minigrad.errors import ArgumentError
@@ -37,7 +38,7 @@ def native(on: bool = True) -> None:
     >>> native(False)
     """
     wanted = flag(on, "native: on")
-    if wanted:
+    if wanted and sys.modules.get("numba") is None:
         optional_package("numba", "native", "minigrad.native", f"leave loops to NumPy: native(False), {VARIABLE}=0")
     requested[:] = [wanted]
 

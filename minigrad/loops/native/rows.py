@@ -2,7 +2,7 @@
 
 Each row is gone through three times: its peak, then e^(x − peak) and their sum, then (p − onehot(label)) times the weight of a
 row. The sum is made of as many partial sums as a vector has numbers, the same ones at each call. Where one of the processor's
-flags is raised, NumPy does it all.
+flags is raised, or a label is none, NumPy does it all.
 """
 
 from __future__ import annotations
@@ -61,56 +61,65 @@ def scaled(p, columns, factor):
         p[j] *= factor
 
 
-@njit("int64(int64[::1], {number})", error_model="numpy", nogil=True, cache=CACHED)
+@njit("int64(int64, int64, int64, {number})", error_model="numpy", nogil=True, cache=CACHED)
 @named
-def run(now, weight):
-    rows, columns, lower, raised, which, offset = now[0], now[1], now[2], now[3], now[4], now[5]
-    x, p, size = data_of(now[6], offset), data_of(now[7], offset), {size} * columns
-    losses, labels = at(data_of(now[8], offset)), integers(data_of(now[9], offset))
+def run(arrays, rows, columns, weight):
+    x, p, size = {data[0]}, {data[1]}, {size} * columns
+    losses, labels, known = at({data[2]}), integers({data[3]}), integers({data[4]})
+    lower, raised, which = known[0], known[1], known[2]
+    whole = at({data[5]})
     flags(lower, which)
+    sum_of_rows = 0.0
     for row in range(rows):
+        label = labels[row]
+        if label < 0 or label >= columns:
+            return 1
         here, there = at(x + row * size), at(p + row * size)
         peak = highest(here, columns)
         total = exponentials(here, there, columns, peak)
-        losses[row] = math.log(total) - (here[labels[row]] - peak)
+        losses[row] = math.log(total) - (here[label] - peak)
+        sum_of_rows += losses[row]
         scaled(there, columns, weight / total)
-        there[labels[row]] -= weight
+        there[label] -= weight
+    whole[0] = sum_of_rows * weight
     return flags(raised, which)
 '''
 
 
 @cache
-def _compiled(letter: str) -> Any:
-    """The function for numbers of one kind, and what it is always given; None where there is none."""
+def _compiled(letter: str) -> tuple[Any, Array] | None:
+    """The function for numbers of one kind, and what it knows of the processor's flags; None where there is none."""
     number, at, size = {"f": ("float32", "singles", 4), "d": ("float64", "doubles", 8)}[letter]
     known = flags()
     try:
         if known is None:
             return None
-        return built(SOURCE.format(number=number, at=at, size=size), "cross-entropy"), (*known, arrays.offset())
+        first, offset = arrays.first_item(), arrays.offset()
+        data = [f"data_of(arrays, {first + k * arrays.SIZE}, {offset})" for k in range(6)]
+        return built(SOURCE.format(number=number, at=at, size=size, data=data), "cross-entropy"), np.array(known, np.int64)
     except CannotCompile:
         return None
 
 
-def cross_entropy(x: Array, labels: Array, weight: Any) -> tuple[Array, Array] | None:
-    """For each row of x (R, N): its loss, and (softmax(x) − onehot(label)) weight.
+def cross_entropy(x: Array, labels: Array, weight: Any) -> tuple[Array, Array, Array] | None:
+    """For each row of x (R, N): its loss, and (softmax(x) − onehot(label)) weight; and the sum of all losses, times the weight.
 
     Args:
         x: the scores.
-        labels: (R,) integers from 0 to N − 1.
+        labels: (R,) integers, of which each should be one from 0 to N − 1.
         weight: what each row counts, in the dtype of x.
 
     Returns:
-        Those two; None where NumPy has to compute them, and to say what is not finite.
+        Those three; None where NumPy has to compute them, and to say which label is none, or what is not finite.
     """
-    compiled = _compiled(x.dtype.char) if x.dtype.char in "fd" and x.size and x.dtype.isnative else None
+    kind = x.dtype
+    compiled = _compiled(kind.char) if kind.char in "fd" and x.size and kind.isnative else None
     if compiled is None:
         return None
     function, known = compiled
-    x = np.ascontiguousarray(x)
     rows, columns = x.shape
-    losses, residuals = np.empty(rows, x.dtype), np.empty(x.shape, x.dtype)
-    memory = (x, residuals, losses, labels)
-    if function(np.array((rows, columns, *known, *map(id, memory)), np.int64), weight):
+    losses, residuals, whole = np.empty(rows, kind), np.empty(x.shape, kind), np.empty((), kind)
+    memory = (np.ascontiguousarray(x), residuals, losses, np.ascontiguousarray(labels), known, whole)
+    if function(id(memory), rows, columns, weight):
         return None
-    return losses, residuals
+    return losses, residuals, whole

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
-from minigrad.loops.native import arrays, blas, gemm
+from minigrad.loops.native import blas, gemm
 from minigrad.loops.native.build import built
 from minigrad.loops.native.flags import flags
 from minigrad.loops.native.form import CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS
@@ -44,7 +44,8 @@ class NativeExecutable(Executable):
     """
 
     __slots__ = (
-        "early", "form", "function", "known", "letter", "of_run", "of_steps", "passing", "plain", "products", "table", "taken",
+        "constant", "early", "form", "function", "known", "letter", "of_run", "of_steps", "passing", "plain", "products",
+        "table", "taken",
     )  # fmt: skip
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
@@ -65,8 +66,10 @@ class NativeExecutable(Executable):
             [(k, at.shape, at.dtype) for k, at in enumerate(places) if at.kind == kind] for kind in (STACK, SCRATCH)
         )
         """The places that a run makes memory for, with a row for each step or without."""
-        self.taken = [(k, at.kind, at.number, at.dtype) for k, at in enumerate(places) if at.kind in (XS, CONST, CARRY, NEW)]
+        self.taken = [(k, at.kind, at.number) for k, at in enumerate(places) if at.kind in (XS, CARRY, NEW)]
         """The places in what a run is given."""
+        self.constant = [(k, at.number, at.dtype) for k, at in enumerate(places) if at.kind == CONST]
+        """Those of what is the same at every step."""
         self.results = {k: places.index(home.place) for k, home in form.homes.items()}
         self.passing = [number for number in range(len(places)) if number not in self.results.values()]
         """The places that nobody needs when the run is over."""
@@ -82,7 +85,7 @@ class NativeExecutable(Executable):
         if known is None:
             raise CannotCompile("the C library does not tell which floating-point flags are up")
         of_blas, own = blas.found(self.letter) or (0, 0), gemm.functions(form.dtype.itemsize) if self.products else (0, 0)
-        numbers = [*of_blas, *own, known.lower, known.raised, known.bits, arrays.offset(), form.batch, *form.sizes]
+        numbers = [*of_blas, *own, known.lower, known.raised, known.bits, form.batch, *form.sizes]
         for place, column in form.pointers:
             rows, size = form.batch if place.is_batch else 1, place.dtype.itemsize
             moves = place.kind in (XS, STACK, CARRY, NEW)
@@ -107,7 +110,7 @@ class NativeExecutable(Executable):
 class NativeRun(Run):
     """One run of native code."""
 
-    __slots__ = ("memory", "pairs")
+    __slots__ = ("memory",)
     executable: NativeExecutable
 
     def __init__(
@@ -117,25 +120,25 @@ class NativeRun(Run):
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
         self.memory: list[Any] = []
         """An array for each place."""
-        self.pairs: list[Array] = []
-        """The parts of the carry, where those of two steps are all there are: arrays with a row for each of the two."""
         old, new = self._begun(carry)
         self.given = {XS: list(map(np.ascontiguousarray, xs)), CONST: consts, CARRY: old, NEW: new}
 
     @override
     def _begun(self, carry: Sequence[Array]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The parts of the carry at all times; or, of each, an array with a row for each of two steps."""
         if self.executable.every_carry:
             return super()._begun(carry)
-        old: list[tuple[Array, Array]] = []
-        new: list[tuple[Array, Array]] = []
-        for row, value in zip(self.executable.carry, carry, strict=True):
-            pair = np.empty((2, *row.shape), row.dtype)
+        pairs = [np.empty((2, *row.shape), row.dtype) for row in self.executable.carry]
+        for pair, value in zip(pairs, carry, strict=True):
             pair[0] = value
-            first, second = pair[0, ...], pair[1, ...]
-            self.pairs.append(pair)
-            old.append((first, second))
-            new.append((second, first))
-        return old, new
+        return pairs, pairs
+
+    @override
+    def last(self, number: int) -> Array:
+        if self.executable.every_carry:
+            return super().last(number)
+        row: Array = self.given[NEW][number][self.T % 2, ...]
+        return row
 
     def is_sound(self) -> bool:
         """Compute all steps; whether no number overflowed and none was not defined."""
@@ -145,30 +148,29 @@ class NativeRun(Run):
             memory[place] = np.empty((T, *shape), dtype)
         for place, shape, dtype in executable.of_run:
             memory[place] = np.empty(shape, dtype)
-        for place, kind, number, dtype in executable.taken:
-            if kind == CONST:
-                memory[place] = np.ascontiguousarray(given[CONST][number], dtype)
-            else:
-                memory[place] = given[kind][number] if kind == XS or executable.every_carry else self.pairs[number]
+        for place, kind, number in executable.taken:
+            memory[place] = given[kind][number]
+        for place, number, dtype in executable.constant:
+            memory[place] = np.ascontiguousarray(given[CONST][number], dtype)
         if executable.early:
             self._by_numpy()
         matrices: list[Any] = []
-        now = [T - 1, -1, T, *map(id, memory)] if self.reverse else [0, 1, T, *map(id, memory)]
+        layouts: list[int] = []
         for section, made, room in executable.products:
             array, transposed = given[CONST][made.const], made.is_transposed
-            if not array.flags.c_contiguous and array.flags.f_contiguous:
-                array, transposed = array.T, not transposed
-            array = np.ascontiguousarray(array)
+            if not array.flags.c_contiguous:
+                if array.flags.f_contiguous:
+                    array, transposed = array.T, not transposed
+                array = np.ascontiguousarray(array)
             is_packed = self._is_packed(section, made.is_batch, made.columns * made.inner)
-            packed = np.empty(room, np.uint8) if is_packed else None
-            now += [id(array), array.shape[1], transposed, id(packed) if is_packed else 0]
-            matrices += [array, packed]
-        raised, numbers = 0, np.array(now, np.int64)
+            matrices += array, np.empty(room, np.uint8) if is_packed else None
+            layouts.append(4 * array.shape[1] + 2 * transposed + is_packed)
+        raised, arrays = 0, (executable.table, *memory, *matrices)
         for start, stop in ((0, T),) if T <= CHUNK and not self.cuts else self._chunks():
             if start in self.cuts:
                 for pair in given[CARRY]:
-                    pair[start % 2][...] = -0.0
-            raised = executable.function(executable.table, numbers, start, stop)
+                    pair[start % 2] = -0.0
+            raised = executable.function(id(arrays), start, stop, T, self.reverse, *layouts)
         for number in executable.passing:
             memory[number] = None
         return not raised

@@ -3,15 +3,15 @@
 Each stage is a function of pointers; ``run`` calls them, and what multiplies, over the steps of a chunk. Whatever differs
 between programs of one structure is read from a **table** of integers, made once:
 
-    gemm · gemv · multiply · pack · lower · raised · flags · offset of data · B · sizes …
+    gemm · gemv · multiply · pack · lower · raised · flags · B · sizes …
     for each pointer: bytes from its array's beginning, bytes from step to step, entries from row to row
     for each product: rows of a step, columns, inner, how far apart the rows of A and Y lie
 
-Whatever differs between runs is read from another, **now**. Arrays are given as objects, whose data native code finds itself:
+Whatever differs between runs are arguments: arrays as they are, in one tuple, whose data native code finds itself, and numbers:
 
-    first row · direction · T
-    for each place: its array
-    for each product: B, how far apart its rows lie, whether it is transposed, and the array that it is packed to (0: it is not)
+    the table · for each place its array · for each product B, and the array that it is packed to (None: it is not)
+    first step · the one behind the last · T · whether in reverse
+    for each product 4 times how far apart the rows of B lie, + 2 if it is transposed, + 1 if it is packed
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from minigrad.loops.native import arrays
 from minigrad.loops.native.form import AFTER, BEFORE, CARRY, IN, NEW, Apply, Form, Instruction, Load, Product, Stage, Total
 
 __all__ = ["LINE", "products_of", "source"]
 
-GEMM, GEMV, MULTIPLY, PACK, LOWER, RAISED, FLAGS, DATA, BATCH, HEAD = range(10)
+GEMM, GEMV, MULTIPLY, PACK, LOWER, RAISED, FLAGS, BATCH, HEAD = range(9)
 OF_POINTER: Final = 3
 OF_PRODUCT: Final = 5
-RUN: Final = 3
-PRODUCT_NOW: Final = 4
 
 LINE: Final = 64
 """Bytes of a line of the cache, at which what is packed begins."""
@@ -41,7 +40,7 @@ import math
 import numpy as np
 from numba import njit
 
-from minigrad.loops.native.llvm import FUNCTIONS, bits, data_of, disjoint, flags, {at}, pack, product, select
+from minigrad.loops.native.llvm import FUNCTIONS, bits, data_of, disjoint, flags, integers, {at}, pack, product, select
 
 number, at = np.{number}, {at}
 zero, one, two = number(0), number(1), number(2)
@@ -74,9 +73,11 @@ def source(form: Form) -> str:
 
 
 def _run(form: Form, calls: dict[int, list[tuple[str, list[str]]]]) -> Iterator[str]:
-    yield '@njit("int64(int64[::1], int64[::1], int64, int64)", error_model="numpy", nogil=True, cache=CACHED)'
+    arguments = ["arrays", "start", "stop", "T", "reverse", *[f"layout{k}" for k in range(len(products_of(form)))]]
+    kinds = ", ".join(["int64"] * len(arguments))
+    yield f'@njit("int64({kinds})", error_model="numpy", nogil=True, cache=CACHED)'
     yield "@named"
-    yield "def run(table, now, start, stop):"
+    yield f"def run({', '.join(arguments)}):"
     yield from [f"    {line}" for line in _numbers(form)]
     yield "    if start == 0:"
     yield f"        flags(table[{LOWER}], table[{FLAGS}])"
@@ -90,21 +91,27 @@ def _run(form: Form, calls: dict[int, list[tuple[str, list[str]]]]) -> Iterator[
 
 
 def _numbers(form: Form) -> Iterator[str]:
-    """All that is read from the tables."""
-    yield "first, direction, T = now[0], now[1], now[2]"
-    yield from [f"{name} = table[{BATCH + k}]" for k, name in enumerate(["B", *[f"n{k}" for k in range(len(form.sizes))]])]
-    number_of, base = {place: RUN + number for number, place in enumerate(form.places)}, HEAD + len(form.sizes)
+    """All that is read from the table and the layouts, and where the arrays have their data."""
+    table, names = f"integers({_data(0)})", ["B", *[f"n{k}" for k in range(len(form.sizes))]]
+    yield f"table, first, direction = {table}, T - 1 if reverse else 0, -1 if reverse else 1"
+    yield from [f"{name} = table[{BATCH + k}]" for k, name in enumerate(names)]
+    number_of, base = {place: 1 + number for number, place in enumerate(form.places)}, HEAD + len(form.sizes)
     for k, pointer in enumerate(form.pointers):
         at = base + OF_POINTER * k
-        yield f"a{k} = data_of(now[{number_of[pointer.place]}], table[{DATA}]) + table[{at}]"
+        yield f"a{k} = {_data(number_of[pointer.place])} + table[{at}]"
         yield f"d{k}, s{k} = table[{at + 1}], table[{at + 2}]"
-    base, now = base + OF_POINTER * len(form.pointers), RUN + len(number_of)
+    base, after = base + OF_POINTER * len(form.pointers), 1 + len(number_of)
     for k in range(len(products_of(form))):
         values = ", ".join([f"table[{base + OF_PRODUCT * k + number}]" for number in range(OF_PRODUCT)])
         yield f"rows{k}, columns{k}, inner{k}, of_a{k}, of_y{k} = {values}"
-        matrix, of_b, transposed, packed = [f"now[{now + PRODUCT_NOW * k + number}]" for number in range(PRODUCT_NOW)]
-        yield f"matrix{k}, of_b{k}, transposed{k} = data_of({matrix}, table[{DATA}]), {of_b}, {transposed}"
-        yield f"packed{k} = (data_of({packed}, table[{DATA}]) + {LINE - 1}) // {LINE} * {LINE} if {packed} != 0 else 0"
+        yield f"matrix{k}, of_b{k}, transposed{k}, packed{k} = {_data(after + 2 * k)}, layout{k} >> 2, layout{k} & 2, 0"
+        yield f"if layout{k} & 1:"
+        yield f"    packed{k} = ({_data(after + 2 * k + 1)} + {LINE - 1}) // {LINE} * {LINE}"
+
+
+def _data(number: int) -> str:
+    """The address of the data of one of the arrays."""
+    return f"data_of(arrays, {arrays.first_item() + number * arrays.SIZE}, {arrays.offset()})"
 
 
 def _packing(form: Form) -> Iterator[str]:

@@ -97,7 +97,7 @@ class Assumptions:
         """The globals that are not there, since they are built in, and the attributes that modules of users do not have."""
         self._functions, self._cells = list(code.functions), code.cells
         self._keys, self._then = self._keys_now(owner), list(self._now(owner))
-        self._arithmetic = list(itertools.chain.from_iterable(ARITHMETIC))
+        self._arithmetic = list(map(list, ARITHMETIC))
 
     def _keys_now(self, owner: Any) -> list[Any]:
         return [get_cache_token(), *map(BASES, self._derived), list(vars(owner)), *map(list, self._listed)]
@@ -112,7 +112,7 @@ class Assumptions:
             return (
                 type(owner) is self._kind
                 and self._keys_now(owner) == self._keys
-                and list(itertools.chain.from_iterable(ARITHMETIC)) == self._arithmetic
+                and list(map(list, ARITHMETIC)) == self._arithmetic
                 and all(map(is_, self._now(owner), self._then))
                 and all(itertools.starmap(HAS_NONE, self._absent))
             )

@@ -19,8 +19,10 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.flags import switch
 from minigrad.graph import Leaf
 from minigrad.loops import CannotCompile, note
+from minigrad.loops.native import is_native
 from minigrad.memory import collector_paused
 from minigrad.recording import given
+from minigrad.scan import plain_reason
 from minigrad.turned import weights_turned
 
 from .checks import positive_size
@@ -61,6 +63,7 @@ def unroll(
             compute with it, one row (1, H), (H,) or a number may stand for the whole batch.
         hoist: do the input projection of all T steps in one product before the loop, where the cell's step is known to be
             ``recur`` of ``project``. The numbers are the same; it is faster, and the graph shows one projection instead of T.
+            `minigrad.native` code does so in any case, and the graph shows each.
         lengths: (B,) integers from 0 to T, in any order: how many steps of each example count. What xs holds beyond
             them is never looked at, not even NaN, and its gradient is exactly 0.
         mask: (T, B) booleans, False where a step of an example does not count, be it padding in front, behind or a hole
@@ -129,7 +132,7 @@ def run(
         if isinstance(cell, Cell):
             _check_state(cell, state, batch, T)
         promise = why_not(cell)
-        hoist = hoist and promise is None and T > 0 and can_hoist(cell, xs)
+        hoist = hoist and promise is None and T > 0 and not _is_native(xs) and can_hoist(cell, xs)
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = Recurrence(cell, label, inputs, hoist, times, valid, window)
         reason = (loop.why_not() or promise) if T else "it has no steps"
@@ -147,6 +150,11 @@ def run(
             steps, last = loop.step_by_step(state, now)
         called_alike(state, last)
         return steps, last
+
+
+def _is_native(xs: Tensor | Sequence[Tensor]) -> bool:
+    """Whether all steps are native code, which has the projection of all in one product by itself."""
+    return is_native() and isinstance(xs, Tensor) and plain_reason() is None
 
 
 def _padded(hs: Tensor | list[Tensor], T: int) -> Tensor | list[Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,23 @@ def test_masks_and_truncation_are_those_of_numpy(name: str, options: dict[str, A
         for each in leaves.values():
             each.grad = None
         results.append(trained(unroll, cell, leaf, leaves, reverse=reverse, **options))
+    assert_same(*results, 1e-12)
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["", "while anomalies are looked for"])
+def test_native_code_projects_all_inputs_at_once_by_itself_and_the_graph_shows_each_projection(watched: bool) -> None:
+    cell, products, results = LSTM(D, H, seed=0), [], []
+    for native in (True, False):
+        mg.native(native)
+        leaf = Tensor(weights(5, 3, D), requires_grad=True)
+        leaves = dict(cell.named_parameters()) | {"xs": leaf}
+        for each in leaves.values():
+            each.grad = None
+        with mg.detect_anomaly() if watched else nullcontext():
+            results.append(trained(unroll, cell, leaf, leaves, hoist=True))
+            hs, _ = unroll(cell, leaf, hoist=True)
+        products.append(sum(node.label == "matmul" for node in mg.walk(hs)))
+    assert products == [5 + (1 if watched else 5), 5 + 1]
     assert_same(*results, 1e-12)
 
 

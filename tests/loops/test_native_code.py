@@ -235,11 +235,11 @@ def test_python_can_hear_an_interrupt_after_every_sixty_four_steps(monkeypatch: 
     def watched(source: str, what: str) -> Any:
         function = built(source, what)
 
-        def run(table: Any, now: Any, start: int, stop: int) -> Any:
+        def run(arrays: int, start: int, stop: int, *more: int) -> Any:
             if start:
                 raise KeyboardInterrupt
             calls.append((start, stop))
-            return function(table, now, start, stop)
+            return function(arrays, start, stop, *more)
 
         return run
 

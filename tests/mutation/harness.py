@@ -195,7 +195,7 @@ FIRST = {
     "models/training/log.py": ("fit",),
     "models/training/trainer.py": ("fit",),
     "models/language.py": ("language_masks",),
-    "models/unrolling.py": ("loops_oracle", "adversarial"),
+    "models/unrolling.py": ("native", "loops_oracle", "adversarial"),
     "models/recurrence.py": ("loops_oracle", "masks", "layers_truncated", "adversarial"),
     "models/states.py": ("what_a_trace_sees", "states"),
     "viz/titles.py": ("viz_picture",),

@@ -924,6 +924,11 @@ MUTANTS = [
         ("loops: no example's history is cut off", "class Window", "return None, np.where(ends, 0, g)", "return None, g"),
     ),
     *rows(
+        "models/unrolling",
+        ("native: the projection of all steps is a product before the loop", "def run", " and not _is_native(xs)", ""),
+        ("native: steps that are run one by one project each input", "def _is_native", " and plain_reason() is None", ""),
+    ),
+    *rows(
         "models/recurrence",
         (
             "loops: all windows are those of the batch",

@@ -16,6 +16,7 @@ from minigrad.models import GRU, LSTM, RNN, GatedRNN, unroll
 from minigrad.models.promise import MOST_CHANGES
 
 from minigrad import Module, Parameter, Tensor, stack, tanh
+from minigrad.elsewhere import NamesElsewhere
 from minigrad.loops.purity.assumptions import Assumptions, Unknown
 from minigrad.loops.trace import Trace
 from minigrad.ops.transcendental import Tanh
@@ -305,6 +306,17 @@ def by_another_object_of_the_same_class() -> Any:
     return mine(), lambda: TABLE.update(factor=2.0)
 
 
+def by_name_that_tensors_do_not_have() -> Any:
+    def step(self: Any, x: Tensor, h: Tensor) -> Tensor:
+        try:
+            factor = x.device
+        except AttributeError:
+            factor = 0.5
+        return tanh(x + h @ self.W.T) * factor
+
+    return kind(step)(), lambda: setattr(NamesElsewhere, "device", 2.0)
+
+
 KNOWN = [
     by_attribute, by_attribute_of_the_class, by_attribute_of_a_base, by_attribute_that_hides_that_of_the_class,
     by_attribute_of_a_class_that_hides_that_of_a_base, by_names_that_change_places, by_code_of_the_step,
@@ -314,6 +326,7 @@ KNOWN = [
     by_attribute_that_a_module_had_not,
     by_method_of_tensors,
     by_operator_of_tensors,
+    by_name_that_tensors_do_not_have,
     by_keyword_default_of_a_helper, by_bases_of_a_helper, by_registration, by_subscription_of_a_class,
     by_a_pattern_with_a_keyword, by_repr, by_an_f_string, by_percent, by_another_object_of_its_class,
     by_another_object_of_the_same_class,
@@ -414,7 +427,9 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(settings, "FACTOR", 0.5)
     monkeypatch.setattr(Tensor, "__matmul__", Tensor.__matmul__)
     monkeypatch.setattr(Tensor, "tanh", Tensor.tanh)
+    device = vars(NamesElsewhere)["device"]
     yield
+    NamesElsewhere.device = device
     for name in ("SCALE", "DOUBLED"):
         vars(settings).pop(name, None)
     helped.__defaults__ = (0.5,)

@@ -655,6 +655,7 @@ MUTANTS = [
             "                and list(map(list, ARITHMETIC)) == self._arithmetic\n",
             "",
         ),
+        ("loops: a tensor may get a name that it had not", "class Assumptions", "*modules, ELSEWHERE)]", "*modules)]"),
         ("loops: names may be made up", "class _Code", "if not ANYTHING.isdisjoint(self.own):", "if False:"),
         ("loops: getattr may go by another name", "class _Code", "and value.__name__ != name:", "and False:"),
         ("loops: what Python calls without a name is not read", "class _Code", "| self._methods(kind)", ""),

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from minigrad.elsewhere import NamesElsewhere
 from minigrad.loops.purity.allowlist import home_of_class, home_of_function
 from minigrad.loops.purity.names import names_of
 from minigrad.module import Parameter
@@ -56,8 +57,11 @@ CONTENTS: Final = attrgetter("cell_contents")
 BASES: Final = attrgetter("__mro__")
 HAS_NONE: Final = type(vars(builtins).keys()).isdisjoint
 
-ARITHMETIC: Final = [vars(kind).values() for kind in Tensor.__mro__[:-1]]
+ARITHMETIC: Final = [vars(kind).values() for kind in Tensor.__mro__[:-1] if kind is not NamesElsewhere]
 """The methods and operators of tensors, as they are at any time."""
+
+ELSEWHERE: Final = vars(NamesElsewhere)
+"""The names that they do not have: of these, only what is read counts."""
 
 
 class Unknown(Exception):
@@ -88,7 +92,7 @@ class Assumptions:
         self._pick = _picker(code.attributes.intersection(vars(owner)))
         self._listed: list[Mapping[str, Any]] = [*kinds, *code.dicts]
         """Where no name may come or go."""
-        looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules)]
+        looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules, ELSEWHERE)]
         looked_up += [(names, _picker(names)) for names in code.dicts]
         looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
         self._looked_up = [(pick, names) for names, pick in looked_up if pick(names)]
@@ -100,7 +104,7 @@ class Assumptions:
         self._arithmetic = list(map(list, ARITHMETIC))
 
     def _keys_now(self, owner: Any) -> list[Any]:
-        return [get_cache_token(), *map(BASES, self._derived), list(vars(owner)), *map(list, self._listed)]
+        return [get_cache_token(), len(ELSEWHERE), *map(BASES, self._derived), list(vars(owner)), *map(list, self._listed)]
 
     def _now(self, owner: Any) -> Iterator[Any]:
         found = [self._pick(vars(owner)), *itertools.starmap(call, self._looked_up), *map(PARTS, self._functions)]

@@ -16,7 +16,7 @@ from benchmarks.problem import SIZES
 from benchmarks.timing import Timing
 
 FORMAT = 1
-PACKAGES = ("numpy", "numba", "torch", "autograd", "mygrad", "jax")
+PACKAGES = ("numpy", "llvmlite", "torch", "autograd", "mygrad", "jax")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Other frameworks on the same work, and minigrad with numba. None is required: what is not installed is named and left out.
+"""Other frameworks on the same work, and minigrad as native code. None is required: what is missing is named and left out.
 
 Each file holds one package's contestants and imports it; the optional extra `peers` installs them all.
 """
@@ -21,8 +21,8 @@ class Peer(NamedTuple):
 
 
 PEERS = (
-    Peer("numba", "native", "MinigradNative"),
-    Peer("numba", "native", "MinigradNativeUserCell"),
+    Peer("llvmlite", "native", "MinigradNative"),
+    Peer("llvmlite", "native", "MinigradNativeUserCell"),
     Peer("torch", "torch_eager", "TorchEager"),
     Peer("torch", "torch_eager", "TorchUserCell"),
     Peer("torch", "torch_fused", "TorchFused"),

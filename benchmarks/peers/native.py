@@ -1,8 +1,8 @@
-"""minigrad's own layers and a user's cell once more, with loops as native code: it needs numba, as a peer needs its package."""
+"""minigrad's own layers and a user's cell once more, as native code: it needs llvmlite, as a peer needs its package."""
 
 from __future__ import annotations
 
-import numba  # noqa: F401  (without it these contestants are left out)
+import llvmlite  # noqa: F401  (without it these contestants are left out)
 from typing_extensions import override
 
 from benchmarks.ours import Minigrad, MinigradUserCell

@@ -17,14 +17,14 @@ import minigrad as mg
 from minigrad.loops.native import is_native
 
 NATIVE_CELLS = {"rnn", "gated rnn", "gru, reset before", "gru, reset after", "lstm", "lstm, coupled, with peepholes"}
-WITHOUT_NUMBA = "loops as native code are NOT tested: numba is not installed, or does not support this interpreter"
+WITHOUT_LLVM = "loops as native code are NOT tested: llvmlite is not installed, or does not support this interpreter"
 
 
 @pytest.fixture(params=["numpy", "native"])
 def runner(request: pytest.FixtureRequest) -> Iterator[str]:
-    """What runs compiled loops: NumPy, or native code where there is numba."""
+    """What runs compiled loops: NumPy, or native code where there is llvmlite."""
     if request.param == "native":
-        pytest.importorskip("numba", reason=WITHOUT_NUMBA)
+        pytest.importorskip("llvmlite", reason=WITHOUT_LLVM)
         importlib.import_module("natively")  # which says where what is compiled is kept
     before = is_native()
     mg.native(request.param == "native")

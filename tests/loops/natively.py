@@ -1,4 +1,4 @@
-"""Loops as native code: what asks for it, and whether it was given. Without numba these tests are skipped, and say so."""
+"""Loops as native code: what asks for it, and whether it was given. Without llvmlite these tests are skipped, and say so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import minigrad as mg
 from minigrad.loops.native import is_native
 
-pytest.importorskip("numba", reason="native loops are NOT tested: numba is not installed, or does not support this interpreter")
+pytest.importorskip("llvmlite", reason="native loops are NOT tested: llvmlite is not installed, or not for this interpreter")
 
 os.environ.setdefault("MINIGRAD_NATIVE_CACHE", str(Path(__file__).parents[2] / "build" / "native"))
 """What was compiled is kept between runs of the tests, beside what else is built."""

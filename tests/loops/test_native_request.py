@@ -26,9 +26,9 @@ def test_loops_run_in_numpy_unless_native_code_was_asked_for(monkeypatch: pytest
     assert not is_native()
 
 
-def test_without_numba_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(MissingPackageError, match=r"native needs numba, .*pip install 'minigrad-bptt\[native\]'"):
+def test_without_llvmlite_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    with pytest.raises(MissingPackageError, match=r"native needs llvmlite, .*pip install 'minigrad-bptt\[native\]'"):
         mg.native()
     mg.native(False)
     assert not is_native()
@@ -37,7 +37,7 @@ def test_without_numba_the_message_says_how_to_get_it(monkeypatch: pytest.Monkey
 def test_the_environment_asks_for_it_with_one_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, expected in (("1", True), ("0", False), ("", False)):
         monkeypatch.setenv("MINIGRAD_NATIVE", value)
-        monkeypatch.setitem(sys.modules, "numba", sys)
+        monkeypatch.setitem(sys.modules, "llvmlite", sys)
         request.requested.clear()
         assert is_native() is expected
     monkeypatch.setenv("MINIGRAD_NATIVE", "yes")
@@ -51,6 +51,6 @@ def test_on_is_true_or_false() -> None:
         mg.native("no")  # type: ignore[arg-type]
 
 
-def test_importing_minigrad_imports_no_numba() -> None:
-    code = "import sys, minigrad, minigrad.loops.native.lower, minigrad.loops.native.source; assert 'numba' not in sys.modules"
+def test_importing_minigrad_imports_no_llvmlite() -> None:
+    code = "import sys, minigrad.loops.native.lower, minigrad.loops.native.source; assert 'llvmlite' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

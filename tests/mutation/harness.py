@@ -186,6 +186,8 @@ FIRST = {
     "loops/written.py": ("loops_graph", "loops_watching", "loops_oracle"),
     "loops/purity/assumptions.py": ("loops_assumptions",),
     "loops/activity.py": ("loops_activity", "loops_oracle"),
+    "loops/native/compiler.py": ("native_compiler",),
+    "loops/native/build.py": ("native_code",),
     "loops/windows.py": ("loops_own_cells", "loops_oracle"),
     "loops/traced.py": ("loops_assumptions", "what_a_trace_sees", "loops_changes", "loops_own_cells"),
     "loops/purity/prove.py": ("adversarial", "loops_own_cells", "what_a_step_changes"),

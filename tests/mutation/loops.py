@@ -965,6 +965,18 @@ MUTANTS = [
         ("loops: a state may change its structure", "class Recurrence", "if not pytree.alike(new, state):", "if False:"),
     ),
     *rows(
+        "loops/native/compiler",
+        ("native: a NaN is equal to all", "class _Function", 'if sign == "!=" else', 'if sign == "==" else'),
+        ("native: a range goes by one", "class _Function", "builder.add(count, step, ", "builder.add(count, LONG(1), "),
+        ("native: float32 calls functions of float64", "class _Function", 'name += "f" if', 'name += "" if'),
+    ),
+    *rows(
+        "loops/native/build",
+        ("native: nothing is kept", "def _compiled", "if path is not None:", "if False:"),
+        ("native: what is kept is compiled again", "def _kept", "== content[:DIGEST]", "== b''"),
+        ("native: one code for all sources", "def _place", "{_version()}{source}", "{_version()}"),
+    ),
+    *rows(
         "models/lengths",
         ("loops: integers are selected as floats", "def selected", '0.0 if x.dtype.kind == "f" else x.dtype.type(0)', "0.0"),
         ("loops: a mask of columns for whole numbers", "def fitting", "[: x.ndim])", ")"),

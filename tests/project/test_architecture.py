@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 FLOORS = {"minigrad": ROOT / "minigrad", "minigrad.models": ROOT / "models", "minigrad.viz": ROOT / "viz"}
 """The import name of each floor, and its folder in the checkout."""
 ALLOWED = {"numpy", "graphviz", "typing_extensions", "minigrad"}
-OPTIONAL = {"safetensors", "tqdm", "resvg_py", "mpi4py", "numba", "llvmlite"}
+OPTIONAL = {"safetensors", "tqdm", "resvg_py", "mpi4py", "llvmlite"}
 
 
 def module_of(path: Path) -> str:

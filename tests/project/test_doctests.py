@@ -11,8 +11,9 @@ import minigrad
 from minigrad import models, viz
 
 SHIPPED = (minigrad, models, viz)
-OF_NUMBA = () if importlib.util.find_spec("numba") else ("minigrad.loops.native.curves", "minigrad.loops.native.llvm")
-"""What cannot be imported without numba."""
+WITH_LLVM = [f"minigrad.loops.native.{name}" for name in ("build", "compiler", "curves", "gemm", "llvm", "rows", "run")]
+OF_LLVM = [] if importlib.util.find_spec("llvmlite") else WITH_LLVM
+"""What cannot be imported without llvmlite."""
 NAMES = sorted(
     {package.__name__ for package in SHIPPED}
     | {found.name for package in SHIPPED for found in pkgutil.walk_packages(package.__path__[:1], package.__name__ + ".")}
@@ -20,7 +21,7 @@ NAMES = sorted(
 EXAMPLES = [
     pytest.param(example, id=example.name)
     for name in NAMES
-    if not name.endswith("__main__") and name not in OF_NUMBA
+    if not name.endswith("__main__") and name not in OF_LLVM
     for example in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
     if example.examples
 ]

@@ -1,4 +1,4 @@
-"""Native loops: the loop over time as machine code, by numba, for those who ask for it.
+"""Native loops: the loop over time as machine code, by LLVM, for those who ask for it.
 
 Plain NumPy is the default and the reference. What differs is what computes a schedule: instead of calls of NumPy over whole
 arrays, nests of loops whose entries stay in registers, and products of our own. It is generated for each structure, compiled
@@ -9,7 +9,8 @@ once, and serves all numbers of steps, examples and columns.
 | form.py | the intermediate form: places, nests, products, stages |
 | formulas.py | from opcode to the formula of one entry |
 | lower.py | from a schedule to the form |
-| source.py | from the form to Python source |
+| source.py | from the form to source, in the small part of Python that is enough for it |
+| compiler.py | from that source to instructions of LLVM |
 | llvm.py | what that source calls: memory by address, BLAS, functions |
 | curves.py | exp, σ and tanh as polynomials that are computed for several entries at once |
 | build.py | from source to a compiled function; the cache |

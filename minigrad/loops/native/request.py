@@ -28,18 +28,18 @@ def native(on: bool = True) -> None:
 
     So is `cross_entropy`. The environment variable MINIGRAD_NATIVE=1 does the same from the start. Results agree with those
     of NumPy up to rounding; errors, warnings, and what becomes of NaN and overflows are the same. A loop that has no native
-    form is run in NumPy, and `explain_loop` says why. Code is compiled by numba, once for each structure of a step, and kept in
+    form is run in NumPy, and `explain_loop` says why. Code is compiled by LLVM, once for each structure of a step, and kept in
     a folder for caches.
 
     Raises:
-        MissingPackageError: numba is not installed; the message gives the command that installs it.
+        MissingPackageError: llvmlite is not installed; the message gives the command that installs it.
         ArgumentError: ``on`` is neither True nor False.
 
     >>> native(False)
     """
     wanted = flag(on, "native: on")
-    if wanted and sys.modules.get("numba") is None:
-        optional_package("numba", "native", "minigrad.native", f"leave loops to NumPy: native(False), {VARIABLE}=0")
+    if wanted and sys.modules.get("llvmlite") is None:
+        optional_package("llvmlite", "native", "minigrad.native", f"leave loops to NumPy: native(False), {VARIABLE}=0")
     requested[:] = [wanted]
 
 

@@ -198,3 +198,27 @@ def test_what_is_returned_from_weights_that_are_moved_already_is_right_at_small_
     report = check_backward(unit.step, unit.back, EXAMPLE, returns=("x", "h_prev", "m_prev"))
     assert report.passed, report
     assert any("at larger rates these are wrong" in note for note in report.notes)
+
+
+class Ended(Unit):
+    """Two mistakes: the part of the input is handed on as that of the state, and one gate has the slope of another."""
+
+    def back(self, dh: Any, dm: Any) -> Any:
+        dm_all = dm + dh * self.r * self.bend(np.tanh(self.m))
+        dr, dk = dh * np.tanh(self.m) * self.slope(self.r), dm_all * self.m_prev * self.slope(self.k)
+        dw = dm_all * self.v * self.slope(self.k)
+        dv = dm_all * self.w * self.bend(self.v)
+        dz = self.Wk.T @ dk + self.Ww.T @ dw + self.Wv.T @ dv + self.Wr.T @ dr
+        self.dWk, self.dWw, self.dWv, self.dWr = dk @ self.z.T, dw @ self.z.T, dv @ self.z.T, dr @ self.z.T
+        dh_prev = dz[-self.size :]
+        return dh_prev, dm_all * self.k
+
+    size = 4
+
+
+def test_the_wrong_end_of_what_was_joined_is_named_beside_another_mistake() -> None:
+    unit = Ended()
+    report = check_backward(unit.step, unit.back, EXAMPLE, returns=("h_prev", "m_prev"))
+    assert report.named, report
+    right = {line for finding in report.findings for line in finding.right.split("; ")}
+    assert right == {"dw = dm_all * self.v * self.slope(self.w)", "dh_prev = dz[:self.size]"}

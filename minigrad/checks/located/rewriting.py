@@ -104,6 +104,20 @@ def _indexed(function: Written, node: ast.Subscript) -> Iterator[str]:
     elif (before := _step_before(function, index)) is not None:
         text = function.segment(node)
         yield f"{text} if {before} > 0 else 0 * {text}"
+    yield from _other_end(function, node)
+
+
+def _other_end(function: Written, node: ast.Subscript) -> Iterator[str]:
+    """As many entries of the other end: the part of the input for that of the state, where both were joined."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    for part in parts:
+        if isinstance(part, ast.Slice) and part.step is None and (part.lower is None) != (part.upper is None):
+            bound = part.upper or part.lower
+            assert bound is not None
+            negative = isinstance(bound, ast.UnaryOp) and isinstance(bound.op, ast.USub)
+            text = function.segment(bound.operand) if isinstance(bound, ast.UnaryOp) else f"-{tight(function.segment(bound))}"
+            if negative or not isinstance(bound, ast.UnaryOp):
+                yield function.segment(node, [(part, f"{text}:" if part.lower is None else f":{text}")])
 
 
 def _step_before(function: Written, index: ast.expr) -> str | None:

@@ -545,6 +545,14 @@ def test_states_of_another_class_with_the_same_parts_are_traced_by_themselves() 
         np.testing.assert_array_equal(unroll(cell, XS)[0].numpy(), first)
 
 
+def test_a_trace_for_a_tensor_is_none_for_a_parameter(traced: list[int]) -> None:
+    cell, h_0 = kind(lambda self, x, h: tanh(x + h @ self.W.T) * (0.5 if type(h) is Tensor else 2.0))(), np.full((2, H), 0.1)
+    for state in (Tensor(h_0), Parameter(h_0), Tensor(h_0)):
+        hs, _ = unroll(cell, XS, state)
+        np.testing.assert_allclose(hs.numpy()[0], cell.step(Tensor(XS[0]), state).numpy(), rtol=1e-12)
+    assert traced == [1, 1]  # of which the second has ended: the loop was run step by step
+
+
 @pytest.mark.parametrize("make", [RNN, GatedRNN, GRU, LSTM])
 @pytest.mark.parametrize("method", ["step", "recur"])
 def test_what_the_cells_of_minigrad_read_is_known(make: Any, method: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dis
 import functools
+import itertools
 from collections.abc import Iterator
 from types import CodeType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = ["Names", "names_of"]
 
@@ -17,6 +18,8 @@ GENERATORS: Final = {
 """What makes a generator of random numbers; without an argument, one that begins with other numbers each time."""
 
 STORED: Final = {"STORE_ATTR", "DELETE_ATTR"}
+SILENT: Final = {"PRECALL", "PUSH_NULL", "CACHE"}
+"""Instructions that stand between a function and its call."""
 SHOWING: Final = {"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"}
 
 
@@ -44,34 +47,47 @@ class Names(NamedTuple):
 @functools.lru_cache(maxsize=4096)
 def names_of(function: CodeType) -> Names:
     """The names in the code of a function."""
-    read, found, imported, stored, constants = set[str](), set[str](), set[str](), set[str](), set[str]()
-    told_apart = set[str]()
-    is_changing = draws = False
-    for code in _nested(function):
-        read |= set(code.co_names)
-        constants |= set(_words(code.co_consts))
-        before, loaded = "", None
-        for line in dis.get_instructions(code):
-            if line.opname == "IS_OP" and not before.startswith("LOAD_CONST") and loaded != "__class__":
-                told_apart.add(str(loaded) if before in ("LOAD_GLOBAL", "LOAD_DEREF") else "")
-            draws |= line.opname.startswith("CALL") and line.arg == 0 and loaded in GENERATORS
-            if line.opname not in ("PRECALL", "PUSH_NULL", "CACHE"):
-                before, loaded = line.opname, line.argval if line.opname.startswith("LOAD") else None
-            if line.opname in SHOWING or line.argrepr == "%":
-                read.add("repr")
-            elif line.opname == "MATCH_CLASS":
-                read |= {"__match_args__", *constants} if line.arg else constants
-            if line.opname in GLOBAL:
-                found.add(line.argval)
-                is_changing |= line.opname.endswith("E_GLOBAL")
-            elif line.opname in STORED:
-                stored.add(line.argval)
-            elif line.opname == "IMPORT_NAME":
-                imported.add(line.argval)
-                is_changing = True
-    every = frozenset(read | constants)
-    read_, found_, imported_, stored_, told_apart_ = map(frozenset, (read, found, imported, stored, told_apart))
-    return Names(every, read_, found_, imported_, stored_, is_changing, told_apart_, draws)
+    codes = list(_nested(function))
+    lines = [line for code in codes for line in dis.get_instructions(code) if line.opname not in SILENT]
+    pairs = list(itertools.pairwise(lines))
+    constants = {word for code in codes for word in _words(code.co_consts)}
+    read = {name for code in codes for name in code.co_names}.union(*[_unnamed(line, constants) for line in lines])
+    imported = frozenset(line.argval for line in lines if line.opname == "IMPORT_NAME")
+    return Names(
+        every=frozenset(read | constants),
+        read=frozenset(read),
+        globals=frozenset(line.argval for line in lines if line.opname in GLOBAL),
+        imported=imported,
+        stored=frozenset(line.argval for line in lines if line.opname in STORED),
+        is_changing=bool(imported) or any(line.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for line in lines),
+        told_apart=frozenset(_compared(before) for before, line in pairs if line.opname == "IS_OP" and not _is_known(before)),
+        draws=any(
+            line.opname.startswith("CALL") and line.arg == 0 and _loaded(before) in GENERATORS for before, line in pairs
+        ),
+    )
+
+
+def _unnamed(line: dis.Instruction, constants: set[str]) -> set[str]:
+    """The names of what an instruction reads that has none in the code."""
+    if line.opname in SHOWING or line.argrepr == "%":
+        return {"repr"}
+    if line.opname == "MATCH_CLASS":
+        return {"__match_args__", *constants} if line.arg else constants
+    return set()
+
+
+def _loaded(line: dis.Instruction) -> Any:
+    return line.argval if line.opname.startswith("LOAD") else None
+
+
+def _is_known(line: dis.Instruction) -> bool:
+    """Whether what an instruction loads is no tensor."""
+    return line.opname.startswith("LOAD_CONST") or _loaded(line) == "__class__"
+
+
+def _compared(line: dis.Instruction) -> str:
+    """The name of a global, or of what a closure holds, that an instruction loads; "" for all else."""
+    return str(line.argval) if line.opname in ("LOAD_GLOBAL", "LOAD_DEREF") else ""
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:

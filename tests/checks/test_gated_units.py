@@ -222,3 +222,4 @@ def test_the_wrong_end_of_what_was_joined_is_named_beside_another_mistake() -> N
     assert report.named, report
     right = {line for finding in report.findings for line in finding.right.split("; ")}
     assert right == {"dw = dm_all * self.v * self.slope(self.w)", "dh_prev = dz[:self.size]"}
+    assert "dz[-self.size:], in dh_prev, is the wrong end of what was joined" in str(report), report

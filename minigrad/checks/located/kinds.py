@@ -208,6 +208,8 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
     if _is_transposed(old, new):
         return "not transposed", f"{is_now} is transposed in {of}, and should not be"
     if isinstance(old, ast.Subscript) and isinstance(new, ast.Subscript) and ast.dump(old.value) == ast.dump(new.value):
+        if _other_ends(old.slice, new.slice):
+            return "parts in the wrong order", f"{was}, in {of}, is the wrong end of what was joined: it should be {is_now}"
         base = ast.unparse(old.value)
         what = "upstream" if names.is_gradient(base) or names.is_upstream(base) else "operand"
         return f"{what} of the wrong step", f"{was} stands in {of} in the place of {is_now}"
@@ -282,6 +284,18 @@ def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
         one, other = swapped.pop()
         return _kind_of_swap(one, other), f"{one} stands in {of} in the place of {other}"
     return _kind_of_swap(was, is_now), f"{was} stands in {of} in the place of {is_now}"
+
+
+def _other_ends(old: ast.expr, new: ast.expr) -> bool:
+    """Whether one index takes a beginning and the other an end, of more entries than one: [:n] and [-n:]."""
+    pairs = zip(*(index.elts if isinstance(index, ast.Tuple) else [index] for index in (old, new)), strict=False)
+    parts = [pair for pair in pairs if ast.dump(pair[0]) != ast.dump(pair[1])]
+    if len(parts) != 1 or not all(isinstance(part, ast.Slice) for part in parts[0]):
+        return False
+    begins, ends = sorted(parts[0], key=lambda part: part.lower is not None)  # type: ignore[attr-defined]
+    bounds = [begins.lower, begins.upper, ends.lower, ends.upper]  # type: ignore[attr-defined]
+    single = [ast.unparse(bound) in ("1", "-1") for bound in bounds if bound is not None]
+    return [bound is None for bound in bounds] == [True, False, False, True] and not any(single)
 
 
 def _gate(lost: list[str]) -> bool:

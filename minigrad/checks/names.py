@@ -126,7 +126,12 @@ def _opposed(name: str, other: str) -> bool:
     return bool(_loose(name)[1] ^ _loose(other)[1] == {"before", "after"})
 
 
-LEVELS: tuple[Callable[[str], Any], ...] = (_exact, _ordered, _loose, unmarked)
+def _words(name: str) -> Any:
+    """The words of a name, or of where something is kept: bias_forget and biases.forget."""
+    return [re.sub(r"(?<=s)es$|(?<![as])s$", "", word) for word in re.split(r"[._]+", name.lower())]
+
+
+LEVELS: tuple[Callable[[str], Any], ...] = (_exact, _ordered, _loose, unmarked, _words)
 
 
 def match(given: Iterable[str], wanted: Sequence[str], fits: Callable[[str, str], bool]) -> dict[str, str]:
@@ -139,6 +144,8 @@ def match(given: Iterable[str], wanted: Sequence[str], fits: Callable[[str, str]
 
     >>> match(["prev_h", "Wx", "b"], ["x", "h_prev", "W_x", "b"], lambda a, b: True)
     {'Wx': 'W_x', 'b': 'b', 'prev_h': 'h_prev'}
+    >>> match(["weights_out", "bias_out"], ["weights.out", "biases.out"], lambda a, b: True)
+    {'weights_out': 'weights.out', 'bias_out': 'biases.out'}
     """
     open_given, open_wanted, found = list(given), list(wanted), dict[str, str]()
     for level in LEVELS:

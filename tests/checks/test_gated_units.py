@@ -223,3 +223,27 @@ def test_the_wrong_end_of_what_was_joined_is_named_beside_another_mistake() -> N
     right = {line for finding in report.findings for line in finding.right.split("; ")}
     assert right == {"dw = dm_all * self.v * self.slope(self.w)", "dh_prev = dz[:self.size]"}
     assert "dz[-self.size:], in dh_prev, is the wrong end of what was joined" in str(report), report
+
+
+def kept_in_dicts(x: Any, weights: Any, biases: Any) -> Any:
+    g = 1 / (1 + np.exp(-(weights["gate"] @ x + biases["gate"])))
+    v = np.tanh(weights["value"] @ x + biases["value"])
+    return g * v, (x, g, v)
+
+
+def under_long_names(dy: Any, cache: Any) -> Any:
+    x, g, v = cache
+    dg, dv = dy * v * g * (1 - g), dy * g * (1 - v)
+    return {
+        "weights_gate": dg @ x.T,
+        "weights_value": dv @ x.T,
+        "bias_gate": dg.sum(axis=1, keepdims=True),
+        "bias_value": dv.sum(axis=1, keepdims=True),
+    }
+
+
+def test_gradients_under_the_words_of_where_something_is_kept_are_compared() -> None:
+    weights, biases = arrays(gate=(4, 3), value=(4, 3)), arrays(gate=(4, 1), value=(4, 1))
+    report = check_backward(kept_in_dicts, under_long_names, (np.ones((3, 2)), weights, biases), upstream={"dy": "output 0"})
+    assert [finding.right for finding in report.findings] == ["dg, dv = dy * v * g * (1 - g), dy * g * (1 - v**2)"], report
+    assert {d.gradient for d in report.comparison.differences} >= {"biases.gate", "biases.value"}  # type: ignore[union-attr]

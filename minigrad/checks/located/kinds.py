@@ -292,8 +292,8 @@ def _other_ends(old: ast.expr, new: ast.expr) -> bool:
     parts = [pair for pair in pairs if ast.dump(pair[0]) != ast.dump(pair[1])]
     if len(parts) != 1 or not all(isinstance(part, ast.Slice) for part in parts[0]):
         return False
-    begins, ends = sorted(parts[0], key=lambda part: part.lower is not None)  # type: ignore[attr-defined]
-    bounds = [begins.lower, begins.upper, ends.lower, ends.upper]  # type: ignore[attr-defined]
+    begins, ends = sorted(parts[0], key=lambda part: part.lower is not None)
+    bounds = [begins.lower, begins.upper, ends.lower, ends.upper]
     single = [ast.unparse(bound) in ("1", "-1") for bound in bounds if bound is not None]
     return [bound is None for bound in bounds] == [True, False, False, True] and not any(single)
 

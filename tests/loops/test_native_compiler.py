@@ -14,11 +14,12 @@ pytest.importorskip("llvmlite", reason="native loops are NOT tested: llvmlite is
 
 from minigrad.loops.native import build
 from minigrad.loops.native.build import built
+from minigrad.loops.program import CannotCompile
 
 INTEGERS = [
     "x + y", "x - y", "x * y", "x // 3", "-x", "x & y", "x | y", "x ^ y", "x >> 1", "min(x, y)", "max(x, y)",
     "(x < y) + (x <= y) * 2 + (x > y) * 4 + (x >= y) * 8 + (x == y) * 16 + (x != y) * 32", "not x", "not x < y",
-    "select(x < y, x, 7)", "other(x, y) + other(y, 1)", "CONSTANT * x",
+    "select(x < y, x, 7)", "select(x < y, x < 5, 0)", "select(x < y, 0, x < 5)", "other(x, y) + other(y, 1)", "CONSTANT * x",
 ]  # fmt: skip
 FLOATS = [
     "x + y", "x - y", "x * y", "x / y", "-x", "x ** y", "x + 1", "2 * x + 0.25", "math.log(y)", "math.sin(x)", "math.cos(x)",
@@ -125,6 +126,11 @@ def test_loops_branches_and_variables_are_pythons(n: int) -> None:
     expected = by_python(expected_out, expected_marks, n)
     assert built(LOOPS, "a test")(out.ctypes.data, marks.ctypes.data, n) == expected
     assert (out.tolist(), marks.tolist()) == (expected_out, expected_marks)
+
+
+def test_a_name_that_is_of_one_kind_and_then_of_another_is_refused() -> None:
+    with pytest.raises(CannotCompile, match="y is of one kind and then of another in native code"):
+        built("def run(x) -> int64:\n    y = x < 1\n    y = x\n    return y\n", "a test")
 
 
 def test_other_threads_run_beside_it_and_other_code_calls_it_by_its_address() -> None:

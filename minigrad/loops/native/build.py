@@ -77,7 +77,9 @@ def _compiled(source: str, what: str, path: Path | None) -> bytes:
     patience.start()
     try:
         code = _translated(str(module_of(source)))
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except CannotCompile:
+        raise
+    except Exception as error:  # where code is not what the compiler or LLVM expects, NumPy runs it
         raise CannotCompile(f"LLVM cannot compile it: {type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
     finally:
         patience.cancel()

@@ -19,7 +19,7 @@ from llvmlite import ir
 
 from minigrad.loops.program import CannotCompile
 
-__all__ = ["BYTE", "DOUBLE", "LONG", "SHORT", "SINGLE", "Word", "module_of"]
+__all__ = ["BYTE", "DOUBLE", "LONG", "SHORT", "SINGLE", "TRUTH", "Word", "module_of"]
 
 LONG, SHORT, BYTE, TRUTH, SINGLE, DOUBLE = *map(ir.IntType, (64, 32, 8, 1)), ir.FloatType(), ir.DoubleType()
 KINDS: Final = {"int64": LONG, "float32": SINGLE, "float64": DOUBLE}
@@ -82,7 +82,7 @@ class _Function:
             self.builder.ret_void()
         ir.IRBuilder(self._first).branch(self._block)
 
-    def _as(self, kind: Any, value: Any) -> Any:
+    def converted(self, kind: Any, value: Any) -> Any:
         """A number as one of another kind; as a truth value, whether it is not zero."""
         was, builder = value.type, self.builder
         if was == kind:
@@ -94,7 +94,7 @@ class _Function:
 
     def _alike(self, *values: Any) -> list[Any]:
         kind = max([value.type for value in values], key=WIDER.index)
-        return [self._as(kind, value) for value in values]
+        return [self.converted(kind, value) for value in values]
 
     # ---------------------------------------------------------------- statements
 
@@ -115,13 +115,13 @@ class _Function:
                 case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"), args=given), body=inner):
                     self._over(name, [self._of(each) for each in given], inner)
                 case ast.If(test=test, body=inner, orelse=others):
-                    with self.builder.if_else(self._as(TRUTH, self._of(test))) as (then, otherwise):
+                    with self.builder.if_else(self.converted(TRUTH, self._of(test))) as (then, otherwise):
                         with then:
                             self._do(inner)
                         with otherwise:
                             self._do(others)
                 case ast.Return(value=ast.expr() as one):
-                    self.builder.ret(self._as(self.result, self._of(one)))
+                    self.builder.ret(self.converted(self.result, self._of(one)))
                 case _:
                     raise CannotCompile(f"{ast.unparse(node)!r:.80} has no meaning in native code")
 
@@ -151,10 +151,11 @@ class _Function:
             if name not in self._variable:
                 self._values[name] = value
                 return
-            if name not in self._values:
-                self._values[name] = ir.IRBuilder(self._first).alloca(value.type)
-            place = self._values[name]
-        self.builder.store(self._as(place.type.pointee, value), place)
+            place = self._values.get(name) or ir.IRBuilder(self._first).alloca(value.type)
+            self._values[name] = place
+            if place.type.pointee != value.type:
+                raise CannotCompile(f"{name} is of one kind and then of another in native code")
+        self.builder.store(self.converted(place.type.pointee, value), place)
 
     # ---------------------------------------------------------------- expressions
 
@@ -167,9 +168,9 @@ class _Function:
                 return self._known(name)
             case ast.Subscript(value=pointer, slice=index):
                 entry = builder.load(builder.gep(self._of(pointer), [self._of(index)]))
-                return self._as(TRUTH, entry) if entry.type == BYTE else entry
+                return self.converted(TRUTH, entry) if entry.type == BYTE else entry
             case ast.UnaryOp(op=ast.Not(), operand=one):
-                return builder.not_(self._as(TRUTH, self._of(one)))
+                return builder.not_(self.converted(TRUTH, self._of(one)))
             case ast.UnaryOp(op=ast.USub(), operand=one):
                 value = self._of(one)
                 return (builder.neg if isinstance(value.type, ir.IntType) else builder.fneg)(value)
@@ -220,7 +221,7 @@ class _Function:
         if isinstance(found, Word):
             return found.emit(self, *values)
         if found in (np.float32, np.float64):
-            return self._as(KINDS[found.__name__], *values)
+            return self.converted(KINDS[found.__name__], *values)
         raise CannotCompile(f"{name} is no function in native code")
 
     def _called(self, name: str, *values: Any) -> Any:

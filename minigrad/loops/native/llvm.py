@@ -11,7 +11,7 @@ from typing import Any, Final
 from llvmlite import ir
 
 from minigrad.loops.native import curves
-from minigrad.loops.native.compiler import BYTE, DOUBLE, LONG, SHORT, SINGLE, Word
+from minigrad.loops.native.compiler import BYTE, DOUBLE, LONG, SHORT, SINGLE, TRUTH, Word
 from minigrad.loops.native.curves import Term
 
 __all__ = [
@@ -86,7 +86,8 @@ def ranked(code: Any, k: Any) -> Any:
 
 @Word
 def select(code: Any, condition: Any, a: Any, b: Any) -> Any:
-    """``a`` where the condition holds, else ``b``; both have been computed."""
+    """``a`` where the condition holds, else ``b``; both have been computed. A number beside a truth value is one itself."""
+    a, b = (code.converted(TRUTH, value) if TRUTH in (a.type, b.type) else value for value in (a, b))
     return code.builder.select(condition, a, b)
 
 

@@ -163,26 +163,28 @@ def _function(name: str, stage: Stage) -> Iterator[str]:
     arguments = [*[f"n{size}" for size in sizes], *[f"p{pointer}, s{pointer}" for pointer in _used(stage)]]
     yield f"def {name}(B, {', '.join(arguments)}):"
     yield "    disjoint()"
+    done = 0  # instructions, so that each has a name of its own
     for nest in stage.nests:
         yield f"    for b in range({'B' if nest.is_batch else '1'}):"
         totals = [instruction for instruction in nest.instructions if isinstance(instruction, Total)]
         yield from [f"        t{total.pointer} = zero" for total in totals]
         yield f"        for j in range(n{nest.columns}):"
-        yield from [f"            {_written(k, instruction)}" for k, instruction in enumerate(nest.instructions)]
+        yield from [f"            {_written(k, instruction, done)}" for k, instruction in enumerate(nest.instructions)]
         for pointer, _, is_mean in totals:
             yield f"        p{pointer}[b * s{pointer}] = t{pointer}{f' / number(n{nest.columns})' if is_mean else ''}"
+        done += len(nest.instructions)
 
 
-def _written(k: int, instruction: Instruction) -> str:
+def _written(k: int, instruction: Instruction, done: int) -> str:
     if isinstance(instruction, Load):
         column = "" if instruction.is_first else " + j"
-        return f"v{k} = p{instruction.pointer}[b * s{instruction.pointer}{column}]"
+        return f"v{done + k} = p{instruction.pointer}[b * s{instruction.pointer}{column}]"
     if isinstance(instruction, Apply):
-        return f"v{k} = {instruction.text.format(*map(_word, instruction.operands))}"
+        return f"v{done + k} = {instruction.text.format(*[_word(operand, done) for operand in instruction.operands])}"
     if isinstance(instruction, Total):
-        return f"t{instruction.pointer} = t{instruction.pointer} + {_word(instruction.value)}"
-    return f"p{instruction.pointer}[b * s{instruction.pointer} + j] = {_word(instruction.value)}"
+        return f"t{instruction.pointer} = t{instruction.pointer} + {_word(instruction.value, done)}"
+    return f"p{instruction.pointer}[b * s{instruction.pointer} + j] = {_word(instruction.value, done)}"
 
 
-def _word(value: int | str) -> str:
-    return value if isinstance(value, str) else f"v{value}"
+def _word(value: int | str, done: int) -> str:
+    return value if isinstance(value, str) else f"v{done + value}"

@@ -23,6 +23,8 @@ from minigrad import Parameter, Tensor, concatenate, sigmoid, tanh
 from minigrad.loops.backend import Executable
 from minigrad.loops.buffers import SCRATCH
 
+pytestmark = [pytest.mark.usefixtures("runner"), pytest.mark.few_natively]
+
 
 def halves(a: Tensor) -> tuple[Tensor, Tensor]:
     return a[:, : a.shape[1] // 2], a[:, a.shape[1] // 2 :]

@@ -26,6 +26,8 @@ from minigrad.models import unroll
 import minigrad as mg
 from minigrad import Module, Parameter, Tensor, concatenate, no_grad, scan, stack, time_step
 
+pytestmark = [pytest.mark.usefixtures("runner"), pytest.mark.few_natively]
+
 T, B, D, H = 5, 3, 2, 4
 Body = Callable[[Any, Tensor, dict[str, Tensor]], Tensor]
 GLOBAL: dict[str, Tensor] = {}

@@ -14,6 +14,8 @@ from minigrad.models.states import parts_of
 from minigrad import Tensor, grad, gradgradcheck, hessian, hvp, jacobian, jvp, no_grad, vjp, walk
 from minigrad.errors import GraphError
 
+pytestmark = [pytest.mark.usefixtures("runner"), pytest.mark.few_natively]
+
 
 def results(each: Pass) -> dict[str, Tensor]:
     return {"hs": each.hs, **dict(zip(each.cell.state_names, parts_of(each.final), strict=True))}

@@ -14,6 +14,8 @@ from one_step_cells import B, Of, T, new, random
 from minigrad import Parameter, Tensor, concatenate, edge_gradients, no_grad, tanh, walk
 from minigrad.errors import MutationError, ShapeError
 
+pytestmark = [pytest.mark.usefixtures("runner"), pytest.mark.few_natively]
+
 
 @each_kind
 @pytest.mark.parametrize("looked_at", [False, True])

@@ -115,3 +115,19 @@ def test_what_is_unpacked_under_a_name_that_is_used_again_is_still_in_the_cache(
     example = [np.ones(shape) for shape in ((3, 2), (5, 2), (5, 3), (5, 5))]
     report = check_backward(bent, bent_back_hidden, example, outputs=("out", "cache"), returns=("W", "U"))
     assert [finding.right for finding in report.findings] == ["inner = d_out * (cache[0] > 0)"], report
+
+
+def all_in_one(x: Any, W: Any, y: Any) -> Any:
+    out = np.tanh(W @ x)
+    diff = out - y
+    squares = diff * diff
+    loss = 0.5 * np.sum(squares)
+    d_z = np.sin(diff * out)
+    d_W = d_z @ np.cos(x.T)
+    return loss, d_W
+
+
+def test_lines_of_the_forward_pass_are_not_taken_for_gradients() -> None:
+    """Whatever they are called: what follows them is corrected."""
+    report = check_backward(all_in_one, all_in_one, (np.ones((3, 2)), np.ones((4, 3)), np.ones((4, 2))))
+    assert [finding.right for finding in report.findings] == ["d_z = diff * (1 - out**2)", "d_W = d_z @ x.T"], report

@@ -53,6 +53,8 @@ class Truths:
         self.whole = {size: np.array(sorted(marks)) for size, marks in self._whole.items()}
         forward: dict[int, list[float]] = defaultdict(list)
         for line in self.chain.lines:
+            if not self.chain.live[line.number]:
+                continue  # in a function that does both, what follows the loss is no forward pass
             forward[line.value.size].append(float(marks_of(line.value, line.value.ndim)))
             if line.op in ACTIVATIONS:
                 slope = line.vjp(np.ones(line.value.shape))[0]

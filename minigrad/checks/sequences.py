@@ -15,6 +15,7 @@ from minigrad.checks import names
 from minigrad.checks.adapter import Adapter, Traces
 from minigrad.checks.tracing import Site
 from minigrad.errors import ArgumentError, MinigradError
+from minigrad.guard import Array
 from minigrad.tensor import Tensor
 
 T_STEPS = "T steps"
@@ -48,9 +49,12 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
 
     ``places`` are those of the code that the example reaches once at each step, but for so many steps ``apart`` at the start.
     """
-    for only_long in (False, True):
-        arguments = {name: _cut(value, steps, few, only_long) for name, value in adapter.arguments.items()}
+    for only_long, one_hot in itertools.product((False, True), (True, False)):
+        arguments = {name: _cut(value, steps, few, only_long, one_hot) for name, value in adapter.arguments.items()}
         shorter = adapter.with_arguments(arguments)
+        classes = {leaf.path for leaf in adapter.leaves if _is_one_hot(leaf.value)}
+        if any(leaf.path in classes and not _is_one_hot(leaf.value) for leaf in shorter.leaves):
+            continue  # of the classes, as many as there are steps, only some would be left
         if [leaf.value.shape for leaf in shorter.leaves] == [leaf.value.shape for leaf in adapter.leaves]:
             counted = all(a is b for a, b in zip(arguments.values(), adapter.arguments.values(), strict=True))
             if counted:
@@ -65,8 +69,8 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
     return None
 
 
-def _cut(value: Any, steps: int, few: int, only_long: bool) -> Any:
-    """``value`` with axes and lists of ``steps`` entries cut to ``few``."""
+def _cut(value: Any, steps: int, few: int, only_long: bool, one_hot: bool) -> Any:
+    """``value`` with axes and lists of ``steps`` entries cut to ``few``, but not the classes of what is ``one_hot``."""
     if isinstance(value, Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):
@@ -74,18 +78,26 @@ def _cut(value: Any, steps: int, few: int, only_long: bool) -> Any:
             return value
         if steps not in value.shape:
             return value
-        return value[tuple(slice(few) if size == steps else slice(None) for size in value.shape)]
+        axes = [axis for axis, size in enumerate(value.shape) if size == steps]
+        if one_hot and axes[1:] and _is_one_hot(value):
+            axes = axes[:1]
+        return value[tuple(slice(few) if axis in axes else slice(None) for axis in range(value.ndim))]
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         if len(value) == steps and all(isinstance(part, int | float | np.ndarray | np.integer) for part in value):
             return value[:few]
-        return type(value)(_cut(part, steps, few, only_long) for part in value)
+        return type(value)(_cut(part, steps, few, only_long, one_hot) for part in value)
     if isinstance(value, dict):
-        return {key: _cut(part, steps, few, only_long) for key, part in value.items()}
+        return {key: _cut(part, steps, few, only_long, one_hot) for key, part in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and value == steps:
         return few
     if hasattr(value, "__dict__") and not isinstance(value, type):
         return _counting(value, steps, few)
     return value
+
+
+def _is_one_hot(array: Array) -> bool:
+    """Whether each row has a single 1, and zeros beside."""
+    return array.ndim > 1 and bool(np.isin(array, (0, 1)).all() and (array.sum(axis=-1) == 1).all())
 
 
 def _counting(value: Any, steps: int, few: int, depth: int = 2) -> Any:

@@ -190,3 +190,36 @@ def test_the_number_of_steps_may_be_known_to_an_object_further_down() -> None:
     report = check_backward(Counted.run, back, (counted, np.ones((3, 2))), outputs=("h",))
     assert [stage.name for stage in report.stages][-2:] == ["T = 1", "T = 2"], report
     assert [finding.right for finding in report.findings] == ["d_h = self.W.T @ inner"], report
+
+
+def test_as_many_classes_as_steps_do_not_become_fewer_with_the_steps() -> None:
+    def states_of(xs: Any, W: Any, U: Any) -> Any:
+        states = [np.zeros(len(U))]
+        for x in xs:
+            states.append(np.tanh(W @ x + U @ states[-1]))
+        return states
+
+    def likely(z: Any) -> Any:
+        e = np.exp(z - np.max(z))
+        return e / np.sum(e)
+
+    def loss(xs: Any, wanted: Any, W: Any, U: Any, V: Any) -> Any:
+        states = states_of(xs, W, U)
+        return -sum(np.sum(wanted[t] * np.log(likely(V @ states[t + 1]))) for t in range(len(xs)))
+
+    def back(xs: Any, wanted: Any, W: Any, U: Any, V: Any) -> Any:
+        states = states_of(xs, W, U)
+        dW, dU, dV, carried = np.zeros_like(W), np.zeros_like(U), np.zeros_like(V), np.zeros(len(U))
+        for t in reversed(range(len(xs))):
+            dz = likely(V @ states[t + 1])
+            dz[np.argmax(wanted[t])] -= 1
+            dV += np.outer(dz, states[t + 1])
+            da = (V.T @ dz + carried) * (1 - states[t + 1] ** 2)
+            dW += np.outer(da, xs[t])
+            dU += np.outer(da, states[t])
+            carried = U.T @ da
+        return dW, dU, dV
+
+    example = np.ones((4, 3)), np.eye(4)[[2, 0, 1, 3]], np.ones((5, 3)), np.ones((5, 5)), np.ones((4, 5))
+    report = check_backward(loss, back, example)
+    assert report.passed, report

@@ -174,7 +174,8 @@ def test_gradients_in_a_list_are_those_of_the_weights_in_a_list_that_have_names_
     step = Listed()
     report = check_backward(step.forward, step.backward, (np.ones((4, 3)), np.ones((4, 5))))
     assert report.named, report
-    assert report.findings[0].missing.startswith("h stands in the place of h_prev in grads[1]"), report
+    assert report.findings[0].missing == "h stands in self.grads[1][...] in the place of h_prev", report
+    assert report.findings[0].gradients == ("grads[1]",)
 
 
 class Learner:

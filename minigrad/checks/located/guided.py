@@ -74,7 +74,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
     lines = looked_at(functions, seen, search.truths)
     trial, kept = search.trials[shortest], right[shortest]
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
-    lost = any(line.known == UNKNOWN for line in first)
+    lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
     for number, group in enumerate(_groups(first, lines) if lost else _known_groups(first, lines, _calls(state, seen))):
         everything = None if number else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, everything)
@@ -118,7 +118,7 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
     needed = Counter((line.function, name) for line in first for name in set(line.reads))
-    idle = [x for x in lines if first and x.function is first[0].function and not (x.mark and first[0].mark)]
+    idle = [x for x in lines if first and x.function is first[0].function and _is_idle(first[0], x)]
     made = {place for x in idle if (place := places[x.statement])[1] in first[0].reads}
     shared = [
         x for x in lines if x not in first and x not in same and (needed[place := places[x.statement]] > 1 or place in made)
@@ -127,6 +127,13 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     rest = [x for x in first[1:] if x not in same]
     yield rest[:2]
     yield rest[2:]
+
+
+def _is_idle(first: Seen, maker: Seen) -> bool:
+    """Whether a line only collects what the first wrong one only hands on; or copies what that computes with, ``do = dh``."""
+    if not first.mark:
+        return isinstance(maker.statement, ast.AugAssign)
+    return isinstance(maker.statement, ast.Assign) and isinstance(maker.statement.value, ast.Name)
 
 
 def _known_groups(first: list[Seen], lines: Sequence[Seen], calls: list[Seen]) -> Iterator[list[Seen]]:

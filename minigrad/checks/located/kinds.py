@@ -35,6 +35,7 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
     if hint == IN_ORDER:
         first, second = sorted((line.old, line.new))
         return hint, f"`{first}` and `{second}` stand in the wrong order"
+    old, new = _one_of_several(old, new)
     of = _assigned(old)
     if type(old) is not type(new):
         if isinstance(old, ast.AugAssign):
@@ -75,6 +76,21 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
     if len({kind for kind, _ in said}) == 1:
         return said[0][0], "; ".join(words for _, words in said)
     return hint or "several terms", f"{of} is wrong in several places"
+
+
+def _one_of_several(old: ast.AST, new: ast.AST) -> tuple[ast.AST, ast.AST]:
+    """Of a line that gives several names their values at once, ``a, b = x, y``, the one name whose value is another."""
+    if not isinstance(old, ast.Assign) or not isinstance(new, ast.Assign):
+        return old, new
+    rows = [_elements(old), _elements(new), *(n.value.elts if isinstance(n.value, ast.Tuple) else [] for n in (old, new))]
+    if len({len(row) for row in rows}) > 1:
+        return old, new
+    targets, moved, were, are = rows
+    differing = [k for k in range(len(were)) if ast.dump(were[k]) != ast.dump(are[k])]
+    if len(differing) != 1 or list(map(ast.dump, targets)) != list(map(ast.dump, moved)):
+        return old, new
+    (k,) = differing
+    return ast.Assign([targets[k]], were[k]), ast.Assign([targets[k]], are[k])
 
 
 def _elements(tree: ast.AST) -> list[ast.expr]:

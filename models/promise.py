@@ -24,7 +24,7 @@ from minigrad.reporting import reporting
 from .recurrent import Cell
 from .states import parts_of
 
-__all__ = ["ADVANCING", "can_hoist", "is_composed", "known_of", "memory_of", "why_not"]
+__all__ = ["ADVANCING", "can_hoist", "known_of", "memory_of", "why_not"]
 
 ADVANCING: Final = ("step", "project", "recur")
 """The methods that compute a step."""
@@ -78,7 +78,7 @@ def can_hoist(cell: Any, xs: Tensor | Sequence[Tensor]) -> bool:
     A ``project`` that is not minigrad's own is tried on a few rows (B, D): it must do nothing else, see no values, and make of
     several rows (…, B, D) what it makes of each.
     """
-    if not is_composed(cell):
+    if Cell not in type(cell).__mro__ or type(cell).step is not Cell.step:
         return False
     if type(cell).project.__module__.startswith("minigrad."):
         return True
@@ -91,11 +91,6 @@ def can_hoist(cell: Any, xs: Tensor | Sequence[Tensor]) -> bool:
     except (CannotCompile, MinigradError, ValueError):
         return False
     return all(_are_alike(whole, parts) for whole, *parts in zip(together, *each, strict=True))
-
-
-def is_composed(cell: Any) -> bool:
-    """Whether the step of a cell is `Cell.step`: ``recur`` of ``project``, once the shapes are seen to fit."""
-    return Cell in type(cell).__mro__ and type(cell).step is Cell.step
 
 
 def _rows_like(xs: Tensor) -> npt.NDArray[Any]:
@@ -129,8 +124,8 @@ class Known:
 
     def __init__(self) -> None:
         self.token = object()
-        self.memories: dict[tuple[str, ...], tuple[Assumptions, dict[Any, Memory]] | None] = {}
-        """For the methods of a step what they read when it was traced, and what came of it; None where that cannot be known."""
+        self.memories: dict[str, tuple[Assumptions, dict[Any, Memory]] | None] = {}
+        """For each method what it read when its steps were traced, and those steps; None where that cannot be known."""
         self.changes = 0
         """How often something that a step reads had changed."""
 
@@ -153,9 +148,8 @@ def known_of(cell: Any) -> Known:
     return found[1]
 
 
-def memory_of(cell: Any, methods: tuple[str, ...], state: Any, inputs: Any) -> Memory | None:
-    """The steps of a cell, made by these methods, that were traced for states and inputs of such kinds, if they would be traced
-    the same now.
+def memory_of(cell: Any, method: str, state: Any, inputs: Any) -> Memory | None:
+    """The steps of a cell that were traced for states and inputs of such kinds, if they would be traced the same now.
 
     None where that cannot be known.
     """
@@ -163,16 +157,16 @@ def memory_of(cell: Any, methods: tuple[str, ...], state: Any, inputs: Any) -> M
     known = known_of(cell)
     if None in kinds or known.changes > MOST_CHANGES:
         return None
-    found = known.memories.get(methods)
-    if found is None and methods in known.memories:
+    found = known.memories.get(method)
+    if found is None and method in known.memories:
         return None
     if found is None or not found[0].hold(cell):
         known.changes += found is not None
         try:
-            found = Assumptions(cell, (*methods, "state_names")), {}
+            found = Assumptions(cell, (method, "state_names")), {}
         except Unknown:
             found = None
-        known.memories[methods] = found
+        known.memories[method] = found
     return None if found is None else found[1].setdefault(kinds, {})
 
 

@@ -15,7 +15,7 @@ from minigrad.scan import plain_reason
 from minigrad.scope import state as state_of_thread
 
 from .lengths import Valid, fitting, is_padding_behind, selected
-from .promise import ADVANCING, is_composed, known_of, memory_of
+from .promise import ADVANCING, known_of, memory_of
 from .states import as_initial, checked_state, detached, in_order, names_of, parts_of, tensor_of, with_parts
 
 __all__ = ["Recurrence"]
@@ -141,10 +141,7 @@ class Recurrence:
             return parts_of(new), [y]
 
         names = [None if self.hoisted else "x"] * len(streams) + [WINDOWS] * len(cuts) + [MASK] * len(masks)
-        methods: tuple[str, ...] = ("recur",) if self.hoisted else ("step",)
-        if not self.hoisted and is_composed(self.cell):  # all shapes are known to fit, and less is to be looked at each time
-            methods = "project", "recur"
-            self.advance = lambda x, state: self.cell.recur(self.cell.project(x), state)
+        method = "recur" if self.hoisted else "step"
         final, (hs,) = execute(
             flat,
             carry,
@@ -152,9 +149,9 @@ class Recurrence:
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(known_of(self.cell).token, methods, len(cuts), len(masks)),
+            key=(known_of(self.cell).token, method, len(cuts), len(masks)),
             window=self.window if self.window < len(self.times) and self.ends is None else None,
-            memory=memory_of(self.cell, methods, state, inputs),
+            memory=memory_of(self.cell, method, state, inputs),
         )
         return hs, with_parts(state, final)
 

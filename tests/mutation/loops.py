@@ -909,7 +909,7 @@ MUTANTS = [
         ),
         ("loops: what is set on the object is promised", "def why_not", "        if name in attributes:", "        if False:"),
         ("loops: any true value is a promise", "def why_not", "promised is True", "promised"),
-        ("loops: an overridden step is hoisted", "def is_composed", " and type(cell).step is Cell.step", ""),
+        ("loops: an overridden step is hoisted", "def can_hoist", "or type(cell).step is not Cell.step:", "or False:"),
         ("loops: any projection is hoisted", "def _are_alike", "np.allclose(rows, whole, equal_nan=True)", "True"),
         ("loops: what a step reads holds always", "def memory_of", "not found[0].hold(cell)", "False"),
         ("loops: states of all kinds are one", "def memory_of", "found[1].setdefault(kinds, {})", "found[1].setdefault(0, {})"),

@@ -115,7 +115,7 @@ def _machine() -> Any:
     """This machine, as LLVM describes it: a description of its own for each engine, which takes it with it when it ends."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    library = ctypes.CDLL(ctypes.util.find_library("m") or None)
+    library = ctypes.CDLL("ucrtbase" if os.name == "nt" else ctypes.util.find_library("m"))
     for name in (*FUNCTIONS, *[f"{name}f" for name in FUNCTIONS]):  # where LLVM finds the functions of C
         llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
     target, (cpu, features) = llvm.Target.from_default_triple(), PROCESSOR

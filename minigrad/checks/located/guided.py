@@ -120,9 +120,9 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     needed = Counter((line.function, name) for line in first for name in set(line.reads))
     idle = [x for x in lines if first and x.function is first[0].function and _is_idle(first[0], x)]
     made = {place for x in idle if (place := places[x.statement])[1] in first[0].reads}
-    shared = [
-        x for x in lines if x not in first and x not in same and (needed[place := places[x.statement]] > 1 or place in made)
-    ]
+    shared = [x for x in lines if x not in first and needed[places[x.statement]] > 1]
+    shared += [x for x in lines if places[x.statement] in made and x not in shared]
+    shared = [x for x in shared if x not in first[:1] and x not in same]
     yield [*first[:1], *same, *shared]
     rest = [x for x in first[1:] if x not in same]
     yield rest[:2]
@@ -130,10 +130,11 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
 
 
 def _is_idle(first: Seen, maker: Seen) -> bool:
-    """Whether a line only collects what the first wrong one only hands on; or copies what that computes with, ``do = dh``."""
+    """Whether a line only collects what the first wrong one hands on; or copies what that computes with, ``dh = dhs[t]``."""
     if not first.mark:
         return isinstance(maker.statement, ast.AugAssign)
-    return isinstance(maker.statement, ast.Assign) and isinstance(maker.statement.value, ast.Name)
+    copied = getattr(maker.statement, "value", None)
+    return isinstance(maker.statement, ast.Assign) and isinstance(copied, ast.Name | ast.Attribute | ast.Subscript)
 
 
 def _known_groups(first: list[Seen], lines: Sequence[Seen], calls: list[Seen]) -> Iterator[list[Seen]]:

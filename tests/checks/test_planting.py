@@ -70,6 +70,7 @@ def test_a_mistake_planted_in_an_rnn_is_named_in_any_layout(kind: str) -> None:
         ("lstm", "operand of the wrong step", 0),
         ("lstm", "state gradient not carried", 0),
         ("lstm", "state gradient overwritten too early", 0),
+        ("lstm", "states exchanged", 0),
         ("lstm", "last step only", 0),
         ("gated rnn", "activation derivative of the other curve", 0),
         ("lstm", "activation derivative of c, not of tanh c", 0),
@@ -81,6 +82,14 @@ def test_a_mistake_planted_in_a_gate_is_named(cell: str, kind: str, place: int) 
     found = tried(derived(CELLS[cell]), mistake, LAYOUTS[1], seed=3, seconds=30.0)
     assert found is not None
     assert found.result == NAMED, found
+
+
+def test_a_wrong_factor_inside_of_a_sum_is_no_wrong_axis() -> None:
+    (mistake,) = planted(derived(CELLS["Normalised"]), NAMES["wrong factor"], 1)
+    found = tried(derived(CELLS["Normalised"]), mistake, LAYOUTS[2], seed=1, seconds=30.0)
+    assert found is not None
+    assert found.result == NAMED, found
+    assert ".sum(" in mistake.said
 
 
 @pytest.mark.parametrize("name", ["rnn by hand", "gated rnn by hand"])

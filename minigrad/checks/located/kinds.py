@@ -25,6 +25,8 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
     """The kind of mistake, and a sentence about it; ``hint`` is what the search knows of it already."""
     old, new = line.trees
     if not line.new:
+        if isinstance(old, ast.Assign) and isinstance(old.value, ast.Tuple) and _is_exchange(_elements(old), old.value.elts):
+            return "gradients exchanged", f"`{line.old}` hands each to the other, and does not belong there"
         divided = isinstance(old, ast.AugAssign) and isinstance(old.op, ast.Div)
         return "factor" if divided else hint or "a line too many", f"`{line.old}` does not belong there"
     if not line.old:
@@ -91,6 +93,17 @@ def _one_of_several(old: ast.AST, new: ast.AST) -> tuple[ast.AST, ast.AST]:
         return old, new
     (k,) = differing
     return ast.Assign([targets[k]], were[k]), ast.Assign([targets[k]], are[k])
+
+
+def _is_exchange(targets: Sequence[ast.expr], values: Sequence[ast.expr]) -> bool:
+    """Whether names are given the values of one another: ``a, b = b, a``."""
+    mine, theirs = map(ast.unparse, targets), map(ast.unparse, values)
+    return len(targets) > 1 and sorted(mine) == sorted(theirs)
+
+
+def _summed(text: str) -> list[str]:
+    """The names in a sum, without those that say over which axis."""
+    return sorted(set(re.findall(r"[A-Za-z_]\w*", text)) - {"axis", "keepdims", "True", "False"})
 
 
 def _elements(tree: ast.AST) -> list[ast.expr]:
@@ -288,7 +301,7 @@ def _of_factors(old: ast.AST, new: ast.AST, of: str) -> tuple[str, str]:
         return mean, f"{of} is divided by {ast.unparse(old.right)}, and should not be"
     if re.search(r"\bmean\(", was) and "sum(" in is_now:
         return "averaged instead of summed", f"{of} is averaged, and should be summed"
-    if "sum(" in was and "sum(" in is_now:
+    if "sum(" in was and "sum(" in is_now and _summed(was) == _summed(is_now):
         return "summed over the wrong axis", f"{was} in {of} should be {is_now}"
     if curved:
         return kind, f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"

@@ -8,7 +8,6 @@ digest of what follows, so what is damaged is compiled again. Where the folder c
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import hashlib
 import os
 import re
@@ -24,6 +23,7 @@ import llvmlite.binding as llvm
 from minigrad.files import replace_file
 from minigrad.locks import lock
 from minigrad.loops.native.compiler import module_of
+from minigrad.loops.native.flags import library
 from minigrad.loops.program import CannotCompile
 
 __all__ = ["built"]
@@ -115,9 +115,8 @@ def _machine() -> Any:
     """This machine, as LLVM describes it: a description of its own for each engine, which takes it with it when it ends."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    library = ctypes.CDLL("ucrtbase" if os.name == "nt" else ctypes.util.find_library("m"))
     for name in (*FUNCTIONS, *[f"{name}f" for name in FUNCTIONS]):  # where LLVM finds the functions of C
-        llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+        llvm.add_symbol(name, ctypes.cast(library()[name], ctypes.c_void_p).value)
     target, (cpu, features) = llvm.Target.from_default_triple(), PROCESSOR
     reloc = "static" if target.name.startswith("x86") else "default"
     return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc=reloc, codemodel="jitdefault")

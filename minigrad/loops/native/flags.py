@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 from functools import cache
 from typing import Final, NamedTuple
 
-__all__ = ["Flags", "flags"]
+__all__ = ["Flags", "flags", "library"]
 
 ALL: Final = 0x3F
 
@@ -28,12 +29,21 @@ class Flags(NamedTuple):
 
 
 @cache
+def library() -> ctypes.CDLL:
+    """The functions of C for numbers.
+
+    Raises:
+        OSError: there is no such library.
+    """
+    return ctypes.CDLL("ucrtbase" if os.name == "nt" else ctypes.util.find_library("m"))
+
+
+@cache
 def flags() -> Flags | None:
     """The flags of this machine; None if its C library does not tell them."""
     try:
-        library = ctypes.CDLL(ctypes.util.find_library("m") or None)
-        lower, raised = library.feclearexcept, library.fetestexcept
-        functions = {name: getattr(library, name) for name in ("exp", "log", "sqrt")}
+        lower, raised = library().feclearexcept, library().fetestexcept
+        functions = {name: library()[name] for name in ("exp", "log", "sqrt")}
     except (OSError, AttributeError):
         return None
     for function in functions.values():

@@ -696,13 +696,9 @@ KINDS = (
     kind("factor missing", "factor missing", expressions(missing_factors)),
     kind("wrong factor", "wrong factor|operand of the wrong step", expressions(wrong_factors)),
     kind("factor too many", "factor too many|factor doubled", expressions(more_factors)),
-    kind("states exchanged", "states exchanged|gradients exchanged|a line too many", exchanged_states),
+    kind("states exchanged", "states exchanged|gradients exchanged", exchanged_states),
     kind("state gradient accumulated", "state gradient accumulated|a term too many", state_line(added_up)),
     kind("sum without the product", "factor missing", state_line(handed_on)),
-    kind(
-        "state gradient overwritten too early",
-        "factor too many|factor doubled|lines in the wrong order",
-        state_line(too_early),
-    ),
+    kind("state gradient overwritten too early", "lines in the wrong order", state_line(too_early)),
 )
 """The commonest first."""

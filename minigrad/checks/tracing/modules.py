@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from types import BuiltinFunctionType
+from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,14 +46,16 @@ class _Joining:
         return self._tape.apply(np.concatenate, (parts,)) if self._name == "r_" else columns(self._tape, parts)
 
 
-class _Math:
-    """The module math, except that its functions take stand-ins for single numbers."""
+class _Module:
+    """Another module, except that those of its functions that can be followed take stand-ins."""
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
+    def __init__(self, tape: Tape, module: ModuleType) -> None:
+        self._tape, self._module = tape, module
 
     def __getattr__(self, name: str) -> Any:
-        return _of_numbers(self._tape, getattr(math, name))
+        found = getattr(self._module, name)
+        stand_in = stand_in_for(self._tape, found)
+        return found if stand_in is None else stand_in
 
 
 OF_NUMBERS: dict[Any, Any] = {
@@ -93,17 +95,6 @@ def _each(tape: Tape, vectorized: Any) -> Any:
     return followed
 
 
-class _Minigrad:
-    """minigrad, except that its operations take stand-ins."""
-
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(LIBRARY, name)
-        return _operation(self._tape, found) if _is_operation(found) else found
-
-
 OF_LISTS = frozenset(
     {"sum", "mean", "max", "min", "prod", "cumsum", "reshape", "transpose", "swapaxes", "moveaxis", "squeeze", "flip"}
 )
@@ -141,8 +132,23 @@ def _deep(data: Any) -> Iterator[tuple[None, Any]]:
         yield None, data
 
 
+MODULES = ("math", LIBRARY.__name__, "scipy", "scipy.special")
+"""Modules with functions that can be followed, by name: SciPy need not be there."""
+OF_SCIPY = ("softmax", "log_softmax", "logsumexp")
+"""What SciPy writes in Python for its own arrays alone; as in minigrad, but of all axes unless one is given."""
+
+
 def _is_operation(value: Any) -> bool:
     return callable(value) and str(getattr(value, "__module__", "")).startswith("minigrad.ops")
+
+
+def _is_scipys(value: Any) -> bool:
+    return getattr(value, "__name__", "") in OF_SCIPY and str(value.__module__).startswith("scipy.special")
+
+
+def _of_all_axes(tape: Tape, function: Any) -> Any:
+    operation = getattr(LIBRARY, function.__name__)
+    return lambda a, axis=None, **keywords: tape.apply(operation, (a,), {"axis": axis, **keywords})
 
 
 def _operation(tape: Tape, function: Any) -> Any:
@@ -153,10 +159,8 @@ def stand_in_for(tape: Tape, value: Any) -> Any:
     """What a name of the user's module means while its functions are followed; None to leave it alone."""
     if value is np:
         return _Numpy(tape)
-    if value is LIBRARY:
-        return _Minigrad(tape)
-    if value is math:
-        return _Math(tape)
+    if isinstance(value, ModuleType):
+        return _Module(tape, value) if value.__name__ in MODULES else None
     if isinstance(value, np.vectorize):
         return _each(tape, value)
     if isinstance(value, BuiltinFunctionType) and value in OF_NUMBERS:
@@ -165,6 +169,8 @@ def stand_in_for(tape: Tape, value: Any) -> Any:
         return _maker(tape, value)
     if _is_operation(value):
         return _operation(tape, value)
+    if _is_scipys(value):
+        return _of_all_axes(tape, value)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,10 @@ LIBRARY = sys.modules[__name__.partition(".")[0]]
 HERE = str(Path(__file__).parent.parent.parent) + os.sep
 
 
-OUTSIDE = (HERE, str(Path(np.__file__).parent) + os.sep, str(Path(linecache.__file__).parent) + os.sep)
+OUTSIDE = (HERE, str(Path(np.__file__).parent) + os.sep, str(Path(linecache.__file__).parent) + os.sep, "<frozen ")
 """Code that is not the user's."""
+INSTALLED = re.compile(r"(.*[/\\](?:site|dist)-packages[/\\][^/\\]+)")
+"""Where a package is that pip has installed."""
 
 
 @contextmanager
@@ -54,35 +57,51 @@ def namespaces(users: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def reachable(users: Sequence[Any]) -> Iterator[FunctionType]:
-    """These functions, the methods of these classes, and all functions of the user's that can be reached from there."""
+    """These functions, the methods of these classes, and all functions of the user's that can be reached from there.
+
+    What pip has installed is not the user's, unless the functions themselves are of that package: a module that imports
+    matplotlib would reach ten thousand functions.
+    """
     spaces: set[int] = set()
     seen: set[int] = set()
-    waiting = list(users)
+    waiting = [(value, _package(_file(value))) for value in users]
     while waiting:
-        value = waiting.pop()
-        if id(value) in seen:
+        value, package = waiting.pop()
+        if id(value) in seen or _package(file := _file(value)) not in ("", package) or file.startswith(OUTSIDE):
             continue
         seen.add(id(value))
+        found: list[Any] = []
         if isinstance(value, MethodType):
-            waiting += [value.__func__, type(value.__self__)]
+            found = [value.__func__, type(value.__self__)]
         elif isinstance(value, FunctionType):
-            waiting += [cell.cell_contents for cell in value.__closure__ or () if is_set(cell)]
-            if value.__code__.co_filename.startswith(OUTSIDE):
-                continue
+            found = [cell.cell_contents for cell in value.__closure__ or () if is_set(cell)]
             yield value
             if id(value.__globals__) not in spaces:
                 spaces.add(id(value.__globals__))
-                waiting += list(value.__globals__.values())
+                found += list(value.__globals__.values())
         elif isinstance(value, type):
-            waiting += [part for part in vars(value).values() if isinstance(part, FunctionType | staticmethod | classmethod)]
+            found = [part for part in vars(value).values() if isinstance(part, FunctionType | staticmethod | classmethod)]
         elif isinstance(value, staticmethod | classmethod):
-            waiting.append(value.__func__)
+            found = [value.__func__]
         elif isinstance(value, ModuleType):
-            file = getattr(value, "__file__", None)
-            if file and not file.startswith(OUTSIDE):
-                waiting += [part for part in vars(value).values() if isinstance(part, FunctionType | type)]
+            found = [part for part in vars(value).values() if isinstance(part, FunctionType | type)]
         elif callable(value) and isinstance(vars(type(value)).get("__call__"), FunctionType):
-            waiting.append(type(value))
+            found = [type(value)]
+        waiting += [(part, package) for part in found]
+
+
+def _file(value: Any) -> str:
+    """Where the code of a function, a class, a module or an object is; "" where that is not known."""
+    if isinstance(value, FunctionType):
+        return value.__code__.co_filename
+    module = value if isinstance(value, ModuleType) else sys.modules.get(str(getattr(value, "__module__", None)))
+    return getattr(module, "__file__", None) or ""
+
+
+def _package(file: str) -> str:
+    """The folder of the installed package that a file is of; "" for a file of the user's own."""
+    found = INSTALLED.match(file)
+    return found[1] if found else ""
 
 
 def is_set(cell: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from derivation_cases import arrays
+from mistakes import report_of
 
 from minigrad import check_backward
 
@@ -162,3 +163,13 @@ def test_a_gradient_that_does_not_depend_on_what_arrives_is_not_called_scaled() 
 
     report = check_backward(blend, of_values, arrays(x=(3, 2), W=(4, 3)), returns=("x", "W"), seconds=0)
     assert not any("scaled" in note for note in report.notes), report
+
+
+def test_what_a_function_is_handed_is_looked_at_where_it_is_called() -> None:
+    """Lines of the function that is called give no gradients then, though each of them is right."""
+    found = report_of(
+        "course_columns:lstm_backward", ("da[:, :, t] + da_prevt, dc_prevt", "da[:, :, t] + da_prevt, da_prevt")
+    ).findings
+    assert [finding.right for finding in found] == [
+        "gradients = lstm_cell_backward(da[:, :, t] + da_prevt, dc_prevt, caches[t])"
+    ]

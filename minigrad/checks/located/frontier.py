@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
     """The lines that compute gradients, in the order in which they run."""
-    owner = {statement: f for f in functions for statement in ast.walk(f.tree) if isinstance(statement, ast.stmt)}
+    owner = {statement: f for f in functions for statement in f.statements}
     made = {function: _made_of_gradients(function) for function in functions}
     unfinished = _unfinished(functions)
     found = []
@@ -77,7 +77,7 @@ def _is_update(statement: ast.stmt) -> bool:
 
 def _made_of_gradients(function: Written) -> frozenset[str]:
     """The names, whatever they are, under which a function keeps what it computes from gradients."""
-    lines = [(n.targets[0], list(_parts(n.value))) for n in ast.walk(function.tree) if isinstance(n, ast.Assign)]
+    lines = [(n.targets[0], list(_parts(n.value))) for n in function.statements if isinstance(n, ast.Assign)]
     found: set[str] = set()
     for target, parts in lines * 2:
         if isinstance(target, ast.Name) and any(_is_gradient(part) or _name(part) in found for part in parts):

@@ -20,7 +20,7 @@ from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.trying import switchable
 from minigrad.checks.located.watching import EARLY
-from minigrad.checks.located.written import running_as
+from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.trial import Trial
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STATES = 24
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""
 FEW, MANY = 60, 600
-"""How many corrections are put into one program: the likeliest by themselves, since they are often enough, and the loops."""
+"""How many corrections are put into one program: the likeliest by themselves, since they are often enough."""
 STEPS = (ast.For, ast.If)
 """What says at which steps something is done: there is little to try, and much depends on it."""
 ADDED = "overwritten, not accumulated"
@@ -75,7 +75,8 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
     trial, kept = search.trials[shortest], right[shortest]
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
-    for number, group in enumerate(_groups(first, lines) if lost else _known_groups(first, lines, _calls(state, seen))):
+    calls = _calls(state, seen)
+    for number, group in enumerate(_groups(first, lines, calls) if lost else _known_groups(first, lines, calls)):
         everything = None if number else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, everything)
         if done:
@@ -109,11 +110,12 @@ def _in_order(lines: Sequence[Seen]) -> list[Seen]:
     )
 
 
-def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
+def _groups(first: list[Seen], lines: Sequence[Seen], calls: Sequence[Seen]) -> Iterator[list[Seen]]:
     """The lines in which to look, one group after the other.
 
     The first that gives no gradient, with those that write to the same place, and those that give one, but perhaps that of
-    something else: since several that give none need it, or it or the first only hands on; the others that give none.
+    something else: since several that give none need it, or it or the first only hands on, or the first computes with what
+    its function is handed in one of the ``calls``; the others that give none.
     """
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
@@ -122,6 +124,7 @@ def _groups(first: list[Seen], lines: Sequence[Seen]) -> Iterator[list[Seen]]:
     made = {place for x in idle if (place := places[x.statement])[1] in first[0].reads}
     shared = [x for x in lines if x not in first and needed[places[x.statement]] > 1]
     shared += [x for x in lines if places[x.statement] in made and x not in shared]
+    shared += [x for x in calls if first and _is_handed(first[0], x)]
     shared = [x for x in shared if x not in first[:1] and x not in same]
     yield [*first[:1], *same, *shared]
     rest = [x for x in first[1:] if x not in same]
@@ -141,20 +144,30 @@ def _known_groups(first: list[Seen], lines: Sequence[Seen], calls: list[Seen]) -
     """The same where all lines give gradients, but perhaps not those that they should: what is handed on, then the others."""
     plain = (ast.Name, ast.Attribute, ast.Subscript)
     yield [*calls, *(line for line in lines if isinstance(getattr(line.statement, "value", None), plain))]
-    yield from _groups(first, lines)
+    yield from _groups(first, lines, [])
+
+
+def _is_handed(line: Seen, call: Seen) -> bool:
+    """Whether a line computes with gradients that its function is handed in this call."""
+    handed = {argument.arg for argument in line.function.tree.args.args} & {*line.reads}
+    return bool(handed) and line.function.tree.name in _called(call.function, call.statement)
+
+
+def _called(function: Written, statement: ast.stmt) -> set[str]:
+    """What is called in a statement, ``self.cell_backward`` by the last part of its name."""
+    called = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    return {function.segment(node).rpartition(".")[2] for node in called}
 
 
 def _calls(state: State, seen: Mapping[ast.stmt, Any]) -> list[Seen]:
     """Where gradients are handed to another of the functions."""
     names = {function.tree.name for function in state.functions.values()}
-    found = []
-    for function in state.functions.values():
-        for statement, _ in all_statements(function.tree):
-            inside = [] if hasattr(statement, "body") else list(ast.walk(statement))
-            called = [node.func for node in inside if isinstance(node, ast.Call)]
-            if statement in seen and any(function.segment(node).rpartition(".")[2] in names for node in called):
-                found.append(Seen(function, statement, WHOLE, EARLY, ()))
-    return found
+    return [
+        Seen(function, statement, WHOLE, EARLY, ())
+        for function in state.functions.values()
+        for statement, _ in all_statements(function.tree)
+        if statement in seen and not hasattr(statement, "body") and _called(function, statement) & names
+    ]
 
 
 def _tried(
@@ -178,7 +191,7 @@ def _tried(
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]
     edits.sort(key=lambda edit: edit.rank)
-    some = [*edits[:FEW], *(e for e in edits[FEW:] if e.hit == 1 or isinstance(e.statement, STEPS) or e.kind == ADDED)]
+    some = [*edits[:FEW], *(e for e in edits[FEW:] if _is_likely(e))]
     likely = sorted(some, key=lambda edit: edit.rank)
     chosen = set(map(id, some))
     edits = [*likely, *(edit for edit in edits if id(edit) not in chosen)]
@@ -203,6 +216,12 @@ def _tried(
     better.sort(key=lambda entry: entry[:2])
     found = [state.with_edit(where_made(search, state, edit, trial)) for edit in done[:8]]
     return [other for other in found if search.is_right(other)], better
+
+
+def _is_likely(edit: Edit) -> bool:
+    """Whether an edit is tried early whatever it costs: it gives a gradient, or has another name in the place of one."""
+    renamed = all(isinstance(node, ast.Name) and text.isidentifier() for node, text in edit.places) and bool(edit.places)
+    return edit.hit == 1 or isinstance(edit.statement, STEPS) or edit.kind == ADDED or renamed
 
 
 def _is_of_last_step(edit: Edit) -> bool:

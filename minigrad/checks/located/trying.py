@@ -16,7 +16,7 @@ from typing import Any
 from typing_extensions import override
 
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.written import Written, running_as
+from minigrad.checks.located.written import Written, placed, running_as
 
 __all__ = ["switchable"]
 
@@ -73,8 +73,8 @@ class _Switched(ast.NodeTransformer):
             return new
         if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
             return new  # what is written to is changed in a statement of its own
-        chosen = _chosen(others, isinstance(node, ast.stmt))
-        among = ast.Compare(ast.Name(WHICH, ast.Load()), [ast.In()], [_set([number for number, _ in others])])
+        chosen = _chosen(others, node)
+        among = placed(ast.Compare(ast.Name(WHICH, ast.Load()), [ast.In()], [_set([number for number, _ in others])]), node)
         if isinstance(node, ast.stmt):
             return ast.copy_location(ast.If(among, chosen, [new]), node)
         return ast.copy_location(ast.IfExp(among, chosen, new), node)
@@ -85,10 +85,12 @@ def _set(numbers: list[int]) -> ast.expr:
     return ast.Set([ast.Constant(number) for number in numbers])
 
 
-def _chosen(others: list[tuple[int, Any]], statements: bool) -> Any:
+def _chosen(others: list[tuple[int, Any]], node: ast.AST) -> Any:
     if len(others) == 1:
         return others[0][1]
     half = len(others) // 2
-    test = ast.Compare(ast.Name(WHICH, ast.Load()), [ast.Lt()], [ast.Constant(others[half][0])])
-    first, second = _chosen(others[:half], statements), _chosen(others[half:], statements)
-    return [ast.If(test, first, second)] if statements else ast.IfExp(test, first, second)
+    test = placed(ast.Compare(ast.Name(WHICH, ast.Load()), [ast.Lt()], [ast.Constant(others[half][0])]), node)
+    first, second = _chosen(others[:half], node), _chosen(others[half:], node)
+    if isinstance(node, ast.stmt):
+        return [ast.copy_location(ast.If(test, first, second), node)]
+    return ast.copy_location(ast.IfExp(test, first, second), node)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad.checks.located.statements import all_statements
-from minigrad.checks.located.written import Written, running_as
+from minigrad.checks.located.written import Written, placed, running_as
 
 __all__ = ["EARLY", "Visit", "watched"]
 
@@ -97,6 +97,6 @@ def _looking(tree: Any, numbers: dict[ast.stmt, int]) -> Any:
             for statement in block:
                 call = ast.Expr(ast.Call(ast.Name(LOOK, ast.Load()), [ast.Constant(numbers[statement])], []))
                 inner = statement if isinstance(statement, ast.FunctionDef | ast.ClassDef) else _looking(statement, numbers)
-                looked += [ast.copy_location(call, statement), inner]
+                looked += [placed(call, statement), inner]
             setattr(other, name, looked)
     return other

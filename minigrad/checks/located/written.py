@@ -8,10 +8,13 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from types import CodeType, FunctionType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-__all__ = ["Places", "Written", "running_as", "written"]
+__all__ = ["Places", "Written", "placed", "running_as", "written"]
+
+Node = TypeVar("Node", bound=ast.AST)
 
 Places: TypeAlias = Sequence[tuple[ast.AST, str]]
 """Nodes of a tree, and the texts that are to stand in their place."""
@@ -39,6 +42,11 @@ class Written:
         self.starts = [0]
         for line in self._bytes.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
+
+    @cached_property
+    def statements(self) -> tuple[ast.stmt, ...]:
+        """The function itself and all statements in it."""
+        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.stmt))
 
     def line(self, node: ast.AST) -> int:
         """The number of a node's line in the file."""
@@ -73,20 +81,23 @@ class Written:
 
     def _compiled(self, tree: ast.FunctionDef) -> CodeType:
         free = self.function.__code__.co_freevars
-        bare = ast.FunctionDef(
-            tree.name, tree.args, [*tree.body, *_mentioned(free)], [], None, lineno=tree.lineno, col_offset=0
-        )
+        bare = ast.copy_location(ast.FunctionDef(tree.name, tree.args, [*tree.body, *_mentioned(free)], [], None), tree)
         bare.args = ast.parse(f"def f({_parameters(tree)}): pass").body[0].args  # type: ignore[attr-defined]
         outer = ast.parse("def outer():\n    " + "".join(f"{name} = " for name in free) + "None").body[0]
         assert isinstance(outer, ast.FunctionDef)
         outer.body.append(bare)
-        module = ast.fix_missing_locations(ast.Module([outer], []))
+        module = ast.Module([outer], [])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(module, self.function.__code__.co_filename, "exec", dont_inherit=True)
         for _ in range(2):
             code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
         return _moved_down(code, self.first - 1)
+
+
+def placed(node: Node, at: ast.AST) -> Node:
+    """A new node, and the new ones in it, at the place of another: Python compiles nothing that has none."""
+    return ast.fix_missing_locations(ast.copy_location(node, at))
 
 
 def _moved_down(code: CodeType, lines: int) -> CodeType:

@@ -252,5 +252,7 @@ def _name_of(node: Any) -> str | None:
         name = node.func
         if isinstance(name, ast.Attribute) and name.attr in ("copy", "reshape", "squeeze", "ravel", "transpose"):
             return _name_of(name.value)
+        if isinstance(name, ast.Attribute) and not (isinstance(name.value, ast.Name) and name.value.id in ("np", "numpy")):
+            return None  # x.T.dot(da) is not called da
         return _name_of(node.args[0]) if len(node.args) == 1 else None
     return None

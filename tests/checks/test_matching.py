@@ -270,3 +270,12 @@ def test_a_declared_gradient_keeps_the_name_that_the_code_has_for_it() -> None:
 
     report = check_backward(product, backward, arrays(x=(4, 3), W=(3, 2)), returns=("x", "W"))
     assert "FAILS one step: for_W differs" in str(report)
+
+
+def test_a_returned_product_is_not_called_as_what_is_multiplied_last() -> None:
+    def backward(dh: Any, h: Any, x: Any, h_t_minus_1: Any, W: Any, U: Any) -> Any:
+        da = dh * (1 - h)
+        return da.dot(W.T), da.dot(U.T), x.T.dot(da), h_t_minus_1.T.dot(da), da.sum(0)
+
+    report = check_backward(step, backward, EXAMPLE, outputs=("h",), returns=("x", "h_t_minus_1", "W", "U", "b"))
+    assert "FAILS one step: x, h_t_minus_1, W, U, b differ" in str(report)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.edit import WRAPS, Edit
 from minigrad.checks.located.phrases import HOLE, compiled, evaluated, tight
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand, product_of
@@ -159,11 +159,20 @@ class At:
                     hits[kept] &= values[0][kept].any(axis=tuple(range(1, values[0].ndim)))
                 kept = kept[np.isfinite(marks)]
         hits &= anew
-        simple = (costs < 0) | ((costs == 0) & (not self.right))
+        simple = (costs < 0) | ((costs == 0) & (~anew | (not self.right)))  # a name that differs at the last steps alone, too
         for k in kept[(changed & (hits | simple))[kept]]:
             hit = (0.5 if self.right and not self.whole else 1.0) if hits[k] else 0.0
             mark = tuple(float(f"{mark:.9e}") for mark in table[:, k])
-            yield mark, self._edit(text(int(k)), 1.0 + max(float(costs[k]), 0.0) + lost, hit)
+            kind = WRAPS if self.right and not anew[k] and self._wraps() else ""
+            yield mark, self._edit(text(int(k)), 1.0 + max(float(costs[k]), 0.0) + lost, hit, kind)
+
+    def _wraps(self) -> bool:
+        """Whether an index is less than 0 at the last visit, and not before."""
+        index = self.place.node.slice if isinstance(self.place.node, ast.Subscript) else None
+        code = None if index is None else compiled(f"0.0 + ({self.function.segment(index)})")
+        values = [None if code is None else evaluated(code, self.space, visit) for visit in self.visits[: self.changing]]
+        wrapped = [value is not None and value.size == 1 and bool(value < 0) for value in values]
+        return wrapped[-1:] == [True] and not any(wrapped[:-1])
 
     def _named(self, marks: Array) -> Array:
         """Which of the marks are those of what has a name at the first visit, where a product or a sum is looked at."""
@@ -173,8 +182,8 @@ class At:
         gaps = np.minimum(np.abs(self.named[near] - marks), np.abs(self.named[(near - 1).clip(0)] - marks))
         return np.asarray(gaps <= 1e-9 * np.abs(marks))
 
-    def _edit(self, text: str, cost: float, hit: float) -> Edit:
-        return Edit(self.function, self.place.statement, [(self.place.node, text)], cost, hit=hit)
+    def _edit(self, text: str, cost: float, hit: float, kind: str) -> Edit:
+        return Edit(self.function, self.place.statement, [(self.place.node, text)], cost, kind, hit)
 
     def _results(self, stack: Array, number: int) -> tuple[Array, int, tuple[int, ...]]:
         """The marks of the outlet for each value here at a visit; how many entries it has, and its shape."""

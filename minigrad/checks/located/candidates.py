@@ -162,16 +162,18 @@ def _longer(edit: Edit) -> int:
 
 
 def _is_awkward(place: Place, text: str) -> bool:
-    """Whether nobody would write so: an index of a formula, or 1 − y added to something."""
+    """Whether nobody would write so: an index of a formula, 1 − y added to something, or a sum subtracted from it."""
     if any(awkward in text.replace(" ", "") for awkward in ("+1-", "-(1-")):
+        return True
+    if text.startswith(f"{place.function.segment(place.node)} - ("):
         return True
     indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in ast.walk(place.outlet))
     return indexed and isinstance(ast.parse(text, mode="eval").body, ast.BinOp | ast.UnaryOp)
 
 
 def _is_rewritten(text: str) -> bool:
-    """Whether a sum is a product in disguise, a * b + a * b * c: nobody writes a derivative so."""
+    """Whether a sum is a product in disguise, a * b + a * b * c or a + a: nobody writes a derivative so."""
     node = ast.parse(text, mode="eval").body
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add | ast.Sub):
         return False
-    return len(set(factors_of(node.left)) & set(factors_of(node.right))) > 1
+    return ast.dump(node.left) == ast.dump(node.right) or len(set(factors_of(node.left)) & set(factors_of(node.right))) > 1

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from minigrad.checks.located.written import Places, Written
 
-__all__ = ["Edit", "bracketed"]
+__all__ = ["WRAPS", "Edit", "bracketed"]
+
+WRAPS = "index −1 wraps round"
+"""The kind of mistake where an entry of a list is another one than it should be at the first step alone."""
 
 LIKELY = 0.6
 """How much less a correction counts that gives a known part of a gradient where there was none; half if there was one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import heapq
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,8 @@ __all__ = ["guided"]
 
 DEPTH = 10
 BEAM = 3
-STATES = 24
-"""So many states are gone on from, the best first."""
+STATES, FRUITLESS = 24, 12
+"""So many states are gone on from, the best first; and so many since more gradients were right."""
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""
 FEW, MANY = 60, 600
@@ -43,23 +44,26 @@ COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
 
-def guided(search: Search, start: State, patient: bool = False) -> list[State]:
-    """Corrections with which all is right; none if this does not lead to any.
+def guided(search: Search, start: State, patient: bool = False) -> tuple[list[State], State]:
+    """Corrections with which all is right, none if this does not lead to any; and those with which most is.
 
     Unless ``patient``, what is likeliest to be better is followed at once, and the rest not looked at.
     """
     waiting: list[tuple[Any, int, State]] = [((), 0, start)]
+    best: tuple[Any, int, State] = ((0,), 1, start)
     for number in itertools.count(1):
-        if not waiting or number > STATES or search.late():
-            return []
+        if not waiting or number > (STATES if patient else best[1] + FRUITLESS) or search.late():
+            break
         _, _, state = heapq.heappop(waiting)
         done, further = _advanced(search, state, patient)
         if done:
-            return done
-        if len(state.edits) < DEPTH - 1:
-            for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
+            return done, done[0]
+        for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
+            if key[0] < best[0][0]:
+                best = key, number, following
+            if len(state.edits) < DEPTH - 1:
                 heapq.heappush(waiting, (key, number * BEAM + k, following))
-    return []
+    return [], best[2]
 
 
 def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State], list[tuple[Any, State]]]:
@@ -71,28 +75,45 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         if shortest is None:
             return [state], []
         seen = search.watched(functions, search.trials[-1])
+        trial, kept = search.trials[shortest], right[shortest]
+        idle = _idle_loops(search, functions, trial) if not kept else []
     lines = looked_at(functions, seen, search.truths)
-    trial, kept = search.trials[shortest], right[shortest]
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
+    if kept and not lost:
+        done, more = search.extended(state)
+        if done or more or search.late():
+            return done, [((gained, _missing(lines), rank), following) for (gained, _, rank), following in more]
     calls = _calls(state, seen)
-    for number, group in enumerate(_groups(first, lines, calls) if lost else _known_groups(first, lines, calls)):
-        everything = None if number else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
-        done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, everything)
+    groups = [idle] if idle else _groups(first, lines, calls) if lost else _known_groups(first, lines, calls)
+    for number, group in enumerate(groups):
+        others = None if number or idle else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
+        done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others)
         if done:
             same = {other.edits[-1].statement for other in done if other.edits[-1].kind}
             again = [line for line in lines if line.statement in same and line not in group]  # perhaps less is to be changed
             return done + (_tried(search, state, seen, again, trial, kept, True, None)[0] if again else []), []
-        for gained, rank, edit in better[:COMPARED]:
-            if search.late():
+        compared = 0
+        for gained, rank, edit in better:
+            if search.late() or compared == COMPARED:
                 break
             following = state.with_edit(where_made(search, state, edit, trial))
             wrong = _wrong(search, following)
-            if wrong < _missing(lines) or -gained > len(kept):
+            compared += math.isfinite(wrong)
+            if wrong < _missing(lines) + bool(idle) or -gained > len(kept):  # a loop that runs at last has no better lines yet
                 further.append(((gained, wrong, rank), following))
         if further and (number or not patient):
             break
     return [], further
+
+
+def _idle_loops(search: Search, functions: Sequence[Written], trial: Trial) -> list[Seen]:
+    """The loops of which no step is done, where hardly anything is computed: before they are, no other line matters."""
+    if not search.is_idle(trial):
+        return []
+    seen = search.watched(functions, trial, last=False)
+    loops = [(f, s) for f in functions for s in f.statements if isinstance(s, ast.For) and s in seen and s.body[0] not in seen]
+    return [Seen(function, loop, WHOLE, EARLY, ()) for function, loop in loops]
 
 
 def _is_collected(line: Seen) -> bool:
@@ -178,15 +199,15 @@ def _tried(
     trial: Trial,
     kept: frozenset[str],
     patient: bool,
-    everything: Callable[[Edit], bool] | None,
+    others: Callable[[Edit], bool] | None,
 ) -> tuple[list[State], list[tuple[int, float, Edit]]]:
     """What comes of all that may be tried in some lines: the states in which all is right, and what may be better.
 
-    Other statements, too, are written otherwise as a whole, if ``everything`` says so.
+    Other statements, too, are written otherwise as a whole, if ``others`` says so.
     """
     statements = {line.statement for line in lines}
     edits = [e for function in state.functions.values() for e in of_statements(function)]
-    edits = [e for e in edits if e.statement in statements or (everything is not None and everything(e))]
+    edits = [e for e in edits if e.statement in statements or (others is not None and others(e))]
     for function in state.functions.values():
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]
@@ -238,10 +259,12 @@ def _is_of_last_step(edit: Edit) -> bool:
     return bool(inside) and any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
 
 
-def _wrong(search: Search, state: State) -> int:
-    """How much of the lines gives no gradient where the functions run as they are now."""
+def _wrong(search: Search, state: State) -> float:
+    """How much of the lines gives no gradient where the functions run as they are now; infinite if they do not."""
     functions = list(state.functions.values())
     with running_as(state.codes()):
+        if search.right_of(search.trials[-1]) is None:
+            return math.inf
         seen = search.watched(functions, search.trials[-1], last=False)
     return _missing(looked_at(functions, seen, search.truths))
 

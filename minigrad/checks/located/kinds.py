@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from minigrad.checks import names
+from minigrad.checks.located.edit import WRAPS
 from minigrad.checks.located.lines import Line
 
 __all__ = ["IN_ORDER", "factors_of", "kind_of"]
@@ -21,8 +22,14 @@ STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
 CARRIED = re.compile(r"next|prev|carr|back|later|future|nxt", re.IGNORECASE)
 
 
-def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
-    """The kind of mistake, and a sentence about it; ``hint`` is what the search knows of it already."""
+def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
+    """The kind of mistake, and a sentence about it.
+
+    Args:
+        line: as it is and as it should be.
+        hint: what the search knows of the kind already.
+        wraps: whether it knows of a line that is wrong at the first steps alone.
+    """
     old, new = line.trees
     if not line.new:
         if isinstance(old, ast.Assign) and isinstance(old.value, ast.Tuple) and _is_exchange(_elements(old), old.value.elts):
@@ -47,6 +54,8 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
             return "overwritten, not accumulated", f"{of} is overwritten, where it has to be added up"
     if isinstance(old, ast.AugAssign) and isinstance(new, ast.AugAssign) and type(old.op) is not type(new.op):
         return "sign", f"what is added to {of} has the wrong sign"
+    if isinstance(old, ast.If) and isinstance(new, ast.If) and isinstance(new.test, ast.Constant):
+        return "some steps only", f"`{line.old}` does not belong there: what follows is to be done at every step"
     if isinstance(old, ast.If | ast.While):
         return "some steps only", f"`{line.old}` should be `{line.new}`: what follows is done at the wrong steps"
     if isinstance(old, ast.Assign) and isinstance(old.targets[0], ast.Tuple) and _same_value(old, new):
@@ -73,6 +82,9 @@ def kind_of(line: Line, hint: str = "") -> tuple[str, str]:
             if _is_regrouped(*curve):
                 return _of_brackets(was, is_now, of)
             return "activation derivative", f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
+        if wraps and isinstance(one, ast.Subscript) and isinstance(one.slice, ast.BinOp) and isinstance(one.slice.op, ast.Sub):
+            was, is_now = ast.unparse(one), ast.unparse(other)
+            return WRAPS, f"{was} in {of} is not {is_now} at the first step: the index −1 wraps round"
         return _of_pair(one, other, of, loops)
     said = [_of_pair(one, other, of, loops) for one, other, _ in pairs]
     if len({kind for kind, _ in said}) == 1:
@@ -230,7 +242,7 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
         return "parts in the wrong order", f"the factors of {was}, in {of}, are exchanged: it should be {is_now}"
     if isinstance(new, ast.IfExp) and ast.dump(new.body) == ast.dump(old):
         if isinstance(new.test, ast.Compare) and isinstance(new.test.ops[0], ast.Gt):
-            return "index −1 wraps round", f"{was} in {of} is the last one at the first step: the index −1 wraps round"
+            return WRAPS, f"{was} in {of} is the last one at the first step: the index −1 wraps round"
         return "upstream of the wrong step", f"{was} belongs to the last step alone, and is taken at every step in {of}"
     if _is_transposed(new, old):
         return "not transposed", f"{was} is not transposed in {of}, and should be"

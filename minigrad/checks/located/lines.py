@@ -59,9 +59,16 @@ def lines_between(before: Written, after: Written) -> list[Line] | None:
             node, text = _changed(one, other, after)
             if node is None:
                 return None
-            corrected = "" if isinstance(other, ast.Pass) else _bare(shown(after, other))
+            corrected = _bare("; ".join(shown(after, statement) for statement in _done_by(other)))
             found.append(Line(before, one, shown(before, one), corrected, before.line(one), node, text, (one, other)))
     return found
+
+
+def _done_by(statement: ast.stmt) -> Sequence[ast.stmt]:
+    """The statement; none if nothing is done, and what stands under a condition that is none."""
+    if isinstance(statement, ast.If) and isinstance(statement.test, ast.Constant):
+        return statement.body if statement.test.value else []
+    return [] if isinstance(statement, ast.Pass) else [statement]
 
 
 def corrected_by(lines: Sequence[Line]) -> dict[Written, Written]:

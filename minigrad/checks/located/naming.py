@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from minigrad.checks import names
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.finding import Finding
+from minigrad.checks.located.edit import WRAPS
 from minigrad.checks.located.kinds import IN_ORDER, kind_of
 from minigrad.checks.located.lines import Line, corrected_by, lines_between
 from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
@@ -43,8 +44,8 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
             return []  # his code does what cannot be tried in passing
         options: list[tuple[tuple[float, ...], State, list[Line]]] = []
         for state in states:
-            lines = _lines(originals, state)
-            if lines and len(lines) <= MOST and _is_least(search, originals, lines):
+            lines = _least(search, originals, _lines(originals, state))
+            if lines and len(lines) <= MOST:
                 cost = sum(edit.rank for edit in state.edits) + sum(map(_awkward, lines))
                 options.append(
                     ((len(lines), round(cost, 1), sum(len(line.new) - len(line.old) for line in lines)), state, lines)
@@ -87,16 +88,15 @@ def _state(originals: Sequence[Written], lines: Sequence[Line]) -> State:
     return State({original.function: changed.get(original, original) for original in originals})
 
 
-def _is_least(search: Search, originals: Sequence[Written], lines: Sequence[Line]) -> bool:
-    """Whether all is right with these lines corrected, and is not with some of them alone."""
+def _least(search: Search, originals: Sequence[Written], lines: Sequence[Line]) -> list[Line]:
+    """As few of these lines as make all right if they are corrected; none if all of them do not."""
     if not search.is_right(_state(originals, lines)):
-        return False
-    count = len(lines)
-    for size in range(1, count) if count <= EVERY else (count - 1,):
-        for some in itertools.combinations(lines, size):
-            if search.is_right(_state(originals, some)):
-                return False
-    return True
+        return []
+    if len(lines) > EVERY:
+        fewer = ([*lines[:k], *lines[k + 1 :]] for k in range(len(lines)))
+        return next((least for some in fewer if (least := _least(search, originals, some))), list(lines))
+    some_of = itertools.chain.from_iterable(itertools.combinations(lines, size) for size in range(1, len(lines)))
+    return list(next((some for some in some_of if search.is_right(_state(originals, some))), lines))
 
 
 def _findings(
@@ -104,11 +104,11 @@ def _findings(
 ) -> list[Finding]:
     """One finding for each line; for lines with the same mistake one."""
     said: dict[tuple[str, str], list[Line]] = {}
-    hint = next((edit.kind for edit in state.edits if edit.kind), "")
+    hint, wraps = next((edit.kind for edit in state.edits if edit.kind), ""), any(edit.kind == WRAPS for edit in state.edits)
     texts = {(line.old, line.new) for line in lines}
     for line in lines:
         exchanged = hint != IN_ORDER or (line.new, line.old) in texts
-        said.setdefault(kind_of(line, hint if exchanged else ""), []).append(line)
+        said.setdefault(kind_of(line, hint if exchanged else "", wraps), []).append(line)
     trial = search.trials[-1]
     found = []
     for (kind, missing), here in said.items():

@@ -29,7 +29,8 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         if isinstance(node.op, ast.Sub):
             yield f"{left} + {right}"
             yield f"{right} - {_inner(node.left, left)}"
-            yield f"-{tight(right)}"
+            if not isinstance(node.left, ast.Constant):  # a 1 is lost, and never added to a derivative
+                yield f"-{tight(right)}"
         if isinstance(node.op, ast.Add):
             yield f"{left} - {_inner(node.right, right)}"
             yield f"{right} - {_inner(node.left, left)}"
@@ -39,6 +40,9 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
             yield from (f"{one} @ {other}" for one, other in _turned(function, node.left, node.right))
         if isinstance(node.op, ast.Mult):
             yield f"{left} / {_inner(node.right, right)}"
+            for number, other in ((node.left, node.right), (node.right, node.left)):
+                if isinstance(number, ast.Constant):  # beside a factor that does not belong, 2 * d.mean(axis=0)
+                    yield from rewritten(function, other)
         if isinstance(node.op, ast.Pow):
             yield f"{left}**2"
         yield from _of_the_other_curve(function, node)

@@ -90,6 +90,11 @@ class Search:
         found = gradients_of(trial)
         return None if found is None else frozenset(n for n, g in found.items() if self.fits(trial, n, g))
 
+    def is_idle(self, trial: Trial) -> bool:
+        """Whether most gradients are 0 where the backward pass runs as it is now."""
+        computed = [bool(g.any()) for g in (gradients_of(trial) or {}).values()]
+        return 2 * sum(computed) < len(computed)
+
     def watched(self, functions: Sequence[Written], trial: Trial, last: bool = True) -> dict[ast.stmt, list[Visit]]:
         """The variables before each statement where the backward pass runs as it is now."""
         return watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved), last)
@@ -98,7 +103,13 @@ class Search:
         """The functions as they are; and corrections with which all is right, none if there are none."""
         originals = editable(self.trials[0])
         start = State({function.function: function for function in originals})
-        done = guided(self, start) or guided(self, start, patient=True)
+        done, best = guided(self, start)
+        for _ in range(DEPTH):
+            if done or not best.edits or self.late():
+                break
+            done, further = self.extended(best)  # what is wrong at the last steps alone is no line that gives no gradient
+            best = min(further, key=lambda entry: entry[0], default=(None, start))[1]
+        done = done or guided(self, start, patient=True)[0]
         if done and len(done[0].edits) > 1:
             done = self.extended(start, self.shared(originals, done[0]))[0] or done  # one correction is likelier than several
         if done or self.late():

@@ -66,7 +66,7 @@ def counters(function: Written) -> list[str]:
 
 
 def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
-    """The loop over one step more at either end, in the other direction."""
+    """The loop over one step more at either end, in the other direction, or to where max and min say that it may go."""
     text = function.segment(node)
     if isinstance(node, ast.Subscript) and function.segment(node.slice).replace(" ", "") == "::-1":
         yield function.segment(node.value)
@@ -88,6 +88,10 @@ def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
             if len(bounds) == 2:
                 yield f"{called}({_moved(node.args[0], bounds[0], -1)}, {bounds[1]})"
                 yield f"{called}({bounds[1]})"
+            for k, bound in enumerate(node.args):
+                if isinstance(bound, ast.Call) and function.segment(bound.func) in ("max", "min"):
+                    ends = map(function.segment, bound.args)
+                    yield from (f"{called}({', '.join([*bounds[:k], end, *bounds[k + 1 :]])})" for end in ends)
 
 
 def _moved(node: ast.expr, text: str, by: int) -> str:

@@ -74,6 +74,10 @@ class Node:
         """The node itself; the result of an operation that stands for many, as that one of them which computes it."""
         return self
 
+    def is_made_of(self, nodes: Container[Node | None]) -> bool:
+        """Whether it depends on one of these nodes, if its operation does: of several results each may read something else."""
+        return True
+
     def watched(self) -> Node:
         """The node at which hooks see the whole gradient of this value: the node itself, or as it is written out."""
         return self
@@ -288,7 +292,7 @@ def depends_on(nodes: Iterable[Node], targets: set[Node], edges: Edges = SOURCES
     """Those of ``nodes`` (inputs before consumers) that are targets or were computed from one."""
     relevant: set[Node | None] = set()
     for node in nodes:
-        if node in targets or any(source in relevant for source in edges(node)):
+        if node in targets or (any(source in relevant for source in edges(node)) and node.is_made_of(relevant)):
             relevant.add(node)
     return relevant
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor, pytree, scope, time_step, where
+from minigrad.errors import MinigradError
 from minigrad.graph import Leaf, Operation
-from minigrad.loops import MASK, WINDOWS, CannotCompile, cut_where, execute, without_effects
+from minigrad.loops import MASK, WINDOWS, CannotCompile, cut_where, execute, untraced, without_effects
 from minigrad.recording import given
 from minigrad.scan import plain_reason
 from minigrad.scope import state as state_of_thread
@@ -111,6 +113,18 @@ class Recurrence:
 
     # ---------------------------------------------------------------- all steps at once
 
+    def _traced(self, x: Any, state: Any, valid: Any, given: Sequence[Any]) -> tuple[Any, Tensor]:
+        """What a step makes of the Tensors of a trace, and of the arrays that the plain loop hands to it first, the same."""
+        new, y = self.step(x, state, valid)
+        if not all(isinstance(part, Tensor) for part in given):
+            parts = [part if isinstance(part, Tensor) else copy(part) for part in given]
+            with untraced():
+                row = with_parts(x, [part.detach() for part in parts_of(x)])
+                plain, _ = self.step(row, with_parts(state, parts), None if valid is None else valid.detach())
+            if not all(map(_is_same, (*parts_of(new), *given), (*parts_of(plain), *parts))):
+                raise CannotCompile("its step does something else with the arrays of its initial state than with Tensors")
+        return new, y
+
     def why_not(self) -> str | None:
         """Why the loop is run step by step, whatever the cell promises; None if it may be compiled."""
         if isinstance(self.inputs, list):
@@ -127,15 +141,21 @@ class Recurrence:
         if self.ends is not None:
             cuts = [Tensor(self.ends[:, :, None])]
         streams = list(map(tensor_of, parts_of(inputs)))
-        carry = list(map(tensor_of, parts_of(state)))
+        given = parts_of(state)
+        try:
+            carry = list(map(tensor_of, given))
+        except MinigradError as error:
+            raise CannotCompile(f"its initial state is no state: {error}") from None
 
         def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+            nonlocal given
             x = with_parts(inputs, rows[: len(streams)])
             mask = rows[-1] if masks else None
             if cuts:
                 parts = [cut_where(fitting(rows[-2], part), part) for part in parts]
             old = with_parts(state, parts)
-            new, y = without_effects(self.cell, ADVANCING, self.step, x, old, mask, carry=carry)
+            handed, given = given, ()  # the last step, which is traced too, is handed what the one before has made
+            new, y = without_effects(self.cell, ADVANCING, self._traced, x, old, mask, handed, carry=handed)
             if not pytree.alike(new, state):
                 raise CannotCompile("its state changes its structure")
             return parts_of(new), [y]
@@ -154,6 +174,14 @@ class Recurrence:
             memory=memory_of(self.cell, method, state, inputs),
         )
         return hs, with_parts(state, final)
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Whether two parts of a state have the same numbers, up to rounding."""
+    a, b = (np.asarray(part._array if isinstance(part, Tensor) else part) for part in (a, b))
+    if (a.shape, a.dtype) != (b.shape, b.dtype) or a.dtype.kind != "f":
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    return np.allclose(a, b, rtol=float(np.sqrt(np.finfo(a.dtype).eps)), equal_nan=True)
 
 
 def _row(xs: Tensor, t: int) -> Tensor:

@@ -121,7 +121,8 @@ def run(
     window = T + 1 if truncated is None else positive_size(f"unroll {label}", "truncated", truncated)
     if valid is not None and T and valid.any() and not valid[-1].any():
         length = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
-        hs, final = run(cell, xs[:length], state, batch, hoist, valid[:length], reverse, truncated)
+        kept = valid[:length]
+        hs, final = run(cell, xs[:length], state, batch, hoist, None if kept.all() else kept, reverse, truncated)
         return _padded(hs, T), final
     times, place = range(T, 0, -1) if reverse else range(1, T + 1), current_place()
     now = scope(label)

@@ -34,10 +34,11 @@ from minigrad.loops.execute import Memory, execute
 from minigrad.loops.explain import LoopReport, explain_loop, note
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.purity.effects import without_effects
+from minigrad.loops.trace import untraced
 from minigrad.loops.windows import WINDOWS, cut_where
 from minigrad.loops.written import MASK
 
 __all__ = [
     "MASK", "WINDOWS", "CannotCompile", "LoopReport", "Memory", "cut_where", "execute", "explain_loop", "note",
-    "without_effects",
+    "untraced", "without_effects",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.kinks import Where
 
-__all__ = ["Stretch", "active", "depending", "flow", "is_settled", "stretches_of"]
+__all__ = ["Stretch", "active", "depending", "flow", "is_masked", "is_settled", "stretches_of"]
 
 Refs: TypeAlias = frozenset[Ref]
 
@@ -92,10 +92,15 @@ def _flow_once(program: Program, found: set[Ref], taken: bool | None) -> set[Ref
 
 
 def _sources(program: Program, line: Line, taken: bool | None) -> Sequence[Ref]:
-    """What a line has a derivative for: of a selection by the mask, which is the last of the xs, only what is selected."""
-    if taken is not None and type(line.op) is Where and line.operands[-1] == Ref(XS, len(program.xs) - 1):
+    """What a line has a derivative for: of a selection by the mask only what is selected."""
+    if taken is not None and is_masked(program, line):
         return line.operands[:1] if taken else line.operands[1:2]
     return line.operands[: len(line.op.sources)]
+
+
+def is_masked(program: Program, line: Line) -> bool:
+    """Whether a line selects by the last of the xs, which is the mask if there is one."""
+    return type(line.op) is Where and line.operands[-1] == Ref(XS, len(program.xs) - 1)
 
 
 def depending(program: Program, wanted: Iterable[Ref], stretches: Iterable[Stretch]) -> tuple[list[bool], list[bool]]:

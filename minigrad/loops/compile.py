@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from minigrad.graph import Operation
-from minigrad.loops.activity import Stretch, active, depending, is_settled
+from minigrad.loops.activity import Stretch, active, depending, is_masked, is_settled
 from minigrad.loops.backend import Executable
 from minigrad.loops.differentiate import CURVES, OUTER, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
@@ -21,6 +21,7 @@ from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
+from minigrad.loops.windows import Window
 from minigrad.ops.indexing import Slice
 
 __all__ = ["Backward", "Compiled", "Course", "Form", "Way", "form_of"]
@@ -111,13 +112,13 @@ class Compiled:
     """
 
     __slots__ = (
-        "_courses", "_derivatives", "_forward", "keeps", "needs_carry", "needs_consts", "needs_xs", "program", "wanted",
-        "wanted_consts",
+        "_courses", "_derivatives", "_forward", "keeps", "needs_carry", "needs_consts", "needs_whole_xs", "needs_xs", "program",
+        "wanted", "wanted_consts",
     )  # fmt: skip
 
     def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
         self.program, self.wanted = program, wanted
-        needs: set[Ref] = set()
+        needs, chosen = set[Ref](), set[Ref]()
         self.keeps = {ref.number for ref in program.ys if ref.kind == LOCAL}
         if wanted:
             whole = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
@@ -125,8 +126,13 @@ class Compiled:
             self.keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
             needs = {ref for line in whole.program.lines for ref in line.operands if ref.kind == CONST}
             needs |= {ref for ref in whole.needed() if ref.kind in (XS, CARRY)}
+            lines = [program.lines[ref.number] for ref in whole.needed() if ref.kind == LOCAL]
+            needs |= {line.operands[0] for line in lines if type(line.op) is Window}  # none ends before the first step
+            chosen = {line.operands[0] for line in lines if is_masked(program, line)}
         self.needs_xs = [Ref(XS, j) in needs for j in range(len(program.xs))]
         """Which xs a backward pass needs."""
+        self.needs_whole_xs = [Ref(XS, j) in chosen for j in range(len(program.xs))]
+        """Which it needs where all examples take a step; of the others it needs what the mask selects, which is a copy."""
         self.needs_carry = [i for i in range(len(program.carry)) if Ref(CARRY, i) in needs]
         """Which parts of the initial carry it needs."""
         self.needs_consts = [Ref(CONST, k) in needs for k in range(len(program.consts))]
@@ -184,13 +190,14 @@ class Course:
         steps: its steps, as far as they differ in what they pass on.
     """
 
-    __slots__ = ("_backward", "_lines", "_settled", "compiled", "finals", "outputs", "steps")
+    __slots__ = ("_backward", "_lines", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
 
     def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
         self.compiled, self.steps = compiled, steps
         self.finals, self.outputs = depending(compiled.program, compiled.wanted, steps)
         """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
         self._backward: dict[Hashable, Backward] = {}
+        self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._settled: dict[Hashable, bool] = {}
         self._lines: tuple[int, ...] | None = None
 
@@ -203,7 +210,7 @@ class Course:
         return found
 
     def _backward_of(self, results: tuple[int, ...]) -> Backward:
-        reached, ways = self._reached(results), []
+        reached, ways = self.reached(results), []
         for is_ahead, derivative, executable in self.compiled.derived(results):
             xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
             carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
@@ -214,10 +221,12 @@ class Course:
             ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed, read))
         return Backward(ways, _bits(reached))
 
-    def _reached(self, results: tuple[int, ...]) -> frozenset[Ref]:
+    def reached(self, results: tuple[int, ...]) -> frozenset[Ref]:
         """What gradients get to that arrive at these results."""
-        compiled = self.compiled
-        return active(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
+        if results not in self._reached:
+            compiled = self.compiled
+            self._reached[results] = active(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
+        return self._reached[results]
 
     def is_settled(self, results: tuple[int, ...]) -> bool:
         """Whether nearly all steps are alike in what gradients that arrive at these results get to."""
@@ -231,7 +240,7 @@ class Course:
     def lines(self) -> tuple[int, ...]:
         """For each result the lines that a gradient passes which arrives at it alone."""
         if self._lines is None:
-            self._lines = tuple([_bits(self._reached((k,))) for k in range(len(self.finals) + len(self.outputs))])
+            self._lines = tuple([_bits(self.reached((k,))) for k in range(len(self.finals) + len(self.outputs))])
         return self._lines
 
 

@@ -16,6 +16,7 @@ __all__ = ["LoopReport", "advised", "explain_loop", "note"]
 ADVICE = {
     "does not promise": "set pure_step = True on the class if a step depends on its arguments, parameters and constants alone",
     "overrides": "set pure_step = True on the class that overrides it, if its step is pure",
+    "arrays of its initial state": "return Tensors from initial_state, as in Tensor(np.zeros((batch, H)))",
     "reads the values": "compute with tensors alone, as in where(h > 0, a, b) instead of if",
     "no form that a compiled loop": "compose it from element-wise operations, products, slices and sums, or do it elsewhere",
     "several dtypes": "give xs, state and parameters one floating-point dtype",

@@ -9,7 +9,7 @@ their time and with their names, written out the moment somebody asks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from typing_extensions import override
 from minigrad import graph
 from minigrad.errors import GraphError
 from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
-from minigrad.graph import Accumulator, Gradient, Node, Operation
+from minigrad.graph import Accumulator, Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import Course, Way
@@ -127,7 +127,7 @@ class Loop(Operation):
         run: Run = saved[0]
         backward = self.course.backward(tuple(sorted(g)))
         self.passed = backward.lines
-        for way in () if reports_underflow() else backward.ways:
+        for way in () if reports_underflow() or self.values.is_parted else backward.ways:
             try:
                 contributions = raising(self._contributions, run, way, g)
             except (FloatingPointError, CannotCompile):
@@ -177,18 +177,26 @@ class Loop(Operation):
 
     def _plainly(self, g: dict[int, Gradient], sums: Accumulator) -> list[Gradient]:
         """The same by a backward pass through the single steps, where numbers are not finite and every step counts."""
+        ends = {source: _unwatched(source) for source in self.sources if source is not None and source.requires_grad}
         nodes = [self.steps.node(k) for k in g]
-        targets = {source for source in self.sources if source is not None and source.requires_grad}
-        seeds = [(node, g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
+        seeds = [(ends.get(node, node), g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
 
         def within_the_loop(node: Node) -> tuple[Node | None, ...]:
-            """One source may be computed from another: what goes on there is not this operation's to send."""
-            return () if node in targets else node.sources
+            """What lies behind a source is not this operation's to send, also where another source is computed from it."""
+            return tuple([None if source is None else ends.get(source, source) for source in node.sources])
 
-        relevant = graph.depends_on(graph.ancestors([node for node, _ in seeds], within_the_loop), targets, within_the_loop)
-        between = graph.among(relevant, within_the_loop)
-        found: dict[Node | None, Gradient] = {node: g for node, g in graph.sweep(seeds, sums, between) if node in targets}
-        return [found.pop(source, None) for source in self.sources]  # a source that is there twice is sent the sum once
+        inside = graph.ancestors([node for node, _ in seeds], within_the_loop)
+        between = graph.among(graph.depends_on(inside, set(ends.values()), within_the_loop), within_the_loop)
+        found: dict[Node | None, Gradient] = dict(graph.sweep(seeds, sums, between))
+        sent = [None if source is None else ends.get(source) for source in self.sources]
+        return [None if end is None else found.pop(end, None) for end in sent]  # one that is there twice is sent the sum once
+
+
+def _unwatched(source: Node) -> Leaf:
+    """What stands for a source in a pass that ends there: hooks on it see its whole gradient, when this is a part of that."""
+    end = Leaf(source.shape, source.dtype, True)
+    end.serial = source.serial
+    return end
 
 
 def _added(source: Node | None, first: Gradient, second: Gradient) -> Array:
@@ -197,7 +205,7 @@ def _added(source: Node | None, first: Gradient, second: Gradient) -> Array:
     assert source is not None
     for part in (first, second):
         sums.send(source, part)
-    return np.asarray(sums.take(source))
+    return np.asarray(sums.sum(source))
 
 
 def is_moderate(numbers: Array) -> bool:
@@ -245,6 +253,12 @@ class Result(Operation):
         self.is_released = saved is None
 
     @override
+    def is_made_of(self, nodes: Container[Node | None]) -> bool:
+        loop = self.loop
+        reached = () if loop.is_written else loop.course.reached((self.number,))
+        return loop.is_written or any(loop.sources[loop.number_of(ref)] in nodes for ref in reached if ref.kind != LOCAL)
+
+    @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         return (g if self.loop.is_written else OfResult(g, self.number),)
 
@@ -255,7 +269,7 @@ class Result(Operation):
             if isinstance(twin, Outputs):
                 twin.place, twin.serial, twin.name = self.place, self.serial - 1, self.name
             self.twin = twin
-        if self.twin.name is None:
+        if self.name is not None:
             self.twin.name = self.name
         return self.twin
 

@@ -65,7 +65,7 @@ class RecordedLoop(Loop):
         """
         if any(stretch.is_cut for stretch in self.course.steps) or state.tracer is not None or reports_underflow():
             return None
-        if not self.course.is_settled(results):
+        if self.values.is_parted or not self.course.is_settled(results):
             return None
         backward = self.course.backward(results)
         self.passed = backward.lines

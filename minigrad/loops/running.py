@@ -67,7 +67,9 @@ class Start:
     def run(self) -> Run:
         """Compute all steps."""
         compiled, numbers = self.compiled, self.traced.numbers
-        xs = [self._array(x, needed and x._wants) for x, needed in zip(self.xs, compiled.needs_xs, strict=True)]
+        is_whole = any(stretch.taken for stretch in self.course.steps)
+        needed = [one or (is_whole and other) for one, other in zip(compiled.needs_xs, compiled.needs_whole_xs, strict=True)]
+        xs = [self._array(x, is_needed and x._wants) for x, is_needed in zip(self.xs, needed, strict=True)]
         consts = [
             self._array(const, needed) if isinstance(const, Tensor) else numbers.get(k)
             for k, (const, needed) in enumerate(zip(self.consts, compiled.needs_consts, strict=True))
@@ -99,8 +101,8 @@ class Start:
     def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
         """The last carry and the outputs, with their places in the graph."""
         count, program = len(self.carry), self.traced.program
-        given = self.traced.handed_on if self.window >= len(self.times) else set[int]()
-        finals = [self.carry[i] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
+        given = self.traced.given(len(self.times)) if self.window >= len(self.times) else {}
+        finals = [self.carry[given[i]] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
         outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.compiled.wanted:
             return finals, outputs

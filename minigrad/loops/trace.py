@@ -28,7 +28,7 @@ from minigrad.reporting import reporting
 from minigrad.scope import Place, Setting, state
 from minigrad.tensor import Tensor, unrecorded
 
-__all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted"]
+__all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted", "untraced"]
 
 Const: TypeAlias = Tensor | Constant | None
 Flat: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]]
@@ -176,6 +176,22 @@ class Tracer(Setting):
         if any(reference() is not None for reference in self._alive):
             gc.collect()
         return [tensor for reference in self._alive if (tensor := reference()) is not None]
+
+
+class untraced(Setting):
+    """Inside, what is computed is no part of the trace: for looking at what a step does without one."""
+
+    __slots__ = ()
+
+    @override
+    def enter(self) -> tuple[Any, bool, Place]:
+        found = state.tracer, state.recording, state.place
+        state.tracer, state.recording, state.place = None, found[0].is_recorded, found[2]._replace(line=None)
+        return found
+
+    @override
+    def leave(self, found: tuple[Any, bool, Place]) -> None:
+        state.tracer, state.recording, state.place = found
 
 
 def as_it_is_now(const: Const) -> Const:

@@ -36,7 +36,7 @@ class TracedStep:
     """
 
     __slots__ = (
-        "_compiled", "_kinds", "_known", "_tensors", "consts", "finals", "form", "handed_on", "is_lasting", "numbers", "place",
+        "_compiled", "_handed_on", "_kinds", "_known", "_tensors", "consts", "finals", "form", "is_lasting", "numbers", "place",
         "program", "trace",
     )  # fmt: skip
 
@@ -57,8 +57,20 @@ class TracedStep:
         self.finals = [self.program.lines[ref.number].op for ref in self.program.new_carry]
         """The operations that have the parts of the last carry as their results."""
         lines = [self.program.lines[ref.number] for ref in self.program.new_carry]
-        self.handed_on = {i for i, line in enumerate(lines) if type(line.op) is Pass and line.operands == (Ref(CARRY, i),)}
-        """The parts of the carry that every step hands on as they are: where no history is cut off, the last is the first."""
+        passed = {i: line.operands[0] for i, line in enumerate(lines) if type(line.op) is Pass}
+        self._handed_on = {i: ref.number for i, ref in passed.items() if ref.kind == CARRY}
+        """For the parts of the carry that a step hands on as they are, maybe in the place of others, which they were."""
+
+    def given(self, steps: int) -> dict[int, int]:
+        """For the parts of the last carry that are some of the first, if no history is cut off, which of them."""
+        found = {}
+        for i in self._handed_on:
+            origin: int | None = i
+            for _ in range(steps if self._handed_on[i] != i else 0):
+                origin = None if origin is None else self._handed_on.get(origin)
+            if origin is not None:
+                found[i] = origin
+        return found
 
     def _number(self, k: int, number: Any) -> Any:
         """A number in the dtype of the lines that use it, which spares NumPy converting it at every step."""

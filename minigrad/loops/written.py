@@ -37,17 +37,19 @@ class Values:
         place: where its locals are in the program that was run.
     """
 
-    __slots__ = ("_everything", "_full", "first", "is_own", "lent", "place", "program", "run")
+    __slots__ = ("_everything", "_full", "conditions", "first", "is_own", "is_parted", "lent", "place", "program", "run")
 
     def __init__(
         self, run: Run, lent: tuple[Any, ...], everything: Callable[[], Executable], program: Program, place: dict[Ref, Ref]
     ) -> None:
         self.run: Run | None = run
-        self.lent, self.is_own = lent, False
+        self.lent, self.is_own, self.is_parted = lent, False, False
         self.first: set[int] = set()
         """The lines of the first step that were written out, and not yet released."""
         self._full: Run | None = None
         self._everything, self.program, self.place = everything, program, place
+        self.conditions = {j: run.given[XS][j] for j, x in enumerate(program.xs) if x.name in (MASK, WINDOWS)}
+        """The masks, by the numbers of the xs: what the graph looks like depends on them, also when it has been released."""
 
     def release(self) -> None:
         """Forget them."""
@@ -60,8 +62,12 @@ class Values:
             self.run, self._full, self.is_own = self.run.of_copies(), None, True
         self.lent = ()
 
-    def let_go(self, line: int) -> None:
-        """A backward pass got to a line of the first step. When it, or another, got to all of them, nobody needs anything."""
+    def let_go(self, line: int, is_first: bool) -> None:
+        """A backward pass got to a line of a step that was written out: from now on each step says what was released. When all
+        lines of the first step were, nobody needs anything."""
+        self.is_parted = True
+        if not is_first:
+            return
         self.first.discard(line)
         if self.first:
             self.keep_own()
@@ -132,8 +138,8 @@ class Written(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         self.is_released = saved is None
-        if self.is_released and self.is_first:
-            self.values.let_go(self.line)
+        if self.is_released:
+            self.values.let_go(self.line, self.is_first)
 
 
 def computed(node: Node) -> tuple[Any, ...]:
@@ -343,10 +349,10 @@ class Steps:
     def _chosen(self, number: int, k: int) -> bool | None:
         """Which operand a selection by a mask of lengths, or by ends of windows, takes; None if some examples take one and
         some the other."""
-        *_, condition = self.program.lines[k].operands
-        if condition.kind != XS or self.program.xs[condition.number].name not in (MASK, WINDOWS):
+        *_, (kind, j) = self.program.lines[k].operands
+        if kind != XS or j not in self.values.conditions:
             return None
-        taken = self.values.at(condition, self.times[number] - 1)
+        taken = self.values.conditions[j][self.times[number] - 1]
         return True if taken.all() else None if taken.any() else False
 
     def _of_line(self, number: int, k: int) -> int:

@@ -335,6 +335,7 @@ MUTANTS = [
     ),
     *rows(
         "loops/compile",
+        ("loops: the state before any window is not lent", "class Compiled", "if type(line.op) is Window}", "if False}"),
         ("loops: any dtypes together", "def _refuse_several_dtypes", "if len(floats) > 1:", "if len(floats) > 9:"),
         ("loops: derivatives in any dtypes", "class Compiled", "            _refuse_several_dtypes(whole.program)\n", ""),
         (
@@ -605,6 +606,12 @@ MUTANTS = [
     ),
     *rows(
         "loops/traced",
+        (
+            "loops: parts that change places are not followed",
+            "class TracedStep",
+            "None if origin is None else self._handed_on.get(origin)",
+            "origin",
+        ),
         ("loops: the scope is forgotten", "def key_of", "        state.place.scope,\n", ""),
         (
             "loops: the shape of the state is forgotten",
@@ -717,13 +724,15 @@ MUTANTS = [
             "final_wants, output_wants = self.course.finals, self.course.outputs",
             "final_wants, output_wants = [True] * count, [True] * len(outputs)",
         ),
-        ("loops: what is handed on is another", "class Start", "self.carry[i] if i in given else", ""),
+        ("loops: what is handed on is another", "class Start", "self.carry[given[i]] if i in given else", ""),
         (
             "loops: what is handed on has no window",
             "class Start",
-            "self.traced.handed_on if self.window >= len(self.times) else set[int]()",
-            "self.traced.handed_on",
+            "self.traced.given(len(self.times)) if self.window >= len(self.times) else {}",
+            "self.traced.given(len(self.times))",
         ),
+        ("loops: what the mask hands on whole is not lent", "class Start", "one or (is_whole and other)", "one"),
+        ("loops: what the mask selects is lent", "class Start", "one or (is_whole and other)", "one or other"),
         ("loops: xs are lent, though rows are copies", "class Start", "needed and x._wants", "needed"),
     ),
     *rows(
@@ -767,8 +776,8 @@ MUTANTS = [
         (
             "loops: what steps lack in a recorded pass is zero",
             "class RecordedLoop",
-            "if not self.course.is_settled(results):",
-            "if False:",
+            " or not self.course.is_settled(results):",
+            ":",
         ),
         ("loops: a recorded pass runs from the first step", "class RecordedLoop", "self.times[::-1]", "self.times"),
         (
@@ -827,8 +836,27 @@ MUTANTS = [
         (
             "loops: underflow is reported in another place",
             "class Loop",
+            "() if reports_underflow() or self.values.is_parted else backward.ways",
+            "() if self.values.is_parted else backward.ways",
+        ),
+        (
+            "loops: what single steps have released is there",
+            "class Loop",
+            "() if reports_underflow() or self.values.is_parted else backward.ways",
             "() if reports_underflow() else backward.ways",
-            "backward.ways",
+        ),
+        (
+            "loops: hooks see a part of a gradient, too",
+            "class Loop",
+            "ends = {source: _unwatched(source) for",
+            "ends = {source: source for",
+        ),
+        ("loops: hooks see the sum of two uses, too", "def _added", "sums.sum(source)", "sums.take(source)"),
+        (
+            "loops: a result depends on all that the loop does",
+            "class Result",
+            "return loop.is_written or any(",
+            "return True or any(",
         ),
     ),
     *rows(
@@ -839,6 +867,13 @@ MUTANTS = [
             "class Values",
             "            self.run, self._full, self.is_own = self.run.of_copies(), None, True\n        self.lent = ()",
             "            self.run, self._full, self.is_own = self.run.of_copies(), None, True",
+        ),
+        ("loops: no step is released by itself", "class Values", "self.is_parted = True", "pass"),
+        (
+            "loops: masks are gone with the values",
+            "class Values",
+            "        self.lent = ()\n\n    def keep",
+            "        self.lent, self.conditions = (), {}\n\n    def keep",
         ),
         ("loops: steps of windows keep their history", "class Steps", "if number and number % self.window == 0:", "if False:"),
         ("loops: masked steps are selections, all of them", "class Steps", "if chosen is not None:", "if False:"),
@@ -928,9 +963,28 @@ MUTANTS = [
         "models/unrolling",
         ("native: the projection of all steps is a product before the loop", "def run", " and not _is_native(xs)", ""),
         ("native: steps that are run one by one project each input", "def _is_native", " and plain_reason() is None", ""),
+        ("loops: where all end together there is a mask", "def run", "None if kept.all() else kept", "kept"),
     ),
     *rows(
         "models/recurrence",
+        (
+            "loops: the first step is handed Tensors",
+            "class Recurrence",
+            "if not all(isinstance(part, Tensor) for part in given):",
+            "if False:",
+        ),
+        (
+            "loops: arrays of the initial state may be written to",
+            "class Recurrence",
+            "(*parts_of(new), *given), (*parts_of(plain), *parts)",
+            "parts_of(new), parts_of(plain)",
+        ),
+        (
+            "loops: what is no state is an error of the loop",
+            "class Recurrence",
+            "except MinigradError as error:",
+            "except ZeroDivisionError as error:",
+        ),
         (
             "loops: all windows are those of the batch",
             "class Recurrence",

@@ -61,7 +61,7 @@ def without_effects(
     if changed is not None:
         raise CannotCompile(f"its step changes {changed}")
     if effects.asks_classes and any(type(part) is not Tensor for part in carry):
-        raise CannotCompile("its step may ask for the class of its state, and that is a Parameter before the first step alone")
+        raise CannotCompile("its step may ask for the class of its state, which is another before the first step alone")
     if carry and effects.tells_apart:
         new = pytree.ends(cast(Any, result)[0])
         if effects.reaches(carry) or _has_twice(carry) or _has_twice(new) or not all(_is_made(part, serial) for part in new):

@@ -97,10 +97,11 @@ def gradient_by_time(loss: Tensor, names: Sequence[str] | None = None) -> Gradie
         path = name if alone.count(name) == 1 else "/".join((*scope, name))
         return path if number == 1 else f"{path} ({number})"
 
+    parameters = sorted(contributions, key=lambda node: node.serial)
     return GradientByTime(
         np.array(times, int),
         {written(*label): sizes for label, sizes in chosen.items()},
-        dict(zip(_labels(list(contributions)), contributions.values(), strict=True)),
+        dict(zip(_labels(parameters), map(contributions.__getitem__, parameters), strict=True)),
     )
 
 

@@ -137,3 +137,15 @@ def test_a_watched_state_does_not_change_the_table() -> None:
     table = mg.gradient_by_time(loss_of(hs, last))
     for name in expected.values:
         np.testing.assert_allclose(table.values[name], expected.values[name], rtol=1e-11)
+
+
+def test_parameters_of_one_name_are_numbered_in_the_order_in_which_they_were_made() -> None:
+    layers = RecurrentLayers([RNN(D, H, seed=1), RNN(H, H, seed=2)])
+    hs, _ = layers(XS)
+    found = mg.gradient_by_time((hs * hs).sum())
+    with mock.patch.object(by_time, "measured_by_loop", return_value=None):
+        expected = mg.gradient_by_time((hs * hs).sum())
+    assert list(found.contributions) == list(expected.contributions)
+    assert "W_hx (2)" in found.contributions
+    for name, sizes in expected.contributions.items():
+        np.testing.assert_allclose(found.contributions[name], sizes, err_msg=name)

@@ -41,6 +41,15 @@ MUTANTS = [
         ("digits that cancelled are taken as they are", "class Part", "squares < CANCELLED * bounds", "squares < 0 * bounds"),
     ),
     *rows(
+        "bptt/by_time",
+        (
+            "parameters of one name are numbered as they come",
+            "def gradient_by_time",
+            "sorted(contributions, key=lambda node: node.serial)",
+            "list(contributions)",
+        ),
+    ),
+    *rows(
         "bptt/by_loop",
         ("a step that no example takes has a place", "class ByTime", "if t in self.taken]", "]"),
         ("the choice of a mask is a state of its own", "def _labels", " and not is_choice(line.op, operands)", ""),

@@ -113,6 +113,7 @@ FIRST = {
     "bptt/terms.py": ("bptt", "explain"),
     "bptt/jacobians.py": ("bptt",),
     "bptt/by_loop.py": ("bptt_loop",),
+    "bptt/by_time.py": ("bptt_loop",),
     "bptt/parts.py": ("bptt_loop",),
     "loops/observe.py": ("bptt_loop",),
     "derivation/algebra.py": ("derive_parts", "derive_text", "derive_numpy"),

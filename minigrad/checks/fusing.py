@@ -30,7 +30,7 @@ PARTS = frozenset(
         "max",
         "sum",
         "where",
-        "maximum", "clip", "abs",
+        "maximum", "clip", "abs", "tanh",
         "reshape",
         "log",
         "write",

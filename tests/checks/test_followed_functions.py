@@ -72,3 +72,18 @@ def test_a_function_is_followed_with_its_derivative(name: str) -> None:
     step = 1e-6
     slope = np.sum((forward(x + step * direction) - forward(x - step * direction)) * upstream) / (2 * step)
     assert np.isclose(np.sum(g * direction), slope, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "spelt_out",
+    [
+        lambda z: 1 / (1 + np.exp(-z)),
+        lambda z: np.exp(z) / (np.exp(z) + 1),
+        lambda z: 0.5 * np.tanh(0.5 * z) + 0.5,
+        lambda z: (1 + np.tanh(z / 2)) / 2,
+    ],
+)
+def test_a_sigmoid_that_is_spelt_out_is_seen_as_one(spelt_out: Callable[[Any], Any]) -> None:
+    x = arrays(x=(3, 4))["x"]
+    (line,) = Adapter(spelt_out, lambda dy: dy, (x,), None, None, ("z",)).traced({"z": x}).outputs.values()
+    assert line.op == "sigmoid"

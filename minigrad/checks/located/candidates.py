@@ -162,10 +162,14 @@ def _longer(edit: Edit) -> int:
 
 
 def _is_awkward(place: Place, text: str) -> bool:
-    """Whether nobody would write so: an index of a formula, 1 − y added to something, or a sum subtracted from it."""
+    """Whether nobody would write so: an index of a formula, 1 − y added to something, a sum subtracted from it, or a − a."""
     if any(awkward in text.replace(" ", "") for awkward in ("+1-", "-(1-")):
         return True
     if text.startswith(f"{place.function.segment(place.node)} - ("):
+        return True
+    differences = [n for n in ast.walk(place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)]
+    beside = [{n.left: n.right, n.right: n.left}.get(place.node) for n in differences]  # type: ignore[call-overload]
+    if any(other is not None and place.function.segment(other) == text for other in beside):
         return True
     indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in ast.walk(place.outlet))
     return indexed and isinstance(ast.parse(text, mode="eval").body, ast.BinOp | ast.UnaryOp)

@@ -80,6 +80,7 @@ class Adapter:
         if len(owners) == 2 and owners[0] is not owners[1]:
             raise ArgumentError("check_backward: forward and backward are methods of two objects; give both of the same object")
         self.forward, self.backward = (getattr(function, "__func__", function) for function in (forward, backward))
+        self.signatures = {id(function): inspect.signature(function) for function in (self.forward, self.backward)}
         if owners:
             method = self.forward if isinstance(forward, MethodType) else self.backward
             self.owner = next(iter(names.parameters_of(method)))
@@ -148,7 +149,7 @@ class Adapter:
             return self._called(function, arguments)
 
     def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        signature = inspect.signature(function)
+        signature = self.signatures[id(function)]  # of one of the two passes
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
         for name, parameter in signature.parameters.items():

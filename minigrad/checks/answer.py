@@ -54,13 +54,13 @@ def answered(
     for value in arguments.values():
         _learn_at(rate, value)
     by_leaf = adapter.by_leaf(arguments)
-    before = {name: np.array(value) for name, value in by_leaf.items()}
+    before = {} if keep is None else {name: np.array(value) for name, value in by_leaf.items()}
     handed = {kind for kind, _ in plan.values()} & {"upstream", "output", "part", "whole"}
     alone = adapter.backward is adapter.forward and not handed
     made = None if alone else adapter.made(arguments)
     outputs = {} if alone else adapter.named_outputs(made)
     between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
-    stored = {name: snapshot(value) for name, value in outputs.items()}
+    stored = {} if keep is None else {name: snapshot(value) for name, value in outputs.items()}
     given: dict[str, Any] = {}
     for name, (kind, what) in plan.items():
         if kind == "upstream":

@@ -41,6 +41,7 @@ BEFORE = (
 AFTER = ("nextt", "next_t", "next", "new", "cur", "current", "out", "after")
 
 
+@lru_cache(maxsize=4096)
 def stem(name: str) -> str:
     """The name without what says that it is a gradient.
 
@@ -149,11 +150,12 @@ def match(given: Iterable[str], wanted: Sequence[str], fits: Callable[[str, str]
     """
     open_given, open_wanted, found = list(given), list(wanted), dict[str, str]()
     for level in LEVELS:
+        read = {name: level(name) for name in (*open_given, *open_wanted)}
         for name in list(open_given):
-            candidates = [other for other in open_wanted if level(name) == level(other)]
+            candidates = [other for other in open_wanted if read[name] == read[other]]
             if len(candidates) > 1 or any(_opposed(name, other) for other in candidates):
                 candidates = [other for other in candidates if fits(name, other)]
-            rivals = [other for other in open_given if candidates and level(other) == level(candidates[0])]
+            rivals = [other for other in open_given if candidates and read[other] == read[candidates[0]]]
             if len(candidates) == 1 and len(rivals) == 1:
                 found[name] = candidates[0]
                 open_given.remove(name)

@@ -60,6 +60,13 @@ def mapped(
     known = {} if known is None else known
     if id(value) in known:
         return known[id(value)][1]
+    if isinstance(value, np.ndarray | Tensor):
+        array: Array = value.numpy() if isinstance(value, Tensor) else value
+        entering(array, f"check_backward: {path.lstrip('.') or 'an argument'}")
+        other: Any = change(path, array, attribute) if array.dtype.kind == "f" else others(array)
+        if attribute:
+            known[id(value)] = value, other
+        return other
 
     def of(part: Any, name: str, attribute: bool = attribute) -> Any:
         return mapped(part, change, f"{path}{name}", attribute, known, others)
@@ -69,13 +76,8 @@ def mapped(
             known[id(value)] = value, other
         return other
 
-    if isinstance(value, Tensor):
-        return remembered(change(path, value.numpy(), attribute))
-    if isinstance(value, np.ndarray):
-        entering(value, f"check_backward: {path.lstrip('.') or 'an argument'}")
-        return remembered(change(path, value, attribute) if value.dtype.kind == "f" else others(value))
     if isinstance(value, dict):
-        other: Any = remembered(copy.copy(value))
+        other = remembered(copy.copy(value))
         for key, part in value.items():
             other[key] = of(part, f".{key}")
         return other

@@ -28,12 +28,14 @@ class Answer(NamedTuple):
         called: how the user calls each of them.
         others: what was returned beside, by the user's names.
         moved: those that were not returned, but subtracted from the arguments.
+        beside: what was subtracted from arguments whose gradients are taken from where they were stored.
     """
 
     gradients: dict[str, Array]
     called: dict[str, str]
     others: dict[str, Any]
     moved: tuple[str, ...] = ()
+    beside: Mapping[str, Array] = {}
 
 
 class Returned(NamedTuple):
@@ -158,6 +160,7 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
             pairs[name] = candidates[0]
     _refuse_unknown(adapter, returned, pairs, stored, shapes)
     elsewhere = {what: pair for what, pair in stored.items() if what not in pairs.values()}
+    elsewhere = {what: pair for what, pair in elsewhere.items() if what not in adapter.by_moves & steps.keys()}
     others_too = bool(pairs or elsewhere)
     moved = tuple(what for what in steps if what not in pairs.values() and what not in elsewhere)
     if others_too or any(names.is_parameter(name) for name in moved):
@@ -174,9 +177,9 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
     called = {what: returned.called.get(name, name) for name, what in pairs.items()}
     called |= {what: name for what, (name, _) in elsewhere.items()}
     others |= {name: value for name, value in arrays.items() if name not in pairs}
-    return Answer(
-        gradients | {what: steps[what] for what in moved}, called | {what: f"d{what}" for what in moved}, others, moved
-    )
+    beside = {what: steps[what] for what in elsewhere if what in steps and steps[what].any()}
+    called |= {what: stored[what][0] if what in stored else f"d{what}" for what in moved}
+    return Answer(gradients | {what: steps[what] for what in moved}, called, others, moved, beside)
 
 
 def _by_shape(adapter: Adapter, name: str, what: str) -> bool:

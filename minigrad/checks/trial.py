@@ -89,6 +89,9 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
             seeds.setdefault(line.number, []).append((name, array))
     wanted = {name: traces.arguments[name] for name in answer.gradients}
     chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
+    if _is_of_one_step(answer, chain):
+        adapter.by_moves |= answer.beside.keys()
+        return trial_of(adapter, plan, seed, as_given, scale)
     times, summed = (1, None) if given else of_the_sum(answer, chain, adapter)
     if summed:
         seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in seeds.items()}
@@ -99,6 +102,15 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
     bound = _bound(answer.gradients, chain)
     return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, bound, summed)
+
+
+def _is_of_one_step(answer: Answer, chain: Chain) -> bool:
+    """Whether what is stored is each step's share alone: a weight is moved by its gradient, and that is not what is stored."""
+    return any(
+        factor(step, chain.right[name], 1e-5) is not None and factor(answer.gradients[name], chain.right[name], 1e-5) is None
+        for name, step in answer.beside.items()
+        if step.shape == answer.gradients[name].shape == chain.right[name].shape and chain.right[name].any()
+    )
 
 
 def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem, answer: Answer) -> tuple[Problem, Answer]:

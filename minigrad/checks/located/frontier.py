@@ -54,7 +54,8 @@ class Seen(NamedTuple):
 def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
     """The lines that compute gradients, in the order in which they run."""
     owner = {statement: f for f in functions for statement in f.statements}
-    made = {function: _made_of_gradients(function) for function in functions}
+    made = {function: _made_of_gradients(function, _gradients_in(function, seen, truths)) for function in functions}
+    within = {statement for function in functions for statement in _back_from_each_step(function)}
     unfinished = _unfinished(functions)
     found = []
     for statement, visits in seen.items():
@@ -64,7 +65,8 @@ def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Vis
             continue
         value = statement.value if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) else None
         if value is not None and statement in owner and not _is_update(statement):
-            line = _looked_at(owner[statement], statement, value, visits[:EARLY], truths, made[owner[statement]])
+            function = owner[statement]
+            line = _looked_at(function, statement, value, visits[:EARLY], truths, made[function], statement in within)
             found += [line] if line is not None else []
     return found
 
@@ -75,10 +77,33 @@ def _is_update(statement: ast.stmt) -> bool:
     return down and not _is_gradient(_target(statement))
 
 
-def _made_of_gradients(function: Written) -> frozenset[str]:
-    """The names, whatever they are, under which a function keeps what it computes from gradients."""
+def _gradients_in(function: Written, seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> Iterator[str]:
+    """The names, whatever they are, under which a function keeps what is a whole gradient."""
+    for statement, _ in all_statements(function.tree):
+        target = _target(statement) if isinstance(statement, ast.Assign) else None
+        if not isinstance(target, ast.Name) or not isinstance(statement, ast.Assign) or not seen.get(statement):
+            continue
+        value = _value(function, statement.value, seen[statement][0])
+        if value is not None and value.size > 1 and value.any() and not truths.is_of_forward(value):
+            if _known(value, 0.0, truths) == WHOLE:
+                yield target.id
+
+
+def _back_from_each_step(function: Written) -> Iterator[ast.stmt]:
+    """What stands in a loop that goes back from each step in turn, with an inner one from there: gradients come in parts."""
+    for outer in function.statements:
+        if not isinstance(outer, ast.For):
+            continue
+        counted = {node.id for node in ast.walk(outer.target) if isinstance(node, ast.Name)}
+        inner = [node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.For)]
+        if any(isinstance(node, ast.Name) and node.id in counted for loop in inner for node in ast.walk(loop.iter)):
+            yield from (node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.stmt))
+
+
+def _made_of_gradients(function: Written, known: Iterator[str]) -> frozenset[str]:
+    """The names, whatever they are, under which a function keeps gradients, or what it computes from them."""
     lines = [(n.targets[0], list(_parts(n.value))) for n in function.statements if isinstance(n, ast.Assign)]
-    found: set[str] = set()
+    found = set(known)
     for target, parts in lines * 2:
         if isinstance(target, ast.Name) and any(_is_gradient(part) or _name(part) in found for part in parts):
             found.add(target.id)
@@ -135,6 +160,7 @@ def _looked_at(
     visits: Sequence[Visit],
     truths: Truths,
     made: frozenset[str],
+    in_parts: bool = False,
 ) -> Seen | None:
     known, clean, gradient = WHOLE, 0, _is_gradient(_target(statement))
     least: list[int] = []
@@ -158,13 +184,13 @@ def _looked_at(
         now = _known(result, _before(function, statement, visit, result), truths)
         hidden = not now and any(array is None for array in arrays)  # np.stack(dxs) is as wrong as what was put into dxs
         if not hidden and UNKNOWN not in how and all(
-            x >= y or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=True)
+            x >= y or in_parts or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=True)
         ):
             clean += clean == number
         if not number or clean > number:
             known = min(known, now)
     misnamed = known > UNKNOWN and not _is_named_so(function, statement, visits, truths)
-    known = UNKNOWN if misnamed else known
+    known = UNKNOWN if misnamed else WHOLE if in_parts and known else known
     reads = tuple(function.segment(part) for part in parts)
     if nothing == len(visits):  # where all that arrives is 0, something is missing
         return Seen(function, statement, UNKNOWN, 1, reads) if gradient and reads and nothing > 1 else None

@@ -97,7 +97,7 @@ class Search:
 
     def watched(self, functions: Sequence[Written], trial: Trial, last: bool = True) -> dict[ast.stmt, list[Visit]]:
         """The variables before each statement where the backward pass runs as it is now."""
-        return watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved), last)
+        return watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved), last, trial.adapter.globals)
 
     def run(self) -> tuple[list[Written], list[State]]:
         """The functions as they are; and corrections with which all is right, none if there are none."""

@@ -32,7 +32,8 @@ def so_far(trial: Trial) -> SoFar:
     try:
         with quietly(trial):
             functions = editable(trial)
-            seen = watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved))
+            moving = bool(trial.answer.moved)
+            seen = watched(functions, lambda: gradients_of(trial), moving, globals_read=trial.adapter.globals)
             lines = looked_at(functions, seen, truths)
     except FAILURES:
         lines = []  # his code does what cannot be tried in passing

@@ -153,6 +153,8 @@ class Truths:
                 if share is not None:
                     arrived[operand.number] = plus(arrived.get(operand.number), share)
                     self._note_of_constant(operand, share)
+                    if operand.op == "argument" and np.shape(share) == operand.value.shape:
+                        self._note(np.asarray(share))  # what is added to a weight's gradient at one step back
 
     def _note_of_constant(self, line: Line, share: Any) -> None:
         """What goes on to the zeros that a state begins with: nobody needs it, and it is right all the same."""

@@ -6,7 +6,7 @@ import ast
 import copy
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,14 +20,21 @@ Visit: TypeAlias = dict[str, Any]
 """The variables before a statement, with copies of the arrays among them and in what they hold: his code may write to those."""
 LOOK = "__located__"
 EARLY = 2
+MANY = 1000
+"""Collections with more entries hold no steps."""
 
 
 def watched(
-    functions: Sequence[Written], run: Callable[[], Any], moving: bool = False, last: bool = True
+    functions: Sequence[Written],
+    run: Callable[[], Any],
+    moving: bool = False,
+    last: bool = True,
+    globals_read: Collection[str] = (),
 ) -> dict[ast.stmt, list[Visit]]:
     """The first visits of every statement and, unless it is told not to, the ``last``, while ``run`` runs.
 
-    Where the weights are ``moving``, arrays under global names are copied too.
+    Among them are arrays and collections that its global names stand for there, and the objects of those ``globals_read``;
+    arrays are copied where the weights are ``moving``.
     """
     places = [(function, statement) for function in functions for statement, _ in all_statements(function.tree)]
     found: dict[ast.stmt, list[Visit]] = defaultdict(list)
@@ -39,12 +46,11 @@ def watched(
         variables = sys._getframe(1).f_locals
         if len(visits) > EARLY:
             visits.pop()
-        given: dict[str, Any] = {}
-        if moving:
-            space, code = places[number][0].function.__globals__, places[number][0].function.__code__
-            given = {name: space[name] for name in code.co_names if isinstance(space.get(name), np.ndarray)}
+        space, code = places[number][0].function.__globals__, places[number][0].function.__code__
+        given = {name: space[name] for name in code.co_names if _is_data(space.get(name), name in globals_read)}
+        arrays = {} if moving else {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         seen: dict[int, Any] = {}
-        visits.append({name: _kept(value, seen) for name, value in {**given, **variables}.items()})
+        visits.append({name: _kept(value, seen) for name, value in {**given, **variables}.items()} | arrays)
 
     numbers = {statement: number for number, (_, statement) in enumerate(places)}
     codes = {function.function: function.compiled(_looking(function.tree, numbers)) for function in functions}
@@ -58,6 +64,12 @@ def watched(
         for space in spaces:
             space.pop(LOOK, None)
     return dict(found)
+
+
+def _is_data(value: Any, read: bool) -> bool:
+    """Whether a global name stands for an array, a collection that is no text, or an object that was found to hold arrays."""
+    collection = isinstance(value, dict | list | tuple) and len(value) <= MANY
+    return isinstance(value, np.ndarray) or collection or (read and _is_users(value))
 
 
 def _kept(value: Any, seen: dict[int, Any]) -> Any:

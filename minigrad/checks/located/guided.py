@@ -17,6 +17,7 @@ from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, looked_at, target_of
 from minigrad.checks.located.made import where_made
+from minigrad.checks.located.missing import missing_lines
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.trying import switchable
@@ -79,16 +80,21 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         idle = _idle_loops(search, functions, trial) if not kept else []
     lines = looked_at(functions, seen, search.truths)
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
+    missing = missing_lines(search, state, seen)
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
     if kept and not lost:
-        done, more = search.extended(state)
+        done = _tried(search, state, seen, [], trial, kept, True, None, missing)[0] if missing else []
+        more = list[tuple[Any, State]]()
+        if not done:
+            done, more = search.extended(state)
         if done or more or search.late():
             return done, [((gained, _missing(lines), rank), following) for (gained, _, rank), following in more]
     calls = _calls(state, seen)
     groups = [idle] if idle else _groups(first, lines, calls) if lost else _known_groups(first, lines, calls)
     for number, group in enumerate(groups):
         others = None if number or idle else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
-        done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others)
+        added = () if number or idle else missing
+        done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others, added)
         if done:
             same = {other.edits[-1].statement for other in done if other.edits[-1].kind}
             again = [line for line in lines if line.statement in same and line not in group]  # perhaps less is to be changed
@@ -200,14 +206,16 @@ def _tried(
     kept: frozenset[str],
     patient: bool,
     others: Callable[[Edit], bool] | None,
+    missing: Sequence[Edit] = (),
 ) -> tuple[list[State], list[tuple[int, float, Edit]]]:
     """What comes of all that may be tried in some lines: the states in which all is right, and what may be better.
 
-    Other statements, too, are written otherwise as a whole, if ``others`` says so.
+    Other statements, too, are written otherwise as a whole, if ``others`` says so; and lines that are ``missing`` are put in.
     """
     statements = {line.statement for line in lines}
     edits = [e for function in state.functions.values() for e in of_statements(function)]
     edits = [e for e in edits if e.statement in statements or (others is not None and others(e))]
+    edits += missing
     for function in state.functions.values():
         edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
     edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]

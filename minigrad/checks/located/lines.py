@@ -73,8 +73,11 @@ def _done_by(statement: ast.stmt) -> Sequence[ast.stmt]:
 
 def corrected_by(lines: Sequence[Line]) -> dict[Written, Written]:
     """The functions with these lines corrected."""
-    functions = dict.fromkeys(line.function for line in lines)
-    return {f: f.replaced([(line.node, line.text) for line in lines if line.function is f]) for f in functions}
+    texts: dict[Written, dict[ast.AST, str]] = {}
+    for line in sorted(lines, key=lambda line: not line.old):  # what is put behind a line comes after what stands in its place
+        here, whole = texts.setdefault(line.function, {}), line.function.segment(line.node)
+        here[line.node] = line.text if line.old else here.get(line.node, whole) + line.text.removeprefix(whole)
+    return {function: function.replaced([*places.items()]) for function, places in texts.items()}
 
 
 def _changed(one: ast.stmt, other: ast.stmt, after: Written) -> tuple[ast.AST | None, str]:

@@ -107,9 +107,16 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
 
 
 def held(function: Written, variables: Mapping[str, Any]) -> Iterator[Phrase]:
-    """Arrays that an object or a dict of his holds and the function does not mention: self.c_prev, cache["c_prev"]."""
+    """Arrays that an object or a dict of his holds and the function does not mention: self.c_prev, cache["c_prev"].
+
+    And arrays that global names stand for, however they are mentioned.
+    """
     for name, value in variables.items():
-        if name not in function.function.__code__.co_varnames or names.is_gradient(name):
+        if names.is_gradient(name):
+            continue
+        if name not in function.function.__code__.co_varnames:
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and (code := compiled(name)) is not None:
+                yield Phrase(name, code, 1)
             continue
         inner = {f'{name}["{key}"]': part for key, part in value.items()} if isinstance(value, dict) else {}
         if not isinstance(value, np.ndarray | dict | list | tuple):
@@ -166,7 +173,8 @@ def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
 def _only_added_to(function: Written) -> Iterator[str]:
     """What gradients are added up in, and no line of the loop reads: at first it is the same as what is added."""
     loops: list[ast.AST] = [node for node in ast.walk(function.tree) if isinstance(node, ast.For | ast.While)]
-    nodes = [node for tree in loops or [function.tree] for node in ast.walk(tree)]
+    loops = [loop for loop in loops if any(isinstance(node, ast.AugAssign) for node in ast.walk(loop))]  # not the clipping
+    nodes = [node for tree in loops or [function.tree] for part in tree.body for node in ast.walk(part)]  # type: ignore[attr-defined]
     added = [node.target for node in nodes if isinstance(node, ast.AugAssign)]
     places = [node for node in nodes if isinstance(node, ast.Name | ast.Attribute | ast.Subscript)]
     elsewhere = {function.segment(node) for node in places if not any(node is target for target in added)}
@@ -251,8 +259,8 @@ def evaluated(code: CodeType, space: dict[str, Any], variables: dict[str, Any]) 
         value = eval(code, space, variables)
     except Exception:
         return None
-    if isinstance(value, float | np.floating):
-        value = np.asarray(value)
+    if isinstance(value, float | np.floating) or (type(value) is int and value == 0):  # dh = 0, before the last step
+        value = np.asarray(float(value))
     elif isinstance(value, np.ndarray) and value.dtype.kind == "b":
         value = value.astype(float)  # h > 0, a factor of 0 or 1
     return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None

@@ -63,7 +63,11 @@ class AtHand:
         for phrase in known:
             values = [evaluated(phrase.code, self.space, visit) for visit in visits]
             found = [value for value in values if value is not None and np.isfinite(value).all()]
-            if len(found) == len(values) and len({value.shape for value in found}) == 1:
+            shapes = {value.shape for value in found}
+            if len(shapes) == 2 and not any(value.any() for value in found if not value.ndim):  # 0 at first, an array later
+                shapes -= {()}
+                found = [value if value.ndim else np.zeros(next(iter(shapes))) for value in found]
+            if len(found) == len(values) and len(shapes) == 1:
                 self.values[phrase.text] = phrase.rank, found
         self.pools: dict[tuple[int, ...], Pool] = {}
 

@@ -239,9 +239,10 @@ class Search:
         """What is at hand in a function, as far as it can be computed beside; ``visit``: its variables somewhere in it."""
         if function not in self.known:
             pure = is_pure(function, state.functions, self.formulas)
+            found = {phrase.text: phrase for phrase in (*held(function, visit), *phrases(function, self.truths.kinked))}
             self.known[function] = [
                 phrase
-                for phrase in (*phrases(function, self.truths.kinked), *held(function, visit))
+                for phrase in found.values()
                 if all(pure(call) for call in ast.walk(ast.parse(phrase.text)) if isinstance(call, ast.Call))
             ]
         return self.known[function]

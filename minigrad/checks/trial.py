@@ -97,6 +97,10 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in seeds.items()}
         chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
     rate = _rate(moved, chain.right, 1 if adapter.memory else 2)
+    if rate is not None:
+        adapter.rates.append(rate)
+    elif adapter.rates and moved:
+        rate = adapter.rates[-1]  # the same at every length
     for name in answer.moved if rate is not None else ():
         answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})

@@ -92,6 +92,7 @@ class At:
                 yield from self._tried(np.array([-1.0]), found, lambda k, text=text: text, lost)  # type: ignore[misc]
         if isinstance(self.place.node, ast.Constant):
             return
+        yield from self._scaled()
         pool, here, now = self.at_hand.pool(self.now[0].shape), self.text, self.now
         costs = (
             pool.costs
@@ -108,6 +109,14 @@ class At:
         yield from self._tried(terms + 0.2, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
         factors = np.where(costs < 1, costs, np.inf)
         yield from self._tried(factors, combined(np.multiply), lambda k: product_of(here, pool.text(k)))
+
+    def _scaled(self) -> Iterator[tuple[Any, Edit]]:
+        """What is here times a number that has a name, ``gh * dt``, or divided by one, ``dW / batch_size``."""
+        for text, number in self.at_hand.numbers.items():
+            for sign, by in (("*", number), ("/", 1 / number)):
+                whole = product_of(self.text, text) if sign == "*" else f"{self.text} / {text}"
+                if not isinstance(self.place.node, ast.BinOp) or sign == "*":
+                    yield from self._tried(np.array([0.5]), [value[None] * by for value in self.now], lambda k, w=whole: w)  # type: ignore[misc]
 
     def renamed(self) -> Iterator[Edit]:
         """What has a name and could stand here, as far as the outlet is a gradient then."""

@@ -17,7 +17,7 @@ from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, looked_at, target_of
 from minigrad.checks.located.made import where_made
-from minigrad.checks.located.missing import missing_lines
+from minigrad.checks.located.missing import at_the_first_step, missing_lines
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.trying import switchable
@@ -80,7 +80,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         idle = _idle_loops(search, functions, trial) if not kept else []
     lines = looked_at(functions, seen, search.truths)
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
-    missing = missing_lines(search, state, seen)
+    missing = [*missing_lines(search, state, seen), *at_the_first_step(search, state, seen)]
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
     if kept and not lost:
         done = _tried(search, state, seen, [], trial, kept, True, None, missing)[0] if missing else []
@@ -95,6 +95,11 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         others = None if number or idle else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
         added = () if number or idle else missing
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others, added)
+        wrong_line = group[0] if patient and lost and not number and not idle and group else None
+        if wrong_line is not None and not done:
+            both = list(search.twice(state, wrong_line, seen[wrong_line.statement]))
+            done, twice = _tried(search, state, seen, (), trial, kept, True, None, both)
+            better = sorted([*better, *twice], key=lambda entry: entry[:2])
         if done:
             same = {other.edits[-1].statement for other in done if other.edits[-1].kind}
             again = [line for line in lines if line.statement in same and line not in group]  # perhaps less is to be changed

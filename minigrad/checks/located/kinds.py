@@ -179,7 +179,9 @@ def _regrouped(old: ast.BinOp, new: ast.AST) -> bool:
     """Whether two sums or products differ in more than one operand: they are then compared as a whole."""
     assert isinstance(new, ast.BinOp)
     same = (ast.dump(old.left) == ast.dump(new.left)) + (ast.dump(old.right) == ast.dump(new.right))
-    return type(old.op) is not type(new.op) or not same
+    sides = [(old.left, new.left), (old.right, new.right)]
+    each = isinstance(old.op, ast.Mult) and all(type(a) is type(b) and isinstance(a, ast.Call | ast.BinOp) for a, b in sides)
+    return type(old.op) is not type(new.op) or not (same or each)
 
 
 def _terms(node: ast.AST, sign: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Lines that may be missing at the end of a loop over steps: what is handed to the step before, what is added up."""
+"""What may be missing in a loop over steps: lines at its end, and what the first step reads in the place of one before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.phrases import expressions
 from minigrad.checks.located.pool import AtHand
+from minigrad.checks.located.rewriting import step_before
 from minigrad.checks.located.state import State
 from minigrad.checks.located.truths import marks_of
 from minigrad.checks.located.watching import Visit
@@ -20,7 +22,7 @@ from minigrad.guard import Array
 if TYPE_CHECKING:
     from minigrad.checks.located.search import Search
 
-__all__ = ["missing_lines"]
+__all__ = ["at_the_first_step", "missing_lines"]
 
 NAME = re.compile(r"^[\w.]+(\[\"\w+\"\])?$")
 COST = 1.4
@@ -40,6 +42,45 @@ def missing_lines(search: Search, state: State, seen: Mapping[ast.stmt, Sequence
             if isinstance(loop, ast.For) and len(visits) > 1 and not search.late():
                 found += _missing_in(search, state, function, loop, visits[1])
     return found
+
+
+def at_the_first_step(search: Search, state: State, seen: Mapping[ast.stmt, Sequence[Visit]]) -> list[Edit]:
+    """What is read of the step before, where the index −1 wraps round: ``h[t - 1] if t > 0 else h0``, or zeros."""
+    found: list[Edit] = []
+    for function in state.functions.values():
+        for statement, visits in seen.items():
+            if search.late() or hasattr(statement, "body") or not any(node is statement for node in ast.walk(function.tree)):
+                continue
+            for node in expressions(statement):
+                if isinstance(node, ast.Subscript) and (counter := _counter(function, node)) is not None:
+                    found += _read_otherwise(search, state, function, statement, node, counter, visits)
+    return found
+
+
+def _counter(function: Written, node: ast.Subscript) -> str | None:
+    indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    return next((name for index in indices if (name := step_before(function, index)) is not None), None)
+
+
+def _read_otherwise(
+    search: Search,
+    state: State,
+    function: Written,
+    statement: ast.stmt,
+    node: ast.Subscript,
+    counter: str,
+    visits: Sequence[Visit],
+) -> Iterator[Edit]:
+    at_hand = AtHand(function, search.phrases(function, state, visits[0]), visits, len(visits))
+    text = function.segment(node)
+    now = at_hand.values.get(text)
+    others = [f"0 * {text}"]
+    for name, (rank, values) in at_hand.values.items() if now is not None else ():
+        if now is not None and rank == 0 and values[0].shape == now[1][0].shape and NAME.match(name):
+            others += [name] if all(np.array_equal(value, values[0]) for value in values) else []
+    for other in others:
+        new = f"{text} if {counter} > 0 else {other}"
+        yield Edit(function, statement, [(node, new)], 1.1, "index −1 wraps round")
 
 
 def _missing_in(search: Search, state: State, function: Written, loop: ast.For, visit: Visit) -> Iterator[Edit]:

@@ -85,6 +85,7 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
                 bases[function.segment(node.value)] = None
                 indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice), counters(function)))
     found |= {name: 0 for name in _assigned(function.tree) if name not in found}
+    found |= {text: 0 for text in _stored_in(function) if text not in found}
     for text in (*_by_other_keys(function), *_not_unpacked(function)):
         found.setdefault(text, 0)
     for base in bases:
@@ -123,7 +124,8 @@ def held(function: Written, variables: Mapping[str, Any]) -> Iterator[Phrase]:
             inner = {f"{name}.{key}": part for key, part in getattr(value, "__dict__", {}).items()}
         for text, part in inner.items():
             is_array = isinstance(part, np.ndarray) and part.dtype.kind == "f" and part.size > 1
-            is_new = is_array and text not in function.text and not names.is_gradient(BASE.sub("", text))
+            wanted = isinstance(part, float) or (is_array and not names.is_gradient(BASE.sub("", text)))  # dt is a number
+            is_new = wanted and text not in function.text
             if (code := compiled(text) if is_new else None) is not None:
                 yield Phrase(text, code, 1)
 
@@ -162,6 +164,9 @@ def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
             steps = [f"{part.id} - 1", f"{part.id} + 1"]
         elif isinstance(part, ast.BinOp):
             steps = [ast.unparse(part.left)]
+            if isinstance(part.left, ast.Name) and isinstance(part.right, ast.Constant) and isinstance(part.right.value, int):
+                sign = "+" if isinstance(part.op, ast.Add) else "-"
+                steps += [f"{part.left.id} {sign} {by}" for by in (part.right.value - 1, part.right.value + 1) if by > 0]
             if isinstance(part.left, ast.UnaryOp) and isinstance(part.right, ast.Constant) and part.right.value == 1:
                 steps.append(ast.unparse(part).removesuffix("1") + "2")  # counted from the end
         if not isinstance(part, ast.Slice) and not any(isinstance(n, ast.Name) and n.id in counted for n in ast.walk(part)):
@@ -243,6 +248,14 @@ def _assigned(tree: ast.AST) -> Iterator[str]:
             yield node.id
         if isinstance(node, ast.arg):
             yield node.arg
+
+
+def _stored_in(function: Written) -> Iterator[str]:
+    """Parts of arrays that are written to as such: ``dh_prev[:, i]``."""
+    for node in ast.walk(function.tree):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
+                yield function.segment(target)
 
 
 def compiled(text: str) -> CodeType | None:

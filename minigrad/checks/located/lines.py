@@ -11,7 +11,10 @@ from typing import NamedTuple
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.written import Written
 
-__all__ = ["Line", "corrected_by", "lines_between", "shown"]
+__all__ = ["BEHIND", "Line", "corrected_by", "lines_between", "shown"]
+
+BEHIND = "  # behind the loop"
+"""What is said of a line that stands in a loop and belongs behind it."""
 
 
 LONELY = re.compile(r"(?<![\w\])])\((\w+)\)")
@@ -46,9 +49,11 @@ def lines_between(before: Written, after: Written) -> list[Line] | None:
     found: list[Line] = []
     for how, i, i_end, j, j_end in difflib.SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes():
         if how == "equal":
+            pairs = zip(old[i:i_end], new[j:j_end], strict=True)
+            found += [_behind_its_loop(before, *pair, after) for pair in pairs if _is_moved_out(*pair)]
             continue
         if how == "insert" and i:
-            for other in new[j:j_end]:
+            for other in (added for added in new[j:j_end] if not isinstance(added, ast.Pass)):
                 here, text = old[i - 1], shown(after, other)
                 behind = f"{before.segment(here)}\n{' ' * here.col_offset}{text}"
                 found.append(Line(before, here, "", text, before.line(here), here, behind, (None, other)))
@@ -69,6 +74,17 @@ def _done_by(statement: ast.stmt) -> Sequence[ast.stmt]:
     if isinstance(statement, ast.If) and isinstance(statement.test, ast.Constant):
         return statement.body if statement.test.value else []
     return [] if isinstance(statement, ast.Pass) else [statement]
+
+
+def _is_moved_out(one: ast.stmt, other: ast.stmt) -> bool:
+    """Whether a line is the same, but stands behind the loop that it was the last of."""
+    return isinstance(one, ast.Return) and one.col_offset > other.col_offset
+
+
+def _behind_its_loop(before: Written, one: ast.stmt, other: ast.stmt, after: Written) -> Line:
+    text = f"pass\n{' ' * other.col_offset}{after.segment(other)}"
+    old = shown(before, one)
+    return Line(before, one, old, old + BEHIND, before.line(one), one, text, (one, other))
 
 
 def corrected_by(lines: Sequence[Line]) -> dict[Written, Written]:

@@ -104,9 +104,10 @@ def _findings(
 ) -> list[Finding]:
     """One finding for each line; for lines with the same mistake one."""
     said: dict[tuple[str, str], list[Line]] = {}
-    hint, wraps = next((edit.kind for edit in state.edits if edit.kind), ""), any(edit.kind == WRAPS for edit in state.edits)
+    wraps = any(edit.kind == WRAPS for edit in state.edits)
     texts = {(line.old, line.new) for line in lines}
     for line in lines:
+        hint = _hint(state, line)
         exchanged = hint != IN_ORDER or (line.new, line.old) in texts
         said.setdefault(kind_of(line, hint if exchanged else "", wraps), []).append(line)
     trial = search.trials[-1]
@@ -127,6 +128,15 @@ def _findings(
         right = "; ".join(line.new or "(nothing: the line goes)" for line in here)
         found.append(Finding(kind, missing, where, EFFECTS.get(kind, ""), right, synonyms, tuple(wrong)))
     return found
+
+
+def _hint(state: State, line: Line) -> str:
+    """What kind of mistake the correction is known to be that a line comes of."""
+    for edit in state.edits:
+        texts = [text for _, text in edit.places]
+        if edit.kind and (len(state.edits) == 1 or any(text in line.new if line.new else text == "pass" for text in texts)):
+            return edit.kind
+    return ""
 
 
 def _behind(line: Line) -> str:

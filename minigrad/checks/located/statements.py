@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from minigrad.checks.located.written import Places, Written
 
-__all__ = ["all_statements", "carried_on", "counters", "rewritten_statement"]
+INDEX = "index as a vector"
+
+__all__ = ["INDEX", "all_statements", "carried_on", "counters", "rewritten_statement"]
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -41,6 +43,7 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
                 yield from (([(statement.value, other)], "softmax derivative") for other in ("1", *targets))
         if isinstance(statement.op, ast.Add):
             yield [(statement, f"{target} -= {value}")], "sign"
+        yield from _at_index(function, statement)
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
         yield [(statement, "pass")], "a line too many"
     if isinstance(statement, ast.For):
@@ -57,6 +60,21 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             if isinstance(other, ast.Assign | ast.AugAssign):
                 yield [(statement, function.segment(other)), (other, text)], "lines in the wrong order"
     yield from _targets(function, statement)
+
+
+def _at_index(function: Written, statement: ast.AugAssign) -> Iterator[tuple[Places, str]]:
+    """What is added at an index, a column or a row, for the outer product with that index: it stands for a unit vector."""
+    value = statement.value
+    if not isinstance(value, ast.Call) or len(value.args) != 2 or not isinstance(statement.target, ast.Name | ast.Attribute):
+        return
+    if function.segment(value.func).rpartition(".")[2] not in ("outer", "dot", "matmul", "multiply"):
+        return
+    target = function.segment(statement.target)
+    for index, other, where in ((value.args[1], value.args[0], ":, {}"), (value.args[0], value.args[1], "{}")):
+        if isinstance(index, ast.Subscript) and isinstance(index.slice, ast.Name):
+            base, counted = function.segment(index.value), counters(function)
+            for name in counted if index.slice.id in counted else (index.slice.id,):
+                yield [(statement, f"{target}[{where.format(f'{base}[{name}]')}] += {function.segment(other)}")], INDEX
 
 
 def counters(function: Written) -> list[str]:

@@ -71,6 +71,9 @@ class _Switched(ast.NodeTransformer):
         others = self.others.get(getattr(node, "_original", node))
         if not others:
             return new
+        original = getattr(node, "_original", node)
+        if isinstance(node, ast.stmt):  # what a line is put behind may be written otherwise itself
+            others = [(number, [new if part is original else part for part in parts]) for number, parts in others]
         if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
             return new  # what is written to is changed in a statement of its own
         chosen = _chosen(others, node)

@@ -101,6 +101,7 @@ class Adapter:
         self.memory: frozenset[str] = frozenset()
         self.handed_back: set[str] = set()  # weights that the backward pass moves and returns
         self.by_moves: set[str] = set()  # weights whose gradients are what they are moved by, whatever is stored beside
+        self.resumed: frozenset[str] | None = None  # states that the backward pass runs on with, as it runs the forward pass
         self.rates: list[float] = []  # at which weights were seen to be moved, where that cannot be set
         self.added = False  # whether what is returned is added to the weights: the negative of the gradients
         self.rereads = False  # whether the backward pass was seen to read weights that it has moved already

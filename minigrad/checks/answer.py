@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
+import dis
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.adapter import RATE, Adapter, Problem
-from minigrad.checks.containers import at_path, attributes, copied, same, snapshot
+from minigrad.checks.containers import at_path, attributes, copied, put_at, same, snapshot
 from minigrad.checks.problem import GLOBALS, GRADIENT
 from minigrad.checks.returned import Answer, Returned, matched, returned_by_name
-from minigrad.checks.tracing import in_double_precision, replaced
+from minigrad.checks.tracing import in_double_precision, noticing, replaced
 from minigrad.guard import Array
 
 NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
@@ -54,13 +56,20 @@ def answered(
     for value in arguments.values():
         _learn_at(rate, value)
     by_leaf = adapter.by_leaf(arguments)
-    before = {} if keep is None else {name: np.array(value) for name, value in by_leaf.items()}
+    is_compared = keep is not None or adapter.resumed is None or bool(adapter.resumed)
+    before = {name: np.array(value) for name, value in by_leaf.items()} if is_compared else {}
     handed = {kind for kind, _ in plan.values()} & {"upstream", "output", "part", "whole"}
     alone = adapter.backward is adapter.forward and not handed
     made = None if alone else adapter.made(arguments)
     outputs = {} if alone else adapter.named_outputs(made)
     between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
     stored = {} if keep is None else {name: snapshot(value) for name, value in outputs.items()}
+    if adapter.resumed is None:
+        adapter.resumed = _resumed(adapter, before, between, lambda: answered(adapter, plan, problem, rate))
+    for leaf in adapter.leaves:
+        if leaf.path in adapter.resumed:  # the gradient wanted is that of the loss from where the forward pass began
+            put_at(arguments, leaf.path, np.array(before[leaf.name]))
+            between[leaf.name] = np.array(before[leaf.name])
     given: dict[str, Any] = {}
     for name, (kind, what) in plan.items():
         if kind == "upstream":
@@ -97,6 +106,32 @@ def answered(
         adapter, returned, _stored(adapter, known, arguments), _steps(adapter, between, after, rate / adapter.shrinking)
     )
     return answer._replace(gradients={name: -g for name, g in answer.gradients.items()}) if adapter.added else answer
+
+
+def _resumed(
+    adapter: Adapter, before: dict[str, Array], after: dict[str, Array], run: Callable[[], Any]
+) -> frozenset[str]:
+    """The paths of states that the forward pass leaves for its next call, where the backward pass makes that call."""
+    paths = {leaf.path for leaf in adapter.leaves if "." in leaf.path and not leaf.store and leaf.path not in adapter.unread}
+    names_of = {leaf.path: leaf.name for leaf in adapter.leaves if leaf.path in paths}
+    changed = [p for p, name in names_of.items() if name in after and not np.array_equal(before[name], after[name])]
+    if not changed:
+        return frozenset()
+    seen: set[CodeType] = set()
+    adapter.resumed = frozenset()
+    calls = 0
+
+    def noticed(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal calls
+        if frame.f_code is adapter.backward.__code__:
+            calls += 1
+        if calls:
+            seen.add(frame.f_code)
+
+    with noticing(noticed):
+        run()
+    writing = {i.argval for code in seen for i in dis.get_instructions(code) if i.opname == "STORE_ATTR"}
+    return frozenset(path for path in changed if path.rpartition(".")[2] in writing)
 
 
 def _shaped(upstream: Any, output: Any) -> Any:

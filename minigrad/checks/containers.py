@@ -12,7 +12,7 @@ from minigrad.checks import names
 from minigrad.checks.problem import NO_DATA, each_array, mapped
 from minigrad.guard import Array
 
-__all__ = ["at_path", "attributes", "copied", "flat", "found_in", "is_array", "same", "snapshot"]
+__all__ = ["at_path", "attributes", "copied", "flat", "found_in", "is_array", "put_at", "same", "snapshot"]
 
 PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
@@ -73,6 +73,16 @@ def at_path(value: Any, path: str) -> Any:
         except (AttributeError, IndexError, KeyError, TypeError):
             return None
     return value
+
+
+def put_at(value: Any, path: str, new: Any) -> None:
+    """Put something where `at_path` finds it."""
+    parts = PART.findall(path)
+    owner, (name, index) = at_path(value, path[: path.rindex(parts[-1][0] or f"[{parts[-1][1]}]")].rstrip(".")), parts[-1]
+    if index or isinstance(owner, dict):
+        owner[int(index) if index else name] = new
+    else:
+        setattr(owner, name, new)
 
 
 def flat(result: dict[Any, Any]) -> dict[str, Any]:

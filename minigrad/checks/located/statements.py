@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from minigrad.checks.located.written import Places, Written
 
 INDEX = "index as a vector"
+BRACKETS = "operator precedence"
 
 __all__ = ["INDEX", "all_statements", "carried_on", "counters", "rewritten_statement"]
 
@@ -44,6 +45,8 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
         if isinstance(statement.op, ast.Add):
             yield [(statement, f"{target} -= {value}")], "sign"
         yield from _at_index(function, statement)
+        if isinstance(statement.op, ast.Mult):
+            yield from (([(statement, f"{target} = {new}")], BRACKETS) for new in _multiplied_inside(function, statement))
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
         yield [(statement, "pass")], "a line too many"
     if isinstance(statement, ast.For):
@@ -60,6 +63,21 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             if isinstance(other, ast.Assign | ast.AugAssign):
                 yield [(statement, function.segment(other)), (other, text)], "lines in the wrong order"
     yield from _targets(function, statement)
+
+
+def _multiplied_inside(function: Written, statement: ast.AugAssign) -> Iterator[str]:
+    """``W.T.dot(d) * slope`` for ``d * W.T.dot(slope)``."""
+    value, target = statement.value, function.segment(statement.target)
+    pair: list[ast.expr] = []
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.MatMult):
+        pair = [value.left, value.right]
+    elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in ("dot", "matmul"):
+        pair = [*value.args] if len(value.args) == 2 else [value.func.value, *value.args]
+    if len(pair) == 2:
+        for inside in pair:
+            slope = function.segment(inside)
+            slope = f"({slope})" if isinstance(inside, ast.BinOp) else slope
+            yield f"{function.segment(value, [(inside, target)])} * {slope}"
 
 
 def _at_index(function: Written, statement: ast.AugAssign) -> Iterator[tuple[Places, str]]:

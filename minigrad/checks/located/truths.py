@@ -49,6 +49,7 @@ class Truths:
         self.upstream = [np.asarray(part) for given in trial.problem.upstream.values() for part in _arrays(given)]
         self._found: dict[int, list[float]] = defaultdict(list)
         self._whole: dict[int, list[float]] = defaultdict(list)
+        self._shares: dict[int, list[Array]] = defaultdict(list)  # of single losses, by the argument
         within({"all": "ignore"}, self._note_all)
         self.sorted = {size: np.array(sorted(marks)) for size, marks in self._found.items()}
         self.whole = {size: np.array(sorted(marks)) for size, marks in self._whole.items()}
@@ -95,7 +96,7 @@ class Truths:
         self._found, self._whole = defaultdict(list), defaultdict(list)
         single += [self.chain.base.share(user, position, None) for user, position, _ in self.chain.uses[line.number]]
         within({"all": "ignore"}, lambda: self._note_line(line))
-        for part in single:
+        for part in (*single, *self._shares[line.number]):
             if part is not None:
                 self._note(np.asarray(part))
         marks = [mark for some in self._found.values() for mark in some]
@@ -156,6 +157,7 @@ class Truths:
                     self._note_of_constant(operand, share)
                     if operand.op == "argument" and np.shape(share) == operand.value.shape:
                         self._note(np.asarray(share))  # what is added to a weight's gradient at one step back
+                        self._shares[operand.number].append(np.asarray(share))
 
     def _note_of_constant(self, line: Line, share: Any) -> None:
         """What goes on to the zeros that a state begins with: nobody needs it, and it is right all the same."""
@@ -196,7 +198,8 @@ class Truths:
 
     def _note(self, value: Array, whole: bool = False) -> None:
         if np.any(value):
-            marks = [self.sign * float(turned.ravel() @ weights(value.size)) for turned in (value, value.T)[: 1 + (value.ndim > 1)]]
+            turned = (value, value.T)[: 1 + (value.ndim > 1)]
+            marks = [self.sign * float(array.ravel() @ weights(value.size)) for array in turned]
             self._found[value.size] += marks
             if whole:
                 self._whole[value.size] += marks

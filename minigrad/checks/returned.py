@@ -96,7 +96,7 @@ def _of_part(name: str | None, k: int, j: int) -> str:
 
 def _declared(adapter: Adapter, parts: list[Any], declared: Sequence[Any]) -> dict[str, Any]:
     """The returned values by declared names, which may be in lists as the values are, or one after the other."""
-    flat_names = [name for given in declared for name in (given if isinstance(given, tuple | list) else [given])]
+    flat_names = [name for given in declared for name in (given if isinstance(given, tuple | list) else _members(adapter, given))]
     values = parts
     if len(flat_names) != len(parts):
         values = [value for part in parts for value in (part if isinstance(part, tuple | list) else [part])]
@@ -106,6 +106,12 @@ def _declared(adapter: Adapter, parts: list[Any], declared: Sequence[Any]) -> di
             + (f", with {len(values)} in them" if len(values) != len(parts) else "")
         )
     return {_leaf(adapter, name): value for name, value in zip(flat_names, values, strict=True) if name is not None}
+
+
+def _members(adapter: Adapter, name: Any) -> list[Any]:
+    """The name, or those of what is in the list that it stands for: W[0], W[1]."""
+    called = [leaf.name for leaf in adapter.leaves]
+    return [name] if name is None or name in called else [c for c in called if c.startswith(f"{name}[")] or [name]
 
 
 def _leaf(adapter: Adapter, name: str) -> str:

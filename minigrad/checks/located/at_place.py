@@ -88,7 +88,7 @@ class At:
             values = [None if code is None else evaluated(code, self.space, visit) for visit in self.visits]
             found = [value[None] for value in values if value is not None]
             if len(found) == len(values):
-                lost = LOST * (text in self.terms)
+                lost = LOST * (text in self.terms or self._is_turned_round(text))
                 yield from self._tried(np.array([-1.0]), found, lambda k, text=text: text, lost)  # type: ignore[misc]
         if isinstance(self.place.node, ast.Constant):
             return
@@ -109,6 +109,12 @@ class At:
         yield from self._tried(terms + 0.2, combined(np.subtract), lambda k: f"{here} - {tight(pool.text(k))}")
         factors = np.where(costs < 1, costs, np.inf)
         yield from self._tried(factors, combined(np.multiply), lambda k: product_of(here, pool.text(k)))
+
+    def _is_turned_round(self, text: str) -> bool:
+        """Whether the factors of a product with a vector are exchanged: it is the matrix that one forgets to transpose."""
+        node = self.place.node
+        is_product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and self.now[0].ndim == 1
+        return is_product and text.startswith(f"{tight(self.function.segment(node.right))} @ ")  # type: ignore[attr-defined]
 
     def _scaled(self) -> Iterator[tuple[Any, Edit]]:
         """What is here times a number that has a name, ``gh * dt``, or divided by one, ``dW / batch_size``."""

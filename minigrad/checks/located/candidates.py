@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from minigrad.checks import names
 from minigrad.checks.located.at_place import At, LostError
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.kinds import LEFT, factors_of
@@ -133,7 +134,7 @@ def at_places(
             if itself_again or text in named or _is_rewritten(text) or _is_awkward(place, text):
                 continue
             other = best.get((place.outlet, mark))
-            if other is None or (other.cost, _longer(other)) > (edit.cost, _longer(edit)):
+            if other is None or _order(other) > _order(edit):
                 best[place.outlet, mark] = edit
     yield from best.values()
     yield from _renamed(places, at_hand, truths, early, whole, late)
@@ -157,6 +158,12 @@ def _renamed(
                 continue
             for edit in tried:
                 yield edit._replace(places=[(node, edit.places[0][1]) for node in nodes])
+
+
+def _order(edit: Edit) -> tuple[float, bool, int]:
+    """Of two that give the same, the likelier: db is seldom what other gradients are computed from, though it equals dz."""
+    text = edit.places[0][1]
+    return edit.cost, names.is_gradient(text) and names.is_parameter(names.stem(text)), _longer(edit)
 
 
 def _longer(edit: Edit) -> int:

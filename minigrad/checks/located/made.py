@@ -30,6 +30,9 @@ def where_made(search: Search, state: State, edit: Edit, trial: Trial) -> Edit:
         made = next(((statement, value) for name, value in _stored(statement) if name == node.id), made)
     if made is None or any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(made[1])):
         return edit
+    value = edit.function.segment(made[1])
+    if text.startswith(f"{node.id} + ") and not isinstance(made[1], ast.IfExp | ast.Lambda):  # dh, where dh + dh_next should be
+        text = value + text.removeprefix(node.id)
     other = edit._replace(statement=made[0], places=((made[1], text),))
     rights = []
     for one in (edit, other):

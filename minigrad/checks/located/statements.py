@@ -29,7 +29,7 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
     text = function.segment(statement)
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target, value = function.segment(statement.targets[0]), function.segment(statement.value)
-        if not isinstance(statement.targets[0], ast.Tuple):
+        if not isinstance(statement.targets[0], ast.Tuple | ast.List):
             yield [(statement, f"{target} += {value}")], "overwritten, not accumulated"
         if isinstance(place := statement.targets[0], ast.Subscript) and isinstance(place.slice, ast.Name | ast.Constant):
             base, key = function.segment(place.value), function.segment(place.slice)

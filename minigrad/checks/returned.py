@@ -96,7 +96,8 @@ def _of_part(name: str | None, k: int, j: int) -> str:
 
 def _declared(adapter: Adapter, parts: list[Any], declared: Sequence[Any]) -> dict[str, Any]:
     """The returned values by declared names, which may be in lists as the values are, or one after the other."""
-    flat_names = [name for given in declared for name in (given if isinstance(given, tuple | list) else _members(adapter, given))]
+    groups = [given if isinstance(given, tuple | list) else _members(adapter, given) for given in declared]
+    flat_names = [name for group in groups for name in group]
     values = parts
     if len(flat_names) != len(parts):
         values = [value for part in parts for value in (part if isinstance(part, tuple | list) else [part])]

@@ -84,9 +84,10 @@ def _gradients_in(function: Written, seen: Mapping[ast.stmt, Sequence[Visit]], t
         if not isinstance(target, ast.Name) or not isinstance(statement, ast.Assign) or not seen.get(statement):
             continue
         value = _value(function, statement.value, seen[statement][0])
-        if value is not None and value.size > 1 and value.any() and not truths.is_of_forward(value):
-            if _known(value, 0.0, truths) == WHOLE:
-                yield target.id
+        if value is None or value.size < 2 or not value.any() or truths.is_of_forward(value):
+            continue
+        if _known(value, 0.0, truths) == WHOLE:
+            yield target.id
 
 
 def _back_from_each_step(function: Written) -> Iterator[ast.stmt]:

@@ -57,7 +57,8 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
     of = _assigned(old)
     if type(old) is not type(new):
         if isinstance(old, ast.AugAssign) and isinstance(old.op, ast.Mult) and isinstance(new, ast.Assign):
-            return hint or "wrong factor", f"{of} is multiplied by {ast.unparse(old.value)}: it should be {ast.unparse(new.value)}"
+            was, is_now = ast.unparse(old.value), ast.unparse(new.value)
+            return hint or "wrong factor", f"{of} is multiplied by {was}: it should be {is_now}"
         if isinstance(old, ast.AugAssign):
             what = "added to what is there already" if isinstance(old.op, ast.Add) else "subtracted"
             return "state gradient accumulated", f"{of} is {what}, where it has to be set"

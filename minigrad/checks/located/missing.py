@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -94,7 +94,8 @@ def _missing_in(search: Search, state: State, function: Written, loop: ast.For, 
         if at_hand is None:  # what only the missing line reads, self.W, is a name like others there
             known = search.phrases(function, state, visit)
             at_hand = AtHand(function, [p._replace(rank=0) if NAME.match(p.text) else p for p in known], [visit], 1)
-        shapes = [value.shape] if value.size > 1 else sorted({v[0].shape for name, (_, v) in at_hand.values.items() if name in stored})
+        here = {values[0].shape for name, (_, values) in at_hand.values.items() if name in stored}
+        shapes = [value.shape] if value.size > 1 else sorted(here)
         for shape in shapes:
             if np.prod(shape) < 2:
                 continue

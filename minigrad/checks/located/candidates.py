@@ -178,7 +178,7 @@ def _is_awkward(place: Place, text: str) -> bool:
     if text.startswith(f"{place.function.segment(place.node)} - ("):
         return True
     differences = [n for n in ast.walk(place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)]
-    beside = [{n.left: n.right, n.right: n.left}.get(place.node) for n in differences]  # type: ignore[call-overload]
+    beside = [{n.left: n.right, n.right: n.left}.get(place.node) for n in differences]
     if any(other is not None and place.function.segment(other) == text for other in beside):
         return True
     indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in ast.walk(place.outlet))

@@ -171,7 +171,8 @@ def _looked_at(
         result = _spread(function, statement, _value(function, value, visit), visit)
         if isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Mult):
             product = ast.BinOp(statement.target, ast.Mult(), statement.value)
-            result = evaluated(compiled(ast.unparse(product)), function.function.__globals__, visit)
+            code = compiled(ast.unparse(product))
+            result = None if code is None else evaluated(code, function.function.__globals__, visit)
         if result is None or result.size < 2:
             return None
         arrays = [_value(function, part, visit) for part in parts]

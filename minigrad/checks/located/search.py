@@ -259,7 +259,7 @@ class Search:
                 found += at_places(here, seen[line.statement], [], known, self.truths, line.clean or 1, True, self.late)
         return [*found, *everywhere(found)]
 
-    def twice(self, state: State, line: Seen, visits: Sequence[Visit]) -> Iterator[Edit]:
+    def twice(self, state: State, line: Seen, visits: list[Visit]) -> Iterator[Edit]:
         """Two corrections in one line that give a gradient together."""
         once = self.corrections(state, {line.statement: visits}, [line])
         likely = sorted((edit for edit in once if edit.cost <= 1 and len(edit.places) == 1), key=lambda edit: edit.rank)

@@ -12,11 +12,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from minigrad.checks import names
 from minigrad.checks.located.at_place import At, LostError
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.kinds import LEFT, factors_of
-from minigrad.checks.located.phrases import HOLE, Phrase, compiled, expressions
+from minigrad.checks.located.functions import CHANGING
+from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.statements import all_statements, carried_on, rewritten_statement
@@ -114,8 +117,11 @@ def at_places(
         whole: where it gives a part already it has to give a whole gradient.
         late: whether to stop.
     """
-    at_hand = AtHand(places[0].function, known, [*visits, *still], len(visits))
     statement = places[0].statement
+    alike = _of_one_shape(places[0].function, statement, visits)
+    early = early if alike[:early] == list(visits[:early]) else 1
+    visits, still = alike, _of_one_shape(places[0].function, statement, [*alike[:1], *still])[1:]
+    at_hand = AtHand(places[0].function, known, [*visits, *still], len(visits))
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     named = [places[0].function.segment(target) for target in targets if target is not None]
     itself = tuple(f" {sign} {name}" for name in named for sign in "+-") or ("\n",)
@@ -138,6 +144,24 @@ def at_places(
                 best[place.outlet, mark] = edit
     yield from best.values()
     yield from _renamed(places, at_hand, truths, early, whole, late)
+
+
+def _of_one_shape(function: Written, statement: ast.stmt, visits: Sequence[Visit]) -> list[Visit]:
+    """Those of the visits where a statement gives an array of the shape that it gives first: layers may be of several sizes."""
+    value = getattr(statement, "value", None)
+    code = compiled(function.segment(value)) if isinstance(value, ast.expr) and not _calls_users(function, value) else None
+    if code is None:
+        return list(visits)
+    found = [evaluated(code, function.function.__globals__, visit) for visit in visits]
+    first = found[0] if found else None
+    same = [visit for visit, array in zip(visits, found, strict=True) if array is not None and array.shape == np.shape(first)]
+    return list(visits) if first is None or not first.any() else same
+
+
+def _calls_users(function: Written, node: ast.AST) -> bool:
+    """Whether anything but NumPy's functions and methods is called in an expression."""
+    called = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+    return not all(isinstance(f, ast.Attribute) and hasattr(np, f.attr) and f.attr not in CHANGING for f in called)
 
 
 def _renamed(

@@ -14,7 +14,7 @@ from minigrad.checks.located.written import Written, written
 from minigrad.checks.tracing import noticing, reachable
 from minigrad.checks.trial import Trial
 
-__all__ = ["editable", "formulas", "is_pure"]
+__all__ = ["CHANGING", "editable", "formulas", "is_pure"]
 
 CHANGING = {"append", "insert", "put", "place", "copyto", "resize", "sort", "fill", "delete", "random", "save", "load", "seed"}
 """What NumPy or a list does to what is there, or at random."""

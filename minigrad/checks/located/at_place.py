@@ -133,7 +133,7 @@ class At:
     def _is_factor(self) -> bool:
         """Whether a sum in this place would need brackets, and has none: so nobody writes a derivative."""
         node = self.place.node
-        is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+        is_sum = isinstance(node, ast.BinOp) and (isinstance(node.op, ast.Add | ast.Sub) or self.function.in_brackets(node))
         products = (n for n in ast.walk(self.place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult | ast.Div))
         return not is_sum and any(node is n.left or node is n.right for n in products)
 

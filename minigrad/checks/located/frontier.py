@@ -14,9 +14,9 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.located.phrases import OWN_SCOPES, compiled, evaluated
-from minigrad.checks.located.statements import all_statements
+from minigrad.checks.located.statements import all_statements, back_from_each_step
 from minigrad.checks.located.truths import Truths, marks_of
-from minigrad.checks.located.watching import EARLY, Visit
+from minigrad.checks.located.watching import EARLY, LONG, Visit
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
 
@@ -55,7 +55,7 @@ def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Vis
     """The lines that compute gradients, in the order in which they run."""
     owner = {statement: f for f in functions for statement in f.statements}
     made = {function: _made_of_gradients(function, _gradients_in(function, seen, truths)) for function in functions}
-    within = {statement for function in functions for statement in _back_from_each_step(function)}
+    within = {statement for function in functions for statement in back_from_each_step(function)}
     unfinished = _unfinished(functions)
     found = []
     for statement, visits in seen.items():
@@ -66,7 +66,9 @@ def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Vis
         value = statement.value if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) else None
         if value is not None and statement in owner and not _is_update(statement):
             function = owner[statement]
-            line = _looked_at(function, statement, value, visits[:EARLY], truths, made[function], statement in within)
+            inner = statement in within
+            early = visits[: LONG if inner else EARLY]
+            line = _looked_at(function, statement, value, early, truths, made[function], inner)
             found += [line] if line is not None else []
     return found
 
@@ -84,21 +86,11 @@ def _gradients_in(function: Written, seen: Mapping[ast.stmt, Sequence[Visit]], t
         if not isinstance(target, ast.Name) or not isinstance(statement, ast.Assign) or not seen.get(statement):
             continue
         value = _value(function, statement.value, seen[statement][0])
-        if value is None or value.size < 2 or not value.any() or truths.is_of_forward(value):
+        computed = isinstance(statement.value, ast.BinOp)  # y - wanted, which the loss squares, is its gradient too
+        if value is None or value.size < 2 or not value.any() or (truths.is_of_forward(value) and not computed):
             continue
         if _known(value, 0.0, truths) == WHOLE:
             yield target.id
-
-
-def _back_from_each_step(function: Written) -> Iterator[ast.stmt]:
-    """What stands in a loop that goes back from each step in turn, with an inner one from there: gradients come in parts."""
-    for outer in function.statements:
-        if not isinstance(outer, ast.For):
-            continue
-        counted = {node.id for node in ast.walk(outer.target) if isinstance(node, ast.Name)}
-        inner = [node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.For)]
-        if any(isinstance(node, ast.Name) and node.id in counted for loop in inner for node in ast.walk(loop.iter)):
-            yield from (node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.stmt))
 
 
 def _made_of_gradients(function: Written, known: Iterator[str]) -> frozenset[str]:

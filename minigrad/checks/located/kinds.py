@@ -17,7 +17,7 @@ __all__ = ["IN_ORDER", "LEFT", "factors_of", "kind_of"]
 
 IN_ORDER = "lines in the wrong order"
 LEFT = "the loop is left at its first step"
-CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (\S+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
+CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (.+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
 STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
 """What is of the step before, and zeros at the first step."""

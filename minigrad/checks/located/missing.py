@@ -86,6 +86,7 @@ def _read_otherwise(
 def _missing_in(search: Search, state: State, function: Written, loop: ast.For, visit: Visit) -> Iterator[Edit]:
     inside = [node for part in loop.body for node in ast.walk(part)]
     stored = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    stored |= {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
     simple = [part for part in loop.body if isinstance(part, ast.Assign | ast.AugAssign | ast.Expr)]
     if not simple:
         return

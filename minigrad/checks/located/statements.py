@@ -10,7 +10,7 @@ from minigrad.checks.located.written import Places, Written
 INDEX = "index as a vector"
 BRACKETS = "operator precedence"
 
-__all__ = ["INDEX", "all_statements", "carried_on", "counters", "rewritten_statement"]
+__all__ = ["INDEX", "all_statements", "back_from_each_step", "carried_on", "counters", "rewritten_statement"]
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -93,6 +93,17 @@ def _at_index(function: Written, statement: ast.AugAssign) -> Iterator[tuple[Pla
             base, counted = function.segment(index.value), counters(function)
             for name in counted if index.slice.id in counted else (index.slice.id,):
                 yield [(statement, f"{target}[{where.format(f'{base}[{name}]')}] += {function.segment(other)}")], INDEX
+
+
+def back_from_each_step(function: Written) -> Iterator[ast.stmt]:
+    """What stands in a loop that goes back from each step in turn, with an inner one from there: gradients come in parts."""
+    for outer in function.statements:
+        if not isinstance(outer, ast.For):
+            continue
+        counted = {node.id for node in ast.walk(outer.target) if isinstance(node, ast.Name)}
+        inner = [node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.For)]
+        if any(isinstance(node, ast.Name) and node.id in counted for loop in inner for node in ast.walk(loop.iter)):
+            yield from (node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.stmt))
 
 
 def counters(function: Written) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad.checks.located.statements import all_statements
+from minigrad.checks.located.statements import all_statements, back_from_each_step
 from minigrad.checks.located.written import Written, placed, running_as
 
 __all__ = ["EARLY", "Visit", "watched"]
@@ -20,6 +20,8 @@ Visit: TypeAlias = dict[str, Any]
 """The variables before a statement, with copies of the arrays among them and in what they hold: his code may write to those."""
 LOOK = "__located__"
 EARLY = 2
+LONG = 3
+"""The same in loops that go back from each step in turn: there the first visits may all be of the first steps."""
 MANY = 1000
 """Collections with more entries hold no steps."""
 
@@ -38,13 +40,15 @@ def watched(
     """
     places = [(function, statement) for function in functions for statement, _ in all_statements(function.tree)]
     found: dict[ast.stmt, list[Visit]] = defaultdict(list)
+    longer = {statement for function in functions for statement in back_from_each_step(function)}
+    limits = [LONG if statement in longer else EARLY for _, statement in places]
 
     def look(number: int) -> None:
         visits = found[places[number][1]]
-        if len(visits) >= EARLY and not last:
+        if len(visits) >= limits[number] and not last:
             return
         variables = sys._getframe(1).f_locals
-        if len(visits) > EARLY:
+        if len(visits) > limits[number]:
             visits.pop()
         space, code = places[number][0].function.__globals__, places[number][0].function.__code__
         given = {name: space[name] for name in code.co_names if _is_data(space.get(name), name in globals_read)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +56,13 @@ class Written:
     def _span(self, node: ast.AST) -> tuple[int, int]:
         start, stop = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
         return self.starts[start[0] - 1] + start[1], self.starts[stop[0] - 1] + stop[1]
+
+    def in_brackets(self, node: ast.AST) -> bool:
+        """Whether an expression stands in brackets of its own, and is not what a function is called with."""
+        begin, end = self._span(node)
+        before = self._bytes[:begin].rstrip()
+        around = before[-1:] == b"(" and self._bytes[end:].lstrip()[:1] == b")"
+        return around and not re.search(rb"[\w)\]]\($", before)
 
     def segment(self, node: ast.AST, places: Places = ()) -> str:
         """The text of a node, with other texts in the place of some of the nodes in it."""

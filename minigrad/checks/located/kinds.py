@@ -192,8 +192,12 @@ def _regrouped(old: ast.BinOp, new: ast.AST) -> bool:
     assert isinstance(new, ast.BinOp)
     same = (ast.dump(old.left) == ast.dump(new.left)) + (ast.dump(old.right) == ast.dump(new.right))
     sides = [(old.left, new.left), (old.right, new.right)]
-    each = isinstance(old.op, ast.Mult) and all(type(a) is type(b) and isinstance(a, ast.Call | ast.BinOp) for a, b in sides)
+    each = isinstance(old.op, ast.Mult) and all(_names_in(a) == _names_in(b) and type(a) is type(b) for a, b in sides)
     return type(old.op) is not type(new.op) or not (same or each)
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _terms(node: ast.AST, sign: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Loops of plain recurrent networks as people write them: what is missing in them, what stands in the wrong place, what is right."""
+"""Loops of plain recurrent networks as people write them: what is missing in them, what is in the wrong place, what is right."""
 
 from __future__ import annotations
 
@@ -88,9 +88,8 @@ class FromZero(Reader):
 
 def test_what_is_the_number_zero_before_the_last_step_is_at_hand() -> None:
     xs = [np.ones((3, 1)) for _ in range(4)]
-    report = check_backward(
-        (reader := FromZero()).read, reader.back, (xs,), outputs=("out",), upstream={"d_out": "out"}, returns=("A", "B", "C", None)
-    )
+    reader, returned = FromZero(), ("A", "B", "C", None)
+    report = check_backward(reader.read, reader.back, (xs,), outputs=("out",), upstream={"d_out": "out"}, returns=returned)
     assert rights(report) == ["dz = (self.C.T @ d_out[t] + dh_next) * (1 - self.hs[t] ** 2)"]
 
 
@@ -289,12 +288,14 @@ def left_back(E: Any, U: Any, V: Any, words: Any, following: Any) -> Any:
         dU += np.outer(dz, hs[t])
         dh = U.T @ dz
         return dE, dU, dV
+    return None
 
 
 def test_a_return_that_stands_in_the_loop_is_named_beside_another_mistake() -> None:
     example = ([np.ones(shape) for shape in ((4, 6), (4, 4), (6, 4))], [1, 3, 0, 2, 5], [3, 0, 2, 5, 4])
     report = check_backward(letters, left_back, (*example[0], *example[1:]))
-    assert sorted(rights(report)) == ["dz = (V.T @ dy + dh) * (1 - hs[t + 1]**2)", "return dE, dU, dV  # behind the loop"], report
+    lines = ["dz = (V.T @ dy + dh) * (1 - hs[t + 1]**2)", "return dE, dU, dV  # behind the loop"]
+    assert sorted(rights(report)) == lines, report
 
 
 def kept(x: Any, h0: Any, W: Any, U: Any) -> Any:
@@ -503,7 +504,8 @@ def added_up(a: Any, b: Any, c: Any, W: Any, U: Any, V: Any) -> Any:
 def test_what_is_added_to_the_weights_is_followed_with_its_sign_and_zeros_without_a_batch_are_a_state() -> None:
     example = [np.ones(3), np.ones(3), np.ones(3), np.ones((2, 4)), np.ones((4, 4)), np.ones((4, 1))]
     report = check_backward(added_up, added_up, example, returns=(None, "W", "U", "V"))
-    assert rights(report) in (["state, earlier = states[-back - 1], states[2 - back]"], ["state, earlier = states[-back - 1], states[-back - 2]"])
+    right = "state, earlier = states[-back - 1], "
+    assert rights(report) in ([f"{right}states[2 - back]"], [f"{right}states[-back - 2]"]), report
 
 
 def alone(x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:

@@ -17,8 +17,8 @@ import numpy as np
 from minigrad.checks import names
 from minigrad.checks.located.at_place import At, LostError
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.kinds import LEFT, factors_of
 from minigrad.checks.located.functions import CHANGING
+from minigrad.checks.located.kinds import LEFT, factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand

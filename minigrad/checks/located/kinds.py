@@ -101,7 +101,7 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
     said = [_of_pair(one, other, of, loops) for one, other, _ in pairs]
     if len({kind for kind, _ in said}) == 1:
         return said[0][0], "; ".join(words for _, words in said)
-    return hint or "several terms", f"{of} is wrong in several places"
+    return hint or "several terms", "; ".join(words for _, words in said)
 
 
 def _one_of_several(old: ast.AST, new: ast.AST) -> tuple[ast.AST, ast.AST]:

@@ -180,7 +180,7 @@ def check_backward(
             again = other_lengths(sized[-1:] if longer else (), plan, seed + 1, as_given, scale)
             findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
-                notes += [trials[0].summed] if trials[0].summed else []
+                notes += [text for text in (trials[0].summed, said) if text]
                 stages.append(Stage(label, False, differing(trials[0], rtol)))
                 if time.process_time() > deadline and seconds and not all(finding.kind for finding in findings):
                     notes.append(f"the search for the mistake was ended after {seconds:g} seconds")

@@ -18,7 +18,7 @@ from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.run import Run
-from minigrad.checks.trial import Trial, right_ones, sizes_of
+from minigrad.checks.trial import Trial, rescaled, right_ones, sizes_of
 from minigrad.checks.truncation import truncated_after
 from minigrad.guard import Array
 from minigrad.reporting import reporting
@@ -64,6 +64,10 @@ def diagnosed(
             if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
                 break
     best = _needed(best, first, rtol)
+    if first.own_loss and not any(first.given[name].any() for name in right_ones(first, rtol)):
+        lines, said = _of_the_sum([*others, *trials, *longer], rtol, deadline)
+        if lines:
+            return lines, said
     if not _whole(best, first) and len(best.explained - right_ones(first, rtol)) < len(best.changes):
         best = Explanation((), right_ones(first, rtol))  # more changes than gradients that they explain: anything can be hit so
     if not best.changes:
@@ -85,6 +89,24 @@ def diagnosed(
         wrong = {name: g for name, g in trial.given.items() if name not in fine}
         findings.append(narrowed(wrong, trial.chain.right, trial.answer.called, fine, trial.steps, rtol, so_far(trial)))
     return findings, None
+
+
+def _of_the_sum(trials: list[Trial], rtol: float, deadline: float) -> tuple[list[Finding], str | None]:
+    """Lines that make all right, up to what the loss is divided by; and what is said of that: the sum for the mean."""
+    known = [sizes_of(trial) for trial in trials]
+    for what in dict.fromkeys(known[-1].values()):
+        counts = [
+            next((n for n, called in sizes.items() if called == what), 1 if trial.steps == 1 else 0)
+            for trial, sizes in zip(trials, known, strict=True)
+        ]
+        if min(counts) < 1 or max(counts) < 2 or any(trial.summed for trial in trials):
+            continue
+        said = f"all gradients are multiplied by {what}: right for the sum, where this loss is the mean"
+        scaled = [rescaled(trial, times, said) for trial, times in zip(trials, counts, strict=True)]
+        lines = located(sorted(scaled, key=lambda trial: trial.steps), rtol, share(deadline, 2))
+        if lines:
+            return lines, said
+    return [], None
 
 
 def _needed(explanation: Explanation, trial: Trial, rtol: float) -> Explanation:

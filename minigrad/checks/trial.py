@@ -23,7 +23,7 @@ from minigrad.guard import Array
 from minigrad.reporting import reporting
 
 __all__ = [
-    "Trial", "UserError", "agree", "as_returned", "compared", "differing", "fitted", "other_lengths", "reshape_gradients",
+    "Trial", "UserError", "agree", "as_returned", "compared", "differing", "fitted", "other_lengths", "rescaled", "reshape_gradients",
     "right_ones", "running", "sizes_of", "squeezed", "trial_of",
 ]  # fmt: skip
 
@@ -106,6 +106,14 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
     bound = _bound(answer.gradients, chain)
     return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, bound, summed)
+
+
+def rescaled(trial: Trial, times: int, said: str) -> Trial:
+    """The same beside the gradients of so many times the loss: of the sum, where the loss is the mean."""
+    seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in trial.chain.seeds.items()}
+    chain = Chain(trial.chain.lines, seeds, trial.chain.wanted, trial.adapter.states)
+    upstream = {what: name for name, (kind, what) in trial.plan.items() if kind == "upstream"}
+    return trial._replace(chain=chain, words=Words(chain, trial.answer.called, upstream), summed=said)
 
 
 def _is_of_one_step(answer: Answer, chain: Chain) -> bool:

@@ -194,7 +194,7 @@ def _products(here: list[tuple[str, int, list[Array]]], visits: int, shape: tupl
 def product_of(*parts: str) -> str:
     """The text of a product; of a name with itself, the square."""
     named = isinstance(ast.parse(parts[0], mode="eval").body, ast.Name | ast.Attribute | ast.Subscript)
-    if len(parts) == 2 and parts[0] == parts[1] and named:
+    if len(parts) == 2 and parts[0] == parts[1] and (named or (tight(parts[0]) == parts[0] and " " not in parts[0])):
         return f"{parts[0]}**2"
     return " * ".join([tight(parts[0]), *(f"({p})" if _is_matmul(p) else tight(p) for p in parts[1:])])
 

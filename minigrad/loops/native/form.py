@@ -27,6 +27,9 @@ NUMBER: Final = "number"
 """Kinds of places beside those of operands: the new state, a result of all steps, a result of one step that the next
 overwrites, and a plain number."""
 
+ORDER: Final = {NUMBER: 0, CONST: 1, XS: 2, CARRY: 2, NEW: 2, STACK: 3, SCRATCH: 3}
+"""Of the kinds of places."""
+
 
 class Place(NamedTuple):
     """Memory: its kind, which of the kind it is, and what a step has there. Without ``is_batch`` there is one row for all."""
@@ -136,5 +139,6 @@ class Form(NamedTuple):
 
     @property
     def places(self) -> list[Place]:
-        """What needs memory, in the order of the pointers."""
-        return list(dict.fromkeys([pointer.place for pointer in (*self.pointers, *self.homes.values())]))
+        """What needs memory: plain numbers, what is the same at every step, what a run is given, and what it makes."""
+        found = dict.fromkeys([pointer.place for pointer in (*self.pointers, *self.homes.values())])
+        return sorted(found, key=lambda place: ORDER[place.kind])

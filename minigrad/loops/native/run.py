@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from typing_extensions import override
@@ -13,7 +13,7 @@ from minigrad.loops.backend import Executable, Run
 from minigrad.loops.native import blas, gemm
 from minigrad.loops.native.build import built
 from minigrad.loops.native.flags import flags
-from minigrad.loops.native.form import CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS
+from minigrad.loops.native.form import CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS, Product
 from minigrad.loops.native.lower import lowered
 from minigrad.loops.native.source import products_of, source
 from minigrad.loops.program import LOCAL, CannotCompile, Ref
@@ -31,6 +31,11 @@ SHARED: Final = 2**23
 CHUNK: Final = 64
 """Steps between two moments at which an interrupt is heard; even, so that two arrays that alternate begin alike."""
 
+MOST: Final = 64
+"""For how many numbers of steps at most what is the same at their runs is remembered."""
+
+BYTE: Final = np.dtype(np.uint8)
+
 
 class NativeExecutable(Executable):
     """How a loop over a schedule is run by native code.
@@ -44,8 +49,8 @@ class NativeExecutable(Executable):
     """
 
     __slots__ = (
-        "constant", "early", "form", "function", "known", "letter", "of_run", "of_steps", "passing", "plain", "products",
-        "table", "taken",
+        "_prepared", "constant", "early", "form", "function", "letter", "made", "numbers", "plain", "products", "table",
+        "taken",
     )  # fmt: skip
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
@@ -53,47 +58,64 @@ class NativeExecutable(Executable):
         self.remark, plain.remark = "", "numbers overflow or are not defined"
         self.plain, self.every_carry, self.carry, self.body = plain, plain.every_carry, plain.carry, plain.body
         self.letter = {"f4": "s", "f8": "d"}[form.dtype.str[1:]]
-        self.products = [
-            (section, made, gemm.room(form.dtype.itemsize, made.columns, made.inner)) for section, made in products_of(form)
-        ]
-        """Each with its section, and the bytes that its matrix takes when it is packed."""
+        self.products = products_of(form)
+        self._prepared: dict[int, Prepared] = {}
         self.table = self._table()
         self.function = built(source(form), "a loop over time")
         places = form.places
-        self.known = [np.array([form.numbers[at.number]], at.dtype) if at.kind == NUMBER else None for at in places]
-        """For each place its memory, where that is the same at every run; places are told by numbers in this list."""
-        self.of_steps, self.of_run = (
-            [(k, at.shape, at.dtype) for k, at in enumerate(places) if at.kind == kind] for kind in (STACK, SCRATCH)
-        )
-        """The places that a run makes memory for, with a row for each step or without."""
-        self.taken = [(k, at.kind, at.number) for k, at in enumerate(places) if at.kind in (XS, CARRY, NEW)]
-        """The places in what a run is given."""
-        self.constant = [(k, at.number, at.dtype) for k, at in enumerate(places) if at.kind == CONST]
-        """Those of what is the same at every step."""
+        self.numbers = [np.array([form.numbers[at.number]], at.dtype) for at in places if at.kind == NUMBER]
+        self.constant = [(at.number, at.dtype) for at in places if at.kind == CONST]
+        self.taken = [(at.kind, at.number) for at in places if at.kind in (XS, CARRY, NEW)]
+        """Where the arrays are in what a run is given, in the order of the places."""
+        self.made = [at for at in places if at.kind in (STACK, SCRATCH)]
         self.results = {k: places.index(home.place) for k, home in form.homes.items()}
-        self.passing = [number for number in range(len(places)) if number not in self.results.values()]
-        """The places that nobody needs when the run is over."""
         self.early = [
             (k, places.index(place) if place in places else None, schedule.nodes[k], schedule.operands[k])
             for k, place in form.at_once.items()
         ]
         """The lines that NumPy computes for all steps before anything else, each with its place, if it has one."""
 
-    def _table(self) -> Array:
-        """All that is the same at every run."""
+    def _table(self) -> list[int]:
+        """All that is the same at every run but for products."""
         form, known = self.form, flags()
         if known is None:
             raise CannotCompile("the C library does not tell which floating-point flags are up")
         of_blas, own = blas.found(self.letter) or (0, 0), gemm.functions(form.dtype.itemsize) if self.products else (0, 0)
-        numbers = [*of_blas, *own, known.lower, known.raised, known.bits, form.batch, *form.sizes]
+        table = [*of_blas, *own, known.lower, known.raised, known.bits, form.batch, *form.sizes]
         for place, column in form.pointers:
             rows, size = form.batch if place.is_batch else 1, place.dtype.itemsize
             moves = place.kind in (XS, STACK, CARRY, NEW)
-            numbers += [column * size, rows * place.columns * size * moves, place.columns * place.is_batch]
-        for _, made, _ in self.products:
-            a, y = form.pointers[made.a].place, form.pointers[made.y].place
-            numbers += [form.batch if made.is_batch else 1, made.columns, made.inner, a.columns, y.columns]
-        return np.array(numbers, np.int64)
+            table += [column * size, rows * place.columns * size * moves, place.columns * place.is_batch]
+        return table
+
+    def prepared(self, T: int) -> Prepared:
+        """What is the same at every run of so many steps."""
+        if T not in self._prepared:
+            if len(self._prepared) >= MOST:
+                self._prepared.clear()
+            self._prepared[T] = self._prepare(T)
+        return self._prepared[T]
+
+    def _prepare(self, T: int) -> Prepared:
+        form, table = self.form, list(self.table)
+        shapes = [(T, *at.shape) if at.kind == STACK else at.shape for at in self.made]
+        for section, made in self.products:
+            a, y, is_packed = form.pointers[made.a].place, form.pointers[made.y].place, self._is_packed(section, made, T)
+            of_b = made.inner if made.is_transposed else made.columns
+            table += [form.batch if made.is_batch else 1, made.columns, made.inner, a.columns, y.columns]
+            table += [of_b, made.is_transposed, is_packed]
+            shapes.append((gemm.room(form.dtype.itemsize, made.columns, made.inner) * is_packed,))
+        dtypes = [at.dtype for at in self.made] + [BYTE] * len(self.products)
+        return Prepared(np.array(table, np.int64), shapes, dtypes)
+
+    def _is_packed(self, section: int, made: Product, T: int) -> bool:
+        """Whether a product is done with a packed matrix: not if it is of a few rows in all, nor if BLAS shares it out."""
+        if blas.found(self.letter) is None:
+            return True
+        rows = self.form.batch if made.is_batch else 1
+        calls, at_once = (T, rows) if section == IN else (FEW, rows * T)
+        shared = blas.threads() > 1 and at_once * made.columns * made.inner >= SHARED
+        return rows * T >= MANY and calls >= FEW and not shared
 
     @override
     def run(
@@ -107,6 +129,14 @@ class NativeExecutable(Executable):
         return self.plain.run(T, xs, carry, consts, reverse, cuts)
 
 
+class Prepared(NamedTuple):
+    """What is the same at every run of so many steps: the table, and the arrays to be made."""
+
+    table: Array
+    shapes: list[tuple[int, ...]]
+    dtypes: list[Any]
+
+
 class NativeRun(Run):
     """One run of native code."""
 
@@ -118,8 +148,8 @@ class NativeRun(Run):
         reverse: bool, cuts: Sequence[int],
     ) -> None:  # fmt: skip
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
-        self.memory: list[Any] = []
-        """An array for each place."""
+        self.memory: dict[int, Array] = {}
+        """The results that are kept."""
         old, new = self._begun(carry)
         self.given = {XS: list(map(np.ascontiguousarray, xs)), CONST: consts, CARRY: old, NEW: new}
 
@@ -142,37 +172,24 @@ class NativeRun(Run):
 
     def is_sound(self) -> bool:
         """Compute all steps; whether no number overflowed and none was not defined."""
-        executable, T, given = self.executable, self.T, self.given
-        memory = self.memory = executable.known.copy()
-        for place, shape, dtype in executable.of_steps:
-            memory[place] = np.empty((T, *shape), dtype)
-        for place, shape, dtype in executable.of_run:
-            memory[place] = np.empty(shape, dtype)
-        for place, kind, number in executable.taken:
-            memory[place] = given[kind][number]
-        for place, number, dtype in executable.constant:
-            memory[place] = np.ascontiguousarray(given[CONST][number], dtype)
+        executable, T, given, consts = self.executable, self.T, self.given, self.given[CONST]
+        table, shapes, dtypes = executable.prepared(T)
+        memory = [
+            *executable.numbers,
+            *[np.ascontiguousarray(consts[number], dtype) for number, dtype in executable.constant],
+            *[given[kind][number] for kind, number in executable.taken],
+            *map(np.empty, shapes, dtypes),
+        ]
         if executable.early:
-            self._by_numpy()
-        matrices: list[Any] = []
-        layouts: list[int] = []
-        for section, made, room in executable.products:
-            array, transposed = given[CONST][made.const], made.is_transposed
-            if not array.flags.c_contiguous:
-                if array.flags.f_contiguous:
-                    array, transposed = array.T, not transposed
-                array = np.ascontiguousarray(array)
-            is_packed = self._is_packed(section, made.is_batch, made.columns * made.inner)
-            matrices += array, np.empty(room, np.uint8) if is_packed else None
-            layouts.append(4 * array.shape[1] + 2 * transposed + is_packed)
-        raised, arrays = 0, (executable.table, *memory, *matrices)
+            self._by_numpy(memory)
+        matrices = [np.ascontiguousarray(consts[made.const]) for _, made in executable.products]
+        raised, arrays = 0, (table, *memory, *matrices)
         for start, stop in ((0, T),) if T <= CHUNK and not self.cuts else self._chunks():
             if start in self.cuts:
                 for pair in given[CARRY]:
                     pair[start % 2] = -0.0
-            raised = executable.function(id(arrays), start, stop, T, self.reverse, *layouts)
-        for number in executable.passing:
-            memory[number] = None
+            raised = executable.function(id(arrays), start, stop, T, self.reverse)
+        self.memory = {k: memory[number] for k, number in executable.results.items()}
         return not raised
 
     def _chunks(self) -> Sequence[tuple[int, int]]:
@@ -180,28 +197,16 @@ class NativeRun(Run):
         starts = sorted({*range(0, self.T, CHUNK), *self.cuts})
         return list(zip(starts, [*starts[1:], self.T], strict=True))
 
-    def _by_numpy(self) -> None:
+    def _by_numpy(self, memory: list[Array]) -> None:
         """The lines that NumPy computes for all steps before anything else."""
         found: dict[int, Array] = {}
         for k, number, node, operands in self.executable.early:
             values = [found[o.number] if o.kind == LOCAL else self.given[o.kind][o.number] for o in operands]
             found[k] = np.asarray(node.compute(*values), node.dtype, order="C")
             if number is not None:
-                self.memory[number] = found[k]
-
-    def _is_packed(self, section: int, is_batch: bool, of_row: int) -> bool:
-        """Whether a product is done with a packed matrix: not if it is of a few rows in all, nor if BLAS shares it out.
-
-        ``of_row`` is how many multiplications a row takes.
-        """
-        executable = self.executable
-        if blas.found(executable.letter) is None:
-            return True
-        rows = executable.form.batch if is_batch else 1
-        calls, at_once = (self.T, rows) if section == IN else (FEW, rows * self.T)
-        return rows * self.T >= MANY and calls >= FEW and (blas.threads() == 1 or at_once * of_row < SHARED)
+                memory[number] = found[k]
 
     @override
     def values_of(self, operands: Iterable[Ref]) -> list[Any]:
-        memory, results, given = self.memory, self.executable.results, self.given
-        return [memory[results[number]] if kind == LOCAL else given[kind][number] for kind, number in operands]
+        memory, given = self.memory, self.given
+        return [memory[number] if kind == LOCAL else given[kind][number] for kind, number in operands]

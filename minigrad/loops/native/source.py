@@ -1,17 +1,17 @@
 """From a form to source in the part of Python that `minigrad.loops.native.compiler` compiles.
 
 Each stage is a function of pointers; ``run`` calls them, and what multiplies, over the steps of a chunk. Whatever differs
-between programs of one structure is read from a **table** of integers, made once:
+between programs of one structure, or runs of another length, is read from a **table** of integers, made once:
 
     gemm · gemv · multiply · pack · lower · raised · flags · B · sizes …
     for each pointer: bytes from its array's beginning, bytes from step to step, entries from row to row
-    for each product: rows of a step, columns, inner, how far apart the rows of A and Y lie
+    for each product: rows of a step, columns, inner, how far apart the rows of A, Y and B lie, whether B is transposed,
+        whether it is packed
 
 Whatever differs between runs are arguments: arrays as they are, in one tuple, whose data native code finds itself, and numbers:
 
-    the table · for each place its array · for each product B, and the array that it is packed to (None: it is not)
+    the table · for each place its array · for each product the memory that B is packed to · for each product B
     first step · the one behind the last · T · whether in reverse
-    for each product 4 times how far apart the rows of B lie, + 2 if it is transposed, + 1 if it is packed
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["LINE", "products_of", "source"]
 
 GEMM, GEMV, MULTIPLY, PACK, LOWER, RAISED, FLAGS, BATCH, HEAD = range(9)
 OF_POINTER: Final = 3
-OF_PRODUCT: Final = 5
+OF_PRODUCT: Final = 8
 
 LINE: Final = 64
 """Bytes of a line of the cache, at which what is packed begins."""
@@ -71,8 +71,7 @@ def source(form: Form) -> str:
 
 
 def _run(form: Form, calls: dict[int, list[tuple[str, list[str]]]]) -> Iterator[str]:
-    arguments = ["arrays", "start", "stop", "T", "reverse", *[f"layout{k}" for k in range(len(products_of(form)))]]
-    yield f"def run({', '.join(arguments)}) -> int64:"
+    yield "def run(arrays, start, stop, T, reverse) -> int64:"
     yield from [f"    {line}" for line in _numbers(form)]
     yield "    if start == 0:"
     yield f"        flags(table[{LOWER}], table[{FLAGS}])"
@@ -86,7 +85,7 @@ def _run(form: Form, calls: dict[int, list[tuple[str, list[str]]]]) -> Iterator[
 
 
 def _numbers(form: Form) -> Iterator[str]:
-    """All that is read from the table and the layouts, and where the arrays have their data."""
+    """All that is read from the table, and where the arrays have their data."""
     table, names = f"integers({_data(0)})", ["B", *[f"n{k}" for k in range(len(form.sizes))]]
     yield f"table, first, direction = {table}, select(reverse != 0, T - 1, 0), select(reverse != 0, -1, 1)"
     yield from [f"{name} = table[{BATCH + k}]" for k, name in enumerate(names)]
@@ -95,13 +94,12 @@ def _numbers(form: Form) -> Iterator[str]:
         at = base + OF_POINTER * k
         yield f"a{k} = {_data(number_of[pointer.place])} + table[{at}]"
         yield f"d{k}, s{k} = table[{at + 1}], table[{at + 2}]"
-    base, after = base + OF_POINTER * len(form.pointers), 1 + len(number_of)
-    for k in range(len(products_of(form))):
+    base, after, products = base + OF_POINTER * len(form.pointers), 1 + len(number_of), len(products_of(form))
+    for k in range(products):
         values = ", ".join([f"table[{base + OF_PRODUCT * k + number}]" for number in range(OF_PRODUCT)])
-        yield f"rows{k}, columns{k}, inner{k}, of_a{k}, of_y{k} = {values}"
-        yield f"matrix{k}, of_b{k}, transposed{k}, packed{k} = {_data(after + 2 * k)}, layout{k} >> 2, layout{k} & 2, 0"
-        yield f"if layout{k} & 1:"
-        yield f"    packed{k} = ({_data(after + 2 * k + 1)} + {LINE - 1}) // {LINE} * {LINE}"
+        yield f"rows{k}, columns{k}, inner{k}, of_a{k}, of_y{k}, of_b{k}, transposed{k}, is_packed{k} = {values}"
+        yield f"matrix{k} = {_data(after + products + k)}"
+        yield f"packed{k} = is_packed{k} * (({_data(after + k)} + {LINE - 1}) // {LINE} * {LINE})"
 
 
 def _data(number: int) -> str:

@@ -18,6 +18,7 @@ from minigrad.models.promise import MOST_CHANGES
 from minigrad import Module, Parameter, Tensor, stack, tanh
 from minigrad.elsewhere import NamesElsewhere
 from minigrad.loops.purity.assumptions import Assumptions, Unknown
+from minigrad.loops.purity.versions import Versions
 from minigrad.loops.trace import Trace
 from minigrad.ops.transcendental import Tanh
 
@@ -227,6 +228,11 @@ def by_operator_of_tensors() -> Any:
     return cell, lambda: setattr(Tensor, "__matmul__", lambda a, b: product(a, b) * 2.0)
 
 
+def by_method_of_parameters() -> Any:
+    cell = kind(lambda self, x, h: tanh(x + h @ self.W.T) * self.W.mean())()
+    return cell, lambda: setattr(Parameter, "mean", lambda tensor: -Tensor.mean(tensor))
+
+
 def by_bases_of_a_helper() -> Any:
     first, second = (type(name, (), {"scale": scale}) for name, scale in (("First", 0.5), ("Second", 2.0)))
     helper: Any = type("Helper", (first,), {})
@@ -326,6 +332,7 @@ KNOWN = [
     by_attribute_that_a_module_had_not,
     by_method_of_tensors,
     by_operator_of_tensors,
+    by_method_of_parameters,
     by_name_that_tensors_do_not_have,
     by_keyword_default_of_a_helper, by_bases_of_a_helper, by_registration, by_subscription_of_a_class,
     by_a_pattern_with_a_keyword, by_repr, by_an_f_string, by_percent, by_another_object_of_its_class,
@@ -432,6 +439,8 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Any:
     NamesElsewhere.device = device
     for name in ("SCALE", "DOUBLED"):
         vars(settings).pop(name, None)
+    if "mean" in vars(Parameter):
+        del Parameter.mean
     helped.__defaults__ = (0.5,)
     globals().pop("round", None)
 
@@ -469,8 +478,13 @@ def compiled(cell: Any) -> Tensor:
     return hs
 
 
+@pytest.mark.parametrize("are_known", [True, False], ids=["by versions", "by content"])
 @pytest.mark.parametrize("case", KNOWN, ids=lambda case: case.__name__)
-def test_a_step_is_traced_once_and_again_after_a_change(case: Callable[[], Any], traced: list[int]) -> None:
+def test_a_step_is_traced_once_and_again_after_a_change(
+    case: Callable[[], Any], are_known: bool, traced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not are_known:
+        monkeypatch.setattr(Versions, "are_kept", lambda _: False)
     cell, change = case()
     before = outcome(cell, compiled)
     assert traced == [1]
@@ -483,6 +497,31 @@ def test_a_step_is_traced_once_and_again_after_a_change(case: Callable[[], Any],
     assert traced == [1, 1]
     outcome(cell, compiled)
     assert traced == [1, 1]
+
+
+def test_classes_are_looked_at_again_only_where_one_of_them_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    of_classes = Assumptions._of_classes_now
+    monkeypatch.setattr(Assumptions, "_of_classes_now", lambda self: (looked.append(1), of_classes(self))[1])
+    mine = kind(Scaled.step, unread=1)
+    cell = mine()
+    for _ in range(3):
+        compiled(cell)
+    assert len(looked) == 1
+    for value in (2, 3):
+        mine.unread = value
+        compiled(cell)
+        compiled(cell)
+    assert len(looked) == 3
+
+
+def test_a_class_without_a_version_is_not_known_to_be_as_it_was() -> None:
+    mine = kind(Scaled.step)
+    versions = Versions([mine])
+    assert versions.now() != [0]
+    mine.scale = 2.0
+    versions.keep([0])  # as it is now, until somebody looks something up there
+    assert not versions.are_kept()
 
 
 @pytest.mark.parametrize("case", UNKNOWN, ids=lambda case: case.__name__)

@@ -186,6 +186,7 @@ FIRST = {
     "loops/loop.py": ("loops_together", "loops_what_arrives", "loops_oracle", "adversarial", "loops_graph"),
     "loops/written.py": ("loops_together", "loops_graph", "loops_watching", "loops_oracle"),
     "loops/purity/assumptions.py": ("loops_assumptions",),
+    "loops/purity/versions.py": ("loops_assumptions",),
     "loops/activity.py": ("loops_activity", "loops_oracle"),
     "loops/native/compiler.py": ("native_compiler",),
     "loops/native/build.py": ("native_code",),

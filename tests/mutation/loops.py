@@ -646,7 +646,7 @@ MUTANTS = [
         (
             "loops: attributes may come and go",
             "class Assumptions",
-            "                and self._keys_now(owner) == self._keys\n",
+            "                and self._names_now(owner) == self._names\n",
             "",
         ),
         (
@@ -659,18 +659,24 @@ MUTANTS = [
         (
             "loops: methods of tensors may be exchanged",
             "class Assumptions",
-            "                and list(map(list, ARITHMETIC)) == self._arithmetic\n",
-            "",
+            ", *map(list, ARITHMETIC)]",
+            "]",
         ),
-        ("loops: a tensor may get a name that it had not", "class Assumptions", "*modules, ELSEWHERE)]", "*modules)]"),
+        ("loops: a tensor may get a name that it had not", "class Assumptions", "(*self._kinds, ELSEWHERE)]", "self._kinds]"),
         ("loops: names may be made up", "class _Code", "if not ANYTHING.isdisjoint(self.own):", "if False:"),
         ("loops: getattr may go by another name", "class _Code", "and value.__name__ != name:", "and False:"),
         ("loops: what Python calls without a name is not read", "class _Code", "| self._methods(kind)", ""),
         ("loops: nobody prints the object", "CALLED", "Final = SHOWING | {", "Final = dict.fromkeys(SHOWING, set()) | {"),
         ("loops: no further object of the class is made", "class _Code", 'self._hear({"__class__"})', "pass"),
         ("loops: the classes of helpers keep their bases", "class Assumptions", "*map(BASES, self._derived)", "BASES(Tensor)"),
+        ("loops: parameters have the methods of tensors alone", "ARITHMETIC", "Parameter.__mro__[:-1]", "Tensor.__mro__[:-1]"),
+        ("loops: classes stay as they are", "class Assumptions", "(self._versions.are_kept() or ", "(True or "),
         ("loops: classes are registered nowhere", "class Assumptions", "[get_cache_token(), ", "["),
         ("loops: a module may make up its attributes", "class _Code", 'if "__getattr__" in vars(value) and', "if False and"),
+    ),
+    *rows(
+        "loops/purity/versions",
+        ("loops: no version is one too", "class Versions", "versions if versions and all(versions) else None", "versions"),
     ),
     *rows(
         "loops/purity/prove",

@@ -23,6 +23,7 @@ import numpy as np
 from minigrad.elsewhere import NamesElsewhere
 from minigrad.loops.purity.allowlist import home_of_class, home_of_function
 from minigrad.loops.purity.names import names_of
+from minigrad.loops.purity.versions import Versions
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
@@ -57,8 +58,8 @@ CONTENTS: Final = attrgetter("cell_contents")
 BASES: Final = attrgetter("__mro__")
 HAS_NONE: Final = type(vars(builtins).keys()).isdisjoint
 
-ARITHMETIC: Final = [vars(kind).values() for kind in Tensor.__mro__[:-1] if kind is not NamesElsewhere]
-"""The methods and operators of tensors, as they are at any time."""
+ARITHMETIC: Final = [vars(kind).values() for kind in Parameter.__mro__[:-1] if kind is not NamesElsewhere]
+"""The methods and operators of tensors and of parameters, as they are at any time."""
 
 ELSEWHERE: Final = vars(NamesElsewhere)
 """The names that they do not have: of these, only what is read counts."""
@@ -80,48 +81,68 @@ class Assumptions:
     """
 
     __slots__ = (
-        "_absent", "_arithmetic", "_cells", "_derived", "_functions", "_keys", "_kind", "_listed", "_looked_up", "_pick",
-        "_then",
+        "_absent", "_cells", "_classes", "_derived", "_dicts", "_functions", "_kind", "_kinds", "_names", "_of_classes",
+        "_pick", "_spaces", "_then", "_versions",
     )  # fmt: skip
 
     def __init__(self, owner: Any, methods: Iterable[str]) -> None:
         code = _Code(owner, methods)
-        kinds, modules = list(map(vars, code.kinds)), list(map(vars, code.modules))
-        self._kind = type(owner)
-        self._derived = [kind for kind in (Tensor, *code.kinds) if kind not in self._kind.__mro__[1:]]
+        self._kind, self._kinds, modules = type(owner), list(map(vars, code.kinds)), list(map(vars, code.modules))
+        self._derived = [kind for kind in (Parameter, *code.kinds) if kind not in self._kind.__mro__[1:]]
+        self._versions = Versions(self._derived)
+        self._classes = _looked_up([(names, code.attributes) for names in (*self._kinds, ELSEWHERE)])
         self._pick = _picker(code.attributes.intersection(vars(owner)))
-        self._listed: list[Mapping[str, Any]] = [*kinds, *code.dicts]
-        """Where no name may come or go."""
-        looked_up = [(names, _picker(code.attributes.intersection(names))) for names in (*kinds, *modules, ELSEWHERE)]
-        looked_up += [(names, _picker(names)) for names in code.dicts]
-        looked_up += [(names, _picker(read.intersection(names))) for names, read in code.spaces.values()]
-        self._looked_up = [(pick, names) for names, pick in looked_up if pick(names)]
+        self._dicts = code.dicts
+        """Where no name may come or go, beside the attributes of the object and its classes."""
+        spaces = [*[(names, code.attributes) for names in modules], *[(names, set(names)) for names in code.dicts]]
+        self._spaces = _looked_up([*spaces, *code.spaces.values()])
         spaces = [*code.spaces.values(), *[(vars(module), code.attributes) for module in code.own_modules]]
         self._absent = [(names.keys(), absent) for names, read in spaces if (absent := read.difference(names))]
         """The globals that are not there, since they are built in, and the attributes that modules of users do not have."""
         self._functions, self._cells = list(code.functions), code.cells
-        self._keys, self._then = self._keys_now(owner), list(self._now(owner))
-        self._arithmetic = list(map(list, ARITHMETIC))
+        self._names, self._then = self._names_now(owner), list(self._now(owner))
+        versions = self._versions.now()
+        self._of_classes = self._of_classes_now()
+        self._versions.keep(versions)
 
-    def _keys_now(self, owner: Any) -> list[Any]:
-        return [get_cache_token(), len(ELSEWHERE), *map(BASES, self._derived), list(vars(owner)), *map(list, self._listed)]
+    def _names_now(self, owner: Any) -> list[Any]:
+        return [get_cache_token(), list(vars(owner)), *map(list, self._dicts)]
 
     def _now(self, owner: Any) -> Iterator[Any]:
-        found = [self._pick(vars(owner)), *itertools.starmap(call, self._looked_up), *map(PARTS, self._functions)]
+        found = [self._pick(vars(owner)), *itertools.starmap(call, self._spaces), *map(PARTS, self._functions)]
         return itertools.chain(itertools.chain.from_iterable(found), map(CONTENTS, self._cells))
+
+    def _of_classes_now(self) -> tuple[list[Any], list[Any]]:
+        """What is compared as it is, or by its own rules, and what by identity."""
+        names = [len(ELSEWHERE), *map(BASES, self._derived), *map(list, self._kinds), *map(list, ARITHMETIC)]
+        return names, list(itertools.chain.from_iterable(itertools.starmap(call, self._classes)))
 
     def hold(self, owner: Any) -> bool:
         """Whether all of it is still the same."""
         try:
             return (
                 type(owner) is self._kind
-                and self._keys_now(owner) == self._keys
-                and list(map(list, ARITHMETIC)) == self._arithmetic
+                and self._names_now(owner) == self._names
                 and all(map(is_, self._now(owner), self._then))
                 and all(itertools.starmap(HAS_NONE, self._absent))
+                and (self._versions.are_kept() or self._classes_hold())
             )
         except (KeyError, ValueError):  # a global, or what a closure held, is gone
             return False
+
+    def _classes_hold(self) -> bool:
+        """Whether what is read of classes, some of which have changed, is still the same."""
+        versions, (names, values) = self._versions.now(), self._of_classes_now()
+        if names != self._of_classes[0] or not all(map(is_, values, self._of_classes[1])):
+            return False
+        self._versions.keep(versions)
+        return True
+
+
+def _looked_up(spaces: Iterable[tuple[Mapping[str, Any], set[str]]]) -> list[tuple[Callable[[Any], Any], Mapping[str, Any]]]:
+    """For each namespace in which some names are read, what looks them up."""
+    found = [(_picker(read.intersection(names)), names) for names, read in spaces]
+    return [(pick, names) for pick, names in found if pick(names)]
 
 
 def _picker(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

@@ -188,6 +188,7 @@ FIRST = {
     "loops/purity/assumptions.py": ("loops_assumptions",),
     "loops/purity/versions.py": ("loops_assumptions",),
     "loops/activity.py": ("loops_activity", "loops_oracle"),
+    "loops/native/run.py": ("native_code", "native_products", "native"),
     "loops/native/compiler.py": ("native_compiler",),
     "loops/native/build.py": ("native_code",),
     "loops/windows.py": ("loops_own_cells", "loops_oracle"),

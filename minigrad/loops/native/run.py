@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from minigrad.loops.native.flags import flags
 from minigrad.loops.native.form import CARRY, CONST, IN, NEW, NUMBER, SCRATCH, STACK, XS, Product
 from minigrad.loops.native.lower import lowered
 from minigrad.loops.native.source import products_of, source
-from minigrad.loops.program import LOCAL, CannotCompile, Ref
+from minigrad.loops.program import LOCAL, CannotCompile
 from minigrad.loops.schedule import Schedule
 
 __all__ = ["NativeExecutable"]
@@ -140,7 +140,7 @@ class Prepared(NamedTuple):
 class NativeRun(Run):
     """One run of native code."""
 
-    __slots__ = ("memory",)
+    __slots__ = ()
     executable: NativeExecutable
 
     def __init__(
@@ -148,8 +148,6 @@ class NativeRun(Run):
         reverse: bool, cuts: Sequence[int],
     ) -> None:  # fmt: skip
         self.executable, self.T, self.reverse, self.cuts, self.chains = executable, T, reverse, cuts, []
-        self.memory: dict[int, Array] = {}
-        """The results that are kept."""
         old, new = self._begun(carry)
         self.given = {XS: list(map(np.ascontiguousarray, xs)), CONST: consts, CARRY: old, NEW: new}
 
@@ -189,7 +187,7 @@ class NativeRun(Run):
                 for pair in given[CARRY]:
                     pair[start % 2] = -0.0
             raised = executable.function(id(arrays), start, stop, T, self.reverse)
-        self.memory = {k: memory[number] for k, number in executable.results.items()}
+        self.values = {number: memory[number] for number in executable.results.values()}
         return not raised
 
     def _chunks(self) -> Sequence[tuple[int, int]]:
@@ -205,8 +203,3 @@ class NativeRun(Run):
             found[k] = np.asarray(node.compute(*values), node.dtype, order="C")
             if number is not None:
                 memory[number] = found[k]
-
-    @override
-    def values_of(self, operands: Iterable[Ref]) -> list[Any]:
-        memory, given = self.memory, self.given
-        return [memory[number] if kind == LOCAL else given[kind][number] for kind, number in operands]

@@ -6,17 +6,20 @@ The loop itself is a `zip` of one `map` for each call: asking it for the next it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from minigrad.guard import Array
 from minigrad.loops.buffers import MINUS_UNIT, NEW, STACK, TRANSPOSED, UNIT, Buffers, Parts, Row
-from minigrad.loops.fuse import Call, Plan
+from minigrad.loops.fuse import Plan
+from minigrad.loops.kernels import Kernel
 from minigrad.loops.pool import CHUNK, part, pooled, rows_of, steps_of
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Ref
+from minigrad.loops.schedule import BODY
 from minigrad.reporting import within
 
 __all__ = ["Executable", "Run", "transposed"]
@@ -30,6 +33,13 @@ COPIED: Final = range(2**13, 2**19)
 """The sizes of matrices whose transpose costs OpenBLAS more than they do: up to 4 times as much at 2¹⁴, 1.2 times at 2¹⁸."""
 
 
+class Bound(NamedTuple):
+    """A call, and what takes its operands and the place of its result out of what holds them by the numbers of their views."""
+
+    function: Kernel
+    operands: Callable[[Any], tuple[Any, ...]]
+
+
 class Executable:
     """How a loop over a program is run, according to a plan.
 
@@ -39,7 +49,7 @@ class Executable:
 
     __slots__ = (
         "__weakref__", "arrays", "body", "carry", "epilogue", "every_carry", "given", "paths", "prologue", "remark", "results",
-        "rows", "units", "unknown",
+        "rows", "units",
     )  # fmt: skip
     remark: str | None
     """Why it is not native code, if that was asked for; empty if it is."""
@@ -55,8 +65,9 @@ class Executable:
         self.arrays = buffers.arrays
         self.results = {k: buffers.results[k] for k in schedule.kept}
         """The view of each result that is kept."""
-        self.prologue, body, self.epilogue = plan.calls
-        used = list(dict.fromkeys(view for call in body for view in call.views))
+        self.prologue, self.body, self.epilogue = (
+            [Bound(function, itemgetter(*views)) for function, views in calls] for calls in plan.calls
+        )
         over_time = (XS, STACK, *((CARRY, NEW) if self.every_carry else ()))
         places = {view: buffers.views[view] for calls in plan.calls for call in calls for view in call.views}
         places |= {view: buffers.views[view] for view in self.results.values()}
@@ -71,11 +82,9 @@ class Executable:
             if kinds[view] in (XS, CONST, TRANSPOSED) or (kinds[view] in (CARRY, NEW) and self.every_carry)
         ]
         """The views in arrays that are another's at each run: the view, the kind, which of the kind, and the path."""
+        used = dict.fromkeys(view for call in plan.calls[BODY] for view in call.views)
         self.rows = [(view, kinds[view] in over_time, *self._carry(buffers, view)) for view in used]
         """The views that the body uses, whether they have a row for each step, and which part of the carry they are, if any."""
-        self.unknown = [None] * len(self.rows)
-        self.body = [Call(call.function, tuple(map(used.index, call.views))) for call in body]
-        """The calls of one step, with numbers in ``rows``."""
 
     def _carry(self, buffers: Buffers, view: int) -> tuple[str | None, Any]:
         """Which part of the carry of all times a view holds, as a kind and a number."""
@@ -160,23 +169,20 @@ class Run:
                     pair[start % 2][...] = -0.0
             chains = [rows_of(chain, start, stop, self.T, self.reverse, 1) for chain in self.chains]
             carries = {CARRY: chains, NEW: [rows[1:] for rows in chains]}
-            known = self.arrays.rows[start // CHUNK] if self.arrays.rows and not self.cuts else executable.unknown
-            rows = [
-                kept
-                if kept is not None
-                else steps_of(values[view], over_time, start, stop, self.T, self.reverse)
-                if kind is None
-                else carries[kind][what]
-                for (view, over_time, kind, what), kept in zip(executable.rows, known, strict=True)
-            ]
-            calls = [map(function, *[rows[number] for number in numbers]) for function, numbers in executable.body]
+            rows = self.arrays.rows[start // CHUNK].copy() if self.arrays.rows and not self.cuts else {}
+            for view, over_time, kind, what in executable.rows:
+                if kind is not None:
+                    rows[view] = carries[kind][what]
+                elif view not in rows:
+                    rows[view] = steps_of(values[view], over_time, start, stop, self.T, self.reverse)
+            calls = [map(function, *operands(rows)) for function, operands in executable.body]
             deque(islice(zip(*calls, strict=False), stop - start), maxlen=0)
         self._at_once(executable.epilogue)
 
-    def _at_once(self, calls: Iterable[Call]) -> None:
+    def _at_once(self, calls: Iterable[Bound]) -> None:
         values = self.values
-        for function, views in calls:
-            function(*[values[view] for view in views])
+        for function, operands in calls:
+            function(*operands(values))
 
     def values_of(self, operands: Iterable[Ref]) -> list[Any]:
         """Values of all steps, each (T, …), for as long as the run lasts; consts as they are."""

@@ -71,8 +71,8 @@ class Arrays:
         own = [(view, arrays[number], path) for view, number, path in executable.paths if arrays[number] is not None]
         self.values = {view: part(array, path) for view, array, path in own}
         """The views, as NumPy has them, but for those of what is given to each run."""
-        self.rows: list[list[Iterable[Any] | None]] = []
-        """For each chunk, if they are kept, what the executable's views are at its steps; None for what runs are given."""
+        self.rows: list[dict[int, Iterable[Any]]] = []
+        """For each chunk, if they are kept, what the executable's views are at its steps, but for those that runs are given."""
 
     def _array(self, kind: str, what: Any) -> Any:
         if kind in (STACK, SCRATCH):
@@ -98,9 +98,8 @@ class Arrays:
             return False
         for k in range(0, self.T, CHUNK):
             of_chunk = k, min(k + CHUNK, self.T), self.T, self.reverse
-            self.rows.append(
-                [steps_of(values[view], over_time, *of_chunk) if view in values else None for view, over_time, *_ in rows]
-            )
+            own = {view: steps_of(values[view], over_time, *of_chunk) for view, over_time, *_ in rows if view in values}
+            self.rows.append(own)
         return True
 
     def watch(self) -> None:

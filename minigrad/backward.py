@@ -19,9 +19,8 @@ import numpy as np
 from minigrad.atomic import set_all
 from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.gradients import MADE, ArrayAccumulator, Cut, Gathered, Piece, added_up, own
-from minigrad.graph import INPUTS, Gradient, Leaf, Node, Operation, cycle, sweep
+from minigrad.graph import INPUTS, Gradient, Node, Operation, cycle, sweep
 from minigrad.guard import Array
-from minigrad.hooks import Watch
 from minigrad.locks import lock
 from minigrad.scope import end_trace, state
 from minigrad.values import Values, numbers_of
@@ -172,13 +171,11 @@ def commit(found: dict[Node, Gradient], passed: Iterable[Operation]) -> None:
 
     All of it happens or, after an error or an interrupt, nothing.
     """
-    owned: list[tuple[Leaf | Watch, Any]] = []
-    for node, g in found.items():
-        if isinstance(node, Leaf):
-            owned.append((node, g))
-        elif node.watch is not None and node.watch.keep:
-            owned.append((node.watch, g))
     releases = zip(passed, repeat("saved"), repeat(None))
     with commit_lock:
-        totals = [(keeper, "grad", g if keeper.grad is None else keeper.grad + g) for keeper, g in owned]
+        totals: list[tuple[Any, str, Any]] = []
+        for node, g in found.items():
+            keeper: Any = node if node.is_leaf else node.watch
+            if node.is_leaf or keeper.keep:
+                totals.append((keeper, "grad", g if keeper.grad is None else keeper.grad + g))
         set_all(chain(totals, releases))

@@ -148,13 +148,12 @@ def known_of(cell: Any) -> Known:
     return found[1]
 
 
-def memory_of(cell: Any, method: str, state: Any, inputs: Any) -> Memory | None:
+def memory_of(cell: Any, known: Known, method: str, state: Any, inputs: Any) -> Memory | None:
     """The steps of a cell that were traced for states and inputs of such kinds, if they would be traced the same now.
 
     None where that cannot be known.
     """
     kinds = kind_of(state), kind_of(inputs)
-    known = known_of(cell)
     if None in kinds or known.changes > MOST_CHANGES:
         return None
     found = known.memories.get(method)

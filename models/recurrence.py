@@ -13,7 +13,6 @@ from minigrad.errors import MinigradError
 from minigrad.graph import Leaf, Operation
 from minigrad.loops import MASK, WINDOWS, CannotCompile, cut_where, execute, untraced, without_effects
 from minigrad.recording import given
-from minigrad.scan import plain_reason
 from minigrad.scope import state as state_of_thread
 
 from .lengths import Valid, fitting, is_padding_behind, selected
@@ -126,12 +125,10 @@ class Recurrence:
         return new, y
 
     def why_not(self) -> str | None:
-        """Why the loop is run step by step, whatever the cell promises; None if it may be compiled."""
+        """Why what it is given is gone through step by step, whatever the cell promises; None if it may be compiled."""
         if isinstance(self.inputs, list):
             return "its inputs are given step by step"
-        if self.valid is not None and not self.valid.any():
-            return "no example has a step"
-        return plain_reason()
+        return "no example has a step" if self.valid is not None and not self.valid.any() else None
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
         """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""
@@ -161,7 +158,7 @@ class Recurrence:
             return parts_of(new), [y]
 
         names = [None if self.hoisted else "x"] * len(streams) + [WINDOWS] * len(cuts) + [MASK] * len(masks)
-        method = "recur" if self.hoisted else "step"
+        method, known = "recur" if self.hoisted else "step", known_of(self.cell)
         final, (hs,) = execute(
             flat,
             carry,
@@ -169,9 +166,9 @@ class Recurrence:
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(known_of(self.cell).token, method, len(cuts), len(masks)),
+            key=(known.token, method, len(cuts), len(masks)),
             window=self.window if self.window < len(self.times) and self.ends is None else None,
-            memory=memory_of(self.cell, method, state, inputs),
+            memory=memory_of(self.cell, known, method, state, inputs),
         )
         return hs, with_parts(state, final)
 

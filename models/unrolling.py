@@ -130,13 +130,14 @@ def run(
         now.move(T + 1 if reverse else 0)
         state = as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
         now.move(place.time)
-        if isinstance(cell, Cell):
+        if Cell in type(cell).__mro__:
             _check_state(cell, state, batch, T)
-        promise = why_not(cell)
-        hoist = hoist and promise is None and T > 0 and not _is_native(xs) and can_hoist(cell, xs)
+        promise, plain = why_not(cell), plain_reason()
+        at_once = plain is None and isinstance(xs, Tensor) and is_native()  # the projection of all, by itself
+        hoist = hoist and promise is None and T > 0 and not at_once and can_hoist(cell, xs)
         inputs = _projected(cell, xs, valid) if hoist else xs
         loop = Recurrence(cell, label, inputs, hoist, times, valid, window)
-        reason = (loop.why_not() or promise) if T else "it has no steps"
+        reason = (loop.why_not() or plain or promise) if T else "it has no steps"
         if reason is None:
             try:
                 hs, final = loop.compiled(state)
@@ -151,11 +152,6 @@ def run(
             steps, last = loop.step_by_step(state, now)
         called_alike(state, last)
         return steps, last
-
-
-def _is_native(xs: Tensor | Sequence[Tensor]) -> bool:
-    """Whether all steps are native code, which has the projection of all in one product by itself."""
-    return is_native() and isinstance(xs, Tensor) and plain_reason() is None
 
 
 def _padded(hs: Tensor | list[Tensor], T: int) -> Tensor | list[Tensor]:

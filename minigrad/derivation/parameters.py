@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.graph import Node
 from minigrad.guard import Array
 from minigrad.loops.program import Program, Value
-from minigrad.loops.trace import Const, Trace
+from minigrad.loops.trace import ABSENT, Const, Trace
 from minigrad.recording import Constant
 from minigrad.tensor import Tensor
 
@@ -70,7 +70,7 @@ class Known(NamedTuple):
 
     def of(self, const: Const) -> str | None:
         """The name of a parameter."""
-        return None if const is None else self.names.get(id(const)) or self.names.get(const._node)
+        return self.names.get(id(const)) or self.names.get(const._node)
 
     def constant(self, array: Array) -> tuple[str, Array, Callable[[Expr], Expr]] | None:
         """The name of a constant, which is known by its entries; the array that has it, and what the constant is of that."""
@@ -96,7 +96,7 @@ def parameters_of(
             found.append(Parameter("", "", written=number(value.number)))
             continue
         fallback = value.name or FALLBACK.get(len(value.shape), "A")
-        if const is not None and not const._wants and (value.name or known.of(const)) is None:
+        if const is not ABSENT and not const._wants and (value.name or known.of(const)) is None:
             found.append(_constant(const._array[block.index], fallback, known, names, keys))
             continue
         if block.const not in keys:
@@ -125,7 +125,7 @@ def _constant(array: Array, fallback: str, known: Known, names: Names, keys: dic
 
 def _part(key: str, value: Value, const: Const, block: Block, declared: dict[str, Any]) -> Parameter:
     """A parameter, or the block of one, under its key."""
-    whole = np.shape(const._array) if const is not None else value.shape
+    whole = np.shape(const._array)
     part = np.arange(np.prod(whole)).reshape(whole)[block.index]
     gate = next((gate for gate, index in declared.get(key, {}).items() if _is_same(part, whole, index)), None)
     if gate is not None:

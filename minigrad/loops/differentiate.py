@@ -181,7 +181,7 @@ class _Backward:
             self.ys,
             tuple(xs),
             frozenset(i for i in range(len(program.carry)) if Ref(CARRY, i) in self.sums),
-            tuple([None if const is None else const._array for const in tracer.consts[len(program.consts) :]]),
+            tuple([const._array for const in tracer.consts[len(program.consts) :]]),
             tuple([c._replace(g=place.get(g, g)) for c, g in zip(contributions, ends, strict=True)]),
             {ref: place.get(g, g) for ref, g in cotangents.items() if g.kind != LOCAL or g in place},
         )

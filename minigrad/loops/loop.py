@@ -212,7 +212,7 @@ def is_moderate(numbers: Array) -> bool:
     """Whether all numbers are finite, and none so large that the order of the products that it is part of could matter."""
     if numbers.dtype.kind != "f":
         return True
-    flat = numbers.reshape(-1)
+    flat = numbers.ravel()
     if flat.itemsize > 2:
         return math.isfinite(flat.dot(flat))
     most = np.maximum.reduce(np.abs(flat), initial=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,7 @@ __all__ = ["Flats", "Start"]
 
 Flats: TypeAlias = Sequence[Tensor]
 
-ARRAY: Final = attrgetter("_array")
+ARRAY, NODE, WANTS = map(attrgetter, ("_array", "_node", "_wants"))
 
 
 class Start:
@@ -57,10 +57,9 @@ class Start:
     ) -> None:
         self.kind = kind
         self.traced, self.consts, self.carry, self.xs, self.times = traced, consts, carry, xs, times
-        self.window, recording = window, state.recording
-        wants = [recording and operand is not None and operand._wants for operand in (*xs, *carry, *consts)]
-        self.compiled = traced.compiled(tuple(wants))
-        taken, ending = [rows if rows is None else rows._array for rows in (mask, ends)]
+        self.window, operands = window, (*xs, *carry, *consts)
+        self.compiled = traced.compiled(tuple(map(WANTS, operands)) if state.recording else (False,) * len(operands))
+        taken, ending = None if mask is None else mask._array, None if ends is None else ends._array
         self.course = self.compiled.course(stretches_of(len(times), window, taken, times.step < 0, ending))
         self.lent: list[Any] = []
 
@@ -121,8 +120,7 @@ class Start:
     def _node(self, run: Run) -> Loop:
         loop, traced = self.kind(), self.traced
         loop.consts = self.compiled.wanted_consts
-        operands = (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))
-        loop.sources = tuple([None if operand is None else operand._node for operand in operands])
+        loop.sources = tuple(map(NODE, (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))))
         loop.course, loop.is_written = self.course, False
         loop.passed = loop.released = 0
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None

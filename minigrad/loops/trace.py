@@ -28,12 +28,14 @@ from minigrad.reporting import reporting
 from minigrad.scope import Place, Setting, state
 from minigrad.tensor import Tensor, unrecorded
 
-__all__ = ["Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted", "untraced"]
+__all__ = ["ABSENT", "Const", "Flat", "Hoisted", "Pass", "Trace", "Tracer", "hoisted", "untraced"]
 
-Const: TypeAlias = Tensor | Constant | None
+Const: TypeAlias = Tensor | Constant
 Flat: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]]
 """A step on flat lists: from the parts of the carry and of the xs to those of the new carry and of the ys."""
 
+ABSENT: Final = Constant(None)
+"""Stands for an operand that an operation does without."""
 
 NOTED: Final = "noted"
 """Stands in a place for the line of code: what is recorded there is shown to the tracer."""
@@ -110,11 +112,11 @@ class Tracer(Setting):
         if not self.is_recorded and isinstance(tensor._node, Operation):
             self.end(f"{what} may tell that nothing is recorded")
 
-    def knows(self, operands: Sequence[Const]) -> bool:
+    def knows(self, operands: Sequence[Const | None]) -> bool:
         """Whether one of the operands differs from step to step."""
         return any(operand is not None and operand._node in self.varying for operand in operands)
 
-    def note(self, node: Operation, result: Tensor, operands: Sequence[Const] | None) -> None:
+    def note(self, node: Operation, result: Tensor, operands: Sequence[Const | None] | None) -> None:
         """An operation was recorded."""
         node.place = node.place._replace(line=None)
         varies = not self.varying.isdisjoint(node.sources) or (operands is not None and self.knows(operands))
@@ -123,7 +125,7 @@ class Tracer(Setting):
             if varies:
                 self.end(f"{node.label!r} has no form that a compiled loop can repeat")
             return
-        refs = tuple([self.ref(operand) for operand in operands])
+        refs = tuple([self.ref(ABSENT if operand is None else operand) for operand in operands])
         if isinstance(node, Matmul) and node.transpose_b:
             refs = self._with_matrix(node, refs)
         self.refs[node] = LOCALS[len(self.lines)]
@@ -144,7 +146,7 @@ class Tracer(Setting):
 
     def ref(self, operand: Const) -> Ref:
         """Where the value of an operand comes from."""
-        node = None if operand is None else operand._node
+        node = operand._node
         if node in self.refs:
             return self.refs[node]
         number = operand._array if isinstance(operand, Constant) and isinstance(operand._array, int | float) else None
@@ -201,12 +203,11 @@ def as_it_is_now(const: Const) -> Const:
 
 
 def _value_of(const: Const) -> Value:
-    array = None if const is None else const._array
+    array = const._array
     number = array if isinstance(array, int | float) else None
     dtype = getattr(array, "dtype", np.dtype(type(number)) if number is not None else None)
-    node = None if const is None else const._node
-    name = None if node is None else node.name
-    return Value(np.shape(array) if array is not None else (), dtype, name, const is not None and const._wants, number)
+    name = None if const._node is None else const._node.name
+    return Value(np.shape(array), dtype, name, const._wants, number)
 
 
 class Trace:
@@ -254,9 +255,9 @@ class Trace:
 
     def made(self) -> list[Const]:
         """The consts that the step itself made, or may have made: another call of it may make others."""
-        return [const for const in self.consts if const is not None and self._is_made(const)]
+        return [const for const in self.consts if self._is_made(const)]
 
-    def _is_made(self, const: Tensor | Constant) -> bool:
+    def _is_made(self, const: Const) -> bool:
         if isinstance(const, Constant):
             return isinstance(const._array, np.ndarray)
         return const._node is None or const._node.serial > self.began
@@ -272,9 +273,8 @@ class Trace:
             line = self.program.lines[k]
             operands = [found[number] if kind == LOCAL else self.consts[number] for kind, number in line.operands]
             node = copy.copy(line.op)
-            y = node.compute(*[None if operand is None else operand._array for operand in operands])
-            sources = tuple([None if operand is None else operand._node for operand in operands[: len(node.sources)]])
-            found[k] = record(node, y, sources, ())
+            y = node.compute(*[operand._array for operand in operands])
+            found[k] = record(node, y, tuple([operand._node for operand in operands[: len(node.sources)]]), ())
         return [*self.consts, *found.values()]
 
     @staticmethod

@@ -36,7 +36,7 @@ class TracedStep:
     """
 
     __slots__ = (
-        "_compiled", "_handed_on", "_kinds", "_known", "_tensors", "consts", "finals", "form", "is_lasting", "numbers", "place",
+        "_compiled", "_handed_on", "_kinds", "_known", "consts", "finals", "form", "is_lasting", "numbers", "place",
         "program", "trace",
     )  # fmt: skip
 
@@ -49,9 +49,8 @@ class TracedStep:
         self.is_lasting = lasting and not any(trace.program.lines[k].op.keeps for k in trace.invariant)
         """Whether it serves the next run: consts are parameters, whose values nobody has looked at, and numbers, or computed
         from those by what keeps nothing."""
-        self._tensors = [const for const in trace.consts if const is not None]
         self._kinds = list({type(line.op) for line in trace.program.lines})
-        self._known = [*map(NODE, self._tensors), *map(VJP, self._kinds)]
+        self._known = self._as_now()
         self.numbers = {k: self._number(k, const._array) for k, const in enumerate(self.consts) if isinstance(const, Constant)}
         """The values of those consts that are no Tensors."""
         self.finals = [self.program.lines[ref.number].op for ref in self.program.new_carry]
@@ -82,9 +81,12 @@ class TracedStep:
 
     def consts_now(self) -> list[Const] | None:
         """The consts for the next run; None if they do not stand where they did in the graph, or a derivative is another."""
-        if [*map(NODE, self._tensors), *map(VJP, self._kinds)] != self._known:
+        if self._as_now() != self._known:
             return None
         return self.trace.computed_anew() if self.trace.invariant else self.consts
+
+    def _as_now(self) -> list[Any]:
+        return [*map(NODE, self.trace.consts), *map(VJP, self._kinds)]
 
     def first_consts(self) -> list[Const]:
         """The consts for the first run, with what the trace computed from consts; asked for once."""
@@ -136,4 +138,4 @@ def traced_step(
 
 def _is_lasting(const: Const) -> bool:
     number = isinstance(const, Constant) and not isinstance(const._array, np.ndarray)
-    return const is None or type(const) is Parameter or number
+    return type(const) is Parameter or number

@@ -188,8 +188,8 @@ MUTANTS = [
         (
             "intermediate results keep gradients unasked",
             "def commit",
-            "node.watch is not None and node.watch.keep",
-            "node.watch",
+            "if node.is_leaf or keeper.keep:",
+            "if True:",
         ),
     ),
     *rows(

@@ -72,8 +72,8 @@ MUTANTS = [
         (
             "loops: what was computed of consts before is computed no more",
             "class Trace",
-            "found[k] = record(node, y, sources, ())",
-            "found[k] = record(node, y * 2, sources, ())",
+            "found[k] = record(node, y, ",
+            "found[k] = record(node, y * 2, ",
         ),
         (
             "loops: a handed-on carry has the place of another",
@@ -630,8 +630,8 @@ MUTANTS = [
         (
             "loops: a derivative may be exchanged unnoticed",
             "class TracedStep",
-            "*map(VJP, self._kinds)] != self._known",
-            "*self._known[len(self._tensors) :]] != self._known",
+            "if self._as_now() != self._known:",
+            "if self._as_now()[: len(self.trace.consts)] != self._known[: len(self.trace.consts)]:",
         ),
     ),
     *rows(
@@ -967,8 +967,8 @@ MUTANTS = [
     ),
     *rows(
         "models/unrolling",
-        ("native: the projection of all steps is a product before the loop", "def run", " and not _is_native(xs)", ""),
-        ("native: steps that are run one by one project each input", "def _is_native", " and plain_reason() is None", ""),
+        ("native: the projection of all steps is a product before the loop", "def run", " and not at_once", ""),
+        ("native: steps that are run one by one project each input", "def run", "plain is None and isinstance", "isinstance"),
         ("loops: where all end together there is a mask", "def run", "None if kept.all() else kept", "kept"),
     ),
     *rows(
@@ -1019,10 +1019,25 @@ MUTANTS = [
         (
             "loops: loops with no steps are traced",
             "class Recurrence",
-            "if self.valid is not None and not self.valid.any():",
-            "if False:",
+            "if self.valid is not None and not self.valid.any() else None",
+            "if False else None",
         ),
         ("loops: a state may change its structure", "class Recurrence", "if not pytree.alike(new, state):", "if False:"),
+    ),
+    *rows(
+        "loops/native/run",
+        (
+            "native: what is prepared for one number of steps serves all",
+            "class NativeExecutable",
+            "return self._prepared[T]",
+            "return next(iter(self._prepared.values()))",
+        ),
+        (
+            "native: matrices are read in any layout",
+            "class NativeRun",
+            "[np.ascontiguousarray(consts[made.const])",
+            "[(consts[made.const])",
+        ),
     ),
     *rows(
         "loops/native/compiler",

@@ -79,8 +79,8 @@ def _impure(what: str) -> PurityError:
 
 
 def _is_same(first: Const, second: Const) -> bool:
-    if first is second or first is None or second is None:
-        return first is second
+    if first is second:
+        return True
     if first._wants and isinstance(first._node, Leaf):
         return first._node is second._node
     a, b = np.asarray(first._array), np.asarray(second._array)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.kinks import Where
 
-__all__ = ["Stretch", "active", "depending", "flow", "is_masked", "is_settled", "stretches_of"]
+__all__ = ["Stretch", "active", "depending", "flow", "is_masked", "is_settled", "meet", "stretches_of"]
 
 Refs: TypeAlias = frozenset[Ref]
+State = TypeVar("State")
 
 
 class Stretch(NamedTuple):
@@ -155,6 +156,29 @@ def _sent_once(program: Program, differentiable: set[Ref], outputs: set[Ref], st
     return live
 
 
+Ends: TypeAlias = tuple[Iterable[int], Iterable[int]]
+"""At which parts of the last carry, and at which ys, cotangents arrive."""
+
+
+def meet(program: Program, wanted: Iterable[Ref], first: Ends, second: Ends, stretches: Sequence[Stretch]) -> bool:
+    """Whether two backward passes go through the same line at the same step: what the one has released, the other lacks."""
+    differentiable, found = flow(program, wanted), set[Ref]()
+    outputs = [{program.ys[j] for j in ys} for _, ys in (first, second)]
+    states = tuple([frozenset(Ref(CARRY, i) for i in carry) for carry, _ in (first, second)])
+    nowhere = (frozenset[Ref](), frozenset[Ref]())
+    for steps, taken, is_cut in reversed(stretches):
+
+        def step(states: tuple[Refs, ...], taken: bool | None = taken) -> tuple[Refs, ...]:
+            passed = [_sent_once(program, differentiable, *ends, taken) for ends in zip(outputs, states, strict=True)]
+            found.update(ref for ref in passed[0] & passed[1] if ref.kind == LOCAL)
+            return tuple([frozenset(ref for ref in live if ref.kind == CARRY) for live in passed])
+
+        states = _after(steps, states, step)
+        if is_cut:
+            states = nowhere
+    return bool(found)
+
+
 def is_settled(
     program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], stretches: Sequence[Stretch]
 ) -> bool:
@@ -193,9 +217,9 @@ def _settles(state: Refs, step: Callable[[Refs, bool | None], Refs], stretches: 
     return len(settled) > 2 * parts and all(state == most for state in settled)
 
 
-def _after(steps: int, state: Refs, step: Callable[[Refs], Refs]) -> Refs:
-    """The parts of the carry that matter after so many steps that are alike; what would only repeat itself is left out."""
-    seen: list[Refs] = []
+def _after(steps: int, state: State, step: Callable[[State], State]) -> State:
+    """What matters of the carry after so many steps that are alike; what would only repeat itself is left out."""
+    seen: list[State] = []
     for number in range(steps):
         if state in seen:
             first = seen.index(state)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from minigrad.graph import Operation
-from minigrad.loops.activity import Stretch, active, depending, is_masked, is_settled
+from minigrad.loops.activity import Stretch, active, depending, is_masked, is_settled, meet
 from minigrad.loops.backend import Executable
 from minigrad.loops.differentiate import CURVES, OUTER, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
@@ -24,7 +24,7 @@ from minigrad.loops.simplify import simplified
 from minigrad.loops.windows import Window
 from minigrad.ops.indexing import Slice
 
-__all__ = ["Backward", "Compiled", "Course", "Form", "Way", "form_of"]
+__all__ = ["Compiled", "Course", "Form", "Way", "form_of"]
 
 MOST: Final = 256
 """How many forms are remembered before all are forgotten, and of each form how many courses."""
@@ -91,17 +91,8 @@ class Way(NamedTuple):
     """What is read of the run: the residuals, and then the factors of contributions that are products."""
 
 
-class Backward(NamedTuple):
-    """The backward pass for gradients that arrive at certain results: the ways to run it, and the lines that it passes."""
-
-    ways: list[Way]
-    lines: int
-
-
 class Compiled:
     """How loops over programs of one form are run, where certain operands want a gradient: forward, and backward.
-
-    Lines are told by the bits of a number: bit k stands for line k.
 
     Args:
         program: one of the programs.
@@ -190,26 +181,26 @@ class Course:
         steps: its steps, as far as they differ in what they pass on.
     """
 
-    __slots__ = ("_backward", "_lines", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
+    __slots__ = ("_backward", "_meet", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
 
     def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
         self.compiled, self.steps = compiled, steps
         self.finals, self.outputs = depending(compiled.program, compiled.wanted, steps)
         """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        self._backward: dict[Hashable, Backward] = {}
+        self._backward: dict[Hashable, list[Way]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._settled: dict[Hashable, bool] = {}
-        self._lines: tuple[int, ...] | None = None
+        self._meet: dict[Hashable, bool] = {}
 
-    def backward(self, results: tuple[int, ...]) -> Backward:
-        """The backward pass for gradients that arrive at these results."""
+    def backward(self, results: tuple[int, ...]) -> list[Way]:
+        """The ways to run the backward pass for gradients that arrive at these results."""
         key = results, is_native()
         found = self._backward.get(key)
         if found is None:
             found = self._backward[key] = self._backward_of(results)
         return found
 
-    def _backward_of(self, results: tuple[int, ...]) -> Backward:
+    def _backward_of(self, results: tuple[int, ...]) -> list[Way]:
         reached, ways = self.reached(results), []
         for is_ahead, derivative, executable in self.compiled.derived(results):
             xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
@@ -219,7 +210,7 @@ class Course:
             factors = [part.a for part in parts if part.form == OUTER and part.a is not None]
             read = [*derivative.residuals, *factors]
             ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed, read))
-        return Backward(ways, _bits(reached))
+        return ways
 
     def reached(self, results: tuple[int, ...]) -> frozenset[Ref]:
         """What gradients get to that arrive at these results."""
@@ -236,20 +227,18 @@ class Course:
             self._settled[results] = settled
         return self._settled[results]
 
-    @property
-    def lines(self) -> tuple[int, ...]:
-        """For each result the lines that a gradient passes which arrives at it alone."""
-        if self._lines is None:
-            self._lines = tuple([_bits(self.reached((k,))) for k in range(len(self.finals) + len(self.outputs))])
-        return self._lines
+    def meet(self, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+        """Whether gradients that arrive at these results pass, at some step, what those at the others pass there."""
+        key = first, second
+        if key not in self._meet:
+            compiled = self.compiled
+            ends = map(compiled.of_both, key)
+            self._meet[key] = meet(compiled.program, compiled.wanted, *ends, self.steps)
+        return self._meet[key]
 
 
 def _executable(program: Program, kept: Iterable[int], quiet: bool) -> Executable:
     return Executable(Plan(Schedule(program, kept, every_carry=True), quiet))
-
-
-def _bits(refs: Iterable[Ref]) -> int:
-    return sum(1 << ref.number for ref in refs if ref.kind == LOCAL)
 
 
 def _kept(memory: dict[Any, Any], key: Hashable, value: Any) -> Any:

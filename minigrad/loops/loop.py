@@ -48,10 +48,11 @@ class Loop(Operation):
     """How it is run, over its steps."""
     is_written: bool
     """Whether a backward pass goes through the single steps."""
-    passed: int
-    """The lines that the latest backward pass went through, at one step or another: bit k stands for line k."""
-    released: int
-    """Those that were released: a loop is as fine as its steps, so results that depend on none of them still lead back."""
+    passed: tuple[int, ...]
+    """The results at which the gradients of the latest backward pass arrived."""
+    released: set[tuple[int, ...]]
+    """Those of the passes that released what they went through: a loop is as fine as its steps, so a result whose gradient
+    passes none of that still leads back."""
     times: range
     trace: Trace
     values: Values
@@ -101,16 +102,17 @@ class Loop(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
-            self.released = released = self.released | self.passed
-            for lines in self.course.lines:
-                if lines and not lines & released:
-                    self.values.keep_own()
-                    return
-            self.values.release()
+            self.released.add(self.passed)
+            wants = (*self.course.finals, *self.course.outputs)
+            if any(wanted and not self.is_released(number) for number, wanted in enumerate(wants)):
+                self.values.keep_own()
+            else:
+                self.values.release()
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
-        return self.values.run is None or bool(self.released and self.released & self.course.lines[number])
+        passes, meet = self.released, self.course.meet
+        return self.values.run is None or any(number in passed or meet(passed, (number,)) for passed in passes)
 
     @override
     def described(self) -> str:
@@ -125,9 +127,8 @@ class Loop(Operation):
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
-        backward = self.course.backward(tuple(sorted(g)))
-        self.passed = backward.lines
-        for way in () if reports_underflow() or self.values.is_parted else backward.ways:
+        self.passed = tuple(sorted(g))
+        for way in () if reports_underflow() or self.values.is_parted else self.course.backward(self.passed):
             try:
                 contributions = raising(self._contributions, run, way, g)
             except (FloatingPointError, CannotCompile):

@@ -48,7 +48,8 @@ class RecordedLoop(Loop):
         first, *_ = g.values()  # where one is a Tensor, all are
         if not isinstance(first, Tensor):
             return super().vjp(g, *saved)
-        way = self._way(tuple(sorted(g)))
+        self.passed = tuple(sorted(g))
+        way = self._way(self.passed)
         if way is not None:
             try:
                 sent: list[Gradient] | None = within(RAISED, self._recorded, way, g)
@@ -67,9 +68,7 @@ class RecordedLoop(Loop):
             return None
         if self.values.is_parted or not self.course.is_settled(results):
             return None
-        backward = self.course.backward(results)
-        self.passed = backward.lines
-        way = next((way for way in backward.ways if not way.is_ahead), None)
+        way = next((way for way in self.course.backward(results) if not way.is_ahead), None)
         if way is not None and not self._keep(way.derivative.needed()):
             return None
         return way

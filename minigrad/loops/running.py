@@ -122,7 +122,7 @@ class Start:
         loop.consts = self.compiled.wanted_consts
         loop.sources = tuple(map(NODE, (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))))
         loop.course, loop.is_written = self.course, False
-        loop.passed = loop.released = 0
+        loop.passed, loop.released = (), set()
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
         loop.place, loop.serial = state.place, graph.next_serial()
         loop.times, loop.window = self.times, self.window

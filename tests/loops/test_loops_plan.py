@@ -36,7 +36,7 @@ def executables(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple
     unroll(cell, Tensor(weights(3, 2, D), requires_grad=True))
     (form,) = compiling.forms.values()
     (known,) = form._compiled.values()
-    back = known.course(stretches_of(3, 3, None, False)).backward((len(known.program.carry),)).ways[0].executable
+    back = known.course(stretches_of(3, 3, None, False)).backward((len(known.program.carry),))[0].executable
     return known.forward(quiet=False), form.compiled(frozenset()).forward(quiet=False), back
 
 

@@ -12,7 +12,7 @@ from loops_oracle import assert_same, gradients, loss_of, results_of, seen
 from minigrad.models import GRU, LSTM, unroll
 from minigrad.models.states import parts_of
 
-from minigrad import Module, Parameter, Tensor, enable_grad, explain_loop, grad, no_grad, tanh, walk
+from minigrad import Module, Parameter, Tensor, enable_grad, explain_loop, grad, no_grad, scan, tanh, walk
 from minigrad.errors import GraphError, MinigradError
 
 T, B, D, H = 5, 2, 3, 4
@@ -128,6 +128,65 @@ def test_of_two_recurrences_a_pass_releases_the_one_that_it_goes_through(order: 
         return {f"{k}": outcome(lambda y=y, p=p: grad(y.sum(), [p])[0].numpy()) for k, (y, p) in enumerate(passes)}
 
     both(run)
+
+
+class Delayed(Two):
+    """What one part is at one step, the other reads at the next; and an output that is the same at every step."""
+
+    def step(self, x: Any, state: Any) -> Any:
+        return x @ self.W.T, tanh(state[0] + state[1] @ self.U.T)
+
+
+@pytest.mark.parametrize("order", ["ch", "hc", "c hs", "h hs", "hs c", "hs h", "c h c", "hs c h"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_what_a_pass_goes_through_at_one_step_is_there_at_others(option: str, order: str) -> None:
+    def run() -> dict[str, Any]:
+        cell = Delayed()
+        _, hs, (c, h) = unrolled(option, cell=cell)
+        results = {"hs": hs, "c": c, "h": h}
+        left = {}
+        for k, name in enumerate(order.split() if " " in order else order):
+            left[str(k)] = outcome(lambda name=name: loss_of({name: results[name]}).backward())
+        return left | gradients(dict(cell.named_parameters()))
+
+    both(run)
+
+
+@pytest.mark.parametrize("truncated", [1, 2, None])
+@pytest.mark.parametrize("order", ["ch", "hc"])
+def test_where_a_window_ends_two_passes_do_not_meet(order: str, truncated: int | None) -> None:
+    class Fanned(Two):
+        def step(self, x: Any, state: Any) -> Any:
+            return state[1] @ self.U.T, tanh(state[1] @ self.V.T)
+
+    def run() -> dict[str, Any]:
+        cell = Fanned()
+        _, (c, h) = unroll(cell, XS, truncated=truncated)
+        results = {"c": c, "h": h}
+        left = {name: outcome(lambda name=name: results[name].sum().backward()) for name in order}
+        return left | gradients(dict(cell.named_parameters()))
+
+    both(run)
+
+
+def test_an_output_that_is_the_same_at_every_step_is_not_released_with_the_others() -> None:
+    def run(loop: Any) -> dict[str, Any]:
+        W, x_0 = Parameter(np.random.default_rng(3).standard_normal((H, H)) / 2), Parameter(FIRST)
+        last, (hs, every) = loop(lambda h, x: (tanh(h + x), (h * 0.5, W * 0.5)), x_0, np.ones((T, B, H)))
+        left = {str(k): outcome(lambda y=y: loss_of({"": y}).backward()) for k, y in enumerate((last, every, hs, every))}
+        return left | gradients({"W": W, "x_0": x_0})
+
+    both(lambda: run(scan))
+
+
+def test_a_loop_keeps_nothing_when_gradients_of_all_its_results_have_passed() -> None:
+    W, h = Parameter(np.eye(H)), Parameter(FIRST)
+    last, (hs, every) = scan(lambda h, x: (tanh(h + x), (h * 0.5, W * 0.5)), h, np.ones((T, B, H)))
+    loop = hs._node.loop
+    loss_of({"last": last, "hs": hs}).backward()
+    assert loop.saved is not None
+    loss_of({"every": every}).backward()
+    assert loop.saved is None
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])

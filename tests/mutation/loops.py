@@ -832,6 +832,8 @@ MUTANTS = [
         ),
         ("loops: all is released by any backward pass", "class Loop", "self.values.keep_own()", "self.values.release()"),
         ("loops: nothing is ever released", "class Loop", "            self.values.release()", "            pass"),
+        ("loops: a pass releases all lines of a result", "class Loop", "number in passed or meet(passed, (number,))", "True"),
+        ("loops: a pass does not release its own results", "class Loop", "number in passed or meet(", "meet("),
         ("loops: a watched result is sent its part of a loop", "class Result", "        self.loop.is_written = True\n", ""),
         (
             "loops: a name that is given later is not seen",
@@ -842,14 +844,14 @@ MUTANTS = [
         (
             "loops: underflow is reported in another place",
             "class Loop",
-            "() if reports_underflow() or self.values.is_parted else backward.ways",
-            "() if self.values.is_parted else backward.ways",
+            "() if reports_underflow() or self.values.is_parted else self.course",
+            "() if self.values.is_parted else self.course",
         ),
         (
             "loops: what single steps have released is there",
             "class Loop",
-            "() if reports_underflow() or self.values.is_parted else backward.ways",
-            "() if reports_underflow() else backward.ways",
+            "() if reports_underflow() or self.values.is_parted else self.course",
+            "() if reports_underflow() else self.course",
         ),
         (
             "loops: hooks see a part of a gradient, too",
@@ -906,6 +908,13 @@ MUTANTS = [
     ),
     *rows(
         "loops/activity",
+        (
+            "loops: two passes meet where one goes through at another step",
+            "def meet",
+            "passed[0] & passed[1]",
+            "passed[0] & differentiable",
+        ),
+        ("loops: two passes meet beyond the end of a window", "def meet", "            states = nowhere", "            pass"),
         (
             "loops: what a step later depends on a gradient",
             "def depending",

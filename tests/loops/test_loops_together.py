@@ -131,7 +131,9 @@ def test_of_two_recurrences_a_pass_releases_the_one_that_it_goes_through(order: 
 
 
 class Delayed(Two):
-    """What one part is at one step, the other reads at the next; and an output that is the same at every step."""
+    """What one part is at one step, the other reads at the next."""
+
+    pure_step = True
 
     def step(self, x: Any, state: Any) -> Any:
         return x @ self.W.T, tanh(state[0] + state[1] @ self.U.T)
@@ -156,6 +158,8 @@ def test_what_a_pass_goes_through_at_one_step_is_there_at_others(option: str, or
 @pytest.mark.parametrize("order", ["ch", "hc"])
 def test_where_a_window_ends_two_passes_do_not_meet(order: str, truncated: int | None) -> None:
     class Fanned(Two):
+        pure_step = True
+
         def step(self, x: Any, state: Any) -> Any:
             return state[1] @ self.U.T, tanh(state[1] @ self.V.T)
 

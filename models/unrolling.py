@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -131,7 +131,7 @@ def run(
         state = as_initial(cell, cell.initial_state(batch) if state is None else state, state is not None)
         now.move(place.time)
         if Cell in type(cell).__mro__:
-            _check_state(cell, state, batch, T)
+            _check_state(cast(Cell[Any], cell), state, batch, T)
         promise, plain = why_not(cell), plain_reason()
         at_once = plain is None and isinstance(xs, Tensor) and is_native()  # the projection of all, by itself
         hoist = hoist and promise is None and T > 0 and not at_once and can_hoist(cell, xs)

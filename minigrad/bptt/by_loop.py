@@ -190,7 +190,7 @@ class ByTime(SilentAccumulator):
 
 def _labels(loop: Loop, derivative: Derivative) -> dict[Label, Ref | None]:
     """The named values of a loop that need a gradient, and where their cotangents are; None if none arrives."""
-    compiled = loop.course.compiled
+    compiled = loop.compiled_loop.compiled
     depending = flow(compiled.program, compiled.wanted)
     found: dict[Label, Ref | None] = {}
     for line, operands, ref in loop.named():

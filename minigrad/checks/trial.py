@@ -23,8 +23,8 @@ from minigrad.guard import Array
 from minigrad.reporting import reporting
 
 __all__ = [
-    "Trial", "UserError", "agree", "as_returned", "compared", "differing", "fitted", "other_lengths", "rescaled", "reshape_gradients",
-    "right_ones", "running", "sizes_of", "squeezed", "trial_of",
+    "Trial", "UserError", "agree", "as_returned", "compared", "differing", "fitted", "other_lengths", "rescaled",
+    "reshape_gradients", "right_ones", "running", "sizes_of", "squeezed", "trial_of",
 ]  # fmt: skip
 
 

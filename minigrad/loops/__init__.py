@@ -18,7 +18,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 | pool.py | those arrays, kept for the next run if they are small |
 | native/ | the schedule as native code instead, for those who ask for it |
 | emit.py, sums_last.py | one step, forward and backward, as a C file |
-| compile.py | all passes one after the other, remembered by form |
+| compile.py | all passes one after the other, remembered by structure |
 | traced.py | a traced step with what later runs of its loop need |
 | execute.py | tracing and running a loop |
 | running.py | the start of a loop, and the place of its results in the graph |

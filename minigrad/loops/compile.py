@@ -1,4 +1,4 @@
-"""From a program to what runs it: all passes one after the other, remembered for programs of one form.
+"""From a program to what runs it: all passes one after the other, remembered for programs of one structure.
 
     trace → hoist → differentiate → simplify → schedule → assign buffers → fuse → NumPy backend
                                                         or lower → native code
@@ -24,15 +24,15 @@ from minigrad.loops.simplify import simplified
 from minigrad.loops.windows import Window
 from minigrad.ops.indexing import Slice
 
-__all__ = ["Compiled", "Course", "Form", "Way", "form_of"]
+__all__ = ["Compiled", "CompiledLoop", "Pullback", "Structure", "structure_of"]
 
 MOST: Final = 256
-"""How many forms are remembered before all are forgotten, and of each form how many courses."""
+"""How many structures are remembered before all are forgotten, and of each structure how many loops."""
 
-forms: dict[Hashable, Form] = {}
+structures: dict[Hashable, Structure] = {}
 
 
-class Form:
+class Structure:
     """Programs that are run in the same way: what they have in common.
 
     Args:
@@ -75,7 +75,7 @@ def _refuse_several_dtypes(program: Program) -> None:
         raise CannotCompile(f"it computes with numbers of several dtypes: {', '.join(sorted(floats))}")
 
 
-class Way(NamedTuple):
+class Pullback(NamedTuple):
     """One way to run a backward pass, and what it sends: to numbered xs and parts of the carry, found there, and to consts."""
 
     is_ahead: bool
@@ -92,7 +92,7 @@ class Way(NamedTuple):
 
 
 class Compiled:
-    """How loops over programs of one form are run, where certain operands want a gradient: forward, and backward.
+    """How loops over programs of one structure are run, where certain operands want a gradient: forward, and backward.
 
     Args:
         program: one of the programs.
@@ -103,7 +103,7 @@ class Compiled:
     """
 
     __slots__ = (
-        "_courses", "_derivatives", "_forward", "keeps", "needs_carry", "needs_consts", "needs_whole_xs", "needs_xs", "program",
+        "_derivatives", "_forward", "_loops", "keeps", "needs_carry", "needs_consts", "needs_whole_xs", "needs_xs", "program",
         "wanted", "wanted_consts",
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ class Compiled:
         self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
         self._forward: dict[tuple[bool, bool], Executable] = {}
         self._derivatives: dict[Hashable, list[tuple[bool, Derivative, Executable]]] = {}
-        self._courses: dict[tuple[Stretch, ...], Course] = {}
+        self._loops: dict[tuple[Stretch, ...], CompiledLoop] = {}
 
     def forward(self, quiet: bool) -> Executable:
         """What keeps of all steps the outputs, and what the derivative needs."""
@@ -140,10 +140,10 @@ class Compiled:
             self._forward[key] = plain if quiet else chosen(Schedule(self.program, self.keeps, every_carry=True), plain)
         return self._forward[key]
 
-    def course(self, steps: tuple[Stretch, ...]) -> Course:
+    def over(self, steps: tuple[Stretch, ...]) -> CompiledLoop:
         """What there is to know of a loop over such steps."""
-        found = self._courses.get(steps)
-        return _kept(self._courses, steps, Course(self, steps)) if found is None else found
+        found = self._loops.get(steps)
+        return _kept(self._loops, steps, CompiledLoop(self, steps)) if found is None else found
 
     def derived(self, results: tuple[int, ...]) -> list[tuple[bool, Derivative, Executable]]:
         """As it was derived, which native code runs, and with what can be multiplied ahead; each if it can be compiled."""
@@ -151,13 +151,13 @@ class Compiled:
         if key not in self._derivatives:
             derivative = differentiate(self.program, self.wanted, *self.of_both(results))
             ahead = simplified(derivative, self._small(derivative))
-            self._derivatives[key] = ways = []
-            for way in (derivative, ahead) if is_native() else (ahead, derivative):
-                kept = [ref.number for ref in (*way.program.ys, *(part.g for part in way.contributions))]
+            self._derivatives[key] = found = []
+            for one in (derivative, ahead) if is_native() else (ahead, derivative):
+                kept = [ref.number for ref in (*one.program.ys, *(part.g for part in one.contributions))]
                 with suppress(CannotCompile):
-                    schedule = Schedule(way.program, kept, every_carry=False)
+                    schedule = Schedule(one.program, kept, every_carry=False)
                     plain = Executable(Plan(schedule))
-                    ways.append((way is ahead, way, chosen(schedule, plain) if way is derivative else plain))
+                    found.append((one is ahead, one, chosen(schedule, plain) if one is derivative else plain))
         return self._derivatives[key]
 
     def _small(self, derivative: Derivative) -> set[Ref]:
@@ -171,7 +171,7 @@ class Compiled:
         return [k for k in results if k < count], [k - count for k in results if k >= count]
 
 
-class Course:
+class CompiledLoop:
     """A compiled loop over certain steps: its results that depend on what wants a gradient, and its backward passes.
 
     Results are numbered: the parts of the last carry and, after those, the ys.
@@ -181,27 +181,27 @@ class Course:
         steps: its steps, as far as they differ in what they pass on.
     """
 
-    __slots__ = ("_backward", "_meet", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
+    __slots__ = ("_meet", "_pullbacks", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
 
     def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
         self.compiled, self.steps = compiled, steps
         self.finals, self.outputs = depending(compiled.program, compiled.wanted, steps)
         """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        self._backward: dict[Hashable, list[Way]] = {}
+        self._pullbacks: dict[Hashable, list[Pullback]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._settled: dict[Hashable, bool] = {}
         self._meet: dict[Hashable, bool] = {}
 
-    def backward(self, results: tuple[int, ...]) -> list[Way]:
-        """The ways to run the backward pass for gradients that arrive at these results."""
+    def pullbacks(self, results: tuple[int, ...]) -> list[Pullback]:
+        """What runs the backward pass for gradients that arrive at these results."""
         key = results, is_native()
-        found = self._backward.get(key)
+        found = self._pullbacks.get(key)
         if found is None:
-            found = self._backward[key] = self._backward_of(results)
+            found = self._pullbacks[key] = self._pullbacks_of(results)
         return found
 
-    def _backward_of(self, results: tuple[int, ...]) -> list[Way]:
-        reached, ways = self.reached(results), []
+    def _pullbacks_of(self, results: tuple[int, ...]) -> list[Pullback]:
+        reached, found = self.reached(results), []
         for is_ahead, derivative, executable in self.compiled.derived(results):
             xs = [(j, ref) for j, ref in zip(derivative.xs, derivative.program.ys, strict=True) if Ref(XS, j) in reached]
             carry = [(i, number) for number, i in enumerate(derivative.carry) if Ref(CARRY, i) in reached]
@@ -209,8 +209,8 @@ class Course:
             summed = list(dict.fromkeys([*derivative.program.ys, *[part.g for part in derivative.contributions]]))
             factors = [part.a for part in parts if part.form == OUTER and part.a is not None]
             read = [*derivative.residuals, *factors]
-            ways.append(Way(is_ahead, derivative, executable, xs, carry, parts, summed, read))
-        return ways
+            found.append(Pullback(is_ahead, derivative, executable, xs, carry, parts, summed, read))
+        return found
 
     def reached(self, results: tuple[int, ...]) -> frozenset[Ref]:
         """What gradients get to that arrive at these results."""
@@ -232,8 +232,8 @@ class Course:
         key = first, second
         if key not in self._meet:
             compiled = self.compiled
-            ends = map(compiled.of_both, key)
-            self._meet[key] = meet(compiled.program, compiled.wanted, *ends, self.steps)
+            one, other = map(compiled.of_both, key)
+            self._meet[key] = meet(compiled.program, compiled.wanted, one, other, self.steps)
         return self._meet[key]
 
 
@@ -249,15 +249,15 @@ def _kept(memory: dict[Any, Any], key: Hashable, value: Any) -> Any:
     return value
 
 
-def form_of(program: Program) -> Form:
-    """The form of a program; what is known of another one with that form is used again."""
+def structure_of(program: Program) -> Structure:
+    """The structure of a program; what is known of another one with it is used again."""
     key = description(program)
-    found = forms.get(key)
-    return _kept(forms, key, Form(program)) if found is None else found
+    found = structures.get(key)
+    return _kept(structures, key, Structure(program)) if found is None else found
 
 
 def description(program: Program) -> Hashable:
-    """What decides how a program is run: two with the same form differ in names and in the values of consts only."""
+    """What decides how a program is run: two with the same structure differ in names and in the values of consts only."""
     return (
         tuple([(type(line.op), line.operands, line.shape, line.dtype, attributes(line.op)) for line in program.lines]),
         tuple([type(line.op).vjp for line in program.lines]),

@@ -21,7 +21,7 @@ from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
 from minigrad.graph import Accumulator, Gradient, Leaf, Node, Operation
 from minigrad.guard import Array
 from minigrad.loops.backend import Run
-from minigrad.loops.compile import Course, Way
+from minigrad.loops.compile import CompiledLoop, Pullback
 from minigrad.loops.differentiate import OUTER, SCATTER
 from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Line, Ref, Value
 from minigrad.loops.simplify import LARGEST
@@ -39,12 +39,12 @@ class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
     __slots__ = (
-        "consts", "course", "is_written", "passed", "released", "times", "trace", "values", "window", "written",
+        "compiled_loop", "consts", "is_written", "passed", "released", "times", "trace", "values", "window", "written",
     )  # fmt: skip
     label, symbol = "loop", "↻"
     consts: list[int]
     """The numbers of those consts."""
-    course: Course
+    compiled_loop: CompiledLoop
     """How it is run, over its steps."""
     is_written: bool
     """Whether a backward pass goes through the single steps."""
@@ -68,7 +68,7 @@ class Loop(Operation):
             xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
             self.written = Steps(self.trace, xs, carry, self.times, self.place, self.serial, self.window, self.values)
         if not self.written.is_done:
-            self.written.ys = [self.values.traced(ref) for ref in self.course.compiled.program.ys]
+            self.written.ys = [self.values.traced(ref) for ref in self.compiled_loop.compiled.program.ys]
         return self.written
 
     def number_of(self, ref: Ref) -> int:
@@ -103,7 +103,7 @@ class Loop(Operation):
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
             self.released.add(self.passed)
-            wants = (*self.course.finals, *self.course.outputs)
+            wants = (*self.compiled_loop.finals, *self.compiled_loop.outputs)
             if any(wanted and not self.is_released(number) for number, wanted in enumerate(wants)):
                 self.values.keep_own()
             else:
@@ -111,7 +111,7 @@ class Loop(Operation):
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
-        passes, meet = self.released, self.course.meet
+        passes, meet = self.released, self.compiled_loop.meet
         return self.values.run is None or any(number in passed or meet(passed, (number,)) for passed in passes)
 
     @override
@@ -128,9 +128,9 @@ class Loop(Operation):
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
         run: Run = saved[0]
         self.passed = tuple(sorted(g))
-        for way in () if reports_underflow() or self.values.is_parted else self.course.backward(self.passed):
+        for pullback in () if reports_underflow() or self.values.is_parted else self.compiled_loop.pullbacks(self.passed):
             try:
-                contributions = raising(self._contributions, run, way, g)
+                contributions = raising(self._contributions, run, pullback, g)
             except (FloatingPointError, CannotCompile):
                 continue
             if contributions is not None:
@@ -142,28 +142,28 @@ class Loop(Operation):
         """What the derivative needs, as it is: what becomes a Tensor is found in the run."""
         return self.needed()
 
-    def _contributions(self, run: Run, way: Way, g: dict[int, Array]) -> list[Gradient] | None:
+    def _contributions(self, run: Run, pullback: Pullback, g: dict[int, Array]) -> list[Gradient] | None:
         """What the sources are sent; None where that is not finite."""
-        derivative, count = way.derivative, len(run.chains)
+        derivative, count = pullback.derivative, len(run.chains)
         carry = [g.get(i, NOTHING) for i in derivative.carry]
-        read = run.values_of(way.read)
+        read = run.values_of(pullback.read)
         xs = [*read[: len(derivative.residuals)], *[g[count + j] for j in derivative.ys]]
         factors = read[len(derivative.residuals) :]
         consts = [*run.given[CONST], *derivative.literals]
-        back = way.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
-        ends = dict(zip(way.summed, back.values_of(way.summed), strict=True))
+        back = pullback.executable.run(run.T, xs, carry, consts, not run.reverse, self.cuts())
+        ends = dict(zip(pullback.summed, back.values_of(pullback.summed), strict=True))
         if not all(map(is_moderate, (*g.values(), *ends.values(), *factors))):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
         after_xs = len(self.trace.xs)
         after_carry = after_xs + len(self.trace.carry)
-        for j, ref in way.xs:
+        for j, ref in pullback.xs:
             sent[j] = ends[ref].view()
-        for i, number in way.carry:
+        for i, number in pullback.carry:
             sent[after_xs + i] = last = back.last(number)
             if not is_moderate(last):
                 return None
-        for const, form, local, factor, transposed in way.contributions:
+        for const, form, local, factor, transposed in pullback.contributions:
             position = after_carry + self.consts.index(const)
             part: Gradient
             if form == OUTER:
@@ -256,7 +256,7 @@ class Result(Operation):
     @override
     def is_made_of(self, nodes: Container[Node | None]) -> bool:
         loop = self.loop
-        reached = () if loop.is_written else loop.course.reached((self.number,))
+        reached = () if loop.is_written else loop.compiled_loop.reached((self.number,))
         return loop.is_written or any(loop.sources[loop.number_of(ref)] in nodes for ref in reached if ref.kind != LOCAL)
 
     @override

@@ -39,7 +39,7 @@ def observed(loop: Loop, g: dict[int, Array], keep: Callable[[Derivative], Itera
     run: Run = loop.needed()[0]
     count = len(run.chains)
     carry, ys = sorted(k for k in g if k < count), sorted(k - count for k in g if k >= count)
-    compiled = loop.course.compiled
+    compiled = loop.compiled_loop.compiled
     derivative = differentiate(compiled.program, compiled.wanted, carry, ys)
     program, places = _with_copies(derivative.program, keep(derivative))
     ends = [ref.number for ref in (*program.ys, *(part.g for part in derivative.contributions))]

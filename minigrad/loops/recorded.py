@@ -20,7 +20,7 @@ from typing_extensions import override
 from minigrad import ops
 from minigrad.gradients import unbroadcast
 from minigrad.graph import Gradient
-from minigrad.loops.compile import Way, form_of
+from minigrad.loops.compile import Pullback, structure_of
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
 from minigrad.loops.loop import NOTHING, Loop, is_moderate
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Line, Program, Ref
@@ -49,46 +49,46 @@ class RecordedLoop(Loop):
         if not isinstance(first, Tensor):
             return super().vjp(g, *saved)
         self.passed = tuple(sorted(g))
-        way = self._way(self.passed)
-        if way is not None:
+        pullback = self._pullback(self.passed)
+        if pullback is not None:
             try:
-                sent: list[Gradient] | None = within(RAISED, self._recorded, way, g)
+                sent: list[Gradient] | None = within(RAISED, self._recorded, pullback, g)
             except (FloatingPointError, CannotCompile):
                 sent = None
             if sent is not None:
                 return sent
         return self._plainly(g, TensorAccumulator())
 
-    def _way(self, results: tuple[int, ...]) -> Way | None:
+    def _pullback(self, results: tuple[int, ...]) -> Pullback | None:
         """How gradients of these results are sent back; None where each step has to do so by itself.
 
         A cotangent that no later step sends is zero in a loop, where the single steps have none: so only where steps are alike.
         """
-        if any(stretch.is_cut for stretch in self.course.steps) or state.tracer is not None or reports_underflow():
+        if any(stretch.is_cut for stretch in self.compiled_loop.steps) or state.tracer is not None or reports_underflow():
             return None
-        if self.values.is_parted or not self.course.is_settled(results):
+        if self.values.is_parted or not self.compiled_loop.is_settled(results):
             return None
-        way = next((way for way in self.course.backward(results) if not way.is_ahead), None)
-        if way is not None and not self._keep(way.derivative.needed()):
+        pullback = next((pullback for pullback in self.compiled_loop.pullbacks(results) if not pullback.is_ahead), None)
+        if pullback is not None and not self._keep(pullback.derivative.needed()):
             return None
-        return way
+        return pullback
 
-    def _recorded(self, way: Way, g: dict[int, Tensor]) -> list[Gradient] | None:
+    def _recorded(self, pullback: Pullback, g: dict[int, Tensor]) -> list[Gradient] | None:
         """What the sources are sent; None where that is not finite."""
-        derivative, count = way.derivative, len(self.trace.carry)
+        derivative, count = pullback.derivative, len(self.trace.carry)
         values = {ref: self._value(ref) for ref in derivative.needed()}
         carry = [self._arriving(g.get(i), derivative.program, number) for number, i in enumerate(derivative.carry)]
         xs = [*map(values.__getitem__, derivative.residuals), *[g[count + j] for j in derivative.ys]]
-        back, outputs = self._back(way, carry, xs)
-        factors = [values[part.a] for part in way.contributions if part.a is not None and part.form == OUTER]
+        back, outputs = self._back(pullback, carry, xs)
+        factors = [values[part.a] for part in pullback.contributions if part.a is not None and part.form == OUTER]
         if not all(is_moderate(end._array) for end in (*back, *outputs, *factors)):
             return None
         sent: list[Gradient] = [None] * len(self.sources)
-        for j, ref in way.xs:
+        for j, ref in pullback.xs:
             sent[self.number_of(Ref(XS, j))] = outputs[derivative.program.ys.index(ref)]
-        for i, number in way.carry:
+        for i, number in pullback.carry:
             sent[self.number_of(Ref(CARRY, i))] = back[number]
-        for part, steps in zip(way.contributions, outputs[len(derivative.program.ys) :], strict=True):
+        for part, steps in zip(pullback.contributions, outputs[len(derivative.program.ys) :], strict=True):
             position = self.number_of(Ref(CONST, part.const))
             source, new = self.sources[position], steps
             if part.form == OUTER and part.a is not None:
@@ -105,10 +105,10 @@ class RecordedLoop(Loop):
         value = program.carry[number]
         return unrecorded(np.full(value.shape, NOTHING, value.dtype)) if g is None else g
 
-    def _back(self, way: Way, carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def _back(self, pullback: Pullback, carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The loop from the last step to the first: its last carry; and its outputs, then what contributions are made of."""
-        derivative, times = way.derivative, self.times[::-1]
-        sent = [*derivative.program.ys, *[part.g for part in way.contributions]]
+        derivative, times = pullback.derivative, self.times[::-1]
+        sent = [*derivative.program.ys, *[part.g for part in pullback.contributions]]
         step = _interpreted(derivative.program, self._consts(derivative), sent)
         traced = traced_step(step, carry, xs, times, [None] * len(xs))
         start = Start(type(self), traced, traced.first_consts(), carry, xs, times, len(times))
@@ -117,22 +117,23 @@ class RecordedLoop(Loop):
     def _consts(self, derivative: Derivative) -> list[Const]:
         """The consts of the step, which have their history, and then the literals of its derivative."""
         found: list[Const] = []
-        for k, (value, array) in enumerate(zip(self.course.compiled.program.consts, self.values.given[CONST], strict=True)):
+        program = self.compiled_loop.compiled.program
+        for k, (value, array) in enumerate(zip(program.consts, self.values.given[CONST], strict=True)):
             node = self.sources[self.number_of(Ref(CONST, k))] if k in self.consts else None
             found.append(Constant(array if value.number is None else value.number) if node is None else lift(array, node))
         return [*found, *map(Constant, derivative.literals)]
 
     def _keep(self, residuals: Iterable[Ref]) -> bool:
         """Have these values among the results; False if the steps have been written out without them."""
-        compiled = self.course.compiled
+        compiled = self.compiled_loop.compiled
         program = compiled.program
         new = [ref for ref in dict.fromkeys(residuals) if ref.kind != XS and ref not in program.ys]
         if not new:
             return True
         if self.written is not None and self.written.is_done:
             return False
-        keeping = form_of(replace(program, ys=(*program.ys, *new))).compiled(compiled.wanted)
-        self.course = keeping.course(self.course.steps)
+        keeping = structure_of(replace(program, ys=(*program.ys, *new))).compiled(compiled.wanted)
+        self.compiled_loop = keeping.over(self.compiled_loop.steps)
         self.values.keep(keeping)
         return True
 
@@ -143,9 +144,9 @@ class RecordedLoop(Loop):
         if ref.kind == XS:
             tensor: Tensor = lift(array, self.sources[self.number_of(ref)])
             return tensor
-        which = self.course.compiled.program.ys.index(ref)
+        which = self.compiled_loop.compiled.program.ys.index(ref)
         tensor = unrecorded(array)
-        if self.course.outputs[which]:
+        if self.compiled_loop.outputs[which]:
             Start.place(self, tensor, len(self.trace.carry) + which, state.place, None)
         return tensor
 

@@ -60,13 +60,13 @@ class Start:
         self.window, operands = window, (*xs, *carry, *consts)
         self.compiled = traced.compiled(tuple(map(WANTS, operands)) if state.recording else (False,) * len(operands))
         taken, ending = None if mask is None else mask._array, None if ends is None else ends._array
-        self.course = self.compiled.course(stretches_of(len(times), window, taken, times.step < 0, ending))
+        self.compiled_loop = self.compiled.over(stretches_of(len(times), window, taken, times.step < 0, ending))
         self.lent: list[Any] = []
 
     def run(self) -> Run:
         """Compute all steps."""
         compiled, numbers = self.compiled, self.traced.numbers
-        is_whole = any(stretch.taken for stretch in self.course.steps)
+        is_whole = any(stretch.taken for stretch in self.compiled_loop.steps)
         needed = [one or (is_whole and other) for one, other in zip(compiled.needs_xs, compiled.needs_whole_xs, strict=True)]
         xs = [self._array(x, is_needed and x._wants) for x, is_needed in zip(self.xs, needed, strict=True)]
         consts = [
@@ -105,7 +105,7 @@ class Start:
         outputs = [unrecorded(run.of(ref)) for ref in program.ys]
         if not self.compiled.wanted:
             return finals, outputs
-        final_wants, output_wants = self.course.finals, self.course.outputs
+        final_wants, output_wants = self.compiled_loop.finals, self.compiled_loop.outputs
         loop = self._node(run)
         for i, (tensor, wants, op) in enumerate(zip(finals, final_wants, self.traced.finals, strict=True)):
             if i not in given and wants:
@@ -121,13 +121,13 @@ class Start:
         loop, traced = self.kind(), self.traced
         loop.consts = self.compiled.wanted_consts
         loop.sources = tuple(map(NODE, (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))))
-        loop.course, loop.is_written = self.course, False
+        loop.compiled_loop, loop.is_written = self.compiled_loop, False
         loop.passed, loop.released = (), set()
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
         loop.place, loop.serial = state.place, graph.next_serial()
         loop.times, loop.window = self.times, self.window
         loop.trace, loop.written = traced.trace, None
-        loop.values = Values(run, tuple(self.lent), traced.form.everything, traced.trace.program, traced.place)
+        loop.values = Values(run, tuple(self.lent), traced.structure.everything, traced.trace.program, traced.place)
         return loop
 
     @staticmethod

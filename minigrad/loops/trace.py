@@ -245,10 +245,10 @@ class Trace:
         self.began, self.has_read, self.consts = tracer.began, tracer.has_read, tracer.consts
         whole = Program(tuple(taken), tuple(given), tracer.values(), tuple(tracer.lines), new_carry, ys)
         self.program, place = whole.pruned(tracer.refs[node] for node in tracer.varying)  # what is not used may still warn
-        self.invariant: dict[int, Tensor | None] = {
+        self.invariant: dict[int, Const] = {
             place[Ref(LOCAL, k)].number: tensor for k, tensor in tracer.invariant.items() if Ref(LOCAL, k) in place
         }
-        """The results of the lines that depend on consts alone; None once they are forgotten."""
+        """The results of the lines that depend on consts alone; `ABSENT` once they are forgotten."""
         for k, line in enumerate(self.program.lines):
             if k not in self.invariant:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
@@ -264,7 +264,7 @@ class Trace:
 
     def forget_results(self) -> None:
         """Let go what was computed from consts: a view of a parameter's memory would make that memory seem to be needed."""
-        self.invariant = dict.fromkeys(self.invariant)
+        self.invariant = dict.fromkeys(self.invariant, ABSENT)
 
     def computed_anew(self) -> list[Const]:
         """The consts, and the results of the lines that depend on consts alone, from the values that the consts have now."""

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from minigrad.loops.compile import Compiled, form_of
+from minigrad.loops.compile import Compiled, structure_of
 from minigrad.loops.program import CARRY, CONST, XS, Ref
 from minigrad.loops.trace import Const, Flat, Pass, Trace, hoisted
 from minigrad.module import Parameter
@@ -36,14 +36,14 @@ class TracedStep:
     """
 
     __slots__ = (
-        "_compiled", "_handed_on", "_kinds", "_known", "consts", "finals", "form", "is_lasting", "numbers", "place",
-        "program", "trace",
+        "_compiled", "_handed_on", "_kinds", "_known", "consts", "finals", "is_lasting", "numbers", "place",
+        "program", "structure", "trace",
     )  # fmt: skip
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.program, self.consts, self.place = hoisted(trace)
-        self.form = form_of(self.program)
+        self.structure = structure_of(self.program)
         self._compiled: dict[tuple[bool, ...], Compiled] = {}
         lasting = not trace.has_read and all(map(_is_lasting, trace.consts))
         self.is_lasting = lasting and not any(trace.program.lines[k].op.keeps for k in trace.invariant)
@@ -102,7 +102,7 @@ class TracedStep:
             kinds = ((XS, program.xs), (CARRY, program.carry), (CONST, program.consts))
             refs = [Ref(kind, k) for kind, values in kinds for k in range(len(values))]
             wanted = frozenset(ref for ref, wants_it in zip(refs, wants, strict=True) if wants_it)
-            found = self._compiled[wants] = self.form.compiled(wanted)
+            found = self._compiled[wants] = self.structure.compiled(wanted)
         return found
 
 

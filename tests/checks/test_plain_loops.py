@@ -1,4 +1,4 @@
-"""Loops of plain recurrent networks as people write them: what is missing in them, what is in the wrong place, what is right."""
+"""Loops of plain recurrent networks as people write them: what is missing, what is in the wrong place, what is right."""
 
 from __future__ import annotations
 

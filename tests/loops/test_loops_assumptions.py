@@ -18,7 +18,6 @@ from minigrad.models.promise import MOST_CHANGES
 from minigrad import Module, Parameter, Tensor, stack, tanh
 from minigrad.elsewhere import NamesElsewhere
 from minigrad.loops.purity.assumptions import Assumptions, Unknown
-from minigrad.loops.purity.versions import Versions
 from minigrad.loops.trace import Trace
 from minigrad.ops.transcendental import Tanh
 
@@ -478,13 +477,8 @@ def compiled(cell: Any) -> Tensor:
     return hs
 
 
-@pytest.mark.parametrize("are_known", [True, False], ids=["by versions", "by content"])
 @pytest.mark.parametrize("case", KNOWN, ids=lambda case: case.__name__)
-def test_a_step_is_traced_once_and_again_after_a_change(
-    case: Callable[[], Any], are_known: bool, traced: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not are_known:
-        monkeypatch.setattr(Versions, "are_kept", lambda _: False)
+def test_a_step_is_traced_once_and_again_after_a_change(case: Callable[[], Any], traced: list[int]) -> None:
     cell, change = case()
     before = outcome(cell, compiled)
     assert traced == [1]
@@ -497,31 +491,6 @@ def test_a_step_is_traced_once_and_again_after_a_change(
     assert traced == [1, 1]
     outcome(cell, compiled)
     assert traced == [1, 1]
-
-
-def test_classes_are_looked_at_again_only_where_one_of_them_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[int] = []
-    of_classes = Assumptions._of_classes_now
-    monkeypatch.setattr(Assumptions, "_of_classes_now", lambda self: (looked.append(1), of_classes(self))[1])
-    mine = kind(Scaled.step, unread=1)
-    cell = mine()
-    for _ in range(3):
-        compiled(cell)
-    assert len(looked) == 1
-    for value in (2, 3):
-        mine.unread = value
-        compiled(cell)
-        compiled(cell)
-    assert len(looked) == 3
-
-
-def test_a_class_without_a_version_is_not_known_to_be_as_it_was() -> None:
-    mine = kind(Scaled.step)
-    versions = Versions([mine])
-    assert versions.now() != [0]
-    mine.scale = 2.0
-    versions.keep([0])  # as it is now, until somebody looks something up there
-    assert not versions.are_kept()
 
 
 @pytest.mark.parametrize("case", UNKNOWN, ids=lambda case: case.__name__)

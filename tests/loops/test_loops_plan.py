@@ -32,11 +32,11 @@ CALLS: dict[str, tuple[type[Any], dict[str, Any], int, int]] = {
 
 def executables(monkeypatch: pytest.MonkeyPatch, cell: Any, D: int = 3) -> tuple[Executable, Executable, Executable]:
     """Those of a cell: forward, for inference, and backward."""
-    monkeypatch.setattr(compiling, "forms", {})
+    monkeypatch.setattr(compiling, "structures", {})
     unroll(cell, Tensor(weights(3, 2, D), requires_grad=True))
-    (form,) = compiling.forms.values()
+    (form,) = compiling.structures.values()
     (known,) = form._compiled.values()
-    back = known.course(stretches_of(3, 3, None, False)).backward((len(known.program.carry),))[0].executable
+    back = known.over(stretches_of(3, 3, None, False)).pullbacks((len(known.program.carry),))[0].executable
     return known.forward(quiet=False), form.compiled(frozenset()).forward(quiet=False), back
 
 
@@ -93,12 +93,12 @@ def test_operations_are_not_done_together_before_their_operands_are_there() -> N
 
 
 def test_a_number_that_only_pictures_are_told_makes_no_new_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "forms", {})
+    monkeypatch.setattr(compiling, "structures", {})
     h = Tensor([0.5], requires_grad=True)
     for number in (2.0, 3.0):
         factor = Tensor([number])
         scan(lambda h, x, factor=factor: (h * factor + x, h), h, np.ones((3, 1)))
-    (form,) = compiling.forms.values()
+    (form,) = compiling.structures.values()
     assert [line.op.number for line in form.program.lines if line.op.label == "mul"] == [2.0]
 
 

@@ -186,7 +186,6 @@ FIRST = {
     "loops/loop.py": ("loops_together", "loops_what_arrives", "loops_oracle", "adversarial", "loops_graph"),
     "loops/written.py": ("loops_together", "loops_graph", "loops_watching", "loops_oracle"),
     "loops/purity/assumptions.py": ("loops_assumptions",),
-    "loops/purity/versions.py": ("loops_assumptions",),
     "loops/activity.py": ("loops_activity", "loops_together", "loops_oracle"),
     "loops/native/run.py": ("native_code", "native_products", "native"),
     "loops/native/compiler.py": ("native_compiler",),

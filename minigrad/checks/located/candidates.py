@@ -154,8 +154,9 @@ def _of_one_shape(function: Written, statement: ast.stmt, visits: Sequence[Visit
         return list(visits)
     found = [evaluated(code, function.function.__globals__, visit) for visit in visits]
     first = found[0] if found else None
-    same = [visit for visit, array in zip(visits, found, strict=True) if array is not None and array.shape == np.shape(first)]
-    return list(visits) if first is None or not first.any() else same
+    if first is None or not first.any():
+        return list(visits)
+    return [visit for visit, array in zip(visits, found, strict=True) if array is not None and array.shape == first.shape]
 
 
 def _calls_users(function: Written, node: ast.AST) -> bool:

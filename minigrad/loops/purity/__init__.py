@@ -7,5 +7,4 @@
 | while it is traced | effects.py, snapshots.py | what did it change? That is put back, and the loop run step by step |
 | when it is traced | prove.py | is the last step the same program as the first? |
 | at the next call | assumptions.py | is all that its code reads as it was (torch.compile: guards)? Else it is traced anew |
-| | versions.py | has a class been changed at all? |
 """

@@ -23,7 +23,6 @@ import numpy as np
 from minigrad.elsewhere import NamesElsewhere
 from minigrad.loops.purity.allowlist import home_of_class, home_of_function
 from minigrad.loops.purity.names import names_of
-from minigrad.loops.purity.versions import Versions
 from minigrad.module import Parameter
 from minigrad.tensor import Tensor
 
@@ -82,28 +81,25 @@ class Assumptions:
 
     __slots__ = (
         "_absent", "_cells", "_classes", "_derived", "_dicts", "_functions", "_kind", "_kinds", "_names", "_of_classes",
-        "_pick", "_spaces", "_then", "_versions",
+        "_pick", "_spaces", "_then",
     )  # fmt: skip
 
     def __init__(self, owner: Any, methods: Iterable[str]) -> None:
         code = _Code(owner, methods)
         self._kind, self._kinds, modules = type(owner), list(map(vars, code.kinds)), list(map(vars, code.modules))
         self._derived = [kind for kind in (Parameter, *code.kinds) if kind not in self._kind.__mro__[1:]]
-        self._versions = Versions(self._derived)
         self._classes = _looked_up([(names, code.attributes) for names in (*self._kinds, ELSEWHERE)])
         self._pick = _picker(code.attributes.intersection(vars(owner)))
         self._dicts = code.dicts
         """Where no name may come or go, beside the attributes of the object and its classes."""
-        spaces = [*[(names, code.attributes) for names in modules], *[(names, set(names)) for names in code.dicts]]
-        self._spaces = _looked_up([*spaces, *code.spaces.values()])
+        read = [*[(names, code.attributes) for names in modules], *[(names, set(names)) for names in code.dicts]]
+        self._spaces = _looked_up([*read, *code.spaces.values()])
         spaces = [*code.spaces.values(), *[(vars(module), code.attributes) for module in code.own_modules]]
         self._absent = [(names.keys(), absent) for names, read in spaces if (absent := read.difference(names))]
         """The globals that are not there, since they are built in, and the attributes that modules of users do not have."""
         self._functions, self._cells = list(code.functions), code.cells
         self._names, self._then = self._names_now(owner), list(self._now(owner))
-        versions = self._versions.now()
         self._of_classes = self._of_classes_now()
-        self._versions.keep(versions)
 
     def _names_now(self, owner: Any) -> list[Any]:
         return [get_cache_token(), list(vars(owner)), *map(list, self._dicts)]
@@ -125,18 +121,14 @@ class Assumptions:
                 and self._names_now(owner) == self._names
                 and all(map(is_, self._now(owner), self._then))
                 and all(itertools.starmap(HAS_NONE, self._absent))
-                and (self._versions.are_kept() or self._classes_hold())
+                and self._classes_hold()
             )
         except (KeyError, ValueError):  # a global, or what a closure held, is gone
             return False
 
     def _classes_hold(self) -> bool:
-        """Whether what is read of classes, some of which have changed, is still the same."""
-        versions, (names, values) = self._versions.now(), self._of_classes_now()
-        if names != self._of_classes[0] or not all(map(is_, values, self._of_classes[1])):
-            return False
-        self._versions.keep(versions)
-        return True
+        names, values = self._of_classes_now()
+        return names == self._of_classes[0] and all(map(is_, values, self._of_classes[1]))
 
 
 def _looked_up(spaces: Iterable[tuple[Mapping[str, Any], set[str]]]) -> list[tuple[Callable[[Any], Any], Mapping[str, Any]]]:

@@ -22,7 +22,7 @@ MOST: Final = 1024
 """How many steps are known to be proven before all are forgotten."""
 
 proven: dict[Hashable, list[ref[Tensor] | None]] = {}
-"""The steps, each with the form of its program, that were once compared with themselves at another time; and what they then
+"""The steps, each with the structure of its program, that were once compared with themselves at another time; what they then
 made, or found that has no place in a graph."""
 
 
@@ -36,12 +36,12 @@ def prove(
     times: range,
     names: Sequence[str | None],
 ) -> None:
-    """Compare the last step with the first, once for each ``key`` and form of its program.
+    """Compare the last step with the first, once for each ``key`` and structure of its program.
 
     Raises:
         PurityError: it is not the same program, or something that it reads is not the same.
     """
-    then, made = proven.get((key, traced.form)), traced.trace.made()
+    then, made = proven.get((key, traced.structure)), traced.trace.made()
     if then is not None and _are(made, then):
         return
     last = times[-1]
@@ -51,7 +51,7 @@ def prove(
         raise
     except CannotCompile as ended:
         raise _impure(f"its first step can be traced, but not its last (t = {last}): {ended}") from None
-    if again.form is not traced.form:
+    if again.structure is not traced.structure:
         raise _impure(
             f"it does not do the same at its first and at its last step (t = {last}). First:\n{traced.program}\nlast:\n"
             f"{again.program}\n"
@@ -62,7 +62,7 @@ def prove(
             raise _impure(f"something that it uses, {word}, is not the same at its first and at its last step (t = {last})")
     if len(proven) >= MOST:
         proven.clear()
-    proven[key, traced.form] = [ref(const) if isinstance(const, Tensor) else None for const in made]
+    proven[key, traced.structure] = [ref(const) if isinstance(const, Tensor) else None for const in made]
 
 
 def _are(made: list[Const], then: list[ref[Tensor] | None]) -> bool:

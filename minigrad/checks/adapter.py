@@ -19,7 +19,7 @@ from minigrad.checks.containers import at_path
 from minigrad.checks.fusing import fuse
 from minigrad.checks.global_arrays import globals_read_by, with_values
 from minigrad.checks.memory import LARGE
-from minigrad.checks.outputs import learnt, lines_of, where_stored
+from minigrad.checks.outputs import learnt, lines_of, stored_in, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
 from minigrad.checks.tracing import Line, Tape, Traced, reachable, whole_numbers
 from minigrad.errors import ArgumentError
@@ -72,6 +72,7 @@ class Adapter:
     ) -> None:
         self.owner: Any = None
         self.stored: dict[str, str] | None = None
+        self.beside: dict[str, str] | None = None
         self.learnt: dict[int, str | None] = {}
         self.sites: dict[Any, int] = {}
         self.states: dict[int, int] = {}
@@ -192,7 +193,7 @@ class Adapter:
         lines = {name: stand_in.line for name, stand_in in stand_ins.items()}
         result = tape.run(lambda: self.made(arguments), self.users())
         fuse(tape)
-        outputs = {name: lines_of(value, self.wants(name)) for name, value in self.named_outputs(result).items()}
+        outputs = {name: lines_of(value, self.wants(name)) for name, value in self.outputs_of(result, arguments).items()}
         differentiable = {name: value for name, value in outputs.items() if value is not None}
         if not differentiable:
             raise ArgumentError(
@@ -218,6 +219,20 @@ class Adapter:
             label = name or self.learnt[k] or ("output" if len(parts) == 1 else f"output {k}")
             found[label if label not in found else f"{label} ({k})"] = part
         return found
+
+    def outputs_of(self, result: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What the forward pass returns, and what it stores in its object whose gradient the backward pass wants besides.
+
+        ``self.c``, say, where it returns h and the backward pass has a parameter ``dc_next``.
+        """
+        plain = self.named_outputs(result)
+        if self.beside is None:
+            parameters = [name for name in names.parameters_of(self.backward) if name not in self.declared_upstream]
+            wanted = [names.stem(name) for name in parameters if names.is_gradient(name) and not names.is_upstream(name)]
+            missing = [name for name in wanted if not names.match([name], [*plain], lambda a, b: True)]
+            owned = {name: value for name, value in arguments.items() if name == self.owner}
+            self.beside = stored_in(owned, missing, [*plain]) if len(wanted) > 1 and missing else {}
+        return plain | {name: at_path(arguments, path) for name, path in self.beside.items()}
 
     def wants(self, name: str) -> bool:
         """Whether the backward pass has a parameter for the gradient of this output: ``d_state`` of ``state``."""

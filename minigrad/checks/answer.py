@@ -61,7 +61,7 @@ def answered(
     handed = {kind for kind, _ in plan.values()} & {"upstream", "output", "part", "whole"}
     alone = adapter.backward is adapter.forward and not handed
     made = None if alone else adapter.made(arguments)
-    outputs = {} if alone else adapter.named_outputs(made)
+    outputs = {} if alone else adapter.outputs_of(made, arguments)
     between = {name: np.array(value) for name, value in adapter.by_leaf(arguments).items()}
     stored = {} if keep is None else {name: snapshot(value) for name, value in outputs.items()}
     if adapter.resumed is None:

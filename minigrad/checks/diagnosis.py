@@ -17,7 +17,7 @@ from minigrad.checks.located import located, so_far
 from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
-from minigrad.checks.run import Run
+from minigrad.checks.run import Run, affected
 from minigrad.checks.trial import Trial, rescaled, right_ones, sizes_of
 from minigrad.checks.truncation import truncated_after
 from minigrad.guard import Array
@@ -63,7 +63,7 @@ def diagnosed(
             best = max(best, found, key=lambda e: (len(e.explained), -len(e.changes)))
             if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
                 break
-    best = _needed(best, first, rtol)
+    best = _as_far_as_shown(_needed(best, first, rtol), first, rtol)
     if first.own_loss and not any(first.given[name].any() for name in right_ones(first, rtol)):
         lines, said = _of_the_sum([*others, *trials, *longer], rtol, deadline)
         if lines:
@@ -72,10 +72,11 @@ def diagnosed(
         best = Explanation((), right_ones(first, rtol))  # more changes than gradients that they explain: anything can be hit so
     if not best.changes:
         first, best = trials[0], Explanation((), right_ones(trials[0], rtol))  # where the fewest gradients are wrong
-    swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol)
+    everywhere = [*trials, *longer]
+    swapped = _returned(first, Explanation((), right_ones(first, rtol)), rtol, everywhere)
     if len(best.changes) > len(swapped[0]) and not swapped[1]:
         return swapped[0], None
-    out, left = _returned(first, best, rtol)
+    out, left = _returned(first, best, rtol, everywhere)
     findings = [_finding(first, change, best, rtol) for change in best.changes] + out
     unused = [name for name in left if not first.chain.live[first.chain.wanted[name].number]]
     findings += [_unused(first.answer.called[name], name) for name in unused]
@@ -118,6 +119,24 @@ def _needed(explanation: Explanation, trial: Trial, rtol: float) -> Explanation:
         if _holds(trial, rest, names, rtol):
             changes = rest
     return Explanation(changes, names, explanation.synonyms)
+
+
+def _as_far_as_shown(explanation: Explanation, trial: Trial, rtol: float) -> Explanation:
+    """The explanation, where a mistake that is said to be made everywhere is said of the places alone at which it shows."""
+    telling = explanation.explained - right_ones(trial, rtol)
+    shown = 0
+    for name in trial.given:
+        shown |= 1 << trial.chain.wanted[name].number
+    explained = 0
+    for name in telling:
+        explained |= 1 << trial.chain.wanted[name].number
+    for change in explanation.changes:
+        members = [member for member in change.fields.get("members", ()) if affected(trial.chain, member) & shown]
+        some = [member for member in members if affected(trial.chain, member) & explained]
+        changes = tuple(c for other in explanation.changes for c in (some if other is change else [other]))
+        if len(some) < len(members) and _holds(trial, changes, explanation.explained, rtol):
+            explanation = Explanation(changes, explanation.explained, explanation.synonyms)
+    return explanation
 
 
 def _tells(trial: Trial, rtol: float) -> bool:
@@ -188,12 +207,19 @@ def _synonyms(
     }
 
 
-def _returned(trial: Trial, explanation: Explanation, rtol: float) -> tuple[list[Finding], dict[str, Array]]:
-    """What went wrong on the way out, after the changes of an explanation, and what is still not explained."""
+def _returned(
+    trial: Trial, explanation: Explanation, rtol: float, everywhere: Sequence[Trial]
+) -> tuple[list[Finding], dict[str, Array]]:
+    """What went wrong on the way out, after the changes of an explanation, and what is still not explained.
+
+    A gradient is said to be 0 only if it is ``everywhere``: of one step, it may be that what is wrong is 0 at the last.
+    """
     run = Run(trial.chain, explanation.changes)
     results = {name: run.gradient(trial.chain.wanted[name]) for name in trial.given}
     open_names = {name: g for name, g in trial.given.items() if not trial.fits(name, results[name], rtol)}
-    out = on_the_way_out(open_names, results, trial.answer.called, sizes_of(trial), rtol)
+    nonzero = {name for other in everywhere for name, g in other.given.items() if g.any()}
+    telling = {name: g for name, g in open_names.items() if g.any() or name not in nonzero}
+    out = on_the_way_out(telling, results, trial.answer.called, sizes_of(trial), rtol)
     settled = {label for finding in out for label in finding.gradients}
     return out, {name: g for name, g in open_names.items() if trial.answer.called.get(name, f"d{name}") not in settled}
 

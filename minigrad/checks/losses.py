@@ -36,7 +36,7 @@ def losses(traces: Traces, plan: Mapping[str, tuple[str, Any]]) -> list[str]:
     """
     single = [name for name, lines in traces.outputs.items() if not isinstance(lines, list) and lines.value.size == 1]
     called = [name for name in traces.outputs if LOSS.match(name)]
-    wanted = {what[0] if kind == "part" else what for kind, what in plan.values()}
+    wanted = {what[0] if kind == "part" else what for kind, what in plan.values() if kind != "value"}
     found = [name for name in called if name in single] or [name for name in single if name not in wanted] or single or called
     if not found:
         raise ArgumentError(

@@ -179,7 +179,12 @@ def returned_names(function: Any) -> list[str | None] | None:
     value = _returned(function)[0]
     if value is None:
         return None
-    return [_called(function, part) for part in (value.elts if isinstance(value, ast.Tuple | ast.List) else [value])]
+    parts = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+    whole = {part.id for part in parts if isinstance(part, ast.Name)}  # of cs and cs[-1], cs is called cs
+    called = [_called(function, part) for part in parts]
+    return [
+        None if name in whole and not isinstance(part, ast.Name) else name for name, part in zip(called, parts, strict=True)
+    ]
 
 
 def _called(function: Any, part: ast.AST) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from minigrad.checks import names
@@ -10,7 +10,7 @@ from minigrad.checks.containers import found_in
 from minigrad.checks.tracing import Traced
 from minigrad.errors import ArgumentError
 
-__all__ = ["learnt", "lines_of", "where_stored"]
+__all__ = ["learnt", "lines_of", "stored_in", "where_stored"]
 
 
 def where_stored(arguments: dict[str, Any], wanted: Iterable[Any], called: str) -> dict[str, str]:
@@ -24,8 +24,7 @@ def where_stored(arguments: dict[str, Any], wanted: Iterable[Any], called: str) 
     Raises:
         ArgumentError: nothing that it stored is called so.
     """
-    made = found_in(arguments, lambda value: isinstance(value, Traced) and value.line.op not in ("argument", "constant"))
-    last = {path.rpartition(".")[2]: path for path in made}
+    last = _made(arguments)
     found = names.match([name for name in wanted if isinstance(name, str)], [*last], lambda a, b: True)
     if not found:
         raise ArgumentError(
@@ -33,6 +32,18 @@ def where_stored(arguments: dict[str, Any], wanted: Iterable[Any], called: str) 
             + (f"Say so: outputs=(…), of {sorted(last)}" if last else "It stores none in its arguments: let it return them")
         )
     return {name: last[where] for name, where in found.items()}
+
+
+def stored_in(arguments: dict[str, Any], wanted: Iterable[str], taken: Sequence[str]) -> dict[str, str]:
+    """What of that is ``wanted`` is an attribute that the forward pass has given a value: by its name, the path to it."""
+    last = {name: path for name, path in _made(arguments).items() if "[" not in path and name not in taken}
+    return {where: last[where] for where in names.match(wanted, [*last], lambda a, b: True).values()}
+
+
+def _made(arguments: dict[str, Any]) -> dict[str, str]:
+    """Where values of the forward pass are stored, by the last part of the path."""
+    made = found_in(arguments, lambda value: isinstance(value, Traced) and value.line.op not in ("argument", "constant"))
+    return {path.rpartition(".")[2]: path for path in made}
 
 
 def learnt(part: Any) -> str | None:

@@ -23,8 +23,9 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
     """
     parameters = names.parameters_of(adapter.backward)
     with replaced(adapter.users(), in_double_precision):
-        made = adapter.made(adapter.filled(lambda leaf: np.array(leaf.value, float)))
-    plain = adapter.named_outputs(made)
+        arguments = adapter.filled(lambda leaf: np.array(leaf.value, float))
+        made = adapter.made(arguments)
+    plain = adapter.outputs_of(made, arguments)
     caches = [name for name in plain if name not in traces.outputs]
     parts = _parts(adapter, plain)
     plan: dict[str, tuple[str, Any]] = {}
@@ -33,7 +34,9 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
         if name in adapter.declared_upstream:
             declared = adapter.declared_upstream[name]
             wanted = isinstance(declared, str) and declared in traces.outputs and not (
-                _is_called(name, declared) or _beside_its_gradient(name, adapter.declared_upstream)
+                _is_called(name, declared)
+                or _beside_its_gradient(name, adapter.declared_upstream)
+                or _beside_a_loss(name, declared, traces)
             )
             kind = "upstream" if wanted else "output" if isinstance(declared, str) and declared in plain else "argument"
             if not isinstance(declared, str):
@@ -88,6 +91,12 @@ def _beside_its_gradient(name: str, declared: dict[str, Any]) -> bool:
     return not _for_a_gradient(name) and any(
         _for_a_gradient(other) for other, what in declared.items() if other != name and what == declared[name]
     )
+
+
+def _beside_a_loss(name: str, declared: str, traces: Traces) -> bool:
+    """Whether a parameter wants an output and not its gradient: it is not called as one is, and what arrives is a loss's."""
+    losses = [other for other, line in traces.outputs.items() if not isinstance(line, list) and not line.value.ndim]
+    return bool(losses) and declared not in losses and not _for_a_gradient(name) and not names.says_gradient(name)
 
 
 def _of_a_loss(name: str) -> str:

@@ -50,7 +50,8 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
     ``places`` are those of the code that the example reaches once at each step, but for so many steps ``apart`` at the start.
     """
     for only_long, one_hot in itertools.product((False, True), (True, False)):
-        arguments = {name: _cut(value, steps, few, only_long, one_hot) for name, value in adapter.arguments.items()}
+        kept: dict[int, Any] = {}
+        arguments = {name: _cut(value, steps, few, only_long, one_hot, kept) for name, value in adapter.arguments.items()}
         shorter = adapter.with_arguments(arguments)
         classes = {leaf.path for leaf in adapter.leaves if _is_one_hot(leaf.value)}
         if any(leaf.path in classes and not _is_one_hot(leaf.value) for leaf in shorter.leaves):
@@ -69,8 +70,17 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
     return None
 
 
-def _cut(value: Any, steps: int, few: int, only_long: bool, one_hot: bool) -> Any:
-    """``value`` with axes and lists of ``steps`` entries cut to ``few``, but not the classes of what is ``one_hot``."""
+def _cut(value: Any, steps: int, few: int, only_long: bool, one_hot: bool, kept: dict[int, Any]) -> Any:
+    """``value`` with axes and lists of ``steps`` entries cut to ``few``, but not the classes of what is ``one_hot``.
+
+    What is met again is the same: weights that have a name, and stand in a dict as well.
+    """
+    if id(value) not in kept:
+        kept[id(value)] = _cut_anew(value, steps, few, only_long, one_hot, kept)
+    return kept[id(value)]
+
+
+def _cut_anew(value: Any, steps: int, few: int, only_long: bool, one_hot: bool, kept: dict[int, Any]) -> Any:
     if isinstance(value, Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):
@@ -85,9 +95,9 @@ def _cut(value: Any, steps: int, few: int, only_long: bool, one_hot: bool) -> An
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         if len(value) == steps and all(isinstance(part, int | float | np.ndarray | np.integer) for part in value):
             return value[:few]
-        return type(value)(_cut(part, steps, few, only_long, one_hot) for part in value)
+        return type(value)(_cut(part, steps, few, only_long, one_hot, kept) for part in value)
     if isinstance(value, dict):
-        return {key: _cut(part, steps, few, only_long, one_hot) for key, part in value.items()}
+        return {key: _cut(part, steps, few, only_long, one_hot, kept) for key, part in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and value == steps:
         return few
     if hasattr(value, "__dict__") and not isinstance(value, type):

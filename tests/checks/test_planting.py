@@ -75,6 +75,7 @@ def test_a_mistake_planted_in_an_rnn_is_named_in_any_layout(kind: str) -> None:
         ("gated rnn", "activation derivative of the other curve", 0),
         ("lstm", "activation derivative of c, not of tanh c", 0),
         ("MinimalGated", "path missing", -1),
+        ("MinimalGated", "sum without the product", 0),
     ],
 )
 def test_a_mistake_planted_in_a_gate_is_named(cell: str, kind: str, place: int) -> None:

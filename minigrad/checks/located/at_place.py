@@ -78,7 +78,7 @@ class At:
         return 0.0
 
     def _known(self, marks: Array, total: float, size: int) -> Array:
-        known = self.truths.among_whole if self.whole else self.truths.known
+        known = self.truths.all_of_it if self.whole else self.truths.known
         return known(marks, size) | (known(marks + total, size) if total else False)
 
     def edits(self) -> Iterator[tuple[Any, Edit]]:
@@ -89,7 +89,8 @@ class At:
             found = [value[None] for value in values if value is not None]
             if len(found) == len(values):
                 lost = LOST * (text in self.terms or self._is_turned_round(text))
-                yield from self._tried(np.array([-1.0]), found, lambda k, text=text: text, lost)  # type: ignore[misc]
+                for mark, edit in self._tried(np.array([-1.0]), found, lambda k, text=text: text, lost):  # type: ignore[misc]
+                    yield mark, edit._replace(less=not self.right)
         if isinstance(self.place.node, ast.Constant):
             return
         yield from self._scaled()

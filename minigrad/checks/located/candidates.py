@@ -16,9 +16,10 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.located.at_place import At, LostError
+from minigrad.checks.located.derived import derived
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.functions import CHANGING
-from minigrad.checks.located.kinds import LEFT, factors_of
+from minigrad.checks.located.kinds import CURVE, LEFT, factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
@@ -86,7 +87,9 @@ def everywhere(edits: Sequence[Edit]) -> Iterator[Edit]:
     for edit in edits:
         if len(edit.places) == 1 and isinstance(edit.places[0][0], ast.expr):
             ((node, text),) = edit.places
-            alike[edit.function.function, edit.function.segment(node), text].append(edit)
+            same = alike[edit.function.function, edit.function.segment(node), text]
+            if all(other.places[0][0] is not node for other in same):
+                same.append(edit)
     for same in alike.values():
         if len(same) > 1:
             places = [place for edit in same for place in edit.places]
@@ -104,6 +107,7 @@ def at_places(
     early: int = EARLY,
     whole: bool = False,
     late: Callable[[], bool] = lambda: False,
+    anew: bool = False,
 ) -> Iterator[Edit]:
     """What could stand in places of one statement, each result once.
 
@@ -116,6 +120,7 @@ def at_places(
         early: at so many of the first visits the statement has to give such a part.
         whole: where it gives a part already it has to give a whole gradient.
         late: whether to stop.
+        anew: whether the statement may be written anew.
     """
     statement = places[0].statement
     alike = _of_one_shape(places[0].function, statement, visits)
@@ -127,6 +132,7 @@ def at_places(
     itself = tuple(f" {sign} {name}" for name in named for sign in "+-") or ("\n",)
     written = places[0].function.segment(statement)
     best: dict[tuple[ast.expr, Any], Edit] = {}
+    in_slopes = {node for place in places for node in _inside_slope(place, at_hand, truths)}
     for place in places:
         if late():
             break
@@ -139,11 +145,41 @@ def at_places(
             itself_again = text.endswith(itself) and text not in written
             if itself_again or text in named or _is_rewritten(text) or _is_awkward(place, text):
                 continue
+            if place.node in in_slopes:
+                edit = edit._replace(cost=edit.cost + SLOPE)
             other = best.get((place.outlet, mark))
             if other is None or _order(other) > _order(edit):
                 best[place.outlet, mark] = edit
     yield from best.values()
     yield from _renamed(places, at_hand, truths, early, whole, late)
+    if anew and not late():
+        already = {_whole(edit, outlet) for (outlet, _), edit in best.items()}
+        yield from (e for e in derived(places, at_hand, truths.chain, early) if _whole(e, e.places[0][0]) not in already)
+
+
+def _inside_slope(place: Place, at_hand: AtHand, truths: Truths) -> Iterator[ast.AST]:
+    """What stands inside of the derivative of an activation that is right: y in y * (1 - y)."""
+    text = place.function.segment(place.node)
+    if isinstance(place.node, ast.BinOp) and CURVE.match(_spaced(text)):
+        code = compiled(text)
+        value = None if code is None else evaluated(code, at_hand.space, at_hand.visits[0])
+        if value is not None and truths.is_of_forward(value):
+            yield from (node for node in ast.walk(place.node) if node is not place.node)
+
+
+def _spaced(text: str) -> str:
+    return ast.unparse(ast.parse(text.strip(), mode="eval"))
+
+
+SLOPE = 0.6
+"""What it costs beside to change something in the derivative of an activation so that it is none."""
+
+
+def _whole(edit: Edit, outlet: ast.AST) -> str:
+    """An array as an edit has it, however it is written."""
+    ((node, text),) = edit.places
+    text = text if node is outlet else edit.function.segment(outlet, [(node, f"({text})")])
+    return ast.unparse(ast.parse(text.strip(), mode="eval"))
 
 
 def _of_one_shape(function: Written, statement: ast.stmt, visits: Sequence[Visit]) -> list[Visit]:

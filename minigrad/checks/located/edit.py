@@ -27,6 +27,8 @@ class Edit(NamedTuple):
         kind: what kind of mistake that corrects, where that is known already; "" otherwise.
         hit: 1 if the statement then gives what is known to be a gradient or a part of one, and did not before; 0.5 if it did.
         after: a line that is put behind the statement.
+        anew: whether something is written as the derivation has it, whatever stood there.
+        less: whether there is nothing new in a line that gives no gradient: a term less, another sign.
     """
 
     function: Written
@@ -36,6 +38,8 @@ class Edit(NamedTuple):
     kind: str = ""
     hit: float = 0.0
     after: str = ""
+    anew: bool = False
+    less: bool = False
 
     @property
     def rank(self) -> float:

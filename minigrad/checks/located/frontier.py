@@ -40,6 +40,9 @@ class Seen(NamedTuple):
         reads: the gradients that it is computed from.
         mark: that of its value, where it computes something and hands nothing on; else 0.
         misnamed: whether its value is a gradient, but not that which its name says.
+        made: the mark of its value at its first visit, whatever it does.
+        given: the marks of what it is computed from at its second.
+        odd: whether it is called as the gradient of something in the forward pass, and is the gradient of something else.
     """
 
     function: Written
@@ -49,6 +52,9 @@ class Seen(NamedTuple):
     reads: tuple[str, ...]
     mark: float = 0.0
     misnamed: bool = False
+    made: float = 0.0
+    given: tuple[float, ...] = ()
+    odd: bool = False
 
 
 def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> list[Seen]:
@@ -56,6 +62,7 @@ def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Vis
     owner = {statement: f for f in functions for statement in f.statements}
     made = {function: _made_of_gradients(function, _gradients_in(function, seen, truths)) for function in functions}
     within = {statement for function in functions for statement in back_from_each_step(function)}
+    slopes = {function: _slopes(function) for function in functions}
     unfinished = _unfinished(functions)
     found = []
     for statement, visits in seen.items():
@@ -66,9 +73,8 @@ def looked_at(functions: Sequence[Written], seen: Mapping[ast.stmt, Sequence[Vis
         value = statement.value if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) else None
         if value is not None and statement in owner and not _is_update(statement):
             function = owner[statement]
-            inner = statement in within
-            early = visits[: LONG if inner else EARLY]
-            line = _looked_at(function, statement, value, early, truths, made[function], inner)
+            inner, names_in = statement in within, (made[function], slopes[function])
+            line = _looked_at(function, statement, value, visits[: LONG if inner else EARLY], truths, *names_in, inner)
             found += [line] if line is not None else []
     return found
 
@@ -103,6 +109,21 @@ def _made_of_gradients(function: Written, known: Iterator[str]) -> frozenset[str
     return frozenset(found)
 
 
+def _slopes(function: Written) -> frozenset[str]:
+    """The names of derivatives of one step, ``dh_dc = o * (1 - np.tanh(c)**2)``: a gradient is multiplied by them."""
+    nodes = list(ast.walk(function.tree))
+    lines = [n for n in nodes if isinstance(n, ast.Assign) and len(n.targets) == 1 and _is_gradient(n.targets[0])]
+    local = {_name(n.targets[0]) for n in lines if not any(map(_is_gradient, _parts(n.value)))}
+    local -= {_name(n.targets[0]) for n in lines if any(map(_is_gradient, _parts(n.value)))}
+    found: set[str] = set()
+    for product in (n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult)):
+        sides = [list(_parts(side)) for side in (product.left, product.right)]
+        for one, other in (sides, sides[::-1]):
+            if any(_is_gradient(part) and _name(part) not in local for part in other):
+                found |= {_name(part) for part in one} & local
+    return frozenset(found - {""})
+
+
 def _unfinished(functions: Sequence[Written]) -> dict[ast.stmt, bool]:
     """The lines by which a gradient is made that is changed in place, ``dy = p; dy[k] -= 1``; True for the last of each."""
     found: dict[ast.stmt, bool] = {}
@@ -131,8 +152,11 @@ def _base(node: ast.AST | None) -> str:
 def _in_place(
     function: Written, statement: ast.stmt, visits: Sequence[Visit], truths: Truths, last: bool
 ) -> Seen | None:
-    """A line that is one of several by which a gradient is made: it is known by what the last of them leaves."""
-    known, name = WHOLE, _base(_target(statement))
+    """A line that is one of several by which a gradient is made: it is known by what the last of them leaves.
+
+    The others may leave anything, and are looked at with the last.
+    """
+    how, name = [], _base(_target(statement))
     for visit in visits if last else ():
         after = {**visit, name: np.array(visit.get(name))}
         try:
@@ -142,8 +166,10 @@ def _in_place(
         value = np.asarray(after[name])
         if value.dtype.kind != "f" or value.size < 2:
             return None
-        known = min(known, _known(value, 0.0, truths))
-    return Seen(function, statement, known, len(visits), ()) if last else None
+        how.append(_known(value, 0.0, truths))
+    known = how[0] if how else WHOLE
+    clean = max(next((k for k, now in enumerate(how) if not now), len(how)), 1)  # wrong later on: it has come back to it
+    return Seen(function, statement, known, clean, ())
 
 
 def _looked_at(
@@ -153,11 +179,14 @@ def _looked_at(
     visits: Sequence[Visit],
     truths: Truths,
     made: frozenset[str],
+    slopes: frozenset[str],
     in_parts: bool = False,
 ) -> Seen | None:
+    if _name(_target(statement) or ast.Pass()) in slopes:
+        return None
     known, clean, gradient = WHOLE, 0, _is_gradient(_target(statement))
     least: list[int] = []
-    parts = [part for part in _parts(value) if _is_gradient(part) or _name(part) in made]
+    parts = [part for part in _parts(value) if _name(part) not in slopes and (_is_gradient(part) or _name(part) in made)]
     nothing = 0
     for number, visit in enumerate(visits):
         result = _spread(function, statement, _value(function, value, visit), visit)
@@ -176,12 +205,12 @@ def _looked_at(
         if truths.is_of_forward(result) and all(truths.is_of_forward(array) for array in given):
             return None  # g = cache["g"], a gate; or a line of the forward pass: loss += diff * diff
         gradient = gradient or bool(given)
-        how = [_how_read(array, truths) for array in arrays]
+        how = [_how_read(array, truths) for array in [*arrays, *_added_to(function, statement, visit)]]
         least = least or how
         now = _known(result, _before(function, statement, visit, result), truths)
         hidden = not now and any(array is None for array in arrays)  # np.stack(dxs) is as wrong as what was put into dxs
         if not hidden and UNKNOWN not in how and all(
-            x >= y or in_parts or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=True)
+            x >= y or in_parts or isinstance(part, ast.Subscript) for part, x, y in zip(parts, how, least, strict=False)
         ):
             clean += clean == number
         if not number or clean > number:
@@ -191,8 +220,15 @@ def _looked_at(
     reads = tuple(function.segment(part) for part in parts)
     if nothing == len(visits):  # where all that arrives is 0, something is missing
         return Seen(function, statement, UNKNOWN, 1, reads) if gradient and reads and nothing > 1 else None
-    mark = 0.0 if isinstance(value, HANDED_ON) or not visits else _mark(_value(function, value, visits[0]))
-    return Seen(function, statement, known, clean, reads, mark, misnamed) if gradient else None
+    first = _mark(_value(function, value, visits[0])) if visits else 0.0
+    mark = 0.0 if isinstance(value, HANDED_ON) else first
+    later: list[float] = []
+    for visit in visits[1:EARLY]:
+        read = [*(_value(function, part, visit) for part in parts), *_added_to(function, statement, visit)]
+        later = [_mark(array) for array in read]
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    odd = known == WHOLE and isinstance(target, ast.Name) and truths.is_odd(target.id, first)
+    return Seen(function, statement, known, clean, reads, mark, misnamed, first, tuple(later), odd) if gradient else None
 
 
 def _is_named_so(function: Written, statement: ast.stmt, visits: Sequence[Visit], truths: Truths) -> bool:
@@ -273,6 +309,14 @@ def _spread(function: Written, statement: ast.stmt, result: Array | None, visit:
         return result
     value = _value(function, statement.target, visit)
     return result if value is None or value.size < 2 else np.broadcast_to(result.reshape(()), value.shape)
+
+
+def _added_to(function: Written, statement: ast.stmt, visit: Visit) -> list[Array | None]:
+    """What a line adds to, where that has come from elsewhere: a parameter, ``dc += dh * o``."""
+    target = statement.target if isinstance(statement, ast.AugAssign) else None
+    if not isinstance(target, ast.Name) or target.id not in {arg.arg for arg in function.tree.args.args}:
+        return []
+    return [_value(function, target, visit)]
 
 
 def _before(function: Written, statement: ast.stmt, visit: Visit, result: Array) -> float:

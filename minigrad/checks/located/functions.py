@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -57,15 +57,26 @@ def formulas(users: Sequence[Any]) -> frozenset[str]:
 
 
 def is_pure(
-    function: Written, functions: Mapping[FunctionType, Written], methods: frozenset[str]
+    function: Written,
+    functions: Mapping[FunctionType, Written],
+    methods: frozenset[str],
+    variables: Mapping[str, Any] | None = None,
 ) -> Callable[[ast.Call], bool]:
-    """Whether a call in a function can be made beside, since it changes nothing; ``methods`` are those that do not."""
+    """Whether a call in a function can be made beside, since it changes nothing; ``methods`` are those that do not.
+
+    With the ``variables`` of the function it can be told which of several methods of one name is called.
+    """
     space = function.function.__globals__
 
     def pure(call: ast.Call) -> bool:
         called = call.func
         if isinstance(called, ast.Attribute):
-            return called.attr in methods or (hasattr(np, called.attr) and called.attr not in CHANGING)
+            if called.attr in methods or (hasattr(np, called.attr) and called.attr not in CHANGING):
+                return True
+            if call.args or call.keywords:
+                return False
+            method = _method(function.segment(called), space, variables or {})  # what an object has: self.act.slope()
+            return method is not None and _is_formula(method.tree)
         value = space.get(called.id) if isinstance(called, ast.Name) else None
         if isinstance(value, FunctionType) and value in functions:
             return _is_formula(functions[value].tree)
@@ -74,6 +85,15 @@ def is_pure(
         )
 
     return pure
+
+
+def _method(text: str, space: dict[str, Any], variables: Mapping[str, Any]) -> Written | None:
+    """A method of the user's, where that is what a text stands for."""
+    try:
+        method = eval(text, space, dict(variables)) if text.replace(".", "").isidentifier() else None
+    except Exception:
+        return None
+    return written(method.__func__) if isinstance(method, MethodType) and isinstance(method.__func__, FunctionType) else None
 
 
 def _is_formula(tree: ast.FunctionDef) -> bool:

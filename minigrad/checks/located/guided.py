@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, looked_at, target_of
+from minigrad.checks.located.kinds import IN_ORDER
 from minigrad.checks.located.made import where_made
 from minigrad.checks.located.missing import at_the_first_step, missing_lines
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
+from minigrad.checks.located.truths import CLOSE
 from minigrad.checks.located.trying import switchable
 from minigrad.checks.located.watching import EARLY
 from minigrad.checks.located.written import Written, running_as
@@ -28,12 +30,14 @@ from minigrad.checks.trial import Trial
 if TYPE_CHECKING:
     from minigrad.checks.located.search import Search
 
-__all__ = ["guided"]
+__all__ = ["guided", "odd_lines"]
 
 DEPTH = 10
 BEAM = 3
 STATES, FRUITLESS = 24, 12
 """So many states are gone on from, the best first; and so many since more gradients were right."""
+OTHERS = 3
+"""So many more where lines have to be written anew: perhaps less would do."""
 FIRST = 5
 """So many lines that give no whole gradient are looked at."""
 FEW, MANY = 60, 600
@@ -41,6 +45,8 @@ FEW, MANY = 60, 600
 STEPS = (ast.For, ast.If)
 """What says at which steps something is done: there is little to try, and much depends on it."""
 ADDED = "overwritten, not accumulated"
+ANEW = 3
+"""So many lines more a line that is written anew has to make right."""
 COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
@@ -52,19 +58,27 @@ def guided(search: Search, start: State, patient: bool = False) -> tuple[list[St
     """
     waiting: list[tuple[Any, int, State]] = [((), 0, start)]
     best: tuple[Any, int, State] = ((0,), 1, start)
+    found, last, tried = list[State](), STATES, 0
     for number in itertools.count(1):
-        if not waiting or number > (STATES if patient else best[1] + FRUITLESS) or search.late():
+        if not waiting or tried > min(last, STATES if patient else best[1] + FRUITLESS) or search.late():
             break
         _, _, state = heapq.heappop(waiting)
+        anew = [edit for edit in found[0].edits if edit.anew] if found else []
+        if found and (len(state.edits) >= len(found[0].edits) or any(edit in anew for edit in state.edits)):
+            continue
+        tried += 1
         done, further = _advanced(search, state, patient)
-        if done:
-            return done, done[0]
+        plain = [other for other in done if not any(edit.anew for edit in other.edits)]
+        if plain or (done and len(done[0].edits) == 1):
+            return plain or done, (plain or done)[0]
+        if done and not found:  # what is written anew can make up for a line that was corrected to something else
+            found, last = done, tried + OTHERS
         for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
             if key[0] < best[0][0]:
-                best = key, number, following
+                best = key, tried, following
             if len(state.edits) < DEPTH - 1:
                 heapq.heappush(waiting, (key, number * BEAM + k, following))
-    return [], best[2]
+    return found, found[0] if found else best[2]
 
 
 def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State], list[tuple[Any, State]]]:
@@ -80,7 +94,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         idle = _idle_loops(search, functions, trial) if not kept else []
     lines = looked_at(functions, seen, search.truths)
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
-    missing = [*missing_lines(search, state, seen), *at_the_first_step(search, state, seen)]
+    missing = [*missing_lines(search, state, seen), *at_the_first_step(search, state, seen), *search.handed_back(state, seen)]
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
     if kept and not lost:
         done = _tried(search, state, seen, [], trial, kept, True, None, missing)[0] if missing else []
@@ -111,6 +125,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
             following = state.with_edit(where_made(search, state, edit, trial))
             wrong = _wrong(search, following)
             compared += math.isfinite(wrong)
+            wrong += ANEW * edit.anew
             if wrong < _missing(lines) + bool(idle) or -gained > len(kept):  # a loop that runs at last has no better lines yet
                 further.append(((gained, wrong, rank), following))
         if further and (number or not patient):
@@ -151,17 +166,41 @@ def _groups(first: list[Seen], lines: Sequence[Seen], calls: Sequence[Seen]) -> 
     """
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     same = [x for x in lines if first and x not in first[:1] and places[x.statement] == places[first[0].statement]]
-    needed = Counter((line.function, name) for line in first for name in set(line.reads))
+    needed = Counter(maker for line in first for name in set(line.reads) for maker in _makers(line, name, lines, places))
     idle = [x for x in lines if first and x.function is first[0].function and _is_idle(first[0], x)]
     made = {place for x in idle if (place := places[x.statement])[1] in first[0].reads}
-    shared = [x for x in lines if x not in first and needed[places[x.statement]] > 1]
+    shared = [x for x in lines if x not in first and needed[x.statement] > 1]
     shared += [x for x in lines if places[x.statement] in made and x not in shared]
-    shared += [x for x in calls if first and _is_handed(first[0], x)]
-    shared = [x for x in shared if x not in first[:1] and x not in same]
-    yield [*first[:1], *same, *shared]
-    rest = [x for x in first[1:] if x not in same]
+    marks = Counter(f"{line.mark:.9e}" for line in lines if line.mark)
+    for x in lines if first else ():
+        makes = any(x.statement in _makers(y, name, lines, places) for y in first[:2] for name in y.reads)
+        if x not in shared and (_is_made_by(first[0], x) or (makes and (x.odd or marks[f"{x.mark:.9e}"] > 1))):
+            shared.append(x._replace(odd=True))  # it gives a gradient, but another has that already, or another is called so
+    begin = first[:1]
+    if begin and begin[0].known == PART:  # a part may be all that it is to be: the first that is wrong, too, is looked at
+        begin += [x for x in first[1:] if x.known == UNKNOWN and x not in same][:1]
+    shared += [x for x in calls if any(_is_handed(line, x) for line in begin)]
+    apart = {x.statement for x in (*first[:1], *same)}
+    shared = [x for x in shared if x.statement not in apart]
+    yield [*begin, *same, *shared]
+    rest = [x for x in first if x not in begin and x not in same]
     yield rest[:2]
     yield rest[2:]
+
+
+def _makers(
+    line: Seen, name: str, lines: Sequence[Seen], places: Mapping[ast.stmt, tuple[Written, str]]
+) -> list[ast.stmt]:
+    """The lines that give a name its value for a line: the last before it that sets it, and all that add to it since."""
+    writing = [x.statement for x in lines if places[x.statement] == (line.function, name)]
+    before = [statement for statement in writing if statement.lineno < line.statement.lineno] or writing
+    begin = max((k for k, statement in enumerate(before) if isinstance(statement, ast.Assign)), default=0)
+    return before[begin:]
+
+
+def _is_made_by(first: Seen, maker: Seen) -> bool:
+    """Whether a line has made, a step before, what the first wrong one computes with: wherever it was handed on."""
+    return any(abs(maker.made - read) <= CLOSE * abs(read) for read in first.given if read) and maker is not first
 
 
 def _is_idle(first: Seen, maker: Seen) -> bool:
@@ -195,10 +234,11 @@ def _calls(state: State, seen: Mapping[ast.stmt, Any]) -> list[Seen]:
     """Where gradients are handed to another of the functions."""
     names = {function.tree.name for function in state.functions.values()}
     return [
-        Seen(function, statement, WHOLE, EARLY, ())
+        Seen(function, statement, WHOLE, clean, ())
         for function in state.functions.values()
         for statement, _ in all_statements(function.tree)
         if statement in seen and not hasattr(statement, "body") and _called(function, statement) & names
+        for clean in (EARLY, 1)  # later it may be wrong
     ]
 
 
@@ -253,9 +293,11 @@ def _tried(
 
 
 def _is_likely(edit: Edit) -> bool:
-    """Whether an edit is tried early whatever it costs: it gives a gradient, or has another name in the place of one."""
+    """Whether an edit is tried early whatever it costs: it gives a gradient, has another name in a place, or is one of few."""
     renamed = all(isinstance(node, ast.Name) and text.isidentifier() for node, text in edit.places) and bool(edit.places)
-    return edit.hit == 1 or isinstance(edit.statement, STEPS) or edit.kind == ADDED or renamed
+    exchanged = len(edit.places) == 2 and edit.kind in (IN_ORDER, "parts in the wrong order")
+    few = edit.less or exchanged or isinstance(edit.statement, STEPS) or edit.kind == ADDED
+    return edit.hit == 1 or few or renamed
 
 
 def _is_of_last_step(edit: Edit) -> bool:
@@ -270,6 +312,16 @@ def _is_of_last_step(edit: Edit) -> bool:
     products = [n for _, text in edit.places for n in ast.walk(ast.parse(text)) if isinstance(n, ast.BinOp)]
     products = [n for n in products if isinstance(n.op, ast.MatMult | ast.Mult)]
     return bool(inside) and any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
+
+
+def odd_lines(search: Search, state: State) -> int:
+    """How many lines give a gradient that another line gives already, or that another name is of."""
+    functions = list(state.functions.values())
+    with running_as(state.codes()):
+        seen = search.watched(functions, search.trials[-1], last=False)
+    lines = looked_at(functions, seen, search.truths)
+    marks = [f"{line.mark:.9e}" for line in lines if line.known and line.mark]
+    return sum(line.odd for line in lines) + len(marks) - len(set(marks))
 
 
 def _wrong(search: Search, state: State) -> float:

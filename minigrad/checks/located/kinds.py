@@ -40,6 +40,8 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
         return "factor" if divided else hint or "a line too many", f"`{line.old}` does not belong there"
     if not line.old:
         carries = " = " in line.new and "+=" not in line.new
+        if carries and new is not None and _is_handed_on(line, _assigned(new)):
+            return "factor missing", f"`{line.new}` is missing: {_assigned(new)} goes on to the step before as it is"
         return ("state gradient not carried" if carries else "never computed"), f"`{line.new}` is missing"
     assert old is not None
     assert new is not None
@@ -102,6 +104,13 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
     if len({kind for kind, _ in said}) == 1:
         return said[0][0], "; ".join(words for _, words in said)
     return hint or "several terms", "; ".join(words for _, words in said)
+
+
+def _is_handed_on(line: Line, name: str) -> bool:
+    """Whether the loop at whose end a line is missing gives the name a value elsewhere."""
+    loops = [node for node in ast.walk(line.function.tree) if isinstance(node, ast.For) and node.body[-1] is line.statement]
+    stored = [n.id for n in ast.walk(loops[-1]) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)] if loops else []
+    return name in stored
 
 
 def _one_of_several(old: ast.AST, new: ast.AST) -> tuple[ast.AST, ast.AST]:

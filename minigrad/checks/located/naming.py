@@ -11,6 +11,7 @@ from minigrad.checks import names
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.finding import Finding
 from minigrad.checks.located.edit import WRAPS
+from minigrad.checks.located.guided import odd_lines
 from minigrad.checks.located.kinds import IN_ORDER, kind_of
 from minigrad.checks.located.lines import Line, corrected_by, lines_between
 from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
@@ -22,6 +23,8 @@ __all__ = ["located"]
 
 MOST = 12
 """So many lines are said to be wrong at most."""
+ODD = 0.5
+"""What counts against a correction for each line that gives another gradient than its name says even then."""
 EVERY = 4
 """Of so many lines it is tried whether some of them would do."""
 
@@ -47,6 +50,7 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
             lines = _least(search, originals, _lines(originals, state))
             if lines and len(lines) <= MOST:
                 cost = sum(edit.rank for edit in state.edits) + sum(map(_awkward, lines))
+                cost += ODD * odd_lines(search, state) if len(states) > 1 else 0
                 options.append(
                     ((len(lines), round(cost, 1), sum(len(line.new) - len(line.old) for line in lines)), state, lines)
                 )

@@ -110,8 +110,10 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
 def held(function: Written, variables: Mapping[str, Any]) -> Iterator[Phrase]:
     """Arrays that an object or a dict of his holds and the function does not mention: self.c_prev, cache["c_prev"].
 
-    And arrays that global names stand for, however they are mentioned.
+    And arrays that global names stand for, however they are mentioned; of a list, or a dict by steps, those at the indices
+    that the function has for others: self.f_gates[t].
     """
+    indices = dict.fromkeys(_steps_in(function))
     for name, value in variables.items():
         if names.is_gradient(name):
             continue
@@ -123,11 +125,25 @@ def held(function: Written, variables: Mapping[str, Any]) -> Iterator[Phrase]:
         if not isinstance(value, np.ndarray | dict | list | tuple):
             inner = {f"{name}.{key}": part for key, part in getattr(value, "__dict__", {}).items()}
         for text, part in inner.items():
-            is_array = isinstance(part, np.ndarray) and part.dtype.kind == "f" and part.size > 1
-            wanted = isinstance(part, float) or (is_array and not names.is_gradient(BASE.sub("", text)))  # dt is a number
-            is_new = wanted and text not in function.text
-            if (code := compiled(text) if is_new else None) is not None:
-                yield Phrase(text, code, 1)
+            if text in function.text or (names.is_gradient(BASE.sub("", text)) and not isinstance(part, float)):
+                continue
+            found = [text] if _is_real(part) or isinstance(part, float) else []  # dt is a number
+            if isinstance(part, list | dict) and any(map(_is_real, part.values() if isinstance(part, dict) else part)):
+                found = [f"{text}[{index}]" for index in indices]
+            for each in found:
+                if (code := compiled(each)) is not None:
+                    yield Phrase(each, code, 1)
+
+
+def _is_real(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "f" and part.size > 1
+
+
+def _steps_in(function: Written) -> Iterator[str]:
+    """The names by which the function takes something out of lists, ``t`` of ``hs[t]``."""
+    for node in ast.walk(function.tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name):
+            yield node.slice.id
 
 
 def _around(function: Written, node: ast.expr) -> Iterator[tuple[str, CodeType]]:

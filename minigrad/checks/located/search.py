@@ -13,14 +13,16 @@ from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import at_places, everywhere, of_statements
+from minigrad.checks.located.derived import handed_back
 from minigrad.checks.located.edit import Edit, bracketed
-from minigrad.checks.located.frontier import Seen, looked_at
+from minigrad.checks.located.frontier import PART, UNKNOWN, Seen, looked_at
 from minigrad.checks.located.functions import editable, formulas, is_pure
 from minigrad.checks.located.guided import guided
 from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.made import where_made
 from minigrad.checks.located.phrases import Phrase, held, phrases
 from minigrad.checks.located.places import Place, places_of
+from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import Truths
@@ -112,7 +114,7 @@ class Search:
             done, further = self.extended(best)  # what is wrong at the last steps alone is no line that gives no gradient
             best = min(further, key=lambda entry: entry[0], default=(None, start))[1]
         done = done or guided(self, start, patient=True)[0]
-        if done and len(done[0].edits) > 1:
+        if done and sum(max(len(edit.places), 1) for edit in done[0].edits) > 1:
             done = self.extended(start, self.shared(originals, done[0]))[0] or done  # one correction is likelier than several
         if done or self.late():
             return originals, done
@@ -231,7 +233,8 @@ class Search:
         """The expressions in each statement that ran, function by function."""
         found = {}
         for function in state.functions.values():
-            pure = is_pure(function, state.functions, self.formulas)
+            ran = next((seen[statement][0] for statement, _ in all_statements(function.tree) if statement in seen), None)
+            pure = is_pure(function, state.functions, self.formulas, ran)
             for statement, _ in all_statements(function.tree):
                 if statement in seen:
                     found[statement] = list(places_of(function, statement, seen[statement][0], pure))
@@ -240,7 +243,7 @@ class Search:
     def phrases(self, function: Written, state: State, visit: Visit) -> list[Phrase]:
         """What is at hand in a function, as far as it can be computed beside; ``visit``: its variables somewhere in it."""
         if function not in self.known:
-            pure = is_pure(function, state.functions, self.formulas)
+            pure = is_pure(function, state.functions, self.formulas, visit)
             found = {phrase.text: phrase for phrase in (*held(function, visit), *phrases(function, self.truths.kinked))}
             self.known[function] = [
                 phrase
@@ -256,7 +259,10 @@ class Search:
         for line in lines:
             if here := places.get(line.statement):
                 known = self.phrases(line.function, state, seen[line.statement][0])
-                found += at_places(here, seen[line.statement], [], known, self.truths, line.clean or 1, True, self.late)
+                visits, anew = seen[line.statement], line.known == UNKNOWN or line.odd or _is_half(line)
+                zero = line.known == UNKNOWN and not line.made and line.clean > 1  # at the last step: what is wrong, perhaps
+                for early in (line.clean or 1, 1) if zero else (line.clean or 1,):
+                    found += at_places(here, visits, [], known, self.truths, early, True, self.late, anew)
         return [*found, *everywhere(found)]
 
     def twice(self, state: State, line: Seen, visits: list[Visit]) -> Iterator[Edit]:
@@ -281,6 +287,18 @@ class Search:
                         texts[text] = both
         yield from texts.values()
 
+    def handed_back(self, state: State, seen: dict[Any, list[Visit]]) -> list[Edit]:
+        """Lines that may be missing at the ends of loops."""
+        found: list[Edit] = []
+        for function in state.functions.values():
+            for statement, _ in all_statements(function.tree):
+                visits = seen.get(statement.body[-1], []) if isinstance(statement, ast.For) else []
+                if visits and isinstance(statement, ast.For) and not self.late():
+                    known = self.phrases(function, state, visits[0])
+                    at_hand = AtHand(function, known, visits, len(visits))
+                    found += handed_back(function, statement, at_hand, self.truths.chain)
+        return found
+
     def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:
         """Which gradients depend on each array in a statement, at its first visit and at the others."""
         outlets = [place for place in places if place.node is place.outlet]
@@ -300,6 +318,11 @@ class Search:
                     if visits() < 2:
                         break
         return found
+
+
+def _is_half(line: Seen) -> bool:
+    """Whether a line has a part of a gradient, where perhaps the whole should be: more than one term may be missing."""
+    return line.known == PART and isinstance(line.statement, ast.Assign)
 
 
 NUDGE = "__nudge__"

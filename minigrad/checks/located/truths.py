@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from minigrad.checks import names
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.naming import weights
 from minigrad.checks.run import plus
@@ -21,7 +23,7 @@ from minigrad.checks.trial import Trial
 from minigrad.guard import Array
 from minigrad.reporting import within
 
-__all__ = ["Truths", "marks_of"]
+__all__ = ["CLOSE", "Truths", "marks_of"]
 
 CLOSE = 1e-9
 TOTALS = ("add", "sub", "neg")
@@ -50,7 +52,9 @@ class Truths:
         self._found: dict[int, list[float]] = defaultdict(list)
         self._whole: dict[int, list[float]] = defaultdict(list)
         self._shares: dict[int, list[Array]] = defaultdict(list)  # of single losses, by the argument
+        self._back: dict[int, list[float]] = defaultdict(list)
         within({"all": "ignore"}, self._note_all)
+        self.back = {size: np.array(sorted(marks)) for size, marks in self._back.items()}
         self.sorted = {size: np.array(sorted(marks)) for size, marks in self._found.items()}
         self.whole = {size: np.array(sorted(marks)) for size, marks in self._whole.items()}
         forward: dict[int, list[float]] = defaultdict(list)
@@ -76,6 +80,10 @@ class Truths:
         """Which of these marks are those of whole gradients."""
         return _among(marks, self.whole.get(size))
 
+    def all_of_it(self, marks: Array, size: int) -> Array:
+        """Which of these marks are those of whole gradients, or of all that goes back to a state of the step before."""
+        return self.among_whole(marks, size) | _among(marks, self.back.get(size))
+
     def is_of_forward(self, value: Array) -> bool:
         """Whether the forward pass computes an array with these entries, or they are the slopes of an activation there."""
         return bool(_among(marks_of(value, value.ndim)[None], self.forward.get(value.size))[0])
@@ -89,6 +97,29 @@ class Truths:
         """Whether a mark is that of the gradient which is called so, or of a part of it; so is any if nothing is."""
         known = self._of.get((called, size))
         return known is None or bool(_among(np.array([mark]), known)[0])
+
+    def is_odd(self, called: str, mark: float) -> bool:
+        """Whether a name is that of the gradient of a value which the forward pass calls so, and the mark is not of that.
+
+        ``dr`` is the gradient of r, or of what r is the activation of; of a state, also what goes back to the step before.
+        """
+        name = names.stem(called)
+        if name == called or name not in self._by_name:
+            return False
+        return not _among(np.array([mark]), np.array(sorted(self._by_name[name])))[0]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[float]]:
+        """The marks of the gradients of all values, and of their parts, by what the forward pass calls the values."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for line in self.chain.lines:
+            if line.names and self.chain.live[line.number]:
+                marks = [*self._marks_of_parts(line)]
+                if line.op in ACTIVATIONS:
+                    marks += [*self._marks_of_parts(line.operands[0])]
+                for name in line.names:
+                    found[name] += marks
+        return dict(found)
 
     def _marks_of_parts(self, line: Line) -> Array:
         """The marks of the gradient of a line, and of its parts: those of each step, and of the steps so far."""
@@ -186,6 +217,8 @@ class Truths:
             sent = [part for part in here if part is not None and np.shape(part) == line.value.shape]
             if len(sent) > 1:
                 self._note(np.asarray(sum(sent)), crosses)
+            elif sent and crosses:  # all that goes to the step before, though it has one term alone
+                self._back[line.value.size] += [float(marks_of(np.asarray(sent[0]), np.ndim(sent[0])))]
         if len({time for time, _ in known}) > 1 and line.time == 0:
             known.sort(key=lambda entry: entry[0])
             for ordered in (known, known[::-1]):

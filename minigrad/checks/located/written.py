@@ -65,7 +65,10 @@ class Written:
         return around and not re.search(rb"[\w)\]]\($", before)
 
     def segment(self, node: ast.AST, places: Places = ()) -> str:
-        """The text of a node, with other texts in the place of some of the nodes in it."""
+        """The text of a node, with other texts in the place of some of the nodes in it.
+
+        An expression over several lines gets the brackets around it that its lines are held together by.
+        """
         begin, end = self._span(node)
         text = self._bytes
         parts, here = [], begin
@@ -73,7 +76,8 @@ class Written:
             start, stop = self._span(inner)
             parts += [text[here:start], new.encode()]
             here = stop
-        return b"".join([*parts, text[here:end]]).decode()
+        found = b"".join([*parts, text[here:end]]).decode()
+        return f"({found})" if "\n" in found and isinstance(node, ast.expr) and not _is_whole(found) else found
 
     def replaced(self, places: Places) -> Written:
         """The function with other texts in the place of some of its nodes."""
@@ -106,6 +110,15 @@ class Written:
 def placed(node: Node, at: ast.AST) -> Node:
     """A new node, and the new ones in it, at the place of another: Python compiles nothing that has none."""
     return ast.fix_missing_locations(ast.copy_location(node, at))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text over several lines can stand by itself."""
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        return False
+    return True
 
 
 def _moved_down(code: CodeType, lines: int) -> CodeType:

@@ -28,9 +28,12 @@ from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
 
-__all__ = ["at_places", "everywhere", "of_statements", "unpacked_otherwise"]
+__all__ = ["SLOPE", "at_places", "everywhere", "of_statements", "unpacked_otherwise"]
 
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
+
+SLOPE = 0.6
+"""What it costs beside to change something in the derivative of an activation so that it is none."""
 
 
 def of_statements(function: Written) -> Iterator[Edit]:
@@ -169,10 +172,6 @@ def _inside_slope(place: Place, at_hand: AtHand, truths: Truths) -> Iterator[ast
 
 def _spaced(text: str) -> str:
     return ast.unparse(ast.parse(text.strip(), mode="eval"))
-
-
-SLOPE = 0.6
-"""What it costs beside to change something in the derivative of an activation so that it is none."""
 
 
 def _whole(edit: Edit, outlet: ast.AST) -> str:

@@ -109,7 +109,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         others = None if number or idle else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
         added = () if number or idle else missing
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others, added)
-        wrong_line = group[0] if patient and lost and not number and not idle and group else None
+        wrong_line = next((line for line in group if line.known == UNKNOWN), None) if patient and lost and not number else None
         if wrong_line is not None and not done:
             both = list(search.twice(state, wrong_line, seen[wrong_line.statement]))
             done, twice = _tried(search, state, seen, (), trial, kept, True, None, both)

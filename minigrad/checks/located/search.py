@@ -12,7 +12,7 @@ from typing import Any
 from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
-from minigrad.checks.located.candidates import at_places, everywhere, of_statements
+from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, of_statements
 from minigrad.checks.located.derived import handed_back
 from minigrad.checks.located.edit import Edit, bracketed
 from minigrad.checks.located.frontier import PART, UNKNOWN, Seen, looked_at
@@ -280,7 +280,7 @@ class Search:
             here = list(places_of(changed, statement, visits[0], pure))
             known = self.phrases(line.function, state, visits[0])
             for other in at_places(here, visits, [], known, self.truths, line.clean, True, self.late) if here else ():
-                if other.hit == 1 and other.cost <= 1.3 and len(other.places) == 1:
+                if other.hit == 1 and other.cost <= 1.3 + SLOPE and len(other.places) == 1:
                     text = changed.segment(statement, bracketed(changed, other.places))
                     both = Edit(line.function, line.statement, [(line.statement, text)], edit.cost + other.cost, hit=1.0)
                     if text not in texts or texts[text].cost > both.cost:

@@ -111,8 +111,9 @@ class Loop(Operation):
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
-        passes, meet = self.released, self.compiled_loop.meet
-        return self.values.run is None or any(number in passed or meet(passed, (number,)) for passed in passes)
+        meet = self.compiled_loop.meet
+        released = [number in passed or meet(passed, (number,)) for passed in self.released]  # no generator: Ctrl-C ends there
+        return self.values.run is None or any(released)
 
     @override
     def described(self) -> str:

@@ -76,7 +76,7 @@ def test_every_processors_tile_computes_the_same(tile: gemm.Tile, monkeypatch: p
 def test_loops_agree_whoever_does_their_products(threads: int, T: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blas, "threads", lambda: threads)
     monkeypatch.setattr(running, "SHARED", 8)
-    monkeypatch.setattr("minigrad.loops.compile.forms", {})  # whose executables know how their products are done
+    monkeypatch.setattr("minigrad.loops.compile.structures", {})  # whose executables know how their products are done
     random = np.random.default_rng(T)
     W, U = (Tensor(random.standard_normal((5, 5)) / 3, requires_grad=True) for _ in range(2))
     xs = random.standard_normal((T, 3, 5))

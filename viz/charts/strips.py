@@ -164,8 +164,11 @@ def _recurrent(one: Series, parameter: str | None) -> str | None:
     """The parameter whose contributions are shown: the one asked for, or the first whose name says that it acts on a state."""
     if parameter is not None and parameter in one.contributions:
         return parameter
-    weights = [name for name in one.contributions if name.split("/")[-1].startswith(("W_hh", "W_h", "W_ss"))]
-    return next(iter(weights), next(iter(one.contributions), None))
+    for begin in ("W_hh", "W_ss", "W_h", ""):
+        for name in one.contributions:
+            if name.split("/")[-1].startswith(begin):
+                return name
+    return None
 
 
 def _bars(scene: Scene, one: Series, name: str, axis: Axis, scale: Scale, y: float, row: int) -> float:

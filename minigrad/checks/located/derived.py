@@ -89,7 +89,7 @@ class _Writing:
         self.at_hand, self.chain, self.base, self.early = at_hand, chain, chain.base, early
         count, steps = at_hand.changing, chain.steps
         self.times = [*range(steps, max(steps - 2, 0), -1), 1][:count] if count > 1 else [steps]
-        libraries = (name for name, value in at_hand.space.items() if value is np or type(value).__name__ == "_Doubles")
+        libraries = (name for name, value in at_hand.space.items() if getattr(value, "__name__", None) == np.__name__)
         self.np = next(libraries, "np")
         by_shape: dict[tuple[int, ...], list[tuple[int, str, list[float]]]] = defaultdict(list)
         for text, (rank, values) in at_hand.values.items():

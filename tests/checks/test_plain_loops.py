@@ -536,3 +536,23 @@ def test_of_a_product_with_a_vector_it_is_the_matrix_that_is_not_transposed() ->
     example = [np.ones(shape) for shape in ((3,), (5,), (5, 3), (5, 5), (5,))]
     report = check_backward(alone, of_vectors_back, example, outputs=("out", "cache"), returns=("x", "h", "W", "U", "b"))
     assert rights(report) == ["return W.T @ dz, U.T @ dz, np.outer(dz, x), np.outer(dz, h), dz"], report
+
+
+def set_before_the_inner_loop(R: Any, x: Any, W: Any, V: Any, wanted: Any) -> Any:
+    y, s = seen_by(R, x, W, V)
+    dR, dW, dV, dx = np.zeros_like(R), np.zeros_like(W), np.zeros_like(V), np.zeros_like(x)
+    for t in range(len(x))[::-1]:
+        dV += np.outer(y[t] - wanted[t], s[t])
+        d = V.T.dot(y[t] - wanted[t]) * (1 - s[t] ** 2)
+        dx[t] = W.T.dot(d)
+        for k in np.arange(t + 1)[::-1]:
+            dR += np.outer(d, s[k - 1])
+            dW += np.outer(d, x[k])
+            d = R.T.dot(d) * (1 - s[k - 1] ** 2)
+    return dR, dx, dW, dV
+
+
+def test_a_line_that_belongs_into_the_inner_loop_is_moved_there() -> None:
+    example = [np.ones(shape) for shape in ((4, 4), (5, 3), (4, 3), (2, 4), (5, 2))]
+    report = check_backward(loss_of, set_before_the_inner_loop, example)
+    assert any("dx[k] += W.T.dot(d)" in right for right in rights(report)), report

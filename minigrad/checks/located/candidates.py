@@ -23,7 +23,7 @@ from minigrad.checks.located.kinds import CURVE, LEFT, factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
-from minigrad.checks.located.statements import all_statements, carried_on, rewritten_statement
+from minigrad.checks.located.statements import all_statements, carried_on, moved_inside, rewritten_statement
 from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
@@ -46,6 +46,8 @@ def of_statements(function: Written) -> Iterator[Edit]:
             last = statement.body[-1]
             if isinstance(last, ast.Return) and len(statement.body) > 1:
                 yield Edit(function, statement, [(last, "pass")], 1.0, LEFT, after=function.segment(last))
+            for line, behind, inside in moved_inside(function, statement):
+                yield Edit(function, behind, [(line, "pass")], 1.2, "some steps only", after=inside)
         yield from _exchanged(function, statement)
 
 

@@ -49,8 +49,10 @@ class Edit(NamedTuple):
     def applied(self) -> Written:
         """The function as it is then."""
         if self.after:
-            indent, here = " " * self.statement.col_offset, self.function.segment(self.statement, self.places)
-            return self.function.replaced([(self.statement, f"{here}\n{indent}{self.after}")])
+            within = {place[0] for place in self.places if any(node is place[0] for node in ast.walk(self.statement))}
+            inside, outside = ([place for place in self.places if (place[0] in within) == one] for one in (True, False))
+            indent, here = " " * self.statement.col_offset, self.function.segment(self.statement, inside)
+            return self.function.replaced([*outside, (self.statement, f"{here}\n{indent}{self.after}")])
         return self.function.replaced(bracketed(self.function, self.places))
 
 

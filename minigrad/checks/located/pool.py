@@ -72,7 +72,8 @@ class AtHand:
                 size = int(np.prod(shape))
                 found = [value if value.any() or value.size not in (1, size) else np.zeros(shape) for value in found]
                 shapes = {value.shape for value in found}
-            if len(found) == len(values) and len(shapes) == 1:
+            is_nothing = len(found) > 1 and not any(value.any() for value in found)  # fits wherever the gradient is 0
+            if len(found) == len(values) and len(shapes) == 1 and not is_nothing:
                 self.values[phrase.text] = phrase.rank, found
         self.pools: dict[tuple[int, ...], Pool] = {}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from minigrad.checks.located.written import Places, Written
 
 INDEX = "index as a vector"
 BRACKETS = "operator precedence"
 
-__all__ = ["INDEX", "all_statements", "back_from_each_step", "carried_on", "counters", "rewritten_statement"]
+__all__ = ["INDEX", "all_statements", "back_from_each_step", "carried_on", "counters", "moved_inside", "rewritten_statement"]
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -192,6 +192,28 @@ def _keys(function: Written, key: object) -> Iterator[str]:
     nodes = [node.slice for node in ast.walk(function.tree) if isinstance(node, ast.Subscript)]
     found = {node.value: None for node in nodes if isinstance(node, ast.Constant) and type(node.value) is type(key)}
     yield from (repr(other) for other in found if other != key)
+
+
+def moved_inside(function: Written, outer: ast.For) -> Iterator[tuple[ast.stmt, ast.stmt, str]]:
+    """A line before an inner loop, what of it it belongs behind, and how it is written there: what is set for each step of it.
+
+    ``dx[t] = d @ W.T`` before a loop that goes on from there over k is ``dx[k] += d @ W.T`` in it.
+    """
+    if not isinstance(outer.target, ast.Name):
+        return
+    for line in outer.body:
+        if not isinstance(line, ast.Assign) or not isinstance(line.targets[0], ast.Subscript):
+            continue
+        counted = [n for n in ast.walk(line) if isinstance(n, ast.Name) and n.id == outer.target.id]
+        for inner in outer.body[outer.body.index(line) + 1 :] if counted else ():
+            if isinstance(inner, ast.For) and isinstance(inner.target, ast.Name):
+                places = [(node, inner.target.id) for node in counted]
+                into, value = (function.segment(part, _those_in(part, places)) for part in (line.targets[0], line.value))
+                yield line, inner.body[0], f"{into} += {value}"
+
+
+def _those_in(node: ast.AST, places: Sequence[tuple[ast.AST, str]]) -> Places:
+    return [place for place in places if any(part is place[0] for part in ast.walk(node))]
 
 
 def carried_on(function: Written, loop: ast.For) -> Iterator[str]:

@@ -96,11 +96,9 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
     first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
     missing = [*missing_lines(search, state, seen), *at_the_first_step(search, state, seen), *search.handed_back(state, seen)]
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
-    if kept and not lost:
+    if kept and not lost:  # what is wrong is no line that gives no gradient: only what wrong gradients depend on is looked at
         done = _tried(search, state, seen, [], trial, kept, True, None, missing)[0] if missing else []
-        more = list[tuple[Any, State]]()
-        if not done:
-            done, more = search.extended(state)
+        done, more = (done, []) if done else search.extended(state)
         if done or more or search.late():
             return done, [((gained, _missing(lines), rank), following) for (gained, _, rank), following in more]
     calls = _calls(state, seen)
@@ -118,19 +116,27 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
             same = {other.edits[-1].statement for other in done if other.edits[-1].kind}
             again = [line for line in lines if line.statement in same and line not in group]  # perhaps less is to be changed
             return done + (_tried(search, state, seen, again, trial, kept, True, None)[0] if again else []), []
-        compared = 0
-        for gained, rank, edit in better:
-            if search.late() or compared == COMPARED:
-                break
-            following = state.with_edit(where_made(search, state, edit, trial))
-            wrong = _wrong(search, following)
-            compared += math.isfinite(wrong)
-            wrong += ANEW * edit.anew
-            if wrong < _missing(lines) + bool(idle) or -gained > len(kept):  # a loop that runs at last has no better lines yet
+        most = _missing(lines) + bool(idle)  # a loop that runs at last has no better lines yet
+        for (gained, wrong, rank), following in _compared(search, state, better, trial):
+            if wrong < most or -gained > len(kept):
                 further.append(((gained, wrong, rank), following))
         if further and (number or not patient):
             break
     return [], further
+
+
+def _compared(
+    search: Search, state: State, better: Sequence[tuple[int, float, Edit]], trial: Trial
+) -> Iterator[tuple[tuple[int, float, float], State]]:
+    """What the likeliest corrections lead to, with how many gradients are right then, and how much of the lines is not."""
+    compared = 0
+    for gained, rank, edit in better:
+        if search.late() or compared == COMPARED:
+            break
+        following = state.with_edit(where_made(search, state, edit, trial))
+        wrong = _wrong(search, following)
+        compared += math.isfinite(wrong)
+        yield (gained, wrong + ANEW * edit.anew, rank), following
 
 
 def _idle_loops(search: Search, functions: Sequence[Written], trial: Trial) -> list[Seen]:

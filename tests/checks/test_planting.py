@@ -101,6 +101,14 @@ def test_a_mistake_planted_by_hand_is_named(name: str) -> None:
     assert found.result == NAMED, found
 
 
+def test_what_is_1_at_every_step_makes_up_for_nothing() -> None:
+    """The state's gradient less itself times (1 − zeros): the same numbers as an equals sign in the place of a plus."""
+    program = written("lstm by hand")
+    found = tried(program, planted(program, NAMES["state gradient accumulated"])[0], LAYOUTS[0], seed=0)
+    assert found is not None
+    assert found.result == NAMED, found
+
+
 def test_every_kind_of_mistake_can_be_planted_somewhere_and_changes_gradients() -> None:
     programs = [derived(CELLS[name]) for name in ("lstm", "gru", "rnn")]
     for kind in KINDS:

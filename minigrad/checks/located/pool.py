@@ -72,7 +72,7 @@ class AtHand:
                 size = int(np.prod(shape))
                 found = [value if value.any() or value.size not in (1, size) else np.zeros(shape) for value in found]
                 shapes = {value.shape for value in found}
-            is_nothing = len(found) > 1 and not any(value.any() for value in found)  # fits wherever the gradient is 0
+            is_nothing = len(found) > 1 and any(all(map(whole, found)) for whole in (_is_zero, _is_one))  # fits anywhere
             if len(found) == len(values) and len(shapes) == 1 and not is_nothing:
                 self.values[phrase.text] = phrase.rank, found
         self.pools: dict[tuple[int, ...], Pool] = {}
@@ -218,3 +218,11 @@ class _Renaming(ast.NodeTransformer):
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and ast.unparse(node) == self.old:
             return self.new
         return self.generic_visit(node)
+
+
+def _is_zero(value: Array) -> bool:
+    return not value.any()
+
+
+def _is_one(value: Array) -> bool:
+    return bool((value == 1).all())

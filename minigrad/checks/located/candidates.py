@@ -28,7 +28,7 @@ from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
 
-__all__ = ["SLOPE", "at_places", "everywhere", "of_statements", "unpacked_otherwise"]
+__all__ = ["SLOPE", "at_places", "everywhere", "longer", "of_statements", "unpacked_otherwise"]
 
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
@@ -225,10 +225,10 @@ def _renamed(
 def _order(edit: Edit) -> tuple[float, bool, int]:
     """Of two that give the same, the likelier: db is seldom what other gradients are computed from, though it equals dz."""
     text = edit.places[0][1]
-    return edit.cost, names.is_gradient(text) and names.is_parameter(names.stem(text)), _longer(edit)
+    return edit.cost, names.is_gradient(text) and names.is_parameter(names.stem(text)), longer(edit)
 
 
-def _longer(edit: Edit) -> int:
+def longer(edit: Edit) -> int:
     """By how much the text grows."""
     return sum(len(text) - len(edit.function.segment(node)) for node, text in edit.places)
 

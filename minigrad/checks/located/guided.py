@@ -108,9 +108,9 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         added = () if number or idle else missing
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others, added)
         wrong_line = next((line for line in group if line.known == UNKNOWN), None) if patient and lost and not number else None
-        if wrong_line is not None and not done:
-            both = list(search.twice(state, wrong_line, seen[wrong_line.statement]))
-            done, twice = _tried(search, state, seen, (), trial, kept, True, None, both)
+        both = search.twice(state, wrong_line, seen[wrong_line.statement]) if wrong_line is not None else iter([])
+        while not done and (some := next(both, None)) is not None:
+            done, twice = _tried(search, state, seen, (), trial, kept, True, None, some)
             better = sorted([*better, *twice], key=lambda entry: entry[:2])
         if done:
             same = {other.edits[-1].statement for other in done if other.edits[-1].kind}

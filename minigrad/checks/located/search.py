@@ -12,7 +12,7 @@ from typing import Any
 from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
-from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, of_statements
+from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, longer, of_statements
 from minigrad.checks.located.derived import handed_back
 from minigrad.checks.located.edit import Edit, bracketed
 from minigrad.checks.located.frontier import PART, UNKNOWN, Seen, looked_at
@@ -42,8 +42,8 @@ FAILURES = (
 """What the user's code may raise where it is run otherwise than it was meant to be."""
 DEPTH = 4
 BEAM = 3
-BOTH = 30
-"""So many corrections of a line are tried together with another."""
+BOTH, AT_ONCE = 30, 10
+"""So many corrections of a line are tried together with another, and so many at a time."""
 
 
 def gradients_of(trial: Trial) -> dict[str, Array] | None:
@@ -70,6 +70,7 @@ class Search:
         self.truths = Truths(trials[-1])
         self.formulas = formulas(trials[0].adapter.users())
         self.known: dict[Written, list[Phrase]] = {}
+        self.fruitless: set[tuple[str, ...]] = set()  # the texts of functions for which one more edit makes nothing right
 
     def is_right(self, state: State, trials: Sequence[Trial] | None = None) -> bool:
         """Whether all is right with the corrections, in all trials."""
@@ -152,6 +153,9 @@ class Search:
 
     def extended(self, state: State, only: set[ast.stmt] | None = None) -> tuple[list[State], list[tuple[Any, State]]]:
         """The states that one more edit, ``only`` in some statements, leads to: where all is right, and where more is."""
+        code = tuple(function.text for function in state.functions.values())
+        if only is None and code in self.fruitless:
+            return [], []
         functions = list(state.functions.values())
         with running_as(state.codes()):
             before = [self.right_of(trial) or frozenset() for trial in self.trials]
@@ -169,6 +173,8 @@ class Search:
             if finished or self.late():
                 return finished, []
         self.better.sort(key=lambda entry: entry[0])
+        if only is None and not self.better:
+            self.fruitless.add(code)
         return [], [(key, state.with_edit(edit)) for key, edit in self.better[:BEAM]]
 
     def tried_out(self, functions: list[Written], edits: list[Edit], shortest: int, kept: frozenset[str]) -> list[Edit]:
@@ -265,27 +271,31 @@ class Search:
                     found += at_places(here, visits, [], known, self.truths, early, True, self.late, anew)
         return [*found, *everywhere(found)]
 
-    def twice(self, state: State, line: Seen, visits: list[Visit]) -> Iterator[Edit]:
-        """Two corrections in one line that give a gradient together."""
+    def twice(self, state: State, line: Seen, visits: list[Visit]) -> Iterator[list[Edit]]:
+        """Two corrections in one line that give a gradient together: some at a time, of what changes least first."""
         once = self.corrections(state, {line.statement: visits}, [line])
-        likely = sorted((edit for edit in once if edit.cost <= 1 and len(edit.places) == 1), key=lambda edit: edit.rank)
-        number = next(k for k, (each, _) in enumerate(all_statements(line.function.tree)) if each is line.statement)
-        texts: dict[str, Edit] = {}
-        for edit in likely[:BOTH]:
-            if self.late():
-                break
-            changed = edit.applied()
-            statement = next(each for k, (each, _) in enumerate(all_statements(changed.tree)) if k == number)
-            pure = is_pure(changed, state.functions, self.formulas)
-            here = list(places_of(changed, statement, visits[0], pure))
-            known = self.phrases(line.function, state, visits[0])
-            for other in at_places(here, visits, [], known, self.truths, line.clean, True, self.late) if here else ():
-                if other.hit == 1 and other.cost <= 1.3 + SLOPE and len(other.places) == 1:
-                    text = changed.segment(statement, bracketed(changed, other.places))
-                    both = Edit(line.function, line.statement, [(line.statement, text)], edit.cost + other.cost, hit=1.0)
+        likely = sorted((e for e in once if e.cost <= 1 and len(e.places) == 1), key=lambda e: (e.rank, abs(longer(e))))
+        for begin in range(0, min(len(likely), BOTH), AT_ONCE):
+            texts: dict[str, Edit] = {}
+            for edit in likely[begin : begin + AT_ONCE]:
+                for both in () if self.late() else self._beside(state, line, visits, edit):
+                    ((_, text),) = both.places
                     if text not in texts or texts[text].cost > both.cost:
                         texts[text] = both
-        yield from texts.values()
+            yield [*texts.values()]
+
+    def _beside(self, state: State, line: Seen, visits: list[Visit], edit: Edit) -> Iterator[Edit]:
+        """One correction of a line together with another, with which the line gives a gradient."""
+        number = next(k for k, (each, _) in enumerate(all_statements(line.function.tree)) if each is line.statement)
+        changed = edit.applied()
+        statement = next(each for k, (each, _) in enumerate(all_statements(changed.tree)) if k == number)
+        pure = is_pure(changed, state.functions, self.formulas)
+        here = list(places_of(changed, statement, visits[0], pure))
+        known = self.phrases(line.function, state, visits[0])
+        for other in at_places(here, visits, [], known, self.truths, line.clean, True, self.late) if here else ():
+            if other.hit == 1 and other.cost <= 1.3 + SLOPE and len(other.places) == 1:
+                text = changed.segment(statement, bracketed(changed, other.places))
+                yield Edit(line.function, line.statement, [(line.statement, text)], edit.cost + other.cost, hit=1.0)
 
     def handed_back(self, state: State, seen: dict[Any, list[Visit]]) -> list[Edit]:
         """Lines that may be missing at the ends of loops."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from minigrad.checks import names
 from minigrad.checks.located.written import Places, Written
 
 INDEX = "index as a vector"
@@ -182,9 +183,10 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
         name = targets[0].id
         yield from (([(targets[0], f"{name}[{counter}]")], "added to every entry") for counter in counters(function))
     if len(targets) == 1 and isinstance(targets[0], ast.Name):
-        names = {n.id for n in ast.walk(function.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        for name in sorted(names - {targets[0].id}):
-            yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
+        stored = {n.id for n in ast.walk(function.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for name in sorted(stored - {targets[0].id}):
+            if names.says_gradient(name) == names.says_gradient(targets[0].id):
+                yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
 
 
 def _keys(function: Written, key: object) -> Iterator[str]:
@@ -218,9 +220,9 @@ def _those_in(node: ast.AST, places: Sequence[tuple[ast.AST, str]]) -> Places:
 
 def carried_on(function: Written, loop: ast.For) -> Iterator[str]:
     """What may be missing at the end of a loop: lines for names that are there before it and not written to in it."""
-    names = [node for node in ast.walk(loop) if isinstance(node, ast.Name)]
-    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
-    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    here = [node for node in ast.walk(loop) if isinstance(node, ast.Name)]
+    read = {node.id for node in here if isinstance(node.ctx, ast.Load)}
+    stored = {node.id for node in here if isinstance(node.ctx, ast.Store)}
     outside = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.lineno < loop.lineno]
     counted = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
     bounds = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}

@@ -64,7 +64,8 @@ def diagnosed(
             if _whole(best, trial) and all(_holds(t, best.changes, frozenset(t.given), rtol) for t in longer):
                 break
     best = _as_far_as_shown(_needed(best, first, rtol), first, rtol)
-    if first.own_loss and not any(first.given[name].any() for name in right_ones(first, rtol)):
+    explained = _whole(best, first) and len(best.changes) == 1
+    if not explained and first.own_loss and not any(first.given[name].any() for name in right_ones(first, rtol)):
         lines, said = _of_the_sum([*others, *trials, *longer], rtol, deadline)
         if lines:
             return lines, said

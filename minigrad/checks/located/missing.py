@@ -33,14 +33,15 @@ FEW = 10
 def missing_lines(search: Search, state: State, seen: Mapping[ast.stmt, Sequence[Visit]]) -> list[Edit]:
     """Lines behind the last of a loop that give a known part of a gradient to what the loop does not write to.
 
-    What is at hand there is what the variables are when the loop begins anew.
+    What is at hand there is what the variables are when the loop begins anew, but for those that it counts with.
     """
     found: list[Edit] = []
     for function in state.functions.values():
         for loop in ast.walk(function.tree):
             visits = seen.get(loop.body[0], ()) if isinstance(loop, ast.For) else ()
             if isinstance(loop, ast.For) and len(visits) > 1 and not search.late():
-                found += _missing_in(search, state, function, loop, visits[1])
+                counting = {n.id: visits[0][n.id] for n in ast.walk(loop.target) if isinstance(n, ast.Name) and n.id in visits[0]}
+                found += _missing_in(search, state, function, loop, {**visits[1], **counting})
     return found
 
 

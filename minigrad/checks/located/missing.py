@@ -40,7 +40,8 @@ def missing_lines(search: Search, state: State, seen: Mapping[ast.stmt, Sequence
         for loop in ast.walk(function.tree):
             visits = seen.get(loop.body[0], ()) if isinstance(loop, ast.For) else ()
             if isinstance(loop, ast.For) and len(visits) > 1 and not search.late():
-                counting = {n.id: visits[0][n.id] for n in ast.walk(loop.target) if isinstance(n, ast.Name) and n.id in visits[0]}
+                counted = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+                counting = {name: value for name, value in visits[0].items() if name in counted}
                 found += _missing_in(search, state, function, loop, {**visits[1], **counting})
     return found
 

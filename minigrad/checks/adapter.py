@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import FunctionType, MethodType
@@ -21,17 +19,15 @@ from minigrad.checks.global_arrays import globals_read_by, with_values
 from minigrad.checks.memory import LARGE
 from minigrad.checks.outputs import learnt, lines_of, stored_in, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
+from minigrad.checks.rates import moves_at_a_rate, written_rate
 from minigrad.checks.tracing import Line, Tape, Traced, reachable, whole_numbers
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
-RATE = re.compile(r"^(?:lr|l?_?rate|learning_?rate|learn_?rate|alpha|eta|step_?size)$", re.IGNORECASE)
-"""What a backward pass that updates the weights itself calls the rate."""
-
 SLOW = 2.0**-26
 """The rate that it gets: so small that it hardly reads what it has changed."""
 
-__all__ = ["RATE", "SLOW", "Adapter", "Problem", "Traces", "name_of"]
+__all__ = ["SLOW", "Adapter", "Problem", "Traces", "name_of"]
 
 
 class Traces(NamedTuple):
@@ -104,6 +100,7 @@ class Adapter:
         self.by_moves: set[str] = set()  # weights whose gradients are what they are moved by, whatever is stored beside
         self.resumed: frozenset[str] | None = None  # states that the backward pass runs on with, as it runs the forward pass
         self.rates: list[float] = []  # at which weights were seen to be moved, where that cannot be set
+        self.is_rate_set = True  # whether weights are moved at the rate that they are to be moved at
         self.added = False  # whether what is returned is added to the weights: the negative of the gradients
         self.rereads = False  # whether the backward pass was seen to read weights that it has moved already
         self.declared_outputs = (
@@ -283,7 +280,12 @@ class Adapter:
     @cached_property
     def movers(self) -> tuple[FunctionType, ...]:
         """Those of the user's functions that move weights at a rate that is a default: ``def backward(self, g, lr=0.1)``."""
-        return tuple(function for function in reachable(self.users()) if _moves_at_a_rate(function))
+        return tuple(function for function in reachable(self.users()) if moves_at_a_rate(function))
+
+    @cached_property
+    def written_rate(self) -> float | None:
+        """The number that is written where weights are moved, if it is one."""
+        return written_rate(function for function in reachable(self.users()) if isinstance(function, FunctionType))
 
     def users(self) -> list[Any]:
         """The user's functions, and the classes of the objects among the arguments."""
@@ -315,18 +317,6 @@ def _bound(function: Any, arguments: Any) -> dict[str, Any]:
 def name_of(function: Any) -> str:
     """What a function is called, with brackets."""
     return f"{getattr(function, '__name__', repr(function))}()"
-
-
-def _moves_at_a_rate(function: FunctionType) -> bool:
-    """Whether a function multiplies by a rate that is one of its defaults where it changes something."""
-    code = function.__code__
-    defaults = code.co_varnames[: code.co_argcount][-len(function.__defaults__ or ()) :] if function.__defaults__ else ()
-    rates = {name for name in defaults if RATE.match(name)}
-    if not rates:
-        return False
-    lines = (node for node in ast.walk(names.tree_of(function) or ast.Pass()) if isinstance(node, ast.AugAssign | ast.Assign))
-    moved = [line.value for line in lines if isinstance(line, ast.AugAssign) or isinstance(line.value, ast.BinOp)]
-    return any(isinstance(node, ast.Name) and node.id in rates for value in moved for node in ast.walk(value))
 
 
 def _random_like(lines: Any, rng: np.random.Generator, scale: float) -> Any:

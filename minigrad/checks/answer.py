@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.adapter import RATE, Adapter, Problem
+from minigrad.checks.adapter import Adapter, Problem
 from minigrad.checks.containers import at_path, attributes, copied, put_at, same, snapshot
 from minigrad.checks.problem import GLOBALS, GRADIENT
+from minigrad.checks.rates import RATE
 from minigrad.checks.returned import Answer, Returned, matched, returned_by_name
 from minigrad.checks.tracing import in_double_precision, noticing, replaced
 from minigrad.guard import Array

@@ -129,6 +129,7 @@ def check_backward(
     stages: list[Stage] = []
     notes: list[str] = []
     said: str | None = None
+    uncompared: tuple[str, ...] = ()
     trials: list[Trial] = []
     shorter: list[Trial] = []
     scale = 1.0
@@ -162,7 +163,7 @@ def check_backward(
         if not stages:
             known = stage_of_shapes(trials[0], longest, stages, notes, rtol)
             if not known:
-                stage_of_behaviour(at_length, plan, trials[0], stages, notes)
+                uncompared = stage_of_behaviour(at_length, plan, trials[0], stages, notes)
         for trial in trials:
             reshape_gradients(trial)
         if known:
@@ -190,7 +191,7 @@ def check_backward(
                 return Report(called, stages, compared(trials[0], rtol), tuple(findings), tuple(notes))
         stages.append(Stage(label, True, "by convention"))
     notes += [said for said in (trials[0].summed, said) if said]
-    return Report(called, stages, compared(trials[0], rtol), (), tuple(notes))
+    return Report(called, stages, compared(trials[0], rtol), (), tuple(notes), uncompared)
 
 
 def assert_backward_correct(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Any, **options: Any) -> None:

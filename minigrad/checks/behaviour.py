@@ -19,8 +19,13 @@ __all__ = ["stage_of_behaviour"]
 
 def stage_of_behaviour(
     adapter: Adapter, plan: dict[str, tuple[str, Any]], trial: Trial, stages: list[Stage], notes: list[str]
-) -> None:
-    """Whether two calls agree, and what the backward pass changes that is not its own."""
+) -> tuple[str, ...]:
+    """Whether two calls agree, and what the backward pass changes that is not its own.
+
+    Returns:
+        Of what a gradient should have been returned, and none was compared: parameters; and anything, where a gradient was
+        returned of which it cannot be told what it belongs to.
+    """
     changed: dict[str, None] = {}
     again = running(
         lambda: answer_of(adapter, plan, trial.problem, lambda kind, name: changed.setdefault(f"{kind} {name}")),
@@ -60,6 +65,7 @@ def stage_of_behaviour(
     missing = [name for name in missing if name in reached]
     if missing:
         notes.append(f"no gradient of {', '.join(missing)} is returned, so none was compared")
+    return tuple(name for name in missing if beside or names.is_parameter(name))
 
 
 def _further(trial: Trial) -> str:

@@ -60,7 +60,8 @@ def verdict(result: dict[str, Any]) -> str:
     if result.get("error"):
         return str(result["error"]).splitlines()[0]
     if result["passed"]:
-        return "right" + "".join(f" ({note})" for note in result["notes"] if "mean" in note or "clipped" in note)
+        lacking = f" in what was compared: not {', '.join(result['uncompared'])}" if result["uncompared"] else ""
+        return "right" + lacking + "".join(f" ({note})" for note in result["notes"] if "mean" in note or "clipped" in note)
     return "; ".join(finding["missing"] for finding in result["findings"]) or "; ".join(
         stage["text"] for stage in result["stages"] if not stage["passed"]
     )
@@ -74,7 +75,7 @@ def word(result: dict[str, Any]) -> str:
 def table(results: Sequence[dict[str, Any]], markdown: bool = False) -> str:
     """One line for each submission.
 
-    >>> print(table([{"file": "ada.py", "passed": True, "notes": [], "findings": [], "stages": []}]))
+    >>> print(table([{"file": "ada.py", "passed": True, "notes": [], "uncompared": []}]))
     file     result   what
     ada.py   right    right
     """

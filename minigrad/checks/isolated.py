@@ -56,7 +56,7 @@ def _failed(task: dict[str, Any], said: str) -> dict[str, Any]:
     name = task["backward"].rpartition(":")[2]
     return {
         "backward": name, "forward": task["forward"].rpartition(":")[2], "passed": False, "named": False, "error": said,
-        "findings": [], "stages": [], "notes": [], "gradients": [], "text": f"{name}: {said}",
+        "findings": [], "stages": [], "notes": [], "uncompared": [], "gradients": [], "text": f"{name}: {said}",
     }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.adapter import RATE, Adapter, Traces, name_of
+from minigrad.checks.adapter import Adapter, Traces, name_of
+from minigrad.checks.rates import RATE
 from minigrad.checks.tracing import in_double_precision, replaced
 from minigrad.errors import ArgumentError
 

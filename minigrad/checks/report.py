@@ -29,6 +29,8 @@ class Report:
         comparison: all gradients of the last stage beside autograd's, None if it did not get that far.
         findings: the mistakes, named or narrowed down; empty if there are none.
         notes: what is worth knowing and no mistake: conventions, what was not compared, side effects.
+        uncompared: parameters whose gradients were not compared, since none was returned; and other arguments, where one was
+            returned of which it cannot be told what it belongs to.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class Report:
         comparison: Comparison | None = None,
         findings: tuple[Finding, ...] = (),
         notes: tuple[str, ...] = (),
+        uncompared: tuple[str, ...] = (),
     ) -> None:
         self.names, self.stages, self.comparison = names, tuple(stages), comparison
-        self.findings, self.notes = findings, notes
+        self.findings, self.notes, self.uncompared = findings, notes, uncompared
 
     @property
     def passed(self) -> bool:
@@ -68,6 +71,7 @@ class Report:
             if self.comparison is None
             else [{"of": d.gradient, "relative": d.relative, "agrees": d.agrees} for d in self.comparison.differences],
             "notes": list(self.notes),
+            "uncompared": list(self.uncompared),
         }
 
     @override
@@ -76,7 +80,7 @@ class Report:
 
     @override
     def __str__(self) -> str:
-        said = "is right" if self.passed else "is WRONG"
+        said = "is WRONG" if not self.passed else "is right as far as it was compared" if self.uncompared else "is right"
         lines = [f"{self.names[1]} {said}, for {self.names[0]}"]
         for stage in self.stages:
             lines.append(f"  {'ok   ' if stage.passed else 'FAILS'} {stage.name}{': ' + stage.text if stage.text else ''}")

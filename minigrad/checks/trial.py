@@ -97,10 +97,13 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in seeds.items()}
         chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
     rate = _rate(moved, chain.right, 1 if adapter.memory else 2)
-    if rate is not None:
+    written = None if adapter.is_rate_set or adapter.written_rate is None else adapter.written_rate / problem.rate
+    if rate is not None and not (written and _is_too_much_by(rate / written, answer, chain)):
         adapter.rates.append(rate)
     elif adapter.rates and moved:
         rate = adapter.rates[-1]  # the same at every length
+    elif written:
+        rate = written
     for name in answer.moved if rate is not None else ():
         answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
@@ -125,6 +128,13 @@ def _is_of_one_step(answer: Answer, chain: Chain) -> bool:
     )
 
 
+def _is_too_much_by(times: float, answer: Answer, chain: Chain) -> bool:
+    """Whether what is returned beside the steps is as many times what it should be: that is no rate."""
+    beside = {name: g for name, g in answer.gradients.items() if name not in answer.moved and chain.right[name].any()}
+    factors = [factor(g, chain.right[name], 1e-6) for name, g in beside.items() if g.shape == chain.right[name].shape]
+    return abs(times - 1) > 1e-5 and any(c is not None and abs(c - times) <= 1e-5 * times for c in factors)
+
+
 def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem, answer: Answer) -> tuple[Problem, Answer]:
     """The same from larger steps of the weights, with less rounding, unless the backward pass reads what it has moved."""
     slower, faster = (problem._replace(rate=problem.rate * factor) for factor in (2**12, 2**13))
@@ -133,7 +143,9 @@ def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem,
         rounding = 8 * float(np.finfo(float).eps) * float(np.abs(problem.values[name]).max(initial=1.0)) / slower.rate
         other, found = (each.gradients.get(name, np.zeros(0)) for each in (half, quick))
         if not other.shape == found.shape == answer.gradients[name].shape or not np.allclose(other, found, 1e-8, rounding):
-            adapter.rereads |= other.shape == found.shape and not np.allclose(other, 2 * found, 1e-6, rounding)
+            twice = other.shape == found.shape and np.allclose(other, 2 * found, 1e-6, rounding)
+            adapter.rereads |= other.shape == found.shape and not twice
+            adapter.is_rate_set &= not twice
             return problem, answer
     returned = [(g, quick.gradients.get(name, g)) for name, g in answer.gradients.items() if name not in answer.moved]
     if any(g.shape == other.shape and not np.allclose(g, other, 1e-8, 1e-12) for g, other in returned):

@@ -11,6 +11,7 @@ from sampling import EXHAUSTIVE
 
 from minigrad import check_backward, compare_gradients, errors
 from minigrad.checks import assert_backward_correct
+from minigrad.checks.grading import verdict
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
@@ -370,3 +371,17 @@ def test_a_named_tuple_is_handed_on_whole_and_gradients_of_a_tuple_are_a_tuple()
 def test_keys_with_brackets_are_shown_as_they_are() -> None:
     a = {"state[0]": np.ones(2), "W": np.ones(2)}
     assert [d.gradient for d in compare_gradients(a, a).differences] == ["state[0]", "W"]
+
+
+def test_what_was_not_compared_is_said_in_the_first_line() -> None:
+    """A gradient that is left out, or that is called something else, is no reason to say that all is right."""
+    step = next(case for case in CASES if case.id == "other_manners:Step.backward")
+    whole = check_backward(*functions(step), step.arguments())
+    part = check_backward(*functions(step, ("du @ Wh.T", "du")), step.arguments())
+    gru_step = next(case for case in CASES if case.id == "gru_columns:gru_step_backward")
+    lacking = check_backward(*functions(gru_step, ('    grads["dUz"] = da_z @ h_prev.T\n', "")), gru_step.arguments())
+    assert str(whole).splitlines()[0] == "backward is right, for forward"
+    assert (whole.uncompared, part.uncompared, lacking.uncompared) == ((), ("before",), ("Uz",))
+    assert str(part).splitlines()[0] == "backward is right as far as it was compared, for forward"
+    assert str(lacking).splitlines()[0] == "gru_step_backward is right as far as it was compared, for gru_step"
+    assert verdict(lacking.as_dict()) == "right in what was compared: not Uz"

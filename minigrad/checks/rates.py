@@ -1,0 +1,57 @@
+"""The rate at which a backward pass moves the weights, where its source says it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from types import FunctionType
+
+from minigrad.checks import names
+
+__all__ = ["RATE", "moves_at_a_rate", "written_rate"]
+
+RATE = re.compile(r"^(?:lr|l?_?rate|learning_?rate|learn_?rate|alpha|eta|step_?size)$", re.IGNORECASE)
+"""What a backward pass that updates the weights itself calls the rate."""
+
+
+def moves_at_a_rate(function: FunctionType) -> bool:
+    """Whether a function multiplies by a rate that is one of its defaults where it changes something: ``lr=0.1``."""
+    code = function.__code__
+    defaults = code.co_varnames[: code.co_argcount][-len(function.__defaults__ or ()) :] if function.__defaults__ else ()
+    rates = {name for name in defaults if RATE.match(name)}
+    return bool(rates) and any(
+        isinstance(node, ast.Name) and node.id in rates for moved in _moved_by(function) for node in ast.walk(moved)
+    )
+
+
+def written_rate(functions: Iterable[FunctionType]) -> float | None:
+    """The one number that some functions multiply by what they subtract from something: ``W -= 0.01 * dW``."""
+    found = {
+        abs(float(factor.value))
+        for function in functions
+        for moved in _moved_by(function, ast.Sub)
+        for factor in _factors(moved)
+        if isinstance(factor, ast.Constant) and isinstance(factor.value, float)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _moved_by(function: FunctionType, how: type[ast.operator] = ast.operator) -> Iterator[ast.expr]:
+    """What a function changes something by, ``W += this`` or ``W = W - this``; only so, if ``how`` says which operator."""
+    for line in ast.walk(names.tree_of(function) or ast.Pass()):
+        if isinstance(line, ast.AugAssign) and isinstance(line.op, how):
+            yield line.value
+        elif isinstance(line, ast.Assign) and isinstance(line.value, ast.BinOp) and isinstance(line.value.op, how):
+            yield line.value if how is ast.operator else line.value.right
+
+
+def _factors(node: ast.expr) -> Iterator[ast.expr]:
+    """The factors of a product."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        yield from _factors(node.left)
+        yield from _factors(node.right)
+    elif isinstance(node, ast.UnaryOp):
+        yield from _factors(node.operand)
+    else:
+        yield node

@@ -32,6 +32,8 @@ __all__ = ["SLOPE", "at_places", "everywhere", "longer", "of_statements", "unpac
 
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
+NAMED = 0.3
+"""How much likelier it is that a line is meant to give the gradient that its name says."""
 SLOPE = 0.6
 """What it costs beside to change something in the derivative of an activation so that it is none."""
 
@@ -146,6 +148,7 @@ def at_places(
         except LostError:
             continue
         for mark, edit in tried:
+            edit = _as_named(edit, place, mark, truths)
             text = edit.places[0][1]
             itself_again = text.endswith(itself) and text not in written
             if itself_again or text in named or _is_rewritten(text) or _is_awkward(place, text):
@@ -160,6 +163,15 @@ def at_places(
     if anew and not late():
         already = {_whole(edit, outlet) for (outlet, _), edit in best.items()}
         yield from (e for e in derived(places, at_hand, truths.chain, early) if _whole(e, e.places[0][0]) not in already)
+
+
+def _as_named(edit: Edit, place: Place, mark: tuple[float, ...], truths: Truths) -> Edit:
+    """The edit, likelier where a line gives the gradient then that its name says, and less so where it gives another."""
+    statement = place.statement
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and statement.value is place.outlet else None
+    if edit.hit < 1 or not isinstance(target, ast.Name) or not truths.is_named(target.id):
+        return edit
+    return edit._replace(cost=edit.cost + (NAMED if truths.is_odd(target.id, mark[0]) else -NAMED))
 
 
 def _inside_slope(place: Place, at_hand: AtHand, truths: Truths) -> Iterator[ast.AST]:

@@ -203,7 +203,8 @@ def _looked_at(
             clean += clean == number
             continue
         if truths.is_of_forward(result) and all(truths.is_of_forward(array) for array in given):
-            return None  # g = cache["g"], a gate; or a line of the forward pass: loss += diff * diff
+            if given or not _computes_a_gradient(statement):
+                return None  # g = cache["g"], a gate; or a line of the forward pass: loss += diff * diff
         gradient = gradient or bool(given)
         how = [_how_read(array, truths) for array in [*arrays, *_added_to(function, statement, visit)]]
         least = least or how
@@ -229,6 +230,12 @@ def _looked_at(
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     odd = known == WHOLE and isinstance(target, ast.Name) and truths.is_odd(target.id, first)
     return Seen(function, statement, known, clean, reads, mark, misnamed, first, tuple(later), odd) if gradient else None
+
+
+def _computes_a_gradient(statement: ast.stmt) -> bool:
+    """Whether a line gives a name a value that says that it is the gradient of something: ``da = 1 - h**2``."""
+    target, value = _target(statement), getattr(statement, "value", None)
+    return isinstance(target, ast.Name) and names.is_gradient(target.id) and isinstance(value, ast.BinOp | ast.Name)
 
 
 def _is_named_so(function: Written, statement: ast.stmt, visits: Sequence[Visit], truths: Truths) -> bool:

@@ -103,13 +103,15 @@ class Truths:
 
         ``dr`` is the gradient of r, or of what r is the activation of; of a state, also what goes back to the step before.
         """
+        return self.is_named(called) and not _among(np.array([mark]), self._by_name[names.stem(called)])[0]
+
+    def is_named(self, called: str) -> bool:
+        """Whether a name is that of the gradient of a value which the forward pass calls so."""
         name = names.stem(called)
-        if name == called or name not in self._by_name:
-            return False
-        return not _among(np.array([mark]), np.array(sorted(self._by_name[name])))[0]
+        return name != called and name in self._by_name
 
     @cached_property
-    def _by_name(self) -> dict[str, list[float]]:
+    def _by_name(self) -> dict[str, Array]:
         """The marks of the gradients of all values, and of their parts, by what the forward pass calls the values."""
         found: dict[str, list[float]] = defaultdict(list)
         for line in self.chain.lines:
@@ -119,7 +121,7 @@ class Truths:
                     marks += [*self._marks_of_parts(line.operands[0])]
                 for name in line.names:
                     found[name] += marks
-        return dict(found)
+        return {name: np.array(sorted(marks)) for name, marks in found.items()}
 
     def _marks_of_parts(self, line: Line) -> Array:
         """The marks of the gradient of a line, and of its parts: those of each step, and of the steps so far."""

@@ -102,10 +102,15 @@ class _Writing:
         }
 
     def shape(self, place: Place) -> tuple[int, ...] | None:
-        """That of what stands there."""
-        code = compiled(place.function.segment(place.node))
-        value = None if code is None else evaluated(code, self.at_hand.space, self.at_hand.visits[0])
-        return value.shape if value is not None and value.size > 1 else None
+        """That of what stands there; of what is added to something larger, that of the latter."""
+        statement = place.statement
+        nodes = [place.node]
+        if isinstance(statement, ast.AugAssign) and statement.value is place.node:
+            nodes.append(statement.target)
+        codes = [compiled(place.function.segment(node)) for node in nodes]
+        values = [None if code is None else evaluated(code, self.at_hand.space, self.at_hand.visits[0]) for code in codes]
+        largest = max((value for value in values if value is not None), key=lambda value: value.size, default=None)
+        return largest.shape if largest is not None and largest.size > 1 else None
 
     def nothing(self, statement: ast.stmt, outlets: Sequence[Place]) -> Iterator[Edit]:
         """Zeros, for the gradient of what is computed in the forward pass and read by nothing there."""

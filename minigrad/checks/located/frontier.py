@@ -202,9 +202,9 @@ def _looked_at(
             nothing += 1
             clean += clean == number
             continue
-        if truths.is_of_forward(result) and all(truths.is_of_forward(array) for array in given):
-            if given or not _computes_a_gradient(statement):
-                return None  # g = cache["g"], a gate; or a line of the forward pass: loss += diff * diff
+        of_forward = truths.is_of_forward(result) and all(truths.is_of_forward(array) for array in given)
+        if of_forward and not _computes_a_gradient(statement):
+            return None  # g = cache["g"], a gate; or a line of the forward pass: loss += diff * diff
         gradient = gradient or bool(given)
         how = [_how_read(array, truths) for array in [*arrays, *_added_to(function, statement, visit)]]
         least = least or how
@@ -311,11 +311,14 @@ def _value(function: Written, node: ast.expr, visit: Visit) -> Array | None:
 
 
 def _spread(function: Written, statement: ast.stmt, result: Array | None, visit: Visit) -> Array | None:
-    """A number that is added to every entry of an array, as that array."""
-    if result is None or result.size > 1 or not isinstance(statement, ast.AugAssign):
+    """What is added to every entry, or every column, of a larger array, as that array."""
+    value = _value(function, statement.target, visit) if result is not None and isinstance(statement, ast.AugAssign) else None
+    if result is None or value is None or value.size <= result.size:
         return result
-    value = _value(function, statement.target, visit)
-    return result if value is None or value.size < 2 else np.broadcast_to(result.reshape(()), value.shape)
+    try:
+        return np.broadcast_to(result, value.shape)
+    except ValueError:
+        return result
 
 
 def _added_to(function: Written, statement: ast.stmt, visit: Visit) -> list[Array | None]:

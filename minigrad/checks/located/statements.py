@@ -64,6 +64,7 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             if isinstance(other, ast.Assign | ast.AugAssign):
                 yield [(statement, function.segment(other)), (other, text)], "lines in the wrong order"
     yield from _targets(function, statement)
+    yield from _taken_out(function, statement)
 
 
 def _multiplied_inside(function: Written, statement: ast.AugAssign) -> Iterator[str]:
@@ -187,6 +188,22 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
         for name in sorted(stored - {targets[0].id}):
             if names.says_gradient(name) == names.says_gradient(targets[0].id):
                 yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
+
+
+def _taken_out(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, str]]:
+    """What is unpacked or handed on as a whole, ``caches[t - 1]``, taken out at another step."""
+    if not isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr):
+        return
+    calls = [node for node in ast.walk(statement.value) if isinstance(node, ast.Call)]
+    wholes = [argument for call in calls for argument in call.args]
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Tuple):
+        wholes.append(statement.value)
+    for whole in wholes:
+        index = whole.slice if isinstance(whole, ast.Subscript) else None
+        step = index.left if isinstance(index, ast.BinOp) and isinstance(index.right, ast.Constant) else index
+        if index is not None and isinstance(step, ast.Name) and step.id in counters(function):
+            others = [step.id, f"{step.id} - 1", f"{step.id} + 1"]
+            yield from (([(index, other)], "operand of the wrong step") for other in others if other != ast.unparse(index))
 
 
 def _keys(function: Written, key: object) -> Iterator[str]:

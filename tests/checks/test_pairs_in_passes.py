@@ -1,0 +1,44 @@
+"""Two mistakes in a pass that was written by hand, in cells and in loops over them: both lines are named."""
+
+from __future__ import annotations
+
+import pytest
+from derivation_cases import CASES, functions
+
+from minigrad import check_backward
+
+BY_NAME = {case.id: case for case in CASES}
+
+
+@pytest.mark.parametrize(
+    ("case", "mistakes", "right"),
+    [
+        (  # a slope that nothing is multiplied by
+            "other_manners:last_output_backward",
+            [("ds * (1 - states[t] ** 2)", "1 - states[t] ** 2"), ("dW += da @", "dW = da @")],
+            ["da = (1 - states[t] ** 2) * ds", "dW += da @ states[t - 1].T"],
+        ),
+        (
+            "rows_stacked:lstm_backward",
+            [("di = dc * g", "di = g"), ("dprev_c = dc * f", "dprev_c = dc * 2 * f")],
+            ["di = g * dc", "dprev_c = dc * f"],
+        ),
+        (  # of what gives a gradient, the one that the line is called
+            "rows_stacked:lstm_backward",
+            [("dnext_h * o * (1 - tanh_c**2)", "dnext_h * o"), ("df = dc * prev_c", "df = dc + prev_c")],
+            ["dc = dnext_c + dnext_h * o * (1 - tanh_c**2)", "df = dc * prev_c"],
+        ),
+        (  # the cache, which is no array, of another step
+            "rows_stacked:rnn_backward",
+            [("1 - next_h * next_h", "1 - next_h"), ("dprev_h, cache[t]", "dprev_h, cache[t - 1]")],
+            [
+                "dx_t, dprev_h, dWx_t, dWh_t, db_t = rnn_step_backward(dh[:, t, :] + dprev_h, cache[t])",
+                "da = dnext_h * (1 - next_h**2)",
+            ],
+        ),
+    ],
+)
+def test_two_mistakes_in_a_pass_are_named_line_by_line(case: str, mistakes: list[tuple[str, str]], right: list[str]) -> None:
+    known = BY_NAME[case]
+    report = check_backward(*functions(known, *mistakes), known.arguments(), **known.options)
+    assert [finding.right for finding in report.findings] == right, report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minigrad.guard import Array
@@ -28,9 +30,16 @@ def clipped(g: Array, bound: float | None, given: Array) -> Array:
 
     If that has a norm which gradients are usually scaled to, ``g`` scaled to it, if it is larger.
     """
-    norm, size = (float(np.linalg.norm(array)) if np.isfinite(array).all() else 0.0 for array in (given, g))
+    norm, size = _norm(given), _norm(g)
     scaled = next((known for known in NORMS if abs(norm - known) <= 1e-7 * known and size > known), None)
     if scaled is not None:
         return g * (scaled / size)
     largest = 0.0 if bound is None else float(np.abs(given).max(initial=0.0))
     return np.clip(g, -bound, bound) if bound and abs(largest - bound) <= 1e-7 * bound else g
+
+
+def _norm(array: Array) -> float:
+    """The norm; 0 where an entry is not finite."""
+    flat = array.ravel()
+    norm = math.sqrt(square) if math.isfinite(square := float(flat @ flat)) else math.inf
+    return norm if math.isfinite(norm) or np.isfinite(array).all() else 0.0

@@ -60,6 +60,7 @@ def is_gradient(name: str) -> bool:
     return stem(name) != name
 
 
+@lru_cache(maxsize=4096)
 def says_gradient(name: str) -> bool:
     """Whether one of the words in the name says that it is a gradient, of whatever: ``accum_grad_next``.
 
@@ -127,6 +128,7 @@ def _opposed(name: str, other: str) -> bool:
     return bool(_loose(name)[1] ^ _loose(other)[1] == {"before", "after"})
 
 
+@lru_cache(maxsize=4096)
 def _words(name: str) -> Any:
     """The words of a name, or of where something is kept: bias_forget and biases.forget."""
     return [re.sub(r"(?<=s)es$|(?<![as])s$", "", word) for word in re.split(r"[._]+", name.lower())]
@@ -236,6 +238,7 @@ def _returned(function: Any) -> tuple[Any, dict[str, Any]]:
 PARAMETER = re.compile(r"^(?:[WUVRBwuvb]|theta|bias|weight|kernel)(?:$|[_A-Z0-9]|[a-z]{1,4}(?:$|_)|ias|eight)")
 
 
+@lru_cache(maxsize=4096)
 def is_parameter(name: str) -> bool:
     """Whether the name is one that is usual for weights and biases.
 

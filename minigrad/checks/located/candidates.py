@@ -10,7 +10,7 @@ import ast
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from minigrad.checks.located.derived import derived
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.functions import CHANGING
 from minigrad.checks.located.kinds import CURVE, LEFT, factors_of
-from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions
+from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions, parsed
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.statements import all_statements, carried_on, moved_inside, rewritten_statement
@@ -147,11 +147,12 @@ def at_places(
             tried = list(At(place, at_hand, truths, early, whole).edits())
         except LostError:
             continue
+        here = _around(place)
         for mark, edit in tried:
             edit = _as_named(edit, place, mark, truths)
             text = edit.places[0][1]
             itself_again = text.endswith(itself) and text not in written
-            if itself_again or text in named or _is_rewritten(text) or _is_awkward(place, text):
+            if itself_again or text in named or _is_rewritten(text) or _is_awkward(here, text):
                 continue
             if place.node in in_slopes:
                 edit = edit._replace(cost=edit.cost + SLOPE)
@@ -245,23 +246,34 @@ def longer(edit: Edit) -> int:
     return sum(len(text) - len(edit.function.segment(node)) for node, text in edit.places)
 
 
-def _is_awkward(place: Place, text: str) -> bool:
+class _Around(NamedTuple):
+    """What stands in a place now; the other sides of the differences that it is a side of; and whether it has an index."""
+
+    text: str
+    beside: frozenset[str]
+    indexed: bool
+
+
+def _around(place: Place) -> _Around:
+    nodes = list(ast.walk(place.outlet))
+    differences = [n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)]
+    beside = [n.right if n.left is place.node else n.left for n in differences if place.node in (n.left, n.right)]
+    indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in nodes)
+    return _Around(place.function.segment(place.node), frozenset(map(place.function.segment, beside)), indexed)
+
+
+def _is_awkward(here: _Around, text: str) -> bool:
     """Whether nobody would write so: an index of a formula, 1 − y added to something, a sum subtracted from it, or a − a."""
     if any(awkward in text.replace(" ", "") for awkward in ("+1-", "-(1-")):
         return True
-    if text.startswith(f"{place.function.segment(place.node)} - ("):
+    if text.startswith(f"{here.text} - (") or text in here.beside:
         return True
-    differences = [n for n in ast.walk(place.outlet) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)]
-    beside = [{n.left: n.right, n.right: n.left}.get(place.node) for n in differences]
-    if any(other is not None and place.function.segment(other) == text for other in beside):
-        return True
-    indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in ast.walk(place.outlet))
-    return indexed and isinstance(ast.parse(text, mode="eval").body, ast.BinOp | ast.UnaryOp)
+    return here.indexed and isinstance(parsed(text), ast.BinOp | ast.UnaryOp)
 
 
 def _is_rewritten(text: str) -> bool:
     """Whether a sum is a product in disguise, a * b + a * b * c or a + a: nobody writes a derivative so."""
-    node = ast.parse(text, mode="eval").body
+    node = parsed(text)
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add | ast.Sub):
         return False
     return ast.dump(node.left) == ast.dump(node.right) or len(set(factors_of(node.left)) & set(factors_of(node.right))) > 1

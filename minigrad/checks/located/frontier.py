@@ -111,7 +111,7 @@ def _made_of_gradients(function: Written, known: Iterator[str]) -> frozenset[str
 
 def _slopes(function: Written) -> frozenset[str]:
     """The names of derivatives of one step, ``dh_dc = o * (1 - np.tanh(c)**2)``: a gradient is multiplied by them."""
-    nodes = list(ast.walk(function.tree))
+    nodes = function.nodes
     lines = [n for n in nodes if isinstance(n, ast.Assign) and len(n.targets) == 1 and _is_gradient(n.targets[0])]
     local = {_name(n.targets[0]) for n in lines if not any(map(_is_gradient, _parts(n.value)))}
     local -= {_name(n.targets[0]) for n in lines if any(map(_is_gradient, _parts(n.value)))}

@@ -308,6 +308,10 @@ def _is_likely(edit: Edit) -> bool:
 
 def _is_of_last_step(edit: Edit) -> bool:
     """Whether something is multiplied, behind a loop, that the loop's last step has left over: nobody means that."""
+    products = [n for _, text in edit.places for n in ast.walk(ast.parse(text)) if isinstance(n, ast.BinOp)]
+    products = [n for n in products if isinstance(n.op, ast.MatMult | ast.Mult)]
+    if not products:
+        return False
     inside: set[str] = set()
     for statement, _ in all_statements(edit.function.tree):
         if statement is edit.statement:
@@ -315,9 +319,7 @@ def _is_of_last_step(edit: Edit) -> bool:
         if isinstance(statement, ast.For) and edit.statement not in ast.walk(statement):
             inside |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     inside -= {n.id for n in ast.walk(edit.statement) if isinstance(n, ast.Name)}
-    products = [n for _, text in edit.places for n in ast.walk(ast.parse(text)) if isinstance(n, ast.BinOp)]
-    products = [n for n in products if isinstance(n.op, ast.MatMult | ast.Mult)]
-    return bool(inside) and any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
+    return any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
 
 
 def odd_lines(search: Search, state: State) -> int:

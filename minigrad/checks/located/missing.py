@@ -37,7 +37,7 @@ def missing_lines(search: Search, state: State, seen: Mapping[ast.stmt, Sequence
     """
     found: list[Edit] = []
     for function in state.functions.values():
-        for loop in ast.walk(function.tree):
+        for loop in function.nodes:
             visits = seen.get(loop.body[0], ()) if isinstance(loop, ast.For) else ()
             if isinstance(loop, ast.For) and len(visits) > 1 and not search.late():
                 counted = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
@@ -51,7 +51,7 @@ def at_the_first_step(search: Search, state: State, seen: Mapping[ast.stmt, Sequ
     found: list[Edit] = []
     for function in state.functions.values():
         for statement, visits in seen.items():
-            if search.late() or hasattr(statement, "body") or not any(node is statement for node in ast.walk(function.tree)):
+            if search.late() or hasattr(statement, "body") or not any(node is statement for node in function.nodes):
                 continue
             for node in expressions(statement):
                 if isinstance(node, ast.Subscript) and (counter := _counter(function, node)) is not None:
@@ -122,7 +122,7 @@ def _targets(
     stored = {text for text, node in texts.items() if isinstance(node.ctx, ast.Store)}
     stored |= {function.segment(n.value) for n in inside if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)}
     bounds = {n.id for part in (loop.iter, loop.target) for n in ast.walk(part) if isinstance(n, ast.Name)}
-    before = [n for n in ast.walk(function.tree) if isinstance(n, ast.Name | ast.Attribute) and n.lineno < loop.lineno]
+    before = [n for n in function.nodes if isinstance(n, ast.Name | ast.Attribute) and n.lineno < loop.lineno]
     names = [function.segment(n) for n in before if isinstance(n.ctx, ast.Store)]
     gradients = set(search.trials[-1].answer.called.values())
     for called in sorted(gradients):  # self.db, which another function makes

@@ -6,17 +6,19 @@ import ast
 import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.checks import names
-from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
 
-__all__ = ["HOLE", "OWN_SCOPES", "Phrase", "compiled", "evaluated", "expressions", "held", "phrases", "tight"]
+__all__ = [
+    "HOLE", "OWN_SCOPES", "Phrase", "compiled", "evaluated", "expressions", "held", "parsed", "phrases", "tight",
+]  # fmt: skip
 
 HOLE = "__hole__"
 """What stands for what is put into an expression."""
@@ -28,6 +30,8 @@ BASE = re.compile(r"^\w+\.|\[.*|\.T$")
 """What stands around the name of an array."""
 KEYS = 24
 """So many keys are tried at most."""
+REMEMBERED = 8192
+"""So many texts are parsed once: the same ones come up wherever something could be written otherwise."""
 OWN_SCOPES = (
     ast.Lambda,
     ast.ListComp,
@@ -71,7 +75,7 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     around: dict[str, tuple[tuple[str, CodeType], ...]] = {}
     bases: dict[str, None] = {}
     indices: dict[str, None] = {}
-    for statement in ast.walk(function.tree):
+    for statement in function.nodes:
         if not isinstance(statement, ast.stmt) or statement is function.tree:
             continue
         for node in expressions(statement):
@@ -83,7 +87,7 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
                 around[text] = tuple(_around(function, node))
             if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
                 bases[function.segment(node.value)] = None
-                indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice), counters(function)))
+                indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice), function.counters))
     found |= {name: 0 for name in _assigned(function.tree) if name not in found}
     found |= {text: 0 for text in _stored_in(function) if text not in found}
     for text in (*_by_other_keys(function), *_not_unpacked(function)):
@@ -141,7 +145,7 @@ def _is_real(part: Any) -> bool:
 
 def _steps_in(function: Written) -> Iterator[str]:
     """The names by which the function takes something out of lists, ``t`` of ``hs[t]``."""
-    for node in ast.walk(function.tree):
+    for node in function.nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name):
             yield node.slice.id
 
@@ -193,7 +197,7 @@ def _near(index: ast.expr, text: str, counted: Sequence[str]) -> Iterator[str]:
 
 def _only_added_to(function: Written) -> Iterator[str]:
     """What gradients are added up in, and no line of the loop reads: at first it is the same as what is added."""
-    loops: list[ast.AST] = [node for node in ast.walk(function.tree) if isinstance(node, ast.For | ast.While)]
+    loops: list[ast.AST] = [node for node in function.nodes if isinstance(node, ast.For | ast.While)]
     loops = [loop for loop in loops if any(isinstance(node, ast.AugAssign) for node in ast.walk(loop))]  # not the clipping
     nodes = [node for tree in loops or [function.tree] for part in tree.body for node in ast.walk(part)]  # type: ignore[attr-defined]
     added = [node.target for node in nodes if isinstance(node, ast.AugAssign)]
@@ -204,8 +208,8 @@ def _only_added_to(function: Written) -> Iterator[str]:
 
 def _of_the_step_before(function: Written, library: str | None) -> Iterator[str]:
     """What he reads at each step, of the step before: ``c[t - 1] if t > 0 else np.zeros_like(c[t])``."""
-    counted = counters(function)
-    for node in ast.walk(function.tree):
+    counted = function.counters
+    for node in function.nodes:
         value = node.value if isinstance(node, ast.Assign) else None
         inner = next((n for n in ast.walk(value) if _is_of_step(n, counted)), None) if value is not None else None
         if not isinstance(inner, ast.Subscript) or not isinstance(inner.slice, ast.Name):
@@ -228,14 +232,14 @@ def _by_other_keys(function: Written) -> Iterator[str]:
     """What he has under a key or at a constant index, W["f"] or W[0], under the other keys that occur in the function."""
     constants = [
         node
-        for node in ast.walk(function.tree)
+        for node in function.nodes
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int | str)
     ]
     keys: dict[type, dict[str, None]] = {int: {}, str: {}}
     for node in constants:
         assert isinstance(node.slice, ast.Constant)
         keys[type(node.slice.value)][function.segment(node.slice)] = None
-    for outer in ast.walk(function.tree):
+    for outer in function.nodes:
         if not isinstance(outer, ast.Subscript) or "\n" in function.segment(outer):
             continue
         for node in constants:
@@ -248,7 +252,7 @@ def _by_other_keys(function: Written) -> Iterator[str]:
 
 def _not_unpacked(function: Written) -> Iterator[str]:
     """What is in a cache, but has no name of its own where that is unpacked: ``_, h, h = cache`` has cache[0], cache[1]."""
-    for node in ast.walk(function.tree):
+    for node in function.nodes:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if not isinstance(target, ast.Tuple) or isinstance(node.value, ast.Tuple | ast.Call):  # type: ignore[attr-defined]
             continue
@@ -268,12 +272,13 @@ def _assigned(tree: ast.AST) -> Iterator[str]:
 
 def _stored_in(function: Written) -> Iterator[str]:
     """Parts of arrays that are written to as such: ``dh_prev[:, i]``."""
-    for node in ast.walk(function.tree):
+    for node in function.nodes:
         for target in node.targets if isinstance(node, ast.Assign) else ():
             if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
                 yield function.segment(target)
 
 
+@lru_cache(REMEMBERED)
 def compiled(text: str) -> CodeType | None:
     """The code of an expression."""
     try:
@@ -295,9 +300,15 @@ def evaluated(code: CodeType, space: dict[str, Any], variables: dict[str, Any]) 
     return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
 
 
+@lru_cache(REMEMBERED)
+def parsed(text: str) -> ast.expr:
+    """The tree of an expression, to be looked at alone: others get the same one."""
+    return ast.parse(text, mode="eval").body
+
+
 def tight(text: str) -> str:
     """The text, in brackets if it is a sum."""
-    node = ast.parse(text, mode="eval").body
+    node = parsed(text)
     loose = isinstance(node, ast.UnaryOp | ast.IfExp | ast.Compare) or (
         isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
     )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from typing_extensions import override
 
-from minigrad.checks.located.phrases import HOLE, Phrase, evaluated, tight
+from minigrad.checks.located.phrases import HOLE, Phrase, evaluated, parsed, tight
 from minigrad.checks.located.watching import Visit
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
@@ -194,14 +194,14 @@ def _products(here: list[tuple[str, int, list[Array]]], visits: int, shape: tupl
 
 def product_of(*parts: str) -> str:
     """The text of a product; of a name with itself, the square."""
-    named = isinstance(ast.parse(parts[0], mode="eval").body, ast.Name | ast.Attribute | ast.Subscript)
+    named = isinstance(parsed(parts[0]), ast.Name | ast.Attribute | ast.Subscript)
     if len(parts) == 2 and parts[0] == parts[1] and (named or (tight(parts[0]) == parts[0] and " " not in parts[0])):
         return f"{parts[0]}**2"
     return " * ".join([tight(parts[0]), *(f"({p})" if _is_matmul(p) else tight(p) for p in parts[1:])])
 
 
 def _is_matmul(text: str) -> bool:
-    node = ast.parse(text, mode="eval").body
+    node = parsed(text)
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from minigrad.checks import names
 from minigrad.checks.located.phrases import tight
-from minigrad.checks.located.statements import counters
 from minigrad.checks.located.written import Written
 
 __all__ = ["rewritten", "step_before"]
@@ -128,7 +127,7 @@ def step_before(function: Written, index: ast.expr) -> str | None:
     """The counter of an index of the step before, t of t − 1."""
     counted = isinstance(index, ast.BinOp) and isinstance(index.op, ast.Sub) and function.segment(index.right) == "1"
     name = function.segment(index.left) if counted and isinstance(index, ast.BinOp) else ""
-    return name if name in counters(function) else None
+    return name if name in function.counters else None
 
 
 class _Loop(NamedTuple):
@@ -143,7 +142,7 @@ class _Loop(NamedTuple):
 def _loops(function: Written) -> tuple[_Loop, ...]:
     """The loops over range(n), forwards or backwards."""
     found = []
-    for loop in ast.walk(function.tree):
+    for loop in function.nodes:
         if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
             continue
         steps = loop.iter

@@ -20,7 +20,7 @@ from minigrad.checks.located.functions import editable, formulas, is_pure
 from minigrad.checks.located.guided import guided
 from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.made import where_made
-from minigrad.checks.located.phrases import Phrase, held, phrases
+from minigrad.checks.located.phrases import Phrase, held, parsed, phrases
 from minigrad.checks.located.places import Place, places_of
 from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.state import State
@@ -254,7 +254,7 @@ class Search:
             self.known[function] = [
                 phrase
                 for phrase in found.values()
-                if all(pure(call) for call in ast.walk(ast.parse(phrase.text)) if isinstance(call, ast.Call))
+                if all(pure(call) for call in ast.walk(parsed(phrase.text)) if isinstance(call, ast.Call))
             ]
         return self.known[function]
 

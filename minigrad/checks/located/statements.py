@@ -11,7 +11,7 @@ from minigrad.checks.located.written import Places, Written
 INDEX = "index as a vector"
 BRACKETS = "operator precedence"
 
-__all__ = ["INDEX", "all_statements", "back_from_each_step", "carried_on", "counters", "moved_inside", "rewritten_statement"]
+__all__ = ["INDEX", "all_statements", "back_from_each_step", "carried_on", "moved_inside", "rewritten_statement"]
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -92,7 +92,7 @@ def _at_index(function: Written, statement: ast.AugAssign) -> Iterator[tuple[Pla
     target = function.segment(statement.target)
     for index, other, where in ((value.args[1], value.args[0], ":, {}"), (value.args[0], value.args[1], "{}")):
         if isinstance(index, ast.Subscript) and isinstance(index.slice, ast.Name):
-            base, counted = function.segment(index.value), counters(function)
+            base, counted = function.segment(index.value), function.counters
             for name in counted if index.slice.id in counted else (index.slice.id,):
                 yield [(statement, f"{target}[{where.format(f'{base}[{name}]')}] += {function.segment(other)}")], INDEX
 
@@ -106,12 +106,6 @@ def back_from_each_step(function: Written) -> Iterator[ast.stmt]:
         inner = [node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.For)]
         if any(isinstance(node, ast.Name) and node.id in counted for loop in inner for node in ast.walk(loop.iter)):
             yield from (node for part in outer.body for node in ast.walk(part) if isinstance(node, ast.stmt))
-
-
-def counters(function: Written) -> list[str]:
-    """What loops count with."""
-    loops = [node for node in ast.walk(function.tree) if isinstance(node, ast.For)]
-    return list(dict.fromkeys(n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)))
 
 
 def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
@@ -173,8 +167,8 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
                     others = [arg.arg for arg in function.tree.args.args if arg.arg != index.value.id]
                     yield from (([(index.value, other)], "softmax derivative") for other in others)
                 for part in ast.walk(index):
-                    if isinstance(part, ast.Name) and part.id in counters(function):
-                        others = [name for name in counters(function) if name != part.id]
+                    if isinstance(part, ast.Name) and part.id in function.counters:
+                        others = [name for name in function.counters if name != part.id]
                         yield from (([(part, name)], "written to the place of the wrong step") for name in others)
                 if isinstance(index, ast.Name):
                     yield from (([(index, f"{index.id} {by} 1")], "a list off by one") for by in ("-", "+"))
@@ -182,10 +176,9 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
                     yield [(index, ast.unparse(index.left))], "a list off by one"
     if len(targets) == 1 and isinstance(targets[0], ast.Name) and isinstance(statement, ast.AugAssign):
         name = targets[0].id
-        yield from (([(targets[0], f"{name}[{counter}]")], "added to every entry") for counter in counters(function))
+        yield from (([(targets[0], f"{name}[{counter}]")], "added to every entry") for counter in function.counters)
     if len(targets) == 1 and isinstance(targets[0], ast.Name):
-        stored = {n.id for n in ast.walk(function.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        for name in sorted(stored - {targets[0].id}):
+        for name in sorted(function.stored - {targets[0].id}):
             if names.says_gradient(name) == names.says_gradient(targets[0].id):
                 yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
 
@@ -208,7 +201,7 @@ def _taken_out(function: Written, statement: ast.stmt) -> Iterator[tuple[Places,
 
 def _keys(function: Written, key: object) -> Iterator[str]:
     """The other keys of the same type that occur in a function."""
-    nodes = [node.slice for node in ast.walk(function.tree) if isinstance(node, ast.Subscript)]
+    nodes = [node.slice for node in function.nodes if isinstance(node, ast.Subscript)]
     found = {node.value: None for node in nodes if isinstance(node, ast.Constant) and type(node.value) is type(key)}
     yield from (repr(other) for other in found if other != key)
 
@@ -240,7 +233,7 @@ def carried_on(function: Written, loop: ast.For) -> Iterator[str]:
     here = [node for node in ast.walk(loop) if isinstance(node, ast.Name)]
     read = {node.id for node in here if isinstance(node.ctx, ast.Load)}
     stored = {node.id for node in here if isinstance(node.ctx, ast.Store)}
-    outside = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.lineno < loop.lineno]
+    outside = [node for node in function.nodes if isinstance(node, ast.Name) and node.lineno < loop.lineno]
     counted = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
     bounds = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
     before = {node.id for node in outside if isinstance(node.ctx, ast.Store)} - stored - bounds

@@ -7,6 +7,7 @@ are told apart by a *mark*, a weighted sum of their entries, so that thousands c
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -86,24 +87,23 @@ class Truths:
 
     def is_of_forward(self, value: Array) -> bool:
         """Whether the forward pass computes an array with these entries, or they are the slopes of an activation there."""
-        return bool(_among(marks_of(value, value.ndim)[None], self.forward.get(value.size))[0])
+        return _is_among(float(marks_of(value, value.ndim)), self.forward.get(value.size))
 
     def how_known(self, mark: float, size: int) -> int:
         """2 for the mark of a whole gradient, 1 for that of a part of one, 0 for any other."""
-        one = np.array([mark])
-        return 2 if self.among_whole(one, size)[0] else 1 if self.known(one, size)[0] else 0
+        return 2 if _is_among(mark, self.whole.get(size)) else 1 if _is_among(mark, self.sorted.get(size)) else 0
 
     def is_of(self, called: str, mark: float, size: int) -> bool:
         """Whether a mark is that of the gradient which is called so, or of a part of it; so is any if nothing is."""
         known = self._of.get((called, size))
-        return known is None or bool(_among(np.array([mark]), known)[0])
+        return known is None or _is_among(mark, known)
 
     def is_odd(self, called: str, mark: float) -> bool:
         """Whether a name is that of the gradient of a value which the forward pass calls so, and the mark is not of that.
 
         ``dr`` is the gradient of r, or of what r is the activation of; of a state, also what goes back to the step before.
         """
-        return self.is_named(called) and not _among(np.array([mark]), self._by_name[names.stem(called)])[0]
+        return self.is_named(called) and not _is_among(mark, self._by_name[names.stem(called)])
 
     def is_named(self, called: str) -> bool:
         """Whether a name is that of the gradient of a value which the forward pass calls so."""
@@ -251,7 +251,18 @@ def _among(marks: Array, known: Array | None) -> Array:
     """Which of the marks are close to one of the known ones, which are sorted."""
     if known is None or not len(known):
         return np.zeros(np.shape(marks), bool)
-    finite = np.nan_to_num(marks, nan=1e300, posinf=1e300, neginf=-1e300)
+    finite = marks if np.isfinite(marks).all() else np.nan_to_num(marks, nan=1e300, posinf=1e300, neginf=-1e300)
     above = np.searchsorted(known, finite).clip(0, len(known) - 1)
     near = np.minimum(np.abs(known[above] - finite), np.abs(known[(above - 1).clip(0)] - finite))
     return np.asarray(near <= CLOSE * np.maximum(np.abs(finite), 1e-3))
+
+
+def _is_among(mark: float, known: Array | None) -> bool:
+    """The same of one mark: most are looked up alone."""
+    if known is None or not len(known):
+        return False
+    if not math.isfinite(mark):
+        mark = -1e300 if mark < 0 else 1e300
+    above = min(int(known.searchsorted(mark)), len(known) - 1)
+    near = min(abs(known.item(above) - mark), abs(known.item(max(above - 1, 0)) - mark))
+    return bool(near <= CLOSE * max(abs(mark), 1e-3))

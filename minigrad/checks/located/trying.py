@@ -7,7 +7,6 @@ stood there (Untch and others: mutation analysis using mutant schemata, 1993).
 from __future__ import annotations
 
 import ast
-import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,9 +46,13 @@ def switchable(functions: Sequence[Written], edits: Sequence[Edit]) -> Iterator[
 
 def copy_with_nodes(tree: Any) -> Any:
     """A copy of a tree whose nodes know which they are copies of."""
-    other = copy.deepcopy(tree)
-    for ours, theirs in zip(ast.walk(other), ast.walk(tree), strict=True):
-        ours._original = theirs  # type: ignore[attr-defined]
+    kind: Any = type(tree)
+    other = kind.__new__(kind)
+    for name, value in vars(tree).items():
+        if isinstance(value, list):
+            value = [copy_with_nodes(part) if isinstance(part, ast.AST) else part for part in value]
+        vars(other)[name] = copy_with_nodes(value) if isinstance(value, ast.AST) else value
+    other._original = tree
     return other
 
 

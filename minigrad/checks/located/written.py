@@ -47,7 +47,23 @@ class Written:
     @cached_property
     def statements(self) -> tuple[ast.stmt, ...]:
         """The function itself and all statements in it."""
-        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.stmt))
+        return tuple(node for node in self.nodes if isinstance(node, ast.stmt))
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """The function itself and everything in it, as `ast.walk` goes through it."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def counters(self) -> tuple[str, ...]:
+        """What its loops count with."""
+        loops = [node for node in self.nodes if isinstance(node, ast.For)]
+        return tuple(dict.fromkeys(n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)))
+
+    @cached_property
+    def stored(self) -> frozenset[str]:
+        """The names that it writes to."""
+        return frozenset(n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
 
     def line(self, node: ast.AST) -> int:
         """The number of a node's line in the file."""

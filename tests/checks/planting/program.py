@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import linecache
 import types
 from collections.abc import Iterator
@@ -14,6 +13,16 @@ import numpy as np
 __all__ = ["Program", "Site", "assigned", "loaded", "names_in", "same_tree", "sites", "steps_of"]
 
 counter = 0
+
+
+def _copied(node: Any) -> Any:
+    """A tree of its own, made several times faster than `copy.deepcopy` makes one."""
+    other = type(node).__new__(type(node))
+    for name, value in vars(node).items():
+        if isinstance(value, list):
+            value = [_copied(part) if isinstance(part, ast.AST) else part for part in value]
+        vars(other)[name] = _copied(value) if isinstance(value, ast.AST) else value
+    return other
 
 
 class Program(NamedTuple):
@@ -35,7 +44,7 @@ class Program(NamedTuple):
 
     def copied(self) -> Program:
         """The same with a tree of its own."""
-        return self._replace(tree=copy.deepcopy(self.tree))
+        return self._replace(tree=_copied(self.tree))
 
     def function(self, name: str) -> ast.FunctionDef:
         """One of the functions."""

@@ -6,7 +6,7 @@ Barycentres and exchanges of neighbours improve an order step by step; small dra
 from __future__ import annotations
 
 import math
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from random import Random
 
@@ -27,6 +27,7 @@ class Ordering:
     def __init__(self, proper: Proper) -> None:
         self._proper = proper
         self._run_of = {v: k for k, run in enumerate(proper.rows.runs) for v in run}
+        self._beside: dict[tuple[int, int], float] = {}  # what it costs that one stands before another, but for crossings
 
     def best(self) -> Order:
         """The order with the fewest crossings found; among equals the one closest to the order of recording.
@@ -72,12 +73,14 @@ class Ordering:
 
     def _by_barycentre(self, order: Order, upward: bool) -> None:
         place = {v: float(p) for members in order.values() for p, v in enumerate(members)}
+        side = self._proper.below if upward else self._proper.above
         for r in self._proper.levels if upward else reversed(self._proper.levels):
             members = order[r]
             wanted: dict[int, float] = {}
             for v in members:
-                seen = [place[u] for u in (self._proper.below[v] if upward else self._proper.above[v])]
-                seen += [-1.0] * round(self._proper.before[v]) + [float(len(members))] * round(self._proper.behind[v])
+                seen = [place[u] for u in side[v]]
+                if self._proper.before[v] or self._proper.behind[v]:
+                    seen += [-1.0] * round(self._proper.before[v]) + [float(len(members))] * round(self._proper.behind[v])
                 wanted[v] = sum(seen) / len(seen) if seen else place[v]
             members.sort(key=lambda v: (wanted[v], place[v]))
             self._restore_runs(members)
@@ -85,30 +88,47 @@ class Ordering:
                 place[v] = float(p)
 
     def _exchange(self, order: Order) -> None:
-        """Exchange neighbours as long as that removes crossings."""
+        """Exchange neighbours as long as that removes crossings.
+
+        A row is gone through again only where it or one beside it has changed: lines lead to the rows beside it alone.
+        """
         place = {v: p for members in order.values() for p, v in enumerate(members)}
+        waiting = set(self._proper.levels)
         for _ in range(ROUNDS):
-            improved = False
+            changed: set[int] = set()
             for r in self._proper.levels:
-                members = order[r]
-                for p in range(len(members) - 1):
-                    u, v = members[p], members[p + 1]
-                    if u in self._run_of and self._run_of[u] == self._run_of.get(v):
-                        continue
-                    if self._clash(v, u, place) < self._clash(u, v, place):
-                        members[p], members[p + 1] = v, u
-                        place[u], place[v] = p + 1, p
-                        improved = True
-            if not improved:
+                if r in waiting or r - 1 in changed:
+                    waiting.discard(r)
+                    if self._exchanged(order[r], place):
+                        changed.add(r)
+            waiting |= {beside for r in changed for beside in (r - 1, r, r + 1)}
+            if not changed:
                 return
 
-    def _clash(self, u: int, v: int, place: dict[int, int]) -> float:
-        """What it costs that u stands directly before v."""
-        cost = self._proper.before[v] * self._bulk(u) + self._proper.behind[u] * self._bulk(v)
-        cost += OUT_OF_RANK * (self._proper.rank[u] > self._proper.rank[v])
-        for side in (self._proper.below, self._proper.above):
-            positions = sorted(place[w] for w in side[v])
-            cost += sum(bisect_right(positions, place[w] - 1) for w in side[u])
+    def _exchanged(self, members: list[int], place: dict[int, int]) -> bool:
+        """Exchange neighbours in one row, once from its first to its last; whether any were."""
+        ends = {v: [sorted([place[w] for w in side[v]]) for side in (self._proper.below, self._proper.above)] for v in members}
+        changed = False
+        for p in range(len(members) - 1):
+            u, v = members[p], members[p + 1]
+            if u in self._run_of and self._run_of[u] == self._run_of.get(v):
+                continue
+            if self._clash(v, u, ends) < self._clash(u, v, ends):
+                members[p], members[p + 1] = v, u
+                place[u], place[v] = p + 1, p
+                changed = True
+        return changed
+
+    def _clash(self, u: int, v: int, ends: dict[int, list[list[int]]]) -> float:
+        """What it costs that u stands directly before v; ``ends``: the places of what their lines lead to, below and above."""
+        cost = self._beside.get((u, v))
+        if cost is None:
+            cost = self._proper.before[v] * self._bulk(u) + self._proper.behind[u] * self._bulk(v)
+            cost += OUT_OF_RANK * (self._proper.rank[u] > self._proper.rank[v])
+            self._beside[u, v] = cost
+        for ours, theirs in zip(ends[u], ends[v], strict=True):
+            if ours and theirs and theirs[0] < ours[-1]:
+                cost += sum([bisect_left(theirs, end) for end in ours])
         return cost
 
     def _bulk(self, v: int) -> float:

@@ -5,7 +5,6 @@ The unit is NumPy's own call, np.tanh of an array with one entry, so that machin
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ import numpy as np
 
 from benchmarks.contestant import Taped
 from benchmarks.problem import Array, Size, make_problem
+from benchmarks.timing import imported_hidden
 
 PLAIN: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "add": lambda y: y + 1.0}
 CHAIN = 1000
@@ -40,13 +40,9 @@ def overhead(kind: type[Taped], operation: str) -> Overhead | None:
     start = np.full(1, 0.5)
     if contestant.chain(operation, start, 1) is None:
         return None
-    gc.collect()
-    gc.freeze()
-    try:
+    with imported_hidden():
         plain, forward, backward = zip(*measured(contestant, operation, start), strict=True)
         (unit, _, _) = zip(*measured(contestant, "tanh", start), strict=True)
-    finally:
-        gc.unfreeze()
     return Overhead(min(unit), min(forward) - min(plain), min(backward))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib
 import json
 import subprocess
@@ -157,6 +158,12 @@ def test_contestants_take_turns_and_the_first_is_the_unit() -> None:
     assert timings["a"].rounds == 2
     switches = sum(before != after for before, after in pairwise(calls))
     assert switches >= 3
+
+
+def test_what_was_hidden_from_the_collector_before_a_race_stays_hidden() -> None:
+    gc.freeze()
+    race({"a": lambda: None}, seconds=0.0, least_rounds=1)
+    assert gc.get_freeze_count() > 0
 
 
 def test_peak_memory_counts_every_array_of_the_step() -> None:

@@ -235,10 +235,12 @@ def _renamed(
                 yield edit._replace(places=[(node, edit.places[0][1]) for node in nodes])
 
 
-def _order(edit: Edit) -> tuple[float, bool, int]:
-    """Of two that give the same, the likelier: db is seldom what other gradients are computed from, though it equals dz."""
-    text = edit.places[0][1]
-    return edit.cost, names.is_gradient(text) and names.is_parameter(names.stem(text)), longer(edit)
+def _order(edit: Edit) -> tuple[float, bool, bool, int]:
+    """Of two that give the same, the likelier: a part of what stands there; db is seldom what others are computed from, though
+    it equals dz."""
+    node, text = edit.places[0]
+    apart = len(edit.places) == 1 and text not in edit.function.segment(node)
+    return edit.cost, names.is_gradient(text) and names.is_parameter(names.stem(text)), apart, longer(edit)
 
 
 def longer(edit: Edit) -> int:

@@ -93,7 +93,7 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         trial, kept = search.trials[shortest], right[shortest]
         idle = _idle_loops(search, functions, trial) if not kept else []
     lines = looked_at(functions, seen, search.truths)
-    first, further = _in_order(lines)[:FIRST], list[tuple[Any, State]]()
+    first, further = _first_of(_in_order(lines)), list[tuple[Any, State]]()
     missing = [*missing_lines(search, state, seen), *at_the_first_step(search, state, seen), *search.handed_back(state, seen)]
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
     if kept and not lost:  # what is wrong is no line that gives no gradient: only what wrong gradients depend on is looked at
@@ -154,13 +154,23 @@ def _is_collected(line: Seen) -> bool:
 
 
 def _in_order(lines: Sequence[Seen]) -> list[Seen]:
-    """The lines that give no whole gradient, as they run; what gives a part of one that no wrong line needs is behind."""
+    """The lines that give no whole gradient, as they run; what gives a part of one, and no wrong line depends on, is behind."""
     open_lines = [line for line in lines if line.clean and line.known < WHOLE]
-    needed = {(x.function, name) for x in open_lines if x.known == UNKNOWN for name in x.reads}
-    return sorted(
-        open_lines,
-        key=lambda x: (_is_collected(x), x.known != UNKNOWN and (x.function, target_of(x.function, x.statement)) not in needed),
-    )
+    places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
+    needed: set[ast.stmt] = set()
+    waiting = [line for line in open_lines if line.known == UNKNOWN]
+    while waiting:
+        line = waiting.pop()
+        makers = {maker for name in line.reads for maker in _makers(line, name, lines, places)} - needed
+        needed |= makers
+        waiting += [x for x in open_lines if x.statement in makers]
+    return sorted(open_lines, key=lambda x: (_is_collected(x), x.known != UNKNOWN and x.statement not in needed))
+
+
+def _first_of(lines: Sequence[Seen]) -> list[Seen]:
+    """The first of the lines, and the first among them that gives nothing, however many give a part before it."""
+    first, behind = list(lines[:FIRST]), lines[FIRST:]
+    return first if any(line.known == UNKNOWN for line in first) else [*first, *[x for x in behind if x.known == UNKNOWN][:1]]
 
 
 def _groups(first: list[Seen], lines: Sequence[Seen], calls: Sequence[Seen]) -> Iterator[list[Seen]]:

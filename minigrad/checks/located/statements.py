@@ -194,7 +194,7 @@ def _taken_out(function: Written, statement: ast.stmt) -> Iterator[tuple[Places,
     for whole in wholes:
         index = whole.slice if isinstance(whole, ast.Subscript) else None
         step = index.left if isinstance(index, ast.BinOp) and isinstance(index.right, ast.Constant) else index
-        if index is not None and isinstance(step, ast.Name) and step.id in counters(function):
+        if index is not None and isinstance(step, ast.Name) and step.id in function.counters:
             others = [step.id, f"{step.id} - 1", f"{step.id} + 1"]
             yield from (([(index, other)], "operand of the wrong step") for other in others if other != ast.unparse(index))
 

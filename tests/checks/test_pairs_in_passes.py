@@ -42,3 +42,11 @@ def test_two_mistakes_in_a_pass_are_named_line_by_line(case: str, mistakes: list
     known = BY_NAME[case]
     report = check_backward(*functions(known, *mistakes), known.arguments(), **known.options)
     assert [finding.right for finding in report.findings] == right, report
+
+
+def test_a_slope_alone_lacks_the_gradient_that_it_is_multiplied_by() -> None:
+    known = BY_NAME["other_manners:last_output_backward"]
+    report = check_backward(*functions(known, ("ds * (1 - states[t] ** 2)", "1 - states[t] ** 2")), known.arguments())
+    assert [(finding.kind, finding.missing) for finding in report.findings] == [
+        ("factor missing", "the factor ds is missing in da")
+    ], report

@@ -55,6 +55,24 @@ def report_of(cell: str, layout: str, *mistakes: tuple[str, str]) -> Report:
             [("bias averaged", ""), ("factor 2", "b_h")],
             ["db_h += da_h.sum(axis=0)"],
         ),
+        (  # what arrives from outside is not read at all
+            "lstm",
+            "rows apart dict",
+            [("activation derivative missing", "da_g"), ("path missing", "dh = d_hs")],
+            ["dh = dh + dhs[t - 1]", "da_g = dg * (1 - g**2)"],
+        ),
+        (  # lines that give a part of a gradient, since both states' gradients are lost, before the one that gives none
+            "lstm",
+            "columns stacked tuple",
+            [("sign", "da_o ="), ("state gradient not carried", "no state")],
+            ["dh += dhs[t - 1]", "dc += dtanh_c * (1 - tanh_c ** 2)", "da_o = do * o * (1 - o)"],
+        ),
+        (  # W_hh, not W_b, of which it is the only part
+            "rnn",
+            "columns stacked tuple",
+            [("activation derivative missing", ""), ("matrix not transposed", "")],
+            ["da_h = dh * (1 - h**2)", "dh = W_hh.T @ da_h"],
+        ),
         (  # every line gives gradients at the last steps
             "gru",
             "rows stacked tuple",

@@ -95,6 +95,9 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
             was, is_now = (ast.unparse(part) for part in curve)
             if _is_regrouped(*curve):
                 return _of_brackets(was, is_now, of)
+            mine, theirs = (Counter(factors_of(part)) for part in curve)
+            if CURVE.match(was) and mine < theirs:  # the slope is there, and what it is multiplied by is not
+                return "factor missing", f"the factor {' * '.join((theirs - mine).elements())} is missing in {of}"
             return "activation derivative", f"{was} stands for the derivative of the activation in {of}: it should be {is_now}"
         if wraps and isinstance(one, ast.Subscript) and isinstance(one.slice, ast.BinOp) and isinstance(one.slice.op, ast.Sub):
             was, is_now = ast.unparse(one), ast.unparse(other)

@@ -92,7 +92,8 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     found |= {text: 0 for text in _stored_in(function) if text not in found}
     for text in (*_by_other_keys(function), *_not_unpacked(function)):
         found.setdefault(text, 0)
-    for base in bases:
+    handed = [arg.arg for arg in function.tree.args.args if names.says_gradient(arg.arg)]
+    for base in (*bases, *handed):  # what arrives from outside may not be read at all
         for index in indices:
             found.setdefault(f"{base}[{index}]", 0)
     library = next((name for name, value in function.function.__globals__.items() if _is_numpy(value)), None)

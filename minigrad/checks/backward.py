@@ -16,7 +16,7 @@ from minigrad.arguments import count, real
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.behaviour import stage_of_behaviour
 from minigrad.checks.conventions import clipped_to, convention, is_added
-from minigrad.checks.diagnosis import diagnosed
+from minigrad.checks.diagnosis import diagnosed, misshapen
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
 from minigrad.checks.narrowing import factor
@@ -164,16 +164,12 @@ def check_backward(
             known = stage_of_shapes(trials[0], longest, stages, notes, rtol)
             if not known:
                 uncompared = stage_of_behaviour(at_length, plan, trials[0], stages, notes)
+        if known:
+            others = [as_returned(adapter, plan, seed, as_given, scale) for _, adapter in sized[number + 1 :]]
+            findings = misshapen(known, trials, [trial for trial in others if trial is not None], rtol, deadline)
+            return Report(called, stages, None, tuple(findings), tuple(notes))
         for trial in trials:
             reshape_gradients(trial)
-        if known:
-            misshapen = {called for finding in known for called in finding.gradients}
-            for trial in trials:
-                for name in [name for name in trial.given if trial.answer.called.get(name, f"d{name}") in misshapen]:
-                    del trial.given[name]
-            longer = [] if agree(trials[0], rtol) else other_lengths(sized[number + 1 :], plan, seed, as_given, scale)
-            further = [] if agree(trials[0], rtol) else diagnosed(trials, longer, [], rtol, deadline)[0]
-            return Report(called, stages, None, (*known, *further), tuple(notes))
         if agree(trials[0], rtol):
             stages.append(Stage(label, True, "by convention" if trials[0].summed else ""))
             shorter.append(trials[0])

@@ -18,7 +18,7 @@ from minigrad.checks.mistakes.steps import step_changes
 from minigrad.checks.naming import Explanation, search
 from minigrad.checks.narrowing import narrowed, on_the_way_out
 from minigrad.checks.run import Run, affected
-from minigrad.checks.trial import Trial, rescaled, right_ones, sizes_of
+from minigrad.checks.trial import Trial, agree, rescaled, reshape_gradients, right_ones, sizes_of
 from minigrad.checks.truncation import truncated_after
 from minigrad.guard import Array
 from minigrad.reporting import reporting
@@ -91,6 +91,24 @@ def diagnosed(
         wrong = {name: g for name, g in trial.given.items() if name not in fine}
         findings.append(narrowed(wrong, trial.chain.right, trial.answer.called, fine, trial.steps, rtol, so_far(trial)))
     return findings, None
+
+
+def misshapen(
+    known: list[Finding], trials: list[Trial], longer: list[Trial], rtol: float, deadline: float
+) -> list[Finding]:
+    """What is wrong where gradients have shapes that do not fit: lines that make all right; else the shapes, and the rest."""
+    called = {label for finding in known for label in finding.gradients}
+    whole = [trial._replace(answer=trial.answer._replace(gradients=dict(trial.given))) for trial in (*trials, *longer)]
+    for trial in (*trials, *longer):
+        reshape_gradients(trial)
+        for name in [name for name in trial.given if trial.answer.called.get(name, f"d{name}") in called]:
+            del trial.given[name]
+    is_right = agree(trials[0], rtol)
+    if not is_right or not all(finding.kind for finding in known):
+        lines = located(sorted(whole, key=lambda trial: trial.steps), rtol, share(deadline, 2, LOCATED))
+        if lines:
+            return lines
+    return [*known, *([] if is_right else diagnosed(trials, longer, [], rtol, deadline)[0])]
 
 
 def _of_the_sum(trials: list[Trial], rtol: float, deadline: float) -> tuple[list[Finding], str | None]:

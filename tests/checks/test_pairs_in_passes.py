@@ -50,3 +50,27 @@ def test_a_slope_alone_lacks_the_gradient_that_it_is_multiplied_by() -> None:
     assert [(finding.kind, finding.missing) for finding in report.findings] == [
         ("factor missing", "the factor ds is missing in da")
     ], report
+
+
+@pytest.mark.parametrize(
+    ("case", "mistakes", "right"),
+    [
+        (
+            "course_columns:rnn_cell_backward",
+            [("(1 - a_next**2) * da_next", "(1 - a_next) * da_next"), ("np.sum(dtanh, axis=1", "np.sum(dtanh, axis=0")],
+            ["dtanh = (1 - a_next**2) * da_next", "dba = np.sum(dtanh, axis=1, keepdims=True)"],
+        ),
+        (
+            "rows_stacked:rnn_step_backward",
+            [("da = dnext_h * (1", "da = 2 * dnext_h * (1"), ("da.sum(axis=0)", "da.sum(axis=1)")],
+            ["da = dnext_h * (1 - next_h * next_h)", "db = da.sum(axis=0)"],
+        ),
+    ],
+)
+def test_a_gradient_of_another_shape_hides_no_other_mistake(
+    case: str, mistakes: list[tuple[str, str]], right: list[str]
+) -> None:
+    known = BY_NAME[case]
+    report = check_backward(*functions(known, *mistakes), known.arguments())
+    assert not report.stages[0].passed
+    assert [finding.right for finding in report.findings] == right, report

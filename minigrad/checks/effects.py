@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["EFFECTS"]
 
 EFFECTS = {
+    "raises an error": "nothing is learnt",
     "path missing": "what was lost is part of the gradient's direction: training goes down at first, then slower or not at all "
     "where this path matters",
     "activation derivative": "the gradient keeps its sign but not its size, most wrong where the unit is saturated",

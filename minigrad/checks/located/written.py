@@ -13,7 +13,7 @@ from functools import cached_property
 from types import CodeType, FunctionType
 from typing import TypeAlias, TypeVar
 
-__all__ = ["Places", "Written", "placed", "running_as", "written"]
+__all__ = ["Places", "Written", "placed", "running_as", "taken_as", "written"]
 
 Node = TypeVar("Node", bound=ast.AST)
 
@@ -159,6 +159,8 @@ def _parameters(tree: ast.FunctionDef) -> str:
 
 def written(function: FunctionType) -> Written | None:
     """The function as it is written; None if its source cannot be had, or says something else than what is run."""
+    if function.__code__ in TAKEN:
+        return TAKEN[function.__code__]
     try:
         lines, first = inspect.getsourcelines(function.__code__)
         found = Written(function, textwrap.dedent("".join(lines)), first)
@@ -167,6 +169,22 @@ def written(function: FunctionType) -> Written | None:
         return None
     same = code.co_freevars == function.__code__.co_freevars and code.co_names == function.__code__.co_names
     return found if same and found.tree.name == function.__name__ else None
+
+
+TAKEN: dict[CodeType, Written] = {}
+"""Functions as they are taken to be written, by their code, while that is run."""
+
+
+@contextmanager
+def taken_as(function: Written) -> Iterator[None]:
+    """While it lasts, a function is taken to be written so, and run so: with a line in it that runs, where it raised."""
+    code = function.compiled()
+    TAKEN[code] = function
+    try:
+        with running_as({function.function: code}):
+            yield
+    finally:
+        del TAKEN[code]
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Adapter:
             self.owner = next(iter(names.parameters_of(method)))
             positional = {self.owner: owners[0]} | (positional if isinstance(positional, dict) else _bound(forward, positional))
         self.arguments: dict[str, Any] = dict(positional) if isinstance(positional, dict) else _bound(self.forward, positional)
-        self.globals = globals_read_by((self.forward, self.backward))
+        self.globals = globals_read_by((self.forward, self.backward), next(iter(owners), None))
         if self.globals:
             self.arguments[GLOBALS] = self.globals
         self.leaves: list[Leaf] = leaves(self.arguments)
@@ -190,7 +190,11 @@ class Adapter:
         lines = {name: stand_in.line for name, stand_in in stand_ins.items()}
         result = tape.run(lambda: self.made(arguments), self.users())
         fuse(tape)
-        outputs = {name: lines_of(value, self.wants(name)) for name, value in self.outputs_of(result, arguments).items()}
+        declared = [what for what in self.declared_upstream.values() if isinstance(what, str)]
+        outputs = {
+            name: lines_of(value, self.wants(name), name in declared)
+            for name, value in self.outputs_of(result, arguments).items()
+        }
         differentiable = {name: value for name, value in outputs.items() if value is not None}
         if not differentiable:
             raise ArgumentError(

@@ -15,6 +15,7 @@ import numpy as np
 from minigrad.checks import names
 from minigrad.checks.adapter import Adapter, Problem
 from minigrad.checks.containers import at_path, attributes, copied, put_at, same, snapshot
+from minigrad.checks.outputs import by_step
 from minigrad.checks.problem import GLOBALS, GRADIENT
 from minigrad.checks.rates import RATE
 from minigrad.checks.returned import Answer, Returned, matched, returned_by_name
@@ -138,7 +139,7 @@ def _resumed(
 def _shaped(upstream: Any, output: Any) -> Any:
     """The gradients of a dict by step as a dict by step, those of a tuple as a tuple."""
     if isinstance(output, dict):
-        return dict(zip(output, upstream, strict=True))
+        return dict(zip(by_step(output), upstream, strict=True))
     return tuple(upstream) if isinstance(output, tuple) else upstream
 
 

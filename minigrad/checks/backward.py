@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from minigrad.checks.finding import Finding
 from minigrad.checks.narrowing import factor
 from minigrad.checks.of_steps import of_steps
 from minigrad.checks.planning import plan_of
+from minigrad.checks.raised import running_again
 from minigrad.checks.report import Report, Stage
 from minigrad.checks.sequences import lengths
 from minigrad.checks.shapes import stage_of_shapes
@@ -30,12 +32,14 @@ from minigrad.checks.trial import (
     UserError,
     agree,
     as_returned,
+    averaged,
     compared,
     differing,
     other_lengths,
     reshape_gradients,
     sizes_of,
     trial_of,
+    undivided,
 )
 from minigrad.errors import BackwardError, DTypeError
 from minigrad.flags import flag
@@ -157,7 +161,18 @@ def check_backward(
         except UserError as error:
             if number < len(sized) - 1:
                 continue
-            return Report(called, [*stages, Stage("runs", False, str(error))], notes=tuple(notes))
+            stages.append(Stage("runs", False, str(error)))
+            line = running_again(at_length, error, partial(trial_of, at_length, plan, seed, as_given, scale), rtol)
+            left = deadline - time.process_time()
+            if line is None or left <= 0:
+                return Report(called, stages, notes=tuple(notes))
+            with line.taken():
+                rest = check_backward(
+                    forward, backward, arguments, T=T, outputs=outputs, upstream=upstream, returns=returns, rtol=rtol,
+                    seed=seed, as_given=as_given, seconds=left,
+                )  # fmt: skip
+            found = (line.finding(rest.passed or rest.named), *rest.findings)
+            return Report(called, [*stages, *rest.stages], rest.comparison, found, (*notes, *rest.notes))
         label = label or ("one step" if trials[0].steps == 1 else "all steps")
         known: list[Finding] = []
         if not stages:
@@ -176,11 +191,15 @@ def check_backward(
             continue
         said = _convention(trials[0], rtol)
         if said is None:
+            trials = [undivided(trial, rtol) for trial in trials]
             longer = other_lengths(sized[number + 1 :], plan, seed, as_given, scale)
             again = other_lengths(sized[-1:] if longer else (), plan, seed + 1, as_given, scale)
+            longer, again = ([undivided(trial, rtol) for trial in some] for some in (longer, again))
             findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
-                notes += [text for text in (trials[0].summed, said) if text]
+                own = bool(trials[0].averaged) and trials[0].own_loss  # of a loss that is his, the mean is another
+                findings = [averaged(trials[0]), *findings] if own else findings
+                notes += [text for text in ("" if own else trials[0].summed, said) if text]
                 stages.append(Stage(label, False, differing(trials[0], rtol)))
                 if time.process_time() > deadline and seconds and not all(finding.kind for finding in findings):
                     notes.append(f"the search for the mistake was ended after {seconds:g} seconds")

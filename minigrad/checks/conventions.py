@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad.checks.equality import NORMS, equal
+from minigrad.checks.names import is_parameter
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
-__all__ = ["clipped_to", "convention", "is_added"]
+__all__ = ["clipped_to", "convention", "divided", "is_added"]
 
 
 UPDATE = re.compile(r"^(?:delta|update|step)s?_?|_?(?:delta|update|step)s?$", re.IGNORECASE)
@@ -78,9 +79,29 @@ def _mean(case: _Case) -> str | None:
         if size < 2 or abs(c * size - 1) > case.rtol:
             continue
         shared = {name for name in given if size not in right[name].shape}
-        if set(wrong) == set(given) or (set(wrong) == shared and any(right[name].ndim > 1 for name in wrong)):
+        weights = {name for name in given if is_parameter(name) and right[name].any()}
+        if set(wrong) in (set(given), weights) or (set(wrong) == shared and any(right[name].ndim > 1 for name in wrong)):
             whose = "all gradients are" if set(wrong) == set(given) else "the gradients of the parameters are"
             return f"{whose} divided by {size}, {what}: right for a loss that is the mean"
+    return None
+
+
+def divided(
+    given: dict[str, Array], right: dict[str, Array], sizes: dict[int, str], rtol: float
+) -> tuple[frozenset[str], int, str] | None:
+    """The weights whose gradients are all divided by the number of examples, or of steps, where others are wrong besides.
+
+    Known by two that are right but for that, where no weight's gradient is right as it is; with the number, and what is said.
+    """
+    weights = [name for name in given if is_parameter(name) and right[name].any() and given[name].shape == right[name].shape]
+    factors = [factor(given[name], right[name], rtol) for name in weights]
+    known = [c for c in factors if c is not None]
+    if len(known) < 2 or max(known) - min(known) > rtol * abs(max(known)):
+        return None
+    for size, what in sizes.items():
+        if size > 1 and abs(known[0] * size - 1) <= rtol:
+            said = f"the gradients of the parameters are divided by {size}, {what}: right for a loss that is the mean"
+            return frozenset(weights), size, said
     return None
 
 

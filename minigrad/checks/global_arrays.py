@@ -21,10 +21,11 @@ from minigrad.guard import Array
 __all__ = ["globals_read_by", "with_values"]
 
 
-def globals_read_by(functions: Sequence[Any]) -> dict[str, Any]:
+def globals_read_by(functions: Sequence[Any], owner: Any = None) -> dict[str, Any]:
     """The variables from outside, and defaults of parameters, with arrays of real numbers in them that these functions read.
 
-    So do the functions of the same modules that they use.
+    So do the functions of the same modules that they use. The ``owner`` of a method is one of them, whatever it holds: it may
+    keep in one pass what it reads in the other.
     """
     found: dict[str, Any] = {}
     seen: set[int] = set()
@@ -45,14 +46,14 @@ def globals_read_by(functions: Sequence[Any]) -> dict[str, Any]:
             if isinstance(value, FunctionType | type):
                 if getattr(value, "__module__", None) == space.get("__name__"):
                     waiting.append(value)
-            elif name in space and _holds_arrays(value):
+            elif name in space and (value is owner is not None or _holds_arrays(value)):
                 found[name] = value
                 waiting.append(type(value))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             value = cell.cell_contents if is_set(cell) else None
             if isinstance(value, FunctionType | MethodType | type):
                 waiting.append(value)
-            elif _holds_arrays(value) and not any(value is other for other in found.values()):
+            elif not any(value is other for other in found.values()) and (value is owner is not None or _holds_arrays(value)):
                 found[name if name not in found else f"{function.__name__}.{name}"] = value
                 waiting.append(type(value))
         parameters = function.__code__.co_varnames[: function.__code__.co_argcount]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minigrad.checks.chain import Chain
     from minigrad.checks.returned import Answer
 
-__all__ = ["losses", "of_the_sum", "ones_like", "sizes"]
+__all__ = ["losses", "losses_beside", "of_the_sum", "ones_like", "sizes"]
 
 LOSS = re.compile(
     r"^(?:(?:total|sum|mean|avg|batch|overall|data|smooth|seq|train)_?)?"
@@ -46,6 +46,12 @@ def losses(traces: Traces, plan: Mapping[str, tuple[str, Any]]) -> list[str]:
             "parameter is the gradient of what: upstream={'dh': 'h'}"
         )
     return found
+
+
+def losses_beside(traces: Traces, given: Collection[str]) -> list[str]:
+    """The outputs that are called losses, beside those whose gradients are ``given``."""
+    single = {name for name, lines in traces.outputs.items() if not isinstance(lines, list) and lines.value.size == 1}
+    return [name for name in traces.outputs if LOSS.match(name) and name in single and name not in given]
 
 
 def ones_like(lines: Any) -> Any:

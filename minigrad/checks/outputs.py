@@ -10,7 +10,7 @@ from minigrad.checks.containers import found_in
 from minigrad.checks.tracing import Traced
 from minigrad.errors import ArgumentError
 
-__all__ = ["learnt", "lines_of", "stored_in", "where_stored"]
+__all__ = ["by_step", "learnt", "lines_of", "stored_in", "where_stored"]
 
 
 def where_stored(arguments: dict[str, Any], wanted: Iterable[Any], called: str) -> dict[str, str]:
@@ -51,15 +51,22 @@ def learnt(part: Any) -> str | None:
     return part.line.name if isinstance(part, Traced) else None
 
 
-def lines_of(value: Any, is_wanted: bool) -> Any:
+def by_step(output: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict by step without the state before the first, ``hs[-1]``: that is given, and no output."""
+    return {key: part for key, part in output.items() if key != -1} if -1 in output and 0 in output else output
+
+
+def lines_of(value: Any, is_wanted: bool, is_declared: bool = False) -> Any:
     """The line of a stand-in, or those of a list of them, of a dict by step, or of a tuple whose gradient ``is_wanted``.
 
-    None for anything else, such as a cache.
+    A dict with the state before the first step in it is kept for the backward pass, unless its gradient is wanted, or it
+    ``is_declared`` to be what arrives from outside. None for anything else, such as a cache.
     """
     if isinstance(value, Traced):
         return value.line if value.line.op != "constant" else None
-    if isinstance(value, dict) and [*value] == [*range(len(value))]:
-        value = [*value.values()]
+    if isinstance(value, dict):
+        value = by_step(value) if is_wanted or is_declared else value
+        value = [*value.values()] if [*value] == [*range(len(value))] else value
     if isinstance(value, tuple) and is_wanted:
         value = [*value]
     if isinstance(value, list) and value and all(isinstance(part, Traced) for part in value):

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,9 +49,9 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
 
     ``places`` are those of the code that the example reaches once at each step, but for so many steps ``apart`` at the start.
     """
-    for only_long, one_hot in itertools.product((False, True), (True, False)):
-        kept: dict[int, Any] = {}
-        arguments = {name: _cut(value, steps, few, only_long, one_hot, kept) for name, value in adapter.arguments.items()}
+    for weights, only_long, one_hot in itertools.product((True, False), (False, True), (True, False)):
+        how, kept = _Cut(steps, few, weights, only_long, one_hot), dict[int, Any]()
+        arguments = {name: _cut(value, name, how, kept) for name, value in adapter.arguments.items()}
         shorter = adapter.with_arguments(arguments)
         classes = {leaf.path for leaf in adapter.leaves if _is_one_hot(leaf.value)}
         if any(leaf.path in classes and not _is_one_hot(leaf.value) for leaf in shorter.leaves):
@@ -70,34 +70,49 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
     return None
 
 
-def _cut(value: Any, steps: int, few: int, only_long: bool, one_hot: bool, kept: dict[int, Any]) -> Any:
-    """``value`` with axes and lists of ``steps`` entries cut to ``few``, but not the classes of what is ``one_hot``.
+class _Cut(NamedTuple):
+    """How arguments are cut: axes and lists of ``steps`` entries to ``few``.
+
+    But not what is called as ``weights`` are, nor matrices where ``only_long`` arrays are, nor the classes of what is
+    ``one_hot``: there may be as many units, or classes, as there are steps.
+    """
+
+    steps: int
+    few: int
+    weights: bool
+    only_long: bool
+    one_hot: bool
+
+
+def _cut(value: Any, name: str, how: _Cut, kept: dict[int, Any]) -> Any:
+    """``value``, which is called so, with all that is as long as there are steps cut.
 
     What is met again is the same: weights that have a name, and stand in a dict as well.
     """
     if id(value) not in kept:
-        kept[id(value)] = _cut_anew(value, steps, few, only_long, one_hot, kept)
+        kept[id(value)] = _cut_anew(value, name, how, kept)
     return kept[id(value)]
 
 
-def _cut_anew(value: Any, steps: int, few: int, only_long: bool, one_hot: bool, kept: dict[int, Any]) -> Any:
+def _cut_anew(value: Any, name: str, how: _Cut, kept: dict[int, Any]) -> Any:
+    steps, few = how.steps, how.few
     if isinstance(value, Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):
-        if only_long and value.ndim < 3 and value.dtype.kind == "f":
+        if value.dtype.kind == "f" and ((how.only_long and value.ndim < 3) or (how.weights and names.is_parameter(name))):
             return value
         if steps not in value.shape:
             return value
         axes = [axis for axis, size in enumerate(value.shape) if size == steps]
-        if one_hot and axes[1:] and _is_one_hot(value):
+        if how.one_hot and axes[1:] and _is_one_hot(value):
             axes = axes[:1]
         return value[tuple(slice(few) if axis in axes else slice(None) for axis in range(value.ndim))]
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         if len(value) == steps and all(isinstance(part, int | float | np.ndarray | np.integer) for part in value):
             return value[:few]
-        return type(value)(_cut(part, steps, few, only_long, one_hot, kept) for part in value)
+        return type(value)(_cut(part, name, how, kept) for part in value)
     if isinstance(value, dict):
-        return {key: _cut(part, steps, few, only_long, one_hot, kept) for key, part in value.items()}
+        return {key: _cut(part, str(key), how, kept) for key, part in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and value == steps:
         return few
     if hasattr(value, "__dict__") and not isinstance(value, type):

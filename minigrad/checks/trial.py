@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.checks.adapter import Adapter, Problem, name_of
+from minigrad.checks.adapter import Adapter, Problem, Traces, name_of
 from minigrad.checks.answer import answer_of
 from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
+from minigrad.checks.conventions import divided
 from minigrad.checks.equality import clipped, equal
-from minigrad.checks.losses import losses, of_the_sum, ones_like, sizes
+from minigrad.checks.finding import Finding
+from minigrad.checks.losses import losses, losses_beside, of_the_sum, ones_like, sizes
 from minigrad.checks.memory import memories, only_signs
 from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
@@ -23,13 +25,18 @@ from minigrad.guard import Array
 from minigrad.reporting import reporting
 
 __all__ = [
-    "Trial", "UserError", "agree", "as_returned", "compared", "differing", "fitted", "other_lengths", "rescaled",
-    "reshape_gradients", "right_ones", "running", "sizes_of", "squeezed", "trial_of",
+    "Trial", "UserError", "agree", "as_returned", "averaged", "compared", "differing", "fitted", "other_lengths", "rescaled",
+    "reshape_gradients", "right_ones", "running", "sizes_of", "squeezed", "trial_of", "undivided",
 ]  # fmt: skip
 
 
 class Trial(NamedTuple):
-    """One random problem: the chain rule over the user's forward pass, and what his backward pass says."""
+    """One random problem: the chain rule over the user's forward pass, and what his backward pass says.
+
+    Attributes:
+        summed: what is said of gradients of the sum of what the loss is the mean of, or the other way round.
+        averaged: the weights whose gradients the backward pass divides by so many ``examples``, which is no mistake.
+    """
 
     chain: Chain
     words: Words
@@ -41,6 +48,8 @@ class Trial(NamedTuple):
     rate: float = 1.0
     bound: float | None = None
     summed: str | None = None
+    averaged: frozenset[str] = frozenset()
+    examples: int = 1
 
     @property
     def own_loss(self) -> bool:
@@ -81,14 +90,15 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         _refuse_signs(adapter, answer)
         moved = {name: answer.gradients[name] for name in answer.moved}
     given = {what for kind, what in plan.values() if kind == "upstream"}
-    seeds: dict[int, list[tuple[str, Array]]] = {}
-    for name in given or losses(traces, plan):
-        lines = traces.outputs[name]
-        arrays = problem.upstream[name] if name in given else ones_like(lines)
-        for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
-            seeds.setdefault(line.number, []).append((name, array))
     wanted = {name: traces.arguments[name] for name in answer.gradients}
+    seeds = _seeds(given or losses(traces, plan), given, traces, problem)
     chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
+    unreached = [name for name, line in wanted.items() if not chain.live[line.number] and answer.gradients[name].any()]
+    if given and unreached and (own := losses_beside(traces, given)):  # a step: its loss, and what later steps send back
+        both = _seeds([*given, *own], given, traces, problem)
+        with_own = Chain(traces.tape.lines, both, wanted, adapter.states)
+        if any(with_own.live[wanted[name].number] for name in unreached):
+            seeds, chain = both, with_own
     if _is_of_one_step(answer, chain):
         adapter.by_moves |= answer.beside.keys()
         return trial_of(adapter, plan, seed, as_given, scale)
@@ -109,6 +119,44 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
     bound = _bound(answer.gradients, chain)
     return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, bound, summed)
+
+
+def averaged(trial: Trial) -> Finding:
+    """The finding that weights' gradients are divided by the number of examples, where the loss is not."""
+    called = tuple(trial.answer.called.get(name, f"d{name}") for name in trial.given if name in trial.averaged)
+    what = sizes_of(trial)[trial.examples]
+    said = f"{', '.join(called)} are divided by {trial.examples}, {what}"
+    return Finding("factor", f"{said}: right for a loss that is the mean, and this one is the sum", gradients=called)
+
+
+def undivided(trial: Trial, rtol: float) -> Trial:
+    """The same with the gradients of weights as they are before they are divided by the number of examples, if they are.
+
+    Unless nothing else is wrong, which is said of the whole.
+    """
+    found = divided(trial.given, trial.chain.right, sizes_of(trial), rtol)
+    if found is None:
+        return trial
+    weights, examples, said = found
+    right = trial.chain.right
+    if all(equal(g * examples if name in weights else g, right[name], rtol) for name, g in trial.given.items()):
+        return trial
+    for name in weights:
+        trial.given[name] = trial.given[name] * examples
+    return trial._replace(averaged=weights, examples=examples, summed=said)
+
+
+def _seeds(
+    outputs: Iterable[str], given: Collection[str], traces: Traces, problem: Problem
+) -> dict[int, list[tuple[str, Array]]]:
+    """What arrives at the lines of these outputs: what is ``given`` from outside, 1 at a loss."""
+    seeds: dict[int, list[tuple[str, Array]]] = {}
+    for name in outputs:
+        lines = traces.outputs[name]
+        arrays = problem.upstream[name] if name in given else ones_like(lines)
+        for line, array in zip(lines, arrays, strict=True) if isinstance(lines, list) else [(lines, arrays)]:
+            seeds.setdefault(line.number, []).append((name, array))
+    return seeds
 
 
 def rescaled(trial: Trial, times: int, said: str) -> Trial:

@@ -57,7 +57,7 @@ def gradients_of(trial: Trial) -> dict[str, Array] | None:
         g = answer.gradients.get(name)
         shaped = None if g is None else fitted(g / trial.rate if name in answer.moved else g, trial.chain.right[name].shape)
         if shaped is not None:
-            found[name] = shaped
+            found[name] = shaped * trial.examples if name in trial.averaged else shaped
     return found
 
 

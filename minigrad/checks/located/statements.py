@@ -37,7 +37,8 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             yield [(statement, f"{target} = {base}.get({key}, 0) + {value}")], "overwritten, not accumulated"
     if isinstance(statement, ast.AugAssign):
         target, value = function.segment(statement.target), function.segment(statement.value)
-        yield [(statement, f"{target} = {value}")], "state gradient accumulated"
+        if isinstance(statement.op, ast.Add | ast.Sub):
+            yield [(statement, f"{target} = {value}")], "state gradient accumulated"
         if isinstance(statement.op, ast.Sub):
             yield [(statement, f"{target} += {value}")], "sign"
             if isinstance(statement.target, ast.Subscript):

@@ -48,6 +48,7 @@ class Truths:
     def __init__(self, trial: Trial) -> None:
         self.chain = trial.chain
         self.sign = -1.0 if trial.adapter.added else 1.0  # of what is added to the weights, everything is the negative
+        self.averaged, self.examples = {trial.chain.wanted[name].number for name in trial.averaged}, trial.examples
         self.kinked = any(line.op in RECTIFIERS for line in self.chain.lines)
         self.upstream = [np.asarray(part) for given in trial.problem.upstream.values() for part in _arrays(given)]
         self._found: dict[int, list[float]] = defaultdict(list)
@@ -204,6 +205,8 @@ class Truths:
         if whole is None:
             return
         self._note(np.asarray(whole), True)
+        if line.number in self.averaged:
+            self._note(np.asarray(whole) / self.examples, True)
         for operand, share in zip(line.operands, base.shares(line, None, whole), strict=True):
             if share is not None:
                 self._note_of_constant(operand, share)

@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from minigrad.checks.tracing.functions import columns
 from minigrad.checks.tracing.namespaces import LIBRARY
@@ -16,7 +17,7 @@ from minigrad.checks.tracing.stand_in import Traced, whole_numbers
 if TYPE_CHECKING:
     from minigrad.checks.tracing.tape import Tape
 
-__all__ = ["in_double_precision", "stand_in_for"]
+__all__ = ["BUILT_IN", "in_double_precision", "stand_in_for"]
 
 
 class _Numpy:
@@ -56,6 +57,25 @@ class _Module:
         found = getattr(self._module, name)
         stand_in = stand_in_for(self._tape, found)
         return found if stand_in is None else stand_in
+
+
+class _IsFloat(type):
+    @override
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, float)
+
+
+class _Float(float, metaclass=_IsFloat):
+    """Python's ``float``, except that ``float(loss)`` is followed; as a type of entries it is that of real numbers."""
+
+    dtype = np.dtype(float)
+
+    def __new__(cls, x: Any = 0.0) -> Any:
+        return x.reshape(()) if isinstance(x, Traced) and x.size == 1 else float(x)
+
+
+BUILT_IN = {"float": _Float}
+"""What names of Python's own mean while functions are followed."""
 
 
 OF_NUMBERS: dict[Any, Any] = {

@@ -6,10 +6,10 @@ import linecache
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,23 @@ INSTALLED = re.compile(r"(.*[/\\](?:site|dist)-packages[/\\][^/\\]+)")
 
 
 @contextmanager
-def replaced(users: Sequence[Any], stand_in_for: Callable[[Any], Any]) -> Iterator[None]:
+def replaced(
+    users: Sequence[Any], stand_in_for: Callable[[Any], Any], built_in: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[None]:
     """While it lasts, global names of these functions, and of the user's functions that they use, mean something else.
 
     Args:
         users: the functions, and classes with methods.
         stand_in_for: what a value is replaced by; None to leave it.
+        built_in: what names of Python's own, such as ``float``, mean where the user has no others of that name.
     """
     changed: list[tuple[dict[str, Any], str, Any]] = []
+    added: list[tuple[dict[str, Any], str]] = []
     try:
         for names in namespaces(users):
+            for name in built_in.keys() - names.keys():
+                added.append((names, name))
+                names[name] = built_in[name]
             for name, value in list(names.items()):
                 stand_in = stand_in_for(value)
                 if stand_in is not None:
@@ -47,6 +54,8 @@ def replaced(users: Sequence[Any], stand_in_for: Callable[[Any], Any]) -> Iterat
                     names[name] = stand_in
         yield
     finally:
+        for names, name in added:
+            names.pop(name, None)
         for names, name, value in changed:
             names[name] = value
 

@@ -22,7 +22,7 @@ from minigrad import graph
 from minigrad.checks.tracing.indices import apart, counted, key_of
 from minigrad.checks.tracing.line import Line, Site, Source, Vjp
 from minigrad.checks.tracing.local import Hole, filled, local
-from minigrad.checks.tracing.modules import stand_in_for
+from minigrad.checks.tracing.modules import BUILT_IN, stand_in_for
 from minigrad.checks.tracing.namespaces import OUTSIDE, replaced
 from minigrad.checks.tracing.noticing import noticing
 from minigrad.checks.tracing.stand_in import Traced, Whole, plain_index
@@ -154,7 +154,7 @@ class Tape:
                 self._learn(frame.f_locals)
 
         try:
-            with replaced(users, partial(stand_in_for, self)), noticing(noticed):
+            with replaced(users, partial(stand_in_for, self), BUILT_IN), noticing(noticed):
                 result = call()
         finally:
             self.root = None

@@ -1,0 +1,123 @@
+"""Backward passes that raise an error: the line that does so is named, and so is what is wrong besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import numpy as np
+from derivation_cases import arrays
+
+from minigrad import check_backward
+from minigrad.checks.report import Report
+
+
+class Cell:
+    def __init__(self) -> None:
+        self.W, self.U = arrays(W=(4, 3), U=(4, 4)).values()
+
+    def forward(self, x: Any, h_prev: Any) -> Any:
+        self.x, self.h_prev = x, h_prev
+        self.h = np.tanh(self.W @ x + self.U @ h_prev)
+        return self.h
+
+
+EXAMPLE = arrays(x=(3, 2), h_prev=(4, 2))
+
+
+UNDEFINED = """
+import numpy as np
+
+class Cell:
+    def __init__(self, W, U):
+        self.W, self.U = W, U
+
+    def forward(self, x, h_prev):
+        self.x, self.h_prev = x, h_prev
+        self.h = np.tanh(self.W @ x + self.U @ h_prev)
+        return self.h
+
+    def backward(self, dh):
+        dz = dh * (1 - self.h**2)
+        return {"dW": dz @ self.x.T, "dU": dz @ self.h_prev.T, "dx": self.W.T @ dz, "dh_prev": self.U.T @ dz}
+"""
+
+
+def report_of(folder: Path, **changed: str) -> Report:
+    """The report of a file with names in the backward pass that there are not."""
+    text = UNDEFINED
+    for old, new in changed.items():
+        head, found, tail = text.rpartition(f"self.{old}")
+        text = head + new + tail if found else text
+    file = folder / "undefined.py"
+    file.write_text(text)
+    cell = run_path(str(file))["Cell"](*arrays(W=(4, 3), U=(4, 4)).values())
+    return check_backward(cell.forward, cell.backward, EXAMPLE, outputs=("h",))
+
+
+def test_a_name_that_an_object_has_is_named(tmp_path: Path) -> None:
+    report = report_of(tmp_path, **{"h**2": "h**2"})
+    assert not report.passed
+    assert [finding.right for finding in report.findings] == ["dz = dh * (1 - self.h**2)"], report
+
+
+def test_what_is_wrong_besides_is_named_too(tmp_path: Path) -> None:
+    report = report_of(tmp_path, **{"h_prev.T": "h_prev.T", "h**2": "self.h"})
+    assert report.named, report
+    assert [finding.kind for finding in report.findings] == ["raises an error", "activation derivative"], report
+    assert "dz @ self.h_prev.T" in report.findings[0].right
+
+
+class NotTurned(Cell):
+    def backward(self, dh: Any) -> Any:
+        dz = dh * (1 - self.h**2)
+        dx = self.W @ dz
+        return {"dW": dz @ self.x.T, "dU": dz @ self.h_prev.T, "dx": dx, "dh_prev": self.U.T @ dz}
+
+
+def test_a_matrix_that_does_not_fit_is_turned() -> None:
+    cell = NotTurned()
+    report = check_backward(cell.forward, cell.backward, EXAMPLE, outputs=("h",))
+    assert [finding.right for finding in report.findings] == ["dx = self.W.T @ dz"], report
+
+
+class FilledLikeAnArray(Cell):
+    def backward(self, dh: Any) -> Any:
+        dz = dh * (1 - self.h**2)
+        dx = np.zeros(self.x)
+        dx += self.W.T @ dz
+        return {"dW": dz @ self.x.T, "dU": dz @ self.h_prev.T, "dx": dx, "dh_prev": self.U.T @ dz}
+
+
+def test_zeros_of_an_array_are_zeros_like_it() -> None:
+    cell = FilledLikeAnArray()
+    report = check_backward(cell.forward, cell.backward, EXAMPLE, outputs=("h",))
+    assert [finding.right for finding in report.findings] == ["dx = np.zeros_like(self.x)"], report
+
+
+def kept(x: Any, W: Any) -> Any:
+    h = np.tanh(x @ W)
+    return h, {"x": x, "weights": W, "h": h}
+
+
+def misspelt(dh: Any, cache: Any) -> Any:
+    dz = dh * (1 - cache["h"] ** 2)
+    return {"dx": dz @ cache["weight"].T, "dW": cache["x"].T @ dz}
+
+
+def test_a_key_that_is_written_otherwise_is_named() -> None:
+    report = check_backward(kept, misspelt, arrays(x=(2, 3), W=(3, 4)), outputs=("h", "cache"))
+    assert report.named, report
+    assert 'cache[\'weights\']' in report.findings[0].right, report
+
+
+def hopeless(dh: Any, cache: Any) -> Any:
+    raise RuntimeError("not written yet")
+
+
+def test_what_no_line_lets_run_is_said_to_raise() -> None:
+    report = check_backward(kept, hopeless, arrays(x=(2, 3), W=(3, 4)), outputs=("h", "cache"), returns=("x", "W"))
+    assert not report.passed
+    assert not report.findings
+    assert "not written yet" in str(report)

@@ -21,6 +21,7 @@ EFFECTS = {
     "wrong upstream gradient": "everything below gets the gradient of another quantity",
     "parts in the wrong order": "parts of the gradient go to the wrong place",
     "lines in the wrong order": "a gradient is read when it is changed already, or not whole yet",
+    "a product for a sum": "both terms are lost: the gradient has their product, which is none",
     "operator precedence": "the terms of the sum are weighted against each other wrongly",
     "averaged instead of summed": "this parameter learns slower than all others by the number of examples",
     "summed over the wrong axis": "each entry is moved by what belongs to others",

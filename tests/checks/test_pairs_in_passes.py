@@ -74,3 +74,11 @@ def test_a_gradient_of_another_shape_hides_no_other_mistake(
     report = check_backward(*functions(known, *mistakes), known.arguments())
     assert not report.stages[0].passed
     assert [finding.right for finding in report.findings] == right, report
+
+
+def test_a_product_that_should_be_a_sum_is_named() -> None:
+    known = BY_NAME["course_columns:lstm_backward"]
+    mistake = ("np.dot(Wf[:, :n_a].T, dft) + np", "np.dot(Wf[:, :n_a].T, dft) * np")
+    report = check_backward(*functions(known, mistake), known.arguments())
+    assert [finding.kind for finding in report.findings] == ["a product for a sum"], report
+    assert report.findings[0].effect

@@ -94,6 +94,7 @@ class At:
         if isinstance(self.place.node, ast.Constant):
             return
         yield from self._scaled()
+        yield from self._added()
         pool, here, now = self.at_hand.pool(self.now[0].shape), self.text, self.now
         costs = (
             pool.costs
@@ -116,6 +117,18 @@ class At:
         node = self.place.node
         is_product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and self.now[0].ndim == 1
         return is_product and text.startswith(f"{tight(self.function.segment(node.right))} @ ")  # type: ignore[attr-defined]
+
+    def _added(self) -> Iterator[tuple[Any, Edit]]:
+        """A sum, where there is a product."""
+        node = self.place.node
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+            return
+        text = " + ".join(map(self.function.segment, (node.left, node.right)))
+        code = compiled(text)
+        values = [None if code is None else evaluated(code, self.space, visit) for visit in self.visits]
+        found = [value[None] for value in values if value is not None]
+        if len(found) == len(values):
+            yield from self._tried(np.array([0.3]), found, lambda k: text)
 
     def _scaled(self) -> Iterator[tuple[Any, Edit]]:
         """What is here times a number that has a name, ``gh * dt``, or divided by one, ``dW / batch_size``."""

@@ -17,6 +17,7 @@ __all__ = ["IN_ORDER", "LEFT", "factors_of", "kind_of"]
 
 IN_ORDER = "lines in the wrong order"
 LEFT = "the loop is left at its first step"
+PRODUCT = "a product for a sum"
 CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (.+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
 STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
@@ -248,6 +249,14 @@ def _is_regrouped(old: ast.AST, new: ast.AST) -> bool:
     return was == is_now
 
 
+def _is_product_for_sum(old: ast.AST, new: ast.AST) -> bool:
+    """Whether the two sides of a product should be added."""
+    if not (isinstance(old, ast.BinOp) and isinstance(old.op, ast.Mult)):
+        return False
+    sides = isinstance(new, ast.BinOp) and [ast.dump(part) for n in (old, new) for part in (n.left, n.right)]
+    return bool(sides) and isinstance(new, ast.BinOp) and isinstance(new.op, ast.Add) and sides[:2] == sides[2:]
+
+
 def _of_brackets(was: str, is_now: str, of: str) -> tuple[str, str]:
     return "operator precedence", f"the brackets in {was}, in {of}, are wrong: it should be {is_now}"
 
@@ -268,6 +277,8 @@ def _of_pair(old: ast.AST, new: ast.AST, of: str, loops: bool) -> tuple[str, str
     was, is_now = ast.unparse(old), ast.unparse(new)
     if _is_regrouped(old, new):
         return _of_brackets(was, is_now, of)
+    if _is_product_for_sum(old, new):
+        return PRODUCT, f"{was} in {of} is a product, and should be a sum: {is_now}"
     if _factors_exchanged(old, new):
         return "parts in the wrong order", f"the factors of {was}, in {of}, are exchanged: it should be {is_now}"
     if isinstance(new, ast.IfExp) and ast.dump(new.body) == ast.dump(old):

@@ -251,10 +251,10 @@ def _is_regrouped(old: ast.AST, new: ast.AST) -> bool:
 
 def _is_product_for_sum(old: ast.AST, new: ast.AST) -> bool:
     """Whether the two sides of a product should be added."""
-    if not (isinstance(old, ast.BinOp) and isinstance(old.op, ast.Mult)):
+    if not isinstance(old, ast.BinOp) or not isinstance(new, ast.BinOp):
         return False
-    sides = isinstance(new, ast.BinOp) and [ast.dump(part) for n in (old, new) for part in (n.left, n.right)]
-    return bool(sides) and isinstance(new, ast.BinOp) and isinstance(new.op, ast.Add) and sides[:2] == sides[2:]
+    same = ast.dump(old.left) == ast.dump(new.left) and ast.dump(old.right) == ast.dump(new.right)
+    return same and isinstance(old.op, ast.Mult) and isinstance(new.op, ast.Add)
 
 
 def _of_brackets(was: str, is_now: str, of: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """What holds for every test: how many cases of a long table are run, and what the collector goes through.
 
-A test under several parametrizations is run for every combination. Marked ``sampled(2)`` it is run for so many of them that
-any two values of two parameters meet in one, with ``sampled(1)`` for so many that every value is in one; ``make
+A test under two parametrizations is run for every combination, one under three or more for so many of them that any two
+values of two parameters meet in one. So it is for any number of parametrizations where it is marked ``sampled(2)``; marked
+``sampled(1)`` it is run for so many that every value is in one: there the values do not act on one another. ``make
 test-exhaustive``, which sets EXHAUSTIVE, runs them all.
 """
 
@@ -12,9 +13,13 @@ from typing import Any
 import pytest
 from sampling import EXHAUSTIVE, covering
 
+FEW = 8
+"""So many cases are all run."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known; have the collector look seldom: a whole worker's modules make each look long."""
+    gc.set_threshold(5000, 10, 20)
     config.addinivalue_line("markers", "sampled(n): so many cases that all n values that can meet do; all with EXHAUSTIVE=1")
 
 
@@ -25,12 +30,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> No
         return
     tables = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("sampled"):
+        if hasattr(item, "callspec"):
             tables[item.nodeid.split("[")[0]].append(item)
     left_out = set()
     for table in tables.values():
-        (n,) = table[0].get_closest_marker("sampled").args
-        left_out |= {*table} - {table[k] for k in covering([values(item) for item in table], n)}
+        marker = table[0].get_closest_marker("sampled")
+        if marker or (len(table) > FEW and len(values(table[0])) > 2):
+            n = marker.args[0] if marker else 2
+            left_out |= {*table} - {table[k] for k in covering([values(item) for item in table], n)}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
 

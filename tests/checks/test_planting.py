@@ -32,6 +32,7 @@ IN_AN_RNN = (
 )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.name for layout in LAYOUTS])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "MinimalGated"])
 def test_what_derive_writes_passes_in_every_layout(cell: str, layout: object) -> None:

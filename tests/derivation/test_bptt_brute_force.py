@@ -89,6 +89,7 @@ def test_the_loop_that_the_others_are_held_against_is_what_perturbed_numbers_say
         np.testing.assert_allclose(a, b, atol=1e-8)
 
 
+@pytest.mark.sampled(1)
 @every_cell
 @every_way
 def test_contributions(make: Any, way: Any) -> None:
@@ -105,6 +106,7 @@ def test_contributions(make: Any, way: Any) -> None:
         assert not terms.outside.any()
 
 
+@pytest.mark.sampled(1)
 @every_cell
 @every_way
 def test_gradient_by_time(make: Any, way: Any) -> None:

@@ -88,6 +88,7 @@ def assert_alike(cells: tuple[Any, ...], as_loop: bool | None = True, **options:
             assert (parameter.grad is None) == (yardstick.grad is None)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", CELLS if EXHAUSTIVE else FOUR)
 @pytest.mark.parametrize("change", CHANGES)
 def test_after_a_change_between_two_calls_the_second_is_what_it_would_be_without_the_first(name: str, change: str) -> None:

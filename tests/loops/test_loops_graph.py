@@ -160,6 +160,7 @@ LOOKS: dict[str, Callable[[Pass], object]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @each_kind
 @pytest.mark.parametrize("look", LOOKS)
 def test_looking_changes_no_bit_of_a_later_backward(name: str, look: str) -> None:

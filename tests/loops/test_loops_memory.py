@@ -98,6 +98,7 @@ AFTERWARDS: dict[str, Callable[[Any, Any, Any], object]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @each_kind
 @pytest.mark.parametrize("use", AFTERWARDS)
 def test_after_backward_nothing_is_kept_of_each_step_but_the_outputs(name: str, use: str) -> None:

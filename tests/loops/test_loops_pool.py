@@ -74,6 +74,7 @@ def everything(cell: Any, number: int, T: int, reverse: bool) -> dict[str, np.nd
     return {name: value if isinstance(value, np.ndarray) else value.data for name, value in held.items()}
 
 
+@pytest.mark.sampled(1)
 @each_cell
 @pytest.mark.parametrize(("T", "reverse"), [(1, False), (5, True), (CHUNK + 1, False)])
 def test_what_is_held_of_ten_runs_never_changes(name: str, T: int, reverse: bool) -> None:

@@ -36,6 +36,7 @@ def nodes(tensors: tuple[Tensor, ...]) -> list[Any]:
     return ancestors([g._node for g in tensors], SOURCES)
 
 
+@pytest.mark.sampled(1)
 @every_cell
 @both_directions
 def test_derivatives_of_the_third_order_are_those_of_the_steps_one_by_one(name: str, reverse: bool) -> None:
@@ -43,6 +44,7 @@ def test_derivatives_of_the_third_order_are_those_of_the_steps_one_by_one(name: 
     assert_close(named(orders(one)), named(orders(other)), tolerance=1e-11)
 
 
+@pytest.mark.sampled(1)
 @every_cell
 @both_directions
 def test_the_graph_of_a_recorded_backward_pass_does_not_grow_with_the_steps(name: str, reverse: bool) -> None:

@@ -30,6 +30,7 @@ def test_every_leaf_agrees_with_complex_step(variant: Variant, losses: str, T: i
     assert difference < 1e-11, leaf
 
 
+@pytest.mark.sampled(1)
 @every_variant
 @pytest.mark.parametrize(("T", "B", "D", "H"), [(1, 2, 3, 2), (2, 1, 2, 3), (12, 2, 2, 3)])
 def test_every_leaf_agrees_with_central_differences(variant: Variant, T: int, B: int, D: int, H: int) -> None:

@@ -26,6 +26,7 @@ def test_autograd_and_by_hand_agree_to_1e_10_on_every_leaf(
     assert difference < 1e-12, leaf
 
 
+@pytest.mark.sampled(1)
 @every_variant
 @pytest.mark.parametrize(("T", "B", "D", "H"), [(1, 2, 3, 2), (7, 1, 2, 3)])
 def test_autograd_agrees_with_central_differences_of_the_other_implementation(

@@ -43,6 +43,7 @@ def boxes(scene: Scene, shape: str) -> list[Box]:
     return [box for box in scene.boxes if box.shape == shape]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize(
     "options",

@@ -45,6 +45,7 @@ def test_the_check_finds_a_box_that_is_not_there() -> None:
     assert missing_words(drawn.scene, text.replace("h₂", "h")) != []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("width", [24, 40, 80, 132])
 @pytest.mark.parametrize("name", ["lstm", "attention", "both directions", "expression"])
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,24 +25,40 @@ def module_of(path: Path) -> str:
     return ".".join((floor, *(part for part in inner if part != "__init__")))
 
 
+class Read(NamedTuple):
+    """What is read in a file: its imports, those that only a type checker reads, and the attributes that it names."""
+
+    imports: list[ast.Import | ast.ImportFrom]
+    for_types: list[ast.Import | ast.ImportFrom]
+    attributes: set[str]
+
+
 @cache
-def nodes_of(path: Path, run: bool = False) -> list[ast.AST]:
-    """Every node of a file; with ``run`` without what only a type checker reads."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if run else ():
+def read(path: Path) -> Read:
+    """A file, parsed once for all tests."""
+    found = Read([], [], set())
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []
-    return [*ast.walk(tree)]
+            inside = [inner for part in node.body for inner in ast.walk(part)]
+            found.for_types.extend(inner for inner in inside if isinstance(inner, ast.Import | ast.ImportFrom))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.imports.append(node)
+        elif isinstance(node, ast.Attribute):
+            found.attributes.add(node.attr)
+    return found
 
 
 def imports_of(path: Path, run: bool = False) -> Iterator[str]:
-    """The import name of everything a file imports."""
+    """The import name of everything a file imports; with ``run`` without what only a type checker reads."""
     here = module_of(path).split(".")
     package = here if path.name == "__init__.py" else here[:-1]
-    for node in nodes_of(path, run):
+    left_out = read(path).for_types if run else []
+    for node in read(path).imports:
+        if any(node is other for other in left_out):
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield from (f"{base}.{alias.name}" for alias in node.names)
@@ -74,7 +91,7 @@ def test_nothing_points_upward(floor: str, folder: str, forbidden: list[str]) ->
 @pytest.mark.parametrize("floor", ["minigrad.models", "minigrad.viz"])
 def test_a_floor_calls_its_own_files_by_relative_imports(floor: str) -> None:
     for path in sources(floor):
-        absolute = [node.module for node in nodes_of(path) if isinstance(node, ast.ImportFrom) and not node.level]
+        absolute = [node.module for node in read(path).imports if isinstance(node, ast.ImportFrom) and not node.level]
         wrong = [name for name in absolute if name and within(name, floor)]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
@@ -126,5 +143,4 @@ def test_what_the_page_of_the_architecture_links_to_is_there() -> None:
 def test_no_setting_of_numpys_is_used_that_an_interrupt_leaves_on() -> None:
     for floor, folder in FLOORS.items():
         for path in sources(floor):
-            used = {node.attr for node in nodes_of(path) if isinstance(node, ast.Attribute)}
-            assert "errstate" not in used, f"{path.relative_to(folder)}: write reporting(…) or within(…)"
+            assert "errstate" not in read(path).attributes, f"{path.relative_to(folder)}: write reporting(…) or within(…)"

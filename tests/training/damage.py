@@ -214,8 +214,7 @@ def entry(value: Any) -> Damage:
 
 
 def many_arrays(count: int) -> Damage:
-    entries = {f"model.{number}": ["<f8", []] for number in range(count)}
-    return with_contents(lambda contents: contents["arrays"].update(entries))
+    return with_contents(lambda contents: contents["arrays"].update({f"model.{k}": ["<f8", []] for k in range(count)}))
 
 
 def random(change: Callable[[Any], Any]) -> Damage:

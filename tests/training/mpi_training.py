@@ -1,7 +1,6 @@
-"""What every process of test_parallel.py runs: one training, in the way the arguments say, or one of each kind.
+"""What every process of test_parallel.py runs: some trainings, one after the other, since starting it takes long.
 
-    mpiexec -n 2 python mpi_training.py KIND RESULT [CHECKPOINT] [WHAT_HAPPENS]
-    mpiexec -n 2 python mpi_training.py KIND,KIND,KIND FOLDER
+    mpiexec -n 2 python mpi_training.py KIND,RESULT[,CHECKPOINT[,WHAT_HAPPENS]] ...
 """
 
 import os
@@ -100,8 +99,5 @@ def main(kind: str, result: str, checkpoint: str | None = None, happens: str = "
 
 
 if __name__ == "__main__":
-    if "," in sys.argv[1]:
-        for each in sys.argv[1].split(","):
-            main(each, f"{sys.argv[2]}/{each}.npz")
-    else:
-        main(*sys.argv[1:])
+    for training in sys.argv[1:]:
+        main(*training.split(","))

@@ -42,12 +42,11 @@ def run(processes: int, *arguments: object, program: Path = PROGRAM) -> subproce
     )
 
 
-def trained(folder: Path, processes: int, kind: str, *more: object) -> dict[str, Any]:
-    """What comes of a training that ends well."""
-    result = folder / f"{processes}.npz"
-    finished = run(processes, kind, result, *more)
+def trained(processes: int, trainings: dict[str, tuple[object, ...]]) -> dict[str, dict[str, Any]]:
+    """What comes of trainings that end well, by their names: each a kind, its result, its checkpoint and what happens."""
+    finished = run(processes, *(",".join(map(str, training)) for training in trainings.values()))
     assert finished.returncode == 0, finished.stderr
-    return arrays(result)
+    return {name: arrays(Path(str(training[1]))) for name, training in trainings.items()}
 
 
 def arrays(file: Path) -> dict[str, Any]:
@@ -57,18 +56,33 @@ def arrays(file: Path) -> dict[str, Any]:
 
 
 KINDS = ("one", "steps", "text", "half used", "dropout", "noisy text")
+ENDED = ("interrupted", "stopped")
+KILLED = ("text", "noisy text")
 
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, dict[str, Any]]]:
-    """What one, two and four processes learn of every kind; each learns all kinds, since starting it takes long."""
+    """What one, two and four processes learn of every kind, and two that are ended."""
     found = {}
     for processes in (1, 2, 4):
         folder = tmp_path_factory.mktemp(f"learnt by {processes}")
-        finished = run(processes, ",".join(KINDS), folder)
-        assert finished.returncode == 0, finished.stderr
-        found[processes] = {kind: arrays(folder / f"{kind}.npz") for kind in KINDS}
+        trainings: dict[str, tuple[object, ...]] = {kind: (kind, folder / f"{kind}.npz") for kind in KINDS}
+        for happens in ENDED if processes == 2 else ():
+            trainings[happens] = ("one", folder / f"{happens}.npz", folder / f"{happens} training.npz", happens)
+        found[processes] = trained(processes, trainings)
     return found
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What comes of trainings in one process of which one was killed, when the same command goes on."""
+    folder = tmp_path_factory.mktemp("killed")
+    for kind in KILLED:
+        ended = run(2, f"{kind},{folder / 'never.npz'},{folder / kind}.npz,killed")
+        assert ended.returncode != 0
+        assert not (folder / "never.npz").exists()
+        assert load_notes(folder / f"{kind}.npz") == {}
+    return trained(2, {kind: (kind, folder / f"{kind} whole.npz", folder / f"{kind}.npz") for kind in KILLED})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,33 +97,29 @@ def test_two_and_four_processes_learn_what_one_learns(learnt: dict[int, dict[str
             np.testing.assert_allclose(several[name], one[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", ["text", "noisy text"])
+@pytest.mark.parametrize("kind", KILLED)
 def test_a_killed_process_ends_the_run_and_the_same_command_goes_on_to_the_bit(
-    learnt: dict[int, dict[str, dict[str, Any]]], tmp_path: Path, kind: str
+    learnt: dict[int, dict[str, dict[str, Any]]], resumed: dict[str, dict[str, Any]], kind: str
 ) -> None:
-    whole = learnt[2][kind]
-    checkpoint = tmp_path / "training.npz"
-    ended = run(2, kind, tmp_path / "never.npz", checkpoint, "killed")
-    assert ended.returncode != 0
-    assert not (tmp_path / "never.npz").exists()
-    assert load_notes(checkpoint) == {}
-    rest = trained(tmp_path, 2, kind, checkpoint)
+    whole, rest = learnt[2][kind], resumed[kind]
     assert 0 < rest["made"] < whole["made"] == len(whole["losses"])
     for name in whole.keys() - {"made"}:
         np.testing.assert_array_equal(whole[name], rest[name])
 
 
 def test_a_failing_process_ends_the_run_and_says_why(tmp_path: Path) -> None:
-    ended = run(2, "one", tmp_path / "never.npz", tmp_path / "training.npz", "failing")
+    ended = run(2, f"one,{tmp_path / 'never.npz'},{tmp_path / 'training.npz'},failing")
     assert ended.returncode != 0
     assert "the disk of one process is full" in ended.stderr
     assert "mpi_team: process 1 of 2 failed, and with it the run" in ended.stderr
     assert load_notes(tmp_path / "training.npz") == {}
 
 
-@pytest.mark.parametrize("happens", ["interrupted", "stopped"])
-def test_ctrl_c_or_a_stop_in_one_process_ends_all_after_the_same_update(tmp_path: Path, happens: str) -> None:
-    found = trained(tmp_path, 2, "one", tmp_path / "training.npz", happens)
+@pytest.mark.parametrize("happens", ENDED)
+def test_ctrl_c_or_a_stop_in_one_process_ends_all_after_the_same_update(
+    learnt: dict[int, dict[str, dict[str, Any]]], happens: str
+) -> None:
+    found = learnt[2][happens]
     assert found["finished"] == (happens == "stopped")
     assert len(found["losses"]) == 18
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 from minigrad.models.by_hand import gated_rnn, gru, lstm, rnn
 
 Leaves = dict[str, np.ndarray]
@@ -48,8 +49,16 @@ VARIANTS = [
     Variant("lstm-no-output-tanh", lstm, lstm.SHAPES, {"output_tanh": False}),
 ]
 BY_NAME = {variant.name: variant for variant in VARIANTS}
-SIZES = [(T, B, D, H) for T in (1, 2, 30) for B in (1, 3) for D, H in ((3, 3), (2, 3))]
+LENGTHS, BATCHES, WIDTHS = (1, 2, 30), (1, 3), ((3, 3), (2, 3))
+SIZES = [(T, B, D, H) for T in LENGTHS for B in BATCHES for D, H in WIDTHS]
 LOSSES = ["every step", "last step"]
+
+
+def every_size(test: Callable[..., None]) -> Any:
+    """The test at SIZES, of which T, B and the widths are parameters of their own: of a sample, any two meet in a case."""
+    for names, values in (("T", LENGTHS), ("B", BATCHES), (("D", "H"), WIDTHS)):
+        test = pytest.mark.parametrize(names, values)(test)
+    return test
 
 
 @dataclass(frozen=True)

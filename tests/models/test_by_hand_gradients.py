@@ -8,11 +8,11 @@ import pytest
 from by_hand_cases import (
     BY_NAME,
     LOSSES,
-    SIZES,
     VARIANTS,
     Variant,
     central_differences,
     complex_step,
+    every_size,
     make_case,
     worst,
 )
@@ -23,7 +23,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant:
 @pytest.mark.sampled(2)
 @every_variant
 @pytest.mark.parametrize("losses", LOSSES)
-@pytest.mark.parametrize(("T", "B", "D", "H"), SIZES)
+@every_size
 def test_every_leaf_agrees_with_complex_step(variant: Variant, losses: str, T: int, B: int, D: int, H: int) -> None:
     case = make_case(variant, T, B, D, H, losses)
     difference, leaf = worst(case.by_hand(), complex_step(case.loss, case.leaves()))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from by_hand_cases import BY_NAME, LOSSES, SIZES, Case, Leaves, make_case, worst
+from by_hand_cases import BY_NAME, LOSSES, Case, Leaves, every_size, make_case, worst
 from cell_cases import by_autograd, gradients
 from differences import assert_gradients, leaves_of, weighted
 from minigrad.models.cells import CELLS, GRU, LSTM, RNN, LSTMState, make_cell
@@ -14,7 +14,6 @@ from minigrad.models.states import parts_of, with_parts
 from minigrad import Tensor, walk
 from minigrad.errors import ArgumentError, ShapeError
 
-sizes = pytest.mark.parametrize(("T", "B", "D", "H"), SIZES)
 every_loss = pytest.mark.parametrize("losses", LOSSES)
 either_way = pytest.mark.parametrize("hoist", [False, True])
 
@@ -39,7 +38,7 @@ def without(leaves: Leaves, *names: str) -> Leaves:
 
 
 @pytest.mark.sampled(2)
-@sizes
+@every_size
 @every_loss
 @either_way
 @pytest.mark.parametrize("variant", ["rnn", "rnn-nobias", "rnn-relu"])
@@ -108,7 +107,7 @@ def test_a_concatenated_matrix_of_the_wrong_shape_is_refused_and_nothing_changes
 
 
 @pytest.mark.sampled(2)
-@sizes
+@every_size
 @every_loss
 @either_way
 @pytest.mark.parametrize("reset", ["before", "after"])
@@ -152,7 +151,7 @@ def test_over_100_steps_the_gru_without_reset_gate_keeps_the_gradient_and_the_on
 
 
 @pytest.mark.sampled(2)
-@sizes
+@every_size
 @every_loss
 @either_way
 @pytest.mark.parametrize("variant", ["lstm", "lstm-no-output-tanh"])

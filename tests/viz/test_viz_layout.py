@@ -7,6 +7,7 @@ import pytest
 from graphs_to_draw import CELLS, OWN, at_random, of_cell, sequence
 from layer_cases import of_layers, of_translation
 from minigrad.viz import draw
+from minigrad.viz.layout.arranging import Rows, arrange
 from minigrad.viz.scene import Box, Scene
 from minigrad.viz.text import line_width, plain
 from picture_checks import (
@@ -222,3 +223,13 @@ def test_closed_cells_stand_above_one_another_and_are_met_where_lines_come_from(
     assert len({edge.source for edge in up}) == 2
     for edge in up:
         assert len({x for x, _ in edge.points}) == 1
+
+
+def test_rows_that_were_arranged_before_are_arranged_as_they_were_whatever_became_of_that() -> None:
+    rows = Rows([0, 1, 1, 2], [30.0] * 4, [(0, 1), (0, 2), (1, 3), (0, 3)])
+    first, second = arrange(rows), arrange(rows)
+    assert first == second
+    first.centre[0] += 1
+    first.bends[3].clear()
+    first.order[1].reverse()
+    assert arrange(rows) == second

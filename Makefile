@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed-$(FILES)
 # What Python has compiled is kept, whatever the shell says: hundreds of processes of the tests import the same modules.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: mistakes proof demo gallery golden lessons test test-exhaustive lint types programs mutants coverage readme docs bench bench-quick clean
+.PHONY: mistakes compiled proof demo gallery golden lessons test test-exhaustive lint types programs mutants coverage readme docs bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,9 +54,13 @@ types: $(STAMP)
 programs:
 	@bash tests/viz/install_programs.sh
 
+# What Python has to compile of the tests, before two processes do so at once; what is wrong with them is said when they run.
+compiled: $(STAMP)
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null 2>&1 || true
+
 # First what can be done at once; then as many processes as there are cores, each with one BLAS thread.
 test:
-	@$(MAKE) --no-print-directory -j 3 programs lint types
+	@$(MAKE) --no-print-directory -j 4 programs lint types compiled
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # Every case of the tables of which make test runs a part; tests/conftest.py says how that is chosen.

@@ -6,11 +6,12 @@ from functools import cache
 from typing import NamedTuple
 
 from derivation_cases import CASES, Case, functions
+from sampling import covering
 
 from minigrad import check_backward
 from minigrad.checks import Report
 
-__all__ = ["BY_ID", "MISTAKES", "Mistake", "report_of"]
+__all__ = ["BY_ID", "MISTAKES", "SAMPLE", "Mistake", "report_of"]
 
 
 class Mistake(NamedTuple):
@@ -284,3 +285,6 @@ MISTAKES = [
         ("da @ h[t - 1].T", "da @ h[T - 1].T", "operand of the wrong step"),
     ),
 ]
+
+SAMPLE = covering([{"derivation": mistake.case.id, "names": mistake.kinds} for mistake in MISTAKES], 1)
+"""The numbers of so many mistakes that every derivation and every name is among them."""

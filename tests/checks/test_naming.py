@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from mistakes import MISTAKES, Mistake, report_of
-from sampling import EXHAUSTIVE, covering
+from mistakes import MISTAKES, SAMPLE, Mistake, report_of
+from sampling import EXHAUSTIVE
 
-SAMPLE = covering([{"derivation": mistake.case.id, "names": mistake.kinds} for mistake in MISTAKES], 1)
 CHOSEN = {f"{m.case.id}-{k}": m for k, m in enumerate(MISTAKES) if EXHAUSTIVE or k in SAMPLE}
 
 

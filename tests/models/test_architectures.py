@@ -37,6 +37,7 @@ def test_one_to_one_is_a_single_step_from_the_state_of_zeros(cell: str) -> None:
     assert_gradients(lambda: model.loss(leaf, labels(B)), layers_alone | {"x": leaf}, every_entry=True, tolerance=1e-8)
 
 
+@pytest.mark.sampled(1)
 @every_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_many_to_one_answers_from_the_state_after_the_whole_sequence_in_each_direction(cell: str, bidirectional: bool) -> None:

@@ -99,6 +99,7 @@ def test_garbage_in_the_padding_leaves_every_parameters_gradient_finite_and_the_
         np.testing.assert_array_equal(gradient, grads[1][gate])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", CLASSES)
 @both_directions
 def test_gradients_with_lengths_are_those_of_central_differences(name: str, reverse: bool) -> None:

@@ -13,7 +13,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 CASES = torch_ops.cases()
-STORED = np.load(torch_ops.FILE)
+STORED = dict(np.load(torch_ops.FILE))
 BETTER_THAN_TORCH = {
     "logsumexp at extremes 3": "torch rounds ln(e^x + e^x) to x at 1e308 and then gives each x the whole gradient",
     "power at 0": "torch's second derivatives are NaN there; the limits are finite",

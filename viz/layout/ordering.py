@@ -9,6 +9,7 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from random import Random
+from typing import TypeAlias
 
 from .layered import Order, Proper
 
@@ -19,6 +20,14 @@ STARTS, SMALL, MEDIUM = 24, 90, 2000
 PASSING_A_BOX, PASSING_A_LINE, OUT_OF_RANK = 1.3, 0.4, 0.001
 """Costs, in crossings of lines. A line that leaves its row at the side crosses others at right angles, which is easy to
 read; passing a box takes a detour."""
+
+
+Ends: TypeAlias = dict[int, tuple[list[int], list[int]]]
+"""For each member of a row the places of what its lines lead to, in the row below and in the row above, in their order."""
+
+
+def _sorted(others: list[int], place: dict[int, int]) -> list[int]:
+    return sorted([place[w] for w in others]) if len(others) > 1 else [place[w] for w in others]
 
 
 class Ordering:
@@ -93,21 +102,26 @@ class Ordering:
         A row is gone through again only where it or one beside it has changed: lines lead to the rows beside it alone.
         """
         place = {v: p for members in order.values() for p, v in enumerate(members)}
+        below, above = self._proper.below, self._proper.above
         waiting = set(self._proper.levels)
+        ends: dict[int, Ends] = {}
         for _ in range(ROUNDS):
             changed: set[int] = set()
             for r in self._proper.levels:
                 if r in waiting or r - 1 in changed:
                     waiting.discard(r)
-                    if self._exchanged(order[r], place):
+                    if r not in ends:
+                        ends[r] = {v: (_sorted(below[v], place), _sorted(above[v], place)) for v in order[r]}
+                    if self._exchanged(order[r], place, ends[r]):
                         changed.add(r)
+                        ends.pop(r - 1, None)
+                        ends.pop(r + 1, None)
             waiting |= {beside for r in changed for beside in (r - 1, r, r + 1)}
             if not changed:
                 return
 
-    def _exchanged(self, members: list[int], place: dict[int, int]) -> bool:
+    def _exchanged(self, members: list[int], place: dict[int, int], ends: Ends) -> bool:
         """Exchange neighbours in one row, once from its first to its last; whether any were."""
-        ends = {v: [sorted([place[w] for w in side[v]]) for side in (self._proper.below, self._proper.above)] for v in members}
         changed = False
         for p in range(len(members) - 1):
             u, v = members[p], members[p + 1]
@@ -119,16 +133,18 @@ class Ordering:
                 changed = True
         return changed
 
-    def _clash(self, u: int, v: int, ends: dict[int, list[list[int]]]) -> float:
-        """What it costs that u stands directly before v; ``ends``: the places of what their lines lead to, below and above."""
+    def _clash(self, u: int, v: int, ends: Ends) -> float:
+        """What it costs that u stands directly before v."""
         cost = self._beside.get((u, v))
         if cost is None:
             cost = self._proper.before[v] * self._bulk(u) + self._proper.behind[u] * self._bulk(v)
             cost += OUT_OF_RANK * (self._proper.rank[u] > self._proper.rank[v])
             self._beside[u, v] = cost
-        for ours, theirs in zip(ends[u], ends[v], strict=True):
-            if ours and theirs and theirs[0] < ours[-1]:
-                cost += sum([bisect_left(theirs, end) for end in ours])
+        (our_below, our_above), (their_below, their_above) = ends[u], ends[v]
+        if our_below and their_below and their_below[0] < our_below[-1]:
+            cost += sum([bisect_left(their_below, end) for end in our_below])
+        if our_above and their_above and their_above[0] < our_above[-1]:
+            cost += sum([bisect_left(their_above, end) for end in our_above])
         return cost
 
     def _bulk(self, v: int) -> float:

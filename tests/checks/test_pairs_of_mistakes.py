@@ -67,6 +67,12 @@ def report_of(cell: str, layout: str, *mistakes: tuple[str, str]) -> Report:
             [("sign", "da_o ="), ("state gradient not carried", "no state")],
             ["dh += dhs[t - 1]", "dc += dtanh_c * (1 - tanh_c ** 2)", "da_o = do * o * (1 - o)"],
         ),
+        (  # what is overwritten gives a gradient, and only what joins it with the others gives none
+            "lstm",
+            "rows stacked tuple",
+            [("activation derivative without the square", "dc = dtanh_c"), ("overwritten, not accumulated", "W_ox")],
+            ["dc = dtanh_c * (1 - tanh_c**2) + dc", "dW_ox += da_o.T @ x"],
+        ),
         (  # W_hh, not W_b, of which it is the only part
             "rnn",
             "columns stacked tuple",

@@ -220,11 +220,18 @@ def _is_made_by(first: Seen, maker: Seen) -> bool:
 
 
 def _is_idle(first: Seen, maker: Seen) -> bool:
-    """Whether a line only collects what the first wrong one hands on; or copies what that computes with, ``dh = dhs[t]``."""
+    """Whether a line collects what the first wrong one hands on, or should; or copies what that reads, ``dh = dhs[t]``."""
     if not first.mark:
-        return isinstance(maker.statement, ast.AugAssign)
+        return isinstance(maker.statement, ast.AugAssign) or _is_begun_before(maker)
     copied = getattr(maker.statement, "value", None)
     return isinstance(maker.statement, ast.Assign) and isinstance(copied, ast.Name | ast.Attribute | ast.Subscript)
+
+
+def _is_begun_before(line: Seen) -> bool:
+    """Whether a line gives a value to what has one already: ``dW = d @ x.T`` behind ``dW = np.zeros_like(W)``."""
+    target = target_of(line.function, line.statement)
+    before = (s for s in line.function.statements if isinstance(s, ast.Assign) and s.lineno < line.statement.lineno)
+    return any(target_of(line.function, statement) == target for statement in before)
 
 
 def _known_groups(first: list[Seen], lines: Sequence[Seen], calls: list[Seen]) -> Iterator[list[Seen]]:

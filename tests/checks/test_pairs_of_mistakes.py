@@ -73,6 +73,18 @@ def report_of(cell: str, layout: str, *mistakes: tuple[str, str]) -> Report:
             [("activation derivative without the square", "dc = dtanh_c"), ("overwritten, not accumulated", "W_ox")],
             ["dc = dtanh_c * (1 - tanh_c**2) + dc", "dW_ox += da_o.T @ x"],
         ),
+        (  # the steps that come first are wrong whatever is corrected in them
+            "rnn",
+            "columns stacked dict",
+            [("activation derivative without the square", ""), ("loop in the wrong direction", "")],
+            ["for t in reversed(range(1, len(steps) + 1)):", "da_h = dh * (1 - h**2)"],
+        ),
+        (  # with T = 1 no step is done: before that, no name is looked at
+            "MinimalGated",
+            "columns apart tuple",
+            [("first step skipped", ""), ("factor missing", "dh_hat = dh * f")],
+            ["for t in range(len(steps), 0, -1):", "dh_hat = dh * f"],
+        ),
         (  # W_hh, not W_b, of which it is the only part
             "rnn",
             "columns stacked tuple",

@@ -36,6 +36,8 @@ DEPTH = 10
 BEAM = 3
 STATES, FRUITLESS = 24, 12
 """So many states are gone on from, the best first; and so many since more gradients were right."""
+TURNS = 3
+"""Every third time it is gone on from the state with the fewest corrections."""
 OTHERS = 3
 """So many more where lines have to be written anew: perhaps less would do."""
 FIRST = 5
@@ -62,7 +64,11 @@ def guided(search: Search, start: State, patient: bool = False) -> tuple[list[St
     for number in itertools.count(1):
         if not waiting or tried > min(last, STATES if patient else best[1] + FRUITLESS) or search.late():
             break
-        _, _, state = heapq.heappop(waiting)
+        if number % TURNS:
+            _, _, state = heapq.heappop(waiting)
+        else:  # what was corrected first may have been right, and another correction needed beside it
+            _, _, state = waiting.pop(min(range(len(waiting)), key=lambda k: (len(waiting[k][2].edits), waiting[k][:2])))
+            heapq.heapify(waiting)
         anew = [edit for edit in found[0].edits if edit.anew] if found else []
         if found and (len(state.edits) >= len(found[0].edits) or any(edit in anew for edit in state.edits)):
             continue
@@ -285,7 +291,8 @@ def _tried(
     edits = [e for e in edits if e.statement in statements or (others is not None and others(e))]
     edits += missing
     for function in state.functions.values():
-        edits += unpacked_otherwise(function, [line.statement for line in lines if line.function is function])
+        read = [x.statement for x in lines if x.function is function and not isinstance(x.statement, STEPS)]
+        edits += unpacked_otherwise(function, read)
     edits += [edit for edit in search.corrections(state, seen, lines) if not _is_of_last_step(edit)]
     edits.sort(key=lambda edit: edit.rank)
     some = [*edits[:FEW], *(e for e in edits[FEW:] if _is_likely(e))]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 import pytest
 from planting.layouts import LAYOUTS, laid_out
 from planting.mistakes import KINDS, planted
-from planting.subjects import BY_HAND, CELLS, derived, written
+from planting.subjects import BY_HAND, CELLS, SWITCHES, derived, written
 from planting.trying import NAMED, tried, wrong_gradients
 from sampling import EXHAUSTIVE
 
@@ -42,6 +44,13 @@ def test_what_derive_writes_passes_in_every_layout(cell: str, layout: object) ->
     assert not report.notes
     assert report.comparison is not None
     assert len(report.comparison.differences) == len(laid.results(0))
+
+
+def test_states_that_change_places_are_laid_out_in_columns_too() -> None:
+    program = derived(SWITCHES["TwoStates"])
+    assert "dfast, dslow = (" in ast.unparse(program.tree)
+    laid = laid_out(program, next(layout for layout in LAYOUTS if layout.name == "columns, stacked, dict"))
+    assert check_backward(laid.forward, laid.backward, laid.arguments).passed
 
 
 @pytest.mark.parametrize("name", ["rnn by hand", "lstm by hand"])

@@ -219,7 +219,9 @@ class _Columns:
             node.orelse = [self.statement(inner, parameters, vectors) for inner in node.orelse]
         elif isinstance(node, ast.Assign | ast.AugAssign):
             target = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
-            if not isinstance(node.value, ast.Subscript | ast.Tuple):
+            if isinstance(node.value, ast.Tuple):
+                node.value.elts = [self.turned(part) for part in node.value.elts]
+            elif not isinstance(node.value, ast.Subscript):
                 as_it_is = target in parameters and target not in vectors
                 node.value = self.same(node.value) if as_it_is else self.turned(node.value)
         return node

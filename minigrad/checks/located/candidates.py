@@ -115,6 +115,7 @@ def at_places(
     whole: bool = False,
     late: Callable[[], bool] = lambda: False,
     anew: bool = False,
+    remembered: dict[Any, AtHand] | None = None,
 ) -> Iterator[Edit]:
     """What could stand in places of one statement, each result once.
 
@@ -128,12 +129,16 @@ def at_places(
         whole: where it gives a part already it has to give a whole gradient.
         late: whether to stop.
         anew: whether the statement may be written anew.
+        remembered: what was at hand at the same visits where the statement was written otherwise; what is at hand goes there.
     """
     statement = places[0].statement
     alike = _of_one_shape(places[0].function, statement, visits)
     early = early if alike[:early] == list(visits[:early]) else 1
     visits, still = alike, _of_one_shape(places[0].function, statement, [*alike[:1], *still])[1:]
-    at_hand = AtHand(places[0].function, known, [*visits, *still], len(visits))
+    remembered, looked_at = {} if remembered is None else remembered, tuple(map(id, [*visits, *still]))
+    if looked_at not in remembered:
+        remembered[looked_at] = AtHand(places[0].function, known, [*visits, *still], len(visits))
+    at_hand = remembered[looked_at].written_in(places[0].function)
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     named = [places[0].function.segment(target) for target in targets if target is not None]
     itself = tuple(f" {sign} {name}" for name in named for sign in "+-") or ("\n",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,14 @@ class AtHand:
             if len(found) == len(values) and len(shapes) == 1 and not is_nothing:
                 self.values[phrase.text] = phrase.rank, found
         self.pools: dict[tuple[int, ...], Pool] = {}
+
+    def written_in(self, function: Written) -> AtHand:
+        """The same for the function with other text in this statement: what is at hand is not computed again."""
+        other = copy.copy(self)
+        other.function = function
+        if other.style() != self.style():
+            other.pools = {}
+        return other
 
     def _number(self, phrase: Phrase) -> float | None:
         """The number that an expression stands for at all visits, if it is worth multiplying with."""

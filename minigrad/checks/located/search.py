@@ -273,18 +273,20 @@ class Search:
 
     def twice(self, state: State, line: Seen, visits: list[Visit]) -> Iterator[list[Edit]]:
         """Two corrections in one line that give a gradient together: some at a time, of what changes least first."""
-        once = self.corrections(state, {line.statement: visits}, [line])
+        once, remembered = self.corrections(state, {line.statement: visits}, [line]), dict[Any, AtHand]()
         likely = sorted((e for e in once if e.cost <= 1 and len(e.places) == 1), key=lambda e: (e.rank, abs(longer(e))))
         for begin in range(0, min(len(likely), BOTH), AT_ONCE):
             texts: dict[str, Edit] = {}
             for edit in likely[begin : begin + AT_ONCE]:
-                for both in () if self.late() else self._beside(state, line, visits, edit):
+                for both in () if self.late() else self._beside(state, line, visits, edit, remembered):
                     ((_, text),) = both.places
                     if text not in texts or texts[text].cost > both.cost:
                         texts[text] = both
             yield [*texts.values()]
 
-    def _beside(self, state: State, line: Seen, visits: list[Visit], edit: Edit) -> Iterator[Edit]:
+    def _beside(
+        self, state: State, line: Seen, visits: list[Visit], edit: Edit, remembered: dict[Any, AtHand]
+    ) -> Iterator[Edit]:
         """One correction of a line together with another, with which the line gives a gradient."""
         number = next(k for k, (each, _) in enumerate(all_statements(line.function.tree)) if each is line.statement)
         changed = edit.applied()
@@ -292,7 +294,9 @@ class Search:
         pure = is_pure(changed, state.functions, self.formulas)
         here = list(places_of(changed, statement, visits[0], pure))
         known = self.phrases(line.function, state, visits[0])
-        for other in at_places(here, visits, [], known, self.truths, line.clean, True, self.late) if here else ():
+        if not here:
+            return
+        for other in at_places(here, visits, [], known, self.truths, line.clean, True, self.late, remembered=remembered):
             if other.hit == 1 and other.cost <= 1.3 + SLOPE and len(other.places) == 1:
                 text = changed.segment(statement, bracketed(changed, other.places))
                 yield Edit(line.function, line.statement, [(line.statement, text)], edit.cost + other.cost, hit=1.0)

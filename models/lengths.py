@@ -130,6 +130,10 @@ def batch_first(batch: tuple[int, ...], T: int) -> str:
 
 def fitting(valid: Any, x: Tensor) -> Any:
     """``valid``, whose last axes may have length 1, with as many axes as ``x``; the first axes are those of both."""
+    if x.ndim == 0:
+        raise ShapeError(
+            "lengths and masks choose between examples, and a part of the state is one number for all of them: give it (B, 1)"
+        )
     return valid if valid.ndim == x.ndim else valid.reshape((*valid.shape, *[1] * (x.ndim - valid.ndim))[: x.ndim])
 
 

@@ -188,6 +188,23 @@ BATCH_FIRST = np.ones((2, 5, D))
 EXCHANGED = r"; axes 0 and 1 of xs look exchanged, as in data whose batch comes first: pass xs\.swapaxes\(0, 1\)$"
 
 
+@pytest.mark.parametrize("pure", [False, True])
+def test_a_part_of_a_state_that_is_one_number_cannot_be_chosen_by_example(pure: bool) -> None:
+    class Counting(Plain):
+        pure_step = pure
+
+        def initial_state(self, batch: int) -> Any:
+            return Tensor(0.0), Tensor(np.zeros((batch, H)))
+
+        def step(self, x: Tensor, state: Any) -> Any:
+            return state[0] + 1.0, super().step(x, state[1])
+
+    xs = np.ones((T, B, D))
+    assert unroll(Counting(), xs)[1][0].item() == T
+    with pytest.raises(ShapeError, match="one number for all of them: give it"):
+        unroll(Counting(), xs, mask=MASK)
+
+
 def test_inputs_whose_batch_comes_first_are_told_by_what_comes_with_them() -> None:
     cell = RNN(D, H, seed=0)
     with pytest.raises(ShapeError, match=rf"lengths must be \(B,\) = \(5,\), .* got \(2,\){EXCHANGED}"):

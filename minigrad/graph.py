@@ -167,6 +167,13 @@ class Operation(Node):
             for value, kept in zip(saved, self.keeps, strict=True)
         ]
 
+    def borrowed(self) -> Iterable[Any]:
+        """What its derivative needs, of whoever it is: nobody may write to it."""
+        return self.saved or ()
+
+    def give_way(self, memory: Any) -> None:
+        """Let others write to this memory, which its derivative does not need."""
+
     def needed(self) -> tuple[Any, ...]:
         """What the derivative needs, or an error if it has been released."""
         saved = self.saved

@@ -299,18 +299,21 @@ def needed_by(memory: Array) -> str | None:
 
     All objects alive are looked through: this is for the moment before an error, not for every day.
     """
-    operations = [found for found in gc.get_objects() if issubclass(type(found), Operation)]
-    borrowers = [operation for operation in operations if _keeps(operation, memory)]
+    borrowers = [operation for operation in _alive() if _keeps(operation, memory)]
     return min(borrowers, key=lambda operation: operation.serial).described() if borrowers else None
 
 
+def _alive() -> list[Operation]:
+    """All operations that have been recorded; their serial number is set last."""
+    return [found for found in gc.get_objects() if issubclass(type(found), Operation) and hasattr(found, "serial")]
+
+
 def _keeps(operation: Operation, memory: Array) -> bool:
-    saved = getattr(operation, "saved", None) or ()
-    return any(isinstance(kept, np.ndarray) and np.may_share_memory(kept, memory) for kept in saved)
+    return any(isinstance(kept, np.ndarray) and np.may_share_memory(kept, memory) for kept in operation.borrowed())
 
 
 def refuse_if_needed(memory: Array, what: str, instead: str = "work on a copy: t.numpy()") -> None:
-    """Raise MutationError if a recorded operation needs the values in this memory."""
+    """Raise MutationError if a recorded operation needs the values in this memory; else have all others give way."""
     operation = needed_by(memory)
     if operation is not None:
         raise MutationError(
@@ -318,3 +321,5 @@ def refuse_if_needed(memory: Array, what: str, instead: str = "work on a copy: t
             "silently wrong. Call backward() first, drop the results that need it (a state that is carried on holds them until "
             f"it is detached), compute them under no_grad, or {instead}"
         )
+    for reader in _alive():
+        reader.give_way(memory)

@@ -20,7 +20,7 @@ from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.kinks import Where
 
-__all__ = ["Stretch", "active", "depending", "flow", "is_masked", "is_settled", "meet", "stretches_of"]
+__all__ = ["Stretch", "active", "after", "depending", "flow", "flow_once", "is_masked", "is_settled", "meet", "stretches_of"]
 
 Refs: TypeAlias = frozenset[Ref]
 State = TypeVar("State")
@@ -78,13 +78,13 @@ def flow(program: Program, wanted: Iterable[Ref]) -> set[Ref]:
     found = set(wanted)
     while True:
         before = len(found)
-        _flow_once(program, found, None)
+        flow_once(program, found, None)
         found |= {Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found}
         if len(found) == before:
             return found
 
 
-def _flow_once(program: Program, found: set[Ref], taken: bool | None) -> set[Ref]:
+def flow_once(program: Program, found: set[Ref], taken: bool | None) -> set[Ref]:
     """Add the lines of one step that depend on something found."""
     for k, line in enumerate(program.lines):
         if line.op.requires_grad and not found.isdisjoint(_sources(program, line, taken)):
@@ -99,6 +99,14 @@ def _sources(program: Program, line: Line, taken: bool | None) -> Sequence[Ref]:
     return line.operands[: len(line.op.sources)]
 
 
+def _is_recorded(program: Program, ref: Ref, taken: bool | None) -> bool:
+    """Whether a value is the result of an operation: what is handed on is none, nor what a mask of all or none selects."""
+    if ref.kind != LOCAL:
+        return False
+    line = program.lines[ref.number]
+    return type(line.op) is not Pass and (taken is None or not is_masked(program, line))
+
+
 def is_masked(program: Program, line: Line) -> bool:
     """Whether a line selects by the last of the xs, which is the mask if there is one."""
     return type(line.op) is Where and line.operands[-1] == Ref(XS, len(program.xs) - 1)
@@ -111,11 +119,11 @@ def depending(program: Program, wanted: Iterable[Ref], stretches: Iterable[Stret
     for steps, taken, is_cut in stretches:
 
         def step(state: Refs, taken: bool | None = taken) -> Refs:
-            found = _flow_once(program, set(others | state), taken)
+            found = flow_once(program, set(others | state), taken)
             every.update(found)
             return frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
 
-        state = _after(steps, frozenset() if is_cut else state, step)
+        state = after(steps, frozenset() if is_cut else state, step)
     return [Ref(CARRY, i) in state for i in range(len(program.carry))], [ref in every for ref in program.ys]
 
 
@@ -141,7 +149,7 @@ def active(
             found.update(ref for ref in live - passed if ref.kind != CARRY)
             return frozenset(ref for ref in live if ref.kind == CARRY)
 
-        state = _after(steps, state, step)
+        state = after(steps, state, step)
         if is_cut:
             state = frozenset()
     return frozenset(found | state)
@@ -170,10 +178,10 @@ def meet(program: Program, wanted: Iterable[Ref], first: Ends, second: Ends, str
 
         def step(states: tuple[Refs, ...], taken: bool | None = taken) -> tuple[Refs, ...]:
             passed = [_sent_once(program, differentiable, *ends, taken) for ends in zip(outputs, states, strict=True)]
-            found.update(ref for ref in passed[0] & passed[1] if ref.kind == LOCAL)
+            found.update(ref for ref in passed[0] & passed[1] if _is_recorded(program, ref, taken))
             return tuple([frozenset(ref for ref in live if ref.kind == CARRY) for live in passed])
 
-        states = _after(steps, states, step)
+        states = after(steps, states, step)
         if is_cut:
             states = nowhere
     return bool(found)
@@ -192,7 +200,7 @@ def is_settled(
     others, differentiable = frozenset(wanted) - state, flow(program, wanted)
 
     def forward(state: Refs, taken: bool | None) -> Refs:
-        found = _flow_once(program, set(others | state), taken)
+        found = flow_once(program, set(others | state), taken)
         return frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
 
     def backward(state: Refs, taken: bool | None) -> Refs:
@@ -217,7 +225,7 @@ def _settles(state: Refs, step: Callable[[Refs, bool | None], Refs], stretches: 
     return len(settled) > 2 * parts and all(state == most for state in settled)
 
 
-def _after(steps: int, state: State, step: Callable[[State], State]) -> State:
+def after(steps: int, state: State, step: Callable[[State], State]) -> State:
     """What matters of the carry after so many steps that are alike; what would only repeat itself is left out."""
     seen: list[State] = []
     for number in range(steps):

@@ -6,22 +6,24 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from minigrad.graph import Operation
-from minigrad.loops.activity import Stretch, active, depending, is_masked, is_settled, meet
+from minigrad.loops.activity import Stretch, active, depending, is_settled, meet
 from minigrad.loops.backend import Executable
+from minigrad.loops.borrowed import borrowed_operands
 from minigrad.loops.differentiate import CURVES, OUTER, Contribution, Derivative, differentiate
 from minigrad.loops.fuse import Plan
 from minigrad.loops.native import chosen, is_native
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, CannotCompile, Program, Ref
 from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
-from minigrad.loops.windows import Window
 from minigrad.ops.indexing import Slice
 
 __all__ = ["Compiled", "CompiledLoop", "Pullback", "Structure", "structure_of"]
@@ -45,7 +47,7 @@ class Structure:
     __slots__ = ("_compiled", "_everything", "program")
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        self.program = replace(program, lines=tuple([line._replace(op=_out_of_graph(line.op)) for line in program.lines]))
         self._compiled: dict[frozenset[Ref], Compiled] = {}
         self._everything: Executable | None = None
         for value, ref in zip(program.carry, program.new_carry, strict=True):
@@ -65,6 +67,13 @@ class Structure:
         if self._everything is None:
             self._everything = _executable(self.program, range(len(self.program.lines)), quiet=True)
         return self._everything
+
+
+def _out_of_graph(op: Operation) -> Operation:
+    """The operation without the nodes that it was computed from: what is remembered keeps no graph alive."""
+    alone = copy.copy(op)
+    alone.sources = (None,) * len(op.sources)
+    return alone
 
 
 def _refuse_several_dtypes(program: Program) -> None:
@@ -103,30 +112,16 @@ class Compiled:
     """
 
     __slots__ = (
-        "_derivatives", "_forward", "_loops", "keeps", "needs_carry", "needs_consts", "needs_whole_xs", "needs_xs", "program",
-        "wanted", "wanted_consts",
+        "_derivatives", "_forward", "_loops", "keeps", "program", "wanted", "wanted_consts",
     )  # fmt: skip
 
     def __init__(self, program: Program, wanted: frozenset[Ref]) -> None:
         self.program, self.wanted = program, wanted
-        needs, chosen = set[Ref](), set[Ref]()
         self.keeps = {ref.number for ref in program.ys if ref.kind == LOCAL}
         if wanted:
             whole = differentiate(program, wanted, range(len(program.carry)), range(len(program.ys)))
             _refuse_several_dtypes(whole.program)
             self.keeps |= {ref.number for ref in whole.needed() if ref.kind == LOCAL}
-            needs = {ref for line in whole.program.lines for ref in line.operands if ref.kind == CONST}
-            needs |= {ref for ref in whole.needed() if ref.kind in (XS, CARRY)}
-            lines = [program.lines[ref.number] for ref in whole.needed() if ref.kind == LOCAL]
-            needs |= {line.operands[0] for line in lines if type(line.op) is Window}  # none ends before the first step
-            chosen = {line.operands[0] for line in lines if is_masked(program, line)}
-        self.needs_xs = [Ref(XS, j) in needs for j in range(len(program.xs))]
-        """Which xs a backward pass needs."""
-        self.needs_whole_xs = [Ref(XS, j) in chosen for j in range(len(program.xs))]
-        """Which it needs where all examples take a step; of the others it needs what the mask selects, which is a copy."""
-        self.needs_carry = [i for i in range(len(program.carry)) if Ref(CARRY, i) in needs]
-        """Which parts of the initial carry it needs."""
-        self.needs_consts = [Ref(CONST, k) in needs for k in range(len(program.consts))]
         self.wanted_consts = [k for k in range(len(program.consts)) if Ref(CONST, k) in wanted]
         self._forward: dict[tuple[bool, bool], Executable] = {}
         self._derivatives: dict[Hashable, list[tuple[bool, Derivative, Executable]]] = {}
@@ -181,7 +176,7 @@ class CompiledLoop:
         steps: its steps, as far as they differ in what they pass on.
     """
 
-    __slots__ = ("_meet", "_pullbacks", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
+    __slots__ = ("_borrowed", "_meet", "_pullbacks", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
 
     def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
         self.compiled, self.steps = compiled, steps
@@ -191,6 +186,7 @@ class CompiledLoop:
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._settled: dict[Hashable, bool] = {}
         self._meet: dict[Hashable, bool] = {}
+        self._borrowed: frozenset[Ref] | None = None
 
     def pullbacks(self, results: tuple[int, ...]) -> list[Pullback]:
         """What runs the backward pass for gradients that arrive at these results."""
@@ -218,6 +214,12 @@ class CompiledLoop:
             compiled = self.compiled
             self._reached[results] = active(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
         return self._reached[results]
+
+    def borrowed(self) -> frozenset[Ref]:
+        """The xs, consts and parts of the initial carry that its steps keep for their derivatives."""
+        if self._borrowed is None:
+            self._borrowed = borrowed_operands(self.compiled.program, self.compiled.wanted, self.steps)
+        return self._borrowed
 
     def is_settled(self, results: tuple[int, ...]) -> bool:
         """Whether nearly all steps are alike in what gradients that arrive at these results get to."""

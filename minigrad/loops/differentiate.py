@@ -32,7 +32,7 @@ from minigrad.recording import Constant
 from minigrad.reporting import reporting
 from minigrad.tensor import Tensor
 
-__all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate"]
+__all__ = ["CURVES", "OUTER", "SCATTER", "SUM", "Contribution", "Derivative", "differentiate", "used_by_derivative"]
 
 SUM, OUTER, SCATTER = "sum", "outer", "scatter"
 
@@ -99,6 +99,23 @@ def differentiate(program: Program, wanted: Iterable[Ref], carry: Sequence[int],
         CannotCompile: an operation's derivative has no form that can be repeated.
     """
     return _Backward(program, flow(program, wanted), carry, ys).derivative()
+
+
+def used_by_derivative(program: Program, differentiable: set[Ref]) -> set[Ref]:
+    """The values that one step keeps for its derivative, if these of its values want a gradient at that step.
+
+    Raises:
+        CannotCompile: as `differentiate`.
+    """
+    results = range(len(program.carry)), range(len(program.ys))
+    derivative = _Backward(program, differentiable, *results).derivative()
+    found = {part.a for part in derivative.contributions if part.a is not None}
+    for kind, number in [ref for line in derivative.program.lines for ref in line.operands]:
+        if kind == CONST and number < len(program.consts):
+            found.add(Ref(CONST, number))
+        elif kind == XS and number < len(derivative.residuals):
+            found.add(derivative.residuals[number])
+    return found
 
 
 class _Backward:

@@ -9,7 +9,7 @@ their time and with their names, written out the moment somebody asks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -66,7 +66,9 @@ class Loop(Operation):
         if self.written is None:
             count = len(self.trace.xs)
             xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
-            self.written = Steps(self.trace, xs, carry, self.times, self.place, self.serial, self.window, self.values)
+            wanted = {self.sources[self.number_of(ref)] for ref in self.compiled_loop.compiled.wanted}
+            of_loop = self.times, self.place, self.serial, self.window, self.values
+            self.written = Steps(self.trace, xs, carry, *of_loop, wanted)
         if not self.written.is_done:
             self.written.ys = [self.values.traced(ref) for ref in self.compiled_loop.compiled.program.ys]
         return self.written
@@ -97,7 +99,7 @@ class Loop(Operation):
     @property
     def saved(self) -> tuple[Any, ...] | None:
         """What the derivative needs, also that of the single steps; None once it has been released."""
-        return None if self.values.run is None else (self.values.run, *self.values.lent)
+        return None if self.values.run is None else (self.values.run,)
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
@@ -108,6 +110,14 @@ class Loop(Operation):
                 self.values.keep_own()
             else:
                 self.values.release()
+
+    @override
+    def borrowed(self) -> Iterable[Any]:
+        return self.values.borrowed()
+
+    @override
+    def give_way(self, memory: Array) -> None:
+        self.values.give_way(memory)
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""

@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import graph
-from minigrad.graph import Operation
 from minigrad.loops.activity import stretches_of
 from minigrad.loops.backend import Run
 from minigrad.loops.loop import Loop, Result
-from minigrad.loops.program import CannotCompile, Undefined
+from minigrad.loops.program import CARRY, CONST, XS, CannotCompile, Ref, Undefined
 from minigrad.loops.trace import Const
 from minigrad.loops.traced import TracedStep
 from minigrad.loops.written import Values
+from minigrad.ops.shape import View
 from minigrad.reporting import raising
 from minigrad.scope import Place, placed, state
 from minigrad.tensor import Tensor, unrecorded
@@ -61,21 +61,19 @@ class Start:
         self.compiled = traced.compiled(tuple(map(WANTS, operands)) if state.recording else (False,) * len(operands))
         taken, ending = None if mask is None else mask._array, None if ends is None else ends._array
         self.compiled_loop = self.compiled.over(stretches_of(len(times), window, taken, times.step < 0, ending))
-        self.lent: list[Any] = []
+        self.lent: dict[str, list[Any]] = {}
+        """The arrays of the operands, by their kind, which steps that are written out may need again."""
 
     def run(self) -> Run:
         """Compute all steps."""
         compiled, numbers = self.compiled, self.traced.numbers
-        is_whole = any(stretch.taken for stretch in self.compiled_loop.steps)
-        needed = [one or (is_whole and other) for one, other in zip(compiled.needs_xs, compiled.needs_whole_xs, strict=True)]
-        xs = [self._array(x, is_needed and x._wants) for x, is_needed in zip(self.xs, needed, strict=True)]
-        consts = [
-            self._array(const, needed) if isinstance(const, Tensor) else numbers.get(k)
-            for k, (const, needed) in enumerate(zip(self.consts, compiled.needs_consts, strict=True))
-        ]
-        carry = list(map(ARRAY, self.carry))
-        for i in compiled.needs_carry:
-            self.lent.append(self.carry[i].lend(Loop))
+        if compiled.wanted:
+            xs, carry = ([tensor.lend(Loop) for tensor in tensors] for tensors in (self.xs, self.carry))
+            consts = [numbers[k] if k in numbers else const.lend(Loop) for k, const in enumerate(self.consts)]
+            self.lent = {XS: xs, CARRY: carry, CONST: consts}
+        else:
+            xs, carry = (list(map(ARRAY, tensors)) for tensors in (self.xs, self.carry))
+            consts = [numbers.get(k, const._array) for k, const in enumerate(self.consts)]
         for quiet in (False, True):
             executable = compiled.forward(quiet)
             try:
@@ -86,23 +84,12 @@ class Start:
                 raise CannotCompile(f"running it compiled raised {type(error).__name__}: {error}") from None
         raise Undefined
 
-    def _array(self, tensor: Tensor, is_needed: bool) -> Any:
-        """The values of an operand: lent if the derivative needs them; else copied if they may change before steps are written
-        out, as those of xs that want no gradient always are: the rows of the plain loop are copies."""
-        if not self.compiled.wanted:
-            return tensor._array
-        if not is_needed:
-            return tensor._array if isinstance(tensor._node, Operation) else tensor._array.copy()
-        array = tensor.lend(Loop)
-        self.lent.append(array)
-        return array
-
     def results(self, run: Run) -> tuple[list[Tensor], list[Tensor]]:
         """The last carry and the outputs, with their places in the graph."""
         count, program = len(self.carry), self.traced.program
         given = self.traced.given(len(self.times)) if self.window >= len(self.times) else {}
         finals = [self.carry[given[i]] if i in given else unrecorded(run.last(i).copy()) for i in range(count)]
-        outputs = [unrecorded(run.of(ref)) for ref in program.ys]
+        outputs = [unrecorded(self._own(ref, run.of(ref))) for ref in program.ys]
         if not self.compiled.wanted:
             return finals, outputs
         final_wants, output_wants = self.compiled_loop.finals, self.compiled_loop.outputs
@@ -117,6 +104,10 @@ class Start:
                 self.place(loop, tensor, count + j, state.place, None)
         return finals, outputs
 
+    def _own(self, y: Ref, array: Any) -> Any:
+        """The values of an output, which may be a view of the xs, to which others may write."""
+        return array.copy() if isinstance(self.traced.program.lines[y.number].op, View) else array
+
     def _node(self, run: Run) -> Loop:
         loop, traced = self.kind(), self.traced
         loop.consts = self.compiled.wanted_consts
@@ -124,10 +115,12 @@ class Start:
         loop.compiled_loop, loop.is_written = self.compiled_loop, False
         loop.passed, loop.released = (), set()
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
-        loop.place, loop.serial = state.place, graph.next_serial()
+        loop.place = state.place
         loop.times, loop.window = self.times, self.window
         loop.trace, loop.written = traced.trace, None
-        loop.values = Values(run, tuple(self.lent), traced.structure.everything, traced.trace.program, traced.place)
+        everything, borrowed = traced.structure.everything, self.compiled_loop.borrowed
+        loop.values = Values(run, self.lent, borrowed, everything, traced.trace.program, traced.place)
+        loop.serial = graph.next_serial()
         return loop
 
     @staticmethod

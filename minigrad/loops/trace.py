@@ -249,8 +249,9 @@ class Trace:
             place[Ref(LOCAL, k)].number: tensor for k, tensor in tracer.invariant.items() if Ref(LOCAL, k) in place
         }
         """The results of the lines that depend on consts alone; `ABSENT` once they are forgotten."""
+        used = {line.op for line in self.program.live(()).lines}
         for k, line in enumerate(self.program.lines):
-            if k not in self.invariant:
+            if k not in self.invariant or line.op not in used:
                 line.op.saved = tuple([None if kept is None else () for kept in line.op.saved or ()])
 
     def made(self) -> list[Const]:

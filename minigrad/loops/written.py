@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from typing_extensions import override
+
 from minigrad.graph import OUTPUT, STRIDE, Leaf, Node, Operation
+from minigrad.guard import Array
 from minigrad.loops.backend import Executable, Run
 from minigrad.loops.program import CARRY, LOCAL, XS, Program, Ref
 from minigrad.loops.trace import Pass, Trace
@@ -31,19 +35,28 @@ class Values:
 
     Args:
         run: the run that the loop made.
-        lent: the arrays of others that the derivative needs.
+        lent: the arrays of its operands, by their kind.
+        borrowed: says which of them the steps keep for their derivatives.
         everything: makes the executable that keeps all locals of all steps.
         program: the step as it was traced.
         place: where its locals are in the program that was run.
     """
 
-    __slots__ = ("_everything", "_full", "conditions", "first", "is_own", "is_parted", "lent", "place", "program", "run")
+    __slots__ = (
+        "_borrowed", "_everything", "_full", "conditions", "first", "is_own", "is_parted", "lent", "place", "program", "run",
+    )  # fmt: skip
 
     def __init__(
-        self, run: Run, lent: tuple[Any, ...], everything: Callable[[], Executable], program: Program, place: dict[Ref, Ref]
+        self,
+        run: Run,
+        lent: dict[str, list[Any]],
+        borrowed: Callable[[], frozenset[Ref]],
+        everything: Callable[[], Executable],
+        program: Program,
+        place: dict[Ref, Ref],
     ) -> None:
         self.run: Run | None = run
-        self.lent, self.is_own, self.is_parted = lent, False, False
+        self.lent, self._borrowed, self.is_own, self.is_parted = lent, borrowed, False, False
         self.first: set[int] = set()
         """The lines of the first step that were written out, and not yet released."""
         self._full: Run | None = None
@@ -54,13 +67,27 @@ class Values:
     def release(self) -> None:
         """Forget them."""
         self.run = self._full = None
-        self.lent = ()
+        self.lent = {}
 
     def keep_own(self) -> None:
-        """Compute them anew from copies, so that the arrays of others may be written to."""
+        """Have all arrays of others be written to."""
+        self._copy()
+        self.lent = {}
+
+    def _copy(self) -> None:
+        """Compute them anew from copies of what others may write to."""
         if self.run is not None and not self.is_own:
             self.run, self._full, self.is_own = self.run.of_copies(), None, True
-        self.lent = ()
+
+    def borrowed(self) -> list[Any]:
+        """The arrays of others that the derivatives of the steps need."""
+        return [self.lent[kind][number] for kind, number in self._borrowed()] if self.lent else []
+
+    def give_way(self, memory: Array) -> None:
+        """Let others write to this memory, which no derivative needs."""
+        arrays = [array for lent in self.lent.values() for array in lent if isinstance(array, np.ndarray)]
+        if any(np.may_share_memory(array, memory) for array in arrays):
+            self._copy()
 
     def let_go(self, line: int, is_first: bool) -> None:
         """A backward pass got to a line of a step that was written out: from now on each step says what was released. When all
@@ -141,6 +168,10 @@ class Written(Operation):
         if self.is_released:
             self.values.let_go(self.line, self.is_first)
 
+    @override
+    def borrowed(self) -> Iterable[Any]:
+        return () if self.is_released else self.values.borrowed()
+
 
 def computed(node: Node) -> tuple[Any, ...]:
     """The result of an operation that was written out, and after it its operands, as the loop that it stands in has them.
@@ -192,10 +223,11 @@ class Steps:
         serial: the serial number of the loop.
         window: after how many steps each time the carry loses its history.
         values: what the steps have computed.
+        wanted: the nodes that a gradient was wanted for when the loop was recorded, whatever was frozen since.
     """
 
     __slots__ = (
-        "_last", "_outputs", "_state", "carry", "place", "program", "serial", "times", "trace", "values", "window",
+        "_last", "_outputs", "_state", "carry", "place", "program", "serial", "times", "trace", "values", "wanted", "window",
         "xs", "ys",
     )  # fmt: skip
 
@@ -209,7 +241,9 @@ class Steps:
         serial: int,
         window: int,
         values: Values,
+        wanted: Container[Node | None],
     ) -> None:
+        self.wanted = wanted
         self.trace, self.program, self.xs, self.carry = trace, trace.program, xs, carry
         self.times, self.place, self.serial, self.window, self.values = times, place, serial, window, values
         self._last: dict[Operation, weakref.ref[Any]] = {}
@@ -285,7 +319,7 @@ class Steps:
         nodes: Nodes = dict(zip(self.trace.carry, state, strict=True))
         for j, (leaf, stream) in enumerate(zip(self.trace.xs, self.xs, strict=True)):
             row: Leaf | Slice | None = None
-            if stream is not None and stream.requires_grad:
+            if stream is not None and self._wants(stream):
                 row = _row_of(stream, leaf, t)
             elif leaf.name is not None:
                 row = Leaf(leaf.shape, leaf.dtype, False)
@@ -295,6 +329,10 @@ class Steps:
                 row.serial = self._serial(number, 2 * len(self.carry) + j)
             nodes[leaf] = row
         return nodes
+
+    def _wants(self, node: Node | None) -> bool:
+        """Whether a gradient was wanted for a node."""
+        return node is not None and (not node.is_leaf or node in self.wanted)
 
     def _cut(self, number: int, i: int) -> Leaf:
         """A part of the carry whose history is cut off before a step."""
@@ -310,7 +348,7 @@ class Steps:
             return old
         carry = self.program.lines[k].operands[0].number
         leaf = self._cut(number, carry)
-        if is_cut or old is None or not old.requires_grad:
+        if is_cut or not self._wants(old):
             return leaf
         node = self._made(number, k)
         node.sources = leaf, old
@@ -332,7 +370,7 @@ class Steps:
             nodes[op] = sources[0 if chosen else 1]
         elif type(op) is Pass:
             nodes[op] = sources[0]
-        elif any(source is not None and source.requires_grad for source in sources):
+        elif any(map(self._wants, sources)):
             node = self._asked_for(op) if number == len(self.times) - 1 else None
             nodes[op] = node = self._made(number, k) if node is None else node
             node.sources = sources

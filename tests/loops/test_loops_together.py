@@ -154,6 +154,21 @@ def test_what_a_pass_goes_through_at_one_step_is_there_at_others(option: str, or
     both(run)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("order", ["bh", "hb", "ab", "ba", "ah", "ha"])
+@pytest.mark.parametrize("option", ["", "lengths"])
+def test_passes_do_not_meet_where_something_is_only_handed_on(option: str, order: str, steps: int) -> None:
+    def run() -> dict[str, Any]:
+        first = tuple(Tensor(FIRST + k, requires_grad=True) for k in range(3))
+        cell = Starting(lambda c, x, state: (state[2], state[0] * state[2], state[0]), first)
+        hs, (a, b, _) = unroll(cell, XS[:steps], lengths=[steps, steps] if option else None)
+        results = {"a": a * 1.0, "b": b * 1.0, "h": hs}
+        left = {name: outcome(lambda name=name: loss_of({name: results[name]}).backward()) for name in order}
+        return left | gradients({str(k): part for k, part in enumerate(first)})
+
+    both(run)
+
+
 @pytest.mark.parametrize("truncated", [1, 2, None])
 @pytest.mark.parametrize("order", ["ch", "hc"])
 def test_where_a_window_ends_two_passes_do_not_meet(order: str, truncated: int | None) -> None:
@@ -215,6 +230,23 @@ def test_a_graph_that_was_released_can_be_walked(option: str) -> None:
         _, hs, final = unrolled(option)
         loss_of(results_of((hs, final))).backward()
         return {"nodes": sorted(f"{node!r}" for node in walk(*parts_of(final)))}
+
+    both(run)
+
+
+@pytest.mark.parametrize("name", ["W_x", "every weight", "xs"])
+@every_option
+def test_a_graph_is_what_was_recorded_whatever_was_frozen_since(option: str, name: str) -> None:
+    def run() -> dict[str, Any]:
+        cell, xs = LSTM(D, H, seed=0), Tensor(XS, requires_grad=name == "xs")
+        given = xs[: len(OPTIONS[option].get("mask", XS))]
+        _, hs, final = unrolled(option, given, cell)
+        loss = loss_of(results_of((hs, final)))
+        for leaf in {"W_x": [cell.W_x], "every weight": cell.parameters(), "xs": [xs]}[name]:
+            leaf.requires_grad = False
+        nodes = sorted(f"{node!r}" for node in walk(*parts_of(final)))
+        loss.backward()
+        return {"nodes": nodes} | gradients(dict(cell.named_parameters()) | {"xs": xs})
 
     both(run)
 

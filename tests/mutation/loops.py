@@ -32,6 +32,7 @@ MUTANTS = [
     ),
     *rows(
         "loops/trace",
+        ("loops: what is not used keeps what it read", "class Trace", " or line.op not in used", ""),
         (
             "loops: values may be read",
             "class Tracer",
@@ -335,7 +336,7 @@ MUTANTS = [
     ),
     *rows(
         "loops/compile",
-        ("loops: the state before any window is not lent", "class Compiled", "if type(line.op) is Window}", "if False}"),
+        ("loops: what is remembered keeps a graph", "def _out_of_graph", "alone.sources = (None,) * len(op.sources)", "pass"),
         ("loops: any dtypes together", "def _refuse_several_dtypes", "if len(floats) > 1:", "if len(floats) > 9:"),
         ("loops: derivatives in any dtypes", "class Compiled", "            _refuse_several_dtypes(whole.program)\n", ""),
         (
@@ -709,12 +710,6 @@ MUTANTS = [
     *rows(
         "loops/running",
         (
-            "loops: arrays that may change are read as they are later",
-            "class Start",
-            "else tensor._array.copy()",
-            "else tensor._array",
-        ),
-        (
             "loops: numbers that overflow are left as they are",
             "class Start",
             "return raising(executable.run, ",
@@ -733,9 +728,25 @@ MUTANTS = [
             "self.traced.given(len(self.times)) if self.window >= len(self.times) else {}",
             "self.traced.given(len(self.times))",
         ),
-        ("loops: what the mask hands on whole is not lent", "class Start", "one or (is_whole and other)", "one"),
-        ("loops: what the mask selects is lent", "class Start", "one or (is_whole and other)", "one or other"),
-        ("loops: xs are lent, though rows are copies", "class Start", "needed and x._wants", "needed"),
+        ("loops: outputs are views of the xs", "class Start", "array.copy() if isinstance(", "array if isinstance("),
+    ),
+    *rows(
+        "loops/borrowed",
+        (
+            "loops: the first step keeps what the later ones do",
+            "def borrowed_operands",
+            "carry: tuple[frozenset[Ref], Owners] = initial",
+            "carry: tuple[frozenset[Ref], Owners] = frozenset(Ref(CARRY, i) for i in range(len(program.carry)))",
+        ),
+        ("loops: a step behind a cut keeps the carry", "def borrowed_operands", "        if is_cut:", "        if False:"),
+        ("loops: what no example takes keeps something", "def borrowed_operands", "if taken is False:", "if False:"),
+        ("loops: later steps keep nothing", "def borrowed_operands", "after(steps, carry, step)", "after(1, carry, step)"),
+        ("loops: rows of constant xs are kept", "def _owners", "if ref in found}", "}"),
+        ("loops: what the mask hands on whole is not kept", "def _hands_on", "return taken is True", "return False"),
+        ("loops: what the mask selects is kept", "def _hands_on", "return taken is True", "return True"),
+        ("loops: views are copies", "def _hands_on", "or (is_recorded and isinstance(line.op, View))", ""),
+        ("loops: views that are not recorded are kept", "def _hands_on", "(is_recorded and isinstance", "(isinstance"),
+        ("loops: what is handed on is a copy", "def _hands_on", "isinstance(line.op, Pass | Window)", "False"),
     ),
     *rows(
         "loops/recorded",
@@ -869,16 +880,23 @@ MUTANTS = [
         (
             "loops: arrays stay lent",
             "class Values",
-            "            self.run, self._full, self.is_own = self.run.of_copies(), None, True\n        self.lent = ()",
-            "            self.run, self._full, self.is_own = self.run.of_copies(), None, True",
+            "        self._copy()\n        self.lent = {}",
+            "        self._copy()",
         ),
         ("loops: no step is released by itself", "class Values", "self.is_parted = True", "pass"),
         (
             "loops: masks are gone with the values",
             "class Values",
-            "        self.lent = ()\n\n    def keep",
-            "        self.lent, self.conditions = (), {}\n\n    def keep",
+            "        self.lent = {}\n\n    def keep_own",
+            "        self.lent, self.conditions = {}, {}\n\n    def keep_own",
         ),
+        (
+            "loops: what was frozen since was never recorded",
+            "class Steps",
+            "not node.is_leaf or node in self.wanted",
+            "not node.is_leaf or node.requires_grad",
+        ),
+        ("loops: what others write to is read again", "class Values", "np.may_share_memory(array, memory)", "False"),
         ("loops: steps of windows keep their history", "class Steps", "if number and number % self.window == 0:", "if False:"),
         ("loops: masked steps are selections, all of them", "class Steps", "if chosen is not None:", "if False:"),
         (
@@ -917,11 +935,12 @@ MUTANTS = [
             "for i, ref in enumerate(program.new_carry) if ref in found)",
             "for i, ref in enumerate(program.new_carry) if Ref(CARRY, i) in state)",
         ),
+        ("loops: passes meet in what is handed on", "def _is_recorded", "type(line.op) is not Pass and (", "("),
         (
             "loops: a gradient gets one step back at most",
             "def active",
-            "state = _after(steps, state, step)",
-            "state = _after(1, state, step)",
+            "state = after(steps, state, step)",
+            "state = after(1, state, step)",
         ),
         ("loops: the initial carry is not reached", "def active", "frozenset(found | state)", "frozenset(found)"),
         ("loops: history goes on behind a cut, forward", "def depending", "frozenset() if is_cut else state", "state"),

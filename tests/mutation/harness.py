@@ -170,7 +170,7 @@ FIRST = {
     "loops/differentiate.py": ("loops_layout", "loops_oracle", "adversarial", "loops_writing"),
     "loops/simplify.py": ("loops_simplifying",),
     "loops/compile.py": (
-        "loops_own_cells", "what_a_trace_sees", "loops_simplifying", "loops_oracle", "loops_together", "loops_borrowing",
+        "loops_borrowing", "loops_own_cells", "what_a_trace_sees", "loops_simplifying", "loops_oracle", "loops_together",
     ),
     "loops/schedule.py": ("loops_layout", "loops_plan", "what_a_trace_sees"),
     "loops/buffers.py": ("loops_layout", "loops_plan"),

@@ -19,7 +19,7 @@ from minigrad.checks.global_arrays import globals_read_by, with_values
 from minigrad.checks.memory import LARGE
 from minigrad.checks.outputs import learnt, lines_of, stored_in, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
-from minigrad.checks.rates import moves_at_a_rate, written_rate
+from minigrad.checks.rates import RATE, moved_in_place_by, moves_at_a_rate, written_rate
 from minigrad.checks.tracing import Line, Tape, Traced, reachable, whole_numbers
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
@@ -291,6 +291,20 @@ class Adapter:
         """The number that is written where weights are moved, if it is one."""
         return written_rate(function for function in reachable(self.users()) if isinstance(function, FunctionType))
 
+    @cached_property
+    def global_rates(self) -> tuple[tuple[dict[str, Any], str], ...]:
+        """The rates that are global names: of the backward pass, and of the user's functions that move weights by them."""
+        found: dict[tuple[int, str], tuple[dict[str, Any], str]] = {}
+        functions: set[Any] = {self.backward, *reachable(self.users())}
+        for function in functions:
+            space: dict[str, Any] = getattr(function, "__globals__", {})
+            called = {name for name in (function.__code__.co_names if space else ()) if RATE.match(name)}
+            called = {name for name in called if isinstance(space.get(name), int | float)}
+            if function is not self.backward and called:
+                called &= moved_in_place_by(function)
+            found |= {(id(space), name): (space, name) for name in called}
+        return tuple(found.values())
+
     def users(self) -> list[Any]:
         """The user's functions, and the classes of the objects among the arguments."""
         owners = [type(value) for value in self.arguments.values() if hasattr(value, "__dict__")]
@@ -301,6 +315,9 @@ class Adapter:
         found: dict[str, Array] = {}
         paths = {leaf.path: leaf.name for leaf in self.leaves}
         each_array(arguments, lambda path, array, attribute: found.setdefault(paths.get(path, path), array))
+        for leaf in self.leaves:  # the state after the last step is in a list of states, too, and found there
+            if leaf.name not in found and isinstance(array := at_path(arguments, leaf.path), np.ndarray):
+                found[leaf.name] = array
         return found
 
 

@@ -234,13 +234,12 @@ def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], 
 
 @contextmanager
 def _learning_at(rate: float, adapter: Adapter) -> Iterator[None]:
-    """While it lasts, a rate that is a global name of the backward pass, or a default of what moves weights, has this value."""
-    space = getattr(adapter.backward, "__globals__", {})
-    called = adapter.backward.__code__.co_names if space else ()
-    before = {name: space[name] for name in called if RATE.match(name) and isinstance(space.get(name), int | float)}
+    """While it lasts, a rate that is a global name, or a default, of what moves weights has this value."""
+    before = [(space, name, space[name]) for space, name in adapter.global_rates]
     movers = {function: function.__defaults__ or () for function in adapter.movers}
-    space.update(dict.fromkeys(before, rate))
     try:
+        for space, name, _ in before:
+            space[name] = rate
         for function, defaults in movers.items():
             parameters = function.__code__.co_varnames[: function.__code__.co_argcount][-len(defaults) :]
             function.__defaults__ = tuple(
@@ -249,7 +248,8 @@ def _learning_at(rate: float, adapter: Adapter) -> Iterator[None]:
             )
         yield
     finally:
-        space.update(before)
+        for space, name, value in before:
+            space[name] = value
         for function, defaults in movers.items():
             function.__defaults__ = defaults
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dis
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from minigrad.checks.problem import mapped
-from minigrad.checks.tracing import is_set, reachable
+from minigrad.checks.tracing import is_set, is_users, reachable
 from minigrad.guard import Array
 
 __all__ = ["globals_read_by", "with_values"]
@@ -24,18 +24,19 @@ __all__ = ["globals_read_by", "with_values"]
 def globals_read_by(functions: Sequence[Any], owner: Any = None) -> dict[str, Any]:
     """The variables from outside, and defaults of parameters, with arrays of real numbers in them that these functions read.
 
-    So do the functions of the same modules that they use. The ``owner`` of a method is one of them, whatever it holds: it may
-    keep in one pass what it reads in the other.
+    So do the functions of the user's that they use, of whichever module. The ``owner`` of a method is one of them, whatever it
+    holds: it may keep in one pass what it reads in the other.
     """
     found: dict[str, Any] = {}
     seen: set[int] = set()
-    waiting = list(functions)
+    waiting = [(function, function) for function in functions]
     while waiting:
-        function = waiting.pop()
+        function, first = waiting.pop()
         if isinstance(function, MethodType):
             function = function.__func__
         if isinstance(function, type):
-            waiting += [part for part in vars(function).values() if isinstance(part, FunctionType | staticmethod | classmethod)]
+            methods = [part for part in vars(function).values() if isinstance(part, FunctionType | staticmethod | classmethod)]
+            waiting += [(part, first) for part in methods]
         function = getattr(function, "__func__", function)
         if not isinstance(function, FunctionType) or id(function) in seen:
             continue
@@ -44,18 +45,21 @@ def globals_read_by(functions: Sequence[Any], owner: Any = None) -> dict[str, An
         for name in _names_in(function.__code__):
             value = space.get(name)
             if isinstance(value, FunctionType | type):
-                if getattr(value, "__module__", None) == space.get("__name__"):
-                    waiting.append(value)
+                if is_users(value, first):
+                    waiting.append((value, first))
+            elif isinstance(value, ModuleType) and is_users(value, first):
+                named = [getattr(value, part, None) for part in function.__code__.co_names]
+                waiting += [(part, first) for part in named if isinstance(part, FunctionType | type)]
             elif name in space and (value is owner is not None or _holds_arrays(value)):
                 found[name] = value
-                waiting.append(type(value))
+                waiting.append((type(value), first))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             value = cell.cell_contents if is_set(cell) else None
             if isinstance(value, FunctionType | MethodType | type):
-                waiting.append(value)
+                waiting.append((value, first))
             elif not any(value is other for other in found.values()) and (value is owner is not None or _holds_arrays(value)):
                 found[name if name not in found else f"{function.__name__}.{name}"] = value
-                waiting.append(type(value))
+                waiting.append((type(value), first))
         parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
         defaults = function.__defaults__ or ()
         for name, value in zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True):
@@ -72,15 +76,15 @@ def _names_in(code: CodeType) -> Iterator[str]:
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Whether there are arrays of real numbers in it (not single numbers)."""
+    """Whether there are arrays of real numbers in it (not numbers)."""
     if isinstance(value, np.ndarray):
-        return bool(value.dtype.kind == "f" and value.size > 1)
+        return bool(value.dtype.kind == "f" and value.ndim)
     is_data = isinstance(value, dict | list | tuple)
     if not is_data and (not hasattr(value, "__dict__") or type(value).__module__.partition(".")[0] in ("numpy", "builtins")):
         return False
     found: list[Array] = []
     mapped(value, lambda path, array, attribute: found.append(array))
-    return any(array.size > 1 for array in found)
+    return any(array.ndim for array in found)
 
 
 @contextmanager
@@ -110,7 +114,7 @@ def with_values(
             cell.cell_contents = other[id(value)]
         yield
         for space, name, value in changed:
-            if originals.get(name) is value:
+            if originals.get(name) is value and space[name] is not other[id(value)]:  # imported, it has its name in two modules
                 values[name] = space[name]
     finally:
         for space, name, value in changed:

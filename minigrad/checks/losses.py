@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["losses", "losses_beside", "of_the_sum", "ones_like", "sizes"]
 
 LOSS = re.compile(
-    r"^(?:(?:total|sum|mean|avg|batch|overall|data|smooth|seq|train)_?)?"
+    r"^(?:(?:total|sum|mean|avg|average|batch|overall|data|smooth|seq|train|epoch|final|running|current|new)_?)?"
     r"(?:loss(?:es)?|costs?|errors?|nll|mse|ce|cross_?entropy|objective|[LJE])(?:$|_|[A-Z0-9])"
 )
 """What a forward pass calls the loss that it returns."""
@@ -28,13 +28,14 @@ LOSS = re.compile(
 def losses(traces: Traces, plan: Mapping[str, tuple[str, Any]]) -> list[str]:
     """The outputs that a backward pass takes the gradient of if it is given none from outside: the loss.
 
-    That is what is called so; otherwise every single number, but for those that the backward pass wants as they are, such as
-    a predicted probability.
+    That is what is called so; otherwise every number, or array of one entry if there is none, but for those that the backward
+    pass wants as they are, such as a predicted probability.
 
     Raises:
         ArgumentError: there is none; the message asks for it.
     """
     single = [name for name, lines in traces.outputs.items() if not isinstance(lines, list) and lines.value.size == 1]
+    single = [name for name in single if not traces.outputs[name].value.ndim] or single  # a state may be of one unit
     called = [name for name in traces.outputs if LOSS.match(name)]
     wanted = {what[0] if kind == "part" else what for kind, what in plan.values() if kind != "value"}
     found = [name for name in called if name in single] or [name for name in single if name not in wanted] or single or called

@@ -9,7 +9,7 @@ from types import FunctionType
 
 from minigrad.checks import names
 
-__all__ = ["RATE", "moves_at_a_rate", "written_rate"]
+__all__ = ["RATE", "moved_in_place_by", "moves_at_a_rate", "written_rate"]
 
 RATE = re.compile(r"^(?:lr|l?_?rate|learning_?rate|learn_?rate|alpha|eta|step_?size)$", re.IGNORECASE)
 """What a backward pass that updates the weights itself calls the rate."""
@@ -20,9 +20,23 @@ def moves_at_a_rate(function: FunctionType) -> bool:
     code = function.__code__
     defaults = code.co_varnames[: code.co_argcount][-len(function.__defaults__ or ()) :] if function.__defaults__ else ()
     rates = {name for name in defaults if RATE.match(name)}
-    return bool(rates) and any(
-        isinstance(node, ast.Name) and node.id in rates for moved in _moved_by(function) for node in ast.walk(moved)
-    )
+    nodes = [node for moved in _moved_by(function) for node in ast.walk(moved)] if rates else []
+    return any(isinstance(n, ast.Name | ast.Attribute) and _last(n) in rates for n in nodes)  # self.rate = rate
+
+
+def moved_in_place_by(function: FunctionType) -> set[str]:
+    """The names in what a function changes something by in place, ``W -= lr * dW`` or ``W = W - lr * dW``: rates, perhaps."""
+    lines = list(ast.walk(names.tree_of(function) or ast.Pass()))
+    moved = [line.value for line in lines if isinstance(line, ast.AugAssign)]
+    for line in lines:
+        value = line.value if isinstance(line, ast.Assign) and isinstance(line.value, ast.BinOp) else None
+        if value is not None and isinstance(line, ast.Assign) and ast.unparse(value.left) == ast.unparse(line.targets[0]):
+            moved.append(value.right)
+    return {node.id for value in moved for node in ast.walk(value) if isinstance(node, ast.Name)}
+
+
+def _last(node: ast.Name | ast.Attribute) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr
 
 
 def written_rate(functions: Iterable[FunctionType]) -> float | None:

@@ -49,8 +49,9 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
 
     ``places`` are those of the code that the example reaches once at each step, but for so many steps ``apart`` at the start.
     """
+    found = {id(leaf.value): leaf.value for leaf in adapter.leaves if _is_weight(example, leaf.name, steps)}
     for weights, only_long, one_hot in itertools.product((True, False), (False, True), (True, False)):
-        how, kept = _Cut(steps, few, weights, only_long, one_hot), dict[int, Any]()
+        how, kept = _Cut(steps, few, weights, only_long, one_hot), dict[int, Any](found if weights else {})
         arguments = {name: _cut(value, name, how, kept) for name, value in adapter.arguments.items()}
         shorter = adapter.with_arguments(arguments)
         classes = {leaf.path for leaf in adapter.leaves if _is_one_hot(leaf.value)}
@@ -68,6 +69,13 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
         if counted_so and traces.outputs.keys() == example.outputs.keys():
             return shorter
     return None
+
+
+def _is_weight(example: Traces, name: str, steps: int) -> bool:
+    """Whether an argument is read as a whole at every step; that it has as many entries as there are steps is an accident."""
+    argument = example.arguments[name]
+    users = [line.op for line in example.tape.lines if argument in line.operands]
+    return len(users) >= steps and "getitem" not in users
 
 
 class _Cut(NamedTuple):

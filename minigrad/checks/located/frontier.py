@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,7 +86,13 @@ def _is_update(statement: ast.stmt) -> bool:
 
 
 def _gradients_in(function: Written, seen: Mapping[ast.stmt, Sequence[Visit]], truths: Truths) -> Iterator[str]:
-    """The names, whatever they are, under which a function keeps what is a whole gradient."""
+    """The names, whatever they are, under which a function is given or keeps what is a whole gradient."""
+    visits = seen.get(function.tree.body[0]) or [{}]
+    for argument in function.tree.args.args:
+        given: Any = visits[0].get(argument.arg)
+        is_real = isinstance(given, np.ndarray) and given.dtype.kind == "f" and given.size > 1 and given.any()
+        if is_real and _known(given, 0.0, truths) == WHOLE and not truths.is_of_forward(given):
+            yield argument.arg
     for statement, _ in all_statements(function.tree):
         target = _target(statement) if isinstance(statement, ast.Assign) else None
         if not isinstance(target, ast.Name) or not isinstance(statement, ast.Assign) or not seen.get(statement):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LIBRARY", "OUTSIDE", "is_set", "namespaces", "reachable", "replaced"]
+__all__ = ["LIBRARY", "OUTSIDE", "is_set", "is_users", "namespaces", "reachable", "replaced"]
 
 LIBRARY = sys.modules[__name__.partition(".")[0]]
 """minigrad as users import it, by name: what it imports cannot import it."""
@@ -76,7 +76,7 @@ def reachable(users: Sequence[Any]) -> Iterator[FunctionType]:
     waiting = [(value, _package(_file(value))) for value in users]
     while waiting:
         value, package = waiting.pop()
-        if id(value) in seen or _package(file := _file(value)) not in ("", package) or file.startswith(OUTSIDE):
+        if id(value) in seen or not _is_in(value, package):
             continue
         seen.add(id(value))
         found: list[Any] = []
@@ -97,6 +97,17 @@ def reachable(users: Sequence[Any]) -> Iterator[FunctionType]:
         elif callable(value) and isinstance(vars(type(value)).get("__call__"), FunctionType):
             found = [type(value)]
         waiting += [(part, package) for part in found]
+
+
+def is_users(value: Any, first: Any) -> bool:
+    """Whether a function, class or module is the user's, who gave ``first``: nobody's that pip has installed, but for his."""
+    return _is_in(value, _package(_file(first)))
+
+
+def _is_in(value: Any, package: str) -> bool:
+    """Whether it is the user's, or of the installed package in this folder."""
+    file = _file(value)
+    return _package(file) in ("", package) and not file.startswith(OUTSIDE)
 
 
 def _file(value: Any) -> str:

@@ -146,9 +146,17 @@ def _as_far_as_shown(explanation: Explanation, trial: Trial, rtol: float) -> Exp
     shown = 0
     for name in trial.given:
         shown |= 1 << trial.chain.wanted[name].number
-    explained = 0
+    explained = unexplained = 0
     for name in telling:
         explained |= 1 << trial.chain.wanted[name].number
+    for name in trial.given.keys() - explanation.explained:
+        unexplained |= 1 << trial.chain.wanted[name].number
+    for change in explanation.changes:  # what is said of each of several gradients, of those alone of which it is true
+        every = change.fields.get("each", ())
+        true = [one for one in every if not affected(trial.chain, one) & unexplained]
+        if len(true) < len(every):
+            changes = tuple(c for other in explanation.changes for c in (true if other is change else [other]))
+            explanation = Explanation(changes, explanation.explained, explanation.synonyms)
     for change in explanation.changes:
         members = [member for member in change.fields.get("members", ()) if affected(trial.chain, member) & shown]
         some = [member for member in members if affected(trial.chain, member) & explained]

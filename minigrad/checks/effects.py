@@ -53,5 +53,7 @@ EFFECTS = {
     "averaged over the steps": "this parameter learns slower than all others by the number of steps",
     "factor too many": "the gradient is weighted by a quantity that has nothing to do with it",
     "upstream of the wrong step": "each step learns from the error of another step",
+    "moved by itself": "it shrinks at every step, whatever there is to learn",
+    "stored at the wrong place": "every line that reads it computes with the value of another step",
     "loop in the wrong direction": "what later steps need is never handed back to the steps that caused it",
 }

@@ -99,14 +99,14 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         with_own = Chain(traces.tape.lines, both, wanted, adapter.states)
         if any(with_own.live[wanted[name].number] for name in unreached):
             seeds, chain = both, with_own
-    if _is_of_one_step(answer, chain):
+    if _is_of_one_step(answer, chain) or _is_moved_otherwise(answer):
         adapter.by_moves |= answer.beside.keys()
         return trial_of(adapter, plan, seed, as_given, scale)
     times, summed = (1, None) if given else of_the_sum(answer, chain, adapter)
     if summed:
         seeds = {number: [(name, array * times) for name, array in pairs] for number, pairs in seeds.items()}
         chain = Chain(traces.tape.lines, seeds, wanted, adapter.states)
-    rate = _rate(moved, chain.right, 1 if adapter.memory else 2)
+    rate = _rate(moved, chain.right, 1 if adapter.memory else 2, problem.rate)
     written = None if adapter.is_rate_set or adapter.written_rate is None else adapter.written_rate / problem.rate
     if rate is not None and not (written and _is_too_much_by(rate / written, answer, chain)):
         adapter.rates.append(rate)
@@ -183,6 +183,12 @@ def _is_too_much_by(times: float, answer: Answer, chain: Chain) -> bool:
     return abs(times - 1) > 1e-5 and any(c is not None and abs(c - times) <= 1e-5 * times for c in factors)
 
 
+def _is_moved_otherwise(answer: Answer) -> bool:
+    """Whether some weights are moved by the gradients that are stored, and others by something else than theirs."""
+    alike = [equal(step, answer.gradients[name], 1e-6) for name, step in answer.beside.items()]
+    return any(alike) and not all(alike)
+
+
 def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem, answer: Answer) -> tuple[Problem, Answer]:
     """The same from larger steps of the weights, with less rounding, unless the backward pass reads what it has moved."""
     slower, faster = (problem._replace(rate=problem.rate * factor) for factor in (2**12, 2**13))
@@ -217,17 +223,20 @@ MANY = 8
 """So many entries of gradients are not of one size by accident."""
 
 
-def _rate(moved: dict[str, Array], right: dict[str, Array], least: int) -> float | None:
+def _rate(moved: dict[str, Array], right: dict[str, Array], least: int, tried: float) -> float | None:
     """The rate at which weights are updated, where it could not be set: the factor that most of the steps have in common.
 
     Where none is of the rate that was set, two that agree are enough. So many at ``least``; one is enough where the rule is
-    known to multiply by a number.
+    known to multiply by a number, or where the rate is a round one: beside what was ``tried``, no other factor is.
     """
     factors = [factor(step, right[name], 1e-6) for name, step in moved.items() if right[name].any()]
     known = [abs(c) for c in factors if c is not None and abs(abs(c) - 1) > 1e-5]
+    known = [c for c in known if abs(float(f"{c * tried:.1g}") - c * tried) <= 1e-6 * c * tried] or known
     common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
     agreeing = sum(abs(common - other) <= 1e-5 * common for other in known) if common is not None else 0
     as_set = any(c is not None and abs(abs(c) - 1) <= 1e-5 for c in factors)
+    if common is not None and abs(float(f"{common * tried:.1g}") - common * tried) <= 1e-6 * common * tried:
+        return common
     most = agreeing * 2 >= len(factors) or (agreeing > 1 and not as_set)
     if agreeing < 1 or len(known) < least or (least > 1 and not most):
         return None

@@ -19,7 +19,7 @@ from minigrad.checks.located.at_place import At, LostError
 from minigrad.checks.located.derived import derived
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.functions import CHANGING
-from minigrad.checks.located.kinds import CURVE, LEFT, factors_of
+from minigrad.checks.located.kinds import CURVE, LEFT, STORED, factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions, parsed
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
@@ -28,7 +28,7 @@ from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
 
-__all__ = ["SLOPE", "at_places", "everywhere", "longer", "of_statements", "unpacked_otherwise"]
+__all__ = ["SLOPE", "at_places", "everywhere", "kept_elsewhere", "longer", "of_statements", "unpacked_otherwise"]
 
 NO_PARTS = (ast.Constant, ast.Starred, ast.Slice)
 
@@ -50,6 +50,9 @@ def of_statements(function: Written) -> Iterator[Edit]:
                 yield Edit(function, statement, [(last, "pass")], 1.0, LEFT, after=function.segment(last))
             for line, behind, inside in moved_inside(function, statement):
                 yield Edit(function, behind, [(line, "pass")], 1.2, "some steps only", after=inside)
+        several = isinstance(statement, ast.If) and not statement.orelse and len(statement.body) > 1
+        if several and isinstance(last := statement.body[-1], ast.AugAssign):  # type: ignore[attr-defined]
+            yield Edit(function, statement, [(last, "pass")], 1.1, "some steps only", after=function.segment(last))
         yield from _exchanged(function, statement)
 
 
@@ -64,6 +67,26 @@ def unpacked_otherwise(function: Written, lines: Sequence[ast.stmt]) -> Iterator
             if {first.id, second.id} & read:
                 text = function.segment(statement, [(first, second.id), (second, first.id)])
                 yield Edit(function, statement, [(statement, text)], UNPACKED, "parts in the wrong order")
+
+
+def kept_elsewhere(function: Written) -> Iterator[Edit]:
+    """Lines of a loop that put something into a list, a dict or an array as it is, as the last or the first of the loop."""
+    for loop in (node for node in ast.walk(function.tree) if isinstance(node, ast.For)):
+        for line in loop.body:
+            value = line.value if isinstance(line, ast.Assign) else None
+            into = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Subscript)
+            if isinstance(line, ast.Expr) and isinstance(call := line.value, ast.Call) and isinstance(call.func, ast.Attribute):
+                value, into = (call.args[0], True) if call.func.attr == "append" and len(call.args) == 1 else (None, False)
+            while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and not value.args:
+                value = value.func.value  # h.copy()
+            if into and isinstance(value, ast.Name | ast.Attribute):
+                text = function.segment(line)
+                if line is not loop.body[-1]:
+                    yield Edit(function, loop.body[-1], [(line, "pass")], 1.0, STORED, after=text)
+                if line is not loop.body[0]:
+                    first = loop.body[0]
+                    before = f"{text}\n{' ' * first.col_offset}{function.segment(first)}"
+                    yield Edit(function, line, [(line, "pass"), (first, before)], 1.0, STORED)
 
 
 UNPACKED = 0.7
@@ -254,11 +277,16 @@ def longer(edit: Edit) -> int:
 
 
 class _Around(NamedTuple):
-    """What stands in a place now; the other sides of the differences that it is a side of; and whether it has an index."""
+    """What stands in a place now; the other sides of the differences that it is a side of; and whether it has an index.
+
+    And whether it is in what something is moved by; and the text of the function, if it is in what that returns.
+    """
 
     text: str
     beside: frozenset[str]
     indexed: bool
+    moves: bool
+    handed_out: str
 
 
 def _around(place: Place) -> _Around:
@@ -266,13 +294,20 @@ def _around(place: Place) -> _Around:
     differences = [n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)]
     beside = [n.right if n.left is place.node else n.left for n in differences if place.node in (n.left, n.right)]
     indexed = any(isinstance(node, ast.Subscript) and node.value is place.node for node in nodes)
-    return _Around(place.function.segment(place.node), frozenset(map(place.function.segment, beside)), indexed)
+    moves = isinstance(place.statement, ast.AugAssign) and isinstance(place.statement.op, ast.Sub)
+    handed_out = place.function.text if isinstance(place.statement, ast.Return) else ""
+    text = place.function.segment(place.node)
+    return _Around(text, frozenset(map(place.function.segment, beside)), indexed, moves, handed_out)
 
 
 def _is_awkward(here: _Around, text: str) -> bool:
     """Whether nobody would write so: an index of a formula, 1 − y added to something, a sum subtracted from it, or a − a."""
     if any(awkward in text.replace(" ", "") for awkward in ("+1-", "-(1-")):
         return True
+    if text.startswith("-") and here.moves:
+        return True  # b -= -lr * db
+    if text.startswith("-") and f"{text[1:]} -= " in here.handed_out:
+        return True  # it is subtracted where it is to be added up
     if text.startswith(f"{here.text} - (") or text in here.beside:
         return True
     return here.indexed and isinstance(parsed(text), ast.BinOp | ast.UnaryOp)

@@ -49,11 +49,20 @@ def derived(places: Sequence[Place], at_hand: AtHand, chain: Any, early: int) ->
     statement = outlets[0].statement
     writing = _Writing(at_hand, chain, early)
     yield from writing.nothing(statement, outlets)
+    if at_hand.changing > 1 and _is_under_a_condition(at_hand.function, statement):
+        writing.times[-1] = min(2, chain.steps)  # not at the first step, it may be
     for place in outlets:
         shape = writing.shape(place)
+        if place.node is getattr(statement, "value", None) and isinstance(statement, ast.AugAssign):
+            shape = writing.shape(place._replace(node=statement.target)) or shape
         for text in writing.gradients(shape, isinstance(statement, ast.AugAssign)) if shape else ():
             if text != at_hand.function.segment(place.node):
                 yield Edit(at_hand.function, statement, [(place.node, text)], COST, hit=1.0, anew=True)
+
+
+def _is_under_a_condition(function: Written, statement: ast.stmt) -> bool:
+    """Whether a statement is done at some of the steps only."""
+    return any(isinstance(node, ast.If) and statement in node.body for node in ast.walk(function.tree))
 
 
 def handed_back(function: Written, loop: ast.For, at_hand: AtHand, chain: Any) -> Iterator[Edit]:

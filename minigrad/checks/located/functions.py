@@ -14,7 +14,7 @@ from minigrad.checks.located.written import Written, written
 from minigrad.checks.tracing import noticing, reachable
 from minigrad.checks.trial import Trial
 
-__all__ = ["CHANGING", "editable", "formulas", "is_pure"]
+__all__ = ["CHANGING", "editable", "formulas", "is_pure", "passing"]
 
 CHANGING = {"append", "insert", "put", "place", "copyto", "resize", "sort", "fill", "delete", "random", "save", "load", "seed"}
 """What NumPy or a list does to what is there, or at random."""
@@ -30,6 +30,15 @@ def editable(trial: Trial) -> list[Written]:
     functions = {f.__code__: f for f in reachable(adapter.users()) if f.__code__ in backward - forward}
     if same:
         functions = {code: function for code, function in functions.items() if function is adapter.backward}
+    return [found for function in functions.values() if (found := written(function)) is not None]
+
+
+def passing(trial: Trial, others: Sequence[Written]) -> list[Written]:
+    """The functions that run in the forward pass, as they are written, but for ``others``."""
+    adapter = trial.adapter
+    values = adapter.filled(lambda leaf: np.array(trial.problem.values[leaf.name]))
+    forward = _run_by(lambda: adapter.called(adapter.forward, values)) - {other.function.__code__ for other in others}
+    functions = {f.__code__: f for f in reachable(adapter.users()) if f.__code__ in forward}
     return [found for function in functions.values() if (found := written(function)) is not None]
 
 

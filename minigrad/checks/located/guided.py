@@ -53,8 +53,10 @@ COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
 
-def guided(search: Search, start: State, patient: bool = False) -> tuple[list[State], State]:
-    """Corrections with which all is right, none if this does not lead to any; and those with which most is.
+def guided(
+    search: Search, start: State, patient: bool = False, at_most: int = DEPTH
+) -> tuple[list[State], State]:
+    """Corrections, ``at_most`` so many, with which all is right, none if there are none; and those with which most is.
 
     Unless ``patient``, what is likeliest to be better is followed at once, and the rest not looked at.
     """
@@ -82,7 +84,7 @@ def guided(search: Search, start: State, patient: bool = False) -> tuple[list[St
         for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
             if key[0] < best[0][0]:
                 best = key, tried, following
-            if len(state.edits) < DEPTH - 1:
+            if len(state.edits) < at_most - 1:
                 heapq.heappush(waiting, (key, number * BEAM + k, following))
     return found, found[0] if found else best[2]
 

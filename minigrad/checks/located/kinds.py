@@ -10,14 +10,15 @@ from typing import TypeAlias
 
 from minigrad.checks import names
 from minigrad.checks.located.edit import WRAPS
-from minigrad.checks.located.lines import BEHIND, Line
-from minigrad.checks.located.statements import INDEX
+from minigrad.checks.located.lines import BEHIND, BEHIND_IF, Line
+from minigrad.checks.located.statements import INDEX, SOFTMAX
 
-__all__ = ["IN_ORDER", "LEFT", "factors_of", "kind_of"]
+__all__ = ["IN_ORDER", "LEFT", "STORED", "factors_of", "kind_of"]
 
 IN_ORDER = "lines in the wrong order"
 LEFT = "the loop is left at its first step"
 PRODUCT = "a product for a sum"
+STORED = "stored at the wrong place"
 CURVE = re.compile(r"^\(?1 - [^+]*\*\* ?2\)?$|^\(?1 - (.+) \* \1\)?$|^(\S+) \* \(1 - \2\)$|^\(?1 - (np|numpy)\.square\(.*$")
 """What the derivative of an activation looks like."""
 STEP_BEFORE = re.compile(r"^(.+)\[(\w+) - 1\](.*) if \2 > 0 else .*$")
@@ -34,6 +35,8 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
         wraps: whether it knows of a line that is wrong at the first steps alone.
     """
     old, new = line.trees
+    if hint == STORED:
+        return STORED, f"`{line.old or line.new}` keeps for the backward pass what is there before or after the step, not at it"
     if not line.new:
         if isinstance(old, ast.Assign) and isinstance(old.value, ast.Tuple) and _is_exchange(_elements(old), old.value.elts):
             return "gradients exchanged", f"`{line.old}` hands each to the other, and does not belong there"
@@ -48,6 +51,8 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
     assert new is not None
     if line.new == line.old + BEHIND:
         return LEFT, f"`{line.old}` stands in the loop, which it ends after one step: it belongs behind it"
+    if line.new == line.old + BEHIND_IF:
+        return "some steps only", f"`{line.old}` stands under a condition: it belongs behind it, to be done at every step"
     if hint == INDEX and isinstance(old, ast.AugAssign) and isinstance(new, ast.AugAssign):
         return INDEX, (
             f"`{ast.unparse(old.value)}` multiplies with an index as if it were a vector: {ast.unparse(new.value)} belongs in "
@@ -78,6 +83,8 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
         parts = " and ".join(ast.unparse(one) for one, other in pairs_of_names if ast.dump(one) != ast.dump(other))
         return "parts in the wrong order", f"{parts} are exchanged: {ast.unparse(old.value)} holds them in another order"
     if (target := _assigned(new)) != of and type(old) is type(new) and _same_value(old, new):
+        if hint == SOFTMAX and "(" in of:
+            return hint, f"{of} is the entry of another step: it should be {target}"
         what = "added to" if isinstance(old, ast.AugAssign) else "set"
         return "wrong accumulator", f"{of} is {what}, where {target} should be"
     if isinstance(old, ast.For) and (hint or "range" in line.old):

@@ -11,12 +11,14 @@ from typing import NamedTuple
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.written import Written
 
-__all__ = ["BEHIND", "Line", "corrected_by", "lines_between", "shown"]
+__all__ = ["BEHIND", "BEHIND_IF", "Line", "corrected_by", "lines_between", "shown"]
 
 BEHIND = "  # behind the loop"
 """What is said of a line that stands in a loop and belongs behind it."""
 
 
+BEHIND_IF = "  # behind the condition"
+"""The same of one that is done at some steps only."""
 LONELY = re.compile(r"(?<![\w\])])\((\w+)\)")
 
 
@@ -58,9 +60,12 @@ def lines_between(before: Written, after: Written) -> list[Line] | None:
                 behind = f"{before.segment(here)}\n{' ' * here.col_offset}{text}"
                 found.append(Line(before, here, "", text, before.line(here), here, behind, (None, other)))
             continue
-        if how != "replace" or i_end - i != j_end - j:
+        others = new[j:j_end]
+        if i_end - i < len(others):  # a line beside is moved away
+            others = [other for other in others if not isinstance(other, ast.Pass)]
+        if how != "replace" or i_end - i != len(others):
             return None
-        for one, other in zip(old[i:i_end], new[j:j_end], strict=True):
+        for one, other in zip(old[i:i_end], others, strict=True):
             node, text = _changed(one, other, after)
             if node is None:
                 return None
@@ -77,14 +82,15 @@ def _done_by(statement: ast.stmt) -> Sequence[ast.stmt]:
 
 
 def _is_moved_out(one: ast.stmt, other: ast.stmt) -> bool:
-    """Whether a line is the same, but stands behind the loop that it was the last of."""
-    return isinstance(one, ast.Return) and one.col_offset > other.col_offset
+    """Whether a line is the same, but stands behind the loop or the condition that it was the last of."""
+    return isinstance(one, ast.Return | ast.AugAssign) and one.col_offset > other.col_offset
 
 
 def _behind_its_loop(before: Written, one: ast.stmt, other: ast.stmt, after: Written) -> Line:
     text = f"pass\n{' ' * other.col_offset}{after.segment(other)}"
     old = shown(before, one)
-    return Line(before, one, old, old + BEHIND, before.line(one), one, text, (one, other))
+    new = old + (BEHIND if isinstance(one, ast.Return) else BEHIND_IF)
+    return Line(before, one, old, new, before.line(one), one, text, (one, other))
 
 
 def corrected_by(lines: Sequence[Line]) -> dict[Written, Written]:

@@ -33,6 +33,10 @@ def where_made(search: Search, state: State, edit: Edit, trial: Trial) -> Edit:
     value = edit.function.segment(made[1])
     if text.startswith(f"{node.id} + ") and not isinstance(made[1], ast.IfExp | ast.Lambda):  # dh, where dh + dh_next should be
         text = value + text.removeprefix(node.id)
+    elif text.startswith(f"{node.id} * "):  # dz = dh, which nothing is done to
+        if not isinstance(made[1], ast.Name) or node is getattr(edit.statement, "value", None):
+            return edit
+        text = value + text.removeprefix(node.id)
     other = edit._replace(statement=made[0], places=((made[1], text),))
     rights = []
     for one in (edit, other):

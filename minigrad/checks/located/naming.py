@@ -65,15 +65,25 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
 
 def _awkward(line: Line) -> float:
     """What counts against a line: mistakes are seldom made where values are only handed on, but for one gradient as another."""
-    statement = line.statement
+    statement, new = line.statement, line.trees[1]
     if isinstance(statement, ast.Return):
         return 0.3
+    if isinstance(statement, ast.Assign | ast.AugAssign) and _is_odd(statement, new):
+        return 1.0
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     stored = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
     gradients = [name for name in stored if names.is_gradient(name)]
     if gradients and isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name):
         return -0.1  # do = dh
     return 0.2 if stored and not gradients else 0.0
+
+
+def _is_odd(old: ast.Assign | ast.AugAssign, new: ast.AST | None) -> bool:
+    """Whether nobody writes so: ``b -= -lr * db``, or ``dz = dh`` in the place of what computes dz."""
+    if isinstance(new, ast.AugAssign):
+        return isinstance(new.value, ast.UnaryOp) or ast.unparse(new.value).startswith("-")
+    computed = isinstance(old.value, ast.BinOp | ast.Call)
+    return computed and isinstance(new, ast.Assign) and isinstance(new.value, ast.Name) and isinstance(new.targets[0], ast.Name)
 
 
 def _lines(originals: Sequence[Written], state: State) -> list[Line]:

@@ -32,6 +32,8 @@ KEYS = 24
 """So many keys are tried at most."""
 REMEMBERED = 8192
 """So many texts are parsed once: the same ones come up wherever something could be written otherwise."""
+FEW = 8
+"""So many entries of what is taken out of a list are tried at most."""
 OWN_SCOPES = (
     ast.Lambda,
     ast.ListComp,
@@ -240,6 +242,8 @@ def _by_other_keys(function: Written) -> Iterator[str]:
     for node in constants:
         assert isinstance(node.slice, ast.Constant)
         keys[type(node.slice.value)][function.segment(node.slice)] = None
+        if isinstance(node.value, ast.Subscript) and isinstance(node.slice.value, int):  # data[t][1], beside it data[t][0]
+            keys[int] |= dict.fromkeys(map(str, range(min(node.slice.value, FEW))))
     for outer in function.nodes:
         if not isinstance(outer, ast.Subscript) or "\n" in function.segment(outer):
             continue

@@ -7,6 +7,7 @@ import copy
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,13 +130,20 @@ class AtHand:
                 continue
             for part, code in phrase.around:
                 names = by_shape.get(self.values[part][1][0].shape, []) if part in self.values else []
-                stacks = [
-                    evaluated(code, self.space, {**visit, HOLE: np.array([values[k] for _, values in names])})
-                    for k, visit in enumerate(self.visits)
-                ]
-                found = [stack for stack in stacks if stack is not None and stack.shape == (len(names), *shape)]
+                stacks = [self._stack(code, [values[k] for _, values in names], k, shape) for k in range(len(self.visits))]
+                found = [stack for stack in stacks if stack is not None]
                 if names and len(found) == len(stacks):
-                    yield _Kind(0.7, found, lambda k, n=names, t=phrase.text, p=part: _renamed(t, p, n[k][0]))  # type: ignore[misc]
+                    yield _Kind(0.65, found, lambda k, n=names, t=phrase.text, p=part: _renamed(t, p, n[k][0]))  # type: ignore[misc]
+
+    def _stack(self, code: CodeType, values: list[Array], visit: int, shape: tuple[int, ...]) -> Array | None:
+        """What comes of an expression at a visit for each of some values in it, all at once or one by one."""
+        if not values:
+            return None
+        whole = evaluated(code, self.space, {**self.visits[visit], HOLE: np.array(values)})
+        if whole is not None and whole.shape == (len(values), *shape):
+            return whole
+        single = [evaluated(code, self.space, {**self.visits[visit], HOLE: value}) for value in values]
+        return None if any(one is None or one.shape != shape for one in single) else np.array(single)
 
     def _dots(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
         """Matrix products of two names, each as it is or transposed."""

@@ -54,10 +54,14 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         yield text(node.body)
         yield text(node.orelse)
         yield f"{text(node.body)} + {text(node.orelse)}"
+        for moved, counter in _of_other_steps(function, node.body):
+            yield moved
+            yield f"{moved} if {counter} > 0 else {text(node.orelse)}"
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         yield from (f"{value:g}" for value in (node.value + 1, node.value - 1, 1, -node.value) if value != node.value)
     elif isinstance(node, ast.Call):
         yield from _called(function, node)
+        yield from (other for other, _ in _of_other_steps(function, node))
     elif isinstance(node, ast.Subscript):
         yield from _indexed(function, node)
     elif isinstance(node, ast.Name) and (names.is_upstream(node.id) or names.is_gradient(node.id)):
@@ -70,6 +74,16 @@ def rewritten(function: Written, node: ast.expr) -> Iterator[str]:
         yield f"{text(node)}.T" if primary else f"({text(node)}).T"
         if not isinstance(node, ast.UnaryOp):
             yield f"-{tight(text(node))}"
+
+
+def _of_other_steps(function: Written, node: ast.expr) -> Iterator[tuple[str, str]]:
+    """What is taken out of a list by a counter, and given another shape: the same of the steps beside; with the counter."""
+    for inner in (part for part in ast.walk(node) if isinstance(part, ast.Subscript) and part is not node):
+        index = inner.slice.left if isinstance(inner.slice, ast.BinOp) else inner.slice
+        if isinstance(index, ast.Name) and index.id in function.counters:
+            for other in (f"{index.id} - 1", index.id, f"{index.id} + 1"):
+                if function.segment(inner.slice).replace(" ", "") != other.replace(" ", ""):
+                    yield function.segment(node, [(inner.slice, other)]), index.id
 
 
 def _of_the_other_curve(function: Written, node: ast.BinOp) -> Iterator[str]:

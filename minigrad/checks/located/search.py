@@ -12,11 +12,11 @@ from typing import Any
 from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
-from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, longer, of_statements
+from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, kept_elsewhere, longer, of_statements
 from minigrad.checks.located.derived import handed_back
 from minigrad.checks.located.edit import Edit, bracketed
 from minigrad.checks.located.frontier import PART, UNKNOWN, Seen, looked_at
-from minigrad.checks.located.functions import editable, formulas, is_pure
+from minigrad.checks.located.functions import editable, formulas, is_pure, passing
 from minigrad.checks.located.guided import guided
 from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.made import where_made
@@ -108,6 +108,9 @@ class Search:
         """The functions as they are; and corrections with which all is right, none if there are none."""
         originals = editable(self.trials[0])
         start = State({function.function: function for function in originals})
+        if (kept := self.kept_otherwise(originals)) is not None:
+            done = guided(self, start, at_most=1)[0]  # one line of the backward pass is likelier
+            return ([*originals, *kept[0]], [kept[1]]) if not done else (originals, done)
         done, best = guided(self, start)
         for _ in range(DEPTH):
             if done or not best.edits or self.late():
@@ -134,6 +137,16 @@ class Search:
             if not waiting:
                 break
         return originals, []
+
+    def kept_otherwise(self, originals: Sequence[Written]) -> tuple[list[Written], State] | None:
+        """Lines of the forward pass that keep something for the backward pass: of another moment all would be right."""
+        functions = passing(self.trials[0], originals)
+        start = State({function.function: function for function in (*originals, *functions)})
+        for function in functions:
+            for edit in kept_elsewhere(function):
+                if not self.late() and self.is_right(other := start.with_edit(edit)):
+                    return functions, other
+        return None
 
     def shared(self, originals: Sequence[Written], done: State) -> set[ast.stmt]:
         """Where one correction could stand for several: one of them, or what they all read is written or handed on there."""

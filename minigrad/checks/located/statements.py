@@ -10,8 +10,10 @@ from minigrad.checks.located.written import Places, Written
 
 INDEX = "index as a vector"
 BRACKETS = "operator precedence"
+OWN = "moved by itself"
+SOFTMAX = "softmax derivative"
 
-__all__ = ["INDEX", "all_statements", "back_from_each_step", "carried_on", "moved_inside", "rewritten_statement"]
+__all__ = ["INDEX", "SOFTMAX", "all_statements", "back_from_each_step", "carried_on", "moved_inside", "rewritten_statement"]
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -43,10 +45,11 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             yield [(statement, f"{target} += {value}")], "sign"
             if isinstance(statement.target, ast.Subscript):
                 targets = [arg.arg for arg in function.tree.args.args] if isinstance(statement.value, ast.Constant) else []
-                yield from (([(statement.value, other)], "softmax derivative") for other in ("1", *targets))
+                yield from (([(statement.value, other)], SOFTMAX) for other in ("1", *targets))
         if isinstance(statement.op, ast.Add):
             yield [(statement, f"{target} -= {value}")], "sign"
         yield from _at_index(function, statement)
+        yield from (([(node, other)], OWN) for node, other in _by_itself(function, statement))
         if isinstance(statement.op, ast.Mult):
             yield from (([(statement, f"{target} = {new}")], BRACKETS) for new in _multiplied_inside(function, statement))
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
@@ -56,7 +59,8 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             reverse = "reversed" in function.segment(statement.iter) or "-1)" in function.segment(statement.iter)
             turned = reverse != ("reversed" in new or "-1)" in new)
             yield [(statement.iter, new)], "loop in the wrong direction" if turned else "a step is skipped"
-    if isinstance(statement, ast.If) and not statement.orelse and not any(isinstance(s, ast.Return) for s in statement.body):
+    simple = isinstance(statement, ast.If) and not statement.orelse and not isinstance(statement.test, ast.Constant)
+    if simple and isinstance(statement, ast.If) and not any(isinstance(s, ast.Return) for s in statement.body):
         yield [(statement.test, "True")], "a step is skipped"
         yield [(statement.test, "False")], "a line too many"
     index = block.index(statement)
@@ -66,6 +70,18 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
                 yield [(statement, function.segment(other)), (other, text)], "lines in the wrong order"
     yield from _targets(function, statement)
     yield from _taken_out(function, statement)
+
+
+def _by_itself(function: Written, statement: ast.AugAssign) -> Iterator[tuple[ast.AST, str]]:
+    """Where something is moved by itself, ``b -= lr * b``: what it stands for there, its gradient."""
+    moved = function.segment(statement.target)
+    inside = [n for n in ast.walk(statement.value) if isinstance(n, ast.Name | ast.Attribute) and function.segment(n) == moved]
+    if inside:
+        named = [n for n in ast.walk(function.tree) if isinstance(n, ast.Name | ast.Attribute)]
+        for text in dict.fromkeys(function.segment(n) for n in named if isinstance(n.ctx, ast.Store)):
+            name = text.rpartition(".")[2]
+            if names.stem(name) == moved.rpartition(".")[2] != name:
+                yield from ((node, text) for node in inside)
 
 
 def _multiplied_inside(function: Written, statement: ast.AugAssign) -> Iterator[str]:
@@ -166,11 +182,14 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
             for index in indices:
                 if isinstance(index, ast.Subscript) and isinstance(index.value, ast.Name):
                     others = [arg.arg for arg in function.tree.args.args if arg.arg != index.value.id]
-                    yield from (([(index.value, other)], "softmax derivative") for other in others)
+                    yield from (([(index.value, other)], SOFTMAX) for other in others)
                 for part in ast.walk(index):
                     if isinstance(part, ast.Name) and part.id in function.counters:
                         others = [name for name in function.counters if name != part.id]
                         yield from (([(part, name)], "written to the place of the wrong step") for name in others)
+                for call in (part for part in ast.walk(index) if isinstance(part, ast.Call)):
+                    whole = [part for part in call.args if isinstance(part, ast.Name)]  # argmax(targets), of all steps
+                    yield from (([(n, f"{n.id}[{c}]")], SOFTMAX) for n in whole for c in function.counters)
                 if isinstance(index, ast.Name):
                     yield from (([(index, f"{index.id} {by} 1")], "a list off by one") for by in ("-", "+"))
                 elif isinstance(index, ast.BinOp):

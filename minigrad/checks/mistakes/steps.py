@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -208,18 +209,21 @@ def _accumulated(chain: Chain, words: Words) -> Iterator[Change]:
     parameters = [line for line, _ in totals]
     if len(parameters) > 1:
         groups.append(parameters)
+    single: dict[str, list[Change]] = defaultdict(list)
     for group in groups:
         shown = ", ".join(words.gradient(line) for line in group)
         shown = shown if len(group) == 1 else f"each of {shown}"
         for kind, said, weight in ways:
-            yield Change(
+            change = Change(
                 frozenset(("weighted", line.site) for line in group),
                 lambda run, user, t, g, c, weight=weight: float(weight(t, run.chain.steps)),
                 kind,
                 f"{shown} {said}",
                 simple=2 if len(group) > 1 else 3,
-                fields={"line": group[0]},
+                fields={"line": group[0], "each": single[said]} if len(group) > 1 else {"line": group[0]},
             )
+            single[said] += [change] if len(group) == 1 else []
+            yield change
     line = parameters[0] if parameters else chain.lines[0]
     yield Change(
         frozenset({("skipped", -1)}),

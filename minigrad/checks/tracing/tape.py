@@ -125,6 +125,9 @@ class Tape:
         """``base`` after ``base[index] = value``."""
         index = plain_index(index)
         value = value if isinstance(value, Traced) else self.constant(value)
+        there = np.shape(base.value[index])
+        if value.shape != there and value.shape[-len(there) :] == there and value.line.value.size == base.value[index].size:
+            value = self.apply(np.reshape, (value, there))  # a row that is a matrix of one row is read as a row
         part, shape = value.line, value.line.value.shape
 
         def compute(old: Array, new: Array) -> Array:

@@ -19,6 +19,8 @@ PREFIX = re.compile(
     r"^(?:(?:top|bottom)_?diff_?|dL_?d_?|dJ_?d_?|(?-i:d[CES]_?d_?(?=[A-Z]))|dLoss_?d?_?|grads?_?(?:of_)?|gradient_?|delta_?|g_|d_?)(?=[A-Za-zα-ω])",
     re.IGNORECASE,
 )
+WORDS = re.compile(r"^(?:data|dense|decay|decoder|default|depth|device|direction|dropout|dtype)s?$", re.IGNORECASE)
+"""What begins like a gradient and is a word: ``W.data``."""
 SHORT = re.compile(r"^g(?=[A-Z])")
 SUFFIX = re.compile(r"_?(?:grads?|gradients?|deltas?|updates?|bar|diffs?)$", re.IGNORECASE)
 CACHE = re.compile(
@@ -45,10 +47,12 @@ AFTER = ("nextt", "next_t", "next", "new", "cur", "current", "out", "after")
 def stem(name: str) -> str:
     """The name without what says that it is a gradient.
 
-    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h", "_dW", "_W", "dEdW")]
-    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h', 'W', '_W', 'W']
+    >>> [stem(name) for name in ("dWf", "dW_f", "grad_Wf", "Wf_grad", "gWf", "da_prev", "d_h", "_dW", "_W", "dEdW", "data")]
+    ['Wf', 'W_f', 'Wf', 'Wf', 'Wf', 'a_prev', 'h', 'W', '_W', 'W', 'data']
     """
     bare = name.lstrip("_")
+    if WORDS.match(bare):
+        return name
     shorter = SUFFIX.sub("", bare)
     if not shorter or shorter == bare:
         shorter = PREFIX.sub("", SHORT.sub("d", bare), count=1)

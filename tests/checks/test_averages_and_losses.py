@@ -223,3 +223,30 @@ def unrolled_backward(dhs: Any, cache: Any) -> Any:
 def test_weights_are_not_cut_where_there_are_as_many_units_as_steps() -> None:
     report = check_backward(unrolled, unrolled_backward, arrays(xs=(2, 4, 3), h0=(2, 4), W=(3, 4), U=(4, 4)))
     assert report.passed, report
+
+
+class Held:
+    """An array and its gradient, as many call them."""
+
+    def __init__(self, data: Any) -> None:
+        self.data, self.grad = data, np.zeros_like(data)
+
+
+class OfHeld:
+    def __init__(self) -> None:
+        self.W = Held(np.ones((3, 4)))
+
+    def forward(self, x: Any) -> Any:
+        self.x, self.h = x, np.tanh(x @ self.W.data)
+        return self.h
+
+    def backward(self, dh: Any) -> Any:
+        dz = dh * (1 - self.h)
+        self.W.grad += self.x.T @ dz
+        return dz @ self.W.data.T
+
+
+def test_what_is_called_data_is_no_gradient() -> None:
+    layer = OfHeld()
+    (finding,) = check_backward(layer.forward, layer.backward, (np.ones((2, 3)),), outputs=("h",), returns=("x",)).findings
+    assert finding.right == "dz = dh * (1 - self.h**2)", finding

@@ -92,10 +92,13 @@ def divided(
     """The weights whose gradients are all divided by the number of examples, or of steps, where others are wrong besides.
 
     Known by two that are right but for that, where no weight's gradient is right as it is; with the number, and what is said.
+    Biases alone, which are averaged by mistake, tell nothing of the others.
     """
     weights = [name for name in given if is_parameter(name) and right[name].any() and given[name].shape == right[name].shape]
-    factors = [factor(given[name], right[name], rtol) for name in weights]
-    known = [c for c in factors if c is not None]
+    factors = {name: c for name in weights if (c := factor(given[name], right[name], rtol)) is not None}
+    known = [*factors.values()]
+    if all(given[name].size in given[name].shape for name in factors):
+        return None
     if len(known) < 2 or max(known) - min(known) > rtol * abs(max(known)):
         return None
     for size, what in sizes.items():

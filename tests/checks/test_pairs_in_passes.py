@@ -82,3 +82,12 @@ def test_a_product_that_should_be_a_sum_is_named() -> None:
     report = check_backward(*functions(known, mistake), known.arguments())
     assert [finding.kind for finding in report.findings] == ["a product for a sum"], report
     assert report.findings[0].effect
+
+
+def test_biases_that_are_averaged_say_nothing_of_weights_that_are_wrong_otherwise() -> None:
+    known = BY_NAME["course_columns:lstm_cell_backward"]
+    means = [(f"np.sum({name}, axis=1", f"np.mean({name}, axis=1") for name in ("dft", "dit", "dcct", "dot")]
+    report = check_backward(*functions(known, ("((a_prev, xt), axis=0)", "((a_next, xt), axis=0)"), *means), known.arguments())
+    assert report.named, report
+    assert {finding.kind for finding in report.findings} >= {"averaged instead of summed"}, report
+    assert any("a_prev, xt" in finding.right for finding in report.findings), report

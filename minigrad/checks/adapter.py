@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from types import FunctionType, MethodType
+from types import FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,16 @@ from minigrad.checks.memory import LARGE
 from minigrad.checks.outputs import learnt, lines_of, stored_in, where_stored
 from minigrad.checks.problem import GLOBALS, Leaf, each_array, generic, leaves
 from minigrad.checks.rates import RATE, moved_in_place_by, moves_at_a_rate, written_rate
-from minigrad.checks.tracing import Line, Tape, Traced, reachable, whole_numbers
+from minigrad.checks.tracing import (
+    Line,
+    Tape,
+    Traced,
+    in_double_precision,
+    noticing,
+    reachable,
+    replaced,
+    whole_numbers,
+)  # fmt: skip
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
@@ -96,6 +105,7 @@ class Adapter:
         self.unread: frozenset[str] = frozenset()
         self.inner: frozenset[str] = frozenset()
         self.memory: frozenset[str] = frozenset()
+        self.moves: set[str] = set()  # weights that were seen to be moved, at whatever length
         self.handed_back: set[str] = set()  # weights that the backward pass moves and returns
         self.by_moves: set[str] = set()  # weights whose gradients are what they are moved by, whatever is stored beside
         self.resumed: frozenset[str] | None = None  # states that the backward pass runs on with, as it runs the forward pass
@@ -146,7 +156,7 @@ class Adapter:
 
     def called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What ``function`` returns for arguments by name."""
-        with with_values(self.users(), self.globals, arguments.get(GLOBALS, {})):
+        with with_values(self.reached, self.globals, arguments.get(GLOBALS, {})):
             return self._called(function, arguments)
 
     def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -280,6 +290,26 @@ class Adapter:
     def sources(self) -> dict[str, Any]:
         """Everything that the forward pass is given, by name."""
         return self.arguments | {leaf.name: leaf for leaf in self.leaves}
+
+    @cached_property
+    def reached(self) -> tuple[FunctionType, ...]:
+        """All functions of the user's that his passes may run, where they read variables from outside."""
+        return tuple(reachable(self.users())) if self.globals else ()
+
+    @cached_property
+    def does_both(self) -> bool:
+        """Whether the forward pass runs the backward pass too: one function does both, or one around it is the forward pass."""
+        if self.backward is self.forward:
+            return True
+        ran = False
+
+        def noticed(frame: FrameType, event: str, argument: Any) -> None:
+            nonlocal ran
+            ran = ran or frame.f_code is getattr(self.backward, "__code__", None)
+
+        with noticing(noticed), replaced(self.users(), in_double_precision):
+            self.called(self.forward, self.filled(lambda leaf: np.array(leaf.value, float)))
+        return ran
 
     @cached_property
     def movers(self) -> tuple[FunctionType, ...]:

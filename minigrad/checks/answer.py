@@ -226,9 +226,9 @@ def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], 
         if name in paths and name in before and array.shape == before[name].shape and not np.array_equal(array, before[name])
     }
     owners = {paths[name] for name in moved if names.is_parameter(name)}
-    still = [
-        name for name in paths if name not in moved and paths[name] in owners and names.is_parameter(name) and name in before
-    ]
+    adapter.moves |= moved.keys()  # what a loop that runs no step does not move stays where it is
+    others = [name for name in paths if name not in moved and name in before and names.is_parameter(name)]
+    still = [name for name in others if paths[name] in owners or name in adapter.moves]
     return moved | {name: np.zeros(before[name].shape) for name in still}
 
 

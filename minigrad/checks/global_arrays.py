@@ -7,7 +7,7 @@ and may be arrays, or objects, dicts and lists that hold arrays.
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.checks.problem import mapped
-from minigrad.checks.tracing import is_set, is_users, reachable
+from minigrad.checks.tracing import is_set, is_users
 from minigrad.guard import Array
 
 __all__ = ["globals_read_by", "with_values"]
@@ -88,18 +88,15 @@ def _holds_arrays(value: Any) -> bool:
 
 
 @contextmanager
-def with_values(
-    functions: Sequence[Callable[..., Any]], originals: Mapping[str, Any], values: dict[str, Any]
-) -> Iterator[None]:
+def with_values(reached: Sequence[FunctionType], originals: Mapping[str, Any], values: dict[str, Any]) -> Iterator[None]:
     """Variables from outside, and defaults of parameters, of these functions have other values while it lasts.
 
     Args:
-        functions: the user's functions.
+        reached: all functions of the user's that his passes may run.
         originals: the values that are replaced, by name.
         values: what they are replaced by; afterwards, what became of it.
     """
     other = {id(original): values[name] for name, original in originals.items()}
-    reached = [*reachable(functions)] if originals else []
     spaces = {id(function.__globals__): function.__globals__ for function in reached}
     changed = [(space, name, value) for space in spaces.values() for name, value in space.items() if id(value) in other]
     defaults = [(f, f.__defaults__) for f in reached if any(id(value) in other for value in f.__defaults__ or ())]

@@ -84,7 +84,7 @@ def returned_by_name(adapter: Adapter, result: Any) -> Returned:
         else:
             label = name or (f"result {k}" if len(parts) > 1 else "result")
             found[label if label not in found else f"{label} ({k})"] = part
-    if adapter.backward is adapter.forward:  # what is called as an argument is its new value there
+    if adapter.does_both:  # what is called as an argument is its new value there
         found = {name: part for name, part in found.items() if name in keyed or names.is_gradient(name.partition("[")[0])}
     return Returned(found, frozenset(keyed))
 

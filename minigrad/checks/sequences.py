@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.adapter import Adapter, Traces
+from minigrad.checks.problem import each_array
 from minigrad.checks.tracing import Site
 from minigrad.errors import ArgumentError, MinigradError
 from minigrad.guard import Array
@@ -50,10 +51,15 @@ def _resized(adapter: Adapter, example: Traces, steps: int, few: int, places: li
     ``places`` are those of the code that the example reaches once at each step, but for so many steps ``apart`` at the start.
     """
     found = {id(leaf.value): leaf.value for leaf in adapter.leaves if _is_weight(example, leaf.name, steps)}
+    tried: set[tuple[str, str]] = set()
     for weights, only_long, one_hot in itertools.product((True, False), (False, True), (True, False)):
         how, kept = _Cut(steps, few, weights, only_long, one_hot), dict[int, Any](found if weights else {})
         arguments = {name: _cut(value, name, how, kept) for name, value in adapter.arguments.items()}
         shorter = adapter.with_arguments(arguments)
+        cut = repr([(leaf.path, leaf.value.shape) for leaf in shorter.leaves]), repr(_others(arguments))
+        if cut in tried:
+            continue
+        tried.add(cut)
         classes = {leaf.path for leaf in adapter.leaves if _is_one_hot(leaf.value)}
         if any(leaf.path in classes and not _is_one_hot(leaf.value) for leaf in shorter.leaves):
             continue  # of the classes, as many as there are steps, only some would be left
@@ -126,6 +132,18 @@ def _cut_anew(value: Any, name: str, how: _Cut, kept: dict[int, Any]) -> Any:
     if hasattr(value, "__dict__") and not isinstance(value, type):
         return _counting(value, steps, few)
     return value
+
+
+def _others(arguments: dict[str, Any]) -> list[tuple[int, ...]]:
+    """The shapes of arrays of whole numbers among the arguments, and the lengths of what they are in."""
+    found: list[tuple[int, ...]] = [(len(value),) for value in arguments.values() if isinstance(value, list | tuple)]
+
+    def noted(array: Array) -> Array:
+        found.append(array.shape)
+        return array
+
+    each_array(arguments, lambda path, array, attribute: array, noted)
+    return found
 
 
 def _is_one_hot(array: Array) -> bool:

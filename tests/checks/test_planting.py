@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from planting.layouts import LAYOUTS, laid_out
 from planting.mistakes import KINDS, planted
+from planting.proof import wrapping
 from planting.subjects import BY_HAND, CELLS, SWITCHES, derived, written
 from planting.trying import NAMED, tried, wrong_gradients
 from sampling import EXHAUSTIVE
@@ -130,21 +131,19 @@ def test_every_kind_of_mistake_can_be_planted_somewhere_and_changes_gradients() 
 
 @pytest.mark.parametrize("wrong", ["all", "one"])
 def test_random_arrays_are_never_named(wrong: str) -> None:
-    laid = laid_out(derived(CELLS["rnn"]), LAYOUTS[6])
+    laid = laid_out(derived(CELLS["rnn"]), LAYOUTS[4])
     rng = np.random.default_rng(5)
     for seed in range(4 if EXHAUSTIVE else 2):
         chosen = int(rng.integers(5))
 
-        def backward(dhs, dh, cache, chosen=chosen, seed=seed):  # type: ignore[no-untyped-def]
-            dxs, dh0, dW_hx, dW_hh, db_h = laid.backward(dhs, dh, cache)
-            found = [dxs, dh0, dW_hx, dW_hh, db_h]
-            noise = np.random.default_rng([seed, int(abs(dhs.ravel()[0]) * 1e6)])
-            for k, g in enumerate(found):
+        def noisy(found: dict[str, np.ndarray], chosen: int = chosen, seed: int = seed) -> dict[str, np.ndarray]:
+            noise = np.random.default_rng([seed, int(abs(found["dxs"].ravel()[0]) * 1e6)])
+            for k, name in enumerate(found):
                 if wrong == "all" or k == chosen:
-                    found[k] = noise.standard_normal(g.shape)
-            dxs, dh0, dW_hx, dW_hh, db_h = found
-            return dxs, dh0, dW_hx, dW_hh, db_h
+                    found[name] = noise.standard_normal(found[name].shape)
+            return found
 
-        report = check_backward(laid.forward, backward, laid.arguments, seed=seed, seconds=0.7)
+        noisy.__code__ = noisy.__code__.replace(co_filename="<noise>")  # no line of a source has the right arrays
+        report = check_backward(laid.forward, wrapping(laid, noisy), laid.arguments, seed=seed, seconds=0.7)
         assert not report.passed
         assert not any(finding.kind for finding in report.findings), report

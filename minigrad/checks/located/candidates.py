@@ -10,6 +10,7 @@ import ast
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,8 +39,13 @@ SLOPE = 0.6
 """What it costs beside to change something in the derivative of an activation so that it is none."""
 
 
-def of_statements(function: Written) -> Iterator[Edit]:
+@lru_cache(maxsize=64)
+def of_statements(function: Written) -> tuple[Edit, ...]:
     """Whole statements written otherwise."""
+    return tuple(_of_statements(function))
+
+
+def _of_statements(function: Written) -> Iterator[Edit]:
     for statement, block in all_statements(function.tree):
         for places, kind in rewritten_statement(function, statement, block):
             yield Edit(function, statement, places, 1.5 if kind == "wrong accumulator" else 1.1, kind)

@@ -104,7 +104,7 @@ class _Writing:
         for text, (rank, values) in at_hand.values.items():
             marks = [float(marks_of(value, value.ndim)) for value in values]
             if rank < 2 and values[0].size > 1 and any(marks):
-                by_shape[values[0].shape].append((rank, text, marks))
+                by_shape[values[0].shape].append((2 * (text in at_hand.of_one_step) + rank, text, marks))
         self.names = {
             shape: ([text for _, text, _ in sorted(some)], np.array([marks for _, _, marks in sorted(some)]))
             for shape, some in by_shape.items()

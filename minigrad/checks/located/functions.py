@@ -25,7 +25,7 @@ def editable(trial: Trial) -> list[Written]:
     adapter = trial.adapter
     backward = _run_by(lambda: answered(adapter, trial.plan, trial.problem, trial.problem.rate))
     values = adapter.filled(lambda leaf: np.array(trial.problem.values[leaf.name]))
-    same = adapter.backward is adapter.forward
+    same = adapter.does_both
     forward = set() if same else _run_by(lambda: adapter.called(adapter.forward, values))
     functions = {f.__code__: f for f in reachable(adapter.users()) if f.__code__ in backward - forward}
     if same:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
@@ -53,12 +53,14 @@ class Phrase(NamedTuple):
         text, code: the expression.
         rank: 0 for what has a name, 1 for what he computes somewhere, 2 for what could be made of it.
         around: of what he computes: what has a name in it, and the expression as a function of that.
+        of_one_step: whether it is taken out of what is read step by step, at one step alone: ``hs[T - 1]`` beside ``hs[t]``.
     """
 
     text: str
     code: CodeType
     rank: int
     around: tuple[tuple[str, CodeType], ...] = ()
+    of_one_step: bool = False
 
 
 def expressions(node: ast.AST) -> Iterator[ast.expr]:
@@ -109,9 +111,18 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     for text in [text for text, rank in found.items() if rank == 0 and not names.is_gradient(BASE.sub("", text))]:
         for form in forms:
             found.setdefault(form.format(a=text, np=library), 2)
+    fixed = {text: _is_of_one_step(text, bases, function.counters) for text in found}
     return [
-        Phrase(text, code, rank, around.get(text, ())) for text, rank in found.items() if (code := compiled(text)) is not None
+        Phrase(text, code, found[text], around.get(text, ()), fixed[text])
+        for text in sorted(found, key=fixed.__getitem__)
+        if (code := compiled(text)) is not None
     ]
+
+
+def _is_of_one_step(text: str, bases: Collection[str], counted: Collection[str]) -> bool:
+    """Whether it is taken out of what a loop counts through, by no counter of one."""
+    base, opened, index = text.removesuffix("]").partition("[")
+    return bool(opened and counted) and base in bases and not {*counted} & {*re.findall(r"[A-Za-z_]\w*", index)}
 
 
 def held(function: Written, variables: Mapping[str, Any]) -> Iterator[Phrase]:

@@ -62,6 +62,7 @@ class AtHand:
         self.function, self.visits, self.changing, self.known = function, visits, changing, known
         self.space = function.function.__globals__
         self.values: dict[str, tuple[int, list[Array]]] = {}
+        self.of_one_step = {phrase.text for phrase in known if phrase.of_one_step}
         self.numbers: dict[str, float] = {}  # what has a name and is the same number at all visits
         for phrase in known:
             values = [evaluated(phrase.code, self.space, visit) for visit in visits]

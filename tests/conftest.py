@@ -7,6 +7,7 @@ test-exhaustive``, which sets EXHAUSTIVE, runs them all.
 """
 
 import gc
+import signal
 from collections import defaultdict
 from typing import Any
 
@@ -18,8 +19,13 @@ FEW = 8
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known; have the collector look seldom: a whole worker's modules make each look long."""
+    """Make the marker known; have the collector look seldom: a whole worker's modules make each look long.
+
+    What a shell runs in the background ignores Ctrl-C, which tests send to themselves.
+    """
     gc.set_threshold(5000, 10, 20)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "sampled(n): so many cases that all n values that can meet do; all with EXHAUSTIVE=1")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
 from minigrad.checks.report import Stage
+from minigrad.checks.tracing import Line
 from minigrad.checks.trial import Trial, squeezed
 
 __all__ = ["stage_of_shapes"]
@@ -43,6 +44,9 @@ def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
     if given.ndim > right.ndim and any(equal(given.sum(axis=axis), right, rtol) for axis in range(given.ndim)):
         return _not_summed(trial, name, called, wanted)
     line = trial.chain.wanted[name]
+    for user, position in trial.chain.users[line.number]:
+        if user.op == "concatenate" and given.shape == user.value.shape:
+            return _not_cut(trial, name, called, user, position)
     for user, _ in trial.chain.users[line.number]:
         g = trial.chain.base.cotangent(user, None)
         if g is None:
@@ -71,6 +75,24 @@ def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
                 (called,),
             )
     return Finding("", wanted, trial.words.derivation(line), "", "", (), (called,))
+
+
+def _not_cut(trial: Trial, name: str, called: str, joined: Line, position: int) -> Finding:
+    """The gradient of all that was joined, where that of a part of it should be."""
+    shapes = [operand.value.shape for operand in joined.operands]
+    axis = next(k for k, sizes in enumerate(zip(*shapes, strict=True)) if sum(sizes) == joined.value.shape[k])
+    sizes = [shape[axis] for shape in shapes]
+    begin = sum(sizes[:position])
+    index = ", ".join([":"] * axis + [f"{begin or ''}:{begin + sizes[position] if position < len(sizes) - 1 else ''}"])
+    return Finding(
+        "not cut out of what was joined",
+        f"{called} has the shape {joined.value.shape}, that of all that was joined: the part of {name} has to be cut out of it",
+        trial.words.derivation(trial.chain.wanted[name]),
+        f"it cannot be used as the gradient of {name}",
+        f"{called} = {called}[{index}]",
+        (),
+        (called,),
+    )
 
 
 def _not_summed(trial: Trial, name: str, called: str, wanted: str) -> Finding:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from derivation_cases import CASES, functions
 
@@ -91,3 +94,25 @@ def test_biases_that_are_averaged_say_nothing_of_weights_that_are_wrong_otherwis
     assert report.named, report
     assert {finding.kind for finding in report.findings} >= {"averaged instead of summed"}, report
     assert any("a_prev, xt" in finding.right for finding in report.findings), report
+
+
+def joined(x: Any, h_prev: Any, W: Any, b: Any) -> Any:
+    z = np.vstack((h_prev, x))
+    h = np.tanh(W @ z + b)
+    return h, (z, h, W)
+
+
+def joined_back(dh: Any, cache: Any) -> Any:
+    z, h, W = cache
+    da = dh * (1 - h)
+    dh_prev = W.T @ da
+    return dh_prev, da @ z.T, da.sum(axis=1, keepdims=True)
+
+
+def test_the_gradient_of_all_that_was_joined_is_told_from_that_of_a_part() -> None:
+    example = [np.ones(shape) for shape in ((3, 2), (4, 2), (4, 7), (4, 1))]
+    report = check_backward(joined, joined_back, example, returns=("h_prev", "W", "b"))
+    assert [(finding.kind, finding.right) for finding in report.findings] == [
+        ("not cut out of what was joined", "dh_prev = dh_prev[:4]"),
+        ("activation derivative", "da = dh * (1 - h**2)"),
+    ], report

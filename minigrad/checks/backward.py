@@ -195,10 +195,13 @@ def check_backward(
             continue
         said = _convention(trials[0], rtol)
         if said is None:
-            trials = [undivided(trial, rtol) for trial in trials]
             longer = other_lengths(sized[number + 1 :], plan, seed, as_given, scale)
             again = other_lengths(sized[-1:] if longer else (), plan, seed + 1, as_given, scale)
-            longer, again = ([undivided(trial, rtol) for trial in some] for some in (longer, again))
+            alone = [undivided(trial, rtol) for trial in (*trials, *longer)]
+            like = next((trial for trial in alone if trial.averaged), None)
+            alone = [trial if trial.averaged else undivided(trial, rtol, like) for trial in alone]
+            trials, longer = alone[: len(trials)], alone[len(trials) :]
+            again = [undivided(trial, rtol, like) for trial in again]
             findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
                 own = bool(trials[0].averaged) and trials[0].own_loss  # of a loss that is his, the mean is another

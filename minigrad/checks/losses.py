@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from minigrad.checks.chain import Chain
     from minigrad.checks.returned import Answer
 
-__all__ = ["losses", "losses_beside", "of_the_sum", "ones_like", "sizes"]
+__all__ = ["STEPS", "losses", "losses_beside", "of_the_sum", "ones_like", "sizes"]
+
+STEPS = "the number of steps"
 
 LOSS = re.compile(
     r"^(?:(?:total|sum|mean|avg|average|batch|overall|data|smooth|seq|train|epoch|final|running|current|new)_?)?"
@@ -83,7 +85,7 @@ def sizes(chain: Chain, adapter: Adapter) -> dict[int, str]:
     """Numbers that gradients are divided by or multiplied with, with what they are."""
     found: dict[int, str] = {}
     if chain.steps > 1:
-        found[chain.steps] = "the number of steps"
+        found[chain.steps] = STEPS
     for name, value in adapter.arguments.items():
         if isinstance(value, list | tuple) and len(value) > 1:
             found.setdefault(len(value), f"the length of {name}")
@@ -96,5 +98,5 @@ def sizes(chain: Chain, adapter: Adapter) -> dict[int, str]:
             found.setdefault(int(np.prod(shape)), "the number of entries of an output")
     for size in list(found):
         if chain.steps > 1:
-            found.setdefault(size * chain.steps, f"{found[size]} times the number of steps")
+            found.setdefault(size * chain.steps, f"{found[size]} times {STEPS}")
     return found

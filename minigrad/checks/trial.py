@@ -15,7 +15,7 @@ from minigrad.checks.comparison import Comparison, compare_gradients
 from minigrad.checks.conventions import divided
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.finding import Finding
-from minigrad.checks.losses import losses, losses_beside, of_the_sum, ones_like, sizes
+from minigrad.checks.losses import STEPS, losses, losses_beside, of_the_sum, ones_like, sizes
 from minigrad.checks.memory import memories, only_signs
 from minigrad.checks.narrowing import factor
 from minigrad.checks.returned import Answer
@@ -129,19 +129,24 @@ def averaged(trial: Trial) -> Finding:
     return Finding("factor", f"{said}: right for a loss that is the mean, and this one is the sum", gradients=called)
 
 
-def undivided(trial: Trial, rtol: float) -> Trial:
+def undivided(trial: Trial, rtol: float, like: Trial | None = None) -> Trial:
     """The same with the gradients of weights as they are before they are divided by the number of examples, if they are.
 
-    Unless nothing else is wrong, which is said of the whole.
+    Unless nothing else is wrong, which is said of the whole. What is seen ``like`` that in another trial holds here too.
     """
-    found = divided(trial.given, trial.chain.right, sizes_of(trial), rtol)
+    sizes = sizes_of(trial)
+    found = divided(trial.given, trial.chain.right, sizes, rtol)
+    if found is None and like is not None and like.averaged:
+        by_steps = sizes_of(like)[like.examples] == STEPS
+        number = next((n for n, what in sizes.items() if (what == STEPS if by_steps else n == like.examples)), 1)
+        found = (like.averaged, number, like.summed or "") if number > 1 else None
     if found is None:
         return trial
     weights, examples, said = found
     right = trial.chain.right
     if all(equal(g * examples if name in weights else g, right[name], rtol) for name, g in trial.given.items()):
         return trial
-    for name in weights:
+    for name in weights & trial.given.keys():
         trial.given[name] = trial.given[name] * examples
     return trial._replace(averaged=weights, examples=examples, summed=said)
 

@@ -250,3 +250,32 @@ def test_what_is_called_data_is_no_gradient() -> None:
     layer = OfHeld()
     (finding,) = check_backward(layer.forward, layer.backward, (np.ones((2, 3)),), outputs=("h",), returns=("x",)).findings
     assert finding.right == "dz = dh * (1 - self.h**2)", finding
+
+
+def with_head(xs: Any, h0: Any, W: Any, U: Any, V: Any) -> Any:
+    hs = [h0]
+    for x in xs:
+        hs.append(np.tanh(x @ W + hs[-1] @ U))
+    return np.stack(hs[1:]) @ V, (xs, hs, W, U, V)
+
+
+def with_head_backward(dys: Any, cache: Any) -> Any:
+    xs, hs, W, U, V = cache
+    dW, dU, dV, dh = np.zeros_like(W), np.zeros_like(U), np.zeros_like(V), np.zeros_like(hs[0])
+    for t in reversed(range(len(xs))):
+        dz = (dys[t] @ V.T + dh) * (1 - hs[t + 1] ** 2)
+        dW += xs[t].T @ dz
+        dU += hs[t].T @ dz
+        dV += hs[t + 1].T @ dys[t]
+        dh = dz @ U
+    for d in [dW, dU, dV]:
+        d /= xs.shape[1]
+    return dh, dW, dU, dV
+
+
+def test_averages_that_are_seen_at_one_length_hold_at_the_others() -> None:
+    """At T = 1 all weights are right but for that; later on one alone is, and there may be as many examples as steps."""
+    example = arrays(xs=(4, 2, 3), h0=(2, 5), W=(3, 5), U=(5, 5), V=(5, 2))
+    report = check_backward(with_head, with_head_backward, example, outputs=("ys", "cache"), returns=("h0", "W", "U", "V"))
+    assert [finding.right for finding in report.findings] == ["dh = dz @ U.T"], report
+    assert any("divided by 2" in note for note in report.notes)

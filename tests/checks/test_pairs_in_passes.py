@@ -116,3 +116,31 @@ def test_the_gradient_of_all_that_was_joined_is_told_from_that_of_a_part() -> No
         ("not cut out of what was joined", "dh_prev = dh_prev[:4]"),
         ("activation derivative", "da = dh * (1 - h**2)"),
     ], report
+
+
+def columns(xs: Any, h0: Any, W: Any, U: Any, b: Any) -> Any:
+    hs = [h0]
+    for x in xs:
+        hs.append(np.tanh(x @ W.T + hs[-1] @ U.T + b.T))
+    return np.stack(hs[1:]), (xs, hs, W, U)
+
+
+def columns_back(dhs: Any, cache: Any) -> Any:
+    xs, hs, W, U = cache
+    dW, dU, db, dh = np.zeros_like(W), np.zeros_like(U), np.zeros((len(U), 1)), np.zeros_like(hs[0])
+    for t in reversed(range(len(xs))):
+        d = dhs[t] + dh
+        dz = d * (1 - hs[t + 1] ** 2)
+        db += np.sum(d, axis=0, keepdims=True).T
+        dW += dz.T @ xs[t]
+        dU = dz.T @ hs[t]
+        dh = dz @ U.T
+    return dW, dU, db
+
+
+def test_what_is_summed_and_turned_is_made_of_the_gradient_in_it() -> None:
+    example = [np.ones(shape) for shape in ((4, 2, 3), (2, 5), (5, 3), (5, 5), (5, 1))]
+    report = check_backward(columns, columns_back, example, returns=("W", "U", "b"))
+    assert [finding.right for finding in report.findings] == [
+        "db += np.sum(dz, axis=0, keepdims=True).T", "dU += dz.T @ hs[t]", "dh = dz @ U",
+    ], report  # fmt: skip

@@ -272,7 +272,10 @@ def _target(statement: ast.stmt) -> ast.expr | None:
 
 def _parts(value: ast.AST) -> Iterator[ast.expr]:
     """What has a name in an expression: the longest such parts."""
-    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript) or (isinstance(value, ast.Call) and _taken_out(value)):
+    owner = value
+    while isinstance(owner, ast.Attribute | ast.Subscript):
+        owner = owner.value  # np.sum(d).T has no name, and d has
+    if isinstance(value, ast.expr) and (isinstance(owner, ast.Name) or _taken_out(owner)):
         yield value
         return
     for child in ast.iter_child_nodes(value):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -83,7 +84,7 @@ def main() -> int:
     found = kept(code)
     left = [task for task in wanted if task not in found]
     print(f"{len(wanted) - len(left)} of {len(wanted)} checks are done, {time.perf_counter() - start:.0f} s in this run")
-    options = re.sub(r"--(jobs|minutes) \S+ ?", "", " ".join(sys.argv[1:])).strip()
+    options = re.sub(r"--(jobs|minutes) \S+ ?", "", shlex.join(sys.argv[1:])).strip()
     there = [found[task] for task in wanted if task in found]
     PAGE.write_text(page(there, len(wanted), options), encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}{'; run it again to go on' * bool(left)}")

@@ -45,7 +45,8 @@ def _misshapen(trial: Trial, name: str, called: str, rtol: float) -> Finding:
         return _not_summed(trial, name, called, wanted)
     line = trial.chain.wanted[name]
     for user, position in trial.chain.users[line.number]:
-        if user.op == "concatenate" and given.shape == user.value.shape:
+        alike = all(operand.value.ndim == user.value.ndim for operand in user.operands)
+        if user.op == "concatenate" and alike and given.shape == user.value.shape:
             return _not_cut(trial, name, called, user, position)
     for user, _ in trial.chain.users[line.number]:
         g = trial.chain.base.cotangent(user, None)

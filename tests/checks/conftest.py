@@ -1,11 +1,23 @@
-"""What the search for a wrong line raises itself is an error in every test, and not taken for one of the user's code."""
+"""What the search for a wrong line raises itself is an error in every test; and it has the time that slow machines need."""
 
 import pytest
 
+from minigrad.checks.backward import check_backward
 from minigrad.checks.located import naming
+
+SECONDS = 30.0
+"""So many more than what any test needs that a machine of half the speed finds the same."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search is given up where it raises an error; here that is seen."""
     monkeypatch.setattr(naming, "FAILURES", ())
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found within the default time on one machine may not be on another."""
+    defaults = check_backward.__kwdefaults__ or {}
+    assert "seconds" in defaults
+    monkeypatch.setitem(defaults, "seconds", SECONDS)

@@ -171,7 +171,7 @@ class Last(Gates):
 
 def test_what_explains_one_step_alone_is_not_named() -> None:
     last = Last()
-    report = check_backward(last.forward, last.backward, ([np.ones((3, 1))] * 3,))
+    report = check_backward(last.forward, last.backward, ([np.ones((3, 1))] * 3,), seconds=12.0)
     assert not report.passed
     assert not any("wraps round" in finding.missing for finding in report.findings), report
 

@@ -175,8 +175,7 @@ def check_backward(
                     forward, backward, arguments, T=T, outputs=outputs, upstream=upstream, returns=returns, rtol=rtol,
                     seed=seed, as_given=as_given, seconds=left,
                 )  # fmt: skip
-            found = (line.finding(rest.passed or rest.named), *rest.findings)
-            return Report(called, [*stages, *rest.stages], rest.comparison, found, (*notes, *rest.notes))
+            return Report(called, [*stages, *rest.stages], rest.comparison, line.findings(rest), (*notes, *rest.notes))
         label = label or ("one step" if trials[0].steps == 1 else "all steps")
         known: list[Finding] = []
         if not stages:

@@ -14,6 +14,7 @@ from minigrad.checks.located.lines import shown
 from minigrad.checks.located.raising import Raising, corrections, raising
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.written import Written, taken_as
+from minigrad.checks.report import Report
 from minigrad.checks.trial import Trial, UserError
 from minigrad.errors import MinigradError
 
@@ -40,11 +41,19 @@ class Running(NamedTuple):
         """While it lasts, the function runs so."""
         return taken_as(self.function)
 
-    def finding(self, proven: bool) -> Finding:
-        """The line as a finding: named if all that is wrong besides was found, so that nothing else can be meant."""
-        if proven:
-            return Finding(KIND, f"this line raises {self.error}", self.where, EFFECTS[KIND], self.right)
-        return Finding("", f"this line raises {self.error}; it runs as `{self.right}`, which may be meant", self.where)
+    def findings(self, rest: Report) -> tuple[Finding, ...]:
+        """The line as a finding, and what is found in the ``rest`` when it runs.
+
+        It is named if all that is wrong besides was found, so that nothing else can be meant.
+        """
+        again = f"{self.where.partition(',')[0]}, {self.right}"
+        same = next((finding for finding in rest.findings if finding.where == again and finding.kind), None)
+        others = tuple(finding for finding in rest.findings if finding is not same)
+        if rest.passed or rest.named:
+            right = self.right if same is None else same.right
+            return Finding(KIND, f"this line raises {self.error}", self.where, EFFECTS[KIND], right), *others
+        said = f"this line raises {self.error}; it runs as `{self.right}`, which may be meant"
+        return Finding("", said, self.where), *rest.findings
 
 
 def running_again(adapter: Adapter, error: UserError, run: Callable[[], Trial], rtol: float) -> Running | None:
@@ -67,7 +76,8 @@ def running_again(adapter: Adapter, error: UserError, run: Callable[[], Trial], 
         except (SyntaxError, StopIteration):
             continue
         if right is not None and (best is None or right > best[0]):
-            best = right, Running(changed, line.where, _corrected(edit, changed), _said(line.error))
+            where = f"line {edit.function.line(edit.statement)}, {shown(edit.function, edit.statement)}"
+            best = right, Running(changed, where, _corrected(edit, changed), _said(line.error))
     return None if best is None else best[1]
 
 

@@ -7,6 +7,7 @@ from runpy import run_path
 from typing import Any
 
 import numpy as np
+import pytest
 from derivation_cases import arrays
 
 from minigrad import check_backward
@@ -121,3 +122,56 @@ def test_what_no_line_lets_run_is_said_to_raise() -> None:
     assert not report.passed
     assert not report.findings
     assert "not written yet" in str(report)
+
+
+LOOP = """
+import numpy as np
+
+class Net:
+    def __init__(self, W, U):
+        self.W, self.U = W, U
+
+    def forward(self, xs):
+        self.xs, self.hs = xs, {-1: np.zeros((4, 1))}
+        for t in range(len(xs)):
+            self.hs[t] = np.tanh(self.W @ xs[t] + self.U @ self.hs[t - 1])
+        return [self.hs[t] for t in range(len(xs))]
+
+    def backward(self, dhs):
+        dW, dU, later = np.zeros_like(self.W), np.zeros_like(self.U), np.zeros((4, 1))
+        for t in reversed(range(len(dhs))):
+            dz = (dhs[t] + later) * (1 - self.hs[t] ** 2)
+            dW += dz @ self.xs[t].T
+            dU += dz @ self.hs[t - 1].T
+            later = self.U.T @ dz
+        return dW, dU
+"""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"(dhs[t] + later)": "(dhs[t + 1] + later)"},
+        {"self.hs[t] ** 2": "self.hs[t + 1] ** 2"},
+        {"reversed(range(len(dhs)))": "range(len(dhs), -1, -1)"},
+        {"(dhs[t] + later)": "(dhs[t + 1] + later)", "self.U.T @ dz": "self.U @ dz"},
+        {"self.hs[t] ** 2": "self.hs[t + 1] ** 2", "dU += dz": "dU -= dz"},
+        {"dz = (dhs[t]": "dz = (dz"},
+        {"dU += dz @": "dU += dW @"},
+        {"dW += dz @": "dW += dU @", "dz = (": "dz = -("},
+        {"+ later)": "+ dz)"},
+    ],
+    ids=["a list", "a dict", "the loop", "a list, and more", "a dict, and more", "elsewhere", "a gradient", "two", "unbound"],
+)
+def test_what_there_is_not_or_does_not_fit_is_named(tmp_path: Path, changes: dict[str, str]) -> None:
+    text = LOOP
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    file = tmp_path / "net.py"
+    file.write_text(text)
+    net = run_path(str(file))["Net"](*arrays(W=(4, 3), U=(4, 4)).values())
+    report = check_backward(net.forward, net.backward, ([np.ones((3, 1))] * 4,))
+    right = [LOOP.splitlines()[k] for k, line in enumerate(text.splitlines()) if line != LOOP.splitlines()[k]]
+    said = [f.right.replace("range(len(dhs) - 1, -1, -1):", "reversed(range(len(dhs))):") for f in report.findings]
+    assert sorted(said) == sorted(line.strip() for line in right), report

@@ -1,17 +1,20 @@
-"""What could be written in a line that raises an error, so that it runs: the name that is meant, the shape that fits."""
+"""What could be written where a line raises an error, so that it runs: the name or step that is meant, the shape that fits."""
 
 from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from minigrad.checks import names
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.lines import shown
-from minigrad.checks.located.statements import all_statements
+from minigrad.checks.located.statements import all_statements, moved
 from minigrad.checks.located.written import Written, written
 from minigrad.checks.tracing import reachable
 
@@ -31,9 +34,9 @@ class Raising(NamedTuple):
     variables: dict[str, Any]
 
     @property
-    def where(self) -> str:
-        """The line as it is written."""
-        return f"line {self.function.line(self.statement)}, {shown(self.function, self.statement)}"
+    def wants_a_step(self) -> bool:
+        """Whether there is no entry of that number, in a list or in a dict by steps."""
+        return isinstance(self.error, IndexError) or (isinstance(self.error, KeyError) and isinstance(self.error.args[0], int))
 
 
 def raising(adapter: Adapter, error: BaseException | None) -> Raising | None:
@@ -59,14 +62,40 @@ def raising(adapter: Adapter, error: BaseException | None) -> Raising | None:
 def corrections(line: Raising) -> list[Edit]:
     """What may be tried, the likeliest first."""
     found = _named(line) if isinstance(line.error, NameError | AttributeError | KeyError) else _shaped(line)
-    edits = [Edit(line.function, line.statement, [(node, text)], 1.0) for node, text in found]
+    places = itertools.chain(_of_other_steps(line), found) if line.wants_a_step else found
+    edits = [Edit(line.function, line.statement, [(node, text)], 1.0) for node, text in places]
     different = {line.function.segment(line.statement, edit.places): edit for edit in reversed(edits)}
-    return [*reversed(different.values())][:MOST]
+    return [*[*reversed(different.values())][:MOST], *(_of_loops_around(line) if line.wants_a_step else ())]
+
+
+def _of_loops_around(line: Raising) -> Iterator[Edit]:
+    """The loops that the line stands in, begun or ended a step earlier: the one with the largest number is too many."""
+    function = line.function
+    for loop in ast.walk(function.tree):
+        if isinstance(loop, ast.For) and line.statement in ast.walk(loop):
+            for call in ast.walk(loop.iter):
+                if isinstance(call, ast.Call) and function.segment(call.func) == "range":
+                    last = call.args[0 if len(call.args) == 3 else -1]
+                    yield Edit(function, loop, [(last, moved(last, function.segment(last), -1))], 1.0)
+
+
+def _of_other_steps(line: Raising) -> Iterator[tuple[ast.AST, str]]:
+    """What is taken out by a counter, ``hs[t]``, ``hs[t + 1]``: the same of the steps beside."""
+    for node in ast.walk(line.statement):
+        if isinstance(node, ast.Subscript):
+            for index in node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]:
+                counter = index
+                while isinstance(counter, ast.BinOp) and isinstance(counter.right, ast.Constant):
+                    counter = counter.left
+                if isinstance(counter, ast.Name):
+                    written = line.function.segment(index).replace(" ", "")
+                    others = (f"{counter.id}{shift}" for shift in ("", " - 1", " + 1"))
+                    yield from ((index, other) for other in others if other.replace(" ", "") != written)
 
 
 def _named(line: Raising) -> Iterator[tuple[ast.AST, str]]:
     """Other names for one that there is not: what an object or a dict holds under it, or what is called nearly so."""
-    function, wanted = line.function, _wanted(line.error)
+    function, wanted = line.function, _wanted(line)
     stored = {node.id for node in ast.walk(function.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     known = [name for name in line.variables if name in stored or name in {arg.arg for arg in function.tree.args.args}]
     for node in ast.walk(line.statement):
@@ -87,8 +116,13 @@ def _named(line: Raising) -> Iterator[tuple[ast.AST, str]]:
                 yield from ((node.slice, repr(key)) for key in _nearest(wanted, keys))
 
 
-def _wanted(error: BaseException) -> str:
+def _wanted(line: Raising) -> str:
     """The name that there is not."""
+    if isinstance(line.error, UnboundLocalError):  # it does not say which
+        read = [n.id for n in ast.walk(line.statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+        local = line.function.function.__code__.co_varnames
+        return next((name for name in read if name in local and name not in line.variables), "")
+    error = line.error
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(getattr(error, "name", None) or "")
 
 
@@ -115,7 +149,10 @@ def _value(text: str, function: Written, variables: Mapping[str, Any]) -> Any:
 
 
 def _shaped(line: Raising) -> Iterator[tuple[ast.AST, str]]:
-    """Arrays turned, exchanged or made of another's shape; a sum set where it cannot be added to what is there."""
+    """Arrays turned, exchanged or made of another's shape; a sum set where it cannot be added to what is there.
+
+    Then sums over another axis, and other gradients in the place of one.
+    """
     function, statement = line.function, line.statement
     for node in ast.walk(statement):
         if isinstance(node, ast.Call) and function.segment(node.func).rpartition(".")[2] in ("zeros", "ones") and node.args:
@@ -129,6 +166,12 @@ def _shaped(line: Raising) -> Iterator[tuple[ast.AST, str]]:
             yield one, text.removesuffix(".T") if text.endswith(".T") else f"{text}.T" if _is_plain(one) else f"({text}).T"
         if pair:
             yield node, function.segment(node, [*zip(pair, map(function.segment, pair[::-1]), strict=True)])
+    for node in ast.walk(statement):
+        if isinstance(node, ast.keyword) and node.arg == "axis" and isinstance(node.value, ast.Constant):
+            yield from ((node.value, str(axis)) for axis in (0, 1) if axis != node.value.value)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and names.is_gradient(node.id):
+            others = [name for name, value in line.variables.items() if name != node.id and isinstance(value, np.ndarray)]
+            yield from ((node, name) for name in _nearest(node.id, [name for name in others if names.is_gradient(name)]))
 
 
 def _factors(function: Written, node: ast.AST) -> list[ast.expr]:

@@ -140,13 +140,13 @@ def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
             bounds = [function.segment(bound) for bound in node.args]
             yield f"reversed({text})"
             if len(bounds) == 3:
-                yield f"{called}({bounds[0]}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
-                yield f"{called}({_moved(node.args[0], bounds[0], 1)}, {bounds[1]}, {bounds[2]})"
-                yield f"{called}({_moved(node.args[0], bounds[0], 1)}, {_moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
+                yield f"{called}({bounds[0]}, {moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
+                yield f"{called}({moved(node.args[0], bounds[0], 1)}, {bounds[1]}, {bounds[2]})"
+                yield f"{called}({moved(node.args[0], bounds[0], 1)}, {moved(node.args[1], bounds[1], -1)}, {bounds[2]})"
             else:
-                yield f"{called}({', '.join([*bounds[:-1], _moved(node.args[-1], bounds[-1], 1)])})"
+                yield f"{called}({', '.join([*bounds[:-1], moved(node.args[-1], bounds[-1], 1)])})"
             if len(bounds) == 2:
-                yield f"{called}({_moved(node.args[0], bounds[0], -1)}, {bounds[1]})"
+                yield f"{called}({moved(node.args[0], bounds[0], -1)}, {bounds[1]})"
                 yield f"{called}({bounds[1]})"
             for k, bound in enumerate(node.args):
                 if isinstance(bound, ast.Call) and function.segment(bound.func) in ("max", "min"):
@@ -154,7 +154,7 @@ def _iterated(function: Written, node: ast.expr) -> Iterator[str]:
                     yield from (f"{called}({', '.join([*bounds[:k], end, *bounds[k + 1 :]])})" for end in ends)
 
 
-def _moved(node: ast.expr, text: str, by: int) -> str:
+def moved(node: ast.expr, text: str, by: int) -> str:
     """A bound moved by one step: n for n − 1."""
     try:
         value = ast.literal_eval(node)

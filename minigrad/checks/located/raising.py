@@ -136,8 +136,13 @@ def _held(variables: Mapping[str, Any], wanted: str) -> Iterator[str]:
 
 
 def _nearest(wanted: str, known: list[str]) -> list[str]:
-    """The names, those first that are written most like the one that is wanted."""
-    return sorted(known, key=lambda name: -difflib.SequenceMatcher(None, wanted.lower(), name.lower()).ratio())
+    """The names, those first that are written most like the one that is wanted; gradients for a gradient."""
+
+    def likeness(name: str) -> tuple[bool, float]:
+        alike = difflib.SequenceMatcher(None, wanted.lower(), name.lower()).ratio()
+        return names.is_gradient(name) != names.is_gradient(wanted), -alike
+
+    return sorted(known, key=likeness)
 
 
 def _value(text: str, function: Written, variables: Mapping[str, Any]) -> Any:

@@ -122,6 +122,10 @@ class Chain:
             if self.states:
                 break
 
+    def last(self, site: Site) -> Line:
+        """The line of the last step that goes through this place: not all of the loop's need to."""
+        return self.at[site][max(self.at[site])]
+
     def looped(self, line: Line) -> bool:
         """Whether the line is reached once at every time step."""
         return self.steps > 1 and len(self.at.get(line.site, ())) == self.steps

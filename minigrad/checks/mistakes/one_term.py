@@ -70,9 +70,9 @@ def _split(
         fields = {"line": line, "drop": drop}
         for count in range(1, len(factors) + 1):
             for skipped in {tuple(factors[:count]), (factors[count - 1],)}:
-                texts = " * ".join(words.factor(chain.at[edge[0]][max(chain.at[edge[0]])], edge[1]) for edge in skipped)
+                texts = " * ".join(words.factor(chain.last(edge[0]), edge[1]) for edge in skipped)
                 plain = tuple(Change(frozenset({edge}), lambda run, user, k, g, c: g, "factor missing", "") for edge in skipped)
-                brackets = any(chain.at[edge[0]][max(chain.at[edge[0]])].op in ACTIVATIONS for edge in skipped)
+                brackets = any(chain.last(edge[0]).op in ACTIVATIONS for edge in skipped)
                 yield Change(
                     edges,
                     lambda run, user, k, g, c: g,

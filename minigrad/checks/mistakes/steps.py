@@ -29,7 +29,7 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
     if len(states) > 1:
         groups.append(states)
     for group in groups:
-        lines = [chain.at[site][max(chain.at[site])] for site in group]
+        lines = [chain.last(site) for site in group]
         shown = " and ".join(words.name(line) for line in lines)
         edges = frozenset(("carried", site) for site in group)
         about = {"line": lines[0]}
@@ -83,7 +83,7 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
     yield from _forwards(chain, states)
     for first in states:
         for second in states:
-            a, b = (chain.at[site][max(chain.at[site])] for site in (first, second))
+            a, b = (chain.last(site) for site in (first, second))
             if first < second and a.value.shape == b.value.shape:
                 yield Change(
                     frozenset({("carried", first), ("carried", second)}),
@@ -109,7 +109,7 @@ def _carried(chain: Chain, words: Words) -> Iterator[Change]:
 def _outputs_again(chain: Chain, words: Words, states: list[Site]) -> Iterator[Change]:
     """What is computed from the last state alone sends its gradient to every state."""
     for site in states:
-        last = chain.at[site][max(chain.at[site])]
+        last = chain.last(site)
         others = [line for line in chain.at[site].values() if line is not last]
         after = [user for user, _ in chain.users[last.number] if chain.live[user.number] and not chain.looped(user)]
         if after or (chain.seeds.get(last.number) and not any(chain.seeds.get(line.number) for line in others)):
@@ -127,7 +127,7 @@ def _outputs_again(chain: Chain, words: Words, states: list[Site]) -> Iterator[C
 def _from_after(run: Run, line: Line) -> Any:
     """What arrives at the last of the states of which ``line`` is one, from after the loop."""
     chain = run.chain
-    last = chain.at[line.site][chain.steps]
+    last = chain.last(line.site)
     total = None
     for _, seed in chain.seeds.get(last.number, ()):
         total = plus(total, seed)
@@ -146,7 +146,7 @@ def _forwards(chain: Chain, states: list[Site]) -> Iterator[Change]:
             "loop in the wrong direction",
             "the loop over time runs forwards: the gradient is handed from each step to the next",
             simple=2,
-            fields={"line": chain.at[states[0]][chain.steps]},
+            fields={"line": chain.last(states[0])},
         )
 
 

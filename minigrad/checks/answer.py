@@ -227,7 +227,8 @@ def _steps(adapter: Adapter, before: dict[str, Array], after: dict[str, Array], 
     }
     owners = {paths[name] for name in moved if names.is_parameter(name)}
     adapter.moves |= moved.keys()  # what a loop that runs no step does not move stays where it is
-    others = [name for name in paths if name not in moved and name in before and names.is_parameter(name)]
+    others = [name for name in paths if name not in moved and name in before]
+    others = [name for name in others if names.is_parameter(name) or name in adapter.by_moves]
     still = [name for name in others if paths[name] in owners or name in adapter.moves]
     return moved | {name: np.zeros(before[name].shape) for name in still}
 

@@ -18,6 +18,8 @@ __all__ = ["Answer", "matched", "returned_by_name"]
 
 LARGEST = 1e4
 """What changes by more than this, for a rate of 1, was set and not moved, if its name does not say that it is a weight."""
+MODERATE = 100.0
+"""The same beside weights that are moved, where gradients are returned: it may be a state that the next call begins with."""
 
 
 class Answer(NamedTuple):
@@ -171,7 +173,10 @@ def matched(adapter: Adapter, returned: Returned, stored: dict[str, tuple[str, A
     others_too = bool(pairs or elsewhere)
     moved = tuple(what for what in steps if what not in pairs.values() and what not in elsewhere)
     if others_too or any(names.is_parameter(name) for name in moved):
-        moved = tuple(n for n in moved if names.is_parameter(n) or (not others_too and np.abs(steps[n]).max() < LARGEST))
+        owner_of = {leaf.name: leaf.path.rpartition(".")[0] for leaf in adapter.leaves}
+        owners = {owner_of[name] for name in moved if names.is_parameter(name)} - {""}
+        most = {name: MODERATE * (owner_of[name] in owners) if others_too else LARGEST for name in moved}
+        moved = tuple(n for n in moved if names.is_parameter(n) or np.abs(steps[n]).max() < most[n])
     if not pairs and not elsewhere and not moved:
         raise _unknown(adapter, arrays, shapes)
     ambiguous = [name for name in arrays if name not in pairs and name.startswith("result") and arrays[name].ndim]

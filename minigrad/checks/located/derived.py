@@ -9,14 +9,15 @@ from __future__ import annotations
 import ast
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigrad.checks import names
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.frontier import target_of
+from minigrad.checks.located.frontier import target_of, written_to
 from minigrad.checks.located.phrases import compiled, evaluated, tight
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
@@ -30,6 +31,8 @@ __all__ = ["derived", "handed_back"]
 
 COST = 1.9
 """What it costs to write a line anew: more than to write one thing in it otherwise."""
+AS_NAMED = 0.2
+"""How much less if the line is then the gradient of what its name says."""
 DEPTH = 6
 """A formula is written out so deep."""
 
@@ -55,9 +58,10 @@ def derived(places: Sequence[Place], at_hand: AtHand, chain: Any, early: int) ->
         shape = writing.shape(place)
         if place.node is getattr(statement, "value", None) and isinstance(statement, ast.AugAssign):
             shape = writing.shape(place._replace(node=statement.target)) or shape
-        for text in writing.gradients(shape, isinstance(statement, ast.AugAssign)) if shape else ():
+        for text, of in writing.gradients(shape, isinstance(statement, ast.AugAssign)) if shape else ():
             if text != at_hand.function.segment(place.node):
-                yield Edit(at_hand.function, statement, [(place.node, text)], COST, hit=1.0, anew=True)
+                cost = COST - AS_NAMED * (names.stem(written_to(at_hand.function, statement)) in of)
+                yield Edit(at_hand.function, statement, [(place.node, text)], cost, hit=1.0, anew=True)
 
 
 def _is_under_a_condition(function: Written, statement: ast.stmt) -> bool:
@@ -132,15 +136,18 @@ class _Writing:
 
     # ---------------------------------------------------------------- which gradients there are
 
-    def gradients(self, shape: tuple[int, ...], added: bool) -> Iterator[str]:
-        """The formulas for gradients of that shape: of every value, of what goes to the step before; parts, to add them up."""
-        tried: dict[str, None] = {}
-        for write in self._formulas(shape, added):
+    def gradients(self, shape: tuple[int, ...], added: bool) -> Iterator[tuple[str, Collection[str]]]:
+        """The formulas for gradients of that shape: of every value, of what goes to the step before; parts, to add them up.
+
+        With what the forward pass calls the value whose gradient it is.
+        """
+        tried: dict[str, Collection[str]] = {}
+        for write, of in self._formulas(shape, added):
             try:
-                tried[write()] = None
+                tried.setdefault(write(), of)
             except UnknownError:
                 continue
-        yield from tried
+        yield from tried.items()
 
     def back(self, shape: tuple[int, ...]) -> Iterator[str]:
         """The formulas for what goes back to the states of the step before."""
@@ -155,27 +162,25 @@ class _Writing:
                     continue
         yield from tried
 
-    def _formulas(self, shape: tuple[int, ...], added: bool) -> Iterator[Callable[[], str]]:
+    def _formulas(self, shape: tuple[int, ...], added: bool) -> Iterator[tuple[Callable[[], str], Collection[str]]]:
         for site, at in self.chain.at.items():
             lines = [at[time] for time in self.times if time in at]
             before = [line for time in self.times if (line := self._line(site, time - 1)) is not None]
             if len(lines) == len(self.times) and lines[0].value.shape == shape and not added:
-                yield lambda lines=lines: self._sum(lines, DEPTH)  # type: ignore[misc]
+                yield partial(self._sum, lines, DEPTH), lines[0].names
             if len(before) == len(self.times) and before[0].value.shape == shape:
                 crossing = self._groups(before, True)
                 if crossing and not added:
-                    yield lambda some=crossing: self._terms(some, DEPTH)  # type: ignore[misc]
+                    yield partial(self._terms, crossing, DEPTH), ()
                 if added or len(crossing) > 1:
-                    yield from ((lambda users=users, k=k: self._term(users, k, DEPTH)) for (_, k), users in crossing.items())
+                    yield from ((partial(self._term, users, k, DEPTH), ()) for (_, k), users in crossing.items())
         for line in self.chain.lines:
             if line.time == 0 and line.value.shape == shape and self.chain.live[line.number]:
                 if added:
-                    yield from (
-                        (lambda users=users, k=k: self._term(users, k, DEPTH))
-                        for (_, k), users in self._groups([line] * len(self.times), None).items()
-                    )
+                    groups = self._groups([line] * len(self.times), None)
+                    yield from ((partial(self._term, users, k, DEPTH), line.names) for (_, k), users in groups.items())
                 elif len(self.times) == 1:
-                    yield lambda line=line: self._sum([line], DEPTH)  # type: ignore[misc]
+                    yield partial(self._sum, [line], DEPTH), line.names
 
     def _line(self, site: Any, time: int) -> Line | None:
         """A state's line at a time; at time 0 its initial value."""
@@ -201,11 +206,14 @@ class _Writing:
     # ---------------------------------------------------------------- formulas
 
     def _named(self, values: Sequence[Any], count: int | None = None) -> str | None:
-        """What has these values at the first visits, or at so many; the transposed, if only that has."""
+        """What has these values at the first visits, or at so many; if nothing has, what has them turned, or of one alone."""
         count = self.early if count is None else count
         arrays = [np.asarray(value) for value in values[:count]]
-        for turned in (False, True) if arrays[0].ndim == 2 else (False,):
-            arrays = [array.T for array in arrays] if turned else arrays
+        for turned, single in ((False, False), (True, False), (False, True)) if arrays[0].ndim == 2 else ((False, False),):
+            if single and 1 not in arrays[0].shape:
+                break
+            arrays = [np.asarray(value) for value in values[:count]]
+            arrays = [array.T if turned else array.ravel() if single else array for array in arrays]
             texts, marks = self.names.get(arrays[0].shape, ([], np.zeros((0, len(arrays)))))
             if texts and any(array.any() for array in arrays):
                 own = np.array([float(marks_of(array, array.ndim)) for array in arrays])
@@ -255,7 +263,7 @@ class _Writing:
             arrays = [np.zeros(line.value.shape) if g is None else g for g, line in zip(back, lines, strict=True)]
             parts.append(self._known(arrays))
         elif lines[0].site in self.chain.initial and self.chain.steps > 1:
-            raise UnknownError  # what goes back to the step before is 0 at the last, and has a name all the same
+            parts.append(self._arriving(lines[0].value.shape))
         here = self._groups(lines, False)
         total = [None] * len(lines)
         for (_, position), users in here.items():
@@ -266,6 +274,16 @@ class _Writing:
         if not parts:
             raise UnknownError
         return _added(parts)
+
+    def _arriving(self, shape: tuple[int, ...]) -> str:
+        """The name of what goes back to the step before, where nothing of it is right but that it is 0 at the last step."""
+        space = self.at_hand.visits[0]
+        zeros = [name for name, value in space.items() if isinstance(value, np.ndarray) and value.shape == shape]
+        zeros = [name for name in zeros if names.says_gradient(name)]
+        zeros = [name for name in zeros if not np.any(space[name]) and np.any(self.at_hand.visits[-1].get(name))]
+        if len(zeros) != 1:
+            raise UnknownError
+        return zeros[0]
 
     def _known(self, values: Sequence[Any]) -> str:
         text = self._named(values)

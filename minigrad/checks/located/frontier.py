@@ -23,7 +23,7 @@ from minigrad.guard import Array
 GRADIENTS = re.compile(r"^(?:d|dp|gradients?|grads?)$")
 """What a collection of gradients is called."""
 
-__all__ = ["PART", "UNKNOWN", "WHOLE", "Seen", "looked_at", "target_of"]
+__all__ = ["PART", "UNKNOWN", "WHOLE", "Seen", "looked_at", "target_of", "written_to"]
 
 UNKNOWN, PART, WHOLE = 0, 1, 2
 HANDED_ON = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
@@ -228,6 +228,8 @@ def _looked_at(
     if nothing == len(visits):  # where all that arrives is 0, something is missing
         return Seen(function, statement, UNKNOWN, 1, reads) if gradient and reads and nothing > 1 else None
     first = _mark(_value(function, value, visits[0])) if visits else 0.0
+    if not first and _should_be_there(function, statement, truths):
+        return Seen(function, statement, UNKNOWN, 1, reads)
     mark = 0.0 if isinstance(value, HANDED_ON) else first
     later: list[float] = []
     for visit in visits[1:EARLY]:
@@ -236,6 +238,15 @@ def _looked_at(
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     odd = known == WHOLE and isinstance(target, ast.Name) and truths.is_odd(target.id, first)
     return Seen(function, statement, known, clean, reads, mark, misnamed, first, tuple(later), odd) if gradient else None
+
+
+def _should_be_there(function: Written, statement: ast.stmt, truths: Truths) -> bool:
+    """Whether a line alone makes what is called as a gradient that is not 0: ``dh = dh_next`` where the output is left out."""
+    target = _target(statement) if isinstance(statement, ast.Assign) else None
+    if not isinstance(target, ast.Name) or not truths.is_named(target.id):
+        return False
+    writing = [other for other, _ in all_statements(function.tree) if isinstance(other, ast.Assign | ast.AugAssign)]
+    return [written_to(function, other) for other in writing].count(target.id) == 1
 
 
 def _computes_a_gradient(statement: ast.stmt) -> bool:
@@ -263,6 +274,14 @@ def target_of(function: Written, statement: ast.stmt) -> str:
     """What a line writes to."""
     target = _target(statement)
     return "" if target is None else function.segment(target)
+
+
+def written_to(function: Written, statement: ast.stmt) -> str:
+    """What that is called, whatever holds it and whichever entry it is: dW of ``self.dW``, dx of ``dx[t]``."""
+    target = _target(statement)
+    while isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
+        target = target.value
+    return "" if target is None else function.segment(target).rpartition(".")[2]
 
 
 def _target(statement: ast.stmt) -> ast.expr | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, target_of
+from minigrad.checks.located.frontier import PART, UNKNOWN, WHOLE, Seen, target_of, written_to
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import CLOSE
@@ -25,9 +25,13 @@ def is_collected(line: Seen) -> bool:
     return line.known == PART and isinstance(line.statement, ast.AugAssign)
 
 
-def in_order(lines: Sequence[Seen]) -> list[Seen]:
-    """The lines that give no whole gradient, as they run; what gives a part of one, and no wrong line depends on, is behind."""
+def in_order(lines: Sequence[Seen], right: Collection[str] = ()) -> list[Seen]:
+    """The lines that give no whole gradient, as they run; what gives a part of one, and no wrong line depends on, is behind.
+
+    What makes a gradient that is ``right`` when it is returned is left out: it may be made in parts, of which none is one.
+    """
     open_lines = [line for line in lines if line.clean and line.known < WHOLE]
+    open_lines = [line for line in open_lines if written_to(line.function, line.statement) not in right]
     places = {line.statement: (line.function, target_of(line.function, line.statement)) for line in lines}
     needed: set[ast.stmt] = set()
     waiting = [line for line in open_lines if line.known == UNKNOWN]

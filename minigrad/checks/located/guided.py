@@ -9,7 +9,7 @@ import ast
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
@@ -98,7 +98,8 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         trial, kept = search.trials[shortest], right[shortest]
         idle = _idle_loops(search, functions, trial) if not kept else []
     lines = looked_at(functions, seen, search.truths)
-    first, further = first_of(in_order(lines)), list[tuple[Any, State]]()
+    settled = {trial.answer.called.get(name, f"d{name}") for name in kept}
+    first, further = first_of(in_order(lines, settled)), list[tuple[Any, State]]()
     missing = [*missing_lines(search, state, seen), *at_the_first_step(search, state, seen), *search.handed_back(state, seen)]
     lost = any(line.known == UNKNOWN and not line.misnamed for line in first)
     if kept and not lost:  # what is wrong is no line that gives no gradient: only what wrong gradients depend on is looked at
@@ -122,7 +123,8 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
             again = [line for line in lines if line.statement in same and line not in group]  # perhaps less is to be changed
             return done + (_tried(search, state, seen, again, trial, kept, True, None)[0] if again else []), []
         most = _missing(lines) + bool(idle)  # a loop that runs at last has no better lines yet
-        for (gained, wrong, rank), following in _compared(search, state, better, trial):
+        nothing = {line.statement for line in first if line.known == UNKNOWN and not line.made}
+        for (gained, wrong, rank), following in _compared(search, state, better, trial, nothing):
             if wrong < most or -gained > len(kept):
                 further.append(((gained, wrong, rank), following))
         if further and (number or not patient):
@@ -131,9 +133,12 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
 
 
 def _compared(
-    search: Search, state: State, better: Sequence[tuple[int, float, Edit]], trial: Trial
+    search: Search, state: State, better: Sequence[tuple[int, float, Edit]], trial: Trial, nothing: Collection[ast.stmt]
 ) -> Iterator[tuple[tuple[int, float, float], State]]:
-    """What the likeliest corrections lead to, with how many gradients are right then, and how much of the lines is not."""
+    """What the likeliest corrections lead to, with how many gradients are right then, and how much of the lines is not.
+
+    Lines that give ``nothing`` are wrong for certain: there is no harm in writing them anew.
+    """
     compared = 0
     for gained, rank, edit in better:
         if search.late() or compared == COMPARED:
@@ -141,7 +146,7 @@ def _compared(
         following = state.with_edit(where_made(search, state, edit, trial))
         wrong = _wrong(search, following)
         compared += math.isfinite(wrong)
-        yield (gained, wrong + ANEW * edit.anew, rank), following
+        yield (gained, wrong + ANEW * (edit.anew and edit.statement not in nothing), rank), following
 
 
 def _idle_loops(search: Search, functions: Sequence[Written], trial: Trial) -> list[Seen]:

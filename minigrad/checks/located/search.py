@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
@@ -363,7 +365,9 @@ def _nudging(functions: list[Written]) -> Iterator[Callable[[int], Callable[[], 
     def nudged(value: Any) -> Any:
         nonlocal count
         count += 1
-        return value * 1.001 + 0.001 if (count == 1) == (which == 1) else value
+        if (count == 1) != (which == 1):
+            return value
+        return value * 1.001 + 0.001 * (np.abs(value).max(initial=0.0) or 1.0)  # a step of weights remains a small one
 
     def nudge(visit: int) -> Callable[[], int]:
         nonlocal count, which

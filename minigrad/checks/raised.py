@@ -15,6 +15,7 @@ from minigrad.checks.located.raising import Raising, corrections, raising
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.written import Written, taken_as
 from minigrad.checks.report import Report
+from minigrad.checks.tracing import reachable
 from minigrad.checks.trial import Trial, UserError
 from minigrad.errors import MinigradError
 
@@ -29,7 +30,7 @@ class Running(NamedTuple):
     Attributes:
         function: as it is then.
         where, right: the line as it is written, and as it should be.
-        error: what it raises.
+        error: that it raises, or what it is the cause of: "this line raises ValueError: ...".
     """
 
     function: Written
@@ -51,8 +52,8 @@ class Running(NamedTuple):
         others = tuple(finding for finding in rest.findings if finding is not same)
         if rest.passed or rest.named:
             right = self.right if same is None else same.right
-            return Finding(KIND, f"this line raises {self.error}", self.where, EFFECTS[KIND], right), *others
-        said = f"this line raises {self.error}; it runs as `{self.right}`, which may be meant"
+            return Finding(KIND, self.error, self.where, EFFECTS[KIND], right), *others
+        said = f"{self.error}; it runs as `{self.right}`, which may be meant"
         return Finding("", said, self.where), *rest.findings
 
 
@@ -67,7 +68,7 @@ def running_again(adapter: Adapter, error: UserError, run: Callable[[], Trial], 
     """
     line = raising(adapter, error.__cause__)
     best: tuple[int, Running] | None = None
-    for edit in [] if line is None else corrections(line):
+    for edit in [] if line is None else corrections(line, reachable(adapter.users())):
         assert line is not None
         try:
             changed = edit.applied()
@@ -77,7 +78,7 @@ def running_again(adapter: Adapter, error: UserError, run: Callable[[], Trial], 
             continue
         if right is not None and (best is None or right > best[0]):
             where = f"line {edit.function.line(edit.statement)}, {shown(edit.function, edit.statement)}"
-            best = right, Running(changed, where, _corrected(edit, changed), _said(line.error))
+            best = right, Running(changed, where, _corrected(edit, changed), _said(edit, line))
     return None if best is None else best[1]
 
 
@@ -100,5 +101,8 @@ def _corrected(edit: Edit, changed: Written) -> str:
     return shown(changed, next(each for k, (each, _) in enumerate(all_statements(changed.tree)) if k == number))
 
 
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def _said(edit: Edit, line: Raising) -> str:
+    """Which line raises what, and whether it is the one that is corrected."""
+    itself = edit.statement is line.statement
+    who = "this line" if itself else f"because of this line, line {line.function.line(line.statement)}"
+    return f"{who} raises {type(line.error).__name__}: {line.error}"

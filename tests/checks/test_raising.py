@@ -175,3 +175,44 @@ def test_what_there_is_not_or_does_not_fit_is_named(tmp_path: Path, changes: dic
     right = [LOOP.splitlines()[k] for k, line in enumerate(text.splitlines()) if line != LOOP.splitlines()[k]]
     said = [f.right.replace("range(len(dhs) - 1, -1, -1):", "reversed(range(len(dhs))):") for f in report.findings]
     assert sorted(said) == sorted(line.strip() for line in right), report
+
+
+MOVING = """
+import numpy as np
+
+class Net:
+    def __init__(self, W, U, b):
+        self.W, self.U, self.b = W, U, b
+
+    def forward(self, xs):
+        self.xs, self.hs = xs, {-1: np.zeros((4, 2))}
+        for t in range(len(xs)):
+            self.hs[t] = np.tanh(self.W @ xs[t] + self.U @ self.hs[t - 1] + self.b)
+        return [self.hs[t] for t in range(len(xs))]
+
+    def backward(self, dhs):
+        dW, dU, db = np.zeros_like(self.W), np.zeros_like(self.U), np.zeros_like(self.b)
+        later = np.zeros((4, 2))
+        for t in reversed(range(len(dhs))):
+            dz = (dhs[t] + later) * (1 - self.hs[t])
+            dW, dU = dW + dz @ self.xs[t].T, dU + dz @ self.hs[t - 1].T
+            db = db + dz.sum(axis=0, keepdims=True)
+            later = self.U.T @ dz
+        self.learn(dW, dU, db)
+
+    def learn(self, dW, dU, db, rate=0.1):
+        self.W -= rate * dW
+        self.U -= rate * dU
+        self.b -= rate * db
+"""
+
+
+def test_the_line_that_makes_what_does_not_fit_is_named_and_not_the_one_that_raises(tmp_path: Path) -> None:
+    file = tmp_path / "moving.py"
+    file.write_text(MOVING)
+    net = run_path(str(file))["Net"](*arrays(W=(4, 3), U=(4, 4), b=(4, 1)).values())
+    report = check_backward(net.forward, net.backward, ([np.ones((3, 2))] * 4,))
+    assert [finding.right for finding in report.findings] == [
+        "db = db + dz.sum(axis=1, keepdims=True)", "dz = (dhs[t] + later) * (1 - self.hs[t]**2)",
+    ], report  # fmt: skip
+    assert report.findings[0].missing.startswith("because of this line, line 27 raises ValueError"), report

@@ -104,6 +104,46 @@ class Read:
             dh_next = dz @ self.U.T
 """
 
+STEPS = """
+from dataclasses import dataclass
+
+import numpy as np
+
+@dataclass
+class Kept:
+    before: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    both: np.ndarray
+
+class Mixing:
+    def __init__(self, Wk, Wv, bv):
+        self.Wk, self.Wv, self.bv = Wk, Wv, bv
+
+    def run(self, xs):
+        h, self.steps = np.zeros(4), []
+        for x in xs:
+            both = np.concatenate((x, h))
+            k, v = 1 / (1 + np.exp(-(self.Wk @ both))), np.tanh(self.Wv @ both + self.bv)
+            self.steps.append(Kept(h, k, v, both))
+            h = (1 - k) * h + k * v
+        return h
+
+    def back(self, dh):
+        g = {"Wk": np.zeros_like(self.Wk), "Wv": np.zeros_like(self.Wv), "bv": np.zeros_like(self.bv)}
+        for s in reversed(self.steps):
+            dk = dh * (s.v - s.before) * s.k * (1 - s.k)
+            dv = dh * s.k * (1 - s.v**2)
+            dh_prev = dh * (1.0 - s.k)
+            dh_prev += (self.Wv.T @ dv)[3:]
+            dh_prev += (self.Wk.T @ dk)[3:]
+            g["bv"] += dv
+            g["Wv"] += np.outer(dv, s.both)
+            g["Wk"] += np.outer(dk, s.both)
+            dh = dh_prev
+        return g
+"""
+
 
 def report_of(folder: Path, text: str, changes: dict[str, str], weights: Any, *example: Any) -> Report:
     """The report of the one class in a text, with some of it changed."""
@@ -112,7 +152,7 @@ def report_of(folder: Path, text: str, changes: dict[str, str], weights: Any, *e
         text = text.replace(old, new)
     file = folder / "written.py"
     file.write_text(text)
-    kind = next(value for value in run_path(str(file)).values() if isinstance(value, type))
+    kind = [value for value in run_path(str(file)).values() if isinstance(value, type)][-1]
     made = kind(*arrays(**weights).values())
     return check_backward(made.run, made.back, example)
 
@@ -144,4 +184,13 @@ def test_a_path_that_is_left_out_so_that_nothing_arrives_is_named_beside_another
     changes = {"d_out[t] @ self.V.T + dh_next": "dh_next", "(1 - self.hs[t] ** 2) * dh": "(1 - self.hs[t] ** 2 * 2 * dh)"}
     report = report_of(tmp_path, LEFT_OUT, changes, weights, np.ones((4, 3)))
     right = ["dh = dh_next + d_out[t] @ self.V.T", "dz = (dh * (1 - self.hs[t]**2))"]
+    assert [finding.right for finding in report.findings] == right, report
+
+
+def test_what_is_added_to_no_entry_of_a_dict_is_named_beside_the_first_part_of_a_sum(tmp_path: Path) -> None:
+    weights = {"Wk": (4, 7), "Wv": (4, 7), "bv": (4,)}
+    assert report_of(tmp_path, STEPS, {}, weights, np.ones((4, 3))).passed
+    changes = {'            g["Wv"] += np.outer(dv, s.both)\n': "", "dh * (1.0 - s.k)": "dh * 2 * 1.0 - s.k"}
+    report = report_of(tmp_path, STEPS, changes, weights, np.ones((4, 3)))
+    right = ["dh_prev = dh * (1 - s.k)", 'g["Wv"] += np.outer(dv, s.both)']
     assert [finding.right for finding in report.findings] == right, report

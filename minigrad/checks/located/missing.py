@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad.checks.located.edit import Edit
-from minigrad.checks.located.phrases import expressions
+from minigrad.checks.located.phrases import expressions, held
 from minigrad.checks.located.pool import AtHand
 from minigrad.checks.located.rewriting import step_before
 from minigrad.checks.located.state import State
@@ -95,7 +95,8 @@ def _missing_in(search: Search, state: State, function: Written, loop: ast.For, 
     at_hand: AtHand | None = None
     for target, value, sign in _targets(search, function, loop, inside, visit):
         if at_hand is None:  # what only the missing line reads, self.W, is a name like others there
-            known = search.phrases(function, state, visit)
+            counted = {n.id: visit[n.id] for n in ast.walk(loop.target) if isinstance(n, ast.Name) and n.id in visit}
+            known = [*search.phrases(function, state, visit), *held(function, counted)]
             at_hand = AtHand(function, [p._replace(rank=0) if NAME.match(p.text) else p for p in known], [visit], 1)
         here = {values[0].shape for name, (_, values) in at_hand.values.items() if name in stored}
         shapes = [value.shape] if value.size > 1 else sorted(here)
@@ -136,6 +137,14 @@ def _targets(
             continue
         if not array.any():  # nothing was ever put there
             yield name, array, "=" if name in texts and (part or name) not in gradients else "+="
+    entries = [n for n in inside if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
+    filled = {(function.segment(n.value), n.slice.value) for n in entries if isinstance(n.slice, ast.Constant)}
+    for owner in dict.fromkeys(name for name, _ in filled):  # g["W"] beside g["b"], which is added to
+        held = visit.get(owner)
+        for key, value in held.items() if isinstance(held, dict) else ():
+            if key in gradients and (owner, key) not in filled and isinstance(value, np.ndarray) and not value.any():
+                quote = '"' if f'{owner}["' in function.text else "'"
+                yield f"{owner}[{quote}{key}{quote}]", value, "+="
 
 
 def _names_in(text: str) -> set[str]:

@@ -106,7 +106,7 @@ class AtHand:
         if shape not in self.pools:
             here = [(text, rank, values) for text, (rank, values) in self.values.items() if values[0].shape == shape]
             kinds = [_phrases(here, len(self.visits), shape), *_products(here, len(self.visits), shape)]
-            kinds += [*self._stretched(shape), *self._renamed(shape), *self._dots(shape)]
+            kinds += [*self._stretched(shape), *self._renamed(shape), *self._dots(shape), *self._outers(shape)]
             self.pools[shape] = Pool(kinds, shape, len(self.visits))
         return self.pools[shape]
 
@@ -164,6 +164,15 @@ class AtHand:
         if pairs:
             stacks = [np.array([x[1][k] @ y[1][k] for x, y in pairs]) for k in range(len(self.visits))]
             yield _Kind(0.5, stacks, lambda k: style.format(pairs[k][0][0], pairs[k][1][0]))
+
+    def _outers(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
+        """Outer products of two names, where he writes such."""
+        library = next((name for name in ("np", "numpy") if f"{name}.outer(" in self.function.text), None)
+        names = [(text, values) for text, (rank, values) in self.values.items() if rank == 0 and values[0].ndim == 1]
+        pairs = [(x, y) for x, y in itertools.product(names, names) if (x[1][0].size, y[1][0].size) == shape]
+        if pairs and library:
+            stacks = [np.array([np.outer(x[1][k], y[1][k]) for x, y in pairs]) for k in range(len(self.visits))]
+            yield _Kind(0.5, stacks, lambda k: f"{library}.outer({pairs[k][0][0]}, {pairs[k][1][0]})")
 
     def style(self) -> str:
         """How he writes a matrix product."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import difflib
 import itertools
-from collections.abc import Iterator, Mapping
-from types import FrameType, TracebackType
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType, FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.checks import names
 from minigrad.checks.adapter import Adapter
 from minigrad.checks.located.edit import Edit
+from minigrad.checks.located.frontier import written_to
 from minigrad.checks.located.statements import all_statements, moved
 from minigrad.checks.located.written import Written, written
 from minigrad.checks.tracing import reachable
@@ -59,13 +60,28 @@ def raising(adapter: Adapter, error: BaseException | None) -> Raising | None:
     return None
 
 
-def corrections(line: Raising) -> list[Edit]:
-    """What may be tried, the likeliest first."""
+def corrections(line: Raising, functions: Iterable[FunctionType] = ()) -> list[Edit]:
+    """What may be tried, the likeliest first; in the end in the lines of these functions that make what the line reads."""
     found = _named(line) if isinstance(line.error, NameError | AttributeError | KeyError) else _shaped(line)
     places = itertools.chain(_of_other_steps(line), found) if line.wants_a_step else found
     edits = [Edit(line.function, line.statement, [(node, text)], 1.0) for node, text in places]
     different = {line.function.segment(line.statement, edit.places): edit for edit in reversed(edits)}
-    return [*[*reversed(different.values())][:MOST], *(_of_loops_around(line) if line.wants_a_step else ())]
+    around = _of_loops_around(line) if line.wants_a_step else _of_makers(line, functions)
+    return [*[*reversed(different.values())][:MOST], *itertools.islice(around, MOST)]
+
+
+def _of_makers(line: Raising, functions: Iterable[FunctionType]) -> Iterator[Edit]:
+    """The lines that add up the gradients which the line reads: what one of them adds may have the wrong shape."""
+    if not isinstance(line.error, ValueError):
+        return
+    segment = line.function.segment
+    read = {segment(n).rpartition(".")[2] for n in ast.walk(line.statement) if isinstance(n, ast.Name | ast.Attribute)}
+    for function in filter(None, map(written, functions)):
+        for statement, _ in all_statements(function.tree):
+            name = written_to(function, statement) if isinstance(statement, ast.Assign | ast.AugAssign) else ""
+            if name in read and names.is_gradient(name) and statement is not line.statement:
+                maker = Raising(function, statement, line.error, {})
+                yield from (Edit(function, statement, [(node, text)], 1.0) for node, text in _shaped(maker))
 
 
 def _of_loops_around(line: Raising) -> Iterator[Edit]:

@@ -44,6 +44,8 @@ FAILURES = (
 """What the user's code may raise where it is run otherwise than it was meant to be."""
 DEPTH = 4
 BEAM = 3
+BEHIND = 0.6
+"""What it costs beside to correct a line that computes with what is wrong already."""
 BOTH, AT_ONCE = 30, 10
 """So many corrections of a line are tried together with another, and so many at a time."""
 
@@ -283,7 +285,8 @@ class Search:
                 visits, anew = seen[line.statement], line.known == UNKNOWN or line.odd or _is_half(line)
                 zero = line.known == UNKNOWN and not line.made and line.clean > 1  # at the last step: what is wrong, perhaps
                 for early in (line.clean or 1, 1) if zero else (line.clean or 1,):
-                    found += at_places(here, visits, [], known, self.truths, early, True, self.late, anew)
+                    edits = at_places(here, visits, [], known, self.truths, early, True, self.late, anew)
+                    found += edits if line.clean else (edit._replace(cost=edit.cost + BEHIND) for edit in edits)
         return [*found, *everywhere(found)]
 
     def twice(self, state: State, line: Seen, visits: list[Visit]) -> Iterator[list[Edit]]:

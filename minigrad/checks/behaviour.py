@@ -31,11 +31,9 @@ def stage_of_behaviour(
         lambda: answer_of(adapter, plan, trial.problem, lambda kind, name: changed.setdefault(f"{kind} {name}")),
         adapter.backward,
     )
+    gradients = {name: g / trial.rate if name in again.moved else g for name, g in again.gradients.items()}
     agree = all(
-        name in again.gradients
-        and np.array_equal(
-            np.ravel(again.gradients[name] / (trial.rate if name in again.moved else 1)), np.ravel(given), equal_nan=True
-        )
+        name in gradients and np.array_equal(np.ravel(trial.rounded(name, gradients[name])), np.ravel(given), equal_nan=True)
         for name, given in trial.given.items()
     )
     if trial.answer.moved:

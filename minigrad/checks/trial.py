@@ -60,6 +60,14 @@ class Trial(NamedTuple):
         """Whether a gradient is the user's, up to clipping."""
         return equal(self.given[name], clipped(g, self.bound, self.given[name]), rtol)
 
+    def rounded(self, name: str, g: Array) -> Array:
+        """A gradient; the right one if it differs from that by no more than the steps that it was told by are rounded."""
+        right = self.chain.right[name]
+        if name not in self.answer.moved or g.shape != right.shape:
+            return g
+        step = self.problem.rate / self.adapter.shrinking * self.rate
+        return right if np.abs(g - right).max(initial=0.0) <= _rounding(self.problem.values[name], step) else g
+
     @property
     def given(self) -> dict[str, Array]:
         """The user's gradients."""
@@ -118,7 +126,9 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         answer.gradients[name] = answer.gradients[name] / rate
     words = Words(chain, answer.called, {what: name for name, (kind, what) in plan.items() if kind == "upstream"})
     bound = _bound(answer.gradients, chain)
-    return Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, bound, summed)
+    trial = Trial(chain, words, answer, problem, adapter, plan, chain.steps, rate or 1.0, bound, summed)
+    answer.gradients.update({name: trial.rounded(name, answer.gradients[name]) for name in answer.moved})
+    return trial
 
 
 def averaged(trial: Trial) -> Finding:
@@ -199,7 +209,7 @@ def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem,
     slower, faster = (problem._replace(rate=problem.rate * factor) for factor in (2**12, 2**13))
     half, quick = (running(functools.partial(answer_of, adapter, plan, each), adapter.backward) for each in (slower, faster))
     for name in answer.moved:
-        rounding = 8 * float(np.finfo(float).eps) * float(np.abs(problem.values[name]).max(initial=1.0)) / slower.rate
+        rounding = _rounding(problem.values[name], slower.rate)
         other, found = (each.gradients.get(name, np.zeros(0)) for each in (half, quick))
         if not other.shape == found.shape == answer.gradients[name].shape or not np.allclose(other, found, 1e-8, rounding):
             twice = other.shape == found.shape and np.allclose(other, 2 * found, 1e-6, rounding)
@@ -210,6 +220,11 @@ def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem,
     if any(g.shape == other.shape and not np.allclose(g, other, 1e-8, 1e-12) for g, other in returned):
         return problem, answer  # dh_prev is computed from weights that are moved already
     return faster, quick
+
+
+def _rounding(weights: Array, rate: float) -> float:
+    """How well a gradient is known by a step of weights at a rate."""
+    return 8 * float(np.finfo(float).eps) * float(np.abs(weights).max(initial=1.0)) / rate
 
 
 def _refuse_signs(adapter: Adapter, answer: Answer) -> None:
@@ -239,7 +254,9 @@ def _rate(moved: dict[str, Array], right: dict[str, Array], least: int, tried: f
     known = [c for c in known if abs(float(f"{c * tried:.1g}") - c * tried) <= 1e-6 * c * tried] or known
     common = max(known, key=lambda c: sum(abs(c - other) <= 1e-5 * c for other in known), default=None)
     agreeing = sum(abs(common - other) <= 1e-5 * common for other in known) if common is not None else 0
-    as_set = any(c is not None and abs(abs(c) - 1) <= 1e-5 for c in factors)
+    as_set = sum(c is not None and abs(abs(c) - 1) <= 1e-5 for c in factors)
+    if as_set >= max(agreeing, 1):
+        return None  # one weight is moved without it
     if common is not None and abs(float(f"{common * tried:.1g}") - common * tried) <= 1e-6 * common * tried:
         return common
     most = agreeing * 2 >= len(factors) or (agreeing > 1 and not as_set)

@@ -194,3 +194,23 @@ def test_what_is_added_to_no_entry_of_a_dict_is_named_beside_the_first_part_of_a
     report = report_of(tmp_path, STEPS, changes, weights, np.ones((4, 3)))
     right = ["dh_prev = dh * (1 - s.k)", 'g["Wv"] += np.outer(dv, s.both)']
     assert [finding.right for finding in report.findings] == right, report
+
+
+def test_one_weight_that_is_moved_without_the_rate_is_named_beside_another_mistake(tmp_path: Path) -> None:
+    weights = {"F": (4, 7), "I": (4, 7), "b": (4,), "c": (4,)}
+    changes = {"self.b -= rate * df": "self.b -= df", "dnext * (1 - self.i**2)": "dnext * (1 - self.i)"}
+    report = report_of(tmp_path, MOVED, changes, weights, np.ones(3), np.ones(4))
+    right = ["di = dnext * (1 - self.i**2)", "self.b -= rate * df"]
+    assert [finding.right for finding in report.findings] == right, report
+
+
+def test_rows_that_are_picked_at_the_wrong_step_are_named_beside_another_mistake(tmp_path: Path) -> None:
+    weights = {"W": (3, 4), "U": (4, 4), "V": (4, 2), "h": (1, 4)}
+    picked = "d_part = np.zeros_like(self.W); d_part[self.xs[t, :] == 1] = dz; self.dW += d_part"
+    text = LEFT_OUT.replace("self.dW += np.outer(self.xs[t], dz)", picked.replace("; ", "\n            "))
+    ids = np.eye(3)[[0, 2, 1, 2]]
+    assert report_of(tmp_path, text, {}, weights, ids).passed
+    changes = {"self.xs[t, :] == 1": "self.xs[t - 1, :] == 1", "(1 - self.hs[t] ** 2)": "(1 + self.hs[t] ** 2)"}
+    report = report_of(tmp_path, text, changes, weights, ids)
+    right = ["dz = (1 - self.hs[t] ** 2) * dh", "d_part[self.xs[t, :] == 1] = dz"]
+    assert [finding.right for finding in report.findings] == right, report

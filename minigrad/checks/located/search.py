@@ -61,7 +61,7 @@ def gradients_of(trial: Trial) -> dict[str, Array] | None:
         g = answer.gradients.get(name)
         shaped = None if g is None else fitted(g / trial.rate if name in answer.moved else g, trial.chain.right[name].shape)
         if shaped is not None:
-            found[name] = shaped * trial.examples if name in trial.averaged else shaped
+            found[name] = trial.rounded(name, shaped * trial.examples if name in trial.averaged else shaped)
     return found
 
 

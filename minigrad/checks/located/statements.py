@@ -6,7 +6,9 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from minigrad.checks import names
+from minigrad.checks.located.phrases import tight
 from minigrad.checks.located.written import Places, Written
+from minigrad.checks.rates import RATE
 
 INDEX = "index as a vector"
 BRACKETS = "operator precedence"
@@ -50,6 +52,7 @@ def rewritten_statement(function: Written, statement: ast.stmt, block: list[ast.
             yield [(statement, f"{target} -= {value}")], "sign"
         yield from _at_index(function, statement)
         yield from (([(node, other)], OWN) for node, other in _by_itself(function, statement))
+        yield from (([(statement.value, other)], "") for other in _at_the_rate_of_others(function, statement))
         if isinstance(statement.op, ast.Mult):
             yield from (([(statement, f"{target} = {new}")], BRACKETS) for new in _multiplied_inside(function, statement))
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and len(block) > 1:
@@ -82,6 +85,17 @@ def _by_itself(function: Written, statement: ast.AugAssign) -> Iterator[tuple[as
             name = text.rpartition(".")[2]
             if names.stem(name) == moved.rpartition(".")[2] != name:
                 yield from ((node, text) for node in inside)
+
+
+def _at_the_rate_of_others(function: Written, statement: ast.AugAssign) -> Iterator[str]:
+    """What weights are moved by, times the rate that others are moved at: ``rate * db`` beside ``W -= rate * dW``."""
+    named = {function.segment(n) for n in ast.walk(statement.value) if isinstance(n, ast.Name | ast.Attribute)}
+    for other in function.nodes:
+        if isinstance(other, ast.AugAssign) and isinstance(other.value, ast.BinOp) and isinstance(other.value.op, ast.Mult):
+            rate = function.segment(other.value.left)
+            if type(other.op) is type(statement.op) and RATE.match(rate.rpartition(".")[2]) and rate not in named:
+                yield f"{rate} * {tight(function.segment(statement.value))}"
+                return
 
 
 def _multiplied_inside(function: Written, statement: ast.AugAssign) -> Iterator[str]:
@@ -190,10 +204,13 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
                 for call in (part for part in ast.walk(index) if isinstance(part, ast.Call)):
                     whole = [part for part in call.args if isinstance(part, ast.Name)]  # argmax(targets), of all steps
                     yield from (([(n, f"{n.id}[{c}]")], SOFTMAX) for n in whole for c in function.counters)
-                if isinstance(index, ast.Name):
-                    yield from (([(index, f"{index.id} {by} 1")], "a list off by one") for by in ("-", "+"))
-                elif isinstance(index, ast.BinOp):
-                    yield [(index, ast.unparse(index.left))], "a list off by one"
+                read = [part.slice for part in ast.walk(index) if isinstance(part, ast.Subscript)]  # d[ids[t] == 1]
+                counted = [part for each in read for part in (each.elts if isinstance(each, ast.Tuple) else [each])]
+                for at in (index, *(part for part in counted if {n.id for n in ast.walk(part) if isinstance(n, ast.Name)})):
+                    if isinstance(at, ast.Name):
+                        yield from (([(at, f"{at.id} {by} 1")], "a list off by one") for by in ("-", "+"))
+                    elif isinstance(at, ast.BinOp):
+                        yield [(at, ast.unparse(at.left))], "a list off by one"
     if len(targets) == 1 and isinstance(targets[0], ast.Name) and isinstance(statement, ast.AugAssign):
         name = targets[0].id
         yield from (([(targets[0], f"{name}[{counter}]")], "added to every entry") for counter in function.counters)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
 from minigrad.flags import flag
 from minigrad.guard import Array
-from minigrad.reporting import within
+from minigrad.reporting import raising, within
 from minigrad.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -52,17 +54,17 @@ def clip_grad_norm_(
     >>> theta.grad.round(5)
     array([0.6, 0.8])
     """
-    tensors = _with_gradient(parameters, "clip_grad_norm_")
+    given, gradients = _with_gradient(parameters, "clip_grad_norm_")
     max_norm, norm_type = real(max_norm, "clip_grad_norm_: max_norm", 0), real(norm_type, "clip_grad_norm_: norm_type", 0)
     if not norm_type:
         raise ArgumentError("clip_grad_norm_: norm_type: expected a number above 0, got 0")
-    total = _norm(list(tensors.values()), norm_type)
+    total = _norm(gradients, norm_type)
     if flag(error_if_nonfinite, "clip_grad_norm_: error_if_nonfinite") and not math.isfinite(total):
-        raise _not_finite("clip_grad_norm_", tensors)
+        raise _not_finite("clip_grad_norm_", given)
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:
         calm = {"invalid": "ignore"}  # 0 · ∞ in a gradient that was allowed not to be finite
-        set_all_items([(g, ..., within(calm, np.multiply, g, factor)) for g in tensors.values()])
+        set_all_items([(g, ..., within(calm, np.multiply, g, factor)) for g in gradients])
     return total
 
 
@@ -80,15 +82,15 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> theta.grad
     array([ 2., -1.])
     """
-    tensors = _with_gradient(parameters, "clip_grad_value_")
+    given, gradients = _with_gradient(parameters, "clip_grad_value_")
     clip_value = real(clip_value, "clip_grad_value_: clip_value", 0)
-    if not all(np.isfinite(g).all() for g in tensors.values()):
-        raise _not_finite("clip_grad_value_", tensors)
-    set_all_items([(g, ..., np.clip(g, -clip_value, clip_value)) for g in tensors.values()])
+    if not all(np.isfinite(g).all() for g in gradients):
+        raise _not_finite("clip_grad_value_", given)
+    set_all_items([(g, ..., np.clip(g, -clip_value, clip_value)) for g in gradients])
 
 
-def _with_gradient(parameters: Tensor | Iterable[Tensor], where: str) -> dict[str, Array]:
-    """The gradients there are, by the name or the number of their parameter."""
+def _with_gradient(parameters: Tensor | Iterable[Tensor], where: str) -> tuple[list[Tensor], list[Array]]:
+    """All tensors, and the gradients there are."""
     expected = "a tensor, or a list of them such as model.parameters()"
     tensors = [parameters] if isinstance(parameters, Tensor) else several(parameters, where, expected)
     if not tensors:
@@ -96,15 +98,20 @@ def _with_gradient(parameters: Tensor | Iterable[Tensor], where: str) -> dict[st
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DTypeError(f"{where}: expected {expected}, got {tensor!r:.60} in it")
-    return {
-        f"{number}" if tensor.name is None else f"{number} ({tensor.name})": tensor.grad
-        for number, tensor in enumerate(tensors)
-        if tensor.grad is not None
-    }
+    return tensors, [g for tensor in tensors if (g := tensor.grad) is not None]
+
+
+SAFE: Final = 1e-20, 1e30
+"""Between these no square of a number that counts in their sum has underflowed, and none has overflowed."""
 
 
 def _norm(gradients: Sequence[Array], p: float) -> float:
-    """(Σ |g|^p)^(1/p), with the largest |g| taken out first so that no power overflows."""
+    """(Σ |g|^p)^(1/p), with the largest |g| taken out first so that no power overflows, where a sum of squares is not safe."""
+    if p == 2 and {g.dtype.char for g in gradients} <= {"f", "d"}:
+        with suppress(FloatingPointError):
+            squares = raising(_squares, gradients)
+            if SAFE[0] < squares < SAFE[1]:
+                return math.sqrt(squares)
     peak = float(np.max([np.abs(g).max(initial=0) for g in gradients], initial=0))
     if p == math.inf or peak == 0 or not math.isfinite(peak):
         return peak
@@ -112,8 +119,14 @@ def _norm(gradients: Sequence[Array], p: float) -> float:
     return peak * float(powers ** (1 / p))
 
 
-def _not_finite(where: str, gradients: Mapping[str, Array]) -> NonFiniteGradientError:
-    spoilt = {name: g for name, g in gradients.items() if not np.isfinite(g).all()}
+def _squares(gradients: Sequence[Array]) -> float:
+    return math.fsum([float(row.dot(row)) for row in map(np.ravel, gradients)])
+
+
+def _not_finite(where: str, tensors: Sequence[Tensor]) -> NonFiniteGradientError:
+    names = [f"{number}" if tensor.name is None else f"{number} ({tensor.name})" for number, tensor in enumerate(tensors)]
+    gradients = {name: tensor.grad for name, tensor in zip(names, tensors, strict=True)}
+    spoilt = {name: g for name, g in gradients.items() if g is not None and not np.isfinite(g).all()}
     listed = ", ".join(
         f"{name} ({np.count_nonzero(~np.isfinite(g))} of {g.size} entries NaN or infinite)" for name, g in spoilt.items()
     )

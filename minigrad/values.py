@@ -13,6 +13,7 @@ from minigrad.errors import ConversionError, DTypeError, MutationError, ShapeErr
 from minigrad.graph import Node, Operation
 from minigrad.guard import Array, GuardedArray, entering, refuse_if_needed
 from minigrad.scope import end_trace, reading
+from minigrad.turned import about_to_write
 
 __all__ = ["Values", "numbers_of"]
 
@@ -128,6 +129,13 @@ class Values:
         """
         node, data = self._node, self._array
         return data if data.base is None or (node is not None and not node.is_leaf) else data.copy()
+
+    def _unlocked(self) -> Array:
+        """The array itself, to write to it at once. Raises MutationError if it must not change."""
+        end_trace("writing to data")
+        about_to_write()
+        self._allow_write()
+        return self._array
 
     def _allow_write(self) -> None:
         """Raise MutationError if the array must not change: an operation needs it, or it is not this tensor's alone."""

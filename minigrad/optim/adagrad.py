@@ -41,6 +41,7 @@ class Adagrad(Optimizer):
         "eps": at_least_zero,
         "maximize": switch,
     }
+    entrywise = True
     remembers = ("sum",)
     squares = ("sum",)
 

@@ -54,6 +54,7 @@ class Adam(Optimizer):
         "amsgrad": switch,
         "maximize": switch,
     }
+    entrywise = True
     remembers = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     squares = ("exp_avg_sq", "max_exp_avg_sq")
 
@@ -107,6 +108,8 @@ class AdamW(Adam):
     >>> theta.numpy()
     array([ 0.899, -1.898])
     """
+
+    entrywise = True
 
     def __init__(
         self,

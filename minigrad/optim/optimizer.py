@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from typing_extensions import override
@@ -13,9 +13,10 @@ from typing_extensions import override
 from minigrad.arguments import several
 from minigrad.atomic import set_all_items
 from minigrad.errors import ArgumentError, DTypeError, NonFiniteGradientError
-from minigrad.guard import Array, GuardedArray
+from minigrad.guard import Array
 from minigrad.module import is_parameter
 from minigrad.optim.options import MOST, Check, Described, at_least_zero, named_arrays, switch
+from minigrad.optim.together import Change, alike, joined, parted
 from minigrad.tensor import Tensor, forget_gradients
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Optimizer(ABC):
 
     remembers: ClassVar[tuple[str, ...]] = ()
     """What is kept of every parameter, besides the number of its updates; with some options only a part of it."""
+
+    entrywise: ClassVar[bool] = False
+    """Whether ``_update`` changes each entry by itself, whichever stand beside it; then small parameters are updated as one. A
+    class says so for itself: one that is derived from it may look at whole parameters."""
 
     squares: ClassVar[tuple[str, ...]] = ()
     """What of it is never negative."""
@@ -134,8 +139,9 @@ class Optimizer(ABC):
 
     def zero_grad(self) -> None:
         """Forget the gradients collected so far (each ``grad`` becomes None)."""
-        self._forgot = bool([parameter for parameter in self.parameters if parameter.grad is not None])
-        forget_gradients(self.parameters)
+        parameters = self.parameters
+        self._forgot = bool([parameter for parameter in parameters if parameter.grad is not None])
+        forget_gradients(parameters)
 
     def step(self, *, error_if_nonfinite: bool = False) -> None:
         """Update every parameter that has a gradient: all of them, or, after any error and after Ctrl-C, none.
@@ -150,21 +156,25 @@ class Optimizer(ABC):
             MutationError: a recorded operation still needs a parameter's values; call ``backward`` first.
             NonFiniteGradientError: numbers that are not finite, if that is refused; the parameters are named.
         """
-        states = list(self._states)
-        moved: list[tuple[Any, Any, Any]] = []
-        spoilt: list[str] = []
+        changes: list[Change] = []
         for number, (parameter, group) in enumerate(self._trained()):
             g = parameter.grad
-            if g is None or not parameter.requires_grad:
-                continue
-            kept = cast(GuardedArray, parameter.data).unlocked()
-            theta = kept.copy()
-            states[number] = {name: value.copy() for name, value in self._states[number].items()}
-            states[number]["step"] = np.asarray(states[number].get("step", 0) + 1)
-            self._update(theta, -g if group["maximize"] else g, states[number], group)
-            moved.append((kept, ..., theta))
-            if error_if_nonfinite and not (np.isfinite(g).all() and np.isfinite(theta).all()):
-                spoilt.append(f"{number}" if parameter.name is None else f"{number} ({parameter.name})")
+            if g is not None and parameter.requires_grad:
+                changes.append(Change(number, parameter._unlocked(), g, group, self._states[number]))
+        states = list(self._states)
+        moved: list[tuple[Any, Any, Any]] = []
+        spoilt: list[int] = []
+        alone = [[change] for change in changes]
+        for batch in alike(changes) if vars(type(self)).get("entrywise") else alone:
+            theta, g, state = joined(batch)
+            group = batch[0].group
+            state["step"] = np.asarray(state.get("step", 0) + 1)
+            self._update(theta, -g if group["maximize"] else g, state, group)
+            for change, new, remembered in parted(batch, theta, state):
+                states[change.number] = remembered
+                moved.append((change.array, ..., new))
+                if error_if_nonfinite and not (np.isfinite(change.g).all() and np.isfinite(new).all()):
+                    spoilt.append(change.number)
         if self._forgot and not moved:
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient since zero_grad(), and none was changed; call "
@@ -174,13 +184,18 @@ class Optimizer(ABC):
         if spoilt:
             raise NonFiniteGradientError(
                 f"{type(self).__name__}.step: it would have made these parameters NaN or infinite, and was not done: "
-                f"{', '.join(spoilt)}. Lower the learning rate, which is {_rates(self.param_groups)}, or clip the gradients"
+                f"{', '.join(map(self._called, sorted(spoilt)))}. Lower the learning rate, which is "
+                f"{_rates(self.param_groups)}, or clip the gradients"
             )
         set_all_items([*moved, (self._states, slice(None), states)])
 
     @abstractmethod
     def _update(self, theta: Array, g: Array, state: State, group: Group) -> None:
         """Change ``theta`` and ``state`` in place with the options in ``group``; ``g`` must stay as it is."""
+
+    def _called(self, number: int) -> str:
+        name = self.parameters[number].name
+        return f"{number}" if name is None else f"{number} ({name})"
 
     def _trained(self) -> Iterator[tuple[Tensor, Group]]:
         return ((parameter, group) for group in self.param_groups for parameter in group["params"])

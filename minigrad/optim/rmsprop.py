@@ -45,6 +45,7 @@ class RMSprop(Optimizer):
         "centered": switch,
         "maximize": switch,
     }
+    entrywise = True
     remembers = ("square_avg", "grad_avg", "momentum_buffer")
     squares = ("square_avg",)
 

@@ -43,6 +43,7 @@ class SGD(Optimizer):
         "nesterov": switch,
         "maximize": switch,
     }
+    entrywise = True
     remembers = ("momentum_buffer",)
 
     def __init__(

@@ -543,21 +543,27 @@ MUTANTS = [
     ),
     *rows(
         "optim/optimizer",
-        ("step: parameters are moved one by one", "class Optimizer", "theta = kept.copy()", "theta = kept"),
-        (
-            "step: what is remembered changes before all is computed",
-            "class Optimizer",
-            "{name: value.copy() for name, value in self._states[number].items()}",
-            "self._states[number]",
-        ),
         ("step: NaN passes", "class Optimizer", "        if spoilt:\n", "        if False:\n"),
         (
             "groups: the options of the first count for all",
             "class Optimizer",
-            "states[number], group)",
-            "states[number], self.param_groups[0])",
+            "state, group)",
+            "state, self.param_groups[0])",
         ),
         ("groups: the same parameter in two", "class Optimizer", "(id(parameter) in known for", "(False for"),
+    ),
+    *rows(
+        "optim/together",
+        ("step: parameters are moved one by one", "def joined", "return array.copy(), g,", "return array, g,"),
+        (
+            "step: what is remembered changes before all is computed",
+            "def joined",
+            "{name: value.copy() for name, value in state.items()}",
+            "state",
+        ),
+        ("step: parameters of several groups are moved as one", "def alike", "(id(group), array.dtype", "(array.dtype"),
+        ("step: all have been moved equally often", "def alike", 'int(state.get("step", 0)), *state', "*state"),
+        ("step: an entry gets its neighbour's move", "def parted", "        begin = end\n", "        begin = end - 1\n"),
     ),
     *rows(
         "optim/adagrad",
@@ -604,9 +610,10 @@ MUTANTS = [
         (
             "clip_grad_norm_: each gradient by itself",
             "def clip_grad_norm_",
-            "total = _norm(list(tensors.values()), norm_type)",
-            "total = max((_norm([g], norm_type) for g in tensors.values()), default=0.0)",
+            "total = _norm(gradients, norm_type)",
+            "total = max((_norm([g], norm_type) for g in gradients), default=0.0)",
         ),
+        ("clip_grad_norm_: squares may underflow", "def _norm", "if SAFE[0] < squares < SAFE[1]:", "if squares:"),
         ("clip_grad_norm_: gradients grow", "def clip_grad_norm_", "if not factor >= 1:", "if True:"),
         (
             "clip_grad_norm_: NaN passes",

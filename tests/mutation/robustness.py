@@ -49,8 +49,8 @@ MUTANTS = [
         (
             "an interrupt can divide clipping",
             "def clip_grad_norm_",
-            "set_all_items([(g, ..., within(calm, np.multiply, g, factor)) for g in tensors.values()])",
-            "set_all_items((g, ..., within(calm, np.multiply, g, factor)) for g in tensors.values())",
+            "set_all_items([(g, ..., within(calm, np.multiply, g, factor)) for g in gradients])",
+            "set_all_items((g, ..., within(calm, np.multiply, g, factor)) for g in gradients)",
         ),
     ),
     *rows(

@@ -112,6 +112,57 @@ def test_float32_parameters_stay_float32_with_all_that_is_remembered(make: Any) 
     assert all(value.dtype == np.float32 for value in remembered.values())
 
 
+def several_kinds(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Groups with parameters of several shapes and two dtypes, small ones and a large one, one that is no row by row array."""
+    shapes: list[tuple[int, ...]] = [(3, 4), (), (5,), (0, 2), (70, 60), (2, 2)]
+    first = [Parameter(rng.standard_normal(shape), dtype) for dtype in (np.float64, np.float32) for shape in shapes]
+    first[0].data = np.asfortranarray(first[0].numpy())
+    others = [Parameter(rng.standard_normal(3)), Parameter(rng.standard_normal((2, 3)))]
+    return [{"params": first}, {"params": others, "lr": 0.3}]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda p: SGD(p, momentum=0.9, nesterov=True), lambda p: Adagrad(p, lr_decay=0.1), lambda p: Adam(p, amsgrad=True),
+        lambda p: AdamW(p, maximize=True), lambda p: RMSprop(p, centered=True, momentum=0.9),
+    ],
+)  # fmt: skip
+def test_small_parameters_are_updated_together_as_each_would_be_alone(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained() -> list[dict[str, Any]]:
+        rng = np.random.default_rng(0)
+        optimizer = kind(several_kinds(rng))
+        for update in range(4):
+            for number, parameter in enumerate(optimizer.parameters):
+                g = rng.standard_normal(parameter.shape)
+                parameter.grad = None if (number + update) % 4 == 0 else g
+            optimizer.step()
+        named = {f"{number}": parameter.numpy() for number, parameter in enumerate(optimizer.parameters)}
+        return [named, optimizer.state_dict()]
+
+    together = trained()
+    for optimiser in (SGD, Adagrad, Adam, AdamW, RMSprop):
+        monkeypatch.setattr(optimiser, "entrywise", False)
+    for found, alone in zip(together, trained(), strict=True):
+        assert list(found) == list(alone)
+        for name in found:
+            np.testing.assert_array_equal(found[name], alone[name])
+
+
+def test_a_class_derived_from_an_optimiser_sees_each_parameter_by_itself() -> None:
+    class Normalised(Adam):
+        """Each parameter moves by the same length."""
+
+        def _update(self, theta: Any, g: Any, state: Any, group: Any) -> None:
+            theta -= group["lr"] * g / np.linalg.norm(g)
+
+    first, second = Parameter([0.0, 0.0]), Parameter([0.0])
+    optimizer = Normalised([first, second], lr=1.0)
+    first.grad, second.grad = np.array([3.0, 4.0]), np.array([0.5])
+    optimizer.step()
+    np.testing.assert_allclose([*first.numpy(), *second.numpy()], [-0.6, -0.8, -1.0])
+
+
 def test_updates_change_the_parameters_in_place_and_leave_gradients_alone() -> None:
     tensors = parameters()
     seen = [tensor.data for tensor in tensors]
@@ -556,6 +607,12 @@ def test_a_norm_whose_square_would_overflow_is_still_exact(dtype: Any, huge: flo
     theta.grad = np.array([3 * huge, 4 * huge], dtype)
     assert clip_grad_norm_(theta, 1.0) == pytest.approx(5 * huge, rel=1e-6)
     np.testing.assert_allclose(theta.grad, [0.6, 0.8], rtol=1e-6)
+
+
+def test_a_norm_whose_squares_are_hardly_numbers_is_still_exact() -> None:
+    theta = Parameter(np.zeros(2, np.float32))
+    theta.grad = np.array([3e-23, 4e-23], np.float32)
+    assert clip_grad_norm_(theta, 1.0) == pytest.approx(5e-23, rel=1e-6, abs=0)
 
 
 def test_a_norm_beyond_all_numbers_is_reported_though_every_gradient_is_finite() -> None:

@@ -656,7 +656,7 @@ MUTANTS = [
             "and all(itertools.starmap(HAS_NONE, self._absent))",
             "",
         ),
-        ("loops: the closure is not read", "class Assumptions", "map(CONTENTS, self._cells)", "()"),
+        ("loops: the closure is not read", "class Assumptions", ' + [(cell, "cell_contents") for cell in code.cells]', ""),
         (
             "loops: methods of tensors may be exchanged",
             "class Assumptions",

@@ -13,10 +13,11 @@ from __future__ import annotations
 import builtins
 import itertools
 from abc import get_cache_token
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from operator import attrgetter, call, is_, itemgetter
 from types import BuiltinFunctionType, CellType, FunctionType, GetSetDescriptorType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -52,8 +53,7 @@ SHOWING: Final = {"__repr__": {"repr", "str", "ascii"}, "__str__": {"repr", "str
 CALLED: Final = SHOWING | {name: {"type", "__class__"} for name in ("__init__", "__new__", "__init_subclass__")}
 """Those and, of the object, others: it is there already, so none is made where the code does not ask for its class."""
 
-PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__")
-CONTENTS: Final = attrgetter("cell_contents")
+PARTS: Final = "__code__", "__defaults__", "__kwdefaults__"
 BASES: Final = attrgetter("__mro__")
 HAS_NONE: Final = type(vars(builtins).keys()).isdisjoint
 
@@ -80,8 +80,7 @@ class Assumptions:
     """
 
     __slots__ = (
-        "_absent", "_cells", "_classes", "_derived", "_dicts", "_functions", "_kind", "_kinds", "_names", "_of_classes",
-        "_pick", "_spaces", "_then",
+        "_absent", "_are_same", "_classes", "_derived", "_dicts", "_kind", "_kinds", "_names", "_of_classes", "_then",
     )  # fmt: skip
 
     def __init__(self, owner: Any, methods: Iterable[str]) -> None:
@@ -89,24 +88,20 @@ class Assumptions:
         self._kind, self._kinds, modules = type(owner), list(map(vars, code.kinds)), list(map(vars, code.modules))
         self._derived = [kind for kind in (Parameter, *code.kinds) if kind not in self._kind.__mro__[1:]]
         self._classes = _looked_up([(names, code.attributes) for names in (*self._kinds, ELSEWHERE)])
-        self._pick = _picker(code.attributes.intersection(vars(owner)))
         self._dicts = code.dicts
         """Where no name may come or go, beside the attributes of the object and its classes."""
         read = [*[(names, code.attributes) for names in modules], *[(names, set(names)) for names in code.dicts]]
-        self._spaces = _looked_up([*read, *code.spaces.values()])
+        looked_at = [(vars(owner), code.attributes), *read, *code.spaces.values()]
+        kept = [(function, *PARTS) for function in code.functions] + [(cell, "cell_contents") for cell in code.cells]
         spaces = [*code.spaces.values(), *[(vars(module), code.attributes) for module in code.own_modules]]
         self._absent = [(names.keys(), absent) for names, read in spaces if (absent := read.difference(names))]
         """The globals that are not there, since they are built in, and the attributes that modules of users do not have."""
-        self._functions, self._cells = list(code.functions), code.cells
-        self._names, self._then = self._names_now(owner), list(self._now(owner))
+        self._names = self._names_now(owner)
+        self._then, self._are_same = _looked_at(looked_at, kept)
         self._of_classes = self._of_classes_now()
 
     def _names_now(self, owner: Any) -> list[Any]:
         return [get_cache_token(), list(vars(owner)), *map(list, self._dicts)]
-
-    def _now(self, owner: Any) -> Iterator[Any]:
-        found = [self._pick(vars(owner)), *itertools.starmap(call, self._spaces), *map(PARTS, self._functions)]
-        return itertools.chain(itertools.chain.from_iterable(found), map(CONTENTS, self._cells))
 
     def _of_classes_now(self) -> tuple[list[Any], list[Any]]:
         """What is compared as it is, or by its own rules, and what by identity."""
@@ -119,7 +114,7 @@ class Assumptions:
             return (
                 type(owner) is self._kind
                 and self._names_now(owner) == self._names
-                and all(map(is_, self._now(owner), self._then))
+                and self._are_same(vars(owner), *self._then)
                 and all(itertools.starmap(HAS_NONE, self._absent))
                 and self._classes_hold()
             )
@@ -129,6 +124,35 @@ class Assumptions:
     def _classes_hold(self) -> bool:
         names, values = self._of_classes_now()
         return names == self._of_classes[0] and all(map(is_, values, self._of_classes[1]))
+
+
+Space: TypeAlias = Mapping[str, Any]
+Same: TypeAlias = Callable[..., bool]
+
+
+def _looked_at(spaces: Sequence[tuple[Space, set[str]]], kept: Sequence[tuple[Any, ...]]) -> tuple[list[Any], Same]:
+    """What some names lead to, in namespaces and as attributes of objects; and a function that tells whether it is the same.
+
+    It is handed the first namespace, which may be another each time, and what was found.
+    """
+    names = [sorted(read.intersection(space)) for space, read in spaces]
+    paths = [f"place{k}[{name!r}]" for k, read in enumerate(names) for name in read]
+    paths += [f"place{k}.{name}" for k, (_, *parts) in enumerate(kept, len(spaces)) for name in parts]
+    found = [space[name] for (space, _), read in zip(spaces, names, strict=True) for name in read]
+    found += [getattr(holder, name) for holder, *parts in kept for name in parts]
+    (own, *others) = [f"place{k}" for k in range(len(spaces) + len(kept))]
+    places = [*[space for space, _ in spaces[1:]], *[holder for holder, *_ in kept]]
+    return found, _comparing(own, tuple(others), tuple(paths))(*places)
+
+
+@cache
+def _comparing(own: str, others: tuple[str, ...], paths: tuple[str, ...]) -> Callable[..., Same]:
+    """What makes that function, for code of this kind: Python compares names that are written down in a third of the time."""
+    same = [f"{path} is was{k}" for k, path in enumerate(paths)]
+    was = [f"was{k}" for k in range(len(paths))]
+    compared = f"lambda {', '.join([own, *was])}: {' and '.join(same) or True}"
+    made: Callable[..., Same] = eval(f"lambda {', '.join(others)}: {compared}")
+    return made
 
 
 def _looked_up(spaces: Iterable[tuple[Mapping[str, Any], set[str]]]) -> list[tuple[Callable[[Any], Any], Mapping[str, Any]]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad.atomic import set_all
 from minigrad.errors import DTypeError, GraphError, ShapeError
-from minigrad.gradients import MADE, ArrayAccumulator, Cut, Gathered, Piece, added_up, own
+from minigrad.gradients import MADE, WAITING, ArrayAccumulator, Cut, Gathered, Piece, added_up, own
 from minigrad.graph import INPUTS, Gradient, Node, Operation, cycle, sweep
 from minigrad.guard import Array
 from minigrad.locks import lock
@@ -39,7 +39,8 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
     """
     sums = ArrayAccumulator()
     totals, owned, send, array = sums.totals, sums.owned, sums.send, np.ndarray
-    waiting, leaves = dict[int, Node](), list[Node]()  # a leaf sends nothing on: nobody waits for it but who wants to see it
+    waiting: dict[int, Node] = {}
+    leaves: list[Node] = []  # a leaf sends nothing on: nobody waits for it but who wants to see it
     newest_first: list[int] = []
     latest = 0  # the last that was sent something for the first time: nearly always the next, and in no heap yet
     found: dict[Node, Gradient] = {}
@@ -94,7 +95,10 @@ def sweep_arrays(output: Node, gradient: Any) -> tuple[dict[Node, Gradient], lis
             elif type(total) is Cut and type(contribution) is Piece and total.axis == contribution.span[0]:
                 total.put(contribution)
                 continue
-            if type(contribution) is not array or contribution.shape != source.shape or contribution.dtype is not source.dtype:
+            kind = type(contribution)
+            if kind is not array and total is None and kind in WAITING:
+                totals[serial] = contribution
+            elif kind is not array or contribution.shape != source.shape or contribution.dtype is not source.dtype:
                 send(source, contribution)
             elif total is None:
                 totals[serial] = contribution

@@ -205,7 +205,9 @@ class Gathered:
         return result if result.dtype == node.dtype else result.astype(node.dtype)
 
 
-DEFERRED = (OuterProduct, Piece, Cut, Partial, OfResult)
+WAITING = (OuterProduct, Cut, Partial, OfResult)
+"""What is added up when all is there. A part along an axis, too, but with others that have a place beside it."""
+DEFERRED = (*WAITING, Piece)
 MADE = (OuterProduct, Cut)
 """Those of which the sum is an array that is made when it is taken."""
 MOST_ROWS = 64

@@ -58,7 +58,7 @@ class CrossEntropy(Operation):
         residual, *_ = saved
         if g.shape != ():
             return (residual * g[..., None],)
-        return (residual if not isinstance(g, Tensor) and g == 1 else residual * g,)
+        return (residual if not isinstance(g, Tensor) and g.item() == 1 else residual * g,)
 
 
 def cross_entropy(

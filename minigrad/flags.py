@@ -33,6 +33,6 @@ def switch(value: Any, what: str) -> bool:
     Traceback (most recent call last):
     minigrad.errors.ArgumentError: lstm: output_tanh: expected True or False, got 'no'
     """
-    if not isinstance(value, bool | np.bool_):
+    if not isinstance(value, (bool, np.bool_)):
         raise ArgumentError(f"{what}: expected True or False, got {value!r:.60}")
     return bool(value)

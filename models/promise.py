@@ -173,4 +173,4 @@ def kind_of(state: Any) -> type | None:
     """What tells states that have the same parts from each other; None where that is more than their class."""
     if isinstance(state, Tensor):
         return Tensor
-    return type(state) if isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state) else None
+    return type(state) if isinstance(state, tuple) and not [part for part in state if not isinstance(part, Tensor)] else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ class Recurrence:
             read = valid[:: times.step]
             own = read.cumsum(axis=0) - read  # steps before this one
             self.ends = (read & (own > 0) & (own % window == 0))[:: times.step]
+        self.handed: tuple[Any, ...] = ()
+        """The parts of the initial state, until a step has been traced that was handed them."""
         self.advance: Callable[[Any, Any], Any] = cell.recur if hoisted else cell.step
         self.names: Sequence[str] = getattr(cell, "state_names", ())
 
@@ -132,45 +135,43 @@ class Recurrence:
 
     def compiled(self, state: Any) -> tuple[Tensor, Any]:
         """The outputs of all steps, stacked, and the final state. Raises CannotCompile where it has to be run step by step."""
-        inputs, cuts, masks = self.inputs, [], []
-        if self.valid is not None:
-            masks = [Tensor(self.valid[:, :, None])]
-        if self.ends is not None:
-            cuts = [Tensor(self.ends[:, :, None])]
-        streams = list(map(tensor_of, parts_of(inputs)))
-        given = parts_of(state)
+        streams, self.handed = list(map(tensor_of, parts_of(self.inputs))), parts_of(state)
         try:
-            carry = list(map(tensor_of, given))
+            carry = list(map(tensor_of, self.handed))
         except MinigradError as error:
             raise CannotCompile(f"its initial state is no state: {error}") from None
-
-        def flat(parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-            nonlocal given
-            x = with_parts(inputs, rows[: len(streams)])
-            mask = rows[-1] if masks else None
-            if cuts:
-                parts = [cut_where(fitting(rows[-2], part), part) for part in parts]
-            old = with_parts(state, parts)
-            handed, given = given, ()  # the last step, which is traced too, is handed what the one before has made
-            new, y = without_effects(self.cell, ADVANCING, self._traced, x, old, mask, handed, carry=handed)
-            if not pytree.alike(new, state):
-                raise CannotCompile("its state changes its structure")
-            return parts_of(new), [y]
-
-        names = [None if self.hoisted else "x"] * len(streams) + [WINDOWS] * len(cuts) + [MASK] * len(masks)
+        names: list[str | None] = [None if self.hoisted else "x"] * len(streams)
+        for name, rows in ((WINDOWS, self.ends), (MASK, self.valid)):
+            if rows is not None:
+                streams.append(Tensor(rows[:, :, None]))
+                names.append(name)
         method, known = "recur" if self.hoisted else "step", known_of(self.cell)
         final, (hs,) = execute(
-            flat,
+            partial(self._flat, state),
             carry,
-            [*streams, *cuts, *masks],
+            streams,
             self.times,
             names,
             what=f"unroll {self.label}",
-            key=(known.token, method, len(cuts), len(masks)),
+            key=(known.token, method, self.ends is None, self.valid is None),
             window=self.window if self.window < len(self.times) and self.ends is None else None,
-            memory=memory_of(self.cell, known, method, state, inputs),
+            memory=memory_of(self.cell, known, method, state, self.inputs),
         )
         return hs, with_parts(state, final)
+
+    def _flat(self, state: Any, parts: list[Tensor], rows: list[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """A step from parts of a state like the one given, and rows of what it reads, of the windows' ends and of the mask."""
+        rows = list(rows)
+        mask = None if self.valid is None else rows.pop()
+        if self.ends is not None:
+            ends = rows.pop()
+            parts = [cut_where(fitting(ends, part), part) for part in parts]
+        x, old = with_parts(self.inputs, rows), with_parts(state, parts)
+        handed, self.handed = self.handed, ()  # the last step, which is traced too, is handed what the one before has made
+        new, y = without_effects(self.cell, ADVANCING, self._traced, x, old, mask, handed, carry=handed)
+        if not pytree.alike(new, state):
+            raise CannotCompile("its state changes its structure")
+        return parts_of(new), [y]
 
 
 def _is_same(a: Any, b: Any) -> bool:

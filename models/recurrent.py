@@ -115,11 +115,13 @@ class Cell(Module, ABC, Generic[State]):
 
         Raise ArgumentError if its parts do not say which is which, as a plain tuple's do not, where the cell's have names.
         """
-        if isinstance(state, Tensor) and state._array.shape == (batch, self.hidden_size) and len(self.state_names) == 1:
+        shape, is_named = (batch, self.hidden_size), getattr(state, "_fields", None) == self.state_names
+        known: Any = (state,) if isinstance(state, Tensor) else state if is_named else ()
+        if [x._array.shape for x in known if isinstance(x, Tensor)] == [shape] * len(self.state_names):
             return
-        if len(self.state_names) > 1 and getattr(state, "_fields", None) != self.state_names:
+        if len(self.state_names) > 1 and not is_named:
             self._refuse_without_names(state)
-        parts, shape = parts_of(state), (batch, self.hidden_size)
+        parts = parts_of(state)
         if len(parts) != len(self.state_names):
             raise ShapeError(f"{self._here()}: the state must be ({', '.join(self.state_names)}), got {len(parts)} parts")
         for name, part in zip(self.state_names, parts, strict=True):
@@ -145,7 +147,7 @@ class Cell(Module, ABC, Generic[State]):
         return str(Place(current_place().time, (self.label,)))
 
     def _zeros(self, batch: int, name: str) -> Tensor:
-        if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 0:
+        if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 0:
             raise ArgumentError(f"{self.label}.initial_state: batch must be an integer ≥ 0, got {batch!r}")
         for like in vars(self).values():
             if isinstance(like, Parameter):

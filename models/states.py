@@ -24,7 +24,7 @@ def parts_of(state: Any) -> tuple[Any, ...]:
     """The tensors a state is made of: itself, or those in a tuple, a list or a dict (see `minigrad.pytree`)."""
     if isinstance(state, Tensor):
         return (state,)
-    if isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state):
+    if isinstance(state, tuple) and not [part for part in state if not isinstance(part, Tensor)]:
         return tuple(state)
     return tuple(pytree.ends(state))
 
@@ -34,7 +34,7 @@ def with_parts(state: Any, parts: Iterable[Any]) -> Any:
     if isinstance(state, Tensor):
         (part,) = parts
         return part
-    if hasattr(state, "_fields") and all(isinstance(part, Tensor) for part in state):
+    if hasattr(state, "_fields") and not [part for part in state if not isinstance(part, Tensor)]:
         return type(state)(*parts)
     return pytree.rebuilt(state, list(parts))
 

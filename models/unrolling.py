@@ -93,8 +93,9 @@ def unroll(
     np.False_
     """
     label = f"unroll {label_of(checked_cell('unroll', cell))}"
-    switch(reverse, f"{label}: reverse")
-    if switch(hoist, f"{label}: hoist") and not (hasattr(cell, "project") and hasattr(cell, "recur")):
+    if reverse is not False:
+        switch(reverse, f"{label}: reverse")
+    if hoist is not False and switch(hoist, f"{label}: hoist") and not (hasattr(cell, "project") and hasattr(cell, "recur")):
         raise ArgumentError(f"{label}: hoist=True needs a cell with project(x) and recur(wx, state)")
     xs = checked_inputs(label, cell, xs)
     T, B = xs._array.shape[:2]
@@ -217,7 +218,7 @@ def checked_cell(where: str, cell: Any) -> Any:
 
 def checked_inputs(where: str, cell: Any, xs: Tensor | npt.ArrayLike) -> Tensor:
     """``xs`` as a Tensor (T, B, D) that fits the cell; ShapeError otherwise."""
-    if isinstance(xs, list | tuple) and len({shape_of(x)[:1] for x in xs}) > 1:
+    if isinstance(xs, (list, tuple)) and len({shape_of(x)[:1] for x in xs}) > 1:
         raise ShapeError(f"{where}: xs are sequences of different lengths; xs, lengths = padded(xs) makes what can be passed")
     if not isinstance(xs, Tensor):
         is_plain = type(xs) is np.ndarray and xs.dtype.kind in "fi"

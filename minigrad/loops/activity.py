@@ -10,6 +10,7 @@ old state is not selected by any.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -54,8 +55,7 @@ def stretches_of(
     (Stretch(steps=3, taken=None, is_cut=False), Stretch(steps=1, taken=None, is_cut=True))
     """
     if mask is None:
-        last = (T - 1) % window + 1
-        return (Stretch(T, None, False),) if window >= T else (Stretch(window, None, False), Stretch(last, None, True))
+        return _windows(T, window)
     rows = mask.reshape(T, -1)
     rows = rows[::-1] if reverse else rows
     all_take, some_take = (function.reduce(rows, axis=1).tolist() for function in (np.logical_and, np.logical_or))
@@ -71,6 +71,12 @@ def stretches_of(
             found.append(Stretch(len(list(steps)), kind, is_cut))
             is_cut = False
     return tuple(found)
+
+
+@lru_cache
+def _windows(T: int, window: int) -> tuple[Stretch, ...]:
+    last = (T - 1) % window + 1
+    return (Stretch(T, None, False),) if window >= T else (Stretch(window, None, False), Stretch(last, None, True))
 
 
 def flow(program: Program, wanted: Iterable[Ref]) -> set[Ref]:

@@ -137,7 +137,7 @@ class Run:
         """The parts of the carry at all times, if all are needed."""
         old, new = self._begun(carry)
         self.given: dict[str, Sequence[Any]] = {XS: xs, CONST: consts, CARRY: old, NEW: new}
-        self.values = self.arrays.values.copy()
+        self.values: Any = self.arrays.values.copy()
         for view, kind, what, path in executable.given:
             array = transposed(consts[what], T) if kind == TRANSPOSED else self.given[kind][what]
             self.values[view] = part(array, path) if path else array
@@ -148,14 +148,11 @@ class Run:
             for (here, _), value in zip(self.arrays.old, carry, strict=True):
                 here[...] = value
             return self.arrays.old, self.arrays.new
-        first: list[Array] = []
-        last: list[Array] = []
-        for row, value in zip(self.executable.carry, carry, strict=True):
-            chain = np.empty((self.T + 1, *row.shape), row.dtype)
-            chain[self.T if self.reverse else 0] = value
-            self.chains.append(chain)
-            first.append(chain[:-1])
-            last.append(chain[1:])
+        rows, begin = self.T + 1, self.T if self.reverse else 0
+        self.chains = chains = [np.empty((rows, *row.shape), row.dtype) for row in self.executable.carry]
+        for chain, value in zip(chains, carry, strict=True):
+            chain[begin] = value
+        first, last = [chain[:-1] for chain in chains], [chain[1:] for chain in chains]
         return (last, first) if self.reverse else (first, last)
 
     def compute(self) -> None:

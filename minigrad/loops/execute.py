@@ -14,6 +14,7 @@ from minigrad.loops.traced import Memory, key_of, remember, traced_step
 from minigrad.loops.windows import WINDOWS
 from minigrad.loops.written import MASK
 from minigrad.module import Parameter
+from minigrad.scope import state
 from minigrad.tensor import Tensor
 
 __all__ = ["Memory", "execute"]
@@ -63,11 +64,11 @@ def execute(
     if traced is None or consts is None:
         traced = traced_step(step, carry, xs, times, names)
         consts = traced.first_consts()
-    named = dict(zip(names, xs, strict=True))
-    mask, ends = named.get(MASK), named.get(WINDOWS)
+    mask, ends = [xs[names.index(name)] if name in names else None for name in (MASK, WINDOWS)]
     start = Start(RecordedLoop, traced, consts, carry, xs, times, len(times) if window is None else window, mask, ends)
     run = start.run()
-    note(what, len(times), len(run.executable.body), native=run.executable.remark)
+    if state.loops is not None:
+        note(what, len(times), len(run.executable.body), native=run.executable.remark)
     if not is_known:
         prove(key, step, traced, consts, run, xs, times, names)
         if memory is not None:

@@ -558,7 +558,7 @@ MUTANTS = [
         (
             "loops: a reverse run begins at its end",
             "class Run",
-            "chain[self.T if self.reverse else 0] = value",
+            "chain[begin] = value",
             "chain[0] = value",
         ),
         (

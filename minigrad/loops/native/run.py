@@ -49,8 +49,8 @@ class NativeExecutable(Executable):
     """
 
     __slots__ = (
-        "_prepared", "constant", "early", "form", "function", "letter", "made", "numbers", "plain", "products", "table",
-        "taken",
+        "_prepared", "constant", "count", "early", "form", "function", "letter", "made", "numbers", "plain", "products",
+        "table", "taken",
     )  # fmt: skip
 
     def __init__(self, schedule: Schedule, plain: Executable) -> None:
@@ -68,6 +68,7 @@ class NativeExecutable(Executable):
         self.taken = [(at.kind, at.number) for at in places if at.kind in (XS, CARRY, NEW)]
         """Where the arrays are in what a run is given, in the order of the places."""
         self.made = [at for at in places if at.kind in (STACK, SCRATCH)]
+        self.count = len(places)
         self.results = {k: places.index(home.place) for k, home in form.homes.items()}
         self.early = [
             (k, places.index(place) if place in places else None, schedule.nodes[k], schedule.operands[k])
@@ -187,7 +188,7 @@ class NativeRun(Run):
                 for pair in given[CARRY]:
                     pair[start % 2] = -0.0
             raised = executable.function(id(arrays), start, stop, T, self.reverse)
-        self.values = {number: memory[number] for number in executable.results.values()}
+        self.values = memory[: executable.count]
         return not raised
 
     def _chunks(self) -> Sequence[tuple[int, int]]:

@@ -14,7 +14,7 @@ import builtins
 import itertools
 from abc import get_cache_token
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from operator import attrgetter, call, is_, itemgetter
 from types import BuiltinFunctionType, CellType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any, Final, TypeAlias
@@ -145,7 +145,7 @@ def _looked_at(spaces: Sequence[tuple[Space, set[str]]], kept: Sequence[tuple[An
     return found, _comparing(own, tuple(others), tuple(paths))(*places)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _comparing(own: str, others: tuple[str, ...], paths: tuple[str, ...]) -> Callable[..., Same]:
     """What makes that function, for code of this kind: Python compares names that are written down in a third of the time."""
     same = [f"{path} is was{k}" for k, path in enumerate(paths)]

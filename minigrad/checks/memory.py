@@ -37,7 +37,9 @@ def memories(leaves: Sequence[Leaf], unread: Iterable[str], moved: Mapping[str, 
     paths = frozenset(unread)
     empty = [leaf for leaf in leaves if leaf.path in paths and not leaf.store and not leaf.value.any()]
     found = [leaf.name for leaf in empty if leaf.value.shape in {step.shape for step in moved.values()}]
-    for mark in ORDER:
+    weights = "|".join(re.escape(name.rsplit(".", 1)[-1]) for name in moved)
+    of_weight = re.compile(rf"{ORDER[1].pattern}|^_?v_?(?:{weights})$")  # vb, of b, is no word that begins with v
+    for mark in (ORDER[0], of_weight):
         marked = [name for name in found if mark.search(name.rsplit(".", 1)[-1])]
         if marked and len(marked) < len(found):
             return frozenset(marked)

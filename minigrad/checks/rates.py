@@ -40,7 +40,11 @@ def _last(node: ast.Name | ast.Attribute) -> str:
 
 
 def written_rate(functions: Iterable[FunctionType]) -> float | None:
-    """The one number that some functions multiply by what they subtract from something: ``W -= 0.01 * dW``."""
+    """The one number that some functions multiply by what they subtract from something: ``W -= 0.01 * dW``.
+
+    It may be handed to one of them that calls it a rate: ``net.backward(dy, 0.01)``.
+    """
+    functions = list(functions)
     found = {
         abs(float(factor.value))
         for function in functions
@@ -48,7 +52,26 @@ def written_rate(functions: Iterable[FunctionType]) -> float | None:
         for factor in _factors(moved)
         if isinstance(factor, ast.Constant) and isinstance(factor.value, float)
     }
+    found |= {
+        abs(float(given.value))
+        for function in functions
+        for call in ast.walk(names.tree_of(function) or ast.Pass())
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name | ast.Attribute)
+        for other in functions
+        if other.__name__ == _last(call.func)
+        for name, given in _handed(call, other)
+        if RATE.match(name) and isinstance(given, ast.Constant) and isinstance(given.value, float)
+    }
     return found.pop() if len(found) == 1 else None
+
+
+def _handed(call: ast.Call, function: FunctionType) -> Iterator[tuple[str, ast.expr]]:
+    """What a call hands to the parameters of a function, by their names."""
+    code = function.__code__
+    parameters = code.co_varnames[: code.co_argcount]
+    is_method = isinstance(call.func, ast.Attribute) and parameters[:1] == ("self",)
+    yield from zip(parameters[is_method:], call.args, strict=False)
+    yield from ((keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg)
 
 
 def _moved_by(function: FunctionType, how: type[ast.operator] = ast.operator) -> Iterator[ast.expr]:

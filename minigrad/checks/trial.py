@@ -94,7 +94,7 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
         if adapter.memory:
             return trial_of(adapter, plan, seed, as_given, scale)
     if moved:
-        problem, answer = (problem, answer) if adapter.memory else _finer(adapter, plan, problem, answer)
+        problem, answer = _finer(adapter, plan, problem, answer)
         _refuse_signs(adapter, answer)
         moved = {name: answer.gradients[name] for name in answer.moved}
     given = {what for kind, what in plan.values() if kind == "upstream"}
@@ -209,7 +209,7 @@ def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem,
     slower, faster = (problem._replace(rate=problem.rate * factor) for factor in (2**12, 2**13))
     half, quick = (running(functools.partial(answer_of, adapter, plan, each), adapter.backward) for each in (slower, faster))
     for name in answer.moved:
-        rounding = _rounding(problem.values[name], slower.rate)
+        rounding = _rounding(problem.values[name], slower.rate / adapter.shrinking)
         other, found = (each.gradients.get(name, np.zeros(0)) for each in (half, quick))
         if not other.shape == found.shape == answer.gradients[name].shape or not np.allclose(other, found, 1e-8, rounding):
             twice = other.shape == found.shape and np.allclose(other, 2 * found, 1e-6, rounding)

@@ -87,3 +87,46 @@ def test_steps_of_one_size_are_told_from_gradients() -> None:
     assert only_signs([np.sign(g), np.sign(g[0])])
     assert not only_signs([g, np.sign(g)])
     assert not only_signs([])
+
+
+class WithBias:
+    """One layer with a bias, whose memory vb is called after it."""
+
+    def __init__(self) -> None:
+        self.W, self.b = arrays(W=(4, 3), b=(3,)).values()
+        self.lr = 0.01
+        self.mW, self.mb, self.vW, self.vb = np.zeros((4, 3)), np.zeros(3), np.zeros((4, 3)), np.zeros(3)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.x = x
+        self.out = np.tanh(x @ self.W + self.b)
+        return 0.5 * np.sum((self.out - y) ** 2)
+
+    def backward(self, y: Any) -> None:
+        dz = (self.out - y) * (1 - self.out**2)
+        for w, g, m, v in ((self.W, self.x.T @ dz, self.mW, self.vW), (self.b, dz.sum(axis=0), self.mb, self.vb)):
+            adam(w, g, m, v, self.lr)
+
+
+def test_the_memory_of_a_bias_is_told_from_its_mean_by_its_name() -> None:
+    net = WithBias()
+    report = check_backward(net.forward, net.backward, (np.ones((5, 4)), np.ones((5, 3))))
+    assert report.passed, report
+
+
+class Faint(WithBias):
+    """The same where gradients are tiny beside the weights."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return 1e-4 * super().forward(x, y)
+
+    def backward(self, y: Any) -> None:
+        dz = 1e-4 * (self.out - y) * (1 - self.out**2)
+        for w, g, m, v in ((self.W, self.x.T @ dz, self.mW, self.vW), (self.b, dz.sum(axis=0), self.mb, self.vb)):
+            adam(w, g, m, v, self.lr)
+
+
+def test_steps_that_a_memory_makes_small_are_not_lost_beside_the_weights() -> None:
+    net = Faint()
+    report = check_backward(net.forward, net.backward, (np.ones((5, 4)), np.ones((5, 3))))
+    assert report.passed, report

@@ -42,6 +42,25 @@ def collected(dW: Any, db: Any, dz: Any) -> None:
     db += (1 - 0.9 * dz) * dz
 
 
+def with_a_rate(net: Any, dy: Any) -> None:
+    net.moved_by(dy, 0.03)
+
+
+def with_a_rate_by_name(net: Any, dy: Any) -> None:
+    net.moved_by(dy, lr=0.03)
+
+
+def moved_by(self: Any, dy: Any, lr: float) -> None:
+    self.W -= lr * dy
+
+
+def test_a_rate_is_what_is_handed_to_a_function_that_calls_it_one() -> None:
+    assert written_rate([with_a_rate, moved_by]) == 0.03
+    assert written_rate([with_a_rate_by_name, moved_by]) == 0.03
+    assert written_rate([with_a_rate]) is None
+    assert written_rate([with_a_rate, moved_by, moved]) is None
+
+
 def test_a_rate_is_the_one_number_that_is_multiplied_by_what_is_subtracted() -> None:
     assert written_rate([moved]) == 0.1
     assert written_rate([moved_at_two]) is None

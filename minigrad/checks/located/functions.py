@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.checks import names
 from minigrad.checks.answer import answered
 from minigrad.checks.located.written import Written, written
 from minigrad.checks.tracing import noticing, reachable
@@ -27,10 +28,28 @@ def editable(trial: Trial) -> list[Written]:
     values = adapter.filled(lambda leaf: np.array(trial.problem.values[leaf.name]))
     same = adapter.does_both
     forward = set() if same else _run_by(lambda: adapter.called(adapter.forward, values))
-    functions = {f.__code__: f for f in reachable(adapter.users()) if f.__code__ in backward - forward}
+    ran = {f.__code__: f for f in reachable(adapter.users()) if f.__code__ in backward}
+    functions = {code: function for code, function in ran.items() if code not in forward}
     if same:
         functions = {code: function for code, function in functions.items() if function is adapter.backward}
-    return [found for function in functions.values() if (found := written(function)) is not None]
+    found = [text for function in functions.values() if (text := written(function)) is not None]
+    if not any(map(_derives, found)):  # both passes are made of one function, which derives what the one returns
+        found += [text for code, f in ran.items() if code in forward and (text := written(f)) is not None and _derives(text)]
+    return found
+
+
+def _derives(function: Written) -> bool:
+    """Whether a function computes gradients, as what it assigns to is called."""
+    targets = [node for node in ast.walk(function.tree) if isinstance(getattr(node, "ctx", None), ast.Store)]
+    called = [_root(target) for target in targets]
+    return sum(names.is_gradient(name) for name in called) > 1
+
+
+def _root(node: ast.AST) -> str:
+    """What a variable, or what a part of it is written to, is called."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def passing(trial: Trial, others: Sequence[Written]) -> list[Written]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from minigrad.checks.tracing.namespaces import LIBRARY
 
 if TYPE_CHECKING:
     from minigrad.checks.tracing.tape import Tape
@@ -129,6 +132,28 @@ def _deleted(tape: Tape, x: Any, where: Any, axis: int | None = None) -> Any:
     return tape.apply(np.take, (x, np.delete(np.arange(x.shape[axis]), where), axis))
 
 
+def _masked(mask: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda tape, x, k=0: tape.apply(np.multiply, (x, mask(np.ones(np.shape(x)), k)))
+
+
+def _piecewise(tape: Tape, x: Any, conditions: Any, pieces: Sequence[Any], *args: Any, **keywords: Any) -> Any:
+    """A function that is another one where each condition holds, and the last where none does."""
+    where = [np.asarray(condition, bool) for condition in conditions]
+    whole = tape.constant(np.zeros(np.shape(x)))
+    where += [~np.logical_or.reduce(where)] * (len(pieces) - len(where))
+    for condition, piece in zip(where, pieces, strict=True):
+        if condition.any():
+            whole[condition] = piece(x[condition], *args, **keywords) if callable(piece) else piece
+    return whole
+
+
+def _selected(tape: Tape, conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> Any:
+    result = default
+    for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
+        result = tape.apply(np.where, (np.asarray(condition, bool), choice, result))
+    return result
+
+
 def _finite(tape: Tape, x: Any, *_: Any, **__: Any) -> Any:
     return tape.apply(np.where, (np.isfinite(x), x, np.nan_to_num(x.line.value)))
 
@@ -161,6 +186,11 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     np.fliplr: lambda tape, x: tape.apply(np.flip, (x, 1)),
     np.flipud: lambda tape, x: tape.apply(np.flip, (x, 0)),
     np.nan_to_num: _finite,
+    np.piecewise: _piecewise,
+    np.select: _selected,
+    np.triu: _masked(np.triu),
+    np.tril: _masked(np.tril),
+    np.real: lambda tape, x: x.copy(),
 }
 """NumPy's functions that are made of others here: (tape, arguments of the function) to a stand-in."""
 
@@ -168,11 +198,39 @@ RATIOS = {np.log2: (np.log, np.log(2.0)), np.log10: (np.log, np.log(10.0))}
 """Logarithms to other bases."""
 
 
+def _curve(function: Any, derivative: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of single numbers that minigrad has no operation for, by its derivative."""
+    operation = functools.cache(
+        lambda: LIBRARY.Function(lambda x: (function(x), x), lambda g, x: g * derivative(x), function.__name__)
+    )
+    return lambda x: operation()(x) if isinstance(x, LIBRARY.Tensor) else function(x)
+
+
+CURVES: dict[Any, Callable[[Any], Any]] = {
+    np.arctan: _curve(np.arctan, lambda x: 1 / (1 + x * x)),
+    np.arcsin: _curve(np.arcsin, lambda x: 1 / np.sqrt(1 - x * x)),
+    np.arccos: _curve(np.arccos, lambda x: -1 / np.sqrt(1 - x * x)),
+    np.arcsinh: _curve(np.arcsinh, lambda x: 1 / np.sqrt(1 + x * x)),
+    np.arctanh: _curve(np.arctanh, lambda x: 1 / (1 - x * x)),
+    np.tan: _curve(np.tan, lambda x: 1 / np.cos(x) ** 2),
+    np.cbrt: _curve(np.cbrt, lambda x: 1 / (3 * np.cbrt(x) ** 2)),
+}
+"""Functions that activations are sometimes made of."""
+ALIKE: dict[Any, Any] = {
+    np.fabs: np.abs, np.fmax: np.maximum, np.fmin: np.minimum, np.float_power: np.power, np.conjugate: np.positive,
+}  # fmt: skip
+"""Functions that are others, where all numbers are real and finite."""
+
+
 def unusual(tape: Tape, ufunc: Any, inputs: tuple[Any, ...]) -> Any:
     """Element-wise functions made of others; None for those that need not be."""
     if ufunc in RATIOS:
         function, divisor = RATIOS[ufunc]
         return tape.apply(np.divide, (tape.apply(function, inputs), divisor))
+    if ufunc in ALIKE:
+        return tape.apply(ALIKE[ufunc], inputs)
+    if ufunc in CURVES:
+        return tape.apply(CURVES[ufunc], inputs)
     if ufunc is np.exp2:
         return tape.apply(np.exp, (tape.apply(np.multiply, (inputs[0], np.log(2.0))),))
     if ufunc in (np.sinh, np.cosh):

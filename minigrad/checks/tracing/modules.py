@@ -29,6 +29,8 @@ class _Numpy:
     def __getattr__(self, name: str) -> Any:
         if name in ("r_", "c_"):
             return _Joining(self._tape, name)
+        if name == "ndarray":
+            return _Array
         found = getattr(np, name)
         if name in OF_LISTS:
             return lambda x, *args, **keywords: found(_gathered(self._tape, x, np.asarray, {}, ()), *args, **keywords)
@@ -57,6 +59,16 @@ class _Module:
         found = getattr(self._module, name)
         stand_in = stand_in_for(self._tape, found)
         return found if stand_in is None else stand_in
+
+
+class _IsArray(type):
+    @override
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, np.ndarray | Traced)
+
+
+class _Array(np.ndarray[Any, Any], metaclass=_IsArray):
+    """``np.ndarray``, of which stand-ins are."""
 
 
 class _IsFloat(type):
@@ -179,6 +191,8 @@ def stand_in_for(tape: Tape, value: Any) -> Any:
     """What a name of the user's module means while its functions are followed; None to leave it alone."""
     if value is np:
         return _Numpy(tape)
+    if value is np.ndarray:
+        return _Array
     if isinstance(value, ModuleType):
         return _Module(tape, value) if value.__name__ in MODULES else None
     if isinstance(value, np.vectorize):

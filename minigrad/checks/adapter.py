@@ -105,6 +105,7 @@ class Adapter:
         self.unread: frozenset[str] = frozenset()
         self.inner: frozenset[str] = frozenset()
         self.memory: frozenset[str] = frozenset()
+        self.by_variables = False  # whether gradients are read from variables of the backward pass, as steps do not show them
         self.moves: set[str] = set()  # weights that were seen to be moved, at whatever length
         self.handed_back: set[str] = set()  # weights that the backward pass moves and returns
         self.by_moves: set[str] = set()  # weights whose gradients are what they are moved by, whatever is stored beside

@@ -20,6 +20,7 @@ from minigrad.checks.problem import GLOBALS, GRADIENT
 from minigrad.checks.rates import RATE
 from minigrad.checks.returned import Answer, Returned, matched, returned_by_name
 from minigrad.checks.tracing import in_double_precision, noticing, replaced
+from minigrad.checks.variables import as_variables, variables_of
 from minigrad.guard import Array
 
 NUMBERED = re.compile(r"^(?:grads|gradients|grad)(\[\d+\])$")
@@ -93,7 +94,7 @@ def answered(
     if GLOBALS in arguments:
         given[GLOBALS] = arguments[GLOBALS]
     known = attributes(arguments)
-    with _learning_at(rate, adapter):
+    with _learning_at(rate, adapter), variables_of(adapter) as variables:
         result = adapter.called(adapter.backward, given)
     if keep is not None:
         stores = {leaf.name for leaf in adapter.leaves if leaf.store}
@@ -107,6 +108,8 @@ def answered(
     answer = matched(
         adapter, returned, _stored(adapter, known, arguments), _steps(adapter, between, after, rate / adapter.shrinking)
     )
+    if adapter.by_variables:
+        answer = as_variables(answer, variables)
     return answer._replace(gradients={name: -g for name, g in answer.gradients.items()}) if adapter.added else answer
 
 

@@ -49,6 +49,9 @@ def stage_of_behaviour(
         if late:
             shown = ", ".join(trial.answer.called[name] for name in late)
             notes.append(f"the weights are updated before they are used for {shown}: at larger rates these are wrong")
+    elif adapter.by_variables:
+        shown = ", ".join(trial.answer.called.values())
+        notes.append(f"the weights are moved by steps that show no gradients: taken are the variables {shown}")
     elif changed:
         notes.append(f"the backward pass changes {', '.join(changed)} in place: a second call would see the changed values")
     stages.append(Stage("two calls agree", agree, "" if agree else "the second call returns something else: is it random?"))

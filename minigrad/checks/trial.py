@@ -91,7 +91,8 @@ def trial_of(adapter: Adapter, plan: dict[str, tuple[str, Any]], seed: int, as_g
     moved = {name: answer.gradients[name] for name in answer.moved}
     if not adapter.memory and only_signs(moved.values()):
         adapter.memory = memories(adapter.leaves, adapter.unread, moved)
-        if adapter.memory:
+        if adapter.memory or not adapter.by_variables:
+            adapter.by_variables = not adapter.memory
             return trial_of(adapter, plan, seed, as_given, scale)
     if moved:
         problem, answer = _finer(adapter, plan, problem, answer)
@@ -219,7 +220,8 @@ def _finer(adapter: Adapter, plan: dict[str, tuple[str, Any]], problem: Problem,
     returned = [(g, quick.gradients.get(name, g)) for name, g in answer.gradients.items() if name not in answer.moved]
     if any(g.shape == other.shape and not np.allclose(g, other, 1e-8, 1e-12) for g, other in returned):
         return problem, answer  # dh_prev is computed from weights that are moved already
-    return faster, quick
+    same = {name: g for name, g in quick.gradients.items() if name in answer.gradients}  # a state that was set is not moved
+    return faster, quick._replace(gradients=same, moved=answer.moved)
 
 
 def _rounding(weights: Array, rate: float) -> float:

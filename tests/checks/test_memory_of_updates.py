@@ -10,6 +10,7 @@ from derivation_cases import arrays
 
 from minigrad import check_backward
 from minigrad.checks.memory import only_signs
+from minigrad.errors import ArgumentError
 
 
 def adagrad(w: Any, g: Any, first: Any, second: Any, rate: float) -> None:
@@ -130,3 +131,67 @@ def test_steps_that_a_memory_makes_small_are_not_lost_beside_the_weights() -> No
     net = Faint()
     report = check_backward(net.forward, net.backward, (np.ones((5, 4)), np.ones((5, 3))))
     assert report.passed, report
+
+
+class Steps:
+    """Adam that makes its memory when it first steps."""
+
+    def __init__(self) -> None:
+        self.first: Any = None
+        self.second: Any = None
+
+    def after(self, w: Any, g: Any) -> Any:
+        if self.first is None:
+            self.first, self.second = np.zeros_like(w), np.zeros_like(w)
+        self.first = 0.9 * self.first + 0.1 * g
+        self.second = 0.999 * self.second + 0.001 * g**2
+        return w - 0.01 * (self.first / 0.1) / (np.sqrt(self.second / 0.001) + 1e-8)
+
+
+class Stepping(WithBias):
+    """A layer whose gradients are variables, and all that is seen of them is steps of one size."""
+
+    def __init__(self) -> None:
+        self.W, self.b = arrays(W=(4, 3), b=(3,)).values()
+        self.steps = {"W": Steps(), "b": Steps()}
+
+    def backward(self, y: Any) -> None:
+        dz = (self.out - y) * (1 - self.out**2)
+        dW = self.x.T @ dz
+        db = dz.sum(axis=0)
+        self.W = self.steps["W"].after(self.W, dW)
+        self.b = self.steps["b"].after(self.b, db)
+
+
+class WrongStepping(Stepping):
+    """The same with one mistake."""
+
+    def backward(self, y: Any) -> None:
+        dz = (self.out - y) * (1 - self.out**2)
+        grads = {"W": self.x.T @ dz, "b": dz.mean(axis=0)}
+        self.W = self.steps["W"].after(self.W, grads["W"])
+        self.b = self.steps["b"].after(self.b, grads["b"])
+
+
+@pytest.mark.parametrize("kind", [Stepping, WrongStepping])
+def test_gradients_are_the_variables_that_are_called_so_where_steps_show_signs_alone(kind: type[Stepping]) -> None:
+    net = kind()
+    report = check_backward(net.forward, net.backward, (np.ones((5, 4)), np.ones((5, 3))))
+    assert report.passed == (kind is Stepping), report
+    assert any("taken are the variables" in note for note in report.notes)
+    assert [finding.kind for finding in report.findings] == ["averaged instead of summed"] * (kind is WrongStepping)
+
+
+class Unnamed(Stepping):
+    """The same where no variable is called a gradient."""
+
+    def backward(self, y: Any) -> None:
+        inner = (self.out - y) * (1 - self.out**2)
+        self.W = self.steps["W"].after(self.W, self.x.T @ inner)
+        self.b = self.steps["b"].after(self.b, inner.sum(axis=0))
+
+
+def test_steps_of_one_size_are_refused_where_no_variable_is_called_a_gradient() -> None:
+    net = Unnamed()
+    with pytest.raises(ArgumentError, match="steps of one size"):
+        check_backward(net.forward, net.backward, (np.ones((5, 4)), np.ones((5, 3))))

@@ -287,10 +287,13 @@ def _assigned(tree: ast.AST) -> Iterator[str]:
 
 
 def _stored_in(function: Written) -> Iterator[str]:
-    """Parts of arrays that are written to as such: ``dh_prev[:, i]``."""
+    """Parts of arrays that are written to, ``dh_prev[:, i]``; what is kept for the step before, ``grads["dh_next"]``."""
     for node in function.nodes:
         for target in node.targets if isinstance(node, ast.Assign) else ():
-            if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
+            key = target.slice.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant) else None
+            key = target.attr if isinstance(target, ast.Attribute) else key
+            of_state = isinstance(key, str) and names.is_gradient(key) and not names.is_parameter(names.stem(key))
+            if of_state or (isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant)):
                 yield function.segment(target)
 
 

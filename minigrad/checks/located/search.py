@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.checks import names
 from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
 from minigrad.checks.equality import clipped, equal
@@ -156,14 +157,18 @@ class Search:
         """Where one correction could stand for several: one of them, or what they all read is written or handed on there."""
         lines = [line for f in originals for line in lines_between(f, done.functions[f.function]) or ()]
         named = [{n.id for n in ast.walk(line.statement) if isinstance(n, ast.Name)} for line in lines]
-        read = set.intersection(*named) if named else set[str]()
+        made_of = [
+            set[str]().union(*(_made_of(line.function, n) for n in each)) for line, each in zip(lines, named, strict=True)
+        ]
+        read, behind = (set.intersection(*sets) if lines else set[str]() for sets in (named, made_of))
+        read |= {name for name in behind if names.is_gradient(name)}
         inside = {line.function.tree.name for line in lines}
         found = {line.statement for line in lines}
         for function in originals:
             for statement, _ in all_statements(function.tree):
-                names = [n for n in ast.walk(statement) if isinstance(n, ast.Name | ast.Attribute)]
-                stored = any(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in read for n in names)
-                called = any((n.id if isinstance(n, ast.Name) else n.attr) in inside for n in names)
+                nodes = [n for n in ast.walk(statement) if isinstance(n, ast.Name | ast.Attribute)]
+                stored = any(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in read for n in nodes)
+                called = any((n.id if isinstance(n, ast.Name) else n.attr) in inside for n in nodes)
                 if stored or called or isinstance(statement, ast.For):
                     found.add(statement)
         return found
@@ -393,3 +398,15 @@ def quietly(trial: Trial) -> Iterator[None]:
     silent = contextlib.redirect_stdout(io.StringIO())
     with replaced(trial.adapter.users(), in_double_precision), reporting(all="ignore"), silent:
         yield
+
+
+def _made_of(function: Written, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """A variable, and all that it is computed from in a function, however far behind."""
+    found = {name}
+    for statement in function.statements:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            read = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+            for other in read - seen - found:
+                found |= _made_of(function, other, seen | found)
+    return found

@@ -163,12 +163,18 @@ def written(function: FunctionType) -> Written | None:
         return TAKEN[function.__code__]
     try:
         lines, first = inspect.getsourcelines(function.__code__)
-        found = Written(function, textwrap.dedent("".join(lines)), first)
+        found = Written(function, textwrap.dedent("".join(map(_with_spaces, lines))), first)
         code = found.compiled()
     except (OSError, SyntaxError, ValueError, TypeError, StopIteration):
         return None
     same = code.co_freevars == function.__code__.co_freevars and code.co_names == function.__code__.co_names
     return found if same and found.tree.name == function.__name__ else None
+
+
+def _with_spaces(line: str) -> str:
+    """A line of source indented by spaces as far as by tabs: lines are put beside others by their columns."""
+    text = line.lstrip(" \t")
+    return line[: len(line) - len(text)].expandtabs() + text
 
 
 TAKEN: dict[CodeType, Written] = {}

@@ -1,0 +1,133 @@
+"""Passes that are written otherwise: indented by tabs, with what is kept in dicts, or both in one function that others call."""
+
+from __future__ import annotations
+
+import linecache
+import types
+from typing import Any
+
+import numpy as np
+from derivation_cases import arrays
+
+from minigrad import check_backward
+
+INDENTED = '''
+import numpy as np
+
+class Cell(object):
+\tdef __init__(self, D, H):
+\t\tself.W = np.ones((H, D))
+\t\tself.U = np.ones((H, H))
+
+\tdef forward(self, xs, h0):
+\t\tself.xs = xs
+\t\tself.hs = {-1: h0}
+\t\tkept = []
+\t\tfor t in range(len(xs)):
+\t\t\th = np.tanh(self.W @ xs[t] + self.U @ self.hs[t - 1])
+\t\t\tkept.append(h)
+\t\t\tself.hs[t] = h
+\t\treturn kept
+
+\tdef backward(self, dkept):
+\t\tdW, dU = np.zeros_like(self.W), np.zeros_like(self.U)
+\t\tdh = np.zeros_like(self.hs[0])
+\t\tfor t in reversed(range(len(self.xs))):
+\t\t\tdh = dh + dkept[t]
+\t\t\tda = dh * (1 - self.hs[t])
+\t\t\tdW += da @ self.xs[t].T
+\t\t\tdU += da @ self.hs[t - 1].T
+\t\t\tdh = self.U.T @ da
+\t\treturn {"W": dW, "U": dU, "h0": dh}
+'''
+
+
+def test_lines_that_are_indented_by_tabs_are_written_otherwise_too() -> None:
+    module = types.ModuleType("indented_by_tabs")
+    linecache.cache["indented_by_tabs.py"] = (len(INDENTED), None, INDENTED.splitlines(keepends=True), "indented_by_tabs.py")
+    exec(compile(INDENTED, "indented_by_tabs.py", "exec"), module.__dict__)
+    cell = module.Cell(3, 4)
+    report = check_backward(cell.forward, cell.backward, ([np.ones((3, 2)) for _ in range(4)], np.ones((4, 2))))
+    assert [finding.right for finding in report.findings] == ["da = dh * (1 - self.hs[t]**2)"], report
+    assert "line 24" in report.findings[0].where
+
+
+def loss(params: Any, xs: Any, ys: Any, h0: Any) -> Any:
+    hs, total = {-1: h0}, 0.0
+    for t in range(len(xs)):
+        hs[t] = np.tanh(params["W"] @ xs[t] + params["U"] @ hs[t - 1])
+        total += 0.5 * np.sum((params["V"] @ hs[t] - ys[t]) ** 2)
+    return total
+
+
+def through_one(grads: Any, params: Any, dy: Any, x: Any, h: Any, h_prev: Any) -> Any:
+    grads["dV"] += dy @ h.T
+    dh = params["V"].T @ dy
+    da = (1 - h * h) * dh
+    grads["dW"] += da @ x.T
+    grads["dU"] += da @ h_prev.T
+    grads["dh_next"] = params["U"].T @ da
+    return grads
+
+
+def through_all(params: Any, xs: Any, ys: Any, h0: Any) -> Any:
+    hs = {-1: h0}
+    for t in range(len(xs)):
+        hs[t] = np.tanh(params["W"] @ xs[t] + params["U"] @ hs[t - 1])
+    grads = {f"d{name}": np.zeros_like(value) for name, value in params.items()}
+    grads["dh_next"] = np.zeros_like(hs[0])
+    for t in reversed(range(len(xs))):
+        grads = through_one(grads, params, params["V"] @ hs[t] - ys[t], xs[t], hs[t], hs[t - 1])
+    return {name: grads[f"d{name}"] for name in params}
+
+
+def test_what_is_kept_in_a_dict_for_the_step_before_and_never_read_is_at_hand() -> None:
+    params = arrays(W=(4, 3), U=(4, 4), V=(2, 4))
+    xs, ys = [np.ones((3, 1)) for _ in range(4)], [np.ones((2, 1)) for _ in range(4)]
+    report = check_backward(loss, through_all, (params, xs, ys, np.ones((4, 1))))
+    assert [finding.right for finding in report.findings] == ['dh = params["V"].T @ dy + grads["dh_next"]'], report
+
+
+def loss_and_gradients(W: Any, U: Any, x: Any, y: Any) -> Any:
+    h = np.tanh(W @ x)
+    error = U @ h - y
+    dU = error @ h.T
+    dh = U.T @ error
+    dW = dh * (1 - h) @ x.T
+    return 0.5 * np.sum(error**2), {"W": dW, "U": dU}
+
+
+def loss_alone(W: Any, U: Any, x: Any, y: Any) -> Any:
+    return loss_and_gradients(W, U, x, y)[0]
+
+
+def gradients_alone(W: Any, U: Any, x: Any, y: Any) -> Any:
+    return loss_and_gradients(W, U, x, y)[1]
+
+
+def test_one_function_that_both_passes_call_is_looked_into() -> None:
+    example = arrays(W=(4, 3), U=(2, 4), x=(3, 5), y=(2, 5))
+    report = check_backward(loss_alone, gradients_alone, tuple(example.values()))
+    assert [finding.right for finding in report.findings] == ["dW = dh * (1 - h**2) @ x.T"], report
+
+
+def gate(h: Any, x: Any, W: Any, U: Any) -> Any:
+    z = 1 / (1 + np.exp(-W @ x))
+    n = np.tanh(U @ x)
+    return (1 - z) * h + z * n, (h, x, W, U, z, n)
+
+
+def gate_backward(dh_new: Any, cache: Any) -> Any:
+    h, x, W, U, z, n = cache
+    dz = np.multiply(dh_new, h - n)
+    da_z = dz * z * (1 - z)
+    da_n = dh_new * z * (1 - n**2)
+    dW = np.dot(da_z, x.T)
+    dx = np.dot(W.T, da_z) + np.dot(U.T, da_n)
+    return {"h": dh_new * (1 - z), "x": dx, "W": dW, "U": np.dot(da_n, x.T)}
+
+
+def test_one_line_is_named_where_several_behind_it_could_make_up_for_it() -> None:
+    example = arrays(h=(4, 2), x=(3, 2), W=(4, 3), U=(4, 3))
+    report = check_backward(gate, gate_backward, tuple(example.values()), outputs=("h_new", "cache"))
+    assert [finding.right for finding in report.findings] == ["dz = np.multiply(dh_new, n - h)"], report

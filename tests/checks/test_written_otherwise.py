@@ -131,3 +131,70 @@ def test_one_line_is_named_where_several_behind_it_could_make_up_for_it() -> Non
     example = arrays(h=(4, 2), x=(3, 2), W=(4, 3), U=(4, 3))
     report = check_backward(gate, gate_backward, tuple(example.values()), outputs=("h_new", "cache"))
     assert [finding.right for finding in report.findings] == ["dz = np.multiply(dh_new, n - h)"], report
+
+
+class LastOnly:
+    """A network with one output after the last step, whose error is taken at every step."""
+
+    def __init__(self) -> None:
+        self.W, self.U, self.V = arrays(W=(4, 3), U=(4, 4), V=(2, 4)).values()
+
+    def output(self, xs: Any) -> Any:
+        self.hs: dict[int, Any] = {}
+        h = np.zeros((4, 1))
+        for t in range(len(xs)):
+            self.hs[t] = np.tanh(self.W @ xs[t] + self.U @ h)
+            h = self.hs[t]
+        return self.V @ h
+
+    def loss(self, xs: Any, y: Any) -> Any:
+        return 0.5 * np.sum((self.output(xs) - y) ** 2)
+
+    def gradients(self, xs: Any, y: Any) -> Any:
+        out = self.output(xs)
+        dW, dU, dV = np.zeros_like(self.W), np.zeros_like(self.U), np.zeros_like(self.V)
+        dnext = np.zeros((4, 1))
+        for t in reversed(range(len(xs))):
+            dout = out - y
+            dV += dout @ self.hs[t].T
+            dh = self.V.T @ dout + dnext
+            da = dh * (1 - self.hs[t] ** 2)
+            dW += da @ xs[t].T
+            dU += da @ self.hs[t - 1].T
+            dnext = self.U.T @ da
+        return {"W": dW, "U": dU, "V": dV}
+
+
+def test_an_error_of_the_last_step_taken_at_every_step_and_a_state_that_there_is_not_are_named() -> None:
+    net = LastOnly()
+    report = check_backward(net.loss, net.gradients, ([np.ones((3, 1)) for _ in range(4)], np.ones((2, 1))))
+    assert [finding.right for finding in report.findings] == [
+        "dU += da @ (self.hs[t - 1] if t > 0 else 0 * self.hs[t]).T",
+        "dout = out - y if t == len(xs) - 1 else 0 * (out - y)",
+    ], report
+    assert [finding.kind for finding in report.findings] == ["raises an error", "some steps only"]
+
+
+class LastTerm(LastOnly):
+    """The same where what the output sends back is computed once, and added at every step."""
+
+    def gradients(self, xs: Any, y: Any) -> Any:
+        dout = self.output(xs) - y
+        dW, dU = np.zeros_like(self.W), np.zeros_like(self.U)
+        dnext = np.zeros((4, 1))
+        for t in range(len(xs) - 1, -1, -1):
+            dh = self.V.T @ dout + dnext
+            da = dh * (1 - self.hs[t] ** 2)
+            dW += da @ xs[t].T
+            if t > 0:
+                dU += da @ self.hs[t - 1].T
+            dnext = self.U.T @ da
+        return {"W": dW, "U": dU, "V": dout @ self.hs[len(xs) - 1].T}
+
+
+def test_a_term_of_the_last_step_added_at_every_step_is_named() -> None:
+    net = LastTerm()
+    report = check_backward(net.loss, net.gradients, ([np.ones((3, 1)) for _ in range(4)], np.ones((2, 1))))
+    assert [finding.right for finding in report.findings] == [
+        "dh = (self.V.T @ dout if t == len(xs) - 1 else 0 * (self.V.T @ dout)) + dnext"
+    ], report

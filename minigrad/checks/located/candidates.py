@@ -24,7 +24,14 @@ from minigrad.checks.located.kinds import CURVE, LEFT, STORED, factors_of
 from minigrad.checks.located.phrases import HOLE, Phrase, compiled, evaluated, expressions, parsed
 from minigrad.checks.located.places import Place
 from minigrad.checks.located.pool import AtHand
-from minigrad.checks.located.statements import all_statements, carried_on, moved_inside, rewritten_statement
+from minigrad.checks.located.statements import (
+    ONCE,
+    all_statements,
+    at_the_last_step,
+    carried_on,
+    moved_inside,
+    rewritten_statement,
+)
 from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.watching import EARLY, Visit
 from minigrad.checks.located.written import Written
@@ -51,6 +58,7 @@ def _of_statements(function: Written) -> Iterator[Edit]:
             yield Edit(function, statement, places, WRITTEN.get(kind, 1.1), kind)
         if isinstance(statement, ast.For):
             yield from (Edit(function, statement.body[-1], (), 1.4, after=line) for line in carried_on(function, statement))
+            yield from (Edit(function, statement, places, 1.1, ONCE) for places in at_the_last_step(function, statement))
             last = statement.body[-1]
             if isinstance(last, ast.Return) and len(statement.body) > 1:
                 yield Edit(function, statement, [(last, "pass")], 1.0, LEFT, after=function.segment(last))

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from minigrad.checks import names
 from minigrad.checks.located.edit import WRAPS
 from minigrad.checks.located.lines import BEHIND, BEHIND_IF, Line
-from minigrad.checks.located.statements import INDEX, SOFTMAX
+from minigrad.checks.located.statements import INDEX, ONCE, SOFTMAX
 
 __all__ = ["IN_ORDER", "LEFT", "STORED", "factors_of", "kind_of"]
 
@@ -58,6 +58,8 @@ def kind_of(line: Line, hint: str = "", wraps: bool = False) -> tuple[str, str]:
             f"`{ast.unparse(old.value)}` multiplies with an index as if it were a vector: {ast.unparse(new.value)} belongs in "
             f"{ast.unparse(new.target)} alone"
         )
+    if hint == ONCE:
+        return "some steps only", f"what {_assigned(old)} gets at every step arrives at the last one alone"
     if hint == IN_ORDER:
         first, second = sorted((line.old, line.new))
         return hint, f"`{first}` and `{second}` stand in the wrong order"

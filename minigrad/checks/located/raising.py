@@ -99,6 +99,10 @@ def _of_other_steps(line: Raising) -> Iterator[tuple[ast.AST, str]]:
     """What is taken out by a counter, ``hs[t]``, ``hs[t + 1]``: the same of the steps beside."""
     for node in ast.walk(line.statement):
         if isinstance(node, ast.Subscript):
+            before = node.slice if line.error.args[:1] == (-1,) else None
+            if isinstance(before, ast.BinOp) and isinstance(before.left, ast.Name) and ast.unparse(before).endswith(" - 1"):
+                base, t = line.function.segment(node.value), before.left.id  # there is no state before the first step
+                yield node, f"({base}[{t} - 1] if {t} > 0 else 0 * {base}[{t}])"
             for index in node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]:
                 counter = index
                 while isinstance(counter, ast.BinOp) and isinstance(counter.right, ast.Constant):

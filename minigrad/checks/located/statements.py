@@ -15,7 +15,12 @@ BRACKETS = "operator precedence"
 OWN = "moved by itself"
 SOFTMAX = "softmax derivative"
 
-__all__ = ["INDEX", "SOFTMAX", "all_statements", "back_from_each_step", "carried_on", "moved_inside", "rewritten_statement"]
+ONCE = "of the last step alone"
+
+__all__ = [
+    "INDEX", "ONCE", "SOFTMAX", "all_statements", "at_the_last_step", "back_from_each_step", "carried_on", "moved_inside",
+    "rewritten_statement",
+]  # fmt: skip
 
 
 def all_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
@@ -277,3 +282,44 @@ def carried_on(function: Written, loop: ast.For) -> Iterator[str]:
     for name in sorted(before):
         for value in sorted(stored - counted):
             yield f"{name} = {value}" if name in read else f"{name} += {value}"
+
+
+def at_the_last_step(function: Written, loop: ast.For) -> Iterator[Places]:
+    """What is the same at every step of a loop, and may belong to the last: ``(dy if t == T - 1 else 0 * dy)`` for ``dy``."""
+    last = _last_of(function, loop.iter)
+    if last is None or not isinstance(loop.target, ast.Name):
+        return
+    stored = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for line in loop.body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else None
+        if not isinstance(line, ast.Assign) or not isinstance(target, ast.Name) or not names.says_gradient(target.id):
+            continue
+        for term in _terms(line.value):
+            read = {node.id for node in ast.walk(term) if isinstance(node, ast.Name)}
+            if read and not read & stored:
+                text = function.segment(term)
+                inner = text if isinstance(term, ast.Name) else f"({text})"
+                found = f"{text} if {loop.target.id} == {last} else 0 * {inner}"
+                yield [(term, found if term is line.value else f"({found})")]
+
+
+def _terms(node: ast.expr) -> Iterator[ast.expr]:
+    """The terms of a sum; the whole where the sum is one of what is read alone."""
+    yield node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        yield from (node.left, node.right)
+
+
+def _last_of(function: Written, node: ast.expr) -> str | None:
+    """The largest number that a loop backwards counts from."""
+    if isinstance(node, ast.Subscript) and function.segment(node.slice).replace(" ", "") == "::-1":
+        node = node.value
+    elif isinstance(node, ast.Call) and function.segment(node.func) == "reversed" and len(node.args) == 1:
+        node = node.args[0]
+    elif not (isinstance(node, ast.Call) and len(node.args) == 3 and function.segment(node.args[2]) == "-1"):
+        return None
+    if not isinstance(node, ast.Call) or function.segment(node.func) not in ("range", "np.arange", "numpy.arange"):
+        return None
+    if len(node.args) == 3:
+        return function.segment(node.args[0])
+    return moved(node.args[-1], function.segment(node.args[-1]), -1) if node.args else None

@@ -40,6 +40,7 @@ from minigrad.checks.trial import (
     sizes_of,
     trial_of,
     undivided,
+    unscaled,
 )
 from minigrad.errors import ArgumentError, BackwardError, DTypeError
 from minigrad.flags import flag
@@ -200,12 +201,14 @@ def check_backward(
             like = next((trial for trial in alone if trial.averaged), None)
             alone = [trial if trial.averaged else undivided(trial, rtol, like) for trial in alone]
             trials, longer = alone[: len(trials)], alone[len(trials) :]
-            again = [undivided(trial, rtol, like) for trial in again]
+            again = [unscaled(undivided(trial, rtol, like)) for trial in again]
+            trials, longer = [unscaled(trial) for trial in trials], [unscaled(trial) for trial in longer]
             findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
                 own = bool(trials[0].averaged) and trials[0].own_loss  # of a loss that is his, the mean is another
                 findings = [averaged(trials[0]), *findings] if own else findings
-                notes += [text for text in ("" if own else trials[0].summed, said) if text]
+                norm = next((f"gradients are scaled together to the norm {t.norm:g}" for t in trials if t.norm), None)
+                notes += [text for text in ("" if own else trials[0].summed, norm, said) if text]
                 stages.append(Stage(label, False, differing(trials[0], rtol)))
                 if time.process_time() > deadline and seconds and not all(finding.kind for finding in findings):
                     notes.append(f"the search for the mistake was ended after {seconds:g} seconds")

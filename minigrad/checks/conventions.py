@@ -17,9 +17,11 @@ from minigrad.checks.names import is_parameter
 from minigrad.checks.narrowing import factor
 from minigrad.guard import Array
 
-__all__ = ["clipped_to", "convention", "divided", "is_added"]
+__all__ = ["clipped_to", "common_part", "convention", "divided", "is_added", "scaled_together"]
 
 
+NEARLY = 1e-5
+"""How close to the norm gradients are that are multiplied by norm / (their norm + 1e-6)."""
 UPDATE = re.compile(r"^(?:delta|update|step)s?_?|_?(?:delta|update|step)s?$", re.IGNORECASE)
 """What is to be added to the weights is called so."""
 
@@ -124,7 +126,7 @@ def _scaled_to_norm(case: _Case) -> str | None:
         return None
     sizes = [math.sqrt(float((case.given[name] ** 2).sum())) for name in case.wrong]
     for norm in NORMS:
-        of_all = len(c) > 1 and max(c) - min(c) <= 1e-9 and abs(math.hypot(*sizes) - norm) <= 1e-6 * norm
+        of_all = len(c) > 1 and max(c) - min(c) <= 1e-7 and abs(math.hypot(*sizes) - norm) <= NEARLY * norm
         of_each = all(abs(size - norm) <= 1e-6 * norm for size in sizes)
         if of_all or of_each:
             each = "" if of_all else "each of them "
@@ -133,6 +135,23 @@ def _scaled_to_norm(case: _Case) -> str | None:
                 "unclipped"
             )
     return None
+
+
+def common_part(given: dict[str, Array], right: dict[str, Array]) -> float | None:
+    """The number that a third of the gradients at least, and two, are multiplied by; of several, that of most."""
+    known = [c for name, g in given.items() if (c := factor(g, right[name], 1e-6) if g.shape == right[name].shape else None)]
+    agreeing = [sum(abs(c - other) <= 1e-6 * abs(c) for other in known) for c in known]
+    most = max(agreeing, default=0)
+    computed = sum(bool(right[name].any()) for name in given)
+    return known[agreeing.index(most)] if most > 1 and 3 * most >= computed else None
+
+
+def scaled_together(given: dict[str, Array], right: dict[str, Array]) -> tuple[float, float] | None:
+    """(the number, the norm) where gradients are scaled together to a norm, most of them the same part of the right ones."""
+    c = common_part(given, right)
+    size = math.sqrt(sum(float((g * g).sum()) for g in given.values()))
+    norm = next((norm for norm in NORMS if abs(size - norm) <= NEARLY * norm), None)
+    return (c, norm) if c is not None and 0 < c < 1 - NEARLY and norm is not None else None
 
 
 def _penalty(case: _Case) -> str | None:

@@ -32,6 +32,7 @@ UPSTREAM = re.compile(
     r"dvalues?|accum_grad)$",
     re.IGNORECASE,
 )
+ARRIVING = re.compile(r"err|grad|delta|diff|sens|upstream|back|signal", re.IGNORECASE)
 TARGET = re.compile(
     r"^(?:y|t|labels?|targets?|expected|truth|ground_truth|y_?(?:true|train|batch|t|target|label)s?)$", re.IGNORECASE
 )
@@ -92,6 +93,15 @@ def is_target(name: str) -> bool:
 def is_upstream(name: str) -> bool:
     """Whether the name is one that is usual for the gradient of the only output."""
     return bool(UPSTREAM.match(name))
+
+
+def is_arriving(name: str) -> bool:
+    """Whether the name may be that of what arrives from the layer above.
+
+    >>> [is_arriving(name) for name in ("error_tensor", "top_diff", "y_true", "wanted")]
+    [True, True, False, False]
+    """
+    return bool(ARRIVING.search(name)) and not is_target(name)
 
 
 def _exact(name: str) -> Any:

@@ -71,9 +71,10 @@ def plan_of(adapter: Adapter, traces: Traces) -> dict[str, tuple[str, Any]]:
             continue
         else:
             waiting.append(name)
-    _plan_upstream(adapter, waiting, traces, plan, plain, caches)
-    for name in waiting:
-        if name not in plan and parameters[name].default is inspect.Parameter.empty:
+    needed = [name for name in waiting if parameters[name].default is inspect.Parameter.empty]
+    _plan_upstream(waiting, needed, traces, plan, caches)
+    for name in needed:
+        if name not in plan:
             raise ArgumentError(
                 f"check_backward: what is {name!r}, a parameter of {name_of(adapter.backward)}? The gradient of one of the "
                 f"outputs {sorted(traces.outputs)}, or one of the forward pass's values {sorted(plain)} or arguments "
@@ -124,13 +125,9 @@ def _parts(adapter: Adapter, plain: dict[str, Any]) -> dict[str, tuple[str, int]
 
 
 def _plan_upstream(
-    adapter: Adapter,
-    waiting: list[str],
-    traces: Traces,
-    plan: dict[str, tuple[str, Any]],
-    plain: dict[str, Any],
-    caches: list[str],
+    waiting: list[str], needed: list[str], traces: Traces, plan: dict[str, tuple[str, Any]], caches: list[str]
 ) -> None:
+    """Which of the parameters that wait are gradients of outputs; and the one that is ``needed`` beside is the cache."""
     taken = {what for kind, what in plan.values() if kind == "upstream"}
     free = [name for name in traces.outputs if name not in taken]
     gradients = {
@@ -143,9 +140,11 @@ def _plan_upstream(
         free.remove(output)
     left = [name for name in waiting if name not in plan]
     general = [name for name in left if _for_a_gradient(name)]
+    if not general and len(left) == 1 and names.is_arriving(left[0]):
+        general = left
     if len(general) == 1 and len(free) == 1:
         plan[general[0]] = ("upstream", free[0])
-    left = [name for name in waiting if name not in plan]
+    left = [name for name in needed if name not in plan]
     free_caches = [name for name in caches if name not in {what for kind, what in plan.values() if kind == "output"}]
     if len(left) == 1 and len(free_caches) == 1 and not names.is_gradient(left[0]):
         plan[left[0]] = ("output", free_caches[0])

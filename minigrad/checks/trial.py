@@ -12,7 +12,7 @@ from minigrad.checks.adapter import Adapter, Problem, Traces, name_of
 from minigrad.checks.answer import answer_of
 from minigrad.checks.chain import Chain
 from minigrad.checks.comparison import Comparison, compare_gradients
-from minigrad.checks.conventions import divided
+from minigrad.checks.conventions import divided, scaled_together
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.finding import Finding
 from minigrad.checks.losses import STEPS, losses, losses_beside, of_the_sum, ones_like, sizes
@@ -26,7 +26,7 @@ from minigrad.reporting import reporting
 
 __all__ = [
     "Trial", "UserError", "agree", "as_returned", "averaged", "compared", "differing", "fitted", "other_lengths", "rescaled",
-    "reshape_gradients", "right_ones", "running", "sizes_of", "squeezed", "trial_of", "undivided",
+    "reshape_gradients", "right_ones", "running", "sizes_of", "squeezed", "trial_of", "undivided", "unscaled",
 ]  # fmt: skip
 
 
@@ -36,6 +36,7 @@ class Trial(NamedTuple):
     Attributes:
         summed: what is said of gradients of the sum of what the loss is the mean of, or the other way round.
         averaged: the weights whose gradients the backward pass divides by so many ``examples``, which is no mistake.
+        norm: what the backward pass scales all gradients to together, which is none either.
     """
 
     chain: Chain
@@ -50,6 +51,7 @@ class Trial(NamedTuple):
     summed: str | None = None
     averaged: frozenset[str] = frozenset()
     examples: int = 1
+    norm: float | None = None
 
     @property
     def own_loss(self) -> bool:
@@ -160,6 +162,16 @@ def undivided(trial: Trial, rtol: float, like: Trial | None = None) -> Trial:
     for name in weights & trial.given.keys():
         trial.given[name] = trial.given[name] * examples
     return trial._replace(averaged=weights, examples=examples, summed=said)
+
+
+def unscaled(trial: Trial) -> Trial:
+    """The same with gradients as they are before they are scaled together to a norm, if they are."""
+    found = None if trial.answer.moved else scaled_together(trial.given, trial.chain.right)
+    if found is None:
+        return trial
+    for name in trial.given:
+        trial.given[name] = trial.given[name] / found[0]
+    return trial._replace(norm=found[1])
 
 
 def _seeds(

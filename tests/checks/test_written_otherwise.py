@@ -198,3 +198,109 @@ def test_a_term_of_the_last_step_added_at_every_step_is_named() -> None:
     assert [finding.right for finding in report.findings] == [
         "dh = (self.V.T @ dout if t == len(xs) - 1 else 0 * (self.V.T @ dout)) + dnext"
     ], report
+
+
+def projected(inputs: Any, W: Any) -> Any:
+    return np.tanh(inputs @ W)
+
+
+def test_what_arrives_from_above_may_be_called_an_error_of_any_kind() -> None:
+    def backward(error_tensor: Any, inputs: Any, W: Any) -> Any:
+        inner = error_tensor * (1 - np.tanh(inputs @ W) ** 2)
+        return {"inputs": inner @ W.T, "W": inputs.T @ inner}
+
+    assert check_backward(projected, backward, tuple(arrays(inputs=(4, 3), W=(3, 2)).values())).passed
+
+
+def test_a_parameter_that_is_not_needed_is_given_no_cache() -> None:
+    def forward(x: Any, W: Any, mask: Any = None) -> Any:
+        y = np.tanh(x @ W)
+        return y if mask is None else y * mask, {"x": x, "y": y}
+
+    def backward(dy: Any, W: Any, kept: Any, scale: Any = None) -> Any:
+        inner = dy * (1 - kept["y"] ** 2) * (1 if scale is None else scale["no"])
+        return {"x": inner @ W.T, "W": kept["x"].T @ inner}
+
+    report = check_backward(forward, backward, tuple(arrays(x=(4, 3), W=(3, 2)).values()), outputs=("y", "kept"))
+    assert report.passed, report
+
+
+def embedded(E: Any, V: Any, words: Any, following: Any) -> Any:
+    scores = np.exp(np.tanh(E[words]) @ V)
+    p = scores / scores.sum(axis=1, keepdims=True)
+    rows = np.arange(len(words))
+    loss = -np.sum(np.log(p[rows, following]))
+    p[rows, following] -= 1
+    dE = np.zeros_like(E)
+    np.add.at(dE, words, p @ V.T * (1 - np.tanh(E[words]) ** 2))
+    return loss, {"E": dE, "V": np.tanh(E[words]).T @ p}
+
+
+def test_what_is_added_at_indices_is_followed_in_a_function_that_does_both() -> None:
+    words, following = np.array([1, 0, 1, 3]), np.array([0, 2, 2, 1])
+    report = check_backward(embedded, embedded, (*arrays(E=(4, 5), V=(5, 3)).values(), words, following))
+    assert report.passed, report
+
+
+class Carrying:
+    """A network that keeps its state's gradient in itself, of one example at first, and hands on a part of it."""
+
+    def __init__(self) -> None:
+        self.W, self.U = arrays(W=(3, 4), U=(4, 4)).values()
+        self.dnext = np.zeros((1, 4))
+
+    def forward(self, X: Any) -> Any:
+        self.X, self.h = X, np.zeros((len(X), X.shape[1] + 1, 4))
+        for t in range(X.shape[1]):
+            self.h[:, t] = np.tanh(X[:, t] @ self.W + self.h[:, t - 1] @ self.U)
+        return self.h[:, :-1]
+
+    def backward(self, delta: Any) -> Any:
+        dW, dU, dX = np.zeros_like(self.W), np.zeros_like(self.U), np.zeros_like(self.X)
+        for t in reversed(range(self.X.shape[1])):
+            dh = delta[:, t] + self.dnext * 0.01
+            da = dh * (1 - self.h[:, t] ** 2)
+            dW += self.X[:, t].T @ da
+            dU += self.h[:, t - 1].T @ da
+            dX[:, t] = da @ self.W.T
+            self.dnext = da @ self.U.T
+        return {"X": dX, "W": dW, "U": dU}
+
+
+def test_a_state_gradient_that_is_zeros_of_one_example_at_first_is_looked_at() -> None:
+    net = Carrying()
+    report = check_backward(net.forward, net.backward, (np.ones((2, 4, 3)),))
+    assert [finding.right for finding in report.findings] == ["dh = delta[:, t] + self.dnext"], report
+
+
+class Stored:
+    """A layer whose gradients are attributes, scaled together to a norm; one is added to another's."""
+
+    def __init__(self) -> None:
+        self.W_f, self.W_g, self.b_f, self.b_g = arrays(W_f=(3, 4), W_g=(3, 4), b_f=(1, 4), b_g=(1, 4)).values()
+
+    def loss(self, x: Any) -> Any:
+        self.x, self.f, self.g = x, np.tanh(x @ self.W_f + self.b_f), np.tanh(x @ self.W_g + self.b_g)
+        return 5 * np.sum(self.f * self.g)
+
+    def backward(self) -> None:
+        self.dW_f, self.dW_g = np.zeros_like(self.W_f), np.zeros_like(self.W_g)
+        self.db_f, self.db_g = np.zeros_like(self.b_f), np.zeros_like(self.b_g)
+        self.through(5 * self.g * (1 - self.f**2), 5 * self.f * (1 - self.g**2))
+        gradients = [self.dW_f, self.dW_g, self.db_f, self.db_g]
+        part = 0.5 / np.sqrt(sum(np.sum(g**2) for g in gradients))
+        for g in gradients:
+            g *= min(part, 1.0)
+
+    def through(self, df: Any, dg: Any) -> None:
+        self.dW_f += self.x.T @ df
+        self.db_f += df.sum(axis=0, keepdims=True)
+        self.dW_g += self.x.T @ dg
+        self.dW_g += dg.sum(axis=0, keepdims=True)
+
+
+def test_a_gradient_that_is_added_to_another_is_named_though_all_are_scaled_together() -> None:
+    net = Stored()
+    report = check_backward(net.loss, net.backward, (np.ones((5, 3)),))
+    assert [finding.right for finding in report.findings] == ["self.db_g += dg.sum(axis=0, keepdims=True)"], report
+    assert "gradients are scaled together to the norm 0.5" in report.notes

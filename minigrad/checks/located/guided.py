@@ -213,7 +213,8 @@ def _is_likely(edit: Edit) -> bool:
     """Whether an edit is tried early whatever it costs: it gives a gradient, has another name in a place, or is one of few."""
     renamed = all(isinstance(node, ast.Name) and text.isidentifier() for node, text in edit.places) and bool(edit.places)
     exchanged = len(edit.places) == 2 and edit.kind in (IN_ORDER, "parts in the wrong order")
-    few = edit.less or exchanged or isinstance(edit.statement, STEPS) or edit.kind == ADDED
+    elsewhere = edit.kind == "wrong accumulator" and isinstance(edit.statement, ast.AugAssign)
+    few = edit.less or exchanged or elsewhere or isinstance(edit.statement, STEPS) or edit.kind == ADDED
     return edit.hit == 1 or few or renamed
 
 

@@ -18,7 +18,7 @@ from minigrad.checks.located.watching import Visit
 from minigrad.checks.located.written import Written
 from minigrad.guard import Array
 
-__all__ = ["AtHand", "Pool", "product_of"]
+__all__ = ["AtHand", "Pool", "product_of", "with_zeros_of"]
 
 MANY = 20_000
 """So many products of three are tried."""
@@ -72,8 +72,7 @@ class AtHand:
             shapes = {value.shape for value in found}
             if len(shapes) > 1 and len(full := {value.shape for value in found if value.any()}) == 1:
                 (shape,) = shapes = full  # zeros of another shape at first: dh = 0, or a state without its batch
-                size = int(np.prod(shape))
-                found = [value if value.any() or value.size not in (1, size) else np.zeros(shape) for value in found]
+                found = with_zeros_of(found, shape)
                 shapes = {value.shape for value in found}
             is_nothing = len(found) > 1 and any(all(map(whole, found)) for whole in (_is_zero, _is_one))  # fits anywhere
             if len(found) == len(values) and len(shapes) == 1 and not is_nothing:
@@ -181,6 +180,12 @@ class AtHand:
             library = next((name for name in ("np", "numpy") if f"{name}.dot(" in text), None)
             return f"{library}.dot({{}}, {{}})" if library else "{}.dot({})"
         return "{} @ {}" if " @ " in text or "matmul" not in text else "np.matmul({}, {})"
+
+
+def with_zeros_of(values: Sequence[Array], shape: tuple[int, ...]) -> list[Array]:
+    """The values with zeros of that shape in the place of zeros that are stretched to it, or have as many entries."""
+    size = int(np.prod(shape))
+    return [v if v.any() or not (v.size == size or _fits(v, shape)) else np.zeros(shape) for v in values]
 
 
 def _fits(value: Array, shape: tuple[int, ...]) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.checks import names
 from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
+from minigrad.checks.conventions import common_part
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, kept_elsewhere, longer, of_statements
 from minigrad.checks.located.derived import handed_back
@@ -63,6 +64,8 @@ def gradients_of(trial: Trial) -> dict[str, Array] | None:
         shaped = None if g is None else fitted(g / trial.rate if name in answer.moved else g, trial.chain.right[name].shape)
         if shaped is not None:
             found[name] = trial.rounded(name, shaped * trial.examples if name in trial.averaged else shaped)
+    if trial.norm is not None and (part := common_part(found, trial.chain.right)) is not None:
+        return {name: g / part for name, g in found.items()}
     return found
 
 

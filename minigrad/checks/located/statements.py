@@ -219,10 +219,23 @@ def _targets(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, s
     if len(targets) == 1 and isinstance(targets[0], ast.Name) and isinstance(statement, ast.AugAssign):
         name = targets[0].id
         yield from (([(targets[0], f"{name}[{counter}]")], "added to every entry") for counter in function.counters)
+    if len(targets) == 1 and isinstance(target := targets[0], ast.Attribute) and names.is_gradient(target.attr):
+        owner = function.segment(target.value)
+        for name in _stored_beside(function, owner):
+            if name != target.attr:
+                yield [(statement, function.segment(statement, [(target, f"{owner}.{name}")]))], "wrong accumulator"
     if len(targets) == 1 and isinstance(targets[0], ast.Name):
         for name in sorted(function.stored - {targets[0].id}):
             if names.says_gradient(name) == names.says_gradient(targets[0].id):
                 yield [(statement, function.segment(statement, [(targets[0], name)]))], "wrong accumulator"
+
+
+def _stored_beside(function: Written, owner: str) -> Iterator[str]:
+    """The gradients that a function stores in an object; and those of biases beside weights, that it may have forgotten."""
+    nodes = [n for n in function.nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    stored = [n.attr for n in nodes if function.segment(n.value) == owner and names.is_gradient(n.attr)]
+    beside = [name.replace(old, new) for name in stored for old, new in (("W", "b"), ("w", "b"), ("weight", "bias"))]
+    yield from dict.fromkeys([*stored, *(name for name in beside if names.is_parameter(names.stem(name)))])
 
 
 def _taken_out(function: Written, statement: ast.stmt) -> Iterator[tuple[Places, str]]:

@@ -56,6 +56,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         keywords = {key: value for key, value in keywords.items() if key not in ("where", "casting")}
         if ufunc in VALUES_ONLY or {"d->?", "dd->?"} & set(ufunc.types):
             return getattr(ufunc, method)(*bare_values(inputs), **keywords)
+        if method == "at":
+            return added_at(self.tape, ufunc, *inputs)
         called = ufunc if method == "__call__" else getattr(ufunc, method)
         if ufunc is np.reciprocal:
             called, inputs = np.divide, (1.0, *inputs)
@@ -265,3 +267,14 @@ def into(out: Any, result: Any) -> Any:
         return out.__setitem__(..., result)
     out._become(result.line)
     return out
+
+
+def added_at(tape: Tape, ufunc: np.ufunc, array: Any, index: Any, values: Any) -> None:
+    """``np.add.at(array, index, values)``: an entry that the index has several times gets all of them."""
+    if ufunc not in (np.add, np.subtract) or not isinstance(array, Traced):
+        raise ConversionError(f"check_backward: np.{ufunc.__name__}.at cannot be followed; write array[index] += values")
+    places = np.arange(array.size).reshape(array.shape)[plain_index(index)]
+    chosen = (places.reshape(-1, 1) == np.arange(array.size)).astype(float)
+    flat = tape.apply(np.reshape, (tape.apply(np.broadcast_to, (values, places.shape)), (1, places.size)))
+    total = tape.apply(np.reshape, (tape.apply(np.matmul, (flat, chosen)), array.shape))
+    array._become(tape.apply(ufunc, (array, total)).line)

@@ -304,3 +304,30 @@ def test_a_gradient_that_is_added_to_another_is_named_though_all_are_scaled_toge
     report = check_backward(net.loss, net.backward, (np.ones((5, 3)),))
     assert [finding.right for finding in report.findings] == ["self.db_g += dg.sum(axis=0, keepdims=True)"], report
     assert "gradients are scaled together to the norm 0.5" in report.notes
+
+
+def mean_of_wrong(dy: Any, xs: Any, W: Any, U: Any) -> Any:
+    hs = [np.zeros((len(xs[0]), 4))]
+    for x in xs:
+        hs.append(np.tanh(x @ W + hs[-1] @ U))
+    dW, dU, dh = np.zeros_like(W), np.zeros_like(U), dy
+    for t in reversed(range(len(xs))):
+        da = dh * (1 - hs[t + 1])
+        dW += xs[t].T @ da
+        dU += hs[t].T @ da
+        dh = da @ U.T
+    dW /= len(dy)
+    dU /= len(dy)
+    return {"W": dW, "U": dU}
+
+
+def test_the_mean_over_the_examples_is_no_line_too_many() -> None:
+    def forward(xs: Any, W: Any, U: Any) -> Any:
+        h = np.zeros((len(xs[0]), 4))
+        for x in xs:
+            h = np.tanh(x @ W + h @ U)
+        return h
+
+    example = ([np.ones((5, 3)) for _ in range(3)], *arrays(W=(3, 4), U=(4, 4)).values())
+    report = check_backward(forward, mean_of_wrong, example)
+    assert [finding.right for finding in report.findings] == ["da = dh * (1 - hs[t + 1]**2)"], report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from minigrad.checks import names
 from minigrad.checks.effects import EFFECTS
@@ -17,7 +17,9 @@ from minigrad.checks.located.lines import Line, corrected_by, lines_between
 from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
 from minigrad.checks.located.state import State
 from minigrad.checks.located.written import Written, running_as
-from minigrad.checks.trial import Trial
+from minigrad.checks.narrowing import factor
+from minigrad.checks.trial import Trial, sizes_of
+from minigrad.guard import Array
 
 __all__ = ["located"]
 
@@ -47,7 +49,7 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
             return []  # his code does what cannot be tried in passing
         options: list[tuple[tuple[float, ...], State, list[Line]]] = []
         for state in states:
-            lines = _least(search, originals, _lines(originals, state))
+            lines = _but_means(search, originals, _least(search, originals, _lines(originals, state)))
             if lines and len(lines) <= MOST:
                 cost = sum(edit.rank for edit in state.edits) + sum(map(_awkward, lines))
                 cost += ODD * odd_lines(search, state) if len(states) > 1 else 0
@@ -111,6 +113,31 @@ def _least(search: Search, originals: Sequence[Written], lines: Sequence[Line]) 
         return next((least for some in fewer if (least := _least(search, originals, some))), list(lines))
     some_of = itertools.chain.from_iterable(itertools.combinations(lines, size) for size in range(1, len(lines)))
     return list(next((some for some in some_of if search.is_right(_state(originals, some))), lines))
+
+
+def _but_means(search: Search, originals: Sequence[Written], lines: list[Line]) -> list[Line]:
+    """The lines but for those that undo a mean: without them all gradients are the same part of the right ones."""
+    fewer = [[line for line in lines if not _divides(line)], *([*lines[:k], *lines[k + 1 :]] for k in range(len(lines)))]
+    for rest in fewer:
+        if rest and len(rest) < len(lines):
+            with running_as(_state(originals, rest).codes()):
+                if all(_are_means(gradients_of(trial) or {}, trial) for trial in search.trials):
+                    return rest
+    return lines
+
+
+def _divides(line: Line) -> bool:
+    return not line.new and isinstance(line.statement, ast.AugAssign) and isinstance(line.statement.op, ast.Div)
+
+
+def _are_means(found: Mapping[str, Array], trial: Trial) -> bool:
+    """Whether all gradients are right but for what they are divided by: the number of examples, of steps, or of both."""
+    right = trial.chain.right
+    parts = [factor(g, right[name], 1e-6) for name, g in found.items() if right[name].any()]
+    known = [c for c in parts if c is not None]
+    same = len(known) == len(parts) and len(found) == len(trial.given) and max(known, default=1) - min(known, default=1) <= 1e-6
+    sizes = [1, *sizes_of(trial)]
+    return same and all(any(abs(c * m * n - 1) <= 1e-5 for m in sizes for n in sizes) for c in known[:1])
 
 
 def _findings(

@@ -105,6 +105,7 @@ class Adapter:
         self.unread: frozenset[str] = frozenset()
         self.inner: frozenset[str] = frozenset()
         self.memory: frozenset[str] = frozenset()
+        self.writers: dict[int, Any] = {}
         self.by_variables = False  # whether gradients are read from variables of the backward pass, as steps do not show them
         self.moves: set[str] = set()  # weights that were seen to be moved, at whatever length
         self.handed_back: set[str] = set()  # weights that the backward pass moves and returns
@@ -220,7 +221,8 @@ class Adapter:
             return dict(result)
         if hasattr(result, "_fields"):
             return dict(zip(result._fields, result, strict=True))
-        called: Sequence[str | None] = self.declared_outputs or names.returned_names(self.forward) or []
+        writer = self.writer_of(self.forward) if isinstance(result, tuple) else self.forward
+        called: Sequence[str | None] = self.declared_outputs or names.returned_names(writer) or []
         is_one = isinstance(result, list) and len(called) == 1 and all(hasattr(part, "shape") for part in result)
         parts = list(result) if isinstance(result, tuple | list) and not is_one else [result]
         if len(called) != len(parts):
@@ -245,6 +247,14 @@ class Adapter:
             owned = {name: value for name, value in arguments.items() if name == self.owner}
             self.beside = stored_in(owned, missing, [*plain]) if len(wanted) > 1 and missing else {}
         return plain | {name: at_path(arguments, path) for name, path in self.beside.items()}
+
+    def writer_of(self, function: Any) -> Any:
+        """The function that says how what this one returns is called: another one, where its results are handed on."""
+        if id(function) not in self.writers:
+            called = names.hands_on(function)
+            found = [f for f in reachable(self.users()) if f.__name__ == called and f is not function] if called else []
+            self.writers[id(function)] = found[0] if len(found) == 1 else function
+        return self.writers[id(function)]
 
     def wants(self, name: str) -> bool:
         """Whether the backward pass has a parameter for the gradient of this output: ``d_state`` of ``state``."""

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
-    "is_cache", "is_gradient", "is_input", "is_parameter", "is_target", "is_upstream", "match", "names_inside", "parameters_of",
-    "returned_names", "says_gradient", "stem", "tree_of", "unmarked",
+    "hands_on", "is_arriving", "is_cache", "is_gradient", "is_input", "is_parameter", "is_target", "is_upstream", "match",
+    "names_inside", "parameters_of", "returned_names", "says_gradient", "stem", "tree_of", "unmarked",
 ]  # fmt: skip
 
 PREFIX = re.compile(
@@ -207,6 +207,13 @@ def _called(function: Any, part: ast.AST) -> str | None:
     """The name of a returned value; what a call makes of an argument, ``model.run(x)``, is not called as that is."""
     name = _name_of(part)
     return None if isinstance(part, ast.Call) and name in parameters_of(function) else name
+
+
+def hands_on(function: Any) -> str | None:
+    """What the function is called whose results this one returns as they are: ``return net.backward(dh)``."""
+    value = _returned(function)[0]
+    called = value.func if isinstance(value, ast.Call) else None
+    return _name_of(called) if isinstance(called, ast.Name | ast.Attribute) else None
 
 
 def names_inside(function: Any) -> list[list[str | None]]:

@@ -61,8 +61,9 @@ def returned_by_name(adapter: Adapter, result: Any) -> Returned:
     if isinstance(result, dict):
         return Returned(flat(result), frozenset(flat(result)))
     parts = list(result) if isinstance(result, tuple | list) else [result]
-    called: Sequence[str | None] = names.returned_names(adapter.backward) or []
-    inside = names.names_inside(adapter.backward)
+    writer = adapter.writer_of(adapter.backward) if len(parts) > 1 else adapter.backward
+    called: Sequence[str | None] = names.returned_names(writer) or []
+    inside = names.names_inside(writer)
     if len(called) == 1 and len(inside[0]) == len(parts) > 1:
         called, inside = inside[0], []  # return grads, where grads = [dW, db]
     if isinstance(result, tuple) and hasattr(result, "_fields"):

@@ -176,19 +176,16 @@ class CompiledLoop:
         steps: its steps, as far as they differ in what they pass on.
     """
 
-    __slots__ = (
-        "_borrowed", "_pullbacks", "_reached", "_settled", "_spent", "compiled", "finals", "outputs", "steps", "wanted",
-    )  # fmt: skip
+    __slots__ = ("_borrowed", "_meet", "_pullbacks", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
 
     def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
         self.compiled, self.steps = compiled, steps
         self.finals, self.outputs = depending(compiled.program, compiled.wanted, steps)
         """Which parts of the last carry, and which outputs, depend on what wants a gradient."""
-        self.wanted = frozenset(k for k, wanted in enumerate((*self.finals, *self.outputs)) if wanted)
         self._pullbacks: dict[Hashable, list[Pullback]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._settled: dict[Hashable, bool] = {}
-        self._spent: dict[frozenset[tuple[int, ...]], frozenset[int]] = {}
+        self._meet: dict[Hashable, bool] = {}
         self._borrowed: frozenset[Ref] | None = None
 
     def pullbacks(self, results: tuple[int, ...]) -> list[Pullback]:
@@ -232,17 +229,14 @@ class CompiledLoop:
             self._settled[results] = settled
         return self._settled[results]
 
-    def spent(self, passes: frozenset[tuple[int, ...]]) -> frozenset[int]:
-        """The results whose gradients pass, at some step, what one of these passes has released, told by where each began."""
-        if passes not in self._spent:
-            compiled, found = self.compiled, set()
-            for number in range(len(self.finals) + len(self.outputs)):
-                for first in passes:  # no generator: Ctrl-C ends there
-                    ends = compiled.of_both(first), compiled.of_both((number,))
-                    if number in first or meet(compiled.program, compiled.wanted, *ends, self.steps):
-                        found.add(number)
-            self._spent[passes] = frozenset(found)
-        return self._spent[passes]
+    def meet(self, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+        """Whether gradients that arrive at these results pass, at some step, what those at the others pass there."""
+        key = first, second
+        if key not in self._meet:
+            compiled = self.compiled
+            one, other = map(compiled.of_both, key)
+            self._meet[key] = meet(compiled.program, compiled.wanted, one, other, self.steps)
+        return self._meet[key]
 
 
 def _executable(program: Program, kept: Iterable[int], quiet: bool) -> Executable:

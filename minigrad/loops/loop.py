@@ -50,7 +50,7 @@ class Loop(Operation):
     """Whether a backward pass goes through the single steps."""
     passed: tuple[int, ...]
     """The results at which the gradients of the latest backward pass arrived."""
-    released: frozenset[tuple[int, ...]]
+    released: set[tuple[int, ...]]
     """Those of the passes that released what they went through: a loop is as fine as its steps, so a result whose gradient
     passes none of that still leads back."""
     times: range
@@ -104,8 +104,9 @@ class Loop(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
-            self.released |= {self.passed}
-            if self.compiled_loop.wanted - self.compiled_loop.spent(self.released):
+            self.released.add(self.passed)
+            wants = (*self.compiled_loop.finals, *self.compiled_loop.outputs)
+            if any(wanted and not self.is_released(number) for number, wanted in enumerate(wants)):
                 self.values.keep_own()
             else:
                 self.values.release()
@@ -120,7 +121,9 @@ class Loop(Operation):
 
     def is_released(self, number: int) -> bool:
         """Whether what the gradient of one result needs has been released."""
-        return self.values.run is None or number in self.compiled_loop.spent(self.released)
+        meet = self.compiled_loop.meet
+        released = [number in passed or meet(passed, (number,)) for passed in self.released]  # no generator: Ctrl-C ends there
+        return self.values.run is None or any(released)
 
     @override
     def described(self) -> str:

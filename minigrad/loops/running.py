@@ -113,7 +113,7 @@ class Start:
         loop.consts = self.compiled.wanted_consts
         loop.sources = tuple(map(NODE, (*self.xs, *self.carry, *map(self.consts.__getitem__, loop.consts))))
         loop.compiled_loop, loop.is_written = self.compiled_loop, False
-        loop.passed, loop.released = (), frozenset()
+        loop.passed, loop.released = (), set()
         loop.shape, loop.dtype, loop.name, loop.watch = (), FLOAT, None, None
         loop.place = state.place
         loop.times, loop.window = self.times, self.window

@@ -167,6 +167,10 @@ class Operation(Node):
             for value, kept in zip(saved, self.keeps, strict=True)
         ]
 
+    def towards(self, sources: tuple[Node | None, ...]) -> Operation:
+        """The operation as far as it leads to these of its sources; what stands for many may stand for fewer then."""
+        return self
+
     def borrowed(self) -> Iterable[Any]:
         """What its derivative needs, of whoever it is: nobody may write to it."""
         return self.saved or ()
@@ -178,12 +182,17 @@ class Operation(Node):
         """What the derivative needs, or an error if it has been released."""
         saved = self.saved
         if saved is None:
-            raise GraphError(
-                f"backward: the graph was already released at {self!r}: a backward pass frees what the graph kept. If a state "
-                "is carried on from an earlier loss, cut it off there with detached(state) or .detach() (within one unroll, "
-                "truncated= does it). If the same loss is to be passed twice, call the first backward with retain_graph=True"
-            )
+            raise released(self)
         return saved
+
+
+def released(operation: Operation) -> GraphError:
+    """The error for a backward pass through what an earlier one has released."""
+    return GraphError(
+        f"backward: the graph was already released at {operation!r}: a backward pass frees what the graph kept. If a state "
+        "is carried on from an earlier loss, cut it off there with detached(state) or .detach() (within one unroll, "
+        "truncated= does it). If the same loss is to be passed twice, call the first backward with retain_graph=True"
+    )
 
 
 def walk(*roots: Any) -> list[Node]:
@@ -288,7 +297,7 @@ def sweep(
         g = sums.take(node)
         yield node, g
         if isinstance(node, Operation) and any(inputs := edges(node)):
-            for source, contribution in zip(inputs, sums.derivative(node, g), strict=True):
+            for source, contribution in zip(inputs, sums.derivative(node.towards(inputs), g), strict=True):
                 if source is not None and source.requires_grad and contribution is not None:
                     if source.serial >= node.serial:
                         raise cycle(node, source)

@@ -137,8 +137,8 @@ def reverse(outputs: Sequence[Tensor], inputs: Sequence[Tensor], where: str) -> 
             for node, g in graph.sweep(seeds, sums, between):
                 if node in targets:
                     found[node] = g
-                if isinstance(node, Operation) and any(between(node)):
-                    passed.append(node)
+                if isinstance(node, Operation) and any(sources := between(node)):
+                    passed.append(node.towards(sources))
         return [_result(source, found.get(source.node)) for source in inputs if source.node is not None], passed
 
     return pull

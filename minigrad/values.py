@@ -152,6 +152,8 @@ class Values:
                 f"data: this array is the result of {node.described()}, and the graph it is part of has not been released. "
                 "Call backward() first, or work on a copy: t.numpy()"
             )
+        if isinstance(node, Operation):
+            node.give_way(self._array)
         if self._array.base is not None and sys.getrefcount(self._array.base) > 2:  # the view and the argument
             raise MutationError(
                 "data: this array is shared with another tensor (a detached one or a view), so it is read-only. Write to "

@@ -155,6 +155,7 @@ class Recurrence:
             what=f"unroll {self.label}",
             key=(known.token, method, self.ends is None, self.valid is None),
             window=self.window if self.window < len(self.times) and self.ends is None else None,
+            cut_names=names_of(self.cell, state),
             memory=memory_of(self.cell, known, method, state, self.inputs),
         )
         return hs, with_parts(state, final)

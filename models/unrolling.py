@@ -13,12 +13,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, concatenate, current_place, scope, stack
+from minigrad import Tensor, current_place, scope, stack
 from minigrad.axes import exchanged
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.flags import switch
 from minigrad.graph import Leaf
-from minigrad.loops import CannotCompile, note
+from minigrad.loops import CannotCompile, note, padded
 from minigrad.loops.native import is_native
 from minigrad.memory import collector_paused
 from minigrad.recording import given
@@ -158,7 +158,7 @@ def run(
 def _padded(hs: Tensor | list[Tensor], T: int) -> Tensor | list[Tensor]:
     """The outputs of the steps that there are, and zeros up to T."""
     if isinstance(hs, Tensor):
-        return concatenate([hs, np.zeros((T - len(hs), *hs.shape[1:]), hs.dtype)])
+        return padded(hs, T)
     return [*hs, *[Tensor(np.zeros(hs[0].shape, hs[0].dtype)) for _ in range(T - len(hs))]]
 
 

@@ -32,6 +32,7 @@ Each pass takes a loop program and returns one; README.md in this folder takes a
 
 from minigrad.loops.execute import Memory, execute
 from minigrad.loops.explain import LoopReport, explain_loop, note
+from minigrad.loops.loop import padded
 from minigrad.loops.program import CannotCompile
 from minigrad.loops.purity.effects import without_effects
 from minigrad.loops.trace import untraced
@@ -40,5 +41,5 @@ from minigrad.loops.written import MASK
 
 __all__ = [
     "MASK", "WINDOWS", "CannotCompile", "LoopReport", "Memory", "cut_where", "execute", "explain_loop", "note",
-    "untraced", "without_effects",
+    "padded", "untraced", "without_effects",
 ]  # fmt: skip

@@ -9,10 +9,10 @@ old state is not selected by any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from itertools import groupby
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,10 +21,18 @@ from minigrad.loops.program import CARRY, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
 from minigrad.ops.kinks import Where
 
-__all__ = ["Stretch", "active", "after", "depending", "flow", "flow_once", "is_masked", "is_settled", "meet", "stretches_of"]
+__all__ = [
+    "Refs", "Stretch", "active", "depending", "each_step", "flow", "flow_once", "handed_on", "is_masked", "is_settled",
+    "origin", "passed", "stretches_of",
+]  # fmt: skip
 
 Refs: TypeAlias = frozenset[Ref]
-State = TypeVar("State")
+
+Step: TypeAlias = tuple[bool | None, bool]
+"""Whether all examples take a step (None: some do), and whether the carry has lost its history before it."""
+
+Ends: TypeAlias = tuple[Iterable[int], Iterable[int]]
+"""At which parts of the last carry, and at which ys (there at every step), cotangents arrive."""
 
 
 class Stretch(NamedTuple):
@@ -42,7 +50,7 @@ class Stretch(NamedTuple):
 def stretches_of(
     T: int, window: int, mask: Array | None, reverse: bool, ends: Array | None = None
 ) -> tuple[Stretch, ...]:
-    """The steps of a loop, in the order in which they are computed; those of whole windows that add nothing are left out.
+    """The steps of a loop, in the order in which they are computed.
 
     Args:
         T: how many there are.
@@ -51,7 +59,7 @@ def stretches_of(
         reverse: whether the last is computed first.
         ends: (T, B, 1), before which step which example's window ends, if that is a line of the program, and there is a mask.
 
-    >>> stretches_of(7, 3, None, False)
+    >>> stretches_of(4, 3, None, False)
     (Stretch(steps=3, taken=None, is_cut=False), Stretch(steps=1, taken=None, is_cut=True))
     """
     if mask is None:
@@ -75,8 +83,12 @@ def stretches_of(
 
 @lru_cache
 def _windows(T: int, window: int) -> tuple[Stretch, ...]:
-    last = (T - 1) % window + 1
-    return (Stretch(T, None, False),) if window >= T else (Stretch(window, None, False), Stretch(last, None, True))
+    return tuple([Stretch(min(window, T - start), None, start > 0) for start in range(0, T, window)])
+
+
+def each_step(stretches: Iterable[Stretch]) -> list[Step]:
+    """The steps one by one."""
+    return [(taken, is_cut and not k) for steps, taken, is_cut in stretches for k in range(steps)]
 
 
 def flow(program: Program, wanted: Iterable[Ref]) -> set[Ref]:
@@ -106,11 +118,31 @@ def _sources(program: Program, line: Line, taken: bool | None) -> Sequence[Ref]:
 
 
 def _is_recorded(program: Program, ref: Ref, taken: bool | None) -> bool:
-    """Whether a value is the result of an operation: what is handed on is none, nor what a mask of all or none selects."""
+    """Whether a value is the result of an operation: a row is cut out of its x by one. What is handed on is none, nor what a
+    mask of all or none selects."""
     if ref.kind != LOCAL:
-        return False
-    line = program.lines[ref.number]
-    return type(line.op) is not Pass and (taken is None or not is_masked(program, line))
+        return ref.kind == XS
+    return not _is_handed_on(program, ref) and (taken is None or not is_masked(program, program.lines[ref.number]))
+
+
+def _is_handed_on(program: Program, ref: Ref) -> bool:
+    return ref.kind == LOCAL and type(program.lines[ref.number].op) is Pass
+
+
+def handed_on(program: Program, ref: Ref, taken: bool | None) -> Ref:
+    """What a step hands on as this value, or has a mask of all or none select, if that was not computed for it."""
+    while ref.kind == LOCAL and not _is_recorded(program, ref, taken):
+        ref = program.lines[ref.number].operands[taken is False]
+    return ref
+
+
+def origin(program: Program, steps: Sequence[Step], ref: Ref, number: int) -> tuple[Ref, int]:
+    """What a value of a step is that was handed on to it, maybe by many steps, and of which step."""
+    ref = handed_on(program, ref, steps[number][0])
+    while ref.kind == CARRY and number:
+        number -= 1
+        ref = handed_on(program, program.new_carry[ref.number], steps[number][0])
+    return ref, number
 
 
 def is_masked(program: Program, line: Line) -> bool:
@@ -118,126 +150,96 @@ def is_masked(program: Program, line: Line) -> bool:
     return type(line.op) is Where and line.operands[-1] == Ref(XS, len(program.xs) - 1)
 
 
+def dependent(program: Program, wanted: Iterable[Ref], steps: Iterable[Step]) -> list[Refs]:
+    """For each step, the values of it that depend on what is wanted, the carry that it is given among them."""
+    state, found = frozenset(ref for ref in wanted if ref.kind == CARRY), list[Refs]()
+    others = frozenset(wanted) - state
+
+    @cache
+    def after(state: Refs, taken: bool | None) -> tuple[Refs, Refs]:
+        values = frozenset(flow_once(program, set(others | state), taken))
+        return values, _new_carry(program, values)
+
+    for taken, is_cut in steps:
+        values, state = after(frozenset() if is_cut else state, taken)
+        found.append(values)
+    return found
+
+
+def sent(program: Program, differentiable: Sequence[Refs], ends: Ends, steps: Sequence[Step]) -> list[Refs]:
+    """For each step, what a backward pass sends a gradient to of what is differentiable at that step."""
+    state, outputs, found = frozenset(Ref(CARRY, i) for i in ends[0]), {program.ys[j] for j in ends[1]}, list[Refs]()
+
+    @cache
+    def before(differentiable: Refs, state: Refs, taken: bool | None) -> tuple[Refs, Refs]:
+        live = set(differentiable & (outputs | {program.new_carry[ref.number] for ref in state}))
+        for k in reversed(range(len(program.lines))):
+            if Ref(LOCAL, k) in live:
+                live.update(differentiable & set(_sources(program, program.lines[k], taken)))
+        return frozenset(live), _carry_of(frozenset(live))
+
+    for (taken, is_cut), now in zip(reversed(steps), reversed(differentiable), strict=True):
+        live, state = before(now, state, taken)
+        found.append(live)
+        state = frozenset() if is_cut else state
+    return found[::-1]
+
+
 def depending(program: Program, wanted: Iterable[Ref], stretches: Iterable[Stretch]) -> tuple[list[bool], list[bool]]:
     """Which parts of the last carry, and which ys, depend on what is wanted."""
-    state = frozenset(ref for ref in wanted if ref.kind == CARRY)
-    others, every = frozenset(wanted) - state, set[Ref]()
-    for steps, taken, is_cut in stretches:
-
-        def step(state: Refs, taken: bool | None = taken) -> Refs:
-            found = flow_once(program, set(others | state), taken)
-            every.update(found)
-            return frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
-
-        state = after(steps, frozenset() if is_cut else state, step)
-    return [Ref(CARRY, i) in state for i in range(len(program.carry))], [ref in every for ref in program.ys]
+    found = dependent(program, wanted, each_step(stretches))
+    every = frozenset[Ref]().union(*found)
+    return [ref in found[-1] for ref in program.new_carry], [ref in every for ref in program.ys]
 
 
-def active(
-    program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], stretches: Sequence[Stretch]
-) -> Refs:
-    """What is active, that is sent anything: consts, xs, parts of the initial carry, and the lines on the way there.
-
-    Args:
-        program: the step.
-        wanted: the consts, xs and parts of the initial carry that want a gradient.
-        carry: the parts of the last carry at which a cotangent arrives.
-        ys: the outputs at which cotangents arrive, at every step.
-        stretches: the steps.
-    """
-    differentiable, found = flow(program, wanted), set[Ref]()
-    outputs, state = {program.ys[j] for j in ys}, frozenset(Ref(CARRY, i) for i in carry)
-    for steps, taken, is_cut in reversed(stretches):
-
-        def step(state: Refs, taken: bool | None = taken) -> Refs:
-            live = _sent_once(program, differentiable, outputs, state, taken)
-            passed = {ref for ref in live if ref.kind == LOCAL and type(program.lines[ref.number].op) is Pass}
-            found.update(ref for ref in live - passed if ref.kind != CARRY)
-            return frozenset(ref for ref in live if ref.kind == CARRY)
-
-        state = after(steps, state, step)
-        if is_cut:
-            state = frozenset()
-    return frozenset(found | state)
+def active(program: Program, wanted: Iterable[Ref], ends: Ends, stretches: Iterable[Stretch]) -> Refs:
+    """What is active, that is sent anything: consts, xs, parts of the initial carry, and the lines on the way there."""
+    steps = each_step(stretches)
+    first, *others = sent(program, dependent(program, wanted, steps), ends, steps)
+    later = frozenset[Ref]().union(*others)
+    return frozenset(ref for ref in first | later if not _is_handed_on(program, ref) and (ref.kind != CARRY or ref in first))
 
 
-def _sent_once(program: Program, differentiable: set[Ref], outputs: set[Ref], state: Refs, taken: bool | None) -> set[Ref]:
-    """What one step of a backward pass reaches, from its outputs and from the parts of the carry that are sent something."""
-    live = differentiable.intersection(outputs | {program.new_carry[ref.number] for ref in state})
-    for k in reversed(range(len(program.lines))):
-        if Ref(LOCAL, k) in live:
-            live.update(differentiable.intersection(_sources(program, program.lines[k], taken)))
-    return live
+def passed(program: Program, wanted: Iterable[Ref], ends: Ends, stretches: Iterable[Stretch]) -> list[Refs]:
+    """For each step, the operations that a backward pass from these ends to what is wanted passes: lines, and rows of xs."""
+    steps = each_step(stretches)
+
+    @cache
+    def operations(live: Refs, taken: bool | None) -> Refs:
+        return frozenset(ref for ref in live if _is_recorded(program, ref, taken))
+
+    live = sent(program, dependent(program, wanted, steps), ends, steps)
+    return [operations(refs, taken) for refs, (taken, _) in zip(live, steps, strict=True)]
 
 
-Ends: TypeAlias = tuple[Iterable[int], Iterable[int]]
-"""At which parts of the last carry, and at which ys, cotangents arrive."""
-
-
-def meet(program: Program, wanted: Iterable[Ref], first: Ends, second: Ends, stretches: Sequence[Stretch]) -> bool:
-    """Whether two backward passes go through the same line at the same step: what the one has released, the other lacks."""
-    differentiable, found = flow(program, wanted), set[Ref]()
-    outputs = [{program.ys[j] for j in ys} for _, ys in (first, second)]
-    states = tuple([frozenset(Ref(CARRY, i) for i in carry) for carry, _ in (first, second)])
-    nowhere = (frozenset[Ref](), frozenset[Ref]())
-    for steps, taken, is_cut in reversed(stretches):
-
-        def step(states: tuple[Refs, ...], taken: bool | None = taken) -> tuple[Refs, ...]:
-            passed = [_sent_once(program, differentiable, *ends, taken) for ends in zip(outputs, states, strict=True)]
-            found.update(ref for ref in passed[0] & passed[1] if _is_recorded(program, ref, taken))
-            return tuple([frozenset(ref for ref in live if ref.kind == CARRY) for live in passed])
-
-        states = after(steps, states, step)
-        if is_cut:
-            states = nowhere
-    return bool(found)
-
-
-def is_settled(
-    program: Program, wanted: Iterable[Ref], carry: Iterable[int], ys: Iterable[int], stretches: Sequence[Stretch]
-) -> bool:
+def is_settled(program: Program, wanted: Iterable[Ref], ends: Ends, stretches: Iterable[Stretch]) -> bool:
     """Whether nearly all steps are alike in what depends on what is wanted, and in what they are sent.
 
     Before others have the first steps found which parts of the carry depend on something, and the last which are sent anything.
     Where that is all that any step ever has, from so many steps on as the carry has parts, and for more than twice as many, a
     loop in which the cotangents that some steps lack are zeros depends on nothing that the steps one by one do not depend on.
     """
-    state, outputs = frozenset(ref for ref in wanted if ref.kind == CARRY), {program.ys[j] for j in ys}
-    others, differentiable = frozenset(wanted) - state, flow(program, wanted)
-
-    def forward(state: Refs, taken: bool | None) -> Refs:
-        found = flow_once(program, set(others | state), taken)
-        return frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
-
-    def backward(state: Refs, taken: bool | None) -> Refs:
-        sent = _sent_once(program, differentiable, outputs, state, taken)
-        return frozenset(Ref(CARRY, i) for i in range(len(program.carry)) if Ref(CARRY, i) in sent)
-
-    arriving = frozenset(Ref(CARRY, i) for i in carry if program.new_carry[i] in differentiable)
-    return _settles(state, forward, stretches, len(program.carry)) and _settles(
-        arriving, backward, stretches[::-1], len(program.carry)
-    )
+    steps, differentiable = each_step(stretches), frozenset(flow(program, wanted))
+    found = dependent(program, wanted, steps)
+    live = sent(program, [differentiable] * len(steps), ends, steps)
+    last = frozenset([Ref(CARRY, i) for i in ends[0] if program.new_carry[i] in differentiable])
+    carried = [*map(_carry_of, found), _new_carry(program, found[-1])]
+    arriving = [last, *map(_carry_of, reversed(live))]
+    return _settles(carried, steps, len(program.carry)) and _settles(arriving, steps[::-1], len(program.carry))
 
 
-def _settles(state: Refs, step: Callable[[Refs, bool | None], Refs], stretches: Iterable[Stretch], parts: int) -> bool:
+def _settles(states: Sequence[Refs], steps: Sequence[Step], parts: int) -> bool:
     """Whether the state is the largest that it ever is after so many steps as it has parts, and for more than twice as many."""
-    seen, most = [], state
-    for steps, taken, _ in stretches:
-        for _ in range(min(steps, 4 * parts + 4) if taken is not False else 0):
-            seen.append(state)
-            state = step(state, taken)
-            most |= state
-    settled = seen[parts:]
+    most = frozenset[Ref]().union(*states)
+    settled = [state for state, (taken, _) in zip(states, steps, strict=False) if taken is not False][parts:]
     return len(settled) > 2 * parts and all(state == most for state in settled)
 
 
-def after(steps: int, state: State, step: Callable[[State], State]) -> State:
-    """What matters of the carry after so many steps that are alike; what would only repeat itself is left out."""
-    seen: list[State] = []
-    for number in range(steps):
-        if state in seen:
-            first = seen.index(state)
-            return seen[first + (steps - number) % (number - first)]
-        seen.append(state)
-        state = step(state)
-    return state
+def _carry_of(found: Refs) -> Refs:
+    """The parts of the old carry among these values."""
+    return frozenset([ref for ref in found if ref.kind == CARRY])
+
+
+def _new_carry(program: Program, found: Refs) -> Refs:
+    """The parts of the carry that the next step is given, of which the new ones are found."""
+    return frozenset([Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found])

@@ -211,6 +211,15 @@ class Run:
         xs, consts = copies(self.given[XS]), copies(self.given[CONST])
         return within({"all": "ignore"}, self.executable.run, self.T, xs, carry, consts, self.reverse)
 
+    def is_lent(self, array: Array) -> bool:
+        """Whether an array is a view of one that other runs will use."""
+        return self.arrays.keeps(array)
+
+    def shares(self, memory: Array) -> bool:
+        """Whether something that was given or computed lies in this memory, of which others may have views."""
+        every = (*self.given[XS], *self.given[CONST], *self.values.values())
+        return any(isinstance(array, np.ndarray) and np.may_share_memory(array, memory) for array in every)
+
     def last(self, number: int) -> Array:
         """A part of the carry after the last step."""
         new = self.given[NEW][number]

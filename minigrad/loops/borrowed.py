@@ -6,10 +6,11 @@ as they are, and copies them before others are written to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 from typing import TypeAlias
 
-from minigrad.loops.activity import Stretch, after, flow_once, is_masked
+from minigrad.loops.activity import Refs, Stretch, each_step, flow_once, is_masked
 from minigrad.loops.differentiate import used_by_derivative
 from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Line, Program, Ref
 from minigrad.loops.trace import Pass
@@ -22,33 +23,34 @@ Owners: TypeAlias = tuple[Ref | None, ...]
 """For the parts of the carry, the operands in whose memory they are; None for memory that a step made."""
 
 
-def borrowed_operands(program: Program, wanted: Iterable[Ref], stretches: Sequence[Stretch]) -> frozenset[Ref]:
+def borrowed_operands(
+    program: Program, wanted: Iterable[Ref], stretches: Iterable[Stretch], operations: Iterable[Refs]
+) -> frozenset[Ref]:
     """The xs, consts and parts of the initial carry that some step keeps.
 
     Args:
         program: the step.
         wanted: those of them that want a gradient.
         stretches: the steps.
+        operations: for each step, those that may yet be passed by a gradient.
     """
-    initial = frozenset(ref for ref in wanted if ref.kind == CARRY)
-    others = frozenset(wanted) - initial
-    carry: tuple[frozenset[Ref], Owners] = initial, tuple([Ref(CARRY, i) for i in range(len(program.carry))])
-    borrowed = set[Ref | None]()
-    for steps, taken, is_cut in stretches:
+    wants = frozenset(ref for ref in wanted if ref.kind == CARRY)
+    owners: Owners = tuple([Ref(CARRY, i) for i in range(len(program.carry))])
+    others, borrowed = frozenset(wanted) - wants, set[Ref | None]()
+
+    @cache
+    def step(wants: Refs, owners: Owners, taken: bool | None, kept: Refs) -> tuple[Refs, Owners]:
+        found = flow_once(program, set(others | wants), taken)
+        owner = _owners(program, found, owners, taken)
+        borrowed.update(map(owner.get, used_by_derivative(program, found, [k for kind, k in kept if kind == LOCAL])))
+        wants = frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
+        return wants, tuple(map(owner.get, program.new_carry))
+
+    for (taken, is_cut), kept in zip(each_step(stretches), operations, strict=True):
         if is_cut:
-            carry = frozenset(), (None,) * len(program.carry)
-        if taken is False:
-            continue
-
-        def step(carry: tuple[frozenset[Ref], Owners], taken: bool | None = taken) -> tuple[frozenset[Ref], Owners]:
-            wants, owners = carry
-            found = flow_once(program, set(others | wants), taken)
-            owner = _owners(program, found, owners, taken)
-            borrowed.update(map(owner.get, used_by_derivative(program, found)))
-            wants = frozenset(Ref(CARRY, i) for i, ref in enumerate(program.new_carry) if ref in found)
-            return wants, tuple(map(owner.get, program.new_carry))
-
-        carry = after(steps, carry, step)
+            wants, owners = frozenset(), (None,) * len(program.carry)
+        if taken is not False:
+            wants, owners = step(wants, owners, taken, kept)
     return frozenset(ref for ref in borrowed if ref is not None)
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from minigrad.graph import Operation
-from minigrad.loops.activity import Stretch, active, depending, is_settled, meet
+from minigrad.loops.activity import Refs, Stretch, active, depending, handed_on, is_settled, passed
 from minigrad.loops.backend import Executable
 from minigrad.loops.borrowed import borrowed_operands
 from minigrad.loops.differentiate import CURVES, OUTER, Contribution, Derivative, differentiate
@@ -176,7 +176,10 @@ class CompiledLoop:
         steps: its steps, as far as they differ in what they pass on.
     """
 
-    __slots__ = ("_borrowed", "_meet", "_pullbacks", "_reached", "_settled", "compiled", "finals", "outputs", "steps")
+    __slots__ = (
+        "_borrowed", "_is_all", "_is_free", "_passed", "_pullbacks", "_reached", "_settled", "compiled", "finals", "outputs",
+        "steps",
+    )  # fmt: skip
 
     def __init__(self, compiled: Compiled, steps: tuple[Stretch, ...]) -> None:
         self.compiled, self.steps = compiled, steps
@@ -185,8 +188,10 @@ class CompiledLoop:
         self._pullbacks: dict[Hashable, list[Pullback]] = {}
         self._reached: dict[Hashable, frozenset[Ref]] = {}
         self._settled: dict[Hashable, bool] = {}
-        self._meet: dict[Hashable, bool] = {}
-        self._borrowed: frozenset[Ref] | None = None
+        self._is_all: dict[Hashable, bool] = {}
+        self._is_free: dict[int, bool] = {}
+        self._passed: dict[Hashable, list[Refs]] = {}
+        self._borrowed: dict[Hashable, Refs] = {}
 
     def pullbacks(self, results: tuple[int, ...]) -> list[Pullback]:
         """What runs the backward pass for gradients that arrive at these results."""
@@ -212,31 +217,49 @@ class CompiledLoop:
         """What gradients get to that arrive at these results."""
         if results not in self._reached:
             compiled = self.compiled
-            self._reached[results] = active(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
+            self._reached[results] = active(compiled.program, compiled.wanted, compiled.of_both(results), self.steps)
         return self._reached[results]
 
-    def borrowed(self) -> frozenset[Ref]:
-        """The xs, consts and parts of the initial carry that its steps keep for their derivatives."""
-        if self._borrowed is None:
-            self._borrowed = borrowed_operands(self.compiled.program, self.compiled.wanted, self.steps)
-        return self._borrowed
+    def borrowed(self, operations: Sequence[Refs]) -> Refs:
+        """The xs, consts and parts of the initial carry that these operations of its steps keep for their derivatives."""
+        key = tuple(operations)
+        if key not in self._borrowed:
+            found = borrowed_operands(self.compiled.program, self.compiled.wanted, self.steps, operations)
+            _kept(self._borrowed, key, found)
+        return self._borrowed[key]
 
     def is_settled(self, results: tuple[int, ...]) -> bool:
         """Whether nearly all steps are alike in what gradients that arrive at these results get to."""
         if results not in self._settled:
             compiled = self.compiled
-            settled = is_settled(compiled.program, compiled.wanted, *compiled.of_both(results), self.steps)
+            settled = is_settled(compiled.program, compiled.wanted, compiled.of_both(results), self.steps)
             self._settled[results] = settled
         return self._settled[results]
 
-    def meet(self, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
-        """Whether gradients that arrive at these results pass, at some step, what those at the others pass there."""
-        key = first, second
-        if key not in self._meet:
+    def passed(self, results: tuple[int, ...], targets: Refs) -> list[Refs]:
+        """The operations of each step that gradients pass which arrive at these results, on the way to targets."""
+        key = results, targets
+        if key not in self._passed:
             compiled = self.compiled
-            one, other = map(compiled.of_both, key)
-            self._meet[key] = meet(compiled.program, compiled.wanted, one, other, self.steps)
-        return self._meet[key]
+            _kept(self._passed, key, passed(compiled.program, targets, compiled.of_both(results), self.steps))
+        return self._passed[key]
+
+    def is_free(self, result: int) -> bool:
+        """Whether a gradient gets from this result to something that wants it without passing an operation: it always may."""
+        if result not in self._is_free:
+            program = self.compiled.program
+            origins = {handed_on(program, (*program.new_carry, *program.ys)[result], taken).kind for _, taken, _ in self.steps}
+            targets = [] if origins == {LOCAL} else [ref for ref in self.reached((result,)) if ref.kind != LOCAL]
+            self._is_free[result] = any(not any(self.passed((result,), frozenset([target]))) for target in targets)
+        return self._is_free[result]
+
+    def is_all(self, first: tuple[tuple[int, ...], Refs], results: tuple[int, ...]) -> bool:
+        """Whether one pass goes through all that gradients which arrive at these results would pass."""
+        key = first, results
+        if key not in self._is_all:
+            pairs = zip(self.passed(*first), self.passed(results, self.compiled.wanted), strict=True)
+            _kept(self._is_all, key, all(those <= these for these, those in pairs))
+        return self._is_all[key]
 
 
 def _executable(program: Program, kept: Iterable[int], quiet: bool) -> Executable:

@@ -101,21 +101,13 @@ def differentiate(program: Program, wanted: Iterable[Ref], carry: Sequence[int],
     return _Backward(program, flow(program, wanted), carry, ys).derivative()
 
 
-def used_by_derivative(program: Program, differentiable: set[Ref]) -> set[Ref]:
-    """The values that one step keeps for its derivative, if these of its values want a gradient at that step.
+def used_by_derivative(program: Program, differentiable: set[Ref], lines: Iterable[int]) -> set[Ref]:
+    """The values that these lines of one step keep for their derivatives, if these of its values want a gradient at that step.
 
     Raises:
         CannotCompile: as `differentiate`.
     """
-    results = range(len(program.carry)), range(len(program.ys))
-    derivative = _Backward(program, differentiable, *results).derivative()
-    found = {part.a for part in derivative.contributions if part.a is not None}
-    for kind, number in [ref for line in derivative.program.lines for ref in line.operands]:
-        if kind == CONST and number < len(program.consts):
-            found.add(Ref(CONST, number))
-        elif kind == XS and number < len(derivative.residuals):
-            found.add(derivative.residuals[number])
-    return found
+    return _Backward(program, differentiable, (), ()).used_by(lines)
 
 
 class _Backward:
@@ -173,6 +165,21 @@ class _Backward:
         if tracer.reason is not None:
             raise CannotCompile(tracer.reason)
         return self._program(tuple(new_carry), tuple(ys), xs, contributions)
+
+    def used_by(self, lines: Iterable[int]) -> set[Ref]:
+        """What lines use that are sent a cotangent, whatever becomes of what they send."""
+        with self.tracer, reporting(all="ignore"):
+            for k in lines:
+                self._send(self.program.lines[k], Ref(LOCAL, k), self._cotangent(Ref(LOCAL, k), Ref(XS, -1)))
+        found = {part.a for part, _ in self.contributions if part.a is not None}
+        ends = [self.tracer.ref(g) for g in (*self.sums.values(), *[g for _, g in self.contributions])]
+        needed = Program((), (), (), tuple(self.tracer.lines), (), ()).live(ends)
+        for kind, number in [ref for line in needed.lines for ref in line.operands]:
+            if kind == CONST and number < len(self.program.consts):
+                found.add(Ref(CONST, number))
+            elif kind == XS and number >= 0:
+                found.add(self.residuals[number])
+        return found
 
     def _program(
         self, new_carry: tuple[Ref, ...], ys: tuple[Ref, ...], xs: list[int], contributions: list[Contribution]

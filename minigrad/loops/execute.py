@@ -30,6 +30,7 @@ def execute(
     what: str,
     key: Hashable,
     window: int | None = None,
+    cut_names: Sequence[str | None] = (),
     memory: Memory | None = None,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The loop ``carry, ys = step(carry, xs_t)`` over ``times``, compiled.
@@ -43,6 +44,7 @@ def execute(
         what: what messages call the loop.
         key: what tells this step from others; a step is compared with itself at another time once for each.
         window: after how many steps each time the carry loses its history; None: never.
+        cut_names: what the parts of the carry are called that have lost it.
         memory: what earlier calls with this step left there.
 
     Returns:
@@ -65,7 +67,8 @@ def execute(
         traced = traced_step(step, carry, xs, times, names)
         consts = traced.first_consts()
     mask, ends = [xs[names.index(name)] if name in names else None for name in (MASK, WINDOWS)]
-    start = Start(RecordedLoop, traced, consts, carry, xs, times, len(times) if window is None else window, mask, ends)
+    window = len(times) if window is None else window
+    start = Start(RecordedLoop, traced, consts, carry, xs, times, window, cut_names, mask, ends)
     run = start.run()
     if state.loops is not None:
         note(what, len(times), len(run.executable.body), native=run.executable.remark)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final
+from weakref import ReferenceType
 
 import numpy as np
 from typing_extensions import override
@@ -18,18 +19,20 @@ from typing_extensions import override
 from minigrad import graph
 from minigrad.errors import GraphError
 from minigrad.gradients import ArrayAccumulator, OfResult, OuterProduct, Partial
-from minigrad.graph import Accumulator, Gradient, Leaf, Node, Operation
+from minigrad.graph import Accumulator, Gradient, Leaf, Node, Operation, released
 from minigrad.guard import Array
+from minigrad.loops.activity import Refs, each_step, origin
 from minigrad.loops.backend import Run
 from minigrad.loops.compile import CompiledLoop, Pullback
 from minigrad.loops.differentiate import OUTER, SCATTER
 from minigrad.loops.program import CARRY, CONST, LOCAL, CannotCompile, Line, Ref, Value
 from minigrad.loops.simplify import LARGEST
 from minigrad.loops.trace import Trace
-from minigrad.loops.written import Outputs, Steps, Values, was_released
+from minigrad.loops.written import Outputs, Steps, Values
 from minigrad.reporting import raising, reports_underflow
+from minigrad.tensor import Tensor
 
-__all__ = ["NOTHING", "Loop", "Result", "is_moderate"]
+__all__ = ["NOTHING", "Loop", "Result", "is_moderate", "padded"]
 
 NOTHING: Final = -0.0
 """What is sent where nothing is: −0 + x is x, signs of zeros included; 0 + (−0) is not."""
@@ -39,20 +42,22 @@ class Loop(Operation):
     """All steps of a recurrence. Its sources are its xs, its initial carry, and the consts that want a gradient."""
 
     __slots__ = (
-        "compiled_loop", "consts", "is_written", "passed", "released", "times", "trace", "values", "window", "written",
+        "compiled_loop", "consts", "cut_names", "is_written", "passed", "results", "times", "trace", "values", "window",
+        "written",
     )  # fmt: skip
     label, symbol = "loop", "↻"
     consts: list[int]
     """The numbers of those consts."""
     compiled_loop: CompiledLoop
     """How it is run, over its steps."""
+    cut_names: Sequence[str | None]
+    """What the parts of the carry are called that have lost their history."""
     is_written: bool
     """Whether a backward pass goes through the single steps."""
     passed: tuple[int, ...]
     """The results at which the gradients of the latest backward pass arrived."""
-    released: set[tuple[int, ...]]
-    """Those of the passes that released what they went through: a loop is as fine as its steps, so a result whose gradient
-    passes none of that still leads back."""
+    results: list[tuple[int, ReferenceType[Result]]]
+    """Its results, with their numbers, as long as they are somebody's."""
     times: range
     trace: Trace
     values: Values
@@ -67,7 +72,7 @@ class Loop(Operation):
             count = len(self.trace.xs)
             xs, carry = self.sources[:count], self.sources[count : count + len(self.trace.carry)]
             wanted = {self.sources[self.number_of(ref)] for ref in self.compiled_loop.compiled.wanted}
-            of_loop = self.times, self.place, self.serial, self.window, self.values
+            of_loop = self.times, self.place, self.serial, self.window, self.cut_names, self.values
             self.written = Steps(self.trace, xs, carry, *of_loop, wanted)
         if not self.written.is_done:
             self.written.ys = [self.values.traced(ref) for ref in self.compiled_loop.compiled.program.ys]
@@ -104,26 +109,55 @@ class Loop(Operation):
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
-            self.released.add(self.passed)
-            wants = (*self.compiled_loop.finals, *self.compiled_loop.outputs)
-            if any(wanted and not self.is_released(number) for number, wanted in enumerate(wants)):
-                self.values.keep_own()
-            else:
-                self.values.release()
+            self.release(self.compiled_loop.compiled.wanted)
+
+    def release(self, targets: Refs) -> None:
+        """The latest backward pass, which led to these targets, is done: what it passed is let go.
+
+        A loop is as fine as its steps: what was not passed is kept as long as a gradient may yet arrive there.
+        """
+        if self.values.run is None:
+            return
+        loop, passed = self.compiled_loop, (self.passed, targets)
+        results = [(number, result) for number, to_result in self.results if (result := to_result()) is not None]
+        is_free = any(loop.is_free(number) for number, result in results if not result.is_released)
+        if is_free or self.values.released or not loop.is_all(passed, self._alive()):
+            self.values.note_released(loop.passed(*passed))
+            if is_free or any(self._kept()):
+                return
+        self.values.release()
+
+    def _alive(self) -> tuple[int, ...]:
+        """The results that are somebody's, maybe by what was written out."""
+        return tuple([number for number, result in self.results if self.is_written or result() is not None])
+
+    def _kept(self) -> list[Refs]:
+        """For each step, the operations that a gradient may yet pass, and that have not been released."""
+        alive = self.compiled_loop.passed(self._alive(), self.compiled_loop.compiled.wanted)
+        released = self.values.released
+        return [now - gone for now, gone in zip(alive, released, strict=True)] if released else alive
+
+    @override
+    def towards(self, sources: tuple[Node | None, ...]) -> Operation:
+        wanted = self.compiled_loop.compiled.wanted
+        targets = frozenset([ref for ref in wanted if sources[self.number_of(ref)] is not None])
+        return self if targets == wanted else Part(self, targets)
 
     @override
     def borrowed(self) -> Iterable[Any]:
-        return self.values.borrowed()
+        return self.values.lent_for(self.compiled_loop.borrowed(self._kept())) if self.values.lent else ()
 
     @override
     def give_way(self, memory: Array) -> None:
         self.values.give_way(memory)
 
-    def is_released(self, number: int) -> bool:
-        """Whether what the gradient of one result needs has been released."""
-        meet = self.compiled_loop.meet
-        released = [number in passed or meet(passed, (number,)) for passed in self.released]  # no generator: Ctrl-C ends there
-        return self.values.run is None or any(released)
+    def has_released(self, number: int) -> bool:
+        """Whether the operation was released that has this result where it is one of a single step."""
+        if number >= len(self.trace.carry):
+            return False  # what stacks all steps is none of them
+        program, steps = self.trace.program, each_step(self.compiled_loop.steps)
+        ref, step = origin(program, steps, program.new_carry[number], len(steps) - 1)
+        return self.values.was_released(step, ref)
 
     @override
     def described(self) -> str:
@@ -137,8 +171,13 @@ class Loop(Operation):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        run: Run = saved[0]
-        self.passed = tuple(sorted(g))
+        return self.sent(g, self.compiled_loop.compiled.wanted)
+
+    def sent(self, g: Gradient, targets: Refs) -> Sequence[Gradient]:
+        """What the sources are sent, those among them that lead to the targets at least."""
+        self._begin(g, targets)
+        run = self.values.run
+        assert run is not None
         for pullback in () if reports_underflow() or self.values.is_parted else self.compiled_loop.pullbacks(self.passed):
             try:
                 contributions = raising(self._contributions, run, pullback, g)
@@ -146,7 +185,15 @@ class Loop(Operation):
                 continue
             if contributions is not None:
                 return contributions
-        return self._plainly(g, ArrayAccumulator())
+        return self._plainly(g, ArrayAccumulator(), targets)
+
+    def _begin(self, g: Gradient, targets: Refs) -> None:
+        """A backward pass begins: raise an error if anything that it will pass has been released."""
+        self.passed = tuple(sorted(g))
+        if self.values.released:
+            passed = self.compiled_loop.passed(self.passed, targets)
+            if any(not now.isdisjoint(gone) for now, gone in zip(passed, self.values.released, strict=True)):
+                raise released(self)
 
     @override
     def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
@@ -187,21 +234,55 @@ class Loop(Operation):
             sent[position] = part if sent[position] is None else _added(self.sources[position], sent[position], part)
         return sent
 
-    def _plainly(self, g: dict[int, Gradient], sums: Accumulator) -> list[Gradient]:
+    def _plainly(self, g: dict[int, Gradient], sums: Accumulator, targets: Refs) -> list[Gradient]:
         """The same by a backward pass through the single steps, where numbers are not finite and every step counts."""
-        ends = {source: _unwatched(source) for source in self.sources if source is not None and source.requires_grad}
+        asked = {self.sources[self.number_of(ref)] for ref in targets}
+        ends = {source: None if source is None or source not in asked else _unwatched(source) for source in self.sources}
         nodes = [self.steps.node(k) for k in g]
-        seeds = [(ends.get(node, node), g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
+        seeds = [(ends.get(node) or node, g[k]) for node, k in zip(nodes, g, strict=True) if node is not None]
 
         def within_the_loop(node: Node) -> tuple[Node | None, ...]:
             """What lies behind a source is not this operation's to send, also where another source is computed from it."""
-            return tuple([None if source is None else ends.get(source, source) for source in node.sources])
+            return tuple([ends.get(source, source) for source in node.sources])
 
         inside = graph.ancestors([node for node, _ in seeds], within_the_loop)
-        between = graph.among(graph.depends_on(inside, set(ends.values()), within_the_loop), within_the_loop)
+        between = graph.among(graph.depends_on(inside, {end for end in ends.values() if end}, within_the_loop), within_the_loop)
         found: dict[Node | None, Gradient] = dict(graph.sweep(seeds, sums, between))
-        sent = [None if source is None else ends.get(source) for source in self.sources]
+        sent = [ends[source] for source in self.sources]
         return [None if end is None else found.pop(end, None) for end in sent]  # one that is there twice is sent the sum once
+
+
+class Part(Operation):
+    """A loop as far as it leads to some of its sources: only those operations of its steps are passed that do."""
+
+    __slots__ = ("loop", "targets")
+    label, symbol = "loop", "↻"
+
+    def __init__(self, loop: Loop, targets: Refs) -> None:
+        self.loop, self.targets = loop, targets
+        self.sources, self.place = loop.sources, loop.place
+
+    @property
+    def saved(self) -> tuple[Any, ...] | None:
+        """What the loop needs for its derivative."""
+        return self.loop.saved
+
+    @saved.setter
+    def saved(self, saved: tuple[Any, ...] | None) -> None:
+        if saved is None:
+            self.loop.release(self.targets)
+
+    @override
+    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+        return self.loop.sent(g, self.targets)
+
+    @override
+    def lifted(self, lift: Callable[[Any, Node | None], Any]) -> Sequence[Any]:
+        return self.needed()
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self.loop)
 
 
 def _unwatched(source: Node) -> Leaf:
@@ -238,7 +319,7 @@ def _rows(steps: Array) -> Array:
 class Result(Operation):
     """One of the results of a loop: a part of the last carry, or, after those, the outputs of all steps."""
 
-    __slots__ = ("is_released", "loop", "number", "twin")
+    __slots__ = ("__weakref__", "is_released", "loop", "number", "twin")
     label, symbol = "loop", "↻"
     is_released: bool
     loop: Loop
@@ -256,13 +337,19 @@ class Result(Operation):
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
-        """It keeps nothing itself; None once it, or the loop, or the operation that it is when written out, was released."""
-        gone = self.is_released or self.loop.is_released(self.number) or (self.twin is not None and was_released(self.twin))
-        return None if gone else ()
+        """It keeps nothing itself; None once it was released, or the operation that it is when written out."""
+        gone = self.twin.saved is None if isinstance(self.twin, Outputs) else self.loop.has_released(self.number)
+        return None if self.is_released or gone else ()
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         self.is_released = saved is None
+        if isinstance(self.twin, Outputs):
+            self.twin.saved = saved
+
+    @override
+    def give_way(self, memory: Array) -> None:
+        self.loop.give_way(memory)
 
     @override
     def is_made_of(self, nodes: Container[Node | None]) -> bool:
@@ -272,14 +359,18 @@ class Result(Operation):
 
     @override
     def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
-        return (g if self.loop.is_written else OfResult(g, self.number),)
+        if self.loop.is_written:
+            return (g,)
+        steps = len(self.loop.times)
+        return (OfResult(g[:steps] if self.number >= len(self.loop.trace.carry) and len(g) > steps else g, self.number),)
 
     @override
     def written_out(self) -> Node:
         if self.twin is None:
             twin = self.loop.steps.node(self.number)
             if isinstance(twin, Outputs):
-                twin.place, twin.serial, twin.name = self.place, self.serial - 1, self.name
+                twin.saved = self.saved
+                twin.place, twin.serial, twin.name, twin.shape = self.place, self.serial - 1, self.name, self.shape
             self.twin = twin
         if self.name is not None:
             self.twin.name = self.name
@@ -289,3 +380,13 @@ class Result(Operation):
     def watched(self) -> Node:
         self.loop.is_written = True
         return self.written_out()
+
+
+def padded(outputs: Tensor, T: int) -> Tensor:
+    """The outputs of all steps, which nobody has seen yet, and zeros up to T rows: those of further steps that did nothing."""
+    array = np.zeros((T, *outputs.shape[1:]), outputs.dtype)
+    array[: len(outputs)] = outputs._array
+    outputs._array = array
+    if isinstance(outputs._node, Result):
+        outputs._node.shape = array.shape
+    return outputs

@@ -102,6 +102,10 @@ class Arrays:
             self.rows.append(own)
         return True
 
+    def keeps(self, array: Array) -> bool:
+        """Whether an array is a view of one that is kept for other runs."""
+        return bool(self.rows) and any(array.base is root for root in self._roots)
+
     def watch(self) -> None:
         """Note how many references to the arrays are the pool's own: those that there are now."""
         self._references = self._count()

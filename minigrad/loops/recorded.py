@@ -20,6 +20,7 @@ from typing_extensions import override
 from minigrad import ops
 from minigrad.gradients import unbroadcast
 from minigrad.graph import Gradient
+from minigrad.loops.activity import Refs
 from minigrad.loops.compile import Pullback, structure_of
 from minigrad.loops.differentiate import OUTER, SCATTER, Derivative
 from minigrad.loops.loop import NOTHING, Loop, is_moderate
@@ -44,11 +45,11 @@ class RecordedLoop(Loop):
     __slots__ = ()
 
     @override
-    def vjp(self, g: Gradient, *saved: Any) -> Sequence[Gradient]:
+    def sent(self, g: Gradient, targets: Refs) -> Sequence[Gradient]:
         first, *_ = g.values()  # where one is a Tensor, all are
         if not isinstance(first, Tensor):
-            return super().vjp(g, *saved)
-        self.passed = tuple(sorted(g))
+            return super().sent(g, targets)
+        self._begin(g, targets)
         pullback = self._pullback(self.passed)
         if pullback is not None:
             try:
@@ -57,7 +58,7 @@ class RecordedLoop(Loop):
                 sent = None
             if sent is not None:
                 return sent
-        return self._plainly(g, TensorAccumulator())
+        return self._plainly(g, TensorAccumulator(), targets)
 
     def _pullback(self, results: tuple[int, ...]) -> Pullback | None:
         """How gradients of these results are sent back; None where each step has to do so by itself.

@@ -8,10 +8,13 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from minigrad.loops.activity import handed_on
 from minigrad.loops.compile import Compiled, structure_of
-from minigrad.loops.program import CARRY, CONST, XS, Ref
+from minigrad.loops.program import CARRY, CONST, LOCAL, XS, Ref
 from minigrad.loops.trace import Const, Flat, Pass, Trace, hoisted
 from minigrad.module import Parameter
+from minigrad.ops.kinks import Where
+from minigrad.ops.shape import View
 from minigrad.recording import Constant
 from minigrad.scope import state
 from minigrad.tensor import Tensor
@@ -23,6 +26,8 @@ MOST: Final = 64
 
 NODE: Final = attrgetter("_node")
 VJP: Final = attrgetter("vjp")
+HANDS_ON: Final = Pass, Where, View
+"""The operations that have another's memory for their result, a selection where all examples take the same."""
 
 
 class TracedStep:
@@ -36,8 +41,8 @@ class TracedStep:
     """
 
     __slots__ = (
-        "_compiled", "_handed_on", "_kinds", "_known", "consts", "finals", "is_lasting", "numbers", "place",
-        "program", "structure", "trace",
+        "_compiled", "_from", "_kinds", "_known", "consts", "finals", "handed_on", "is_lasting", "names", "numbers",
+        "place", "program", "structure", "trace",
     )  # fmt: skip
 
     def __init__(self, trace: Trace) -> None:
@@ -55,18 +60,23 @@ class TracedStep:
         """The values of those consts that are no Tensors."""
         self.finals = [self.program.lines[ref.number].op for ref in self.program.new_carry]
         """The operations that have the parts of the last carry as their results."""
+        origins = [handed_on(self.program, ref, None) for ref in self.program.new_carry]
+        self.names = [self.program.value(ref).name if ref.kind in (LOCAL, XS) else None for ref in origins]
+        """What the parts of the last carry are called."""
         lines = [self.program.lines[ref.number] for ref in self.program.new_carry]
         passed = {i: line.operands[0] for i, line in enumerate(lines) if type(line.op) is Pass}
-        self._handed_on = {i: ref.number for i, ref in passed.items() if ref.kind == CARRY}
+        self._from = {i: ref.number for i, ref in passed.items() if ref.kind == CARRY}
         """For the parts of the carry that a step hands on as they are, maybe in the place of others, which they were."""
+        self.handed_on = {i for i, line in enumerate(lines) if isinstance(line.op, HANDS_ON)}
+        """The parts of the carry that a step may hand on, or a view of what it was handed."""
 
     def given(self, steps: int) -> dict[int, int]:
         """For the parts of the last carry that are some of the first, if no history is cut off, which of them."""
         found = {}
-        for i in self._handed_on:
+        for i in self._from:
             origin: int | None = i
-            for _ in range(steps if self._handed_on[i] != i else 0):
-                origin = None if origin is None else self._handed_on.get(origin)
+            for _ in range(steps if self._from[i] != i else 0):
+                origin = None if origin is None else self._from.get(origin)
             if origin is not None:
                 found[i] = origin
         return found

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Container, Iterable, Sequence, Set
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from typing_extensions import override
 
 from minigrad.graph import OUTPUT, STRIDE, Leaf, Node, Operation
@@ -36,29 +35,29 @@ class Values:
     Args:
         run: the run that the loop made.
         lent: the arrays of its operands, by their kind.
-        borrowed: says which of them the steps keep for their derivatives.
         everything: makes the executable that keeps all locals of all steps.
         program: the step as it was traced.
         place: where its locals are in the program that was run.
     """
 
     __slots__ = (
-        "_borrowed", "_everything", "_full", "conditions", "first", "is_own", "is_parted", "lent", "place", "program", "run",
+        "_everything", "_full", "conditions", "is_parted", "lent", "place", "program", "released", "run", "unreleased",
     )  # fmt: skip
 
     def __init__(
         self,
         run: Run,
         lent: dict[str, list[Any]],
-        borrowed: Callable[[], frozenset[Ref]],
         everything: Callable[[], Executable],
         program: Program,
         place: dict[Ref, Ref],
     ) -> None:
         self.run: Run | None = run
-        self.lent, self._borrowed, self.is_own, self.is_parted = lent, borrowed, False, False
-        self.first: set[int] = set()
-        """The lines of the first step that were written out, and not yet released."""
+        self.lent, self.is_parted = lent, False
+        self.released: list[set[Ref]] = []
+        """For each step, in the order in which they were computed, those of its operations that were released; or nothing."""
+        self.unreleased = 0
+        """How many operations were written out, and have not been released."""
         self._full: Run | None = None
         self._everything, self.program, self.place = everything, program, place
         self.conditions = {j: run.given[XS][j] for j, x in enumerate(program.xs) if x.name in (MASK, WINDOWS)}
@@ -67,39 +66,34 @@ class Values:
     def release(self) -> None:
         """Forget them."""
         self.run = self._full = None
-        self.lent = {}
+        self.lent, self.released = {}, []
 
-    def keep_own(self) -> None:
-        """Have all arrays of others be written to."""
-        self._copy()
-        self.lent = {}
+    def note_released(self, operations: Sequence[Set[Ref]]) -> None:
+        """Some operations of each step were released, which are given by their places in the program that was run."""
+        self.released = [gone | now for gone, now in zip(self.released or [set()] * len(operations), operations, strict=True)]
 
-    def _copy(self) -> None:
-        """Compute them anew from copies of what others may write to."""
-        if self.run is not None and not self.is_own:
-            self.run, self._full, self.is_own = self.run.of_copies(), None, True
+    def was_released(self, number: int, ref: Ref) -> bool:
+        """Whether the operation of a step was released that has this value."""
+        return self.run is None or (bool(self.released) and self.place.get(ref, ref) in self.released[number])
 
-    def borrowed(self) -> list[Any]:
-        """The arrays of others that the derivatives of the steps need."""
-        return [self.lent[kind][number] for kind, number in self._borrowed()] if self.lent else []
+    def let_go(self, number: int, ref: Ref) -> None:
+        """A backward pass has released an operation of a step that was written out: from now on each of them is asked."""
+        self.is_parted = True
+        if self.run is not None and not self.was_released(number, ref):
+            self.released = self.released or [set() for _ in range(self.run.T)]
+            self.released[number].add(self.place.get(ref, ref))
+            self.unreleased -= 1
+            if not self.unreleased:
+                self.release()
+
+    def lent_for(self, operands: Iterable[Ref]) -> list[Any]:
+        """The arrays of others that these operands are."""
+        return [self.lent[kind][number] for kind, number in operands]
 
     def give_way(self, memory: Array) -> None:
-        """Let others write to this memory, which no derivative needs."""
-        arrays = [array for lent in self.lent.values() for array in lent if isinstance(array, np.ndarray)]
-        if any(np.may_share_memory(array, memory) for array in arrays):
-            self._copy()
-
-    def let_go(self, line: int, is_first: bool) -> None:
-        """A backward pass got to a line of a step that was written out: from now on each step says what was released. When all
-        lines of the first step were, nobody needs anything."""
-        self.is_parted = True
-        if not is_first:
-            return
-        self.first.discard(line)
-        if self.first:
-            self.keep_own()
-        else:
-            self.release()
+        """Let others write to this memory, which no derivative needs: compute all anew, from copies."""
+        if self.run is not None and self.run.shares(memory):
+            self.run, self._full = self.run.of_copies(), None
 
     @property
     def given(self) -> dict[str, Sequence[Any]]:
@@ -121,10 +115,8 @@ class Values:
             self._full = self.run.again(self._everything())
         return None if self._full is None else self._full.row(self.place.get(operand, operand), row)
 
-    def kept(self, k: int, row: int) -> tuple[Any, ...] | None:
+    def kept(self, k: int, row: int) -> tuple[Any, ...]:
         """What the operation of a line would have kept at one step."""
-        if self.run is None:
-            return None
         line = self.program.lines[k]
         return tuple(
             None if kept is None else self.at(Ref(LOCAL, k) if place == OUTPUT else line.operands[place], row)
@@ -138,10 +130,9 @@ class Written(Operation):
     if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `_like` makes
         __slots__ = ()
     values: Values
-    line: int
+    number: int
     row: int
-    is_first: bool
-    is_released: bool
+    ref: Ref
     steps: Steps | None
     """Set while the steps have not been written out."""
     own: tuple[Node | None, ...]
@@ -159,18 +150,20 @@ class Written(Operation):
 
     @property
     def saved(self) -> tuple[Any, ...] | None:
-        """What the derivative needs; None once it has been released."""
-        return None if self.is_released else self.values.kept(self.line, self.row)
+        """What the derivative needs, which a row of xs does not; None once it has been released."""
+        if self.values.was_released(self.number, self.ref):
+            return None
+        return self.values.kept(self.ref.number, self.row) if self.ref.kind == LOCAL else ()
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
-        self.is_released = saved is None
-        if self.is_released:
-            self.values.let_go(self.line, self.is_first)
+        if saved is None:
+            self.values.let_go(self.number, self.ref)
 
     @override
     def borrowed(self) -> Iterable[Any]:
-        return () if self.is_released else self.values.borrowed()
+        """Nothing: the loop says what its steps keep."""
+        return ()
 
 
 def computed(node: Node) -> tuple[Any, ...]:
@@ -178,16 +171,16 @@ def computed(node: Node) -> tuple[Any, ...]:
 
     Nothing for any other node, or after the loop was released.
     """
-    if not isinstance(node, Written) or was_released(node):
+    if not isinstance(node, Written) or node.ref.kind != LOCAL or was_released(node):
         return ()
-    line = node.values.program.lines[node.line]
-    return tuple(node.values.at(ref, node.row) for ref in (Ref(LOCAL, node.line), *line.operands))
+    line = node.values.program.lines[node.ref.number]
+    return tuple(node.values.at(ref, node.row) for ref in (node.ref, *line.operands))
 
 
 def was_released(node: Node) -> bool:
     """Whether a node that was written out has been released."""
     if isinstance(node, Written):
-        return node.is_released or node.values.run is None
+        return node.values.was_released(node.number, node.ref)
     return isinstance(node, Operation) and node.saved is None
 
 
@@ -201,9 +194,10 @@ class Outputs(Stack):
 
     @property
     def sources(self) -> tuple[Node | None, ...]:
-        """The outputs of the steps."""
+        """The outputs of the steps, and nothing where there are zeros behind them."""
         if self.steps is not None:
-            self.own, self.steps = self.steps.outputs(self.which), None
+            outputs = self.steps.outputs(self.which)
+            self.own, self.steps = (*outputs, *[None] * (self.shape[0] - len(outputs))), None
         return self.own
 
     @sources.setter
@@ -222,13 +216,14 @@ class Steps:
         place: where the loop was recorded.
         serial: the serial number of the loop.
         window: after how many steps each time the carry loses its history.
+        cut_names: what its parts are called then.
         values: what the steps have computed.
         wanted: the nodes that a gradient was wanted for when the loop was recorded, whatever was frozen since.
     """
 
     __slots__ = (
-        "_last", "_outputs", "_state", "carry", "place", "program", "serial", "times", "trace", "values", "wanted", "window",
-        "xs", "ys",
+        "_last", "_outputs", "_state", "carry", "cut_names", "place", "program", "serial", "times", "trace", "values", "wanted",
+        "window", "xs", "ys",
     )  # fmt: skip
 
     def __init__(
@@ -240,10 +235,11 @@ class Steps:
         place: Place,
         serial: int,
         window: int,
+        cut_names: Sequence[str | None],
         values: Values,
         wanted: Container[Node | None],
     ) -> None:
-        self.wanted = wanted
+        self.wanted, self.cut_names = wanted, cut_names
         self.trace, self.program, self.xs, self.carry = trace, trace.program, xs, carry
         self.times, self.place, self.serial, self.window, self.values = times, place, serial, window, values
         self._last: dict[Operation, weakref.ref[Any]] = {}
@@ -318,9 +314,9 @@ class Steps:
         t = self.times[number]
         nodes: Nodes = dict(zip(self.trace.carry, state, strict=True))
         for j, (leaf, stream) in enumerate(zip(self.trace.xs, self.xs, strict=True)):
-            row: Leaf | Slice | None = None
+            row: Any = None
             if stream is not None and self._wants(stream):
-                row = _row_of(stream, leaf, t)
+                row = self._row_of(stream, leaf, number, j)
             elif leaf.name is not None:
                 row = Leaf(leaf.shape, leaf.dtype, False)
                 row.role = "input"
@@ -337,7 +333,7 @@ class Steps:
     def _cut(self, number: int, i: int) -> Leaf:
         """A part of the carry whose history is cut off before a step."""
         op = self.program.lines[self.program.new_carry[i].number].op
-        leaf = Leaf(op.shape, op.dtype, False, op.name)
+        leaf = Leaf(op.shape, op.dtype, False, self.cut_names[i])
         leaf.role, leaf.place = "cut", Place(self.times[number - 1], self.place.scope)
         leaf.serial = self._serial(number, i)
         return leaf
@@ -398,28 +394,34 @@ class Steps:
 
     def _made(self, number: int, k: int) -> Written:
         """The operation of a line at one step."""
-        op, row = self.program.lines[k].op, self.times[number] - 1
-        node = _like(op)
-        node.values, node.line, node.row, node.is_first, node.is_released = self.values, k, row, number == 0, False
-        node.steps, node.own = None, ()
-        node.shape, node.dtype, node.name, node.watch = op.shape, op.dtype, op.name, None
+        op = self.program.lines[k].op
+        node = self._written(op, number, Ref(LOCAL, k))
+        node.shape, node.dtype, node.name = op.shape, op.dtype, op.name
         node.place, node.serial = Place(self.times[number], op.place.scope), self._of_line(number, k)
         if isinstance(op, Lookup):
-            node.index, node.exact = self.values.at(self.program.lines[k].operands[1], row), False
-        if node.is_first:
-            self.values.first.add(k)
+            node.index, node.exact = self.values.at(self.program.lines[k].operands[1], node.row), False
         made: Written = node
         return made
 
+    def _row_of(self, stream: Node, leaf: Leaf, number: int, j: int) -> Any:
+        """The row of a stream that a step takes."""
+        node = self._written(ROW, number, Ref(XS, j))
+        node.span, node.sources = entry(0, node.row), (stream,)
+        node.shape, node.dtype = leaf.shape, leaf.dtype
+        return node
 
-def _row_of(stream: Node, leaf: Leaf, t: int) -> Slice:
-    """The row of a stream that belongs to time t."""
-    node = Slice()
-    node.span = entry(0, t - 1)
-    node.sources, node.saved = (stream,), ()
-    node.shape, node.dtype, node.watch = leaf.shape, leaf.dtype, None
-    return node
+    def _written(self, op: Operation, number: int, ref: Ref) -> Any:
+        """An operation of one step, like another one."""
+        node = _like(op)
+        node.values = self.values
+        node.number, node.row, node.ref = number, self.times[number] - 1, ref
+        node.steps, node.own, node.watch = None, (), None
+        self.values.unreleased += 1
+        return node
 
+
+ROW: Final = Slice()
+"""Stands for what cuts rows out of xs."""
 
 kinds: dict[type, tuple[type, list[str]]] = {}
 

@@ -130,4 +130,4 @@ def test_steps_that_are_alike_stand_together() -> None:
     assert stretches_of(4, 4, mask, True) == (Stretch(1, False, False), Stretch(1, None, False), Stretch(2, True, False))
     assert stretches_of(4, 1, mask, False)[1:] == (Stretch(1, True, True), Stretch(1, None, True), Stretch(1, False, True))
     assert stretches_of(4, 9, None, False) == (Stretch(4, None, False),)
-    assert stretches_of(6, 2, None, True) == (Stretch(2, None, False), Stretch(2, None, True))
+    assert stretches_of(5, 2, None, True) == (Stretch(2, None, False), Stretch(2, None, True), Stretch(1, None, True))

@@ -163,6 +163,10 @@ class NativeRun(Run):
         return pairs, pairs
 
     @override
+    def is_lent(self, array: Array) -> bool:
+        return False
+
+    @override
     def last(self, number: int) -> Array:
         if self.executable.every_carry:
             return super().last(number)

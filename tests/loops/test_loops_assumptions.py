@@ -468,7 +468,7 @@ def plainly(cell: Any) -> Tensor:
     h, hs = cell.initial_state(2), []
     for x in XS:
         h = cell.step(Tensor(x), h)
-        hs.append(h)
+        hs.append(h.h if isinstance(h, Named) else h)
     return stack(hs)
 
 
@@ -551,6 +551,21 @@ def test_states_of_another_class_with_the_same_parts_are_traced_by_themselves() 
         other = unroll(cell, XS, kind(cell.initial_state(2)))[0].numpy()
         assert not np.allclose(first, other)
         np.testing.assert_array_equal(unroll(cell, XS)[0].numpy(), first)
+
+
+def test_states_of_a_named_tuple_of_ones_own_are_compiled_and_traced_once(traced: list[int]) -> None:
+    class Gated(Scaled):
+        def initial_state(self, batch: int) -> Any:
+            return Named(Tensor(np.zeros((batch, H))), Tensor(np.ones((batch, H))))
+
+        def step(self, x: Tensor, state: Any) -> Any:
+            return state._replace(c=state.c * 0.5 + x, h=tanh(state.c + state.h @ self.W.T))
+
+    Gated.pure_step = True
+    cell = Gated()
+    for _ in range(3):
+        np.testing.assert_allclose(outcome(cell, compiled)[0], outcome(cell, plainly)[0], rtol=1e-12)
+    assert traced == [1]
 
 
 def test_a_trace_for_a_tensor_is_none_for_a_parameter(traced: list[int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loops_cases import plainly
 from loops_oracle import assert_same, by_hand, seen
 from minigrad.models import unroll
 from one_step_cells import B, D, H, Of, Step, T, new, random
@@ -59,6 +60,34 @@ def test_what_arrives_is_sent_on_as_by_the_plain_loop(
         return found | {f"{k} has −0": np.signbit(v) & (v == 0) for k, v in found.items() if v is not None}
 
     assert_same(seen(lambda: run(unroll)), seen(lambda: run(by_hand)))
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("arriving", ARRIVING)
+@pytest.mark.parametrize("where_to", ["hs", "final"])
+@pytest.mark.parametrize("option", [{"truncated": 2}, {"reverse": True}, {"truncated": 1, "reverse": True}])
+def test_what_arrives_is_sent_on_as_by_the_plain_loop_where_windows_end_one_by_one(
+    step: str, arriving: str, where_to: str, option: dict[str, Any]
+) -> None:
+    number, others = ARRIVING[arriving]
+
+    def run() -> dict[str, Any]:
+        start = Tensor(np.full((B, H), 0.1), requires_grad=True)
+        cell, xs = Of(STEPS[step], start), Tensor(random(T, B, D), requires_grad=True)
+        with np.errstate(all="ignore"):
+            hs, final = unroll(cell, xs, lengths=[T, T - 2], **option)
+            y = hs if where_to == "hs" else final
+            g = np.full(y.shape, number)
+            for place, other in others.items():
+                g.flat[place] = other
+            y.backward(g)
+        leaves = {**dict(cell.named_parameters()), "x": xs, "start": start}
+        return {"hs": hs.numpy()} | {name: leaf.grad for name, leaf in leaves.items()}
+
+    found = seen(run)
+    with plainly():
+        assert_same(found, seen(run))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])

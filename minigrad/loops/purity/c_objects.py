@@ -13,7 +13,7 @@ import pickle
 import random
 import re
 from array import array
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import partial
@@ -48,8 +48,9 @@ __all__ = ["DESCRIPTORS", "Watching", "contents_of"]
 
 DESCRIPTORS: Final = (
     MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType, GetSetDescriptorType, MemberDescriptorType,
+    type(vars(namedtuple("Pair", "first second"))["first"]),
 )  # fmt: skip
-"""Methods of C that belong to no object: what they do is up to the object that they are given."""
+"""Methods and fields of C that belong to no object: what they do is up to the object that they are given."""
 
 MOST_BYTES: Final = 2**20
 """The size of the arrays that are compared; others may not be written to meanwhile."""

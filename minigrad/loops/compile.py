@@ -26,7 +26,7 @@ from minigrad.loops.schedule import Schedule
 from minigrad.loops.simplify import simplified
 from minigrad.ops.indexing import Slice
 
-__all__ = ["Compiled", "CompiledLoop", "Pullback", "Structure", "structure_of"]
+__all__ = ["Compiled", "CompiledLoop", "Pullback", "Structure", "description", "structure_of"]
 
 MOST: Final = 256
 """How many structures are remembered before all are forgotten, and of each structure how many loops."""
@@ -267,11 +267,10 @@ def _executable(program: Program, kept: Iterable[int], quiet: bool) -> Executabl
 
 
 def _kept(memory: dict[Any, Any], key: Hashable, value: Any) -> Any:
-    """The value, which is now remembered."""
+    """The value, which is now remembered; the one that another thread has remembered meanwhile, if one has."""
     if len(memory) >= MOST:
         memory.clear()
-    memory[key] = value
-    return value
+    return memory.setdefault(key, value)
 
 
 def structure_of(program: Program) -> Structure:

@@ -18,6 +18,8 @@ from minigrad.models.recurrent import Cell
 import minigrad as mg
 from minigrad import Module, Parameter, Tensor, concatenate, grad, no_grad, optim, scan, tanh
 from minigrad.errors import GraphError, MinigradError, PurityError
+from minigrad.loops.compile import structures
+from minigrad.loops.trace import Trace
 
 T, B, D, H = 5, 2, 3, 4
 Step = Callable[[Any, Any, Any], Any]
@@ -316,6 +318,15 @@ def test_the_error_says_what_was_seen_and_what_to_do(name: str) -> None:
     with pytest.raises(PurityError, match="must be pure") as error:
         unroll(cell_of(IMPURE[name], True), random(5, B, D))
     assert "promise" in str(error.value)
+
+
+def test_what_another_thread_forgets_meanwhile_breaks_no_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(*given: Any) -> Trace:
+        structures.clear()
+        return Trace(*given)
+
+    monkeypatch.setattr("minigrad.loops.purity.prove.Trace", forgetful)
+    assert is_compiled(unroll(cell_of(lambda c, x, h: tanh(affine(c, x, h)), True), random(5, B, D))[0])
 
 
 def test_a_tensor_that_a_step_leaves_where_it_cannot_be_undone_is_a_broken_promise() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.errors import PurityError
 from minigrad.graph import Leaf
 from minigrad.loops.backend import Run
+from minigrad.loops.compile import description
 from minigrad.loops.program import CONST, CannotCompile, Ref, Undefined
 from minigrad.loops.trace import Const, Flat, Trace
 from minigrad.loops.traced import TracedStep
@@ -51,7 +52,7 @@ def prove(
         raise
     except CannotCompile as ended:
         raise _impure(f"its first step can be traced, but not its last (t = {last}): {ended}") from None
-    if again.structure is not traced.structure:
+    if description(again.program) != description(traced.program):
         raise _impure(
             f"it does not do the same at its first and at its last step (t = {last}). First:\n{traced.program}\nlast:\n"
             f"{again.program}\n"

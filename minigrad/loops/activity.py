@@ -88,7 +88,10 @@ def _windows(T: int, window: int) -> tuple[Stretch, ...]:
 
 def each_step(stretches: Iterable[Stretch]) -> list[Step]:
     """The steps one by one."""
-    return [(taken, is_cut and not k) for steps, taken, is_cut in stretches for k in range(steps)]
+    found: list[Step] = []
+    for steps, taken, is_cut in stretches:
+        found += [(taken, is_cut), *[(taken, False)] * (steps - 1)]
+    return found
 
 
 def flow(program: Program, wanted: Iterable[Ref]) -> set[Ref]:

@@ -240,9 +240,11 @@ class CompiledLoop:
         """The operations of each step that gradients pass which arrive at these results, on the way to targets."""
         key = results, targets
         if key not in self._passed:
-            compiled = self.compiled
-            _kept(self._passed, key, passed(compiled.program, targets, compiled.of_both(results), self.steps))
+            _kept(self._passed, key, self._passed_by(results, targets))
         return self._passed[key]
+
+    def _passed_by(self, results: tuple[int, ...], targets: Refs) -> list[Refs]:
+        return passed(self.compiled.program, targets, self.compiled.of_both(results), self.steps)
 
     def is_free(self, result: int) -> bool:
         """Whether a gradient gets from this result to something that wants it without passing an operation: it always may."""
@@ -250,14 +252,14 @@ class CompiledLoop:
             program = self.compiled.program
             origins = {handed_on(program, (*program.new_carry, *program.ys)[result], taken).kind for _, taken, _ in self.steps}
             targets = [] if origins == {LOCAL} else [ref for ref in self.reached((result,)) if ref.kind != LOCAL]
-            self._is_free[result] = any(not any(self.passed((result,), frozenset([target]))) for target in targets)
+            self._is_free[result] = any(not any(self._passed_by((result,), frozenset([target]))) for target in targets)
         return self._is_free[result]
 
     def is_all(self, first: tuple[tuple[int, ...], Refs], results: tuple[int, ...]) -> bool:
         """Whether one pass goes through all that gradients which arrive at these results would pass."""
         key = first, results
         if key not in self._is_all:
-            pairs = zip(self.passed(*first), self.passed(results, self.compiled.wanted), strict=True)
+            pairs = zip(self._passed_by(*first), self._passed_by(results, self.compiled.wanted), strict=True)
             _kept(self._is_all, key, all(those <= these for these, those in pairs))
         return self._is_all[key]
 

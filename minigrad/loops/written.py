@@ -130,7 +130,7 @@ class Written(Operation):
     if not TYPE_CHECKING:  # what is annotated here has its slots in the classes that `_like` makes
         __slots__ = ()
     values: Values
-    number: int
+    step: int
     row: int
     ref: Ref
     steps: Steps | None
@@ -151,14 +151,14 @@ class Written(Operation):
     @property
     def saved(self) -> tuple[Any, ...] | None:
         """What the derivative needs, which a row of xs does not; None once it has been released."""
-        if self.values.was_released(self.number, self.ref):
+        if self.values.was_released(self.step, self.ref):
             return None
         return self.values.kept(self.ref.number, self.row) if self.ref.kind == LOCAL else ()
 
     @saved.setter
     def saved(self, saved: tuple[Any, ...] | None) -> None:
         if saved is None:
-            self.values.let_go(self.number, self.ref)
+            self.values.let_go(self.step, self.ref)
 
     @override
     def borrowed(self) -> Iterable[Any]:
@@ -180,7 +180,7 @@ def computed(node: Node) -> tuple[Any, ...]:
 def was_released(node: Node) -> bool:
     """Whether a node that was written out has been released."""
     if isinstance(node, Written):
-        return node.values.was_released(node.number, node.ref)
+        return node.values.was_released(node.step, node.ref)
     return isinstance(node, Operation) and node.saved is None
 
 
@@ -414,7 +414,7 @@ class Steps:
         """An operation of one step, like another one."""
         node = _like(op)
         node.values = self.values
-        node.number, node.row, node.ref = number, self.times[number] - 1, ref
+        node.step, node.row, node.ref = number, self.times[number] - 1, ref
         node.steps, node.own, node.watch = None, (), None
         self.values.unreleased += 1
         return node

@@ -19,7 +19,7 @@ from minigrad.checks.outputs import by_step
 from minigrad.checks.problem import GLOBALS, GRADIENT
 from minigrad.checks.rates import RATE
 from minigrad.checks.returned import Answer, Returned, matched, returned_by_name
-from minigrad.checks.tracing import in_double_precision, noticing, replaced
+from minigrad.checks.tracing import in_double_precision, noticing, reachable, replaced
 from minigrad.checks.variables import as_variables, variables_of
 from minigrad.guard import Array
 
@@ -135,6 +135,7 @@ def _resumed(
 
     with noticing(noticed):
         run()
+    seen &= {function.__code__ for function in reachable(adapter.users())}
     writing = {i.argval for code in seen for i in dis.get_instructions(code) if i.opname == "STORE_ATTR"}
     return frozenset(path for path in changed if path.rpartition(".")[2] in writing)
 

@@ -89,6 +89,9 @@ def sizes(chain: Chain, adapter: Adapter) -> dict[int, str]:
     for name, value in adapter.arguments.items():
         if isinstance(value, list | tuple) and len(value) > 1:
             found.setdefault(len(value), f"the length of {name}")
+    for leaf in adapter.leaves:  # of a sequence whose last entry is only what is to be predicted
+        for axis in (k for k, size in enumerate(leaf.value.shape) if size == chain.steps + 1 and leaf.value.ndim == 3):
+            found.setdefault(chain.steps + 1, f"the length of axis {axis} of {leaf.name}")
     shapes = [array.shape for seeds in chain.seeds.values() for _, array in seeds]
     shapes += [line.value.shape for line in chain.lines if line.op == "matmul"]
     for shape in shapes:

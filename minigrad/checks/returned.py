@@ -10,6 +10,7 @@ import numpy as np
 from minigrad.checks import names
 from minigrad.checks.adapter import Adapter, name_of
 from minigrad.checks.containers import flat, is_array
+from minigrad.checks.listed import of_a_list
 from minigrad.errors import ArgumentError
 from minigrad.guard import Array
 
@@ -74,6 +75,8 @@ def returned_by_name(adapter: Adapter, result: Any) -> Returned:
         written = {n: name for n, name in zip(declared, called, strict=False) if isinstance(n, str) and name}
         as_written = len(called) == len(parts) == len(declared)
         return Returned(values, called={_leaf(adapter, n): name for n, name in written.items()} if as_written else {})
+    if declared is None and (listed := of_a_list(adapter, result)) is not None:
+        return Returned(dict(zip(listed, parts, strict=True)), called=listed)
     found: dict[str, Any] = {}
     keyed: set[str] = set()
     for k, part in enumerate(parts):

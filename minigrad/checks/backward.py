@@ -20,6 +20,7 @@ from minigrad.checks.conventions import clipped_to, convention, is_added
 from minigrad.checks.diagnosis import diagnosed, misshapen
 from minigrad.checks.equality import equal
 from minigrad.checks.finding import Finding
+from minigrad.checks.located.penalties import penalised, penalties
 from minigrad.checks.narrowing import factor
 from minigrad.checks.of_steps import of_steps
 from minigrad.checks.planning import plan_of
@@ -203,6 +204,10 @@ def check_backward(
             trials, longer = alone[: len(trials)], alone[len(trials) :]
             again = [unscaled(undivided(trial, rtol, like)) for trial in again]
             trials, longer = [unscaled(trial) for trial in trials], [unscaled(trial) for trial in longer]
+            added = penalties(trials[0])
+            if added:
+                notes += list(dict.fromkeys(text for _, text in added.values()))
+                trials, longer, again = ([penalised(trial, added) for trial in some] for some in (trials, longer, again))
             findings, said = diagnosed(trials, longer, [*shorter, *again], rtol, deadline)
             if findings:
                 own = bool(trials[0].averaged) and trials[0].own_loss  # of a loss that is his, the mean is another

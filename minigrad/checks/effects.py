@@ -55,5 +55,6 @@ EFFECTS = {
     "upstream of the wrong step": "each step learns from the error of another step",
     "moved by itself": "it shrinks at every step, whatever there is to learn",
     "stored at the wrong place": "every line that reads it computes with the value of another step",
+    "not kept for the backward pass": "the lines that need it compute with what stands in its place by then",
     "loop in the wrong direction": "what later steps need is never handed back to the steps that caused it",
 }

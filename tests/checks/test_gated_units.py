@@ -111,7 +111,11 @@ class Forgetful(Unit):
 def test_what_is_put_out_in_the_place_of_the_state_before_is_named_though_that_is_not_kept() -> None:
     unit = Forgetful()
     report = check_backward(unit.step, unit.back, EXAMPLE, returns=("x", "h_prev", "m_prev"))
-    assert [finding.missing for finding in report.findings] == ["m stands in the place of m_prev in dk"], report
+    kept, read = report.findings
+    assert "the backward pass needs m_prev" in kept.missing, report
+    assert kept.right == "self.m_prev_kept = m_prev.copy()", report
+    assert read.missing == "self.m stands in the place of self.m_prev_kept", report
+    assert read.right.startswith("dk, dw = dm_all * self.m_prev_kept * self.slope(self.k), "), report
 
 
 class Gates:

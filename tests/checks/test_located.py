@@ -55,13 +55,15 @@ def step(x, h_prev, W, U, b):
 """
 
 
-def of(backward: str) -> Report:
-    """The report about a backward pass for FORWARD, with a source of its own."""
+def of(backward: str, unseen: bool = False) -> Report:
+    """The report about a backward pass for FORWARD, with a source of its own; that of FORWARD may be ``unseen``."""
     source = FORWARD + backward
     name = f"located_{abs(hash(backward))}"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     module: Any = types.ModuleType(name)
     exec(compile(source, name, "exec"), module.__dict__)
+    if unseen:
+        exec(FORWARD, module.__dict__)
     example = [np.ones(shape) for shape in ((3, 4), (5, 4), (5, 3), (5, 5), (5, 1))]
     return check_backward(module.step, module.step_backward, example, seconds=30.0, returns=("x", "h_prev", "W", "U", "b"))
 
@@ -127,7 +129,8 @@ def test_what_is_not_named_is_narrowed_down_to_the_first_value_that_is_no_gradie
     report = of(
         BLIND
         + "    da = W.T @ np.sin(dz)\n    dU = dz @ h_prev.T\n"
-        + "    return da, U.T @ dz, np.cos(dz) @ np.sin(dz).T[:, :3], dU, dz.sum(axis=1, keepdims=True)\n"
+        + "    return da, U.T @ dz, np.cos(dz) @ np.sin(dz).T[:, :3], dU, dz.sum(axis=1, keepdims=True)\n",
+        unseen=True,
     )
     (finding,) = report.findings
     assert not finding.kind
@@ -137,19 +140,23 @@ def test_what_is_not_named_is_narrowed_down_to_the_first_value_that_is_no_gradie
 
 
 BLIND = "\n\ndef step_backward(dh, cache):\n    h_prev, h, W, U = cache[1:5]\n    dz = dh * (1 - h**2)\n"
-"""Here x is not at hand, so that dW cannot be written right."""
+"""Here x is not at hand, so that dW cannot be written right where nothing can be kept in the forward pass."""
 
 
 def test_what_no_line_makes_right_is_not_named() -> None:
     report = of(
-        BLIND + "    return W.T @ dz, U.T @ dz, dz @ np.sin(dz).T[:, :3], dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n"
+        BLIND + "    return W.T @ dz, U.T @ dz, dz @ np.sin(dz).T[:, :3], dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n",
+        unseen=True,
     )
     assert not report.passed
     assert not report.named, report
 
 
 def test_a_line_that_makes_only_some_gradients_right_does_not_name_the_mistake() -> None:
-    report = of(BLIND + "    return W.T @ dz, U @ dz, dz @ np.sin(dz).T[:, :3], dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n")
+    report = of(
+        BLIND + "    return W.T @ dz, U @ dz, dz @ np.sin(dz).T[:, :3], dz @ h_prev.T, dz.sum(axis=1, keepdims=True)\n",
+        unseen=True,
+    )
     assert not report.named, report
 
 

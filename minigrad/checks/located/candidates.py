@@ -105,6 +105,10 @@ def kept_elsewhere(function: Written) -> Iterator[Edit]:
 
 WRITTEN = {"wrong accumulator": 1.5, "a list off by one": 0.6}
 """What it costs to write a statement otherwise, where that is likelier or less likely than others."""
+FIXED = 0.2
+"""What it costs to read what is of one step alone, ``hs[T - 1]`` beside ``hs[t]``."""
+LOST = 0.8
+"""What it costs to read what has to be kept first."""
 UNPACKED = 0.7
 """What it costs to exchange two names where they are unpacked."""
 
@@ -183,6 +187,7 @@ def at_places(
     itself = tuple(f" {sign} {name}" for name in named for sign in "+-") or ("\n",)
     written = places[0].function.segment(statement)
     best: dict[tuple[ast.expr, Any], Edit] = {}
+    fixed: set[str] = set()
     in_slopes = {node for place in places for node in _inside_slope(place, at_hand, truths)}
     for place in places:
         if late():
@@ -198,12 +203,18 @@ def at_places(
             itself_again = text.endswith(itself) and text not in written
             if itself_again or text in named or _is_rewritten(text) or _is_awkward(here, text):
                 continue
+            if any(other in text for other in at_hand.fixed) and not any(other in written for other in at_hand.fixed):
+                edit = edit._replace(cost=edit.cost + FIXED)
+                fixed.add(text)
+            if any(other in text for other in at_hand.lost):
+                edit = edit._replace(cost=edit.cost + LOST)
             if place.node in in_slopes:
                 edit = edit._replace(cost=edit.cost + SLOPE)
             other = best.get((place.outlet, mark))
             if other is None or _order(other) > _order(edit):
                 best[place.outlet, mark] = edit
-    yield from best.values()
+    plain = {(outlet, mark[0]) for (outlet, mark), edit in best.items() if edit.places[0][1] not in fixed}
+    yield from (e for (outlet, mark), e in best.items() if e.places[0][1] not in fixed or (outlet, mark[0]) not in plain)
     yield from _renamed(places, at_hand, truths, early, whole, late)
     if anew and not late():
         already = {_whole(edit, outlet) for (outlet, _), edit in best.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
@@ -102,7 +103,7 @@ def is_pure(
             if called.attr in methods or (hasattr(np, called.attr) and called.attr not in CHANGING):
                 return True
             if call.args or call.keywords:
-                return False
+                return _is_held_formula(function.segment(called), space, variables or {})
             method = _method(function.segment(called), space, variables or {})  # what an object has: self.act.slope()
             return method is not None and _is_formula(method.tree)
         value = space.get(called.id) if isinstance(called, ast.Name) else None
@@ -122,6 +123,18 @@ def _method(text: str, space: dict[str, Any], variables: Mapping[str, Any]) -> W
     except Exception:
         return None
     return written(method.__func__) if isinstance(method, MethodType) and isinstance(method.__func__, FunctionType) else None
+
+
+def _is_held_formula(text: str, space: dict[str, Any], variables: Mapping[str, Any]) -> bool:
+    """Whether a text stands for a small function that an object holds, and that changes nothing: ``lambda y: 1 - y**2``."""
+    try:
+        held = eval(text, space, dict(variables)) if text.replace(".", "").isidentifier() else None
+    except Exception:
+        return False
+    if not isinstance(held, FunctionType) or held.__closure__ or CHANGING & {*held.__code__.co_names}:
+        return False
+    writing = ("STORE_ATTR", "STORE_SUBSCR", "STORE_GLOBAL", "DELETE")
+    return not any(instruction.opname.startswith(writing) for instruction in dis.get_instructions(held))
 
 
 def _is_formula(tree: ast.FunctionDef) -> bool:

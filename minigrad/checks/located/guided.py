@@ -10,6 +10,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from minigrad.checks.located.candidates import of_statements, unpacked_otherwise
@@ -19,6 +20,7 @@ from minigrad.checks.located.groups import calls_of, first_of, groups, in_order,
 from minigrad.checks.located.kinds import IN_ORDER
 from minigrad.checks.located.made import where_made
 from minigrad.checks.located.missing import at_the_first_step, missing_lines
+from minigrad.checks.located.repeated import repeated
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.trying import switchable
@@ -44,8 +46,11 @@ FEW, MANY = 60, 600
 STEPS = (ast.For, ast.If)
 """What says at which steps something is done: there is little to try, and much depends on it."""
 ADDED = "overwritten, not accumulated"
+TURNED = "loop in the wrong direction"
 ANEW = 3
 """So many lines more a line that is written anew has to make right."""
+REPEATED = 3
+"""So many of the likeliest are made in other lines too, where the same stands there."""
 COMPARED = 12
 """Of so many corrections it is seen which lines they make right."""
 
@@ -59,14 +64,14 @@ def guided(
     """
     waiting: list[tuple[Any, int, State]] = [((), 0, start)]
     best: tuple[Any, int, State] = ((0,), 1, start)
-    found, last, tried = list[State](), STATES, 0
+    found, last, tried, gaining = list[State](), STATES, 0, False
     for number in itertools.count(1):
         if not waiting or tried > min(last, STATES if patient else best[1] + FRUITLESS) or search.late():
             break
-        if number % TURNS:
-            _, _, state = heapq.heappop(waiting)
+        if number % TURNS or gaining:
+            key, _, state = heapq.heappop(waiting)
         else:  # what was corrected first may have been right, and another correction needed beside it
-            _, _, state = waiting.pop(min(range(len(waiting)), key=lambda k: (len(waiting[k][2].edits), waiting[k][:2])))
+            key, _, state = waiting.pop(min(range(len(waiting)), key=lambda k: (len(waiting[k][2].edits), waiting[k][:2])))
             heapq.heapify(waiting)
         anew = [edit for edit in found[0].edits if edit.anew] if found else []
         if found and (len(state.edits) >= len(found[0].edits) or any(edit in anew for edit in state.edits)):
@@ -78,6 +83,7 @@ def guided(
             return plain or done, (plain or done)[0]
         if done and not found:  # what is written anew can make up for a line that was corrected to something else
             found, last = done, tried + OTHERS
+        gaining = bool(key and further) and min(entry[0] for entry in further)[0] < key[0]
         for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
             if key[0] < best[0][0]:
                 best = key, tried, following
@@ -113,6 +119,11 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         others = None if number or idle else (lambda edit: bool(edit.after) or isinstance(edit.statement, STEPS) or not lost)
         added = () if number or idle else missing
         done, better = _tried(search, state, seen, group, trial, kept, patient or not lost, others, added)
+        several = [] if done else [*repeated([edit for _, _, edit in better[:REPEATED]])]
+        several += [] if done or number else [e for function in functions for e in search.unkept.wherever(function, seen)]
+        if several:
+            done, further_ones = _tried(search, state, seen, (), trial, kept, True, None, several)
+            better = sorted([*better, *further_ones], key=lambda entry: entry[:2])
         wrong_line = next((line for line in group if line.known == UNKNOWN), None) if patient and lost and not number else None
         both = search.twice(state, wrong_line, seen[wrong_line.statement]) if wrong_line is not None else iter([])
         while not done and (some := next(both, None)) is not None:
@@ -125,7 +136,8 @@ def _advanced(search: Search, state: State, patient: bool) -> tuple[list[State],
         most = _missing(lines) + bool(idle)  # a loop that runs at last has no better lines yet
         nothing = {line.statement for line in first if line.known == UNKNOWN and not line.made}
         for (gained, wrong, rank), following in _compared(search, state, better, trial, nothing):
-            if wrong < most or -gained > len(kept):
+            turned = following.edits[-1].kind == TURNED  # then lines are looked at in other steps: fewer wrong ones say nothing
+            if (wrong < most and not turned) or -gained > len(kept):
                 further.append(((gained, wrong, rank), following))
         if further and (number or not patient):
             break
@@ -141,7 +153,7 @@ def _compared(
     """
     compared = 0
     for gained, rank, edit in better:
-        if search.late() or compared == COMPARED:
+        if search.late() or compared == COMPARED or (compared >= BEAM and gained > better[0][0]):
             break
         following = state.with_edit(where_made(search, state, edit, trial))
         wrong = _wrong(search, following)
@@ -224,14 +236,23 @@ def _is_of_last_step(edit: Edit) -> bool:
     products = [n for n in products if isinstance(n.op, ast.MatMult | ast.Mult)]
     if not products:
         return False
-    inside: set[str] = set()
-    for statement, _ in all_statements(edit.function.tree):
-        if statement is edit.statement:
-            break
-        if isinstance(statement, ast.For) and edit.statement not in ast.walk(statement):
-            inside |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    inside -= {n.id for n in ast.walk(edit.statement) if isinstance(n, ast.Name)}
+    left = _left_over(edit.function, edit.statement)
+    inside = left - {n.id for n in ast.walk(edit.statement) if isinstance(n, ast.Name)}
     return any(isinstance(n, ast.Name) and n.id in inside for product in products for n in ast.walk(product))
+
+
+@lru_cache(maxsize=256)
+def _left_over(function: Written, at: ast.stmt) -> frozenset[str]:
+    """The names that loops before a statement have left over, but for those that a loop around it gives other values."""
+    inside: set[str] = set()
+    for statement, _ in all_statements(function.tree):
+        if statement is at:
+            break
+        if isinstance(statement, ast.For):
+            nodes = list(ast.walk(statement))
+            stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            inside = inside - stored if any(node is at for node in nodes) else inside | stored
+    return frozenset(inside)
 
 
 def odd_lines(search: Search, state: State) -> int:

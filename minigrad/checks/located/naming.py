@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,13 @@ from minigrad.checks import names
 from minigrad.checks.effects import EFFECTS
 from minigrad.checks.finding import Finding
 from minigrad.checks.located.edit import WRAPS
+from minigrad.checks.located.functions import editable
 from minigrad.checks.located.guided import odd_lines
 from minigrad.checks.located.kinds import IN_ORDER, kind_of
-from minigrad.checks.located.lines import Line, corrected_by, lines_between
+from minigrad.checks.located.lines import Line, corrected_by, lines_between, shown
 from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
 from minigrad.checks.located.state import State
+from minigrad.checks.located.unkept import NOT_KEPT, Unkept, keeping
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.narrowing import factor
 from minigrad.checks.trial import Trial, sizes_of
@@ -41,10 +44,20 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
     """
     if time.process_time() > deadline:
         return []
-    with quietly(trials[0]):
-        search = Search(trials, rtol, deadline)
+    with quietly(trials[0]), contextlib.ExitStack() as meanwhile:
+        search, longest = Search(trials, rtol, deadline), trials[-1]
         try:
-            originals, states = search.run()
+            originals = editable(trials[0])
+            search.unkept = meanwhile.enter_context(
+                keeping(
+                    longest,
+                    originals,
+                    lambda: gradients_of(longest),
+                    lambda: search.watched(originals, longest),
+                    lambda function, visit: search.at_hand(function, _state(originals, ()), visit),
+                )
+            )
+            originals, states = search.run(originals)
         except FAILURES:
             return []  # his code does what cannot be tried in passing
         options: list[tuple[tuple[float, ...], State, list[Line]]] = []
@@ -62,7 +75,29 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
         _, state, lines = options[0]
         different = {_pair(other): other for _, _, other in reversed(options)}  # one line may come of several corrections
         others = [different[text] for text in reversed(different) if text != _pair(lines)]
-        return _findings(search, originals, state, lines, others[:2])
+        found = [*_not_kept(search.unkept, lines), *_findings(search, originals, state, lines, others[:2])]
+        return [_as_shown(search.unkept, finding) for finding in found]
+
+
+def _not_kept(unkept: Unkept, lines: Sequence[Line]) -> list[Finding]:
+    """What the forward pass has to keep so that these lines can be as they should be."""
+    found = []
+    for name in unkept.read_in(" ".join(line.new for line in lines)):
+        value = unkept.values[name]
+        when = "behind" if value.behind else "before"
+        where = f"{when} line {value.function.line(value.statement)}, {shown(value.function, value.statement)}"
+        if not value.behind and value.statement is value.function.tree.body[0]:
+            where = f"at the beginning of {value.function.tree.name}, line {value.function.first}"
+        what = "that of each step is kept nowhere" if name in unkept.by_step else "it is kept nowhere"
+        said = f"the backward pass needs {value.text} as it is in the forward pass, {where.partition(', ')[0]}, and {what}"
+        found.append(Finding(NOT_KEPT, said, where, EFFECTS[NOT_KEPT], unkept.line(name)))
+    return found
+
+
+def _as_shown(unkept: Unkept, finding: Finding) -> Finding:
+    """The finding in the user's words, where it speaks of what is not kept."""
+    missing, right = unkept.shown(finding.missing), unkept.shown(finding.right)
+    return finding._replace(missing=missing, right=right, synonyms=tuple(map(unkept.shown, finding.synonyms)))
 
 
 def _awkward(line: Line) -> float:
@@ -150,7 +185,8 @@ def _findings(
     for line in lines:
         hint = _hint(state, line)
         exchanged = hint != IN_ORDER or (line.new, line.old) in texts
-        said.setdefault(kind_of(line, hint if exchanged else "", wraps), []).append(line)
+        stands = search.unkept.stands_for(line.old, line.new)
+        said.setdefault((NOT_KEPT, stands) if stands else kind_of(line, hint if exchanged else "", wraps), []).append(line)
     trial = search.trials[-1]
     found = []
     for (kind, missing), here in said.items():

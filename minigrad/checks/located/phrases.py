@@ -54,6 +54,7 @@ class Phrase(NamedTuple):
         rank: 0 for what has a name, 1 for what he computes somewhere, 2 for what could be made of it.
         around: of what he computes: what has a name in it, and the expression as a function of that.
         of_one_step: whether it is taken out of what is read step by step, at one step alone: ``hs[T - 1]`` beside ``hs[t]``.
+        lost: whether it is of the forward pass, which does not keep it.
     """
 
     text: str
@@ -61,6 +62,7 @@ class Phrase(NamedTuple):
     rank: int
     around: tuple[tuple[str, CodeType], ...] = ()
     of_one_step: bool = False
+    lost: bool = False
 
 
 def expressions(node: ast.AST) -> Iterator[ast.expr]:
@@ -78,6 +80,7 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     found: dict[str, int] = {}
     around: dict[str, tuple[tuple[str, CodeType], ...]] = {}
     bases: dict[str, None] = {}
+    counted: set[str] = set()
     indices: dict[str, None] = {}
     for statement in function.nodes:
         if not isinstance(statement, ast.stmt) or statement is function.tree:
@@ -91,6 +94,8 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
                 around[text] = tuple(_around(function, node))
             if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
                 bases[function.segment(node.value)] = None
+                if any(isinstance(part, ast.Name) and part.id in function.counters for part in ast.walk(node.slice)):
+                    counted.add(function.segment(node.value))
                 indices |= dict.fromkeys(_near(node.slice, function.segment(node.slice), function.counters))
     found |= {name: 0 for name in _assigned(function.tree) if name not in found}
     found |= {text: 0 for text in _stored_in(function) if text not in found}
@@ -111,7 +116,7 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     for text in [text for text, rank in found.items() if rank == 0 and not names.is_gradient(BASE.sub("", text))]:
         for form in forms:
             found.setdefault(form.format(a=text, np=library), 2)
-    fixed = {text: _is_of_one_step(text, bases, function.counters) for text in found}
+    fixed = {text: _is_of_one_step(text, counted, function.counters) for text in found}
     return [
         Phrase(text, code, found[text], around.get(text, ()), fixed[text])
         for text in sorted(found, key=fixed.__getitem__)

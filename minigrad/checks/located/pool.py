@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
@@ -22,6 +23,8 @@ __all__ = ["AtHand", "Pool", "product_of", "with_zeros_of"]
 
 MANY = 20_000
 """So many products of three are tried."""
+NAMED = re.compile(r"^\w+(?:\.\w+|\[(?:\"\w+\"|'\w+')\])+$|^\w+$")
+"""What is held by something: ``self.W``, ``params["W"]``."""
 
 
 class _Kind(NamedTuple):
@@ -63,6 +66,9 @@ class AtHand:
         self.space = function.function.__globals__
         self.values: dict[str, tuple[int, list[Array]]] = {}
         self.of_one_step = {phrase.text for phrase in known if phrase.of_one_step}
+        self.fixed = {phrase.text for phrase in known if phrase.of_one_step and phrase.rank == 0}
+        self.lost = {phrase.text for phrase in known if phrase.lost}
+        self.unmentioned = {phrase.text for phrase in known if phrase.rank == 1 and NAMED.match(phrase.text)}
         self.numbers: dict[str, float] = {}  # what has a name and is the same number at all visits
         for phrase in known:
             values = [evaluated(phrase.code, self.space, visit) for visit in visits]
@@ -148,7 +154,11 @@ class AtHand:
     def _dots(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
         """Matrix products of two names, each as it is or transposed."""
         style = self.style()
-        names = [(text, values) for text, (rank, values) in self.values.items() if rank == 0 and values[0].ndim in (1, 2)]
+        names = [
+            (text, values)
+            for text, (rank, values) in self.values.items()
+            if (rank == 0 and values[0].ndim in (1, 2)) or (text in self.unmentioned and values[0].ndim == 2)
+        ]
         sides = [
             (f"{text}.T" if turned else text, [value.T for value in values] if turned else values)
             for text, values in names
@@ -162,7 +172,9 @@ class AtHand:
         ]
         if pairs:
             stacks = [np.array([x[1][k] @ y[1][k] for x, y in pairs]) for k in range(len(self.visits))]
-            yield _Kind(0.5, stacks, lambda k: style.format(pairs[k][0][0], pairs[k][1][0]))
+            turned = ".T @ " in self.function.text or ".T, " in self.function.text
+            costs = np.array([0.51 if turned and x[1][0].ndim < y[1][0].ndim else 0.5 for x, y in pairs])
+            yield _Kind(costs, stacks, lambda k: style.format(pairs[k][0][0], pairs[k][1][0]))
 
     def _outers(self, shape: tuple[int, ...]) -> Iterator[_Kind]:
         """Outer products of two names, where he writes such."""

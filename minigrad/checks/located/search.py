@@ -20,7 +20,7 @@ from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, kep
 from minigrad.checks.located.derived import handed_back
 from minigrad.checks.located.edit import Edit, bracketed
 from minigrad.checks.located.frontier import PART, UNKNOWN, Seen, looked_at
-from minigrad.checks.located.functions import editable, formulas, is_pure, passing
+from minigrad.checks.located.functions import formulas, is_pure, passing
 from minigrad.checks.located.guided import guided
 from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.made import where_made
@@ -31,6 +31,7 @@ from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.trying import switchable
+from minigrad.checks.located.unkept import Unkept
 from minigrad.checks.located.watching import EARLY, Visit, watched
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.tracing import in_double_precision, replaced
@@ -78,6 +79,7 @@ class Search:
         self.truths = Truths(trials[-1])
         self.formulas = formulas(trials[0].adapter.users())
         self.known: dict[Written, list[Phrase]] = {}
+        self.unkept = Unkept()
         self.fruitless: set[tuple[str, ...]] = set()  # the texts of functions for which one more edit makes nothing right
 
     def is_right(self, state: State, trials: Sequence[Trial] | None = None) -> bool:
@@ -112,9 +114,8 @@ class Search:
         """The variables before each statement where the backward pass runs as it is now."""
         return watched(functions, lambda: gradients_of(trial), bool(trial.answer.moved), last, trial.adapter.globals)
 
-    def run(self) -> tuple[list[Written], list[State]]:
+    def run(self, originals: list[Written]) -> tuple[list[Written], list[State]]:
         """The functions as they are; and corrections with which all is right, none if there are none."""
-        originals = editable(self.trials[0])
         start = State({function.function: function for function in originals})
         if (kept := self.kept_otherwise(originals)) is not None:
             done = guided(self, start, at_most=1)[0]  # one line of the backward pass is likelier
@@ -274,14 +275,19 @@ class Search:
     def phrases(self, function: Written, state: State, visit: Visit) -> list[Phrase]:
         """What is at hand in a function, as far as it can be computed beside; ``visit``: its variables somewhere in it."""
         if function not in self.known:
-            pure = is_pure(function, state.functions, self.formulas, visit)
-            found = {phrase.text: phrase for phrase in (*held(function, visit), *phrases(function, self.truths.kinked))}
-            self.known[function] = [
-                phrase
-                for phrase in found.values()
-                if all(pure(call) for call in ast.walk(parsed(phrase.text)) if isinstance(call, ast.Call))
-            ]
+            self.known[function] = self.at_hand(function, state, visit)
         return self.known[function]
+
+    def at_hand(self, function: Written, state: State, visit: Visit) -> list[Phrase]:
+        """The same, anew."""
+        pure = is_pure(function, state.functions, self.formulas, visit)
+        here = (*self.unkept.phrases(function), *held(function, visit), *phrases(function, self.truths.kinked))
+        found = {phrase.text: phrase for phrase in here}
+        return [
+            phrase
+            for phrase in found.values()
+            if all(pure(call) for call in ast.walk(parsed(phrase.text)) if isinstance(call, ast.Call))
+        ]
 
     def corrections(self, state: State, seen: dict[Any, list[Visit]], lines: Sequence[Seen]) -> list[Edit]:
         """What may be tried in some lines."""

@@ -14,7 +14,10 @@ import numpy as np
 from minigrad.checks.located.statements import all_statements, back_from_each_step
 from minigrad.checks.located.written import Written, placed, running_as
 
-__all__ = ["EARLY", "Visit", "watched"]
+__all__ = ["EARLY", "HELD", "Visit", "watched"]
+
+HELD: dict[str, list[Any]] = {}
+"""Lists of the search's own that lines may read under these names."""
 
 Visit: TypeAlias = dict[str, Any]
 """The variables before a statement, with copies of the arrays among them and in what they hold: his code may write to those."""
@@ -55,6 +58,7 @@ def watched(
         arrays = {} if moving else {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         seen: dict[int, Any] = {}
         visits.append({name: _kept(value, seen) for name, value in {**given, **variables}.items()} | arrays)
+        visits[-1] |= {name: list(values) for name, values in HELD.items()}
 
     numbers = {statement: number for number, (_, statement) in enumerate(places)}
     codes = {function.function: function.compiled(_looking(function.tree, numbers)) for function in functions}

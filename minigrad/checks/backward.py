@@ -212,6 +212,8 @@ def check_backward(
             if findings:
                 own = bool(trials[0].averaged) and trials[0].own_loss  # of a loss that is his, the mean is another
                 findings = [averaged(trials[0]), *findings] if own else findings
+                if longest is None and number < len(sized) - 1:
+                    findings = [*findings, *_raised(partial(trial_of, adapter, plan, seed, as_given, scale))]
                 norm = next((f"gradients are scaled together to the norm {t.norm:g}" for t in trials if t.norm), None)
                 notes += [text for text in ("" if own else trials[0].summed, norm, said) if text]
                 stages.append(Stage(label, False, differing(trials[0], rtol)))
@@ -242,6 +244,15 @@ def assert_backward_correct(forward: Callable[..., Any], backward: Callable[...,
     report = check_backward(forward, backward, arguments, **options)
     if not report.passed:
         raise BackwardError(str(report)) from None
+
+
+def _raised(run: Callable[[], Any]) -> list[Finding]:
+    """What is said of a backward pass that was looked at with fewer steps than it is given, and raises an error with those."""
+    try:
+        run()
+    except UserError as error:
+        return [Finding("", f"with all steps of the example, {error}: what is said above is of fewer steps")]
+    return []
 
 
 def _may_be_clipped(trial: Trial, rtol: float) -> bool:

@@ -148,3 +148,12 @@ def test_what_is_missing_in_a_cache_is_said_without_an_object() -> None:
         "total_kept = total.copy()",
         "dtotal = dout * (1 - state**2) * total_kept + dout * state",
     ], report
+
+
+def test_what_is_not_kept_is_said_where_nothing_is_named() -> None:
+    unit = OfTheLastStep()
+    report = check_backward(unit.run, unit.back, ([np.ones((3, 2))] * 4, np.ones((4, 2))), outputs=("out",), seconds=0)
+    assert not report.named
+    said = [finding.missing for finding in report.findings]
+    assert any("self.gate behind line" in text and "kept nowhere for the backward pass" in text for text in said), report
+    assert not any("self.states" in text.partition("kept nowhere")[0] for text in said), report

@@ -239,3 +239,36 @@ def test_a_slope_that_an_object_holds_can_be_looked_at_beside_its_line() -> None
 def test_a_penalty_alone_is_a_convention() -> None:
     unit = Penalised()
     assert check_backward(unit.run, unit.back, arrays(x=(3, 2), h=(4, 2)), outputs=("out",)).passed
+
+
+class Raising:
+    """A loop over tokens that is wrong at the last step already, and raises an error where it goes back by one."""
+
+    def __init__(self) -> None:
+        self.W, self.U = arrays(W=(4, 3), U=(4, 4)).values()
+
+    def run(self, tokens: Any, h: Any) -> Any:
+        self.xs, self.hs = {}, {-1: h}
+        loss = np.zeros(())
+        for t in range(len(tokens)):
+            self.xs[t] = np.eye(3)[:, [tokens[t]]]
+            self.hs[t] = np.tanh(self.W @ self.xs[t] + self.U @ self.hs[t - 1])
+            loss = loss + self.hs[t].sum()
+        return loss
+
+    def back(self, tokens: Any) -> Any:
+        self.dW, self.dU = np.zeros_like(self.W), np.zeros_like(self.U)
+        dnext = np.zeros((4, 1))
+        for t in reversed(range(len(tokens))):
+            dpre = (1 + dnext) * (1 - self.hs[t])
+            self.dW += dpre @ self.xs[t].T
+            self.dU += dpre @ self.hs[t - 1].T
+            dnext = (self.U.T @ dpre) * self.dW
+
+
+def test_what_raises_an_error_with_more_steps_is_not_named_whole_by_what_is_wrong_with_one() -> None:
+    unit = Raising()
+    report = check_backward(unit.run, unit.back, ([1, 2, 0], np.ones((4, 1))), outputs=("loss",))
+    assert not report.named, report
+    assert "dpre = (1 + dnext) * (1 - self.hs[t]**2)" in [finding.right for finding in report.findings], report
+    assert "with all steps of the example, back raises ValueError" in report.findings[-1].missing, report

@@ -15,10 +15,10 @@ from minigrad.checks.located.edit import WRAPS
 from minigrad.checks.located.functions import editable
 from minigrad.checks.located.guided import odd_lines
 from minigrad.checks.located.kinds import IN_ORDER, kind_of
-from minigrad.checks.located.lines import Line, corrected_by, lines_between, shown
-from minigrad.checks.located.search import FAILURES, Search, gradients_of, quietly
+from minigrad.checks.located.lines import Line, corrected_by, lines_between
+from minigrad.checks.located.search import FAILURES, Search, gradients_of, kept_meanwhile, quietly
 from minigrad.checks.located.state import State
-from minigrad.checks.located.unkept import NOT_KEPT, Unkept, keeping
+from minigrad.checks.located.unkept import NOT_KEPT, Unkept
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.narrowing import factor
 from minigrad.checks.trial import Trial, sizes_of
@@ -48,15 +48,7 @@ def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Findi
         search, longest = Search(trials, rtol, deadline), trials[-1]
         try:
             originals = editable(trials[0])
-            search.unkept = meanwhile.enter_context(
-                keeping(
-                    longest,
-                    originals,
-                    lambda: gradients_of(longest),
-                    lambda: search.watched(originals, longest),
-                    lambda function, visit: search.at_hand(function, _state(originals, ()), visit),
-                )
-            )
+            search.unkept = meanwhile.enter_context(kept_meanwhile(search, longest, originals))
             originals, states = search.run(originals)
         except FAILURES:
             return []  # his code does what cannot be tried in passing
@@ -83,13 +75,9 @@ def _not_kept(unkept: Unkept, lines: Sequence[Line]) -> list[Finding]:
     """What the forward pass has to keep so that these lines can be as they should be."""
     found = []
     for name in unkept.read_in(" ".join(line.new for line in lines)):
-        value = unkept.values[name]
-        when = "behind" if value.behind else "before"
-        where = f"{when} line {value.function.line(value.statement)}, {shown(value.function, value.statement)}"
-        if not value.behind and value.statement is value.function.tree.body[0]:
-            where = f"at the beginning of {value.function.tree.name}, line {value.function.first}"
+        where, text = unkept.where(name), unkept.values[name].text
         what = "that of each step is kept nowhere" if name in unkept.by_step else "it is kept nowhere"
-        said = f"the backward pass needs {value.text} as it is in the forward pass, {where.partition(', ')[0]}, and {what}"
+        said = f"the backward pass needs {text} as it is in the forward pass, {where.partition(', ')[0]}, and {what}"
         found.append(Finding(NOT_KEPT, said, where, EFFECTS[NOT_KEPT], unkept.line(name)))
     return found
 

@@ -31,7 +31,7 @@ from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import Truths
 from minigrad.checks.located.trying import switchable
-from minigrad.checks.located.unkept import Unkept
+from minigrad.checks.located.unkept import Unkept, keeping
 from minigrad.checks.located.watching import EARLY, Visit, watched
 from minigrad.checks.located.written import Written, running_as
 from minigrad.checks.tracing import in_double_precision, replaced
@@ -39,7 +39,7 @@ from minigrad.checks.trial import Trial, fitted
 from minigrad.guard import Array
 from minigrad.reporting import reporting
 
-__all__ = ["FAILURES", "Search", "gradients_of", "quietly"]
+__all__ = ["FAILURES", "Search", "gradients_of", "kept_meanwhile", "quietly"]
 
 FAILURES = (
     ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError, AssertionError,
@@ -364,6 +364,20 @@ class Search:
                     if visits() < 2:
                         break
         return found
+
+
+def kept_meanwhile(
+    search: Search, trial: Trial, originals: Sequence[Written]
+) -> contextlib.AbstractContextManager[Unkept]:
+    """While it lasts, the forward pass keeps what is not at hand for these functions of the backward pass."""
+    state = State({function.function: function for function in originals})
+    return keeping(
+        trial,
+        originals,
+        lambda: gradients_of(trial),
+        lambda: search.watched(originals, trial),
+        lambda function, visit: search.at_hand(function, state, visit),
+    )
 
 
 def _is_half(line: Seen) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,12 +11,14 @@ from minigrad.checks import names
 from minigrad.checks.located.frontier import UNKNOWN, Seen, looked_at, target_of
 from minigrad.checks.located.functions import editable
 from minigrad.checks.located.lines import shown
-from minigrad.checks.located.search import FAILURES, gradients_of, quietly
+from minigrad.checks.located.search import FAILURES, Search, gradients_of, kept_meanwhile, quietly
 from minigrad.checks.located.truths import Truths, marks_of
 from minigrad.checks.located.watching import watched
 from minigrad.checks.trial import Trial
 
 __all__ = ["SoFar", "so_far"]
+
+RTOL = 1e-6
 
 
 class SoFar(NamedTuple):
@@ -27,7 +30,8 @@ class SoFar(NamedTuple):
 
 def so_far(trial: Trial) -> SoFar:
     """The first line that gives no gradient of the derivation, though all that it is computed from is one."""
-    truths = Truths(trial)
+    search = Search([trial], RTOL, math.inf)
+    truths = search.truths
     said = _returned(trial, truths)
     try:
         with quietly(trial):
@@ -35,6 +39,8 @@ def so_far(trial: Trial) -> SoFar:
             moving = bool(trial.answer.moved)
             seen = watched(functions, lambda: gradients_of(trial), moving, globals_read=trial.adapter.globals)
             lines = looked_at(functions, seen, truths)
+            with kept_meanwhile(search, trial, functions) as unkept:
+                said = "; ".join(filter(None, (said, unkept.said)))
     except FAILURES:
         lines = []  # his code does what cannot be tried in passing
     first = next((line for line in lines if line.clean and line.known == UNKNOWN), None)

@@ -20,6 +20,7 @@ from minigrad.checks import names
 from minigrad.checks.fusing import ACTIVATIONS
 from minigrad.checks.located.edit import Edit
 from minigrad.checks.located.functions import passing
+from minigrad.checks.located.lines import shown
 from minigrad.checks.located.phrases import OWN_SCOPES, Phrase, compiled, evaluated, expressions
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import CLOSE, marks_of
@@ -128,6 +129,23 @@ class Unkept:
         """The line that keeps a value."""
         text = self.values[name].text
         return f"{name}.append({text}.copy())" if name in self.by_step else f"{name} = {text}.copy()"
+
+    def where(self, name: str) -> str:
+        """At which line of the forward pass a value is what is meant."""
+        value = self.values[name]
+        if not value.behind and value.statement is value.function.tree.body[0]:
+            return f"at the beginning of {value.function.tree.name}, line {value.function.first}"
+        when, number = "behind" if value.behind else "before", value.function.line(value.statement)
+        return f"{when} line {number}, {shown(value.function, value.statement)}"
+
+    @property
+    def said(self) -> str:
+        """What is said of all of them where nothing is named; "" if there are none."""
+        each = [f"{value.text} {self.where(name).partition(', ')[0]}" for name, value in self.values.items()]
+        if not each:
+            return ""
+        verb = "is" if len(each) == 1 else "are"
+        return f"{', '.join(each)} of the forward pass {verb} kept nowhere for the backward pass, or not of each step"
 
     def _holder(self, value: Value) -> str:
         arguments = value.function.tree.args.args

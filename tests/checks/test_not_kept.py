@@ -157,3 +157,26 @@ def test_what_is_not_kept_is_said_where_nothing_is_named() -> None:
     said = [finding.missing for finding in report.findings]
     assert any("self.gate behind line" in text and "kept nowhere for the backward pass" in text for text in said), report
     assert not any("self.states" in text.partition("kept nowhere")[0] for text in said), report
+
+
+class AtFirst(OfTheLastStep):
+    """The same, where the gate has no value yet before the first step: that is looked at, and is no error."""
+
+    def run(self, xs: Any, first: Any) -> Any:
+        self.xs, self.states = xs, [first]
+        if not len(xs):
+            gate = first
+        for t in range(len(xs)):
+            if t > 0:
+                last = gate
+            gate = sigma(self.Wk @ xs[t] + self.Uk @ self.states[-1])
+            self.gate = gate if t == 0 else 0 * last + gate
+            self.states.append(self.gate * self.states[-1] + self.Wv @ xs[t])
+        return self.states[-1]
+
+
+def test_what_has_no_value_yet_is_not_kept() -> None:
+    unit = AtFirst()
+    report = check_backward(unit.run, unit.back, ([np.ones((3, 2))] * 4, np.ones((4, 2))), outputs=("out",))
+    assert report.named, report
+    assert "gate_kept[t]" in " ".join(finding.right for finding in report.findings), report

@@ -82,12 +82,13 @@ def phrases(function: Written, kinked: bool = False) -> list[Phrase]:
     bases: dict[str, None] = {}
     counted: set[str] = set()
     indices: dict[str, None] = {}
+    called = {node.func for node in function.nodes if isinstance(node, ast.Call)}  # what is called is no array
     for statement in function.nodes:
         if not isinstance(statement, ast.stmt) or statement is function.tree:
             continue
         for node in expressions(statement):
             text = function.segment(node)
-            if "\n" in text or isinstance(node, ast.Constant | ast.Slice | ast.Tuple | ast.List | ast.Dict):
+            if "\n" in text or node in called or isinstance(node, ast.Constant | ast.Slice | ast.Tuple | ast.List | ast.Dict):
                 continue
             found.setdefault(text, 0 if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else 1)
             if found[text] == 1 and text not in around:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import CodeType
@@ -227,12 +228,17 @@ def _kept(
     """While it lasts, the forward pass puts these values into lists, which begin anew where it does."""
     lists: dict[str, list[Array]] = {name: [] for name in values}
 
-    def keep(name: str, value: Any) -> None:
+    texts = {name: compiled(value.text) for name, value in values.items()}
+
+    def keep(name: str) -> None:
         if not name:
             for found in lists.values():
                 found.clear()
-        elif isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size > 1:
-            lists[name].append(np.array(value))
+        elif (text := texts[name]) is not None:  # it may have no value yet: that is no error of the user's
+            frame = sys._getframe(1)
+            value = evaluated(text, frame.f_globals, frame.f_locals)
+            if value is not None and value.size > 1:
+                lists[name].append(np.array(value))
 
     called = {value.function.tree.name for value in values.values()}
     by_function: dict[Written, dict[ast.stmt, list[tuple[str, Value]]]] = {function: {} for function in functions}
@@ -276,19 +282,18 @@ def _keeping(tree: Any, at: Mapping[ast.stmt, Sequence[tuple[str, Value]]], begi
             for statement in block:
                 inner: Any = statement if isinstance(statement, OWN_SCOPES) else _keeping(statement, at)
                 before, behind = (
-                    [_call(name, value.text, statement) for name, value in at.get(statement, ()) if value.behind == when]
+                    [_call(name, statement) for name, value in at.get(statement, ()) if value.behind == when]
                     for when in (False, True)
                 )
                 lines += [*before, inner, *behind]
             setattr(other, field, lines)
     if begins:
-        other.body = [_call("", "None", tree.body[0]), *other.body]
+        other.body = [_call("", tree.body[0]), *other.body]
     return other
 
 
-def _call(name: str, text: str, statement: ast.stmt) -> ast.stmt:
-    value = ast.parse(text, mode="eval").body
-    return placed(ast.Expr(ast.Call(ast.Name(KEEP, ast.Load()), [ast.Constant(name), value], [])), statement)
+def _call(name: str, statement: ast.stmt) -> ast.stmt:
+    return placed(ast.Expr(ast.Call(ast.Name(KEEP, ast.Load()), [ast.Constant(name)], [])), statement)
 
 
 def _needed(trial: Trial) -> dict[int, Array]:

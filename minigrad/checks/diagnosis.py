@@ -27,6 +27,8 @@ __all__ = ["diagnosed"]
 
 LOCATED = 2
 """How many times as long the user's lines are looked through as changes of the derivation are tried."""
+AT_LAST = 12
+"""The same as long as each correction of a line makes more gradients right."""
 
 
 def diagnosed(
@@ -43,7 +45,8 @@ def diagnosed(
     said = _truncated(trials, longer, rtol)
     if said is not None:
         return [], said
-    lines = located(sorted([*others, *trials, *longer], key=lambda trial: trial.steps), rtol, share(deadline, 2, LOCATED))
+    soon, at_last = share(deadline, 2, LOCATED), share(deadline, 2, AT_LAST)
+    lines = located(sorted([*others, *trials, *longer], key=lambda trial: trial.steps), rtol, soon, at_last)
     if lines:
         return lines, None
     telling = [trial for trial in longer if _tells(trial, rtol)]

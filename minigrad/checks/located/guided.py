@@ -83,7 +83,7 @@ def guided(
             return plain or done, (plain or done)[0]
         if done and not found:  # what is written anew can make up for a line that was corrected to something else
             found, last = done, tried + OTHERS
-        gaining = bool(key and further) and min(entry[0] for entry in further)[0] < key[0]
+        gaining = search.gaining = bool(key and further) and min(entry[0] for entry in further)[0] < key[0]
         for k, (key, following) in enumerate(sorted(further, key=lambda entry: entry[0])[:BEAM]):
             if key[0] < best[0][0]:
                 best = key, tried, following

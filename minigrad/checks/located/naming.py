@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -34,18 +35,19 @@ EVERY = 4
 """Of so many lines it is tried whether some of them would do."""
 
 
-def located(trials: Sequence[Trial], rtol: float, deadline: float) -> list[Finding]:
+def located(trials: Sequence[Trial], rtol: float, deadline: float, at_last: float = -math.inf) -> list[Finding]:
     """The mistakes, each as a line that is wrong and what it should be; empty if they were not found.
 
     Args:
         trials: the shortest first; among the longest at least two.
         rtol: how equal is equal.
         deadline: when to stop, by the process's clock.
+        at_last: the same as long as each correction makes more gradients right.
     """
     if time.process_time() > deadline:
         return []
     with quietly(trials[0]), contextlib.ExitStack() as meanwhile:
-        search, longest = Search(trials, rtol, deadline), trials[-1]
+        search, longest = Search(trials, rtol, deadline, at_last), trials[-1]
         try:
             originals = editable(trials[0])
             search.unkept = meanwhile.enter_context(kept_meanwhile(search, longest, originals))

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import io
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -73,14 +74,19 @@ def gradients_of(trial: Trial) -> dict[str, Array] | None:
 class Search:
     """The search on some trials, shortest first."""
 
-    def __init__(self, trials: Sequence[Trial], rtol: float, deadline: float) -> None:
+    def __init__(self, trials: Sequence[Trial], rtol: float, deadline: float, at_last: float = -math.inf) -> None:
         self.trials, self.rtol = trials, rtol
-        self.late = Clock(deadline).late
+        self.is_over, self.is_over_at_last = Clock(deadline).late, Clock(max(deadline, at_last)).late
+        self.gaining = False  # whether each correction makes more gradients right
         self.truths = Truths(trials[-1])
         self.formulas = formulas(trials[0].adapter.users())
         self.known: dict[Written, list[Phrase]] = {}
         self.unkept = Unkept()
         self.fruitless: set[tuple[str, ...]] = set()  # the texts of functions for which one more edit makes nothing right
+
+    def late(self) -> bool:
+        """Whether to stop: later, as long as each correction makes more gradients right."""
+        return self.is_over() and (not self.gaining or self.is_over_at_last())
 
     def is_right(self, state: State, trials: Sequence[Trial] | None = None) -> bool:
         """Whether all is right with the corrections, in all trials."""

@@ -217,8 +217,12 @@ class Run:
 
     def shares(self, memory: Array) -> bool:
         """Whether something that was given or computed lies in this memory, of which others may have views."""
-        every = (*self.given[XS], *self.given[CONST], *self.values.values())
+        every = (*self.given[XS], *self.given[CONST], *self._computed())
         return any(isinstance(array, np.ndarray) and np.may_share_memory(array, memory) for array in every)
+
+    def _computed(self) -> Iterable[Any]:
+        computed: Iterable[Any] = self.values.values()
+        return computed
 
     def last(self, number: int) -> Array:
         """A part of the carry after the last step."""

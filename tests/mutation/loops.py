@@ -340,13 +340,6 @@ MUTANTS = [
         ("loops: any dtypes together", "def _refuse_several_dtypes", "if len(floats) > 1:", "if len(floats) > 9:"),
         ("loops: derivatives in any dtypes", "class Compiled", "            _refuse_several_dtypes(whole.program)\n", ""),
         (
-            "loops: a pass releases all lines of a result",
-            "class CompiledLoop",
-            "if number in first or meet(",
-            "if True or meet(",
-        ),
-        ("loops: a pass does not release its own results", "class CompiledLoop", "if number in first or meet(", "if meet("),
-        (
             "loops: the state may change its shape",
             "class Structure",
             "if (new.shape, new.dtype) != (value.shape, value.dtype):",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -165,6 +165,11 @@ class NativeRun(Run):
     @override
     def is_lent(self, array: Array) -> bool:
         return False
+
+    @override
+    def _computed(self) -> Iterable[Any]:
+        computed: Iterable[Any] = self.values
+        return computed
 
     @override
     def last(self, number: int) -> Array:

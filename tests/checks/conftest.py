@@ -1,9 +1,10 @@
 """What the search for a wrong line raises itself is an error in every test; and it has the time that slow machines need."""
 
+from importlib import import_module
+
 import pytest
 
 from minigrad.checks.backward import check_backward
-from minigrad.checks.located import naming
 
 SECONDS = 30.0
 """So many more than what any test needs that a machine of half the speed finds the same."""
@@ -12,7 +13,8 @@ SECONDS = 30.0
 @pytest.fixture(autouse=True)
 def nothing_is_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search is given up where it raises an error; here that is seen."""
-    monkeypatch.setattr(naming, "FAILURES", ())
+    for name in ("naming", "penalties", "so_far"):
+        monkeypatch.setattr(import_module(f"minigrad.checks.located.{name}"), "FAILURES", ())
 
 
 @pytest.fixture(autouse=True)

@@ -877,12 +877,6 @@ MUTANTS = [
             "if self.is_written or result() is not None",
             "if True",
         ),
-        (
-            "loops: outputs are released with the loop",
-            "class Loop",
-            "return False  # what",
-            "return self.values.run is None  # what",
-        ),
         ("loops: a pass to some targets goes on to all", "class Loop", "or source not in asked else", "else"),
         ("loops: a watched result is sent its part of a loop", "class Result", "        self.loop.is_written = True\n", ""),
         (

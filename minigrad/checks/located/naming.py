@@ -17,7 +17,8 @@ from minigrad.checks.located.functions import editable
 from minigrad.checks.located.guided import odd_lines
 from minigrad.checks.located.kinds import IN_ORDER, kind_of
 from minigrad.checks.located.lines import Line, corrected_by, lines_between
-from minigrad.checks.located.search import FAILURES, Search, gradients_of, kept_meanwhile, quietly
+from minigrad.checks.located.running import FAILURES, gradients_of, quietly
+from minigrad.checks.located.search import Search, kept_meanwhile
 from minigrad.checks.located.state import State
 from minigrad.checks.located.unkept import NOT_KEPT, Unkept
 from minigrad.checks.located.written import Written, running_as

@@ -11,7 +11,7 @@ from minigrad.checks import names
 from minigrad.checks.chain import Chain
 from minigrad.checks.located.frontier import target_of
 from minigrad.checks.located.functions import editable
-from minigrad.checks.located.search import FAILURES, gradients_of, quietly
+from minigrad.checks.located.running import FAILURES, gradients_of, quietly
 from minigrad.checks.located.watching import Visit, watched
 from minigrad.checks.located.written import Written
 from minigrad.checks.trial import Trial

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-import io
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
-
 from minigrad.checks import names
-from minigrad.checks.answer import answered
 from minigrad.checks.clock import Clock
-from minigrad.checks.conventions import common_part
 from minigrad.checks.equality import clipped, equal
 from minigrad.checks.located.candidates import SLOPE, at_places, everywhere, kept_elsewhere, longer, of_statements
 from minigrad.checks.located.derived import handed_back
@@ -23,11 +18,13 @@ from minigrad.checks.located.edit import Edit, bracketed
 from minigrad.checks.located.frontier import PART, UNKNOWN, Seen, looked_at
 from minigrad.checks.located.functions import formulas, is_pure, passing
 from minigrad.checks.located.guided import guided
+from minigrad.checks.located.influence import influence
 from minigrad.checks.located.lines import lines_between
 from minigrad.checks.located.made import where_made
 from minigrad.checks.located.phrases import Phrase, held, parsed, phrases
 from minigrad.checks.located.places import Place, places_of
 from minigrad.checks.located.pool import AtHand
+from minigrad.checks.located.running import gradients_of
 from minigrad.checks.located.state import State
 from minigrad.checks.located.statements import all_statements
 from minigrad.checks.located.truths import Truths
@@ -35,40 +32,17 @@ from minigrad.checks.located.trying import switchable
 from minigrad.checks.located.unkept import Unkept, keeping
 from minigrad.checks.located.watching import EARLY, Visit, watched
 from minigrad.checks.located.written import Written, running_as
-from minigrad.checks.tracing import in_double_precision, replaced
-from minigrad.checks.trial import Trial, fitted
+from minigrad.checks.trial import Trial
 from minigrad.guard import Array
-from minigrad.reporting import reporting
 
-__all__ = ["FAILURES", "Search", "gradients_of", "kept_meanwhile", "quietly"]
+__all__ = ["Search", "kept_meanwhile"]
 
-FAILURES = (
-    ValueError, TypeError, LookupError, AttributeError, NameError, SyntaxError, ArithmeticError, RecursionError, AssertionError,
-)  # fmt: skip
-"""What the user's code may raise where it is run otherwise than it was meant to be."""
 DEPTH = 4
 BEAM = 3
 BEHIND = 0.6
 """What it costs beside to correct a line that computes with what is wrong already."""
 BOTH, AT_ONCE = 30, 10
 """So many corrections of a line are tried together with another, and so many at a time."""
-
-
-def gradients_of(trial: Trial) -> dict[str, Array] | None:
-    """The gradients where the backward pass runs as it is now; None if it fails."""
-    try:
-        answer = answered(trial.adapter, trial.plan, trial.problem, trial.problem.rate)
-    except Exception:
-        return None
-    found = {}
-    for name in trial.given:
-        g = answer.gradients.get(name)
-        shaped = None if g is None else fitted(g / trial.rate if name in answer.moved else g, trial.chain.right[name].shape)
-        if shaped is not None:
-            found[name] = trial.rounded(name, shaped * trial.examples if name in trial.averaged else shaped)
-    if trial.norm is not None and (part := common_part(found, trial.chain.right)) is not None:
-        return {name: g / part for name, g in found.items()}
-    return found
 
 
 class Search:
@@ -243,8 +217,8 @@ class Search:
         clean = {line.statement: line.clean or EARLY for line in looked_at(functions, seen[0], self.truths)}
         visited = {statement: visits for statement, visits in seen[0].items() if only is None or statement in only}
         places = [place for inside in self.places(state, visited).values() for place in inside]
-        influence = self.influence(functions, places, self.trials[shortest])
-        still = self.influence(functions, places, self.trials[shortest - 1]) if shortest else {}
+        reached_from = influence(functions, places, self.trials[shortest])
+        still = influence(functions, places, self.trials[shortest - 1]) if shortest else {}
         right = before[shortest]
         wrong = set(self.trials[shortest].given) - right
         found: list[Edit] = []
@@ -254,7 +228,7 @@ class Search:
                 found += [edit for edit in whole if only is None or edit.statement in only]
             statements: dict[Any, list[Place]] = {}
             for place in places:
-                reached = influence.get(place.outlet, [])
+                reached = reached_from.get(place.outlet, [])
                 suspect = any(each and not each & right for each in reached)
                 if suspect and (set().union(*reached) >= wrong, any(still.get(place.outlet, []))) == (everything, fixed):
                     statements.setdefault(place.statement, []).append(place)
@@ -351,30 +325,10 @@ class Search:
                     found += handed_back(function, statement, at_hand, self.truths.chain)
         return found
 
-    def influence(self, functions: list[Written], places: list[Place], trial: Trial) -> dict[Any, list[set[str]]]:
-        """Which gradients depend on each array in a statement, at its first visit and at the others."""
-        outlets = [place for place in places if place.node is place.outlet]
-        edits = [Edit(p.function, p.statement, [(p.node, f"{NUDGE}({p.function.segment(p.node)})")], 0.0) for p in outlets]
-        found: dict[Any, list[set[str]]] = {}
-        with switchable(functions, edits) as switch, _nudging(functions) as nudge:
-            before = gradients_of(trial) or {}
-            for number, place in enumerate(outlets):
-                switch(number)
-                found[place.outlet] = []
-                for visit in (1, 0):
-                    visits = nudge(visit)
-                    after = gradients_of(trial)
-                    found[place.outlet].append(
-                        {n for n, g in before.items() if after is None or n not in after or not equal(after[n], g, 1e-10)}
-                    )
-                    if visits() < 2:
-                        break
-        return found
-
 
 def kept_meanwhile(
     search: Search, trial: Trial, originals: Sequence[Written]
-) -> contextlib.AbstractContextManager[Unkept]:
+) -> AbstractContextManager[Unkept]:
     """While it lasts, the forward pass keeps what is not at hand for these functions of the backward pass."""
     state = State({function.function: function for function in originals})
     return keeping(
@@ -389,44 +343,6 @@ def kept_meanwhile(
 def _is_half(line: Seen) -> bool:
     """Whether a line has a part of a gradient, where perhaps the whole should be: more than one term may be missing."""
     return line.known == PART and isinstance(line.statement, ast.Assign)
-
-
-NUDGE = "__nudge__"
-
-
-@contextlib.contextmanager
-def _nudging(functions: list[Written]) -> Iterator[Callable[[int], Callable[[], int]]]:
-    """While it lasts, NUDGE changes its argument a little, the first time (1) or all others (0), and tells how often it ran."""
-    count, which = 0, 1
-
-    def nudged(value: Any) -> Any:
-        nonlocal count
-        count += 1
-        if (count == 1) != (which == 1):
-            return value
-        return value * 1.001 + 0.001 * (np.abs(value).max(initial=0.0) or 1.0)  # a step of weights remains a small one
-
-    def nudge(visit: int) -> Callable[[], int]:
-        nonlocal count, which
-        count, which = 0, visit
-        return lambda: count
-
-    spaces = [function.function.__globals__ for function in functions]
-    try:
-        for space in spaces:
-            space[NUDGE] = nudged
-        yield nudge
-    finally:
-        for space in spaces:
-            space.pop(NUDGE, None)
-
-
-@contextlib.contextmanager
-def quietly(trial: Trial) -> Iterator[None]:
-    """While it lasts, the user's code can be run again and again, and what it prints is not shown."""
-    silent = contextlib.redirect_stdout(io.StringIO())
-    with replaced(trial.adapter.users(), in_double_precision), reporting(all="ignore"), silent:
-        yield
 
 
 def _made_of(function: Written, name: str, seen: frozenset[str] = frozenset()) -> set[str]:

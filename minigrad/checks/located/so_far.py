@@ -11,7 +11,8 @@ from minigrad.checks import names
 from minigrad.checks.located.frontier import UNKNOWN, Seen, looked_at, target_of
 from minigrad.checks.located.functions import editable
 from minigrad.checks.located.lines import shown
-from minigrad.checks.located.search import FAILURES, Search, gradients_of, kept_meanwhile, quietly
+from minigrad.checks.located.running import FAILURES, gradients_of, quietly
+from minigrad.checks.located.search import Search, kept_meanwhile
 from minigrad.checks.located.truths import Truths, marks_of
 from minigrad.checks.located.watching import watched
 from minigrad.checks.trial import Trial

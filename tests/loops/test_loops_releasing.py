@@ -191,7 +191,7 @@ def test_a_last_state_that_is_a_part_of_an_operand_shows_what_is_written_there(s
 def test_steps_of_no_example_are_zeros_behind_the_others_in_what_is_shown(step: str, wants: bool) -> None:
     def run() -> dict[str, Any]:
         session = Session(step, "lengths", wants)
-        nodes = sorted(f"{node!r}" for node in walk(session.results["hs"]))
+        nodes = sorted(f"{node!r} of {len(node.inputs)}" for node in walk(session.results["hs"]))
         passes = [session.passed("hs", "b", "xs", create_graph=True), session.passed("hs", *LEAVES)]
         return {"nodes": nodes} | listed(passes=passes)
 

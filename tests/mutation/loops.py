@@ -757,7 +757,6 @@ MUTANTS = [
             "    wants |= {Ref(CARRY, 0), Ref(CARRY, 1)}\n    others, borrowed = frozenset(wanted) - wants,",
         ),
         ("loops: a step behind a cut keeps the carry", "def borrowed_operands", "        if is_cut:", "        if False:"),
-        ("loops: what no example takes keeps something", "def borrowed_operands", "if taken is not False:", "if True:"),
         ("loops: later steps keep nothing", "def borrowed_operands", "if taken is not False:", "if not borrowed:"),
         (
             "loops: what is released is borrowed",
@@ -877,7 +876,6 @@ MUTANTS = [
             "if self.is_written or result() is not None",
             "if True",
         ),
-        ("loops: a pass to some targets goes on to all", "class Loop", "or source not in asked else", "else"),
         ("loops: a watched result is sent its part of a loop", "class Result", "        self.loop.is_written = True\n", ""),
         (
             "loops: a name that is given later is not seen",
